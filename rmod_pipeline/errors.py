@@ -1,0 +1,66 @@
+"""The errors a user can meet: what it concerns, what was found, what to do.
+
+Everything here is a user's to mend (a file, a recipe, an option), so the command line prints it without a
+traceback and exits with 2. Anything else that is raised is a defect of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class RmodError(Exception):
+    """A mistake a user can mend: ``about`` names the datum, ``found`` what stands there, ``hint`` what to do."""
+
+    def __init__(self, about: object, found: str, hint: str = "") -> None:
+        super().__init__(about, found, hint)
+        self.about, self.found, self.hint = str(about), found, hint
+
+    def __str__(self) -> str:
+        remedy = f"\n  -> {self.hint}" if self.hint else ""
+        return f"{self.about}: {self.found}{remedy}"
+
+
+class AssetError(RmodError):
+    """A source file cannot be used."""
+
+
+class ManifestError(RmodError):
+    """A library manifest or a labels file is not what it should be."""
+
+
+class LibraryError(RmodError):
+    """A library as a whole does not serve the purpose asked for."""
+
+
+class RecipeError(RmodError):
+    """A recipe says something that cannot be built."""
+
+
+class BuildError(RmodError):
+    """A build cannot start, go on or finish."""
+
+
+class ShardError(RmodError):
+    """A finished data set is not what its receipts say."""
+
+
+class UsageError(RmodError):
+    """An option of a command has a value that it cannot have."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean 'x'?)" for the nearest known name, or an empty string."""
+    match = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean '{match[0]}'?)" if match else ""
+
+
+def existing_file(path: Path, hint: str) -> Path:
+    """Return the path if it is a readable file, else raise an error that carries the hint."""
+    if path.is_dir():
+        raise UsageError(path, "is a folder, a file is needed", hint)
+    if not path.is_file():
+        raise UsageError(path, "no such file", hint)
+    return path
