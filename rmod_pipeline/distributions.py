@@ -230,7 +230,7 @@ Number = Annotated[
     | Annotated[Integers, Tag("integers")]
     | Annotated[Normal, Tag("normal")]
     | Annotated[Choice[float], Tag("choice")],
-    Discriminator(_form, **_WRONG_FORM),  # type: ignore[arg-type]
+    Discriminator(_form, **_WRONG_FORM),
     BeforeValidator(
         _number_spelled_out,
         json_schema_input_type=float | Pair | Constant | Uniform | LogUniform | Integers | Normal | Choice[float],
@@ -240,7 +240,7 @@ Number = Annotated[
 
 Integer = Annotated[
     Annotated[Integers, Tag("integers")] | Annotated[Choice[int], Tag("choice")],
-    Discriminator(_form, **_WRONG_FORM),  # type: ignore[arg-type]
+    Discriminator(_form, **_WRONG_FORM),
     BeforeValidator(_integer_spelled_out, json_schema_input_type=int | IntegerPair | Integers | Choice[int]),
 ]
 """A random whole number: a number, a pair (every number between, both ends included), integers or choice."""

@@ -1,0 +1,32 @@
+"""Effects: one file each, found by itself.
+
+A module of this package that has an ``EFFECT`` is an effect: a recipe may name it, a spec may hold it, the suite over
+all effects tests it. ``CONTRIBUTING.md`` shows how to add one.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Annotated, Union
+
+from pydantic import Field
+
+from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+
+_modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
+
+EFFECTS: dict[str, EffectKind] = {module.EFFECT.name: module.EFFECT for module in _modules if hasattr(module, "EFFECT")}
+"""Every effect by its name in a recipe."""
+
+ENGINES: tuple[str, ...] = tuple(sorted({engine for kind in EFFECTS.values() for engine in kind.engines}))
+"""The names of all engines."""
+
+if TYPE_CHECKING:
+    AnyEffect = Effect
+    AnyRanges = EffectRanges
+else:
+    AnyEffect = Annotated[Union[tuple(kind.ranges.record for kind in EFFECTS.values())], Field(discriminator="effect")]  # noqa: UP007
+    AnyRanges = Annotated[Union[tuple(kind.ranges for kind in EFFECTS.values())], Field(discriminator="effect")]  # noqa: UP007
+
+__all__ = ["EFFECTS", "ENGINES", "PEDALBOARD", "AnyEffect", "AnyRanges", "Effect", "EffectKind", "EffectRanges"]

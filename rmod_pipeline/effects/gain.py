@@ -1,0 +1,34 @@
+"""A fixed gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from rmod_pipeline.audio import Audio, db_to_gain
+from rmod_pipeline.distributions import Number, Within
+from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain(Effect):
+    effect: Literal["gain"] = "gain"
+    gain_db: float
+
+
+class GainRanges(EffectRanges):
+    """Multiply by a gain."""
+
+    record = Gain
+    effect: Literal["gain"]
+    gain_db: Annotated[Number, Within("dB", -80, 80)] = Field(description="Gain.")
+
+
+def apply(audio: Audio, effect: Gain, sample_rate: int) -> Audio:  # noqa: ARG001
+    return audio * np.float32(db_to_gain(effect.gain_db))
+
+
+EFFECT = EffectKind(ranges=GainRanges, engines={PEDALBOARD: apply})

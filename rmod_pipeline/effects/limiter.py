@@ -1,0 +1,41 @@
+"""A loudness maximiser: two compressors in series, make-up gain, a hard clip at full scale (JUCE's ``dsp::Limiter``).
+
+It is no ceiling: a lower threshold makes quiet material louder. With ``match_rms`` that lift is taken back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rmod_pipeline.audio import Audio
+from rmod_pipeline.distributions import Number, Within
+from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limiter(Effect):
+    effect: Literal["limiter"] = "limiter"
+    threshold_db: float
+    release_ms: float
+
+
+class LimiterRanges(EffectRanges):
+    """Raise the loudness and clip at full scale."""
+
+    record = Limiter
+    effect: Literal["limiter"]
+    threshold_db: Annotated[Number, Within("dB", -60, 0)] = Field(description="Level above which gain is reduced.")
+    release_ms: Annotated[Number, Within("ms", 1, 5000)] = Field(description="Time to turn up again.")
+
+
+def with_pedalboard(audio: Audio, effect: Limiter, sample_rate: int) -> Audio:
+    import pedalboard
+
+    plugin = pedalboard.Limiter(threshold_db=effect.threshold_db, release_ms=effect.release_ms)
+    return plugin(audio, sample_rate, reset=True)
+
+
+EFFECT = EffectKind(ranges=LimiterRanges, engines={PEDALBOARD: with_pedalboard})

@@ -1,0 +1,58 @@
+"""Place a track between left and right. Mono becomes stereo; stereo is balanced with the same two gains."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from rmod_pipeline.audio import Audio, to_channels
+from rmod_pipeline.distributions import Number, OneOf, Within, Word
+from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+
+LAWS = ("linear", "minus_4_5_db", "constant_power")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pan(Effect):
+    effect: Literal["pan"] = "pan"
+    position: float
+    law: str
+
+
+class PanRanges(EffectRanges):
+    """Set the gains of left and right."""
+
+    record = Pan
+    effect: Literal["pan"]
+    position: Annotated[Number, Within("", 0, 1)] = Field(description="0 is left, 0.5 the middle, 1 right.")
+    law: Annotated[Word, OneOf(*LAWS)] = Field(
+        default="constant_power",
+        validate_default=True,
+        description="How much the middle is lowered: linear 6 dB, minus_4_5_db 4.5 dB, constant_power 3 dB.",
+    )
+
+
+def pan_gains(position: float, law: str) -> tuple[float, float]:
+    """Return the gains of left and right, linear. The -4.5 dB law is the geometric mean of the other two."""
+    angle = position * math.pi / 2
+    power = (math.cos(angle), math.sin(angle))
+    linear = (1.0 - position, position)
+    if law == "linear":
+        return linear
+    if law == "constant_power":
+        return power
+    # At the far right the cosine is 6e-17 and can be no less than 0 under the root.
+    left, right = (math.sqrt(max(one, 0.0) * max(other, 0.0)) for one, other in zip(linear, power, strict=True))
+    return left, right
+
+
+def apply(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noqa: ARG001
+    gains = np.array(pan_gains(effect.position, effect.law), dtype=np.float32)
+    return to_channels(audio, 2) * gains[:, None]
+
+
+EFFECT = EffectKind(ranges=PanRanges, engines={PEDALBOARD: apply})
