@@ -1,0 +1,20 @@
+"""Recipes: what to build, as YAML that is checked to the last key."""
+
+from rmod_pipeline.recipe.find import find_recipe, recipe_names, shipped
+from rmod_pipeline.recipe.load import load_recipe, parse_recipe, recipe_digest
+from rmod_pipeline.recipe.schema import Chain, DrumRanges, LoopRanges, Recipe, RejectLimits, SendRanges
+
+__all__ = [
+    "Chain",
+    "DrumRanges",
+    "LoopRanges",
+    "Recipe",
+    "RejectLimits",
+    "SendRanges",
+    "find_recipe",
+    "load_recipe",
+    "parse_recipe",
+    "recipe_digest",
+    "recipe_names",
+    "shipped",
+]

@@ -1,0 +1,188 @@
+"""YAML -> Recipe, with errors that name the line, the key, and the nearest right name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from rmod_pipeline.effects import EFFECTS
+from rmod_pipeline.errors import RecipeError, nearest
+from rmod_pipeline.recipe.schema import Recipe
+
+Place = tuple[str | int, ...]
+"""Where something stands in a recipe: keys and positions from the top."""
+
+NOTES = "x-"
+"""A top-level key that begins so is the author's own: a home for YAML anchors, not read by us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in a recipe."""
+
+    line: int
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.where}: {self.message}" if self.where else f"line {self.line}: {self.message}"
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe. Raises RecipeError that lists every problem with its line."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(path, f"cannot be read: {error}", "a recipe is a YAML file in UTF-8") from error
+    return parse_recipe(text, path)
+
+
+def parse_recipe(text: str, about: object = "recipe") -> Recipe:
+    """Read a recipe from YAML text; ``about`` names it in errors. Raises RecipeError."""
+    tree, content = _parse_yaml(text, about)
+    if not isinstance(content, dict):
+        raise RecipeError(about, "is not a recipe: no keys at the top", "see recipes/quick.yaml for a small one")
+    content = {key: value for key, value in content.items() if not str(key).startswith(NOTES)}
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        # What stands once under an anchor and is used in five chains is one problem, not five.
+        once = {
+            (problem.line, problem.message): problem for problem in (_problem(tree, each) for each in error.errors())
+        }
+        problems = sorted(once.values(), key=lambda problem: problem.line)
+        listed = "\n  ".join(str(problem) for problem in problems)
+        counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        hint = "`rmod recipe schema` lists every key with its meaning"
+        raise RecipeError(about, f"{counted}\n  {listed}", hint) from error
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """Return the SHA-256 of what a recipe means; comments, order of keys and short forms do not count.
+
+    The order of drums and loops does count: it is the order of tracks in a spec.
+    """
+    return hashlib.sha256(json.dumps(recipe.model_dump(mode="json")).encode()).hexdigest()
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a later key silently replace an earlier one; here that is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[str, yaml.Node] = {}
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' stands twice", key.start_mark
+                )
+            seen[key.value] = key
+        return super().construct_mapping(node, deep)
+
+
+def _parse_yaml(text: str, about: object) -> tuple[yaml.Node, Any]:
+    try:
+        loader = _UniqueKeys(text)
+        try:
+            tree = loader.get_single_node()
+            if tree is None:
+                raise RecipeError(about, "is empty", "see recipes/quick.yaml for a small recipe")
+            return tree, loader.construct_document(tree)
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise RecipeError(about, f"{line}not YAML that can be read: {reason}", "check indent and quotes") from error
+    except (RecursionError, ValueError, TypeError) as error:
+        raise RecipeError(about, f"not YAML that can be read: {error}", "check indent, dates and nesting") from error
+
+
+def _problem(tree: yaml.Node, found: Any) -> Problem:
+    place = tuple(_written(tree, found["loc"]))
+    kind, message = found["type"], found["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        name = str(found["loc"][-1])
+        message = f"unknown key '{name}'{nearest(name, _known_keys(found['loc'][:-1]))}"
+    elif kind == "missing":
+        message = f"the key '{found['loc'][-1]}' is missing"
+    elif kind == "union_tag_invalid":
+        name = str(found["ctx"]["tag"])
+        message = f"unknown effect '{name}'{nearest(name, EFFECTS)}; effects are {', '.join(EFFECTS)}"
+    elif kind == "union_tag_not_found":
+        message = f"no `effect:` key; effects are {', '.join(EFFECTS)}"
+    elif not isinstance(found["input"], (dict, list)) and repr(found["input"]) not in message:
+        message = f"{message}, found {found['input']!r}"
+    return Problem(_line(tree, place), ".".join(str(part) for part in place), message)
+
+
+def _written(tree: yaml.Node, location: Sequence[str | int]) -> Iterator[str | int]:
+    """Yield the parts of a location that stand in the file: pydantic also names the union members it tried."""
+    node: yaml.Node | None = tree
+    for part in location:
+        child = _child(node, part)
+        if child is not None:
+            yield part
+            node = child
+
+
+def _child(node: yaml.Node | None, part: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return value
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                merged = value.value if isinstance(value, yaml.SequenceNode) else [value]
+                for one in merged:
+                    found = _child(one, part)
+                    if found is not None:
+                        return found
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part]
+    return None
+
+
+def _line(tree: yaml.Node, place: Place) -> int:
+    node = tree
+    line = tree.start_mark.line
+    for part in place:
+        parent, node = node, _child(node, part) or node
+        line = node.start_mark.line
+        if isinstance(parent, yaml.MappingNode):
+            # A key's own line: the value of a block mapping begins one line below it.
+            line = next((key.start_mark.line for key, _ in parent.value if key.value == str(part)), line)
+    return int(line) + 1
+
+
+def _known_keys(location: Sequence[str | int]) -> list[str]:
+    """Return the keys that may stand where an unknown one was found."""
+    models = list(_models(Recipe))
+    named = [model for model in models if location and location[-1] in (model.__name__, *_literal(model))]
+    chosen = named or ([Recipe] if not location else models)
+    return sorted({key for model in chosen for key in model.model_fields})
+
+
+def _literal(model: type[BaseModel]) -> tuple[str, ...]:
+    field = model.model_fields.get("effect")
+    return tuple(getattr(field.annotation, "__args__", ())) if field else ()
+
+
+def _models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    from rmod_pipeline.distributions import Strict
+
+    pending: list[type[BaseModel]] = [Strict, base]
+    seen: set[type[BaseModel]] = set()
+    while pending:
+        model = pending.pop()
+        if model not in seen:
+            seen.add(model)
+            yield model
+            pending += model.__subclasses__()
