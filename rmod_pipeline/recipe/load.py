@@ -126,7 +126,12 @@ def _problem(tree: yaml.Node, found: Any) -> Problem:
 def _written(tree: yaml.Node, location: Sequence[str | int]) -> Iterator[str | int]:
     """Yield the parts of a location that stand in the file: pydantic also names the union members it tried."""
     node: yaml.Node | None = tree
+    tagged: yaml.Node | None = None
     for part in location:
+        effect = _child(node, "effect")
+        if isinstance(effect, yaml.ScalarNode) and effect.value == part and tagged is not node:
+            tagged = node  # the effect's name as a union member; `width` may come again, as a key
+            continue
         child = _child(node, part)
         if child is not None:
             yield part

@@ -27,10 +27,12 @@ class AnyOrder(Strict):
 
 def _slot(value: Any) -> str:
     shuffled = "any_order" in value if isinstance(value, dict) else isinstance(value, AnyOrder)
-    return "any_order" if shuffled else "effect"
+    return "in any order" if shuffled else "an effect"
 
 
-Slot = Annotated[Annotated[AnyOrder, Tag("any_order")] | Annotated[AnyRanges, Tag("effect")], Discriminator(_slot)]
+Slot = Annotated[
+    Annotated[AnyOrder, Tag("in any order")] | Annotated[AnyRanges, Tag("an effect")], Discriminator(_slot)
+]
 """One place in a chain: an effect, or some effects in any order."""
 
 Chain = tuple[Slot, ...]
