@@ -11,12 +11,20 @@ become floats here, in our own code, because NumPy promises its generators' stre
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 _TO_UNIT = 2.0**-53
+
+
+@lru_cache(maxsize=1 << 16, typed=True)
+def _encoded(name: object) -> bytes:
+    text = str(name).encode()
+    # The length goes first, so that ("ab", "c") and ("a", "bc") are two streams.
+    return b"%d:%b" % (len(text), text)
 
 
 class Draw:
@@ -35,35 +43,25 @@ class Draw:
     def at(self, *names: object) -> Draw:
         """Return the stream below this one under the given names. A name and its text are one: 1 is "1"."""
         state = self._state.copy()
-        for name in names:
-            text = str(name).encode()
-            # The length goes first, so that ("ab", "c") and ("a", "bc") are two streams.
-            state.update(b"%d:%b" % (len(text), text))
+        state.update(b"".join([_encoded(name) for name in names]))
         return Draw(state)
 
     def bits(self, count: int) -> list[int]:
         """Return ``count`` independent 64-bit integers."""
-        words: list[int] = []
-        block = 0
-        while len(words) < count:
+        digest = self._state.digest()
+        for block in range(1, (count + 3) // 4):
             state = self._state.copy()
             state.update(b"/%d" % block)
-            digest = state.digest()
-            words += [int.from_bytes(digest[at : at + 8], "little") for at in (0, 8, 16, 24)]
-            block += 1
-        return words[:count]
+            digest += state.digest()
+        return [int.from_bytes(digest[8 * word : 8 * word + 8], "little") for word in range(count)]
 
     def uniform(self) -> float:
         """Return a float in [0, 1)."""
-        state = self._state.copy()
-        state.update(b"/0")
-        return (int.from_bytes(state.digest()[:8], "little") >> 11) * _TO_UNIT
+        return (int.from_bytes(self._state.digest()[:8], "little") >> 11) * _TO_UNIT
 
     def below(self, limit: int) -> int:
         """Return an integer in [0, limit). The bias of at most limit / 2**64 is far below what any test can see."""
-        state = self._state.copy()
-        state.update(b"/0")
-        return (int.from_bytes(state.digest()[:8], "little") * limit) >> 64
+        return (int.from_bytes(self._state.digest()[:8], "little") * limit) >> 64
 
     def chance(self, probability: float) -> bool:
         """Return True with the given probability; 0 is never and 1 is always."""

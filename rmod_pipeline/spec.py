@@ -52,6 +52,8 @@ class Settings:
     """Fade before a new hit cuts the sounding one; 0 is a hard cut."""
     loop_frames: int
     """Longest part of a loop that is pitch-shifted."""
+    loop_fade_frames: int
+    """Fade at both ends of every repeat of a loop; 0 is a hard cut."""
 
     def onset(self, tick: int) -> int:
         """Return the frame of a grid point, rounded to nearest, halves up, in whole numbers."""

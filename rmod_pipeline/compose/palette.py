@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.splits import check_splits
 from rmod_pipeline.recipe import Recipe
@@ -22,16 +21,9 @@ class Palette:
     @classmethod
     def of(cls, recipe: Recipe, library: Library, split: str) -> Palette:
         """Lay out a split. Raises LibraryError if it lacks a kind or has too few one-shots to layer."""
-        check_splits(library, recipe.kinds, (split,))
+        check_splits(library, recipe.loops, (split,))
+        check_splits(library, recipe.drums, (split,), at_least=recipe.one_shots.layering.most)
         by_kind = {kind: library.of(kind, split) for kind in recipe.kinds}
-        needed = recipe.one_shots.layering.most
-        for kind in recipe.drums:
-            if len(by_kind[kind]) < needed:
-                raise LibraryError(
-                    library.manifest,
-                    f"split {split} has {len(by_kind[kind])} one-shot(s) of kind {kind}, layering needs {needed}",
-                    f"add {kind} sounds, or set one_shots.layering.none to 1 in the recipe",
-                )
         return cls(split=split, by_kind=by_kind)
 
 
@@ -50,4 +42,5 @@ def settings_for(recipe: Recipe, engine: str) -> Settings:
         one_shot_fade_frames=frames(recipe.one_shots.fade_ms / 1000),
         truncation_fade_frames=frames(recipe.one_shots.truncation_fade_ms / 1000),
         loop_frames=frames(recipe.loop_max_seconds),
+        loop_fade_frames=frames(recipe.loop_fade_ms / 1000),
     )

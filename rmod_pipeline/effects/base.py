@@ -35,16 +35,18 @@ class EffectRanges(Strict):
     )
 
     record: ClassVar[type[Effect]]
+    drawn: ClassVar[tuple[str, ...]] = ()
+    """The fields that hold a random value."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        cls.drawn = tuple(name for name in cls.model_fields if name not in ("effect", *EffectRanges.model_fields))
 
     def compose(self, draw: Draw) -> Effect:
         """Draw every value under its own name. An effect whose record is built otherwise has its own ``compose``."""
-        drawn = {
-            name: getattr(self, name).at(draw.at(name)) for name in type(self).model_fields if name not in _NOT_DRAWN
-        }
-        return self.record(**drawn, match_rms=self.match_rms)
+        values = {name: getattr(self, name).at(draw.at(name)) for name in self.drawn}
+        return self.record(match_rms=self.match_rms, **values)
 
-
-_NOT_DRAWN = frozenset({"effect", "probability", "match_rms"})
 
 Apply = Callable[[Audio, Any, int], Audio]
 """audio [channels, frames], the record, sample rate in Hz -> audio of as many frames."""

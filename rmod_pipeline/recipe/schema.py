@@ -156,6 +156,9 @@ class Recipe(Strict):
     loop_max_seconds: Annotated[float, Field(ge=0.5, le=600)] = Field(
         default=8.0, description="Longest part of a loop that is pitch-shifted, in s."
     )
+    loop_fade_ms: Annotated[float, Field(ge=0, le=100)] = Field(
+        default=0.0, description="Fade at both ends of every repeat of a loop, in ms; 0 is a hard cut."
+    )
     drums: dict[Name, DrumRanges] = Field(min_length=1, description="The drums by kind, in order.")
     loops: dict[Name, LoopRanges] = Field(default_factory=dict, description="The backing loops by kind, in order.")
     master: Chain = Field(default=(), description="The chain over the sum; nothing is added after it.")

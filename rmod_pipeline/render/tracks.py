@@ -1,0 +1,78 @@
+"""The dry tracks: one-shots and the drum loops that they play, backing loops. DOSE paper, section IV-B."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rmod_pipeline.audio import Audio, fit, peak
+from rmod_pipeline.spec import Note, Settings
+
+
+def prepare_one_shot(sound: Audio, settings: Settings) -> Audio:
+    """Return a sound as a layer: peak at full scale, at most ``one_shot_frames`` long with a fade at the cut.
+
+    sound [1 or 2, frames] without leading silence; silence stays silence.
+    """
+    cut = sound[:, : settings.one_shot_frames]
+    loudest = peak(cut)
+    scaled = cut / np.float32(loudest) if loudest > 0 else cut.copy()
+    if sound.shape[1] > settings.one_shot_frames:
+        fade_out(scaled, settings.one_shot_fade_frames)
+    return scaled
+
+
+def layer(sounds: Sequence[Audio], weights: Sequence[float]) -> Audio:
+    """Return the weighted sum of one-shots, as long as the longest; stereo if any of them is.
+
+    Peaks at full scale and weights that add up to at most 1 keep the sum within full scale.
+    """
+    channels = max(sound.shape[0] for sound in sounds)
+    frames = max(sound.shape[1] for sound in sounds)
+    total = np.zeros((channels, frames), dtype=np.float32)
+    for sound, weight in zip(sounds, weights, strict=True):
+        total[:, : sound.shape[1]] += sound * np.float32(weight)
+    return total
+
+
+def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings) -> Audio:
+    """Place a one-shot at every note; a new hit cuts the one still sounding.
+
+    one_shot [channels, samples]; returns [channels, frames]. Amplitude is (velocity + 1) / 128. Before a cut the old
+    hit fades out over ``truncation_fade_frames``; 0 is the paper's hard cut.
+    """
+    loop = np.zeros((one_shot.shape[0], settings.frames), dtype=np.float32)
+    onsets = [settings.onset(note.tick) for note in notes]
+    for note, onset, end in zip(notes, onsets, [*onsets[1:], settings.frames], strict=True):
+        hit = one_shot[:, : end - onset] * np.float32((note.velocity + 1) / 128)
+        if hit.shape[1] < one_shot.shape[1] and end < settings.frames:
+            fade_out(hit, settings.truncation_fade_frames)
+        loop[:, onset : onset + hit.shape[1]] = hit
+    return loop
+
+
+def fade_out(audio: Audio, frames: int) -> None:
+    """Let the last ``frames`` frames fall to silence in a straight line, in place; fewer if the audio is shorter."""
+    frames = min(frames, audio.shape[1])
+    if frames:
+        audio[:, -frames:] *= np.linspace(1.0, 0.0, frames, endpoint=True, dtype=np.float32)
+
+
+def fade_in(audio: Audio, frames: int) -> None:
+    """Let the first ``frames`` frames rise from silence in a straight line, in place; fewer if the audio is shorter."""
+    frames = min(frames, audio.shape[1])
+    if frames:
+        audio[:, :frames] *= np.linspace(0.0, 1.0, frames, endpoint=True, dtype=np.float32)
+
+
+def render_backing_loop(shifted: Audio, period_frames: int, settings: Settings) -> Audio:
+    """Cut a loop to its period and repeat it over the mixture; one shorter than its period rests until the next.
+
+    shifted [channels, samples]; returns [channels, frames].
+    """
+    once = fit(shifted, period_frames).copy()
+    fade_in(once, settings.loop_fade_frames)
+    fade_out(once, settings.loop_fade_frames)
+    repeats = -(-settings.frames // period_frames)
+    return np.tile(once, (1, repeats))[:, : settings.frames]
