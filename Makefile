@@ -1,0 +1,51 @@
+# `make` prints what can be made. Everything runs in .venv, which is made once and kept until the locked versions change.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+DEMO := demo
+DEMO_PAIRS := train=40,valid=4,test=4
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check bench lock clean
+
+help: ## print this
+	@awk -F ' *## *' '/^[a-z]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+env: $(STAMP) ## make the environment in .venv (PYTHON=python3.12 chooses another Python, 3.11 or later)
+
+# A torch of the locked version that is there already is kept, be it a CPU or a CUDA build: see CONTRIBUTING.md.
+# --no-compile: Python compiles what it imports when it imports it, and most of this is never imported.
+$(STAMP): requirements/lock.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rmod needs Python 3.11 or later: make env PYTHON=python3.11")'
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: env ## build a small data set from the sounds that ship, verify it, and make a page to look at and listen to
+	$(BIN)/rmod build quick --library builtin --out $(DEMO) --pairs $(DEMO_PAIRS) --workers 2 --shard-size 12
+	$(BIN)/rmod verify $(DEMO) --rerender 4
+	$(BIN)/rmod preview $(DEMO) --pairs 12
+
+test: env ## run all tests, the slow ones too
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 $(TESTS)
+
+check: env ## lint, formatting, types, and which room may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: env ## run the scripts behind every figure in docs/performance.md
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+lock: ## write the versions in .venv to requirements/lock.txt
+	@{ sed -n '/^#/p' requirements/lock.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > requirements/lock.new
+	@mv requirements/lock.new requirements/lock.txt
+
+clean: ## remove the demo and the caches of the tools; .venv stays
+	rm -rf $(DEMO) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
