@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -52,6 +53,12 @@ class Library:
     """The file that the library was read from."""
     digest: str
     """SHA-256 over what decides the bytes of a build: id, kind, group, split, licence, source, sha256 of every row."""
+
+    by_id: Mapping[str, Asset] = field(init=False, repr=False, compare=False)
+    """Every asset by its id."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_id", {asset.id: asset for asset in self.assets})
 
     def of(self, kind: str, split: str) -> tuple[Asset, ...]:
         """Return the assets of one kind on one side of the split, sorted by id."""
