@@ -1,0 +1,177 @@
+"""The built-in library on disk: made once, then reused; whole or not there.
+
+The folder holds the files and, written last, the manifest and the mark of the code that made them. Where the mark is
+that of the present code and every file has its size, nothing is done; a file that is missing is made again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import soundfile
+from filelock import FileLock
+
+from rmod_pipeline.audio import from_pcm, gain_to_db, peak, rms
+from rmod_pipeline.library.asset import Asset
+from rmod_pipeline.library.builtin.catalogue import Sound, catalogue, make
+from rmod_pipeline.library.builtin.dsp import SAMPLE_RATE
+
+log = logging.getLogger(__name__)
+
+FOLDER = "builtin-v1"
+MANIFEST = "builtin.csv"
+LICENCE = "CC0-1.0"
+SOURCE = "rmod built-in kit v1"
+
+_MARK = "made-by"
+_WAV_HEADER_BYTES = 44
+_BYTES_A_SAMPLE = 2
+
+OnSound = Callable[[int, int], None]
+"""Called after every sound with how many are done and how many there are."""
+
+
+def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None) -> Path:
+    """Make what is missing of the built-in library and return the path of its manifest.
+
+    ``cache`` is the folder to keep it under; by default the environment variable RMOD_CACHE, else the user's cache
+    folder. Making all takes some ten seconds, finding all in place some milliseconds. Two processes may call this at
+    once: one makes, the other waits.
+    """
+    folder = (cache or default_cache()) / FOLDER
+    if not _missing(folder):
+        return folder / MANIFEST
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f"{FOLDER}.lock")):
+        missing = _missing(folder)
+        if missing:
+            _fill(folder, missing, on_sound)
+    return folder / MANIFEST
+
+
+def default_cache() -> Path:
+    """Return the folder for what rmod can make again: RMOD_CACHE, else the user's cache folder."""
+    override = os.environ.get("RMOD_CACHE")
+    return Path(override) if override else platformdirs.user_cache_path("rmod")
+
+
+def shipped_manifest() -> Path | None:
+    """Return the manifest that came with the code, from a checkout or an installed package, if there is one."""
+    package = Path(__file__).parents[2]
+    places = (package / "_data" / "manifests" / MANIFEST, package.parent / "manifests" / MANIFEST)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _missing(folder: Path) -> list[Sound]:
+    """Return the sounds that a folder lacks: all if other code made it, else those whose file is not of its size."""
+    sounds = catalogue()
+    rows = _rows(folder / MANIFEST) if _mark_of(folder) == _code_digest() else {}
+    return [sound for sound in sounds if sound.id not in rows or not _in_place(folder, rows[sound.id])]
+
+
+def _rows(manifest: Path) -> dict[str, dict[str, str]]:
+    try:
+        with manifest.open(encoding="utf-8", newline="") as text:
+            return {row["id"]: row for row in csv.DictReader(text)}
+    except FileNotFoundError:
+        return {}
+
+
+def _mark_of(folder: Path) -> str:
+    try:
+        return (folder / _MARK).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
+def _code_digest() -> str:
+    """Return a digest of the models' code: a cache that other code filled is not this library."""
+    digest = hashlib.sha256()
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.read_bytes())
+    return digest.hexdigest()
+
+
+def _in_place(folder: Path, row: dict[str, str]) -> bool:
+    expected = _WAV_HEADER_BYTES + _BYTES_A_SAMPLE * int(row["channels"]) * int(row["frames"])
+    try:
+        return (folder / row["path"]).stat().st_size == expected
+    except FileNotFoundError:
+        return False
+
+
+def _fill(folder: Path, missing: Sequence[Sound], on_sound: OnSound | None) -> None:
+    rows = _rows(folder / MANIFEST)
+    for done, sound in enumerate(missing, start=1):
+        rows[sound.id] = {key: str(value) for key, value in _row(_write(folder, sound)).items()}
+        if on_sound:
+            on_sound(done, len(missing))
+    table = _table([rows[sound.id] for sound in catalogue()])
+    _warn_if_other(table)
+    _replace(folder / MANIFEST, table)
+    _replace(folder / _MARK, _code_digest().encode())
+
+
+def _write(folder: Path, sound: Sound) -> Asset:
+    # Rounded from double precision: on the way through single precision more than the last bits could be lost.
+    pcm = np.rint(make(sound) * 32767.0).astype(np.int16)
+    encoded = io.BytesIO()
+    soundfile.write(encoded, pcm.T, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    path = folder / sound.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, encoded.getvalue())
+    heard = from_pcm(pcm)
+    return Asset(
+        id=sound.id,
+        path=sound.path,
+        kind=sound.kind,
+        kit=sound.kit,
+        group=sound.kit,
+        split=sound.split,
+        licence=LICENCE,
+        source=SOURCE,
+        sha256=hashlib.sha256(encoded.getvalue()).hexdigest(),
+        sample_rate=SAMPLE_RATE,
+        channels=pcm.shape[0],
+        frames=pcm.shape[1],
+        peak_dbfs=gain_to_db(peak(heard)),
+        rms_dbfs=gain_to_db(rms(heard)),
+    )
+
+
+def _row(asset: Asset) -> dict[str, object]:
+    return asdict(asset) | {"peak_dbfs": f"{asset.peak_dbfs:.2f}", "rms_dbfs": f"{asset.rms_dbfs:.2f}"}
+
+
+def _table(rows: Sequence[dict[str, str]]) -> bytes:
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, [each.name for each in fields(Asset)], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _warn_if_other(table: bytes) -> None:
+    shipped = shipped_manifest()
+    if shipped and shipped.read_bytes() != table:
+        log.warning(
+            "the built-in kit sounds the same but is not the same to the last bit as in %s: another processor or "
+            "version of NumPy rounds otherwise; the library's digest differs, so builds cannot be shared with others",
+            shipped,
+        )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(content)
+    temporary.replace(path)
