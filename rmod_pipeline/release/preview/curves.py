@@ -1,0 +1,61 @@
+"""The curve of an equaliser, so that its bands need not be added up in the head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from rmod_pipeline.effects.equalizer import Band
+
+WIDTH, HEIGHT = 132, 36
+LOW_HZ, HIGH_HZ = 20.0, 20_000.0
+LEAST_DB = 3.0
+"""A curve that does less than this is not blown up to the height of the picture."""
+
+
+def equalizer_curve(bands: Sequence[Band], sample_rate: int) -> Markup:
+    """Draw the gain of bands in series from 20 Hz to 20 kHz, the frequency in octaves."""
+    hz = np.geomspace(LOW_HZ, min(HIGH_HZ, sample_rate / 2.01), 96)
+    gains = sum((band_gain(band, hz, sample_rate) for band in bands), start=np.zeros_like(hz))
+    tallest = max(LEAST_DB, float(np.abs(gains).max()))
+    across = np.linspace(0, WIDTH, len(hz))
+    down = HEIGHT / 2 - gains / tallest * (HEIGHT / 2 - 2)
+    points = " ".join(f"{x:.1f} {y:.1f}" for x, y in zip(across, down, strict=True))
+    return Markup(
+        '<svg class="curve" width="{0}" height="{1}" viewBox="0 0 {0} {1}" role="img">'
+        "<title>gain from 20 Hz to 20 kHz, at most {2:.1f} dB from zero</title>"
+        '<path class="zero" d="M0 {3}H{0}"/><path class="gain" d="M{4}"/></svg>'
+    ).format(WIDTH, HEIGHT, float(np.abs(gains).max()), HEIGHT / 2, points)
+
+
+def band_gain(band: Band, hz: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
+    """Return a band's gain in dB at frequencies in Hz. Bristow-Johnson, Audio EQ Cookbook."""
+    numerator, denominator = _biquad(band, sample_rate)
+    turn = np.exp(-2j * np.pi * hz / sample_rate)
+    return 20 * np.log10(np.abs(np.polyval(numerator[::-1], turn) / np.polyval(denominator[::-1], turn)))
+
+
+def _biquad(band: Band, sample_rate: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the coefficients of 1, 1/z, 1/z^2 above and below the line."""
+    amplitude = 10 ** (band.gain_db / 40)
+    angle = 2 * math.pi * band.hz / sample_rate
+    cosine, alpha = math.cos(angle), math.sin(angle) / (2 * band.q)
+    if band.shape == "peak":
+        up, down = alpha * amplitude, alpha / amplitude
+        return (1 + up, -2 * cosine, 1 - up), (1 + down, -2 * cosine, 1 - down)
+    # The high shelf is the low shelf seen from the other end of the spectrum: the cosine changes its sign.
+    side = 1.0 if band.shape == "low_shelf" else -1.0
+    plus, minus, root = amplitude + 1, amplitude - 1, 2 * math.sqrt(amplitude) * alpha
+    turned = side * cosine
+    return (
+        (
+            amplitude * (plus - minus * turned + root),
+            side * 2 * amplitude * (minus - plus * turned),
+            amplitude * (plus - minus * turned - root),
+        ),
+        (plus + minus * turned + root, side * -2 * (minus + plus * turned), plus + minus * turned - root),
+    )

@@ -1,0 +1,356 @@
+"""A stored pair as the page shows it: its JSON read tolerantly, its members decoded, drawn and compressed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from markupsafe import Markup
+
+from rmod_pipeline.audio import Audio
+from rmod_pipeline.errors import ShardError
+from rmod_pipeline.release.preview import pianoroll, pictures, sounds, words
+from rmod_pipeline.release.preview.sounds import Sound, SoundGroup
+from rmod_pipeline.spec import DrumTrack, PairSpec, Send, Track
+
+MIX_COLUMNS, SMALL_COLUMNS = 720, 240
+"""Columns of a waveform: about as many as a screen shows."""
+
+
+class StoredPair(Protocol):
+    """A pair as it lies in a shard."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def members(self) -> Mapping[str, bytes]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a pair's JSON says."""
+
+    spec: PairSpec
+    measured: Mapping[str, Any]
+    sources: tuple[Mapping[str, Any], ...]
+
+    def measure(self, *path: str) -> Any:
+        """Return a measured value by its names, None if it is not there."""
+        place: Any = self.measured
+        for name in path:
+            place = place.get(name) if isinstance(place, Mapping) else None
+        return place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Player:
+    """A sound with its picture."""
+
+    label: str
+    kind: str
+    caption: str
+    seconds: float
+    share: float
+    """Its length as a share of the longest in its group."""
+    picture: Markup
+    source: str
+    """A data URI."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerGroup:
+    title: str
+    players: tuple[Player, ...]
+    whole: bool
+    keys: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendWords:
+    """A parallel chain, for reading."""
+
+    title: str
+    effects: tuple[words.EffectWords, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """The effects of a track or of the master."""
+
+    kind: str
+    title: str
+    effects: tuple[words.EffectWords, ...]
+    sends: tuple[SendWords, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    kind: str
+    id: str
+    share: str
+    """Its weight in a layered one-shot."""
+    kit: str
+    licence: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairView:
+    """Everything that the page says of one pair."""
+
+    key: str
+    facts: Facts
+    mix: Player
+    mel: str
+    marks: tuple[tuple[str, float], ...]
+    """Frequencies beside the spectrogram: text, and height from 0 at the bottom to 1."""
+    lanes: tuple[pianoroll.Lane, ...]
+    groups: tuple[PlayerGroup, ...]
+    summary: tuple[tuple[str, str], ...]
+    chains: tuple[Chain, ...]
+    levels: tuple[tuple[str, ...], ...]
+    sources: tuple[Source, ...]
+    files: tuple[tuple[str, str, str], ...]
+    """To be saved from the page: label, file name, data URI."""
+    loudness: float | None
+    words: str
+    """What the filter searches, in lower case."""
+
+
+def view(pair: StoredPair, further: Sequence[SoundGroup] = ()) -> PairView:
+    """Read, decode and draw one pair; ``further`` sounds stand after its own. Raises ShardError, SpecError."""
+    facts = read_facts(pair)
+    mix, sample_rate = sounds.decode(*_audio_member(pair, "mix"))
+    groups = tuple(_player_group(group, pair.key) for group in (*_own_groups(pair, facts), *further))
+    lufs = facts.measure("mix", "lufs")
+    return PairView(
+        key=pair.key,
+        facts=facts,
+        mix=_mix_player(mix, sample_rate),
+        mel=pictures.mel_picture(mix, sample_rate),
+        marks=tuple((text, pictures.mel_height(hz, sample_rate)) for text, hz in _MARKS),
+        lanes=pianoroll.lanes(facts.spec, _one_shot_seconds(facts)),
+        groups=groups,
+        summary=_summary(facts),
+        chains=tuple(_chains(facts)),
+        levels=tuple(_levels(facts)),
+        sources=tuple(_sources(facts)),
+        files=_files(pair),
+        loudness=float(lufs) if isinstance(lufs, int | float) else None,
+        words=_search_words(pair.key, facts),
+    )
+
+
+_MARKS = (("8k", 8000.0), ("2k", 2000.0), ("500", 500.0))
+
+
+def read_facts(pair: StoredPair) -> Facts:
+    """Read a pair's JSON. What was not measured may be absent, the spec may not. Raises ShardError, SpecError."""
+    about = f"{pair.key}.json"
+    try:
+        read = json.loads(pair.members["json"])
+        spec, measured, sources = read["spec"], read.get("measured") or {}, read.get("sources") or ()
+    except KeyError as error:
+        raise ShardError(about, f"has no {error}", "make the page of a data set that `rmod build` made") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ShardError(
+            about, f"is not a pair's JSON: {error}", "`rmod verify` says which shard is damaged"
+        ) from error
+    return Facts(
+        spec=PairSpec.from_json(json.dumps(spec), about=about),
+        measured=measured,
+        sources=tuple(source for source in sources if isinstance(source, Mapping)),
+    )
+
+
+def _audio_member(pair: StoredPair, name: str) -> tuple[bytes, str]:
+    """Return the bytes of an audio member, whatever its format, and what to call it in an error."""
+    for suffix in (f"{name}.wav", f"{name}.flac"):
+        if suffix in pair.members:
+            return pair.members[suffix], f"{pair.key}.{suffix}"
+    raise ShardError(pair.key, f"has no {name}.wav", "the shard is damaged; `rmod verify` says where")
+
+
+def _has_audio(pair: StoredPair, name: str) -> bool:
+    return f"{name}.wav" in pair.members or f"{name}.flac" in pair.members
+
+
+def _own_groups(pair: StoredPair, facts: Facts) -> Iterator[SoundGroup]:
+    """Return the pair's own sounds: its one-shots, and its stems if it has them."""
+    targets = tuple(_one_shot(pair, facts, track) for track in facts.spec.targets)
+    yield SoundGroup(title="One-shots", sounds=targets, keys=True)
+    # A pair that lacks a track has a silent stem in its place, which is nothing to hear.
+    kinds = [track.kind for track in facts.spec.tracks if _has_audio(pair, f"stem-{track.kind}")]
+    if kinds:
+        yield SoundGroup(title="Stems", sounds=tuple(_stem(pair, facts, kind) for kind in kinds), whole=True)
+
+
+def _one_shot(pair: StoredPair, facts: Facts, track: DrumTrack) -> Sound:
+    data, mime = sounds.lossless(*sounds.decode(*_audio_member(pair, track.kind)))
+    kits = [str(source.get("kit") or "") for source in facts.sources if source.get("kind") == track.kind]
+    caption = " + ".join(dict.fromkeys(kit for kit in kits if kit))
+    return Sound(label=words.kind_words(track.kind), data=data, mime=mime, kind=track.kind, caption=caption)
+
+
+def _stem(pair: StoredPair, facts: Facts, kind: str) -> Sound:
+    audio, sample_rate = sounds.decode(*_audio_member(pair, f"stem-{kind}"))
+    data, mime = sounds.compressed(audio, sample_rate, sounds.STEM_LEVEL)
+    loudness = words.level(facts.measure("tracks", kind, "rms_dbfs"), "dBFS RMS")
+    caption = "" if loudness == words.MISSING else loudness
+    return Sound(label=words.kind_words(kind), data=data, mime=mime, kind=kind, caption=caption)
+
+
+def _player_group(group: SoundGroup, about: str) -> PlayerGroup:
+    """Draw the sounds of a group, their lengths to one scale."""
+    decoded = [sounds.decode(sound.data, f"{about} {sound.label}") for sound in group.sounds]
+    longest = max((audio.shape[1] / sample_rate for audio, sample_rate in decoded), default=1.0)
+    players = []
+    for sound, (audio, sample_rate) in zip(group.sounds, decoded, strict=True):
+        seconds = audio.shape[1] / sample_rate
+        players.append(
+            Player(
+                label=sound.label,
+                kind=sound.kind,
+                caption=sound.caption,
+                seconds=seconds,
+                share=max(seconds / longest, 0.02) if longest else 1.0,
+                picture=pictures.waveform(_at_full_height(audio), SMALL_COLUMNS),
+                source=sounds.data_uri(sound.data, sound.mime),
+            )
+        )
+    return PlayerGroup(title=group.title, players=tuple(players), whole=group.whole, keys=group.keys)
+
+
+def _at_full_height(audio: Audio) -> Audio:
+    """Return the audio as loud as its picture is high: a small picture shows the shape, figures tell the level."""
+    loudest = float(abs(audio).max()) if audio.size else 0.0
+    return audio / loudest if loudest > 1e-4 else audio
+
+
+def _mix_player(audio: Audio, sample_rate: int) -> Player:
+    data, mime = sounds.compressed(audio, sample_rate)
+    return Player(
+        label="mix",
+        kind="",
+        caption="",
+        seconds=audio.shape[1] / sample_rate,
+        share=1.0,
+        picture=pictures.waveform(audio, MIX_COLUMNS),
+        source=sounds.data_uri(data, mime),
+    )
+
+
+def _one_shot_seconds(facts: Facts) -> dict[str, float]:
+    found = {track.kind: facts.measure("targets", track.kind, "seconds") for track in facts.spec.drums}
+    return {kind: float(seconds) for kind, seconds in found.items() if isinstance(seconds, int | float)}
+
+
+def _summary(facts: Facts) -> tuple[tuple[str, str], ...]:
+    """Return the few figures of a mixture that stand in its heading: what, how much."""
+    return (
+        ("loudness", words.level(facts.measure("mix", "lufs"), "LUFS")),
+        ("peak", words.level(facts.measure("mix", "peak_dbfs"), "dBFS")),
+        ("side/mid", words.level(facts.measure("mix", "side_mid_db"), "dB")),
+        ("at full scale", _percent(facts.measure("mix", "full_scale_share"))),
+    )
+
+
+def _percent(share: object) -> str:
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        return words.MISSING
+    return f"{words.number(100 * share, 2)} %"
+
+
+def _chains(facts: Facts) -> Iterator[Chain]:
+    rate = facts.spec.settings.sample_rate
+    for track in facts.spec.tracks:
+        yield Chain(
+            kind=track.kind,
+            title=words.kind_words(track.kind),
+            effects=_inserts(facts, track),
+            sends=tuple(_send(send, rate) for send in track.sends),
+        )
+    master = tuple(words.effect_words(effect, rate) for effect in facts.spec.master)
+    yield Chain(kind="", title="master", effects=master)
+
+
+def _inserts(facts: Facts, track: Track) -> tuple[words.EffectWords, ...]:
+    gains = facts.measure("tracks", track.kind, "inserts_db")
+    measured = iter(gains if isinstance(gains, list) else ())
+    rate = facts.spec.settings.sample_rate
+    return tuple(words.effect_words(effect, rate, next(measured, None)) for effect in track.inserts)
+
+
+def _send(send: Send, sample_rate: int) -> SendWords:
+    return SendWords(
+        title=f"{words.kind_words(send.name)} send {words.signed(send.level_db)}",
+        effects=tuple(words.effect_words(effect, sample_rate) for effect in send.effects),
+    )
+
+
+LEVEL_HEADS = ("", "peak", "RMS", "audible", "one-shot peak", "one-shot RMS", "one-shot length")
+
+
+def _levels(facts: Facts) -> Iterator[tuple[str, ...]]:
+    """Return the rows of the table of levels, as LEVEL_HEADS names their columns."""
+    yield (
+        "mix",
+        words.level(facts.measure("mix", "peak_dbfs"), "dBFS"),
+        words.level(facts.measure("mix", "rms_dbfs"), "dBFS"),
+        *[""] * 4,
+    )
+    for track in facts.spec.tracks:
+        one_shot = ("targets", track.kind)
+        yield (
+            words.kind_words(track.kind),
+            words.level(facts.measure("tracks", track.kind, "peak_dbfs"), "dBFS"),
+            words.level(facts.measure("tracks", track.kind, "rms_dbfs"), "dBFS"),
+            words.level(facts.measure("tracks", track.kind, "audible_db")),
+            *(
+                (
+                    words.level(facts.measure(*one_shot, "peak_dbfs"), "dBFS"),
+                    words.level(facts.measure(*one_shot, "rms_dbfs"), "dBFS"),
+                    f"{words.number(facts.measure(*one_shot, 'seconds'))} s",
+                )
+                if isinstance(track, DrumTrack) and track.target
+                else ("", "", "")
+            ),
+        )
+
+
+def _sources(facts: Facts) -> Iterator[Source]:
+    weights = {
+        (track.kind, layer.asset): layer.weight
+        for track in facts.spec.drums
+        for layer in track.layers
+        if len(track.layers) > 1
+    }
+    said = {(source.get("kind"), source.get("id")): source for source in facts.sources}
+    for kind, asset, _ in facts.spec.sources():
+        row = said.get((kind, asset), {})
+        weight = weights.get((kind, asset))
+        yield Source(
+            kind=kind,
+            id=asset,
+            share="" if weight is None else f"{words.number(100 * weight)} %",
+            kit=str(row.get("kit") or words.MISSING),
+            licence=str(row.get("licence") or words.MISSING),
+            source=str(row.get("source") or words.MISSING),
+        )
+
+
+def _files(pair: StoredPair) -> tuple[tuple[str, str, str], ...]:
+    types = {"mid": ("MIDI", "audio/midi"), "json": ("JSON", "application/json")}
+    return tuple(
+        (label, f"{pair.key}.{suffix}", sounds.data_uri(pair.members[suffix], mime))
+        for suffix, (label, mime) in types.items()
+        if suffix in pair.members
+    )
+
+
+def _search_words(key: str, facts: Facts) -> str:
+    kits = [str(source.get(name) or "") for source in facts.sources for name in ("kit", "id", "licence")]
+    kinds = [words.kind_words(track.kind) for track in facts.spec.tracks]
+    return " ".join(dict.fromkeys([key, *kinds, *kits])).lower()
