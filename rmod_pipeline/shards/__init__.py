@@ -1,0 +1,1 @@
+"""Pairs -> tar, index, receipt; and back."""

@@ -1,0 +1,112 @@
+"""The index of a shard: a Parquet row a pair, and a row a reject."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rmod_pipeline.errors import ShardError
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.render import Measured, Pair
+from rmod_pipeline.shards.members import list_sources
+from rmod_pipeline.spec import PairSpec
+
+PAIR, REJECT = "pair", "reject"
+
+_text, _number = pa.string(), pa.float64()
+
+_SOURCE = pa.struct([(name, _text) for name in ("kind", "id", "sha256", "kit", "group", "licence", "source")])
+_MEMBER = pa.struct([("name", _text), ("bytes", pa.int64()), ("sha256", _text)])
+_TARGET = pa.struct([("kind", _text), ("seconds", _number), ("peak_dbfs", _number), ("audible_db", _number)])
+_LOOP = pa.struct([("kind", _text), ("semitones", pa.int32()), ("seconds", _number)])
+_HITS = pa.struct([("kind", _text), ("hits", pa.int32()), ("layers", pa.int32())])
+
+SCHEMA = pa.schema(
+    [
+        ("key", _text),
+        ("split", _text),
+        ("index", pa.int64()),
+        ("attempt", pa.int32()),
+        ("status", _text),  # pair, or reject: not in the tar
+        ("stage", _text),  # of a reject: where it was decided
+        ("reason", _text),  # of a reject
+        ("lufs", _number),
+        ("peak_dbfs", _number),
+        ("rms_dbfs", _number),
+        ("side_mid_db", _number),
+        ("full_scale_share", _number),
+        ("targets", pa.list_(_TARGET)),
+        ("drums", pa.list_(_HITS)),
+        ("loops", pa.list_(_LOOP)),
+        ("sources", pa.list_(_SOURCE)),
+        ("licences", pa.list_(_text)),
+        ("members", pa.list_(_MEMBER)),
+    ]
+)
+
+
+def pair_row(pair: Pair, members: Mapping[str, bytes], library: Library) -> dict[str, Any]:
+    """Return the row of a pair that stands in the tar."""
+    listed = [
+        {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
+    ]
+    return {**_row(pair.spec, pair.measured, library), "status": PAIR, "members": listed}
+
+
+def reject_row(pair: Pair, stage: str, reason: str, library: Library) -> dict[str, Any]:
+    """Return the row of a pair that ought not to be, with its levels, so that the limits can be judged."""
+    return {**_row(pair.spec, pair.measured, library), "status": REJECT, "stage": stage, "reason": reason}
+
+
+def write_index(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write the rows as Parquet. The same rows give the same bytes within one version of pyarrow."""
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path, compression="zstd")
+
+
+def read_index(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return the rows of an index. Raises ShardError."""
+    try:
+        return pq.read_table(path, columns=None if columns is None else list(columns)).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise ShardError(path, f"not an index: {error}", "remove the shard's receipt and build again") from error
+
+
+def _row(spec: PairSpec, measured: Measured, library: Library) -> dict[str, Any]:
+    sources = list_sources(spec, library)
+    mix, tracks = measured.mix, measured.tracks
+    return {
+        "key": spec.key,
+        "split": spec.address.split,
+        "index": spec.address.index,
+        "attempt": spec.address.attempt,
+        "lufs": mix.lufs,
+        "peak_dbfs": mix.peak_dbfs,
+        "rms_dbfs": mix.rms_dbfs,
+        "side_mid_db": mix.side_mid_db,
+        "full_scale_share": mix.full_scale_share,
+        "targets": [
+            {
+                "kind": kind,
+                "seconds": target.seconds,
+                "peak_dbfs": target.peak_dbfs,
+                "audible_db": tracks[kind].audible_db,
+            }
+            for kind, target in measured.targets.items()
+        ],
+        "drums": [{"kind": drum.kind, "hits": len(drum.notes), "layers": len(drum.layers)} for drum in spec.drums],
+        "loops": [
+            {
+                "kind": loop.kind,
+                "semitones": loop.semitones,
+                "seconds": loop.period_frames / spec.settings.sample_rate,
+            }
+            for loop in spec.loops
+        ],
+        "sources": sources,
+        "licences": sorted({source["licence"] for source in sources}),
+    }

@@ -1,0 +1,92 @@
+"""Where everything of a data set lies.
+
+OUT/build.json                          what the data set is: its fingerprint
+OUT/audio/train-000000.tar              the pairs
+OUT/index/train-000000.parquet          a row a pair, and a row a reject
+OUT/receipts/audio/train-000000.json    written last: this shard is done
+OUT/log/                                times, claims, drafts: the only part outside the same-bytes promise
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmod_pipeline.errors import ShardError
+from rmod_pipeline.spec import Address
+
+AUDIO = "audio"
+"""The family of shards that hold sound."""
+
+_KEY = re.compile(r"^([a-z]+)-(\d{8})$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ShardPlan:
+    """The unit of work, of retry and of resume: some consecutive pairs of one split."""
+
+    split: str
+    number: int
+    first: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """``train-000000``."""
+        return f"{self.split}-{self.number:06d}"
+
+    def addresses(self, seed: int) -> Iterator[Address]:
+        """Yield the address of each pair's first attempt, in order."""
+        for index in range(self.first, self.first + self.count):
+            yield Address(seed=seed, split=self.split, index=index)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one data set folder."""
+
+    out: Path
+
+    @property
+    def build(self) -> Path:
+        return self.out / "build.json"
+
+    @property
+    def log(self) -> Path:
+        return self.out / "log"
+
+    @property
+    def drafts(self) -> Path:
+        """Unfinished files: on the same disk as the finished ones, so that a rename publishes them."""
+        return self.log / "drafts"
+
+    @property
+    def claims(self) -> Path:
+        return self.log / "claims"
+
+    def tar(self, shard: str, family: str = AUDIO) -> Path:
+        return self.out / family / f"{shard}.tar"
+
+    def index(self, shard: str) -> Path:
+        return self.out / "index" / f"{shard}.parquet"
+
+    def receipt(self, shard: str, family: str = AUDIO) -> Path:
+        return self.out / "receipts" / family / f"{shard}.json"
+
+    def receipts(self, family: str = AUDIO) -> list[Path]:
+        """Return the receipts of a family, in order of shards."""
+        return sorted((self.out / "receipts" / family).glob("*.json"))
+
+    def relative(self, path: Path) -> str:
+        """Return a path as it stands in receipts: relative to the folder, POSIX."""
+        return path.relative_to(self.out).as_posix()
+
+
+def parse_key(key: str) -> tuple[str, int]:
+    """Return split and index of a key. Raises ShardError."""
+    match = _KEY.match(key)
+    if not match:
+        raise ShardError(key, "is not the key of a pair", "a key looks like train-00000012")
+    return match[1], int(match[2])

@@ -1,0 +1,93 @@
+"""Pair -> the files of its key in a tar: sound, MIDI, JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rmod_pipeline.audio import Pcm
+from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.render import Pair
+from rmod_pipeline.shards.midi import midi_bytes
+from rmod_pipeline.spec import PairSpec
+
+FORMATS = ("wav", "flac")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How a data set's sound is stored."""
+
+    audio_format: str = "wav"
+    stem_kinds: tuple[str, ...] = ()
+    """The tracks whose stems are stored."""
+
+
+def encode_members(pair: Pair, library: Library, form: Form) -> dict[str, bytes]:
+    """Return a pair's files by suffix, in the order in which they stand in a tar.
+
+    A stem that the pair lacks is silence: readers infer their columns from the first pair, so all have the same.
+    """
+    rate, ending = pair.spec.settings.sample_rate, form.audio_format
+    members = {f"mix.{ending}": encode_audio(pair.mix, rate, ending)}
+    for kind, target in pair.targets.items():
+        members[f"{kind}.{ending}"] = encode_audio(target, rate, ending)
+    for kind in form.stem_kinds:
+        stem = pair.stems.get(kind, np.zeros_like(pair.mix))
+        members[f"stem-{kind}.{ending}"] = encode_audio(stem, rate, ending)
+    members["mid"] = midi_bytes(pair.spec)
+    members["json"] = encode_json(describe(pair, library))
+    return members
+
+
+def encode_audio(pcm: Pcm, sample_rate: int, audio_format: str) -> bytes:
+    """Return a 16-bit file of [channels, frames]."""
+    import soundfile
+
+    stream = io.BytesIO()
+    soundfile.write(stream, pcm.T, sample_rate, format=audio_format.upper(), subtype="PCM_16")
+    return stream.getvalue()
+
+
+def decode_audio(data: bytes) -> tuple[Pcm, int]:
+    """Return the 16-bit samples [channels, frames] of a member and its rate in Hz."""
+    import soundfile
+
+    samples, sample_rate = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)
+    return np.ascontiguousarray(samples.T), sample_rate
+
+
+def describe(pair: Pair, library: Library) -> dict[str, Any]:
+    """Return what stands in a pair's JSON: the spec that rebuilds it, its levels, the sounds it was made of."""
+    return {
+        "spec": pair.spec.to_dict(),
+        "measured": pair.measured.to_dict(),
+        "sources": list_sources(pair.spec, library),
+    }
+
+
+def list_sources(spec: PairSpec, library: Library) -> list[dict[str, str]]:
+    """Return the sounds of a pair with what their licences ask to be passed on."""
+    assets = library.by_id
+    return [_source(kind, assets[asset]) for kind, asset, _ in spec.sources()]
+
+
+def encode_json(content: dict[str, Any]) -> bytes:
+    """Return JSON in one line with a fixed order of keys."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _source(kind: str, asset: Asset) -> dict[str, str]:
+    return {
+        "kind": kind,
+        "id": asset.id,
+        "sha256": asset.sha256,
+        "kit": asset.kit,
+        "group": asset.group,
+        "licence": asset.licence,
+        "source": asset.source,
+    }

@@ -1,0 +1,85 @@
+"""Put finished files in their place: whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+ABANDONED_SECONDS = 24 * 3600
+"""Age at which another machine's draft counts as left behind."""
+
+
+@contextmanager
+def draft(folder: Path, name: str) -> Iterator[Path]:
+    """Give a temporary path for a file to write; it is gone afterwards unless it was published.
+
+    The name is unique, so that two processes that make the same shard never write into one file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.{_host()}.{os.getpid()}.{uuid4().hex[:8]}"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Move a finished file to its final name: on the disk first, then visible, then the name on the disk."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(final)
+    _sync_folder(final.parent)
+
+
+def publish_bytes(content: bytes, final: Path, drafts: Path) -> None:
+    """Write a small file whole or not at all."""
+    with draft(drafts, final.name) as temporary:
+        temporary.write_bytes(content)
+        publish(temporary, final)
+
+
+def sweep_drafts(folder: Path) -> None:
+    """Remove drafts that a killed process left behind: this machine's by its process, others' by age."""
+    for path in folder.glob("*"):
+        *_, host, process, _ = path.name.split(".")
+        with suppress(OSError):
+            old = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+            if old if host != _host() else not _alive(int(process)):
+                path.unlink()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _host() -> str:
+    return socket.gethostname().replace(".", "-") or "host"
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    # Not every file system lets a folder be synced; there the rename is as safe as it gets.
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

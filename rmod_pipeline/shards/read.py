@@ -1,0 +1,76 @@
+"""Read pairs back from a finished or half-finished data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rmod_pipeline.errors import ShardError, nearest
+from rmod_pipeline.shards.index import PAIR, read_index
+from rmod_pipeline.shards.layout import Layout, parse_key
+from rmod_pipeline.shards.receipt import Receipt, read_receipt
+from rmod_pipeline.shards.tar import read_members
+from rmod_pipeline.spec import PairSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPair:
+    """A pair as it stands in a tar."""
+
+    key: str
+    members: Mapping[str, bytes]
+    """Files by suffix: mix.wav, kick.wav, ..., stem-kick.wav, mid, json."""
+
+    def description(self) -> dict[str, Any]:
+        """Return the pair's JSON: spec, measured, sources. Raises ShardError."""
+        try:
+            content = json.loads(self.members["json"])
+            content["spec"], content["measured"], content["sources"]
+        except (KeyError, ValueError, TypeError) as error:
+            raise ShardError(f"{self.key}.json", f"not the description of a pair: {error!r}", "build again") from error
+        return dict(content)
+
+    def spec(self) -> PairSpec:
+        """Return what the pair was to be. Raises ShardError or SpecError."""
+        return PairSpec.from_json(json.dumps(self.description()["spec"]), f"{self.key}.json")
+
+
+def read_receipts(out: Path) -> list[Receipt]:
+    """Return the receipts of a data set's sound, in order of shards. Raises ShardError where there is none."""
+    receipts = [read_receipt(path) for path in Layout(out).receipts()]
+    if not receipts:
+        hint = "give the folder that `rmod build --out` wrote; a build that has just begun has no finished shard yet"
+        raise ShardError(out, "no finished shards here", hint)
+    return receipts
+
+
+def list_keys(out: Path, split: str | None = None) -> list[str]:
+    """Return the keys of all finished pairs, in order of shards; of one split if it is given. Raises ShardError."""
+    receipts = [receipt for receipt in read_receipts(out) if split in (None, receipt.split)]
+    if not receipts:
+        splits = sorted({receipt.split for receipt in read_receipts(out)})
+        raise ShardError(
+            out, f"no pairs of split {split!r}{nearest(str(split), splits)}", f"it has {', '.join(splits)}"
+        )
+    rows = (row for receipt in receipts for row in read_index(Layout(out).index(receipt.shard), ["key", "status"]))
+    return [row["key"] for row in rows if row["status"] == PAIR]
+
+
+def read_pair(out: Path, key: str) -> StoredPair:
+    """Return one pair. Raises ShardError for a key that the data set lacks."""
+    split, index = parse_key(key)
+    for receipt in read_receipts(out):
+        if receipt.split == split and receipt.first <= index < receipt.first + receipt.count:
+            if key in receipt.absent:
+                raise ShardError(key, "is absent: every attempt was rejected", "see the rejects in the index")
+            members = read_members(Layout(out).tar(receipt.shard), key)
+            if members:
+                return StoredPair(key=key, members=members)
+    keys = list_keys(out)
+    found = (
+        f"no such pair in {out}, which holds {len(keys)} from {keys[0]} to {keys[-1]}" if keys else f"{out} is empty"
+    )
+    raise ShardError(key, found, "`rmod show OUT` lists what there is")

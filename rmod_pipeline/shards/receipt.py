@@ -1,0 +1,63 @@
+"""A receipt: written last, it says that a shard of a family is done, and what it holds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from rmod_pipeline.errors import ShardError
+from rmod_pipeline.shards.publish import file_digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """One finished file of a shard."""
+
+    path: str
+    """Relative to the data set's folder, POSIX."""
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, file: Path, path: str) -> FileRecord:
+        """Measure a finished file that stands, or will stand, at ``path``."""
+        return cls(path=path, bytes=file.stat().st_size, sha256=file_digest(file))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What one finished shard holds. A shard without a receipt does not exist."""
+
+    shard: str
+    family: str
+    fingerprint: str
+    """Digest of build.json."""
+    split: str
+    first: int
+    count: int
+    """Indices first .. first + count - 1 are the shard's; those that are absent had only rejects."""
+    pairs: int
+    absent: tuple[str, ...]
+    rejects: dict[str, int]
+    """How many attempts were rejected, by reason."""
+    files: tuple[FileRecord, ...]
+
+    def to_json(self) -> bytes:
+        """Return the receipt as indented JSON."""
+        return json.dumps(asdict(self), indent=1).encode() + b"\n"
+
+
+_ADAPTER = TypeAdapter(Receipt)
+
+
+def read_receipt(path: Path) -> Receipt:
+    """Read a receipt. Raises ShardError."""
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ShardError(
+            path, f"not a receipt: {error}", "remove it and build again: the shard is made anew"
+        ) from error
