@@ -9,8 +9,8 @@
     velocity: {normal: [100, 3], clip: [1, 127]}
 
 A field of a recipe is declared as ``Annotated[Number, Within("dB", -80, 0)]``: what may be written, its unit, its
-limits. A drawn float keeps six significant digits: enough for any ear, short in JSON, and rounding away the last bits in
-which two C libraries' logarithms differ keeps a spec the same on every machine.
+limits. A drawn float keeps six significant digits: enough for any ear, short in JSON, and rounding away the last bits
+in which two C libraries' logarithms differ keeps a spec the same on every machine.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def rounded(value: float) -> float:
 class Constant(Strict):
     """Always the same number."""
 
-    constant: float
+    constant: float = Field(description="The number.")
 
     def at(self, draw: Draw) -> float:  # noqa: ARG002
         return rounded(self.constant)
@@ -211,12 +211,6 @@ def _form(value: Any) -> str | None:
     return next((form for form in _FORMS if form in keys), None)
 
 
-_wrong_form = {
-    "custom_error_type": "distribution",
-    "custom_error_message": "not a random value: write a number, a pair [min, max], or one of "
-    "{uniform: [a, b]}, {log_uniform: [a, b]}, {integers: [a, b]}, {choice: [...]}, {normal: [mean, deviation]}",
-}
-
 _WRONG_FORM: dict[str, str] = {
     "custom_error_type": "distribution",
     "custom_error_message": "not a random value: write a number, a pair [min, max], or one of "
@@ -274,8 +268,18 @@ class Within:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        limits = {name: end for name, end in (("least", self.least), ("most", self.most)) if math.isfinite(end)}
-        return {**handler(core), "unit": self.unit, **limits}
+        ends = {"minimum": self.least, "maximum": self.most}
+        limits = {name: end for name, end in ends.items() if math.isfinite(end)}
+        written = handler(core)
+        forms = [_limited(form, limits) for form in written.pop("anyOf", [])]
+        return {**written, "anyOf": forms, "unit": self.unit}
+
+
+def _limited(form: dict[str, Any], limits: dict[str, float]) -> dict[str, Any]:
+    """Return the JSON Schema of a short form, a number or a pair, with limits; long forms stay as they are."""
+    if "prefixItems" in form:
+        return {**form, "prefixItems": [_limited(item, limits) for item in form["prefixItems"]]}
+    return {**form, **limits} if form.get("type") in ("number", "integer") else form
 
 
 @dataclass(frozen=True)
@@ -295,3 +299,8 @@ class OneOf:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        written = handler(core)
+        forms = [{"enum": list(self.words)} if form.get("type") == "string" else form for form in written["anyOf"]]
+        return {**written, "anyOf": forms}

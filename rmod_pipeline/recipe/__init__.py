@@ -3,6 +3,7 @@
 from rmod_pipeline.recipe.find import find_recipe, recipe_names, shipped
 from rmod_pipeline.recipe.load import load_recipe, parse_recipe, recipe_digest
 from rmod_pipeline.recipe.schema import Chain, DrumRanges, LoopRanges, Recipe, RejectLimits, SendRanges
+from rmod_pipeline.recipe.show import recipe_schema, recipe_yaml
 
 __all__ = [
     "Chain",
@@ -16,5 +17,7 @@ __all__ = [
     "parse_recipe",
     "recipe_digest",
     "recipe_names",
+    "recipe_schema",
+    "recipe_yaml",
     "shipped",
 ]
