@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from rmod_pipeline.effects import AnyEffect
 from rmod_pipeline.errors import RmodError
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+"""A split or kind: it becomes part of file names, so a spec from elsewhere may not smuggle a path in."""
+
+Frames = Annotated[int, Field(ge=0, le=2**28)]
+Count = Annotated[int, Field(ge=0)]
 
 
 class SpecError(RmodError):
@@ -25,9 +31,9 @@ class Address:
     """Where a pair stands: with recipe and library, all that it depends on."""
 
     seed: int
-    split: str
-    index: int
-    attempt: int = 0
+    split: Name
+    index: Annotated[int, Field(ge=0, lt=10**8)]
+    attempt: Count = 0
 
     @property
     def key(self) -> str:
@@ -40,19 +46,19 @@ class Settings:
     """What all pairs of a recipe share and render needs."""
 
     engine: str
-    sample_rate: int
-    frames: int
+    sample_rate: Annotated[int, Field(ge=1000, le=1_000_000)]
+    frames: Annotated[int, Field(ge=1, le=2**28)]
     """Length of the mixture."""
-    grid: int
+    grid: Annotated[int, Field(ge=1)]
     """Points of the MIDI grid over the mixture."""
-    one_shot_frames: int
+    one_shot_frames: Frames
     """Longest one-shot; what is longer is cut and faded."""
-    one_shot_fade_frames: int
-    truncation_fade_frames: int
+    one_shot_fade_frames: Frames
+    truncation_fade_frames: Frames
     """Fade before a new hit cuts the sounding one; 0 is a hard cut."""
-    loop_frames: int
+    loop_frames: Frames
     """Longest part of a loop that is pitch-shifted."""
-    loop_fade_frames: int
+    loop_fade_frames: Frames
     """Fade at both ends of every repeat of a loop; 0 is a hard cut."""
 
     def onset(self, tick: int) -> int:
@@ -64,8 +70,8 @@ class Settings:
 class Note:
     """One hit."""
 
-    tick: int
-    velocity: int
+    tick: Count
+    velocity: Annotated[int, Field(ge=1, le=127)]
     """MIDI, 1..127; the amplitude is (velocity + 1) / 128."""
 
 
@@ -91,7 +97,7 @@ class Send:
 class DrumTrack:
     """A layered one-shot played at notes."""
 
-    kind: str
+    kind: Name
     target: bool
     """Whether the dry one-shot is one of the pair's answers."""
     layers: tuple[Layer, ...]
@@ -104,11 +110,11 @@ class DrumTrack:
 class LoopTrack:
     """A backing loop, shifted in pitch, cropped or repeated."""
 
-    kind: str
+    kind: Name
     asset: str
     sha256: str
-    semitones: int
-    period_frames: int
+    semitones: Annotated[int, Field(ge=-48, le=48)]
+    period_frames: Annotated[int, Field(ge=1, le=2**28)]
     """The loop is cut to this length and repeated to the length of the mixture."""
     inserts: tuple[AnyEffect, ...]
     sends: tuple[Send, ...] = ()
@@ -165,11 +171,17 @@ class PairSpec:
     def from_json(cls, text: str | bytes, about: object = "pair spec") -> PairSpec:
         """Read a spec; ``about`` names the file in the error. Raises SpecError."""
         try:
-            return _adapter().validate_json(text)
+            spec = _adapter().validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"]) or "the file"
             raise SpecError(about, f"{place}: {first['msg']}", "use the .json that stands beside a pair") from error
+        for drum in spec.drums:
+            ticks = [note.tick for note in drum.notes]
+            if ticks != sorted(set(ticks)) or any(tick >= spec.settings.grid for tick in ticks) or not drum.layers:
+                found = f"drums.{drum.kind}: notes that do not rise within the grid, or no layers"
+                raise SpecError(about, found, "use the .json that stands beside a pair")
+        return spec
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What comes back of a shard that could not be made."""
+"""What comes back of a shard: its receipt, or why there is none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass
 
 from rmod_pipeline.errors import RmodError
+from rmod_pipeline.shards.receipt import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,16 @@ class Failure:
     """The traceback, for the log, if the cause is no mistake of the user's."""
     fatal: bool = False
     """Whether every other shard would fail too: a full disk, for instance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A shard that another run on the same folder is making right now."""
+
+    shard: str
+
+
+Result = Receipt | Failure | Elsewhere
 
 
 def failure_of(shard: str, error: Exception) -> Failure:

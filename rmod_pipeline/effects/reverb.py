@@ -11,6 +11,10 @@ from rmod_pipeline.audio import Audio, to_channels
 from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
 
+WET_LEVEL = 0.5
+"""JUCE triples the wet level. At a half, the wet signal of a middling room is about as loud as the dry one, so that the
+level of a send in dB means what it says, and mixtures are as loud as the two that the paper's authors published."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reverb(Effect):
@@ -34,7 +38,7 @@ def with_pedalboard(audio: Audio, effect: Reverb, sample_rate: int) -> Audio:
     import pedalboard
 
     plugin = pedalboard.Reverb(
-        room_size=effect.room, damping=effect.damping, width=effect.width, wet_level=1.0, dry_level=0.0
+        room_size=effect.room, damping=effect.damping, width=effect.width, wet_level=WET_LEVEL, dry_level=0.0
     )
     return plugin(to_channels(audio, 2), sample_rate, reset=True)
 

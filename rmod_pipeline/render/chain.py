@@ -12,21 +12,31 @@ from rmod_pipeline.spec import Send, Settings
 
 
 def apply_chain(audio: Audio, effects: Sequence[Effect], settings: Settings) -> tuple[Audio, list[float]]:
-    """Return the audio [1 or 2, frames] after the effects, and for each how much louder it made its input, in dB.
+    """Return the audio [1 or 2, frames] after the effects, and a gain in dB for each, as it was measured.
 
-    An effect with ``match_rms`` is scaled back to its input's RMS; silence stays silence.
+    The gain is the make-up that brought an effect with ``match_rms`` back to its input's RMS; for any other effect, as
+    a level-aware gain, how much louder the output is than the input. Silence stays silence, at 0 dB.
     """
     gains: list[float] = []
     before = rms(audio)
     for effect in effects:
-        audio = EFFECTS[effect.effect].apply_with(settings.engine)(audio, effect, settings.sample_rate)
+        audio = apply_effect(audio, effect, settings)
         after = rms(audio)
-        if effect.match_rms and after > 0:
+        if before == 0 or after == 0:
+            gains.append(0.0)
+        elif effect.match_rms:
             audio = audio * np.float32(before / after)
-            after = before
-        gains.append(round(gain_to_db(after / before), 3) if before > 0 else 0.0)
+            gains.append(round(gain_to_db(before / after), 3))
+            continue
+        else:
+            gains.append(round(gain_to_db(after / before), 3))
         before = after
     return audio, gains
+
+
+def apply_effect(audio: Audio, effect: Effect, settings: Settings) -> Audio:
+    """Return the audio after one effect, as the engine makes it."""
+    return EFFECTS[effect.effect].apply_with(settings.engine)(audio, effect, settings.sample_rate)
 
 
 def with_sends(audio: Audio, sends: Sequence[Send], settings: Settings) -> Audio:

@@ -48,7 +48,7 @@ class TrackLevels:
     peak_dbfs: float
     rms_dbfs: float
     inserts_db: list[float]
-    """How much louder each insert made its input."""
+    """What each insert's gain came to: the make-up of ``match_rms``, else the change of RMS."""
     audible_db: float | None = None
     """RMS of the track over RMS of the sum at the drum's clearest hit; None for loops."""
 

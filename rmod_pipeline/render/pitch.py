@@ -25,6 +25,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from rmod_pipeline.audio import Audio
+from rmod_pipeline.library.cache import cache_folder
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,11 @@ def shift_pitch(loop: Audio, semitones: int, sample_rate: int) -> Audio:
 
     shifted = librosa.effects.pitch_shift(y=loop, sr=sample_rate, n_steps=semitones, res_type="soxr_hq")
     return np.ascontiguousarray(shifted, dtype=np.float32)
+
+
+def pitch_folder() -> Path:
+    """Return where shifted loops are kept: in the user's cache, or under RMOD_CACHE."""
+    return cache_folder() / "pitch"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def sweep_drafts(folder: Path) -> None:
         *_, host, process, _ = path.name.split(".")
         with suppress(OSError):
             old = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-            if old if host != _host() else not _alive(int(process)):
+            if old if host != _host() else not process_alive(int(process)):
                 path.unlink()
 
 
@@ -65,7 +65,8 @@ def _host() -> str:
     return socket.gethostname().replace(".", "-") or "host"
 
 
-def _alive(process: int) -> bool:
+def process_alive(process: int) -> bool:
+    """Return whether a process of this machine exists."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

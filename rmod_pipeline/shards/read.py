@@ -38,6 +38,16 @@ class StoredPair:
         return PairSpec.from_json(json.dumps(self.description()["spec"]), f"{self.key}.json")
 
 
+def spec_in(text: bytes, about: object) -> PairSpec:
+    """Return the spec in a pair's JSON, or in a file that holds the spec alone. Raises SpecError."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None  # PairSpec.from_json says what is wrong
+    inner = content.get("spec") if isinstance(content, dict) else None
+    return PairSpec.from_json(text if inner is None else json.dumps(inner), about)
+
+
 def read_receipts(out: Path) -> list[Receipt]:
     """Return the receipts of a data set's sound, in order of shards. Raises ShardError where there is none."""
     receipts = [read_receipt(path) for path in Layout(out).receipts()]

@@ -1,4 +1,4 @@
-"""Where a job runs. One verb: ``run(plans, job) -> Iterator[Receipt | Failure]``."""
+"""Where a job runs. One verb: ``run(plans, job) -> Iterator[Result]``, a Receipt or a Failure each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from rmod_pipeline.build.job import Job
-from rmod_pipeline.build.outcome import Failure
+from rmod_pipeline.build.outcome import Result
 from rmod_pipeline.shards.layout import ShardPlan
-from rmod_pipeline.shards.receipt import Receipt
 
 OnPairs = Callable[[int], None]
 """Called now and then with the number of pairs made since the last call."""
@@ -17,9 +16,6 @@ OnPairs = Callable[[int], None]
 class Executor(Protocol):
     """Runs shards; nothing but their receipts differs between one executor and another, and those do not either."""
 
-    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Receipt | Failure]:
+    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards, in any order, and yield what came of each."""
         ...
-
-
-__all__ = ["Executor", "Failure", "OnPairs", "Receipt"]

@@ -14,10 +14,10 @@ from multiprocessing.connection import wait as wait_for_end
 from typing import Any
 
 from rmod_pipeline.build.executors import OnPairs
-from rmod_pipeline.build.job import Job, Studio, build_shard
-from rmod_pipeline.build.outcome import Failure, failure_of
+from rmod_pipeline.build.job import Job, Studio
+from rmod_pipeline.build.outcome import Failure, Result
+from rmod_pipeline.build.worker import run_shard
 from rmod_pipeline.shards.layout import ShardPlan
-from rmod_pipeline.shards.receipt import Receipt
 
 POLL_SECONDS = 0.25
 TRIES = 3
@@ -28,14 +28,11 @@ TRIES = 3
 class InProcess:
     """One worker: this process."""
 
-    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Receipt | Failure]:
+    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards one after the other."""
         studio = Studio(job)
         for plan in plans:
-            try:
-                yield build_shard(plan, studio, lambda: on_pairs(1))
-            except Exception as error:  # noqa: BLE001  (whatever ends a shard must not end the others)
-                yield failure_of(plan.name, error)
+            yield run_shard(plan, studio, lambda: on_pairs(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class ProcessPool:
 
     workers: int
 
-    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Receipt | Failure]:
+    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards, several at a time; those of a worker that died are begun again."""
         tries = dict.fromkeys(plans, 0)
         while tries:
@@ -61,7 +58,7 @@ class ProcessPool:
 
     def _round(
         self, plans: list[ShardPlan], job: Job, on_pairs: OnPairs, workers: int
-    ) -> Iterator[tuple[ShardPlan, Receipt | Failure | None]]:
+    ) -> Iterator[tuple[ShardPlan, Result | None]]:
         """Yield each plan with what came of it, or None if it was under way when a worker died."""
         # Spawned, not forked: a forked copy of a process with threads (numba, pedalboard) may hang.
         context = multiprocessing.get_context("spawn")
@@ -69,23 +66,31 @@ class ProcessPool:
         pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(job, made, stop))
         told = 0
         try:
-            # A few more shards than workers are handed out, so that who is done first goes on at once.
-            waiting, running = list(reversed(plans)), dict[Future[Receipt | Failure], ShardPlan]()
+            # A few more shards than workers are handed out, so that who is done first goes on at once. To one worker
+            # only one: there it is known which shard a death was due to.
+            ahead = 1 if workers == 1 else 2 * workers
+            waiting, running = list(reversed(plans)), dict[Future[Result], ShardPlan]()
             while waiting or running:
-                while waiting and len(running) < 2 * workers:
+                while waiting and len(running) < ahead:
                     plan = waiting.pop()
                     running[pool.submit(_make, plan)] = plan
                 done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
                 on_pairs(made.value - told)
                 told = made.value
                 for future in done:
-                    yield running.pop(future), future.result()
+                    result = future.result()  # raises if a worker died: then its plan must still stand in `running`
+                    yield running.pop(future), result
         except BrokenProcessPool:
             for plan in running.values():
                 yield plan, None
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def local_executor(workers: int) -> InProcess | ProcessPool:
+    """Return the executor for a number of workers on this machine."""
+    return InProcess() if workers == 1 else ProcessPool(workers)
 
 
 class _Stopped(Exception):
@@ -123,9 +128,6 @@ def _end_with_driver() -> None:
         os._exit(1)
 
 
-def _make(plan: ShardPlan) -> Receipt | Failure:
+def _make(plan: ShardPlan) -> Result:
     worker = _worker[0]
-    try:
-        return build_shard(plan, worker.studio, worker.on_pair)
-    except Exception as error:  # noqa: BLE001  (whatever ends a shard must not end the others)
-        return failure_of(plan.name, error)
+    return run_shard(plan, worker.studio, worker.on_pair)

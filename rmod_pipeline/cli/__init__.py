@@ -1,0 +1,84 @@
+"""`rmod`: parse, call, print. Heavy imports stay inside the commands: help must not wait for them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from rmod_pipeline import __version__
+from rmod_pipeline.cli import build, library, pairs, preview, recipe, verify
+from rmod_pipeline.errors import RmodError
+
+USER_MISTAKE = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="rmod",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""
+Make training data for models that pull drum one-shots out of music.
+
+**Start:** `rmod build quick --library builtin --out demo --pairs train=12`, then `rmod preview demo`.
+
+**With your own sounds:** `rmod library scan ~/Samples --out mine.csv`, then
+`rmod build rmod --library mine.csv --out OUT --pairs train=1000,valid=100,test=100 --workers 4`.
+""",
+)
+
+app.add_typer(library.app, name="library", help="Turn folders of sounds into a library: scan, check.")
+app.add_typer(recipe.app, name="recipe", help="What a data set is to be: show, check, schema.")
+app.command("build")(build.build)
+app.command("verify")(verify.verify)
+app.command("show")(pairs.show)
+app.command("render")(pairs.render)
+app.command("preview")(preview.preview)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rmod {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is going on.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+
+
+def main() -> NoReturn:
+    """Run the command line: 0 is done, 1 is done with findings, 2 is a mistake that you can mend."""
+    signal.signal(signal.SIGTERM, _interrupt)  # a stopped job ends as Ctrl-C does: everything finished stays
+    try:
+        app()
+    except RmodError as error:
+        _complain(str(error))
+    except BrokenPipeError:
+        # The reader has gone (`rmod show OUT | head`): nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        typer.echo("\nStopped. What is finished is kept; the same command goes on from there.", err=True)
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _complain(message: str) -> NoReturn:
+    typer.secho(f"Error: {message}", fg=typer.colors.RED, err=True)
+    sys.exit(USER_MISTAKE)
