@@ -1,0 +1,79 @@
+"""Working on many files at once in processes of their own; a file that kills its process costs nothing but itself."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+Work = Callable[[list[Job]], list[Answer]]
+
+_BATCH = 16
+_AHEAD = 3
+_WORTH_A_POOL = 64
+
+
+def spread(
+    work: Work[Job, Answer], jobs: Iterable[Job], workers: int, count: int
+) -> Iterator[tuple[Job, Answer | None]]:
+    """Yield every job with its answer, in no fixed order; None for a job that killed the process it ran in.
+
+    ``work`` is a module's function that answers a list of jobs with a list. Jobs are read as they are needed; ``count``
+    says about how many there are. A few are done here and now: starting processes would take longer.
+    """
+    batches = _batches(jobs)
+    if workers <= 1 or count < _WORTH_A_POOL:
+        for batch in batches:
+            yield from zip(batch, work(batch), strict=True)
+        return
+    while True:
+        lost = yield from _until_broken(work, batches, workers)
+        if not lost:
+            return
+        for job in lost:
+            yield job, _alone(work, job)
+
+
+def _until_broken(
+    work: Work[Job, Answer], batches: Iterator[list[Job]], workers: int
+) -> Generator[tuple[Job, Answer | None], None, list[Job]]:
+    """Yield answers until all is done or a process dies; return the jobs that were under way then."""
+    pool = _pool(workers)
+    under_way: dict[Future[list[Answer]], list[Job]] = {}
+    try:
+        while True:
+            for batch in islice(batches, workers * _AHEAD - len(under_way)):
+                under_way[pool.submit(work, batch)] = batch
+            if not under_way:
+                return []
+            for done in wait(under_way, return_when=FIRST_COMPLETED).done:
+                yield from zip(under_way[done], done.result(), strict=True)
+                del under_way[done]
+    except BrokenProcessPool:
+        return [job for batch in under_way.values() for job in batch]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _alone(work: Work[Job, Answer], job: Job) -> Answer | None:
+    with _pool(1) as pool:
+        try:
+            return pool.submit(work, [job]).result()[0]
+        except BrokenProcessPool:
+            return None
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    # Not by fork: a progress bar's thread may hold a lock at that moment, which the child would wait for in vain.
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _batches(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+    rest = iter(jobs)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
