@@ -98,9 +98,9 @@ def _tell(pair: StoredPair) -> None:
         f"side/mid {level(mix['side_mid_db'])}, {mix['full_scale_share']:.2%} of samples at full scale\n",
         highlight=False,
     )
-    table = Table(show_lines=True)
-    for heading in ("track", "sounds", "plays", "effects", "level"):
-        table.add_column(heading)
+    table = Table(show_lines=True, expand=True)
+    for heading, share in (("track", None), ("sounds", 3), ("plays", 2), ("effects", 5), ("level", None)):
+        table.add_column(heading, ratio=share)
     for track in spec.tracks:
         levels = measured["tracks"].get(track.kind, {})
         gains = levels.get("inserts_db", [])

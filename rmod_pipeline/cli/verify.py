@@ -20,8 +20,8 @@ def verify(
 ) -> None:
     """Prove that a data set is what it says: checksums, tars, index, and no sound on two sides of a split.
 
-    With --rerender K, K pairs spread over the data set are rendered again from the JSON beside them. On the same versions
-    and processor family they must be the same bytes; elsewhere they may differ by a bound that is printed.
+    With --rerender K, K pairs spread over the data set are rendered again from the JSON beside them. On the same
+    versions and processor family they must be the same bytes; elsewhere they may differ by a bound that is printed.
 
     Exits with 1 if anything is found.
 
