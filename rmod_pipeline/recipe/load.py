@@ -106,8 +106,14 @@ def _parse_yaml(text: str, about: object) -> tuple[yaml.Node, Any]:
 
 
 def _problem(tree: yaml.Node, found: Any) -> Problem:
+    kind = found["type"]
+    if kind == "inconsistent":
+        # Found when the whole was looked at: its own location is the top, the place is in the context.
+        location = tuple(int(part) if part.isdecimal() else part for part in found["ctx"]["place"].split("."))
+        place = tuple(_written(tree, location))
+        return Problem(_line(tree, place), ".".join(map(str, place)), found["ctx"]["message"])
     place = tuple(_written(tree, found["loc"]))
-    kind, message = found["type"], found["msg"].removeprefix("Value error, ")
+    message = found["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         name = str(found["loc"][-1])
         message = f"unknown key '{name}'{nearest(name, _known_keys(found['loc'][:-1]))}"

@@ -6,9 +6,11 @@ a JSON Schema for editors.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
 
 from rmod_pipeline.distributions import Integer, Number, Probability, Strict, Within
 from rmod_pipeline.effects import AnyRanges
@@ -182,16 +184,43 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         if not self.targets:
-            raise ValueError("no drum is a target: leave out `target: false` for at least one")
-        both = sorted(self.drums.keys() & self.loops.keys())
-        if both:
-            raise ValueError(f"'{both[0]}' stands under drums and under loops: a kind is one or the other")
+            raise _error("drums", "no drum is a target: leave out `target: false` for at least one")
+        for kind in sorted(self.drums.keys() & self.loops.keys()):
+            raise _error(f"loops.{kind}", f"'{kind}' stands under drums too: a kind is one or the other")
         for kind, drum in self.drums.items():
             most = int(drum.hits.support()[1])
             if most > self.grid:
-                raise ValueError(f"drums.{kind}.hits: {most} hits do not fit on a grid of {self.grid} points")
+                raise _error(f"drums.{kind}.hits", f"{most} hits do not fit on a grid of {self.grid} points")
         for kind, loop in self.loops.items():
             longest = loop.seconds.support()[1]
             if longest > self.seconds:
-                raise ValueError(f"loops.{kind}.seconds: {longest:g} s is longer than the mixture, {self.seconds:g} s")
+                raise _error(f"loops.{kind}.seconds", f"{longest:g} s is longer than the mixture, {self.seconds:g} s")
+        for place, most_hz in _frequencies(self):
+            # Above it a filter answers with another frequency, or with infinity.
+            if most_hz > self.sample_rate / 2:
+                raise _error(
+                    place, f"{most_hz:g} Hz cannot be at {self.sample_rate} samples a second: half of them is the most"
+                )
         return self
+
+
+def _error(place: str, message: str) -> PydanticCustomError:
+    """Return an error about a place somewhere below, which the loader turns into a line."""
+    return PydanticCustomError("inconsistent", "{message}", {"message": message, "place": place})
+
+
+def _frequencies(part: Any, place: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the place and the upper end of every frequency below a part of a recipe."""
+    if isinstance(part, BaseModel):
+        for name, field in type(part).model_fields.items():
+            below = f"{place}.{name}" if place else name
+            if any(isinstance(limit, Within) and limit.unit == "Hz" for limit in field.metadata):
+                yield below, getattr(part, name).support()[1]
+            else:
+                yield from _frequencies(getattr(part, name), below)
+    elif isinstance(part, dict):
+        for name, item in part.items():
+            yield from _frequencies(item, f"{place}.{name}")
+    elif isinstance(part, tuple):
+        for position, item in enumerate(part):
+            yield from _frequencies(item, f"{place}.{position}")

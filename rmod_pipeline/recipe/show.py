@@ -26,18 +26,20 @@ def recipe_schema() -> dict[str, Any]:
     """Return the JSON Schema of a recipe: every key with its meaning, unit, limits and default."""
     schema = Recipe.model_json_schema()
     for model in (schema, *schema["$defs"].values()):
-        _complete(model)
+        _complete(model, schema["$defs"])
     # An author's own keys are dropped before a recipe is checked, so pydantic does not know of them.
     home = {"description": "The author's own: a home for YAML anchors, not read."}
     return {"$schema": DIALECT, **schema, "patternProperties": {f"^{NOTES}": home}}
 
 
-def _complete(model: dict[str, Any]) -> None:
-    """Give every field a title, and the field that names an effect the effect's description."""
+def _complete(model: dict[str, Any], models: dict[str, Any]) -> None:
+    """Give every field a title and, where it has none, the description of what it holds."""
     for name, field in model.get("properties", {}).items():
         field.setdefault("title", name.replace("_", " "))
-        if name == "effect":
-            field.setdefault("description", model["description"])
+        # The field that names an effect holds that effect; pydantic drops what a field and its model say alike.
+        held = model if name == "effect" else models.get(field.get("$ref", "").rpartition("/")[2], {})
+        if "description" in held:
+            field.setdefault("description", held["description"])
 
 
 class _Dumper(yaml.SafeDumper):

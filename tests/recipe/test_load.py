@@ -1,0 +1,274 @@
+"""A recipe that is wrong says where and what, and nothing else ever comes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rmod_pipeline.errors import RecipeError
+from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe, parse_recipe, recipe_digest, recipe_names, shipped
+
+SMALL = """\
+name: small
+drums:
+  kick:
+    hits: 2
+    inserts:
+      - {effect: gain, gain_db: [-6, 0]}
+      - effect: compressor
+        threshold_db: [-20, -10]
+        ratio: 4
+        attack_ms: 1
+        release_ms: 100
+loops:
+  bass:
+    seconds: 2
+master:
+  - {effect: limiter, threshold_db: -1, release_ms: 100}
+"""
+
+
+def wrong(text: str) -> str:
+    with pytest.raises(RecipeError) as error:
+        parse_recipe(text, "my.yaml")
+    return str(error.value)
+
+
+def changed(old: str, new: str) -> str:
+    """Return what is said of the small recipe with one place changed."""
+    assert old in SMALL
+    return wrong(SMALL.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_load_under_their_name(name: str) -> None:
+    assert load_recipe(find_recipe(name)).name == name
+
+
+def test_the_recipes_there_are() -> None:
+    assert recipe_names() == ["quick", "rmod", "rmod_drums_only", "rmod_wide"]
+
+
+def test_drums_only_is_rmod_without_loops() -> None:
+    whole, drums = load_recipe(find_recipe("rmod")), load_recipe(find_recipe("rmod_drums_only"))
+    alike = {"name": "x", "description": "", "loops": {}, "loop_max_seconds": 8.0}
+    assert drums.loops == {}
+    assert whole.model_copy(update=alike) == drums.model_copy(update=alike)
+
+
+def test_the_wide_recipe_places_what_rmod_places() -> None:
+    rmod, wide = load_recipe(find_recipe("rmod")), load_recipe(find_recipe("rmod_wide"))
+    assert wide.kinds == rmod.kinds
+    assert (wide.grid, wide.seconds, wide.one_shots, wide.master) == (
+        rmod.grid,
+        rmod.seconds,
+        rmod.one_shots,
+        rmod.master,
+    )
+    effects = {"inserts": (), "sends": ()}
+    for kind, drum in rmod.drums.items():
+        assert wide.drums[kind].model_copy(update=effects) == drum.model_copy(update=effects)
+    for kind, loop in rmod.loops.items():
+        assert wide.loops[kind].model_copy(update=effects) == loop.model_copy(update=effects)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("hits: 2", "hitz: 2", "line 4: drums.kick.hitz: unknown key 'hitz' (did you mean 'hits'?)"),
+        ("hits: 2", "hits: [4, 2]", "line 4: drums.kick.hits: the range is out of order: 4 > 2"),
+        ("hits: 2", "hits: 2.5", "line 4: drums.kick.hits"),
+        ("hits: 2", "hits: 2000", "line 4: drums.kick.hits: 2000 is outside what is allowed here, 1..1024 hits"),
+        ("hits: 2", "hits: many", "line 4: drums.kick.hits: not a random value"),
+        ("hits: 2", "hits: 2\n    target: false", "line 2: drums: no drum is a target"),
+        ("hits: 2", "presence: 0.5", "line 3: drums.kick: presence is 0.5, but a target is in every pair"),
+        ("[-6, 0]", "[0, -6]", "line 6: drums.kick.inserts.0.gain_db: the range is out of order: 0 > -6"),
+        ("effect: gain", "effect: gian", "line 6: drums.kick.inserts.0: unknown effect 'gian' (did you mean 'gain'?)"),
+        ("effect: gain, ", "", "line 6: drums.kick.inserts.0: no `effect:` key; effects are compressor, delay"),
+        ("effect: gain", "effect: gain, probability: -0.1", "line 6: drums.kick.inserts.0.probability"),
+        ("effect: gain", "effect: gain, probability: -0.1", "found -0.1"),
+        ("ratio: 4", "ratoi: 4", "unknown key 'ratoi' (did you mean 'ratio'?)"),
+        ("ratio: 4", "ratoi: 4", "line 7: drums.kick.inserts.1: the key 'ratio' is missing"),
+        ("threshold_db: [-20, -10]", "threshold_db: [-20, 10]", "line 8: drums.kick.inserts.1.threshold_db: -20..10"),
+        ("seconds: 2", "seconds: 5", "line 14: loops.bass.seconds: 5 s is longer than the mixture, 4 s"),
+        (
+            "seconds: 2",
+            "seconds: 2\n    seconds: 3",
+            "line 15: not YAML that can be read: the key 'seconds' stands twice",
+        ),
+        ("  bass:", "  kick:", "line 13: loops.kick: 'kick' stands under drums too"),
+        ("  bass:", "  Bass guitar:", "loops"),
+        ("name: small", "name: Very Small", "line 1: name"),
+        ("name: small", "nmae: small", "line 1: nmae: unknown key 'nmae' (did you mean 'name'?)"),
+        ("name: small", "name: small\nsample_rate: 3", "line 2: sample_rate"),
+        ("name: small", "name: small\nsample_rate: .nan", "line 2: sample_rate"),
+        ("drums:", "drums: [", "not YAML that can be read"),
+        ("drums:", "x: *nowhere\ndrums:", "not YAML that can be read"),
+        ("drums:", "\tdrums:", "not YAML that can be read"),
+    ],
+)
+def test_what_is_said(old: str, new: str, said: str) -> None:
+    assert said in changed(old, new)
+
+
+def test_frequencies_stay_below_half_the_sample_rate() -> None:
+    low = SMALL.replace("name: small", "name: small\nsample_rate: 16000")
+    filtered = low.replace("{effect: gain, gain_db: [-6, 0]}", "{effect: filter, passes: low, hz: [100, 9000]}")
+    assert parse_recipe(low).sample_rate == 16000
+    assert "line 7: drums.kick.inserts.0.hz: 9000 Hz cannot be at 16000 samples a second" in wrong(filtered)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "[]", "4", "small", "- a\n- b\n", "? [1]\n: 2", "a: 1\n---\nb: 2"])
+def test_what_is_no_recipe(text: str) -> None:
+    assert "my.yaml" in wrong(text)
+
+
+def test_every_problem_is_listed_in_order_of_lines() -> None:
+    text = (
+        SMALL.replace("ratio: 4", "ratio: 0")
+        .replace("hits: 2", "hits: 0")
+        .replace("threshold_db: -1", "threshold_db: 1")
+    )
+    said = wrong(text)
+    assert "3 problems" in said
+    assert [line.split(":")[0].strip() for line in said.splitlines()[1:4]] == ["line 4", "line 9", "line 16"]
+
+
+def test_what_stands_once_is_one_problem() -> None:
+    anchored = SMALL.replace(
+        "    seconds: 2", "    seconds: 2\n    inserts: &chain\n      - {effect: gain, gain_db: 900}"
+    )
+    assert "1 problem\n" in wrong(anchored.replace("master:", "  piano:\n    inserts: *chain\nmaster:"))
+
+
+def test_keys_of_one_s_own() -> None:
+    own = "x-mine: &mine {effect: gain, gain_db: -3}\nx-other: 1\n" + SMALL + "  - *mine\n"
+    assert parse_recipe(own).master[1:] == parse_recipe(SMALL + "  - {effect: gain, gain_db: -3}\n").master[1:]
+    assert "unknown key 'mine'" in wrong("mine: 1\n" + SMALL)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00\x81")
+    for path in (binary, tmp_path / "missing.yaml", tmp_path):
+        with pytest.raises(RecipeError, match="cannot be read"):
+            load_recipe(path)
+
+
+def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8-sig")
+    assert load_recipe(tmp_path / "small.yaml") == parse_recipe(SMALL)
+
+
+def test_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(SMALL)
+    assert find_recipe("mine.yaml") == Path("mine.yaml")
+    assert find_recipe("rmod") == find_recipe("recipes/rmod.yaml") == shipped("recipes") / "rmod.yaml"
+    with pytest.raises(RecipeError, match="did you mean 'rmod'"):
+        find_recipe("rmd")
+    with pytest.raises(RecipeError, match="is a folder"):
+        find_recipe(str(tmp_path))
+    with pytest.raises(RecipeError, match="no such recipe"):
+        find_recipe("elsewhere/rmod.yaml")
+
+
+def test_the_digest_is_of_what_is_meant() -> None:
+    digest = recipe_digest(parse_recipe(SMALL))
+    same = SMALL.replace("hits: 2", "hits: {integers: [2, 2]}  # two").replace(
+        "name: small", "description: ''\nname: small"
+    )
+    assert recipe_digest(parse_recipe(same)) == digest
+    assert recipe_digest(parse_recipe(SMALL.replace("ratio: 4", "ratio: 5"))) != digest
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_changes_no_more(name: str) -> None:
+    recipe = load_recipe(find_recipe(name))
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.seconds = 2.0  # type: ignore[misc]
+
+
+TEXTS = [SMALL, *(find_recipe(name).read_text() for name in recipe_names())]
+SCRAPS = [
+    "[",
+    "]",
+    "{",
+    "}",
+    ":",
+    "-",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!python/object:os.system ",
+    "\t",
+    "0x",
+    "1e999",
+    ".nan",
+    "~",
+    "2020-01-01",
+    "99999-99-99",
+    "'",
+    '"',
+    "|",
+    "\x00",
+    "\ud7ff",
+    "? ",
+    "null",
+    "true",
+    "effect: ",
+    "-1",
+    "1e400",
+    "!!binary x",
+    "!!set {a}",
+    "--- ",
+    "%YAML 9.9",
+    "any_order: ",
+    "[[[[",
+    "choice: ",
+    "x-",
+    "\u2028",
+]
+
+
+@given(st.sampled_from(TEXTS), st.integers())
+@example(SMALL, 0)
+def test_mangled_recipes_give_an_error_and_nothing_else(text: str, seed: int) -> None:
+    mangled = mangle(text, random.Random(seed))
+    try:
+        assert isinstance(parse_recipe(mangled), Recipe)
+    except RecipeError as error:
+        assert str(error).startswith("recipe: ")
+
+
+@given(st.text() | st.sampled_from(["[" * 5000, "{a: " * 3000, "- " * 3000, "&a [*a]", "a: &a {b: *a}"]))
+def test_any_text_gives_an_error_and_nothing_else(text: str) -> None:
+    with contextlib.suppress(RecipeError):
+        parse_recipe(text)
+
+
+def mangle(text: str, chance: random.Random) -> str:
+    """Return the text with a few lines or scraps lost, doubled, moved or put in."""
+    lines = text.splitlines(keepends=True)
+    for _ in range(chance.randint(1, 4)):
+        place = chance.randrange(len(lines))
+        line = lines[place]
+        at = chance.randrange(len(line) + 1)
+        lines[place] = chance.choice(
+            [
+                "",
+                line + line,
+                " " + line,
+                line[1:],
+                line[:at] + chance.choice(SCRAPS) + line[at:],
+                line[:at] + chance.choice(SCRAPS) + line[at + chance.randint(1, 6) :],
+                chance.choice(lines),
+                line.split(":")[0] + ": " + chance.choice(SCRAPS) + "\n",
+            ]
+        )
+    return "".join(lines)

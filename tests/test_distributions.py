@@ -1,0 +1,186 @@
+"""What is drawn follows the law that a recipe states, and stays within it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from scipy import stats
+
+from rmod_pipeline.distributions import Integer, Number, OneOf, Probability, Within, Word, rounded
+from rmod_pipeline.draw import Draw
+
+number, integer, word = TypeAdapter(Number), TypeAdapter(Integer), TypeAdapter(Word)
+DRAWS = 4000
+
+
+def drawn(written: Any, adapter: TypeAdapter = number, count: int = DRAWS) -> list:
+    distribution = adapter.validate_python(written)
+    return [distribution.at(Draw.of("test", index)) for index in range(count)]
+
+
+def refused(written: Any, adapter: TypeAdapter = number) -> str:
+    with pytest.raises(ValidationError) as error:
+        adapter.validate_python(written)
+    return str(error.value)
+
+
+ends = st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4)).map(sorted)
+positive_ends = st.tuples(st.floats(1e-3, 1e5), st.floats(1e-3, 1e5)).map(sorted)
+numbers = st.one_of(
+    st.floats(-1e6, 1e6),
+    ends,
+    ends.map(lambda pair: {"uniform": pair}),
+    positive_ends.map(lambda pair: {"log_uniform": pair}),
+    st.tuples(st.integers(-99, 99), st.integers(-99, 99)).map(lambda pair: {"integers": sorted(pair)}),
+    st.tuples(st.floats(-99, 99), st.floats(0, 9)).map(lambda pair: {"normal": list(pair)}),
+    st.tuples(st.floats(-99, 99), st.floats(0, 9), ends).map(lambda all: {"normal": list(all[:2]), "clip": all[2]}),
+    st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9).map(lambda values: {"choice": values}),
+)
+
+
+@given(numbers, st.integers())
+def test_what_is_drawn_is_within_what_is_stated(written: Any, index: int) -> None:
+    distribution = number.validate_python(written)
+    low, high = distribution.support()
+    value = distribution.at(Draw.of(index))
+    # Six digits are kept, so an end written with more may be missed by half a unit of the sixth.
+    slack = 5.01e-6 * max(abs(low), abs(high)) if math.isfinite(low) else 0
+    assert low - slack <= value <= high + slack
+    assert math.isfinite(value)
+
+
+@given(numbers)
+def test_a_distribution_survives_json(written: Any) -> None:
+    distribution = number.validate_python(written)
+    assert number.validate_python(number.dump_python(distribution, mode="json")) == distribution
+    assert number.validate_json(number.dump_json(distribution)) == distribution
+
+
+@given(st.floats(-1e300, 1e300))
+def test_six_digits_are_kept(value: float) -> None:
+    assert rounded(value) == pytest.approx(value, rel=1e-5)
+    assert rounded(rounded(value)) == rounded(value)
+    assert float(f"{rounded(value):.6g}") == rounded(value)
+
+
+LAWS = {
+    "uniform": ([2, 10], stats.uniform(2, 8)),
+    "log-uniform": ({"log_uniform": [30, 3000]}, stats.loguniform(30, 3000)),
+    "normal": ({"normal": [100, 3]}, stats.norm(100, 3)),
+}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_the_law(name: str) -> None:
+    written, law = LAWS[name]
+    values = drawn(written)
+    assert stats.kstest(values, law.cdf).pvalue > 1e-3
+    # The same test catches a bias planted: each value moved by a tenth of the spread.
+    moved = [value + 0.1 * law.std() for value in values]
+    assert stats.kstest(moved, law.cdf).pvalue < 1e-3
+
+
+def test_uniform_is_not_log_uniform() -> None:
+    assert stats.kstest(drawn([30, 3000]), stats.loguniform(30, 3000).cdf).pvalue < 1e-3
+
+
+@pytest.mark.parametrize(("written", "adapter"), [({"integers": [2, 4]}, number), ([2, 4], integer)])
+def test_integers_have_equal_chance_and_both_ends(written: Any, adapter: TypeAdapter) -> None:
+    counts = Counter(drawn(written, adapter))
+    assert sorted(counts) == [2, 3, 4]
+    assert stats.chisquare(list(counts.values())).pvalue > 1e-3
+    assert stats.chisquare([counts[2] - 150, counts[3], counts[4] + 150]).pvalue < 1e-3
+
+
+def test_weights_weigh() -> None:
+    counts = Counter(drawn({"choice": ["a", "b", "c"], "weights": [1, 3, 0]}, word))
+    assert set(counts) == {"a", "b"}
+    expected = [DRAWS / 4, DRAWS * 3 / 4]
+    assert stats.chisquare([counts["a"], counts["b"]], expected).pvalue > 1e-3
+    assert stats.chisquare([counts["a"] + 150, counts["b"] - 150], expected).pvalue < 1e-3
+
+
+def test_clip_moves_to_the_end() -> None:
+    values = drawn({"normal": [100, 30], "clip": [90, 127]})
+    assert min(values) == 90
+    assert max(values) == 127
+    assert values.count(90) == pytest.approx(DRAWS * stats.norm(100, 30).cdf(90), rel=0.1)
+
+
+def test_short_forms_mean_the_long_ones() -> None:
+    assert number.validate_python(4) == number.validate_python({"constant": 4})
+    assert number.validate_python([2, 10]) == number.validate_python({"uniform": [2, 10]})
+    assert integer.validate_python(4) == integer.validate_python({"integers": [4, 4]})
+    assert integer.validate_python([2, 10]) == integer.validate_python({"integers": [2, 10]})
+    assert word.validate_python("a") == word.validate_python({"choice": ["a"]})
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ([10, 2], "out of order: 10 > 2"),
+        ({"log_uniform": [0, 2]}, "ends above 0"),
+        ({"normal": [0, -1]}, "negative"),
+        ({"choice": []}, "at least 1"),
+        ({"choice": [1, 2], "weights": [1]}, "2 values but 1 weights"),
+        ({"choice": [1, 2], "weights": [0, 0]}, "not all 0"),
+        ({"choice": [1, 2], "weights": [2, -1]}, "0 or more"),
+        ({"unifrom": [1, 2]}, "not a random value"),
+        ({"uniform": [1, 2], "clip": [1, 2]}, "clip"),
+        ([1, 2, 3], "uniform"),
+        ([1], "uniform"),
+        ("loud", "not a random value"),
+        (None, "not a random value"),
+        (True, "not a random value"),
+        (math.nan, "finite"),
+        (math.inf, "finite"),
+        ([0, math.inf], "finite"),
+    ],
+)
+def test_what_is_no_number_is_refused(written: Any, said: str) -> None:
+    assert said in refused(written)
+
+
+@pytest.mark.parametrize("written", [2.5, [1.5, 3], True, "2", {"uniform": [1, 2]}])
+def test_what_is_no_whole_number_is_refused(written: Any) -> None:
+    refused(written, integer)
+
+
+decibels: TypeAdapter = TypeAdapter(Annotated[Number, Within("dB", -80, 0)])
+
+
+@pytest.mark.parametrize("written", [-80, 0, [-80, 0], {"choice": [-3, -6]}, {"normal": [-20, 9], "clip": [-40, 0]}])
+def test_within_the_limits(written: Any) -> None:
+    decibels.validate_python(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (1, "1 is outside what is allowed here, -80..0 dB"),
+        ([-90, -10], "-90..-10 is outside"),
+        ({"integers": [-3, 3]}, "-3..3 is outside"),
+        ({"choice": [-3, 3]}, "-3..3 is outside"),
+        ({"normal": [-20, 3]}, "needs `clip` here"),
+        ({"normal": [-20, 3], "clip": [-30, 10]}, "-30..10 is outside"),
+    ],
+)
+def test_outside_the_limits(written: Any, said: str) -> None:
+    assert said in refused(written, decibels)
+
+
+def test_a_word_that_is_none_of_the_words_is_told_the_nearest() -> None:
+    law: TypeAdapter = TypeAdapter(Annotated[Word, OneOf("linear", "constant_power")])
+    assert "did you mean 'linear'" in refused("linaer", law)
+    assert "'x' is none of" in refused({"choice": ["linear", "x"]}, law)
+
+
+@pytest.mark.parametrize("written", [-0.1, 1.1, "often", math.nan])
+def test_what_is_no_probability_is_refused(written: Any) -> None:
+    refused(written, TypeAdapter(Probability))
