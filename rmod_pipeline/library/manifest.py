@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
 from rmod_pipeline.errors import ManifestError, UsageError, existing_file, nearest
 from rmod_pipeline.library.asset import Asset, Library
@@ -27,6 +27,7 @@ COLUMNS = tuple(field.name for field in fields(Asset))
 
 _DIGESTED = ("id", "kind", "group", "split", "licence", "source", "sha256")
 
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _KIND = re.compile(r"[^\W_][\w-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Nothing that ends a line or a terminal's patience may stand in a name that is printed, logged and indexed.
@@ -86,8 +87,10 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]
     try:
         with temporary.open("x", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(rows)
+            careful = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            for row in (columns, *rows):
+                # Python does not quote a lone carriage return, but takes it for the end of a row.
+                (careful if any("\r" in cell for cell in row) else writer).writerow(row)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -135,15 +138,22 @@ def checked_kind(row: Row) -> str:
 def checked_path(row: Row) -> str:
     """Return a row's path, relative and POSIX. Raises ManifestError for one that leaves its folder by its words."""
     text = row.cells["path"]
-    if not text.strip():
-        raise row.error("path", "empty", "write where the file lies, relative to this CSV file")
-    if "\0" in text:
-        raise row.error("path", "holds a NUL character", "no file has such a name")
-    if PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive:
-        raise row.error("path", f"{text!r} is absolute", "write paths relative to this CSV file")
-    if ".." in PurePosixPath(text).parts:
-        raise row.error("path", f"{text!r} leaves the folder by ..", "move this CSV file to a folder above its sounds")
+    problem = path_problem(text)
+    if problem:
+        raise row.error("path", f"{text!r} {problem}", "paths are relative to this CSV file and never leave its folder")
     return text
+
+
+def path_problem(text: str) -> str:
+    """Return what keeps a text from being a path in a manifest, or nothing."""
+    if not text.strip():
+        return "is empty"
+    if "\0" in text:
+        return "holds a NUL character"
+    # Windows' absolute paths too: a manifest is read on other machines than the one that wrote it.
+    if text.startswith(("/", "\\\\")) or _DRIVE.match(text):
+        return "is absolute"
+    return "leaves the folder by .." if ".." in text.split("/") else ""
 
 
 def checked_inside(row: Row, path: str, root: str) -> None:
@@ -234,7 +244,7 @@ def _refuse_twice(rows: Iterable[Row]) -> None:
 
 def _header(path: Path, lines: Iterator[list[str]], columns: Sequence[str]) -> list[str]:
     header = [cell.strip() for cell in next(lines, [])]
-    if len(header) == 1 and header[0].startswith("sep="):
+    if header and header[0].startswith("sep="):
         header = [cell.strip() for cell in next(lines, [])]
     for column in columns:
         if column not in header:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 import threading
 from collections import OrderedDict
@@ -31,6 +32,10 @@ LARGEST_FILE = 2**30
 _BLOCK = 1 << 16
 _RATES = range(1_000, 768_001)
 _HALF = 0.5**0.5
+_CHUNK_SIZES = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+# Writers are often wrong by a byte or a header, and a stream's length is written as the largest number there is.
+_LARGEST_SLIP = 256
+_SIZE_UNKNOWN = 0x7FFF_0000
 
 # What each channel adds to left and right, in the order of WAVE files: front left and right, centre, low frequencies,
 # back left and right, side left and right. The low-frequency channel repeats what the others hold, and is left out.
@@ -43,6 +48,16 @@ _DOWNMIX = {
     7: _FRONT + _CENTRE + _LOW + [(_HALF / 2, _HALF / 2)] + _REAR,
     8: _FRONT + _CENTRE + _LOW + _REAR + _REAR,
 }
+
+
+class _Bytes(io.BytesIO):
+    """Bytes as a file that a damaged header cannot send before its beginning: libsndfile would print a traceback."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return self.tell()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +109,7 @@ def decode(data: bytes, about: object, max_seconds: float = float("inf")) -> Dec
     if not data:
         raise AssetError(about, "an empty file", "remove it, or fetch it again")
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        with soundfile.SoundFile(_Bytes(data)) as file:
             _check_header(file, about, max_seconds)
             audio = _read_blocks(file, about, max_seconds)
             _check_whole(file, about, audio.shape[1])
@@ -171,6 +186,8 @@ class AudioStore:
                 return self._kept[key]
         audio = self._prepared(self._asset(asset_id), trim)
         audio.flags.writeable = False
+        # A view of it, because an array's owner could make it writeable again.
+        audio = audio.view()
         self._keep(key, audio)
         return audio
 
@@ -243,9 +260,13 @@ def _read_blocks(file: object, about: object, max_seconds: float) -> Audio:
 
 def _check_whole(file: object, about: object, frames: int) -> None:
     """Raise AssetError if the file ends early. The length that an MP3 or Ogg header gives is only an estimate."""
-    promised, container = file.frames, file.format  # type: ignore[attr-defined]
+    promised, container, remarks = file.frames, file.format, file.extra_info  # type: ignore[attr-defined]
     if container not in ("MP3", "MPEG", "OGG") and frames < promised:
         raise AssetError(about, f"ends early: {frames} of {promised} frames", "fetch it again")
+    # Of WAV and AIFF libsndfile reads what is there, and only remarks that it is less than the header says.
+    for said, have in _CHUNK_SIZES.findall(remarks):
+        if _LARGEST_SLIP < int(said) - int(have) and int(said) < _SIZE_UNKNOWN:
+            raise AssetError(about, f"ends early: {have} of {said} bytes of sound", "fetch it again")
 
 
 def _downmixed(block: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from rmod_pipeline.errors import LibraryError, UsageError
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.cache import ScanCache
 from rmod_pipeline.library.labels import Labels
+from rmod_pipeline.library.manifest import path_problem
 from rmod_pipeline.library.measure import Measured, Task, Unusable, measure_batch
 from rmod_pipeline.library.names import ONE_SHOT_KINDS, Description, describe
 from rmod_pipeline.library.near import Heard, Progress, same_sounds
@@ -159,6 +160,10 @@ def _described(
     """Return what is said of each file; those of unknown kind are dropped."""
     described = {}
     for path in files:
+        problem = path_problem(place.name(path))
+        if problem:
+            drops.add(path, f"the name {problem}: rename it")
+            continue
         said = describe(PurePosixPath(path.relative_to(place.folder).as_posix()))
         if labels:
             said = labels.improve(path, said)

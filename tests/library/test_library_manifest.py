@@ -1,0 +1,191 @@
+"""The manifest: what is written is read, what a spreadsheet makes of it too, and what is wrong is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from library_sounds import asset
+
+from rmod_pipeline.errors import ManifestError, RmodError, UsageError
+from rmod_pipeline.library.manifest import COLUMNS, digest_of, load_library, write_manifest
+
+WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
+PART = WORD.filter(lambda text: text not in (".", "..") and "/" not in text and text.strip())
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    path = tmp_path / "library.csv"
+    write_manifest(path, [asset("kick/a"), asset("kick/b", split="valid"), asset("snare/c", kind="snare")])
+    return path
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    text = path.read_bytes().decode()
+    changed = change(text)
+    assert changed != text, "the test changes nothing"
+    path.write_bytes(changed.encode())
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    written = [asset("kick/b"), asset("kick/a", kit="", licence="", source='a "quoted", long\nname')]
+    write_manifest(tmp_path / "m.csv", written)
+    library = load_library(tmp_path / "m.csv")
+    assert library.assets == tuple(sorted(written, key=lambda row: row.id))
+    assert library.root == tmp_path
+    assert (tmp_path / "m.csv").read_text().startswith(",".join(COLUMNS) + "\n")
+
+
+@settings(max_examples=50)
+@given(path=st.lists(PART, min_size=1, max_size=3).map("/".join))
+def test_any_file_name_survives(tmp_path_factory: pytest.TempPathFactory, path: str) -> None:
+    folder = tmp_path_factory.mktemp("names")
+    # A drive letter is absolute on some systems, and so is refused on all.
+    assume(path[1:2] != ":" and not path.startswith("\\\\"))
+    write_manifest(folder / "m.csv", [asset("a", path=path)])
+    assert load_library(folder / "m.csv").assets[0].path == path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace(",", ";"),
+        lambda text: text.replace(",", ";").replace("-12.50", "-12,50"),
+        lambda text: text.replace(",", "\t"),
+        lambda text: "sep=,\n" + text,
+        lambda text: text + ",,,,,,,,,,,,,\n\n",
+        lambda text: "".join(f"{line},{'notes' if n == 0 else 'mine'}\n" for n, line in enumerate(text.splitlines())),
+        lambda text: "".join(",".join(reversed(line.split(","))) + "\n" for line in text.splitlines()),
+    ],
+    ids=["bom", "crlf", "semicolons", "decimal comma", "tabs", "sep", "blank rows", "a column more", "another order"],
+)
+def test_a_spreadsheet_changes_nothing(manifest: Path, change: Callable[[str], str]) -> None:
+    before = load_library(manifest)
+    edit(manifest, change)
+    assert load_library(manifest).assets == before.assets
+    assert load_library(manifest).digest == before.digest
+
+
+def test_utf_16_is_read(manifest: Path) -> None:
+    before = load_library(manifest)
+    manifest.write_bytes(manifest.read_text().encode("utf-16"))
+    assert load_library(manifest).assets == before.assets
+
+
+@pytest.mark.parametrize(
+    ("change", "about", "found"),
+    [
+        (lambda text: text.replace("kick/b.wav", "/kick/b.wav"), "line 3, column path", "absolute"),
+        (lambda text: text.replace("kick/b.wav", "C:/kick/b.wav"), "line 3, column path", "absolute"),
+        (lambda text: text.replace("kick/b.wav", "../b.wav"), "line 3, column path", ".."),
+        (lambda text: text.replace("kick/b.wav", "kick/../../b.wav"), "line 3, column path", ".."),
+        (lambda text: text.replace("kick/b.wav", ""), "line 3, column path", "empty"),
+        (lambda text: text.replace("kick/b,", "kick/a,"), "line 3, column id", "line 2 already"),
+        (lambda text: text.replace("b.wav", "a.wav"), "line 3, column path", "line 2 already"),
+        (lambda text: text.replace("valid", "vaild"), "line 3, column split", "did you mean 'valid'"),
+        (lambda text: text.replace("snare,", "sn/are,"), "line 4, column kind", "no kind"),
+        (lambda text: text.replace("0" * 64, "0" * 63 + "x", 1), "line 2, column sha256", "64 hexadecimal"),
+        (lambda text: text.replace(",44100,", ",44.1k,", 1), "line 2, column sample_rate", "44.1k"),
+        (lambda text: text.replace(",44100,", ",0,", 1), "line 2, column sample_rate", "above 0"),
+        (lambda text: text.replace("-12.50", "loud", 1), "line 2, column rms_dbfs", "loud"),
+        (lambda text: text.replace("-12.50", "nan", 1), "line 2, column rms_dbfs", "nan"),
+        (lambda text: text.replace("licence", "license", 1), "library.csv", "no column 'licence'"),
+        (lambda text: text.replace("kit,group", "kit,kit,group", 1), "library.csv", "twice"),
+        (lambda text: text.replace("one,kick/b", "one,two,kick/b"), "line 3", "15 cells"),
+        (lambda text: text.replace(",one,kick/b", ""), "line 3", "12 cells"),
+        (lambda text: text.split("\n")[0], "library.csv", "no rows"),
+        (lambda text: text[:0], "library.csv", "no column"),
+        (lambda text: text + '"' + "x" * 200_000, "line", "not CSV"),
+    ],
+)
+def test_what_is_wrong_is_named(manifest: Path, change: Callable[[str], str], about: str, found: str) -> None:
+    edit(manifest, change)
+    with pytest.raises(ManifestError) as caught:
+        load_library(manifest)
+    assert about in caught.value.about
+    assert found in caught.value.found
+    assert caught.value.hint or "already" in found
+
+
+def test_the_line_is_right_after_a_row_of_several_lines(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "m.csv", [asset("a", source="one\ntwo"), asset("b", split="sideways")])
+    with pytest.raises(ManifestError, match="line 4, column split"):
+        load_library(tmp_path / "m.csv")
+
+
+def test_a_link_that_leaves_the_folder_is_refused(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (manifest.parent / "kick").symlink_to(outside)
+    with pytest.raises(ManifestError, match="leaves the folder"):
+        load_library(manifest)
+
+
+def test_a_link_within_the_folder_is_not(manifest: Path) -> None:
+    (manifest.parent / "drums").mkdir()
+    (manifest.parent / "kick").symlink_to("drums")
+    assert len(load_library(manifest).assets) == 3
+
+
+def test_a_loop_of_links_is_no_loop(manifest: Path) -> None:
+    (manifest.parent / "kick").symlink_to("kick")
+    assert len(load_library(manifest).assets) == 3
+
+
+def test_latin_1_is_named(manifest: Path) -> None:
+    manifest.write_bytes(manifest.read_bytes().replace(b"one", b"caf\xe9"))
+    with pytest.raises(ManifestError, match=r"line 2: not UTF-8"):
+        load_library(manifest)
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "folder"])
+def test_no_file_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError):
+        load_library(tmp_path / name)
+
+
+def test_the_digest_knows_what_decides_a_build() -> None:
+    base = digest_of([asset()])
+    for column in ("id", "kind", "group", "split", "licence", "source", "sha256"):
+        assert digest_of([asset(**{column: "other"})]) != base, column
+    for column, value in (("path", "x.wav"), ("kit", "x"), ("peak_dbfs", -3.0)):
+        assert digest_of([asset(**{column: value})]) == base, column
+    assert digest_of([asset("a"), asset("b")]) == digest_of([asset("b"), asset("a")])
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_a_damaged_manifest_never_gives_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "damaged"
+    folder.mkdir(exist_ok=True)
+    path = folder / "m.csv"
+    write_manifest(path, [asset("kick/a"), asset("kick/b", split="valid")])
+    whole = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(whole)))
+        cut = data.draw(st.integers(0, 30))
+        whole[at : at + cut] = data.draw(
+            st.binary(max_size=8) | st.sampled_from([b",", b'"', b"\n", b";", b"\0", b"/"])
+        )
+    path.write_bytes(bytes(whole))
+    try:
+        library = load_library(path)
+    except RmodError as error:
+        assert error.found and str(path) in str(error)
+    else:
+        assert all(".." not in row.path.split("/") and not row.path.startswith("/") for row in library.assets)
+
+
+def test_writing_leaves_nothing_else_behind(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "m.csv", [asset()])
+    assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_manifest(tmp_path / "none" / "m.csv", [asset()])
