@@ -61,7 +61,7 @@ class Job:
             "engine": self.engine,
             "format": self.audio_format,
             "stems": self.stems,
-            "versions": versions(),
+            "versions": versions(self.engine),
         }
 
 

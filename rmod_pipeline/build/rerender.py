@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rmod_pipeline.build.job import STORE_BYTES
 from rmod_pipeline.build.log import processor, recall_library
+from rmod_pipeline.effects import check_engine
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
@@ -31,14 +32,17 @@ def sounds_for(out: Path, manifest: str | None = None) -> Sounds:
         )
     if manifest is None and not Path(known).is_file():
         raise UsageError("--library", f"the library is no longer at {known}", "name the manifest where it is now")
-    return open_sounds(known, int(read_fingerprint(layout.build)["recipe"]["sample_rate"]))
+    fingerprint = read_fingerprint(layout.build)
+    check_engine(fingerprint["engine"])
+    return open_sounds(known, int(fingerprint["recipe"]["sample_rate"]))
 
 
 def same_machine(out: Path) -> bool:
     """Return whether the build's versions and processor family are those of this machine: then bits must agree."""
     layout = Layout(out)
     known = recall_library(layout.log).get("processor", processor())
-    return known == processor() and read_fingerprint(layout.build)["versions"] == versions()
+    fingerprint = read_fingerprint(layout.build)
+    return known == processor() and fingerprint["versions"] == versions(fingerprint["engine"])
 
 
 def evenly(keys: Sequence[str], count: int) -> list[str]:

@@ -69,19 +69,18 @@ def build(
 
 def _job(recipe: str, library: str, out: Path, **options: Any) -> Job:
     from rmod_pipeline.build.job import Job
-    from rmod_pipeline.effects import ENGINES
+    from rmod_pipeline.effects import check_engine
     from rmod_pipeline.errors import UsageError, nearest
     from rmod_pipeline.library.manifest import load_library
     from rmod_pipeline.recipe import find_recipe, load_recipe
     from rmod_pipeline.render.pitch import pitch_folder
     from rmod_pipeline.shards.members import FORMATS
 
-    for option, value, known in (
-        ("--format", options["audio_format"], FORMATS),
-        ("--engine", options["engine"], ENGINES),
-    ):
-        if value not in known:
-            raise UsageError(option, f"unknown '{value}'{nearest(value, known)}", f"choose {' or '.join(known)}")
+    audio_format = options["audio_format"]
+    if audio_format not in FORMATS:
+        found = f"unknown '{audio_format}'{nearest(audio_format, FORMATS)}"
+        raise UsageError("--format", found, f"choose {' or '.join(FORMATS)}")
+    check_engine(options["engine"])
     if out.exists() and not out.is_dir():
         raise UsageError("--out", f"{out} is a file", "give a folder")
     loaded = load_recipe(find_recipe(recipe))

@@ -56,8 +56,8 @@ def render(
         rmod render pair.json --library lib.csv --out listen
     """
     from rmod_pipeline.build.rerender import open_sounds
-    from rmod_pipeline.effects import ENGINES
-    from rmod_pipeline.errors import UsageError, existing_file, nearest
+    from rmod_pipeline.effects import check_engine
+    from rmod_pipeline.errors import existing_file
     from rmod_pipeline.render import render_pair
     from rmod_pipeline.shards.members import Form, encode_members
     from rmod_pipeline.shards.publish import publish_bytes
@@ -65,12 +65,7 @@ def render(
 
     existing_file(pair, "give the JSON that `rmod show OUT KEY --json` prints")
     spec = spec_in(pair.read_bytes(), pair)
-    if engine is not None:
-        if engine not in ENGINES:
-            raise UsageError(
-                "--engine", f"unknown '{engine}'{nearest(engine, ENGINES)}", f"choose {', '.join(ENGINES)}"
-            )
-        spec = spec.with_engine(engine)
+    spec = spec.with_engine(check_engine(engine or spec.settings.engine))
     sounds = open_sounds(library, spec.settings.sample_rate)
     rendered = render_pair(spec, sounds)
     form = Form(stem_kinds=tuple(track.kind for track in spec.tracks))

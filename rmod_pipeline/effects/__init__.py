@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Union
 from pydantic import Field
 
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.console import CONSOLE, require_console
+from rmod_pipeline.errors import UsageError, nearest
 
 _modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
 
@@ -22,6 +24,16 @@ EFFECTS: dict[str, EffectKind] = {module.EFFECT.name: module.EFFECT for module i
 ENGINES: tuple[str, ...] = tuple(sorted({engine for kind in EFFECTS.values() for engine in kind.engines}))
 """The names of all engines."""
 
+
+def check_engine(engine: str) -> str:
+    """Return the name of an engine that can be used here. Raises UsageError, with what to install if that is it."""
+    if engine not in ENGINES:
+        raise UsageError("--engine", f"unknown '{engine}'{nearest(engine, ENGINES)}", f"use {' or '.join(ENGINES)}")
+    if engine == CONSOLE:
+        require_console()
+    return engine
+
+
 if TYPE_CHECKING:
     AnyEffect = Effect
     AnyRanges = EffectRanges
@@ -29,4 +41,15 @@ else:
     AnyEffect = Annotated[Union[tuple(kind.ranges.record for kind in EFFECTS.values())], Field(discriminator="effect")]  # noqa: UP007
     AnyRanges = Annotated[Union[tuple(kind.ranges for kind in EFFECTS.values())], Field(discriminator="effect")]  # noqa: UP007
 
-__all__ = ["EFFECTS", "ENGINES", "PEDALBOARD", "AnyEffect", "AnyRanges", "Effect", "EffectKind", "EffectRanges"]
+__all__ = [
+    "CONSOLE",
+    "EFFECTS",
+    "ENGINES",
+    "PEDALBOARD",
+    "AnyEffect",
+    "AnyRanges",
+    "Effect",
+    "EffectKind",
+    "EffectRanges",
+    "check_engine",
+]

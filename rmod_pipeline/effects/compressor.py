@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.console import BLOCK_FRAMES, CONSOLE, set_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,4 +46,26 @@ def with_pedalboard(audio: Audio, effect: Compressor, sample_rate: int) -> Audio
     return plugin(audio, sample_rate, reset=True)
 
 
-EFFECT = EffectKind(ranges=CompressorRanges, engines={PEDALBOARD: with_pedalboard})
+def with_console(audio: Audio, effect: Compressor, sample_rate: int) -> Audio:
+    from pymixconsole.processors import Compressor as Processor
+
+    if effect.threshold_db == 0:
+        return audio  # the console leaves its input as it is, but makes it stereo
+    compressed = np.empty_like(audio)
+    for channel, result in zip(audio, compressed, strict=True):
+        processor = Processor(sample_rate=sample_rate, block_size=BLOCK_FRAMES)
+        for name, value in (
+            ("threshold", effect.threshold_db),
+            ("attack_time", effect.attack_ms),
+            ("release_time", effect.release_ms),
+            ("ratio", effect.ratio),
+        ):
+            set_value(processor, name, value)
+        for start in range(0, channel.size, BLOCK_FRAMES):
+            # In float64 and a copy: the console works in place.
+            block = channel[start : start + BLOCK_FRAMES].astype(np.float64)
+            result[start : start + BLOCK_FRAMES] = processor.process(block)
+    return compressed
+
+
+EFFECT = EffectKind(ranges=CompressorRanges, engines={PEDALBOARD: with_pedalboard, CONSOLE: with_console})

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.distributions import Number, OneOf, Strict, Within, Word
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.console import CONSOLE
 
 BUTTERWORTH_Q = 0.707
 
@@ -76,4 +78,21 @@ def with_pedalboard(audio: Audio, effect: Equalizer, sample_rate: int) -> Audio:
     return board(audio, sample_rate, reset=True)
 
 
-EFFECT = EffectKind(ranges=EqualizerRanges, engines={PEDALBOARD: with_pedalboard})
+_CONSOLE_SHAPES = {"peak": "peaking", "low_shelf": "low_shelf", "high_shelf": "high_shelf"}
+
+
+def with_console(audio: Audio, effect: Equalizer, sample_rate: int) -> Audio:
+    # The console's own equaliser has five fixed bands: these are the filters that it is made of.
+    from pymixconsole.components.iirfilter import IIRfilter
+
+    filtered = list(audio)
+    for band in effect.bands:
+        shape = _CONSOLE_SHAPES[band.shape]
+        filtered = [
+            IIRfilter(band.gain_db, band.q, band.hz, sample_rate, shape, n_channels=1).apply_filter(channel)
+            for channel in filtered
+        ]
+    return np.stack(filtered).astype(np.float32)
+
+
+EFFECT = EffectKind(ranges=EqualizerRanges, engines={PEDALBOARD: with_pedalboard, CONSOLE: with_console})

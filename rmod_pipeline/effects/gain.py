@@ -11,6 +11,7 @@ from pydantic import Field
 from rmod_pipeline.audio import Audio, db_to_gain
 from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.console import CONSOLE, amplify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,4 +32,8 @@ def apply(audio: Audio, effect: Gain, sample_rate: int) -> Audio:  # noqa: ARG00
     return audio * np.float32(db_to_gain(effect.gain_db))
 
 
-EFFECT = EffectKind(ranges=GainRanges, engines={PEDALBOARD: apply})
+def with_console(audio: Audio, effect: Gain, sample_rate: int) -> Audio:  # noqa: ARG001
+    return amplify(audio, effect.gain_db)
+
+
+EFFECT = EffectKind(ranges=GainRanges, engines={PEDALBOARD: apply, CONSOLE: with_console})

@@ -18,6 +18,7 @@ from rmod_pipeline.audio import Audio, db_to_gain, rms
 from rmod_pipeline.distributions import Number, Range, Within
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.console import CONSOLE, amplify
 
 LOUD_RMS = 0.7
 """The RMS, linear, that gets the lowest gain: about that of a full-scale sine."""
@@ -58,4 +59,8 @@ def apply(audio: Audio, effect: LevelGain, sample_rate: int) -> Audio:  # noqa: 
     return audio * np.float32(db_to_gain(gain_for(effect, rms(audio))))
 
 
-EFFECT = EffectKind(ranges=LevelGainRanges, engines={PEDALBOARD: apply})
+def with_console(audio: Audio, effect: LevelGain, sample_rate: int) -> Audio:  # noqa: ARG001
+    return amplify(audio, gain_for(effect, rms(audio)))
+
+
+EFFECT = EffectKind(ranges=LevelGainRanges, engines={PEDALBOARD: apply, CONSOLE: with_console})

@@ -12,6 +12,7 @@ from pydantic import Field
 from rmod_pipeline.audio import Audio, to_channels
 from rmod_pipeline.distributions import Number, OneOf, Within, Word
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.console import CONSOLE, set_value
 
 LAWS = ("linear", "minus_4_5_db", "constant_power")
 
@@ -55,4 +56,16 @@ def apply(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noqa: ARG001
     return to_channels(audio, 2) * gains[:, None]
 
 
-EFFECT = EffectKind(ranges=PanRanges, engines={PEDALBOARD: apply})
+_CONSOLE_LAWS = {"linear": "linear", "minus_4_5_db": "-4.5dB", "constant_power": "constant_power"}
+
+
+def with_console(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noqa: ARG001
+    from pymixconsole.processors import Panner
+
+    processor = Panner()
+    set_value(processor, "pan_law", _CONSOLE_LAWS[effect.law])
+    set_value(processor, "pan", effect.position)
+    return np.ascontiguousarray(processor.process(to_channels(audio, 2).T).T, dtype=np.float32)
+
+
+EFFECT = EffectKind(ranges=PanRanges, engines={PEDALBOARD: apply, CONSOLE: with_console})

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rmod_pipeline import OUTPUT_VERSION
+from rmod_pipeline.effects import CONSOLE
+from rmod_pipeline.effects.console import console_version
 from rmod_pipeline.errors import BuildError, ShardError
 from rmod_pipeline.shards.publish import publish_bytes
 
@@ -21,7 +23,7 @@ DECISIVE = (
 Fingerprint = Mapping[str, Any]
 
 
-def versions() -> dict[str, str]:
+def versions(engine: str) -> dict[str, str]:
     """Return the version of rmod's output and of every package that can change the bytes."""
     found = {"rmod output": str(OUTPUT_VERSION)}
     for package in DECISIVE:
@@ -29,6 +31,8 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "missing"
+    if engine == CONSOLE:
+        found["pymixconsole"] = console_version()
     return found
 
 
