@@ -21,7 +21,8 @@ from rmod_pipeline.errors import UsageError
 from rmod_pipeline.release.preview import words
 from rmod_pipeline.release.preview.figures import figures
 from rmod_pipeline.release.preview.sounds import Sound, SoundGroup
-from rmod_pipeline.release.preview.view import LEVEL_HEADS, PairView, StoredPair, view
+from rmod_pipeline.release.preview.view import LEVEL_HEADS, PairView, view
+from rmod_pipeline.shards.read import StoredPair
 
 __all__ = ["Sound", "SoundGroup", "preview_html", "write_preview"]
 
@@ -48,13 +49,15 @@ def write_preview(
     html = preview_html(pairs, title, note=note, further=further)
     page.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile("w", dir=page.parent, prefix=f".{page.name}.", encoding="utf-8", delete=False) as file:
+        aside = Path(file.name)
         try:
             file.write(html)
+            file.close()
+            aside.chmod(0o644)
+            aside.replace(page)
         except BaseException:
-            Path(file.name).unlink()
+            aside.unlink(missing_ok=True)
             raise
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(page)
     log.info("wrote %s: %d pairs, %.1f MB", page, len(pairs), len(html) / 1e6)
     return page
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ def figures(pairs: Sequence[PairView], colours: Mapping[str, str]) -> tuple[Figu
 
 def _loudness(pairs: Sequence[PairView]) -> Figure | None:
     """Show the loudness of every mixture, a dot a pair, each a link to its pair."""
-    levels = [(pair.loudness, pair.key) for pair in pairs if pair.loudness is not None and math.isfinite(pair.loudness)]
+    levels = [(pair.loudness, pair.key) for pair in pairs if pair.loudness is not None]
     if not levels:
         return None
     median = sorted(value for value, _ in levels)[len(levels) // 2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from markupsafe import Markup
 
@@ -13,19 +13,11 @@ from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.release.preview import pianoroll, pictures, sounds, words
 from rmod_pipeline.release.preview.sounds import Sound, SoundGroup
+from rmod_pipeline.shards.read import StoredPair
 from rmod_pipeline.spec import DrumTrack, PairSpec, Send, Track
 
 MIX_COLUMNS, SMALL_COLUMNS = 720, 240
 """Columns of a waveform: about as many as a screen shows."""
-
-
-class StoredPair(Protocol):
-    """A pair as it lies in a shard."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def members(self) -> Mapping[str, bytes]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +130,7 @@ def view(pair: StoredPair, further: Sequence[SoundGroup] = ()) -> PairView:
         levels=tuple(_levels(facts)),
         sources=tuple(_sources(facts)),
         files=_files(pair),
-        loudness=float(lufs) if isinstance(lufs, int | float) else None,
+        loudness=float(lufs) if words.is_number(lufs) else None,
         words=_search_words(pair.key, facts),
     )
 
@@ -244,7 +236,7 @@ def _mix_player(audio: Audio, sample_rate: int) -> Player:
 
 def _one_shot_seconds(facts: Facts) -> dict[str, float]:
     found = {track.kind: facts.measure("targets", track.kind, "seconds") for track in facts.spec.drums}
-    return {kind: float(seconds) for kind, seconds in found.items() if isinstance(seconds, int | float)}
+    return {kind: float(seconds) for kind, seconds in found.items() if words.is_number(seconds)}
 
 
 def _summary(facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -258,9 +250,7 @@ def _summary(facts: Facts) -> tuple[tuple[str, str], ...]:
 
 
 def _percent(share: object) -> str:
-    if isinstance(share, bool) or not isinstance(share, int | float):
-        return words.MISSING
-    return f"{words.number(100 * share, 2)} %"
+    return f"{words.number(100 * share, 2)} %" if words.is_number(share) else words.MISSING
 
 
 def _chains(facts: Facts) -> Iterator[Chain]:

@@ -33,7 +33,7 @@ class EffectWords:
 
 def number(value: object, digits: int = 3) -> str:
     """Return a number with so many significant digits, a dash if there is none."""
-    if not _is_number(value):
+    if not is_number(value):
         return MISSING
     size = abs(value)
     if size >= 10**digits:
@@ -43,12 +43,12 @@ def number(value: object, digits: int = 3) -> str:
 
 def level(value: object, unit: str = "dB") -> str:
     """Return a level with one decimal and its unit, a dash if there is none."""
-    return _minus(f"{value:.1f} {unit}") if _is_number(value) else MISSING
+    return _minus(f"{value:.1f} {unit}") if is_number(value) else MISSING
 
 
 def signed(value: object, unit: str = "dB", digits: int = 1) -> str:
     """Return a gain or an interval with its sign and its unit, a dash if there is none."""
-    if not _is_number(value):
+    if not is_number(value):
         return MISSING
     return _minus(f"{value:+.{digits}f} {unit}") if round(value, digits) else f"0 {unit}"
 
@@ -58,7 +58,8 @@ def whole(value: int) -> str:
     return _minus(str(value))
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether there is a finite number: JSON written by others may say NaN, true or nothing."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -101,8 +102,8 @@ def _field(name: str, value: object) -> str:
     """Return "threshold −23.1 dB" for ("threshold_db", -23.14): the unit is in the name."""
     *front, last = name.split("_")
     unit = _UNITS.get(last)
-    if unit is None or not _is_number(value):
-        return f"{kind_words(name)} {number(value, 2) if _is_number(value) else kind_words(str(value))}"
+    if unit is None or not is_number(value):
+        return f"{kind_words(name)} {number(value, 2) if is_number(value) else kind_words(str(value))}"
     quantity = level(value) if unit == "dB" else f"{number(value)} {unit}"
     return f"{' '.join(front)} {quantity}" if front else quantity
 

@@ -42,14 +42,16 @@
     stop();
     const audio = player.querySelector("audio");
     ready(audio);
-    sounding = { player, audio };
+    const mine = { player, audio };
+    sounding = mine;
     audio.onended = stop;
     player.classList.add("playing");
     player.querySelector(".play").setAttribute("aria-pressed", "true");
     for (const element of heads(player)) element.classList.add("started");
     const start = () => {
+      if (sounding !== mine) return; // another sound was asked for while this one was loading
       audio.currentTime = share * Number(player.dataset.seconds);
-      audio.play().then(draw, () => sounding && sounding.audio === audio && stop());
+      audio.play().then(draw, () => sounding === mine && stop());
     };
     if (audio.readyState > 0) start();
     else {

@@ -1,0 +1,134 @@
+"""`rmod preview`: hear and see some pairs of a data set, or of a recipe before anything is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rmod_pipeline.build.job import Job
+    from rmod_pipeline.shards.read import StoredPair
+
+RECIPES = (".yaml", ".yml")
+
+
+def preview(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="OUT|RECIPE", help="A data set's folder; or a recipe, to make pairs of on the spot."),
+    ],
+    *,
+    pairs: Annotated[int, typer.Option(min=1, max=500, help="How many pairs; 24 make a page of 5 to 20 MB.")] = 12,
+    split: Annotated[str, typer.Option(metavar="NAME", help="Of which split: train, valid or test.")] = "train",
+    page: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="The page to write; default: OUT-preview.html beside OUT."),
+    ] = None,
+    library: Annotated[
+        str | None,
+        typer.Option(metavar="NAME.csv", help="For a recipe: the sounds to make the pairs of; default: builtin."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="For a recipe: other pairs for each seed.")] = 0,
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Write a page to hear and see some pairs: one HTML file that needs no network.
+
+    Every pair with its mixture, its one-shots and its stems to play, spectrogram, piano roll, effects, levels and
+    sources; on top, what varies over all of them. The pairs are evenly spread over the split. The page stands beside
+    OUT and not in it, because a data set's files are the same for everyone who builds it.
+
+    With a recipe in place of OUT the first pairs of a build are made on the spot, stems and all, and nothing else is
+    written: change the recipe, run it again, listen.
+
+    Examples:
+
+        rmod preview out --open
+
+        rmod preview out --split valid --pairs 24 --page valid.html
+
+        rmod preview my.yaml --library samples/library.csv --open
+    """
+    from rmod_pipeline.errors import UsageError
+    from rmod_pipeline.release.preview import write_preview
+
+    if Path(what).is_dir():
+        if library is not None:
+            found = f"{what} is a data set, whose sounds are chosen already"
+            raise UsageError("--library", found, "leave it out, or name a recipe in place of the data set")
+        chosen, title, note = _of_data_set(Path(what), split, pairs)
+        target = page or _beside(Path(what))
+    else:
+        chosen, title, note = _of_recipe(what, split, pairs, library or "builtin", seed)
+        target = page or Path(f"{Path(what).stem}-preview.html")
+    try:
+        write_preview(chosen, target, title, note=note)
+    except OSError as error:
+        hint = "choose a file in a folder that you can write to"
+        raise UsageError(target, f"cannot be written: {error.strerror}", hint) from error
+    typer.echo(f"{target}: {len(chosen)} pairs, {target.stat().st_size / 1e6:.1f} MB")
+    if show:
+        typer.launch(target.resolve().as_uri())
+
+
+def _of_data_set(out: Path, split: str, count: int) -> tuple[list[StoredPair], str, str]:
+    """Return pairs of a data set, and the title and note of their page."""
+    from rmod_pipeline.release.preview.pick import evenly, stored_pairs
+    from rmod_pipeline.shards.read import list_keys
+
+    keys = list_keys(out, split)
+    chosen = evenly(keys, count)
+    share = f"all {len(keys):,}" if len(chosen) == len(keys) else f"{len(chosen)} of {len(keys):,}"
+    note = f"{share} {split} pairs{'' if len(chosen) == len(keys) else ', evenly spread over the split'}."
+    return stored_pairs(out, chosen), out.resolve().name, note[0].upper() + note[1:]
+
+
+def _of_recipe(name: str, split: str, count: int, library: str, seed: int) -> tuple[list[StoredPair], str, str]:
+    """Return the first pairs of a recipe, and the title and note of their page."""
+    from rmod_pipeline.release.preview.pick import fresh_pairs
+
+    job = _job(name, library, seed, {split: count})
+    sounds = "the built-in kit" if library == "builtin" else Path(library).name
+    note = f"{job.recipe.description} The first {count} {split} pairs, made of {sounds}.".strip()
+    return fresh_pairs(job, split, count), job.recipe.name, note
+
+
+def _job(name: str, library: str, seed: int, counts: dict[str, int]) -> Job:
+    from rmod_pipeline.build.job import Job
+    from rmod_pipeline.effects import PEDALBOARD
+    from rmod_pipeline.library.manifest import load_library
+    from rmod_pipeline.recipe import find_recipe, load_recipe
+    from rmod_pipeline.render.pitch import DEFAULT_LIMIT, pitch_folder
+
+    return Job(
+        recipe=load_recipe(find_recipe(_recipe_name(name))),
+        library=load_library(library),
+        seed=seed,
+        counts=counts,
+        shard_size=max(counts.values()),
+        engine=PEDALBOARD,
+        audio_format="wav",
+        stems=True,
+        out=Path(),
+        cache=pitch_folder(),
+        cache_bytes=DEFAULT_LIMIT,
+    )
+
+
+def _recipe_name(name: str) -> str:
+    """Return the name if it can be a recipe's. Raises UsageError: a data set's name was mistyped more likely."""
+    from rmod_pipeline.errors import UsageError, nearest
+    from rmod_pipeline.recipe.find import recipe_names
+
+    known = recipe_names()
+    if name not in known and Path(name).suffix.lower() not in RECIPES:
+        found = f"neither a data set's folder nor a recipe{nearest(name, known)}"
+        raise UsageError(name, found, f"give the folder that `rmod build` wrote, a .yaml file, or {', '.join(known)}")
+    return name
+
+
+def _beside(out: Path) -> Path:
+    """Return OUT-preview.html beside OUT; ``.`` has a name too."""
+    folder = out.resolve()
+    return out.parent / f"{folder.name}-preview.html" if out.name else folder.parent / f"{folder.name}-preview.html"
