@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+import pytest
 
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.distributions import OneOf, Within
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.effects import EFFECTS, Effect, EffectRanges
+from rmod_pipeline.effects import CONSOLE, EFFECTS, ENGINES, Effect, EffectRanges
 
 SAMPLE_RATE = 44_100
+
+_NEEDS = {CONSOLE: "pymixconsole"}
+"""What an engine needs that is not on the package index, so that not everybody has it."""
 
 # Only what cannot be told from the limits in the ranges: fields that are no single random number or word.
 WRITTEN: dict[str, dict[str, Any]] = {
@@ -24,6 +29,25 @@ WRITTEN: dict[str, dict[str, Any]] = {
     },
     "level_gain": {"gain_db": [-21, -14]},
 }
+
+
+def on(engine: str, *values: Any) -> Any:
+    """Return a test's parameters for an engine, skipped where the engine is not installed."""
+    package = _NEEDS.get(engine)
+    missing = package is not None and find_spec(package) is None
+    return pytest.param(*values, engine, marks=pytest.mark.skipif(missing, reason=f"{package} is not installed"))
+
+
+def every_engine() -> Any:
+    """Run a test once an engine."""
+    return pytest.mark.parametrize("engine", [on(engine) for engine in ENGINES])
+
+
+def every_effect_of_every_engine() -> Any:
+    """Run a test once for each effect that an engine has of its own."""
+    return pytest.mark.parametrize(
+        ("name", "engine"), [on(engine, name) for name, kind in EFFECTS.items() for engine in kind.engines]
+    )
 
 
 def ranges_of(name: str) -> EffectRanges:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from effect_examples import SAMPLE_RATE, examples_of, impulse, noise, ranges_of
+from effect_examples import SAMPLE_RATE, every_effect_of_every_engine, examples_of, impulse, noise, ranges_of
 from pydantic import TypeAdapter
 
 from rmod_pipeline.audio import rms
@@ -13,9 +13,8 @@ from rmod_pipeline.effects import EFFECTS, AnyEffect, AnyRanges, Effect, EffectK
 from rmod_pipeline.render.chain import apply_chain
 from rmod_pipeline.spec import Settings
 
-APPLIED = [(name, engine) for name, kind in EFFECTS.items() for engine in kind.engines]
 KINDS = pytest.mark.parametrize("name", EFFECTS)
-every = pytest.mark.parametrize(("name", "engine"), APPLIED)
+every = every_effect_of_every_engine()
 
 SETTINGS = Settings(
     engine="pedalboard",
