@@ -14,11 +14,18 @@ if TYPE_CHECKING:
 def verify(
     out: Annotated[Path, typer.Argument(help="The folder that `rmod build --out` wrote.")],
     rerender: Annotated[int, typer.Option(min=0, help="How many pairs to render again and compare bit by bit.")] = 0,
+    compare: Annotated[
+        int,
+        typer.Option(min=0, help="How many pairs of each split to compare by ear: is a target in another split too?"),
+    ] = 200,
     library: Annotated[
         str | None, typer.Option(help="The manifest for --rerender; default: where it lay when the data set was built.")
     ] = None,
 ) -> None:
     """Prove that a data set is what it says: checksums, tars, index, and no sound on two sides of a split.
+
+    The one-shots themselves are compared across the splits too, up to 200 pairs of each (--compare): two files with
+    different names may hold one sound.
 
     With --rerender K, K pairs spread over the data set are rendered again from the JSON beside them. On the same
     versions and processor family they must be the same bytes; elsewhere they may differ by a bound that is printed.
@@ -39,8 +46,9 @@ def verify(
         task = bar.add_task("shards", total=None)
         report = verify_shards(out, lambda done, total: bar.update(task, completed=done, total=total))
     _tell(out, report)
+    leaks = _compare(out, report, compare) if report.keys else 0
     differing = _rerender(out, report, rerender, library) if rerender and report.keys else 0
-    if report.findings or differing:
+    if report.findings or leaks or differing:
         raise typer.Exit(1)
 
 
@@ -53,6 +61,25 @@ def _tell(out: Path, report: Report) -> None:
     for finding in report.findings:
         typer.echo(f"  {finding}")
     typer.echo("A damaged shard is made anew when its receipt is removed and the build command given again.")
+
+
+def _compare(out: Path, report: Report, count: int) -> int:
+    """Return how many targets of one split were heard in another."""
+    from rmod_pipeline.build.rerender import evenly
+    from rmod_pipeline.shards.layout import parse_key
+    from rmod_pipeline.shards.leakage import near_duplicates
+
+    splits = dict.fromkeys(parse_key(key)[0] for key in report.keys)
+    if len(splits) < 2 or not count:
+        return 0
+    keys = [
+        key for split in splits for key in evenly([key for key in report.keys if parse_key(key)[0] == split], count)
+    ]
+    leaks = list(near_duplicates(out, keys))
+    for leak in leaks:
+        typer.secho(f"  {leak}", fg=typer.colors.RED)
+    typer.echo(f"{len(keys)} of {len(report.keys)} pairs' one-shots compared by sound: {len(leaks)} in two splits.")
+    return len(leaks)
 
 
 def _rerender(out: Path, report: Report, count: int, manifest: str | None) -> int:

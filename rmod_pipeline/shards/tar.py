@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -45,6 +45,8 @@ def read_tar(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
                     yield key, members
                     members = {}
                 key = found
+                if suffix in members:
+                    raise tarfile.ReadError(f"{header.name} stands in it twice")
                 members[suffix] = _content(tar, header)
         # tarfile takes a file that ends between two members for whole.
         _check_end(path)
@@ -54,9 +56,23 @@ def read_tar(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield key, members
 
 
-def read_members(path: Path, key: str) -> dict[str, bytes]:
-    """Return the files of one key by suffix; none if the tar lacks it. Raises ShardError."""
-    return next((members for found, members in read_tar(path) if found == key), {})
+def read_members(path: Path, key: str, suffixes: Sequence[str] | None = None) -> dict[str, bytes]:
+    """Return the files of one key by suffix, or those asked for; none if the tar lacks it. Raises ShardError.
+
+    Only the headers of the members before it are read.
+    """
+    members: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for header in tar:
+                found, _, suffix = header.name.partition(".")
+                if found == key and (suffixes is None or suffix in suffixes):
+                    members[suffix] = _content(tar, header)
+                elif found != key and members:
+                    break
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ShardError(path, f"not a whole tar: {error}", "remove its receipt and build again") from error
+    return members
 
 
 def _content(tar: tarfile.TarFile, header: tarfile.TarInfo) -> bytes:
