@@ -35,8 +35,7 @@ def spread(
         lost = yield from _until_broken(work, batches, workers)
         if not lost:
             return
-        for job in lost:
-            yield job, _alone(work, job)
+        yield from _one_by_one(work, lost)
 
 
 def _until_broken(
@@ -60,12 +59,19 @@ def _until_broken(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _alone(work: Work[Job, Answer], job: Job) -> Answer | None:
-    with _pool(1) as pool:
-        try:
-            return pool.submit(work, [job]).result()[0]
-        except BrokenProcessPool:
-            return None
+def _one_by_one(work: Work[Job, Answer], jobs: list[Job]) -> Iterator[tuple[Job, Answer | None]]:
+    """Yield each job with its answer, so that of several only the deadly one is lost."""
+    rest = iter(jobs)
+    while True:
+        with _pool(1) as pool:
+            for job in rest:
+                try:
+                    yield job, pool.submit(work, [job]).result()[0]
+                except BrokenProcessPool:
+                    yield job, None
+                    break
+            else:
+                return
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

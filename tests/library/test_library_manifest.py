@@ -159,7 +159,7 @@ def test_the_digest_knows_what_decides_a_build() -> None:
     assert digest_of([asset("a"), asset("b")]) == digest_of([asset("b"), asset("a")])
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_damaged_manifest_never_gives_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

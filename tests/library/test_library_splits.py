@@ -1,0 +1,186 @@
+"""Splits: a group is on one side, every split gets its share, and nothing depends on order."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from library_sounds import asset
+
+from rmod_pipeline.errors import LibraryError, UsageError
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.groups import Union, tied
+from rmod_pipeline.library.splits import Assignment, Sound, assign_splits, check_splits, parse_shares
+
+SHARES = parse_shares("90/5/5")
+
+
+@st.composite
+def libraries(draw: st.DrawFn) -> list[Sound]:
+    count = draw(st.integers(1, 60))
+    return [
+        Sound(
+            id=f"s{number}",
+            kind=draw(st.sampled_from(["kick", "snare"])),
+            kit=draw(st.sampled_from(["", *"abcdefghijkl"])),
+            copies=f"c{draw(st.integers(0, 80))}",
+            pinned=draw(st.sampled_from(["", "", "", "train", "test"])),
+        )
+        for number in range(count)
+    ]
+
+
+def sides(sounds: list[Sound], result: Assignment, key: str) -> dict[str, set[str]]:
+    found = defaultdict(set)
+    for sound in sounds:
+        found[getattr(sound, key)].add(result.split[sound.id])
+    return found
+
+
+def unpinned(sounds: list[Sound]) -> list[Sound]:
+    return [Sound(id=sound.id, kind=sound.kind, kit=sound.kit, copies=sound.copies) for sound in sounds]
+
+
+@settings(max_examples=60)
+@given(libraries())
+def test_copies_and_groups_are_on_one_side(sounds: list[Sound]) -> None:
+    sounds = unpinned(sounds)
+    result = assign_splits(sounds, SHARES)
+    assert set(result.split) == {sound.id for sound in sounds}
+    assert all(len(found) == 1 for found in sides(sounds, result, "copies").values())
+    of_group = defaultdict(set)
+    for name, split in result.split.items():
+        of_group[result.group[name]].add(split)
+    assert all(len(found) == 1 for found in of_group.values())
+
+
+@settings(max_examples=40)
+@given(libraries())
+def test_a_kit_is_on_one_side_where_its_kind_is_split_by_kit(sounds: list[Sound]) -> None:
+    sounds = unpinned(sounds)
+    result = assign_splits(sounds, SHARES)
+    by_kit = [sound for sound in sounds if result.rule[sound.kind] == "kit" and sound.kit]
+    assert all(len(found) == 1 for found in sides(by_kit, result, "kit").values())
+
+
+@settings(max_examples=40)
+@given(libraries(), st.randoms())
+def test_order_does_not_matter(sounds: list[Sound], random: object) -> None:
+    shuffled = list(sounds)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    one, other = assign_splits(sounds, SHARES), assign_splits(shuffled, SHARES)
+    assert (one.split, one.group, one.rule) == (other.split, other.group, other.rule)
+
+
+@settings(max_examples=60)
+@given(libraries())
+def test_pinned_sounds_stay_and_draw_new_copies(sounds: list[Sound]) -> None:
+    result = assign_splits(sounds, SHARES)
+    pins: dict[str, Counter[str]] = defaultdict(Counter)
+    for sound in sounds:
+        if sound.pinned:
+            assert result.split[sound.id] == sound.pinned
+            pins[sound.copies][sound.pinned] += 1
+    for sound in sounds:
+        if not sound.pinned and len(pins[sound.copies]) == 1:
+            assert result.split[sound.id] in pins[sound.copies]
+
+
+@given(kits=st.integers(20, 60), each=st.integers(1, 4))
+def test_every_split_gets_about_its_share_of_kits(kits: int, each: int) -> None:
+    sounds = [
+        Sound(id=f"{kit}/{number}", kind="kick", kit=f"kit {kit}", copies=f"{kit}/{number}")
+        for kit in range(kits)
+        for number in range(each)
+    ]
+    result = assign_splits(sounds, SHARES)
+    counts = Counter(result.split.values())
+    assert result.rule == {"kick": "kit"}
+    for split, share in SHARES.items():
+        assert abs(counts[split] - share * len(sounds)) <= 2 * (each + 1) and counts[split] > 0
+
+
+@pytest.mark.parametrize(("count", "empty"), [(1, {"valid", "test"}), (2, {"test"}), (3, set()), (40, set())])
+def test_few_sounds_go_to_train_first(count: int, empty: set[str]) -> None:
+    sounds = [Sound(id=str(n), kind="kick", kit="one", copies=str(n)) for n in range(count)]
+    result = assign_splits(sounds, SHARES)
+    assert result.rule == {"kick": "sound"}
+    assert set(SHARES) - set(result.split.values()) == empty
+
+
+def test_the_rule_is_chosen_for_each_kind() -> None:
+    sounds = [Sound(id=f"k{n}", kind="kick", kit=f"kit {n % 10}", copies=f"k{n}") for n in range(100)]
+    sounds += [Sound(id=f"v{n}", kind="vocal", kit=f"kit {n % 2}", copies=f"v{n}") for n in range(100)]
+    result = assign_splits(sounds, SHARES)
+    assert result.rule == {"kick": "kit", "vocal": "sound"}
+    assert Counter(result.split[f"v{n}"] for n in range(100)) == {"train": 90, "valid": 5, "test": 5}
+
+
+def test_three_kits_of_a_hundred_are_not_enough_for_90_5_5() -> None:
+    sounds = [Sound(id=str(n), kind="kick", kit=f"kit {n % 3}", copies=str(n)) for n in range(300)]
+    assert assign_splits(sounds, SHARES).rule == {"kick": "sound"}
+    assert assign_splits(sounds, parse_shares("40/30/30")).rule == {"kick": "kit"}
+
+
+def test_a_split_without_a_share_stays_empty() -> None:
+    sounds = [Sound(id=str(n), kind="kick", kit="", copies=str(n)) for n in range(30)]
+    assert set(assign_splits(sounds, parse_shares("90/10/0")).split.values()) == {"train", "valid"}
+    assert set(assign_splits(sounds, parse_shares("100/0/0")).split.values()) == {"train"}
+
+
+@settings(max_examples=40)
+@given(libraries(), st.integers(1, 20))
+def test_adding_sounds_moves_no_old_one(sounds: list[Sound], more: int) -> None:
+    sounds = unpinned(sounds)
+    before = assign_splits(sounds, SHARES).split
+    old = [
+        Sound(id=sound.id, kind=sound.kind, kit=sound.kit, copies=sound.copies, pinned=before[sound.id])
+        for sound in sounds
+    ]
+    new = [Sound(id=f"n{n}", kind="kick", kit=f"new {n % 3}", copies=f"n{n}") for n in range(more)]
+    after = assign_splits(old + new, SHARES).split
+    assert {name: after[name] for name in before} == before
+
+
+@pytest.mark.parametrize("text", ["", "90/10", "90/5/4", "a/b/c", "-5/100/5", "90/5/5/0", "1e2/0/0", "90 5 5", "../.."])
+def test_shares_that_are_none_are_named(text: str) -> None:
+    with pytest.raises(UsageError, match="--splits"):
+        parse_shares(text)
+
+
+def library(*counts: tuple[str, str, int]) -> Library:
+    rows = [asset(f"{kind}/{split}{n}", kind=kind, split=split) for kind, split, count in counts for n in range(count)]
+    return Library(assets=tuple(rows), root=Path(), manifest=Path("m.csv"), digest="")
+
+
+def test_what_a_split_lacks_is_named_with_the_remedy() -> None:
+    found = library(("kick", "train", 3), ("kick", "valid", 1), ("snare", "train", 1))
+    check_splits(found, ["kick"], ["train", "valid"])
+    with pytest.raises(LibraryError) as caught:
+        check_splits(found, ["kick", "snare", "snar"], ["train", "valid", "test"])
+    for words in ("test has no kick", "train 3, valid 1, test 0", "valid has no snare", "no snar at all", "'snare'"):
+        assert words in caught.value.found
+    assert "--splits" in caught.value.hint or "larger share" in caught.value.hint
+    with pytest.raises(LibraryError, match="only 1 kick, 2 needed"):
+        check_splits(found, ["kick"], ["valid"], at_least=2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
+def test_sets_are_what_joining_says(joins: list[tuple[int, int]]) -> None:
+    union = Union(20)
+    label = list(range(20))
+    for one, other in joins:
+        union.join(one, other)
+        label = [label[one] if name == label[other] else name for name in label]
+    assert sorted(n for each in union.sets() for n in each) == list(range(20))
+    for each in union.sets():
+        assert len({label[n] for n in each}) == 1
+    assert len(union.sets()) == len(set(label))
+
+
+def test_ties_reach_through_others() -> None:
+    groups = list(tied([["a"], ["b", "c"], ["c", "d"], ["d", "a"], ["e"]]))
+    assert [places for _, places in groups] == [[0, 1, 2, 3], [4]]
