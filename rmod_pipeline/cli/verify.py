@@ -16,7 +16,7 @@ def verify(
     rerender: Annotated[int, typer.Option(min=0, help="How many pairs to render again and compare bit by bit.")] = 0,
     compare: Annotated[
         int,
-        typer.Option(min=0, help="How many pairs of each split to compare by ear: is a target in another split too?"),
+        typer.Option(min=0, help="Pairs of each split whose one-shots are compared across splits."),
     ] = 200,
     library: Annotated[
         str | None, typer.Option(help="The manifest for --rerender; default: where it lay when the data set was built.")
@@ -69,12 +69,12 @@ def _compare(out: Path, report: Report, count: int) -> int:
     from rmod_pipeline.shards.layout import parse_key
     from rmod_pipeline.shards.leakage import near_duplicates
 
-    splits = dict.fromkeys(parse_key(key)[0] for key in report.keys)
-    if len(splits) < 2 or not count:
+    by_split: dict[str, list[str]] = {}
+    for key in report.keys:
+        by_split.setdefault(parse_key(key)[0], []).append(key)
+    if len(by_split) < 2 or not count:
         return 0
-    keys = [
-        key for split in splits for key in evenly([key for key in report.keys if parse_key(key)[0] == split], count)
-    ]
+    keys = [key for of_split in by_split.values() for key in evenly(of_split, count)]
     leaks = list(near_duplicates(out, keys))
     for leak in leaks:
         typer.secho(f"  {leak}", fg=typer.colors.RED)
