@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,9 @@ def preview(
         typer.Argument(metavar="OUT|RECIPE", help="A data set's folder; or a recipe, to make pairs of on the spot."),
     ],
     *,
-    pairs: Annotated[int, typer.Option(min=1, max=500, help="How many pairs; 24 make a page of 5 to 20 MB.")] = 12,
+    pairs: Annotated[
+        int, typer.Option(min=1, max=500, help="How many pairs; 12 make a page of about 4 MB, with stems 7.")
+    ] = 12,
     split: Annotated[str, typer.Option(metavar="NAME", help="Of which split: train, valid or test.")] = "train",
     page: Annotated[
         Path | None,
@@ -91,7 +94,10 @@ def _of_recipe(name: str, split: str, count: int, library: str, seed: int) -> tu
     job = _job(name, library, seed, {split: count})
     sounds = "the built-in kit" if library == "builtin" else Path(library).name
     note = f"{job.recipe.description} The first {count} {split} pairs, made of {sounds}.".strip()
-    return fresh_pairs(job, split, count), job.recipe.name, note
+    # The first time, loops are shifted in pitch, a second each: that wants to be seen.
+    with typer.progressbar(length=count, label="Making pairs", file=sys.stderr) as bar:
+        made = fresh_pairs(job, split, count, lambda: bar.update(1))
+    return made, job.recipe.name, note
 
 
 def _job(name: str, library: str, seed: int, counts: dict[str, int]) -> Job:

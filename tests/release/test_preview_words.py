@@ -11,6 +11,7 @@ from rmod_pipeline.effects import Effect
 from rmod_pipeline.effects.compressor import Compressor
 from rmod_pipeline.effects.equalizer import Band, Equalizer, with_pedalboard
 from rmod_pipeline.effects.gain import Gain
+from rmod_pipeline.effects.level_gain import LevelGain
 from rmod_pipeline.effects.pan import Pan
 from rmod_pipeline.release.preview import pictures, words
 from rmod_pipeline.release.preview.curves import band_gain
@@ -49,8 +50,14 @@ def test_a_compressor_is_a_sentence() -> None:
 
 
 def test_the_gain_that_was_made_is_said() -> None:
-    assert words.effect_words(Gain(gain_db=-12), RATE, gain_db=-12.04).gain == "−12.0 dB"
-    assert words.effect_words(Gain(gain_db=-12), RATE).gain == ""
+    loud = LevelGain(min_db=-20, max_db=-10, jitter_db=0.5)
+    assert words.effect_words(loud, RATE, gain_db=-12.04).gain == "−12.0 dB"
+    assert words.effect_words(loud, RATE).gain == ""
+    assert words.effect_words(Gain(gain_db=-12), RATE, gain_db=-12.04).gain == "", "it says so already"
+
+
+def test_a_level_is_never_minus_zero() -> None:
+    assert words.level(-0.04, "dBFS") == "0.0 dBFS"
 
 
 @pytest.mark.parametrize(("position", "text"), [(0.5, "middle"), (0.0, "100 % left"), (0.56, "12 % right")])

@@ -20,7 +20,7 @@ from rmod_pipeline import __version__
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.release.preview import words
 from rmod_pipeline.release.preview.figures import figures
-from rmod_pipeline.release.preview.sounds import Sound, SoundGroup
+from rmod_pipeline.release.preview.sounds import Sound, SoundGroup, mix_format
 from rmod_pipeline.release.preview.view import LEVEL_HEADS, PairView, view
 from rmod_pipeline.shards.read import StoredPair
 
@@ -87,6 +87,7 @@ def preview_html(
         facts=_common_facts(views),
         level_heads=LEVEL_HEADS,
         kind_words=words.kind_words,
+        mix_format=mix_format(),
         version=__version__,
     )
 

@@ -77,7 +77,7 @@ def _bars(track: LoopTrack, settings: Settings) -> Iterator[Markup]:
     """Draw a bar for every repetition, with the name of the loop in it."""
     period = max(track.period_frames, 1)
     says = f"{track.asset}, {period / settings.sample_rate:.2f} s, {signed(track.semitones, 'semitones', 0)}"
-    name = track.asset.rsplit("/", 1)[-1]
+    name = track.asset.partition("/")[2] or track.asset  # the lane says the kind already
     for start in range(0, settings.frames, period):
         share = min(period, settings.frames - start) / settings.frames
         yield element(

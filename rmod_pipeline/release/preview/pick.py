@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rmod_pipeline.build.job import Job, Studio, attempts
@@ -22,14 +23,18 @@ def stored_pairs(out: Path, keys: list[str]) -> list[StoredPair]:
     return [read_pair(out, key) for key in keys]
 
 
-def fresh_pairs(job: Job, split: str, count: int) -> list[StoredPair]:
+def fresh_pairs(job: Job, split: str, count: int, on_pair: Callable[[], None] = lambda: None) -> list[StoredPair]:
     """Make the first pairs of a split, the same as a build of the job would store, and keep them in memory.
 
-    A key whose every attempt is rejected is left out, as in a build. Raises BuildError if that leaves none.
+    A key whose every attempt is rejected is left out, as in a build. ``on_pair`` is called after each. Raises
+    BuildError if no pair is left.
     """
     studio = Studio(job)
-    made = (_fresh_pair(Address(seed=job.seed, split=split, index=index), studio) for index in range(count))
-    pairs = [pair for pair in made if pair is not None]
+    pairs = []
+    for index in range(count):
+        pair = _fresh_pair(Address(seed=job.seed, split=split, index=index), studio)
+        pairs += [pair] if pair else []
+        on_pair()
     if not pairs:
         found = f"each of the first {count} pairs was rejected {job.recipe.reject.attempts} times"
         raise BuildError(job.recipe.name, found, "look at `reject` in the recipe, and at the levels of its drums")

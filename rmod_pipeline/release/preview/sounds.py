@@ -77,6 +77,11 @@ def compressed(audio: Audio, sample_rate: int, level: float = MIX_LEVEL) -> tupl
     return file.getvalue(), MP3
 
 
+def mix_format() -> str:
+    """Return what mixtures and stems are on the page, for its reader."""
+    return "MP3" if _writes_mp3() else "FLAC"
+
+
 @cache
 def _writes_mp3() -> bool:
     # A system's own libsndfile may be built without LAME; the wheels of soundfile have it.

@@ -26,7 +26,7 @@ class EffectWords:
     name: str
     lines: tuple[str, ...]
     gain: str
-    """The gain it made, measured; empty if nobody measured it or if it keeps the level anyway."""
+    """The gain it made, measured; empty if nobody measured it, or if the lines say it already."""
     keeps_level: bool
     picture: Markup
 
@@ -43,7 +43,7 @@ def number(value: object, digits: int = 3) -> str:
 
 def level(value: object, unit: str = "dB") -> str:
     """Return a level with one decimal and its unit, a dash if there is none."""
-    return _minus(f"{value:.1f} {unit}") if is_number(value) else MISSING
+    return _minus(f"{round(value, 1) + 0.0:.1f} {unit}") if is_number(value) else MISSING
 
 
 def signed(value: object, unit: str = "dB", digits: int = 1) -> str:
@@ -74,12 +74,12 @@ def kind_words(kind: str) -> str:
 
 def effect_words(effect: Effect, sample_rate: int, gain_db: object = None) -> EffectWords:
     """Return an effect for reading. An effect that this page does not know is read by the names of its fields."""
-    describe = _SPECIAL.get(effect.effect, _by_fields)
-    measured = MISSING if effect.match_rms else signed(gain_db)
+    lines = tuple(_SPECIAL.get(effect.effect, _by_fields)(effect))
+    made = signed(gain_db)
     return EffectWords(
         name=kind_words(effect.effect),
-        lines=tuple(describe(effect)),
-        gain="" if measured == MISSING else measured,
+        lines=lines,
+        gain="" if effect.match_rms or made in (MISSING, *lines) else made,
         keeps_level=effect.match_rms,
         picture=equalizer_curve(effect.bands, sample_rate) if isinstance(effect, Equalizer) else Markup(""),
     )
