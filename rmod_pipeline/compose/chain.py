@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.effects import Effect, EffectRanges
@@ -19,33 +19,43 @@ def compose_chain(chain: Chain, draw: Draw) -> tuple[Effect, ...]:
     added to a recipe leaves the draws of the others as they were.
     """
     named: Counter[str] = Counter()
+    shuffled = 0
     composed: list[Effect] = []
-    for place, slot in enumerate(chain):
-        for ranges in _in_order(slot, draw.at("order", place)):
-            name = str(ranges.effect)  # type: ignore[attr-defined]
-            named[name] += 1
-            own = draw.at(name, named[name])
-            if ranges.probability >= 1 or own.at("present").chance(ranges.probability):
-                composed.append(ranges.compose(own))
+    for slot in chain:
+        if isinstance(slot, AnyOrder):
+            shuffled += 1
+            drawn = [_compose_effect(ranges, named, draw) for ranges in slot.any_order]
+            order = draw.at("order", shuffled).order(len(drawn))
+            composed += [effect for effect in (drawn[place] for place in order) if effect]
+        else:
+            effect = _compose_effect(slot, named, draw)
+            if effect:
+                composed.append(effect)
     return tuple(composed)
 
 
 def compose_sends(sends: Sequence[SendRanges], draw: Draw) -> tuple[Send, ...]:
-    """Draw a track's sends; each has a stream of its own name."""
-    return tuple(
-        Send(
-            name=send.name,
-            level_db=send.level_db.at(own.at("level_db")),
-            effects=compose_chain(send.effects, own),
-        )
-        for send in sends
-        for own in (draw.at(send.name),)
-        if send.probability >= 1 or own.at("present").chance(send.probability)
-    )
+    """Draw a track's sends; each has a stream of its own name, and count where the name comes again."""
+    named: Counter[str] = Counter()
+    composed: list[Send] = []
+    for send in sends:
+        named[send.name] += 1
+        own = draw.at(send.name) if named[send.name] == 1 else draw.at(send.name, named[send.name])
+        if send.probability >= 1 or own.at("present").chance(send.probability):
+            composed.append(
+                Send(
+                    name=send.name,
+                    level_db=send.level_db.at(own.at("level_db")),
+                    effects=compose_chain(send.effects, own),
+                )
+            )
+    return tuple(composed)
 
 
-def _in_order(slot: AnyOrder | EffectRanges, draw: Draw) -> Iterator[EffectRanges]:
-    if isinstance(slot, AnyOrder):
-        yield from (slot.any_order[place] for place in draw.order(len(slot.any_order)))
-    else:
-        yield slot
+def _compose_effect(ranges: EffectRanges, named: Counter[str], draw: Draw) -> Effect | None:
+    """Draw an effect, or None if it is left out of this pair; ``named`` counts the names in the chain so far."""
+    name = str(ranges.effect)  # type: ignore[attr-defined]
+    named[name] += 1
+    own = draw.at(name, named[name])
+    present = ranges.probability >= 1 or own.at("present").chance(ranges.probability)
+    return ranges.compose(own) if present else None

@@ -16,14 +16,16 @@ def compose_pair(recipe: Recipe, palette: Palette, settings: Settings, address: 
     """Return the spec of the pair at an address: a pure function, the same on every machine."""
     draw = Draw.of(address.seed, address.split, address.index, address.attempt)
     drums = (
-        compose_drum(kind, ranges, recipe, palette.by_kind[kind], draw.at(kind))
+        compose_drum(kind, ranges, recipe, palette.by_kind[kind], own)
         for kind, ranges in recipe.drums.items()
-        if _present(ranges.presence, draw.at(kind))
+        for own in (draw.at(kind),)
+        if _present(ranges.presence, own)
     )
     loops = (
-        compose_loop(kind, ranges, settings, palette.by_kind[kind], draw.at(kind))
+        compose_loop(kind, ranges, settings, palette.by_kind[kind], own)
         for kind, ranges in recipe.loops.items()
-        if _present(ranges.presence, draw.at(kind))
+        for own in (draw.at(kind),)
+        if _present(ranges.presence, own)
     )
     return PairSpec(
         recipe=recipe.name,
