@@ -1,0 +1,287 @@
+"""What composing promises: a spec depends on its address alone, and a draw on its name alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compose_examples import COUNTS, LIBRARY, SPLITS, Composer, library_of, shipped_recipe
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from write_golden import GOLDEN, RECIPES, golden_specs
+
+from rmod_pipeline.compose import Palette, settings_for
+from rmod_pipeline.effects import EFFECTS
+from rmod_pipeline.errors import LibraryError
+from rmod_pipeline.recipe import Recipe, recipe_names
+from rmod_pipeline.spec import Address, DrumTrack, PairSpec
+
+HERE = Path(__file__).parent
+COMPOSERS = {name: Composer(shipped_recipe(name)) for name in recipe_names()}
+
+addresses = st.builds(
+    Address,
+    seed=st.integers(-(2**70), 2**70),
+    split=st.sampled_from(SPLITS),
+    index=st.integers(0, 10**8 - 1),
+    attempt=st.integers(0, 100),
+)
+composers = st.sampled_from(list(COMPOSERS.values()))
+
+
+def composed(composer: Composer, address: Address) -> PairSpec:
+    return composer.at(address.index, address.split, address.seed, address.attempt)
+
+
+# If this fails, every data set that is built changes: raise OUTPUT_VERSION, say so in the change log, write them anew.
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_specs_never_drift(recipe: str) -> None:
+    kept = json.loads((GOLDEN / f"{recipe}.json").read_text(encoding="utf-8"))
+    assert [spec.to_dict() for spec in golden_specs(recipe)] == kept
+
+
+@given(composers, addresses)
+def test_the_same_address_gives_the_same_spec(composer: Composer, address: Address) -> None:
+    assert composed(composer, address) == composed(composer, address)
+
+
+def test_the_order_of_calls_does_not_matter(rmod: Composer, many: list[PairSpec]) -> None:
+    assert [rmod.at(index) for index in (77, 3, 4999, 3, 0)] == [many[index] for index in (77, 3, 4999, 3, 0)]
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1"])
+def test_another_process_gives_the_same_specs(hash_seed: str) -> None:
+    code = "from write_golden import *; print([s.to_json() for n in RECIPES for s in golden_specs(n)])"
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(HERE)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str([spec.to_json() for name in RECIPES for spec in golden_specs(name)])
+
+
+@given(composers, addresses)
+def test_a_spec_survives_json(composer: Composer, address: Address) -> None:
+    spec = composed(composer, address)
+    assert PairSpec.from_json(spec.to_json()) == spec
+    assert PairSpec.from_json(json.dumps(spec.to_dict())) == spec
+
+
+@given(composers, addresses)
+def test_hits_rise_within_the_grid_and_layers_differ(composer: Composer, address: Address) -> None:
+    spec = composed(composer, address)
+    for drum in spec.drums:
+        ticks = [note.tick for note in drum.notes]
+        assert ticks == sorted(set(ticks))
+        assert 0 <= ticks[0] <= ticks[-1] < spec.settings.grid
+        assert len({layer.asset for layer in drum.layers}) == len(drum.layers)
+
+
+@given(composers, addresses)
+def test_a_pair_plays_only_sounds_of_its_own_split(composer: Composer, address: Address) -> None:
+    for kind, asset, sha256 in composed(composer, address).sources():
+        found = LIBRARY.by_id[asset]
+        assert (found.kind, found.split, found.sha256) == (kind, address.split, sha256)
+
+
+@given(composers, addresses, st.data())
+def test_every_part_of_the_address_counts(composer: Composer, address: Address, data: st.DataObject) -> None:
+    part = data.draw(st.sampled_from(["seed", "split", "index", "attempt"]))
+    other = data.draw(addresses.map(lambda other: getattr(other, part)).filter(lambda v: v != getattr(address, part)))
+    spec, another = composed(composer, address), composed(composer, replace(address, **{part: other}))
+    # Not only the whole: another address has other hits, other effects, another master.
+    assert spec.master != another.master
+    assert [drum.inserts for drum in spec.drums] != [drum.inserts for drum in another.drums]
+    assert [drum.notes for drum in spec.drums] != [drum.notes for drum in another.drums]
+
+
+def test_an_attempt_changes_everything(rmod: Composer, many: list[PairSpec]) -> None:
+    numbers = [_numbers(spec.to_dict()["drums"]) | _numbers(spec.to_dict()["master"]) for spec in (many[0], many[1])]
+    again = rmod.at(0, attempt=1)
+    other = _numbers(again.to_dict()["drums"]) | _numbers(again.to_dict()["master"])
+    # Two attempts at a pair have no more in common than two pairs.
+    assert len(numbers[0] & other) <= len(numbers[0] & numbers[1]) + 5
+    assert many[0].key == again.key
+
+
+def test_seed_0_is_a_seed(rmod: Composer, many: list[PairSpec]) -> None:
+    assert rmod.at(5, seed=0) == many[5]
+    assert rmod.at(5, seed=0).master != rmod.at(5, seed=1).master
+
+
+def recipe_with(recipe: Recipe, *changes: tuple[tuple[str | int, ...], Any]) -> Recipe:
+    """Return a recipe with other content at some places; a list is extended if the place is its length."""
+    content = recipe.model_dump(mode="json")
+    for place, value in changes:
+        part: Any = content
+        for key in place[:-1]:
+            part = part[key]
+        if isinstance(part, list):
+            part.insert(int(place[-1]), value)
+        else:
+            part[place[-1]] = value
+    return Recipe.model_validate(content)
+
+
+ADDED = {
+    "width": {"effect": "width", "width": [0, 2], "probability": 0.5},
+    "filter": {"effect": "filter", "passes": "high", "hz": [20, 200]},
+}
+
+
+# rmod_wide has a width: another one before it would be the first of that name.
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+@pytest.mark.parametrize(("recipe", "effect"), [("rmod", "width"), ("rmod", "filter"), ("rmod_wide", "filter")])
+def test_an_effect_that_is_added_leaves_every_other_draw_unchanged(recipe: str, place: int, effect: str) -> None:
+    before = COMPOSERS[recipe]
+    places = [("drums", "kick", "inserts", place), ("loops", "bass", "inserts", place), ("master", place)]
+    if effect == "width":
+        places.append(("drums", "snare", "sends", 0, "effects", min(place, 3)))
+    after = Composer(recipe_with(before.recipe, *((one, ADDED[effect]) for one in places)))
+    for index in range(20):
+        assert _without(effect, after.at(index).to_dict()) == before.at(index).to_dict()
+
+
+def test_an_effect_that_is_shuffled_in_leaves_every_other_value_unchanged() -> None:
+    before = COMPOSERS["rmod_wide"]
+    place = ("drums", "kick", "inserts", 1, "any_order", 0)
+    after = Composer(recipe_with(before.recipe, (place, ADDED["filter"])))
+    for index in range(20):
+        old, new = before.at(index).to_dict(), _without("filter", after.at(index).to_dict())
+        for spec in (old, new):
+            spec["drums"][0]["inserts"].sort(key=str)
+        assert old == new
+
+
+def test_effects_of_one_name_have_draws_of_their_own(rmod: Composer) -> None:
+    compressor = rmod.recipe.model_dump(mode="json")["drums"]["kick"]["inserts"][2]
+    after = Composer(recipe_with(rmod.recipe, (("drums", "kick", "inserts", 5), compressor)))
+    first, second = (effect for effect in after.at(0).drums[0].inserts if effect.effect == "compressor")
+    assert first != second
+    assert first == rmod.at(0).drums[0].inserts[2]
+
+
+def test_sends_of_one_name_have_draws_of_their_own(rmod: Composer) -> None:
+    send = rmod.recipe.model_dump(mode="json")["drums"]["snare"]["sends"][0]
+    after = Composer(recipe_with(rmod.recipe, (("drums", "snare", "sends", 1), send)))
+    first, second, third = after.at(0).drums[1].sends
+    assert (first, third) == rmod.at(0).drums[1].sends
+    assert first.level_db != second.level_db
+    assert first.effects[0] != second.effects[0]
+
+
+def test_a_send_that_is_added_leaves_every_other_draw_unchanged(rmod: Composer) -> None:
+    send = rmod.recipe.model_dump(mode="json")["drums"]["snare"]["sends"][0]
+    after = Composer(recipe_with(rmod.recipe, (("drums", "snare", "sends", 0), {**send, "name": "hall"})))
+    for index in range(20):
+        spec = after.at(index).to_dict()
+        del spec["drums"][1]["sends"][0]
+        assert spec == rmod.at(index).to_dict()
+
+
+@pytest.mark.parametrize("kind", ["snare", "guitar"])
+def test_a_track_that_is_removed_leaves_the_others_unchanged(kind: str, rmod: Composer) -> None:
+    content = rmod.recipe.model_dump(mode="json")
+    part = "drums" if kind in content["drums"] else "loops"
+    del content[part][kind]
+    without = Composer(Recipe.model_validate(content))
+    for index in range(20):
+        spec = rmod.at(index).to_dict()
+        spec[part] = [track for track in spec[part] if track["kind"] != kind]
+        assert without.at(index).to_dict() == spec
+
+
+def test_the_engine_leaves_every_draw_unchanged(rmod: Composer) -> None:
+    other = settings_for(rmod.recipe, "another")
+    assert replace(other, engine="pedalboard") == rmod.settings
+    assert rmod.at(3).with_engine("another").settings == other
+
+
+def test_layering_takes_no_more_sounds_than_a_row_has(rmod: Composer) -> None:
+    rows = ((0.5, 0.3, 0.2), (0.9, 0.1))
+    composer = Composer(recipe_with(rmod.recipe, (("one_shots", "layering"), {"none": 0.4, "weights": rows})))
+    found = {tuple(layer.weight for layer in drum.layers) for i in range(200) for drum in composer.at(i).drums}
+    assert found == {(1.0,), *rows}
+
+
+def test_a_shuffled_chain_stands_in_every_order() -> None:
+    kicks = [COMPOSERS["rmod_wide"].at(index).drums[0] for index in range(100)]
+    orders = [tuple(effect.effect for effect in kick.inserts[1:3]) for kick in kicks]
+    assert set(orders) == {("equalizer", "compressor"), ("compressor", "equalizer")}
+    assert 30 < orders.count(("equalizer", "compressor")) < 70
+
+
+@pytest.mark.parametrize("kind", ["hihat", "vocal"])
+def test_a_palette_refuses_a_library_that_lacks_a_kind(kind: str, rmod: Composer) -> None:
+    library = library_of({name: count for name, count in COUNTS.items() if name != kind})
+    with pytest.raises(LibraryError, match=f"no {kind} at all"):
+        Palette.of(rmod.recipe, library, "train")
+
+
+def test_a_palette_refuses_a_split_that_lacks_a_kind(rmod: Composer) -> None:
+    kept = [one for one in LIBRARY.assets if not (one.kind == "piano" and one.split == "test")]
+    library = replace(LIBRARY, assets=tuple(kept))
+    Palette.of(rmod.recipe, library, "train")
+    with pytest.raises(LibraryError, match="test has no piano"):
+        Palette.of(rmod.recipe, library, "test")
+
+
+def test_a_palette_refuses_too_few_one_shots_to_layer(rmod: Composer) -> None:
+    library = library_of({**COUNTS, "snare": 1})
+    with pytest.raises(LibraryError, match="only 1 snare, 2 needed"):
+        Palette.of(rmod.recipe, library, "train")
+    alone = recipe_with(rmod.recipe, (("one_shots", "layering", "none"), 1.0))
+    assert len(Composer(alone, library).at(0).drums[1].layers) == 1
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10**8 - 1))
+def test_two_one_shots_are_enough_and_one_loop_is(index: int) -> None:
+    library = library_of({kind: 2 if kind in ("kick", "snare", "hihat") else 1 for kind in COUNTS})
+    spec = Composer(COMPOSERS["rmod"].recipe, library).at(index)
+    for drum in spec.drums:
+        assert isinstance(drum, DrumTrack)
+        assert len({layer.asset for layer in drum.layers}) == 2
+
+
+def test_composing_loads_no_library_of_sound() -> None:
+    code = """if True:
+        import sys
+        from compose_examples import Composer, shipped_recipe
+        Composer(shipped_recipe("rmod")).at(0).to_json()
+        print(*sorted({name.split(".")[0] for name in sys.modules}), *sys.modules)
+    """
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "rmod_pipeline.compose" in loaded
+    sound = {"soundfile", "soxr", "librosa", "pedalboard", "pyloudnorm", "scipy", "torch", "rmod_pipeline.library.read"}
+    assert loaded & sound == set()
+
+
+def _without(effect: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a spec with every effect of a name taken out, but for those that a send of the recipe has."""
+
+    def cleaned(part: Any, where: str) -> Any:
+        if isinstance(part, list):
+            kept = [each for each in part if not (isinstance(each, dict) and each.get("effect") == effect)]
+            return [cleaned(each, where) for each in (kept if effect == "width" or where != "sends" else part)]
+        if isinstance(part, dict):
+            return {key: cleaned(each, "sends" if "sends" in (key, where) else key) for key, each in part.items()}
+        return part
+
+    assert effect in EFFECTS
+    result: dict[str, Any] = cleaned(spec, "")
+    return result
+
+
+def _numbers(part: Any) -> set[float]:
+    """Return the drawn numbers below a part: those with a fraction, and so as good as never twice the same."""
+    if isinstance(part, dict):
+        return set().union(*map(_numbers, part.values()))
+    if isinstance(part, list):
+        return set().union(*map(_numbers, part))
+    return {part} if isinstance(part, float) and part % 1 else set()

@@ -1,0 +1,29 @@
+"""Write the specs that must not drift: run this only when OUTPUT_VERSION is raised.
+
+python tests/compose/write_golden.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compose_examples import Composer, shipped_recipe
+
+from rmod_pipeline.spec import PairSpec
+
+GOLDEN = Path(__file__).parent / "golden"
+RECIPES = ("rmod", "quick", "rmod_wide")
+ADDRESSES = ((0, "train", 0, 0), (0, "train", 1, 3), (7, "valid", 12, 0), (-1, "test", 99_999_999, 0))
+"""Seed, split, index, attempt."""
+
+
+def golden_specs(recipe: str) -> list[PairSpec]:
+    """Return the specs of a shipped recipe that are kept."""
+    composer = Composer(shipped_recipe(recipe))
+    return [composer.at(index, split, seed, attempt) for seed, split, index, attempt in ADDRESSES]
+
+
+if __name__ == "__main__":
+    for name in RECIPES:
+        lines = ",\n".join(spec.to_json() for spec in golden_specs(name))
+        (GOLDEN / f"{name}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
