@@ -145,9 +145,11 @@ def unit_peak(signal: Signal) -> Signal:
 
 def crush(signal: Signal, bits: int, rate_hz: float) -> Signal:
     """Hold and quantise as an early sampler does, with the low-pass behind its converter."""
+    # Early samplers had a filter before the converter too, but never one that was steep enough.
+    smooth = unit_peak(low_pass(low_pass(signal, 0.42 * rate_hz), 0.42 * rate_hz))
     held = (np.floor(np.arange(len(signal)) * (rate_hz / SAMPLE_RATE)) * (SAMPLE_RATE / rate_hz)).astype(np.int64)
     steps = 2.0 ** (bits - 1)
-    return low_pass(np.rint(unit_peak(signal)[held] * steps) / steps, 0.55 * rate_hz)
+    return low_pass(np.rint(smooth[held] * steps) / steps, 0.55 * rate_hz)
 
 
 def room_response(draw: Draw, seconds: float, tone_hz: float) -> Signal:

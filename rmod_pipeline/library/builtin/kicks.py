@@ -42,7 +42,7 @@ class SweptDrum:
     """How long the level stands before it falls."""
     seconds: float = varies(0.35)
     """Time to fall by 60 dB."""
-    click: float = varies(0.5, 0.15)
+    click: float = varies(0.8, 0.15)
     click_hz: float = varies(0.3, 3000.0)
     hiss: float = varies(0.6, 0.01)
     """Noise that lasts as long as the body's first half."""
@@ -56,12 +56,12 @@ class HeadDrum:
     """An acoustic bass drum or tom. Levels are relative to the lowest mode at 1."""
 
     pitch_hz: float = varies(0.12)
-    glide: float = varies(0.4, 0.25)
+    glide: float = varies(0.4, 0.45)
     """How far the pitch starts above, as a part of it: a hard blow tightens the head."""
     seconds: float = varies(0.3)
     """Time for the lowest mode to fall by 60 dB."""
     overtones: float = varies(0.4, 0.35)
-    beater: float = varies(0.4, 0.3)
+    beater: float = varies(0.6, 0.3)
     beater_hz: float = varies(0.3, 2800.0)
     """Centre of the beater's noise: felt is low, wood and plastic are high."""
     air: float = varies(0.5, 0.06)
@@ -87,7 +87,7 @@ def swept_drum(drum: SweptDrum, draw: Draw) -> Signal:
     )
     late = np.maximum(time - drum.hold_seconds, 0.0)
     level = np.exp(late * (-6.9078 / drum.seconds)) * swell(frames, 0.0004)
-    click = _click(draw.at("click"), frames, drum.click_hz, 0.012)
+    click = _click(draw.at("click"), frames, drum.click_hz, 0.018)
     hiss = high_pass(low_pass(white_noise(draw.at("hiss"), frames), 6000.0), 400.0) * decay(frames, 0.5 * drum.seconds)
     driven = saturate(oscillate(hz, 0.06) * level + drum.click * click, drum.drive)
     return low_pass(driven + drum.hiss * hiss, drum.tone_hz)
@@ -101,21 +101,25 @@ def head_drum(drum: HeadDrum, draw: Draw) -> Signal:
     """
     frames = frames_of(0.03 + 1.15 * drum.seconds)
     time = clock(frames)
-    hz = drum.pitch_hz * (1.0 + drum.glide * np.exp(-time / 0.022))
+    hz = drum.pitch_hz * (1.0 + drum.glide * np.exp(-time / 0.028))
     body = oscillate(hz, 0.03) * decay(frames, drum.seconds) * swell(frames, 0.0007)
     # Two heads and the air between them raise the second mode; higher ones ring ever shorter.
     ratio = 1.12 * MEMBRANE[1:] * (1.0 + 0.06 * (uniforms(draw.at("tuning"), 6) - 0.5))
-    level = drum.overtones * np.array([1.0, 0.6, 0.5, 0.35, 0.25, 0.2]) * (0.6 + 0.8 * uniforms(draw.at("level"), 6))
+    level = drum.overtones * np.array([1.3, 0.9, 0.6, 0.45, 0.35, 0.3]) * (0.6 + 0.8 * uniforms(draw.at("level"), 6))
     seconds = 0.55 * drum.seconds / ratio
     upper = ring(frames, drum.pitch_hz * ratio, level, seconds, 0.25 * uniforms(draw.at("phase"), 6))
-    beater = _click(draw.at("beater"), frames, drum.beater_hz, 0.035)
-    air = band_pass(white_noise(draw.at("air"), frames), 420.0, 0.35) * decay(frames, 0.45 * drum.seconds)
-    driven = saturate(body + upper + drum.beater * beater + drum.air * air, drum.drive)
+    beater = _click(draw.at("beater"), frames, drum.beater_hz, 0.03)
+    air = band_pass(white_noise(draw.at("air"), frames), 300.0, 0.3) * decay(frames, 0.6 * drum.seconds)
+    driven = saturate(body + upper + 1.5 * drum.beater * beater + 2.0 * drum.air * air, drum.drive)
     return low_pass(driven, drum.tone_hz)
 
 
 def _click(draw: Draw, frames: int, hz: float, seconds: float) -> Signal:
     """A beater's contact: a burst of noise around a frequency above a short thump, peak 1."""
-    burst = band_pass(white_noise(draw, frames), hz, 0.8) * decay(frames, seconds)
+    noise = white_noise(draw, frames)
+    # The slap is short, the rattle of all that it touches lasts some times longer.
+    slap = band_pass(noise, hz, 0.6) * decay(frames, seconds)
+    rattle = band_pass(noise, 0.5 * hz, 0.5) * decay(frames, 3.0 * seconds)
+    burst = slap + 0.3 * rattle
     thump = np.sin(np.pi * np.minimum(clock(frames) / 0.0022, 1.0))
     return unit_peak(unit_peak(burst) + 0.6 * thump)

@@ -112,8 +112,8 @@ def finish(signal: Signal, how: Finish, draw: Draw) -> Signal:
 KITS: tuple[Kit, ...] = (
     Kit(
         name="808",
-        kick=SweptDrum(pitch_hz=50, sweep=2.0, sweep_seconds=0.006, snap=2, seconds=0.85, click=0.1, drive=0.5),
-        snare=CircuitSnare(pitch_hz=178, bend=0.05, seconds=0.16, noise=0.55, noise_hz=1600, noise_seconds=0.24),
+        kick=SweptDrum(pitch_hz=50, sweep=2.0, sweep_seconds=0.006, snap=2, seconds=0.85, click=0.14, drive=0.5),
+        snare=CircuitSnare(pitch_hz=178, bend=0.05, seconds=0.16, noise=0.55, noise_hz=1600, noise_seconds=0.31),
         hihat=SquareMetal(seconds=0.11, tail=0.1),
         openhat=SquareMetal(seconds=0.75, tail=0.6),
         toms=(
@@ -127,9 +127,9 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="909",
-        kick=SweptDrum(pitch_hz=52, sweep=4.2, sweep_seconds=0.022, snap=5, seconds=0.42, click=0.3, drive=1.4),
-        snare=CircuitSnare(pitch_hz=190, bend=0.6, seconds=0.14, noise=0.8, noise_hz=900, noise_seconds=0.28),
-        hihat=PlateMetal(seconds=0.16, centre_hz=9000, width_octaves=0.9, noise=0.9, stick=0.3, floor_hz=3500),
+        kick=SweptDrum(pitch_hz=52, sweep=4.2, sweep_seconds=0.022, snap=5, seconds=0.42, click=0.42, drive=1.4),
+        snare=CircuitSnare(pitch_hz=190, bend=0.6, seconds=0.14, noise=0.8, noise_hz=900, noise_seconds=0.36),
+        hihat=PlateMetal(seconds=0.21, centre_hz=9000, width_octaves=0.9, noise=0.9, stick=0.3, floor_hz=3500),
         openhat=PlateMetal(seconds=0.8, centre_hz=9000, width_octaves=0.9, noise=0.9, stick=0.3, floor_hz=3500),
         toms=(
             SweptDrum(pitch_hz=82, sweep=1.9, sweep_seconds=0.07, snap=1, seconds=0.55, click=0.1, hiss=0.06),
@@ -143,8 +143,10 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="606",
-        kick=SweptDrum(pitch_hz=60, sweep=1.8, sweep_seconds=0.008, snap=3, seconds=0.3, click=0.2, hold_seconds=0.005),
-        snare=CircuitSnare(pitch_hz=200, bend=0.2, seconds=0.12, noise=0.7, noise_hz=2200, noise_seconds=0.18),
+        kick=SweptDrum(
+            pitch_hz=60, sweep=1.8, sweep_seconds=0.008, snap=3, seconds=0.3, click=0.28, hold_seconds=0.005
+        ),
+        snare=CircuitSnare(pitch_hz=200, bend=0.2, seconds=0.12, noise=0.7, noise_hz=2200, noise_seconds=0.23),
         hihat=SquareMetal(seconds=0.08, tuning=1.35, low_level=0.1, floor_hz=7000, high_hz=8500),
         openhat=SquareMetal(seconds=0.6, tuning=1.35, low_level=0.1, floor_hz=7000, high_hz=8500, tail=0.5),
         toms=(
@@ -158,9 +160,9 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="acoustic-dry",
-        kick=HeadDrum(pitch_hz=58, seconds=0.32, overtones=0.3, beater=0.3, beater_hz=3000),
-        snare=WireSnare(pitch_hz=188, seconds=0.24, wires=0.5, wires_seconds=0.24),
-        hihat=PlateMetal(seconds=0.18, centre_hz=7500, bottom_hz=400, noise=0.5, stick=0.5),
+        kick=HeadDrum(pitch_hz=58, seconds=0.32, overtones=0.3, beater=0.51, beater_hz=3000),
+        snare=WireSnare(pitch_hz=188, seconds=0.24, wires=0.5, wires_seconds=0.31),
+        hihat=PlateMetal(seconds=0.31, centre_hz=7500, bottom_hz=400, noise=0.5, stick=0.5),
         openhat=PlateMetal(seconds=1.1, centre_hz=7000, bottom_hz=380, noise=0.6, stick=0.4),
         toms=(
             HeadDrum(pitch_hz=88, seconds=0.7, overtones=0.4, beater=0.15, beater_hz=2200),
@@ -174,9 +176,9 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="acoustic-room",
-        kick=HeadDrum(pitch_hz=54, seconds=0.42, overtones=0.35, beater=0.22, beater_hz=2400, air=0.1),
-        snare=WireSnare(pitch_hz=176, seconds=0.3, wires=0.55, wires_seconds=0.32, wires_hz=3000),
-        hihat=PlateMetal(seconds=0.2, centre_hz=6500, bottom_hz=350, noise=0.5, stick=0.5),
+        kick=HeadDrum(pitch_hz=54, seconds=0.42, overtones=0.35, beater=0.37, beater_hz=2400, air=0.1),
+        snare=WireSnare(pitch_hz=176, seconds=0.3, wires=0.55, wires_seconds=0.42, wires_hz=3000),
+        hihat=PlateMetal(seconds=0.26, centre_hz=6500, bottom_hz=350, noise=0.5, stick=0.5),
         openhat=PlateMetal(seconds=1.2, centre_hz=6200, bottom_hz=350, noise=0.6),
         toms=(
             HeadDrum(pitch_hz=78, seconds=0.9, overtones=0.45, beater=0.12, beater_hz=2000),
@@ -190,9 +192,9 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="rock",
-        kick=HeadDrum(pitch_hz=62, seconds=0.36, overtones=0.3, beater=0.5, beater_hz=3600, drive=0.9),
-        snare=WireSnare(pitch_hz=205, seconds=0.28, wires=0.65, wires_seconds=0.3, stick=0.55, drive=0.9),
-        hihat=PlateMetal(seconds=0.24, centre_hz=8000, bottom_hz=420, noise=0.7, stick=0.4),
+        kick=HeadDrum(pitch_hz=62, glide=0.75, seconds=0.36, overtones=0.3, beater=0.85, beater_hz=3600, drive=0.9),
+        snare=WireSnare(pitch_hz=205, seconds=0.28, wires=0.65, wires_seconds=0.39, stick=0.55, drive=0.9),
+        hihat=PlateMetal(seconds=0.31, centre_hz=8000, bottom_hz=420, noise=0.7, stick=0.4),
         openhat=PlateMetal(seconds=1.4, centre_hz=7000, bottom_hz=400, noise=0.8),
         toms=(
             HeadDrum(pitch_hz=84, seconds=0.85, overtones=0.5, beater=0.25, beater_hz=3000, drive=0.8),
@@ -206,9 +208,9 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="funk",
-        kick=HeadDrum(pitch_hz=66, seconds=0.22, overtones=0.35, beater=0.35, beater_hz=2600),
-        snare=WireSnare(pitch_hz=240, seconds=0.16, wires=0.5, wires_seconds=0.17, wires_hz=4200, stick=0.6),
-        hihat=PlateMetal(seconds=0.11, centre_hz=8500, bottom_hz=600, noise=0.4, stick=0.6, floor_hz=600),
+        kick=HeadDrum(pitch_hz=66, seconds=0.22, overtones=0.35, beater=0.59, beater_hz=2600),
+        snare=WireSnare(pitch_hz=240, seconds=0.16, wires=0.5, wires_seconds=0.22, wires_hz=4200, stick=0.6),
+        hihat=PlateMetal(seconds=0.14, centre_hz=8500, bottom_hz=600, noise=0.4, stick=0.6, floor_hz=600),
         openhat=PlateMetal(seconds=0.7, centre_hz=8200, bottom_hz=600, noise=0.5, floor_hz=600),
         toms=(
             HeadDrum(pitch_hz=108, seconds=0.4, overtones=0.5, beater=0.2),
@@ -222,9 +224,9 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="disco",
-        kick=HeadDrum(pitch_hz=60, seconds=0.2, overtones=0.2, beater=0.2, beater_hz=2000, tone_hz=5000),
-        snare=WireSnare(pitch_hz=165, seconds=0.17, wires=0.6, wires_seconds=0.2, wires_hz=2800, tone_hz=9000),
-        hihat=PlateMetal(seconds=0.14, centre_hz=9500, bottom_hz=900, noise=0.6, stick=0.35, floor_hz=1200),
+        kick=HeadDrum(pitch_hz=71, glide=0.25, seconds=0.2, overtones=0.2, beater=0.34, beater_hz=2000, tone_hz=5000),
+        snare=WireSnare(pitch_hz=165, seconds=0.17, wires=0.6, wires_seconds=0.26, wires_hz=2800, tone_hz=9000),
+        hihat=PlateMetal(seconds=0.18, centre_hz=9500, bottom_hz=900, noise=0.6, stick=0.35, floor_hz=1200),
         openhat=PlateMetal(seconds=0.55, centre_hz=9000, bottom_hz=900, noise=0.8, floor_hz=1200),
         toms=(
             SweptDrum(pitch_hz=120, sweep=2.4, sweep_seconds=0.12, snap=0, seconds=0.5, click=0.05, hiss=0.02),
@@ -238,11 +240,11 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="techno",
-        kick=SweptDrum(pitch_hz=46, sweep=5.5, sweep_seconds=0.026, snap=8, seconds=0.5, click=0.25, drive=2.6),
+        kick=SweptDrum(pitch_hz=46, sweep=5.5, sweep_seconds=0.026, snap=8, seconds=0.5, click=0.35, drive=2.6),
         snare=CircuitSnare(
-            pitch_hz=215, bend=0.4, seconds=0.11, noise=1.0, noise_hz=1200, noise_seconds=0.22, drive=1.6
+            pitch_hz=215, bend=0.4, seconds=0.11, noise=1.0, noise_hz=1200, noise_seconds=0.29, drive=1.6
         ),
-        hihat=PlateMetal(seconds=0.1, centre_hz=10500, width_octaves=0.8, noise=1.2, stick=0.2, floor_hz=5000),
+        hihat=PlateMetal(seconds=0.13, centre_hz=10500, width_octaves=0.8, noise=1.2, stick=0.2, floor_hz=5000),
         openhat=PlateMetal(seconds=0.5, centre_hz=9500, width_octaves=0.8, noise=1.2, stick=0.2, floor_hz=4500),
         toms=(
             SweptDrum(pitch_hz=74, sweep=2.2, sweep_seconds=0.05, snap=2, seconds=0.4, click=0.1, drive=1.8),
@@ -255,11 +257,11 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="house",
-        kick=SweptDrum(pitch_hz=50, sweep=3.4, sweep_seconds=0.018, snap=6, seconds=0.34, click=0.3, drive=1.7),
+        kick=SweptDrum(pitch_hz=50, sweep=3.4, sweep_seconds=0.018, snap=6, seconds=0.34, click=0.42, drive=1.7),
         snare=CircuitSnare(
-            pitch_hz=205, bend=0.5, seconds=0.15, noise=0.7, noise_hz=1000, noise_seconds=0.2, drive=1.1
+            pitch_hz=205, bend=0.5, seconds=0.15, noise=0.7, noise_hz=1000, noise_seconds=0.26, drive=1.1
         ),
-        hihat=PlateMetal(seconds=0.09, centre_hz=9500, width_octaves=1.0, noise=0.7, stick=0.3, floor_hz=4000),
+        hihat=PlateMetal(seconds=0.12, centre_hz=9500, width_octaves=1.0, noise=0.7, stick=0.3, floor_hz=4000),
         openhat=PlateMetal(seconds=0.6, centre_hz=8800, width_octaves=1.0, noise=0.8, stick=0.3, floor_hz=3200),
         toms=(
             SweptDrum(pitch_hz=96, sweep=1.7, sweep_seconds=0.05, snap=1, seconds=0.45, click=0.08, hiss=0.03),
@@ -273,9 +275,9 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="trap",
-        kick=SweptDrum(pitch_hz=42, sweep=4.0, sweep_seconds=0.012, snap=10, seconds=1.1, click=0.25, drive=2.2),
+        kick=SweptDrum(pitch_hz=42, sweep=4.0, sweep_seconds=0.012, snap=10, seconds=1.1, click=0.35, drive=2.2),
         snare=CircuitSnare(
-            pitch_hz=235, bend=0.7, seconds=0.13, noise=0.85, noise_hz=1300, noise_seconds=0.26, drive=1.5
+            pitch_hz=235, bend=0.7, seconds=0.13, noise=0.85, noise_hz=1300, noise_seconds=0.34, drive=1.5
         ),
         hihat=SquareMetal(seconds=0.06, tuning=1.1, floor_hz=8000, high_hz=9500, noise=0.5, low_level=0.1),
         openhat=SquareMetal(seconds=0.5, tuning=1.1, floor_hz=7000, high_hz=9000, noise=0.5, tail=0.5),
@@ -290,9 +292,9 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="drum-and-bass",
-        kick=HeadDrum(pitch_hz=68, glide=0.5, seconds=0.26, overtones=0.3, beater=0.5, beater_hz=3800, drive=1.6),
-        snare=WireSnare(pitch_hz=215, seconds=0.2, overtones=0.4, wires=0.6, wires_seconds=0.22, stick=0.6, drive=1.5),
-        hihat=PlateMetal(seconds=0.13, centre_hz=9000, bottom_hz=700, noise=0.7, stick=0.5, floor_hz=1500),
+        kick=HeadDrum(pitch_hz=68, glide=0.5, seconds=0.26, overtones=0.3, beater=0.85, beater_hz=3800, drive=1.6),
+        snare=WireSnare(pitch_hz=215, seconds=0.2, overtones=0.4, wires=0.6, wires_seconds=0.29, stick=0.6, drive=1.5),
+        hihat=PlateMetal(seconds=0.17, centre_hz=9000, bottom_hz=700, noise=0.7, stick=0.5, floor_hz=1500),
         openhat=PlateMetal(seconds=0.65, centre_hz=8500, bottom_hz=600, noise=0.8, floor_hz=1200),
         toms=(
             HeadDrum(pitch_hz=98, seconds=0.45, overtones=0.5, beater=0.3, drive=1.2),
@@ -306,9 +308,11 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="lofi",
-        kick=HeadDrum(pitch_hz=57, seconds=0.3, overtones=0.35, beater=0.25, beater_hz=1600, drive=0.9, tone_hz=4000),
-        snare=WireSnare(pitch_hz=195, seconds=0.2, wires=0.5, wires_seconds=0.2, wires_hz=2600, tone_hz=7500),
-        hihat=PlateMetal(seconds=0.12, centre_hz=6500, bottom_hz=500, noise=0.7, stick=0.4, floor_hz=700),
+        kick=HeadDrum(
+            pitch_hz=57, glide=0.2, seconds=0.3, overtones=0.35, beater=0.42, beater_hz=1600, drive=0.9, tone_hz=4000
+        ),
+        snare=WireSnare(pitch_hz=195, seconds=0.2, wires=0.5, wires_seconds=0.26, wires_hz=2600, tone_hz=7500),
+        hihat=PlateMetal(seconds=0.16, centre_hz=6500, bottom_hz=500, noise=0.7, stick=0.4, floor_hz=700),
         openhat=PlateMetal(seconds=0.6, centre_hz=6300, bottom_hz=500, noise=0.8, floor_hz=700),
         toms=(
             HeadDrum(pitch_hz=92, seconds=0.5, overtones=0.4, beater=0.2, tone_hz=5000),
@@ -322,11 +326,11 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="boom-bap",
-        kick=HeadDrum(pitch_hz=61, glide=0.35, seconds=0.28, overtones=0.4, beater=0.4, beater_hz=2200, drive=1.4),
+        kick=HeadDrum(pitch_hz=61, glide=0.35, seconds=0.28, overtones=0.4, beater=0.68, beater_hz=2200, drive=1.4),
         snare=WireSnare(
-            pitch_hz=182, seconds=0.22, wires=0.65, wires_seconds=0.22, wires_hz=3000, stick=0.5, drive=1.3
+            pitch_hz=182, seconds=0.22, wires=0.65, wires_seconds=0.29, wires_hz=3000, stick=0.5, drive=1.3
         ),
-        hihat=PlateMetal(seconds=0.1, centre_hz=7200, bottom_hz=450, noise=0.6, stick=0.5, floor_hz=800),
+        hihat=PlateMetal(seconds=0.13, centre_hz=7200, bottom_hz=450, noise=0.6, stick=0.5, floor_hz=800),
         openhat=PlateMetal(seconds=0.55, centre_hz=7000, bottom_hz=450, noise=0.7, floor_hz=800),
         toms=(
             HeadDrum(pitch_hz=86, seconds=0.5, overtones=0.5, beater=0.3, drive=1.0),
@@ -340,9 +344,9 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="linear-eighties",
-        kick=HeadDrum(pitch_hz=64, seconds=0.24, overtones=0.25, beater=0.45, beater_hz=4200, air=0.03),
-        snare=WireSnare(pitch_hz=200, seconds=0.3, overtones=0.4, wires=0.7, wires_seconds=0.4, wires_hz=3200),
-        hihat=PlateMetal(seconds=0.12, centre_hz=7800, width_octaves=1.2, noise=0.6, floor_hz=1500),
+        kick=HeadDrum(pitch_hz=64, seconds=0.24, overtones=0.25, beater=0.77, beater_hz=4200, air=0.03),
+        snare=WireSnare(pitch_hz=200, seconds=0.3, overtones=0.4, wires=0.7, wires_seconds=0.52, wires_hz=3200),
+        hihat=PlateMetal(seconds=0.16, centre_hz=7800, width_octaves=1.2, noise=0.6, floor_hz=1500),
         openhat=PlateMetal(seconds=0.7, centre_hz=7600, width_octaves=1.2, noise=0.6, floor_hz=1500),
         toms=(
             SweptDrum(pitch_hz=86, sweep=1.8, sweep_seconds=0.1, snap=1, seconds=0.8, click=0.2, hiss=0.08),
@@ -356,8 +360,8 @@ KITS: tuple[Kit, ...] = (
     ),
     Kit(
         name="minimal",
-        kick=SweptDrum(pitch_hz=55, sweep=2.2, sweep_seconds=0.01, snap=4, seconds=0.22, click=0.12, drive=0.6),
-        snare=CircuitSnare(pitch_hz=260, bend=0.25, seconds=0.09, noise=0.5, noise_hz=2000, noise_seconds=0.12),
+        kick=SweptDrum(pitch_hz=55, sweep=2.2, sweep_seconds=0.01, snap=4, seconds=0.22, click=0.17, drive=0.6),
+        snare=CircuitSnare(pitch_hz=260, bend=0.25, seconds=0.09, noise=0.5, noise_hz=2000, noise_seconds=0.16),
         hihat=SquareMetal(seconds=0.05, tuning=1.6, floor_hz=8500, high_hz=10500, low_level=0.05, noise=0.4),
         openhat=SquareMetal(
             seconds=0.42, tuning=1.6, floor_hz=7500, high_hz=10000, low_level=0.05, noise=0.4, tail=0.4
@@ -374,8 +378,8 @@ KITS: tuple[Kit, ...] = (
     Kit(
         name="electro",
         split="valid",
-        kick=SweptDrum(pitch_hz=54, sweep=2.6, sweep_seconds=0.011, snap=4, seconds=0.55, click=0.2, drive=1.0),
-        snare=CircuitSnare(pitch_hz=185, bend=0.3, seconds=0.15, noise=0.75, noise_hz=1200, noise_seconds=0.25),
+        kick=SweptDrum(pitch_hz=54, sweep=2.6, sweep_seconds=0.011, snap=4, seconds=0.55, click=0.28, drive=1.0),
+        snare=CircuitSnare(pitch_hz=185, bend=0.3, seconds=0.15, noise=0.75, noise_hz=1200, noise_seconds=0.33),
         hihat=SquareMetal(seconds=0.09, tuning=1.15, floor_hz=6500, tail=0.2),
         openhat=SquareMetal(seconds=0.55, tuning=1.15, floor_hz=6000, tail=0.6),
         toms=(
@@ -391,9 +395,9 @@ KITS: tuple[Kit, ...] = (
     Kit(
         name="jazz",
         split="valid",
-        kick=HeadDrum(pitch_hz=72, seconds=0.5, overtones=0.45, beater=0.14, beater_hz=1500, glide=0.12, air=0.08),
-        snare=WireSnare(pitch_hz=225, seconds=0.26, overtones=0.6, wires=0.4, wires_seconds=0.22, stick=0.3),
-        hihat=PlateMetal(seconds=0.15, centre_hz=6000, bottom_hz=320, noise=0.4, stick=0.5, floor_hz=250),
+        kick=HeadDrum(pitch_hz=72, seconds=0.5, overtones=0.45, beater=0.24, beater_hz=1500, glide=0.12, air=0.08),
+        snare=WireSnare(pitch_hz=225, seconds=0.26, overtones=0.6, wires=0.4, wires_seconds=0.29, stick=0.3),
+        hihat=PlateMetal(seconds=0.2, centre_hz=6000, bottom_hz=320, noise=0.4, stick=0.5, floor_hz=250),
         openhat=PlateMetal(seconds=1.0, centre_hz=5800, bottom_hz=320, noise=0.5, floor_hz=250),
         toms=(
             HeadDrum(pitch_hz=115, seconds=0.8, overtones=0.5, beater=0.1, beater_hz=2000, glide=0.1),
@@ -408,11 +412,11 @@ KITS: tuple[Kit, ...] = (
     Kit(
         name="synthwave",
         split="test",
-        kick=SweptDrum(pitch_hz=57, sweep=3.0, sweep_seconds=0.02, snap=6, seconds=0.4, click=0.35, drive=1.5),
+        kick=SweptDrum(pitch_hz=57, sweep=3.0, sweep_seconds=0.02, snap=6, seconds=0.4, click=0.49, drive=1.5),
         snare=CircuitSnare(
-            pitch_hz=172, bend=0.3, seconds=0.22, noise=0.75, noise_hz=800, noise_seconds=0.4, drive=1.0
+            pitch_hz=172, bend=0.3, seconds=0.22, noise=0.75, noise_hz=800, noise_seconds=0.52, drive=1.0
         ),
-        hihat=PlateMetal(seconds=0.1, centre_hz=8600, width_octaves=1.0, noise=0.9, stick=0.3, floor_hz=3000),
+        hihat=PlateMetal(seconds=0.13, centre_hz=8600, width_octaves=1.0, noise=0.9, stick=0.3, floor_hz=3000),
         openhat=PlateMetal(seconds=0.6, centre_hz=8400, width_octaves=1.0, noise=0.9, stick=0.3, floor_hz=2600),
         toms=(
             SweptDrum(pitch_hz=92, sweep=2.3, sweep_seconds=0.1, snap=2, seconds=0.75, click=0.2, hiss=0.1, drive=1.2),
@@ -429,9 +433,9 @@ KITS: tuple[Kit, ...] = (
     Kit(
         name="studio-tight",
         split="test",
-        kick=HeadDrum(pitch_hz=56, seconds=0.28, overtones=0.28, beater=0.35, beater_hz=3300, drive=0.7),
-        snare=WireSnare(pitch_hz=194, seconds=0.2, overtones=0.45, wires=0.55, wires_seconds=0.22, wires_hz=3800),
-        hihat=PlateMetal(seconds=0.14, centre_hz=8200, bottom_hz=500, noise=0.5, stick=0.5, floor_hz=500),
+        kick=HeadDrum(pitch_hz=56, seconds=0.28, overtones=0.28, beater=0.59, beater_hz=3300, drive=0.7),
+        snare=WireSnare(pitch_hz=194, seconds=0.2, overtones=0.45, wires=0.55, wires_seconds=0.29, wires_hz=3800),
+        hihat=PlateMetal(seconds=0.18, centre_hz=8200, bottom_hz=500, noise=0.5, stick=0.5, floor_hz=500),
         openhat=PlateMetal(seconds=0.9, centre_hz=7800, bottom_hz=450, noise=0.6, floor_hz=450),
         toms=(
             HeadDrum(pitch_hz=95, seconds=0.55, overtones=0.4, beater=0.2),

@@ -124,7 +124,7 @@ def _bass(pack: Pack, chords: Sequence[Chord], instrument: str, manner: str, dra
             case "analogue":
                 sound = analogue_bass(note.pitch, seconds, note.level, 420.0 * tone)
             case _:
-                sound = sub_bass(note.pitch, seconds, note.level, 1.6 * tone)
+                sound = sub_bass(note.pitch, seconds, note.level, 1.2 * tone)
         _place(stage, sound, pack.frame_of(note.beat))
     return stage[None, :]
 
@@ -169,74 +169,61 @@ def _guitar(pack: Pack, chords: Sequence[Chord], instrument: str, manner: str, d
         "driven": Pluck(position=0.12, tone_hz=5500.0, seconds=4.0, damping=0.2),
     }[instrument]
     stage = _stage(pack)
-    for number, chord in enumerate(chords):
-        for string, pitch, blows, stop in _fingering(pack, chord, manner, draw.at("hand", number)):
-            first = blows[0].frame
-            heard = [Blow(frame=blow.frame - first, level=blow.level) for blow in blows]
-            hz = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
-            frames = max(1, min(stop, len(stage)) - first + frames_of(0.05))
-            sound = plucked_string(hz, frames, heard, pluck, draw.at("string", number, string))
-            _place(stage, faded(sound, frames_of(0.05)), first)
+    fingered = _broken(pack, chords, draw) if manner == "arpeggio" else _strummed(pack, chords, manner, draw)
+    for number, (pitch, blows, stop) in enumerate(fingered):
+        first = blows[0].frame
+        heard = [Blow(frame=blow.frame - first, level=blow.level) for blow in blows]
+        hz = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
+        frames = max(1, min(stop, len(stage)) - first) + frames_of(0.05)
+        sound = plucked_string(hz, frames, heard, pluck, draw.at("string", number))
+        _place(stage, faded(sound, frames_of(0.05)), first)
     return _guitar_body(stage, instrument, draw)
 
 
-def _fingering(pack: Pack, chord: Chord, manner: str, draw: Draw) -> list[tuple[int, int, list[Blow], int]]:
-    """Return for each string of a chord: its number, its pitch, when it is plucked, and the frame it is stopped at."""
-    end = pack.frame_of(chord.beat + chord.beats)
-    if manner == "arpeggio":
-        notes = phrases.arpeggio(pack.key, [chord], 0.5, 52, draw)
+# A string that sounds: its pitch, the frames and levels it is plucked at, and the frame it is stopped at.
+Fingered = tuple[int, list[Blow], int]
+
+
+def _broken(pack: Pack, chords: Sequence[Chord], draw: Draw) -> list[Fingered]:
+    """Pluck each chord one string at a time over its root; a string that is plucked again rings on."""
+    fingered = []
+    for chord in chords:
         root = Note(beat=chord.beat, beats=chord.beats, pitch=pack.key.pitch(chord.degree, 40), level=0.8)
-        return [
-            (
-                string,
-                pitch,
-                [_blow(pack, note, draw.at("late", note.beat)) for note in notes if note.pitch == pitch],
-                end,
-            )
-            for string, pitch in enumerate(sorted({note.pitch for note in notes}))
-        ] + [(9, root.pitch, [_blow(pack, root, draw.at("late", "root"))], end)]
-    if manner == "power":
-        root_pitch = pack.key.pitch(chord.degree, 40)
-        pitches = [root_pitch, root_pitch + 7, root_pitch + 12]
-    else:
-        root_pitch = pack.key.pitch(chord.degree, 40)
-        pitches = [root_pitch, root_pitch + 7, *phrases.close_voicing(pack.key, chord.degree, root_pitch + 12)]
-        pitches = sorted({*pitches, pitches[2] + 12})
-    # All chords of a loop share a rhythm: it is drawn by the loop's stream, not by the chord's.
-    return _strummed(pack, chord, manner, pitches, draw)
+        notes = [root, *phrases.arpeggio(pack.key, [chord], 0.5, 52, draw.at("line"))]
+        end = pack.frame_of(chord.beat + chord.beats)
+        for pitch in sorted({note.pitch for note in notes}):
+            plucks = [note for note in notes if note.pitch == pitch]
+            fingered.append((pitch, [_blow(pack, note, draw.at("late", note.beat, pitch)) for note in plucks], end))
+    return fingered
 
 
-def _strummed(
-    pack: Pack, chord: Chord, manner: str, pitches: Sequence[int], draw: Draw
-) -> list[tuple[int, int, list[Blow], int]]:
-    end = pack.frame_of(chord.beat + chord.beats)
-    rhythm = phrases.CHORD_RHYTHMS[manner][chord.degree % 3 if manner == "strum" else 0]
-    strokes = [(pack.frame_of(chord.beat + beat), length, up) for beat, length, up in _within(rhythm, chord)]
-    parts = []
-    for string, pitch in enumerate(pitches):
-        for at, (frame, length, up) in enumerate(strokes):
+def _strummed(pack: Pack, chords: Sequence[Chord], manner: str, draw: Draw) -> list[Fingered]:
+    """Sweep a pick across the strings; they ring until the next stroke, or are damped at once where the hand chops."""
+    strokes = phrases.laid_over(chords, draw.at("rhythm").pick(phrases.CHORD_RHYTHMS[manner]))
+    starts = [pack.frame_of(beat) for _, beat, _, _ in strokes]
+    fingered = []
+    for at, (chord, beat, beats, up) in enumerate(strokes):
+        damped = pack.frame_of(beat) + frames_of(pack.seconds(beats))
+        pitches = _grip(pack.key, chord, manner)
+        for string, pitch in enumerate(pitches):
             order = len(pitches) - 1 - string if up else string
-            uneven = draw.at(at, string).uniform()
+            uneven = draw.at("stroke", at, string).uniform()
             # A pick crosses the strings in some 25 ms, down from the lowest, up from the highest and lighter.
-            start = frame + round((0.0045 * order + 0.001 * uneven) * SAMPLE_RATE)
-            level = (0.6 if up else 0.85) * (0.8 + 0.4 * uneven)
-            short = manner == "chop"
-            stop = start + frames_of(pack.seconds(length)) if short else min(end, _next_frame(strokes, at, end))
-            parts.append((100 * string + at, pitch, [Blow(frame=start, level=level)], stop))
-    return parts
+            late = round((0.0045 * order + 0.001 * uneven) * SAMPLE_RATE)
+            stop = damped if manner == "chop" or at + 1 == len(strokes) else starts[at + 1]
+            blow = Blow(frame=starts[at] + late, level=(0.6 if up else 0.85) * (0.8 + 0.4 * uneven))
+            fingered.append((pitch, [blow], stop + late))
+    return fingered
 
 
-def _within(rhythm: phrases.Rhythm, chord: Chord) -> list[tuple[float, float, int]]:
-    return [
-        (4.0 * bar + beat, length, step)
-        for bar in range(max(1, round(chord.beats / 4)))
-        for beat, length, step in rhythm
-        if 4.0 * bar + beat < chord.beats
-    ]
-
-
-def _next_frame(strokes: Sequence[tuple[int, float, int]], at: int, end: int) -> int:
-    return strokes[at + 1][0] if at + 1 < len(strokes) else end
+def _grip(key: Key, chord: Chord, manner: str) -> list[int]:
+    """Return the pitches of a chord as a hand holds it: root and fifth, then the chord, or root, fifth, octave."""
+    root = key.pitch(chord.degree, 40)
+    fifth = root + (key.pitch(chord.degree + 4, 0) - key.pitch(chord.degree, 0))
+    if manner == "power":
+        return [root, fifth, root + 12]
+    upper = phrases.close_voicing(key, chord.degree, root + 12)
+    return sorted({root, fifth, *upper, upper[0] + 12})
 
 
 def _guitar_body(stage: Signal, instrument: str, draw: Draw) -> Signal:
@@ -245,8 +232,10 @@ def _guitar_body(stage: Signal, instrument: str, draw: Draw) -> Signal:
         # Air and top plate of a guitar resonate near 100 and 200 Hz (Fletcher & Rossing, chapter 9).
         for hz, gain_db, q in ((104.0, 5.0, 3.0), (205.0, 6.0, 4.0), (410.0, 3.0, 3.0), (2600.0, 2.0, 1.0)):
             sound = bell(sound, hz, gain_db, q)
-        return _in_room(_doubled(unit_peak(sound), draw.at("double"), 0.35), draw.at("room"), 0.5, 5500.0, 0.15)
-    drive = 9.0 if instrument == "driven" else 0.9
+        return _in_room(
+            _doubled(saturate(unit_peak(sound), 1.2), draw.at("double"), 0.35), draw.at("room"), 0.5, 5500.0, 0.15
+        )
+    drive = 9.0 if instrument == "driven" else 1.5
     amplified = saturate(bell(unit_peak(sound), 700.0, 3.0, 0.7), drive)
     # A loudspeaker in a box carries nothing above 5 kHz.
     speaker = low_pass(low_pass(bell(high_pass(amplified, 90.0), 2600.0, 5.0, 1.2), 4800.0), 5200.0)
@@ -270,20 +259,23 @@ def _doubled(signal: Signal, draw: Draw, level: float) -> Signal:
 def _vocal(pack: Pack, chords: Sequence[Chord], instrument: str, manner: str, draw: Draw) -> Signal:
     """One singer with words of nonsense, or a choir of vowels on the chords."""
     singer, lowest = {
-        "tenor": (Singer(tract=1.0, open_quotient=0.55), 50),
+        "tenor": (Singer(tract=1.0, open_quotient=0.55), 49),
         "baritone": (Singer(tract=0.95, open_quotient=0.5, breath=0.015), 45),
-        "alto": (Singer(tract=1.15, open_quotient=0.62, breath=0.03), 55),
-        "soprano": (Singer(tract=1.19, open_quotient=0.66, breath=0.035, vibrato_cents=35), 60),
-        "breathy": (Singer(tract=1.16, open_quotient=0.75, breath=0.12, tilt_hz=1800, vibrato_cents=15), 57),
+        "alto": (Singer(tract=1.15, open_quotient=0.62, breath=0.03), 53),
+        "soprano": (Singer(tract=1.19, open_quotient=0.66, breath=0.035, vibrato_cents=35), 57),
+        "breathy": (Singer(tract=1.16, open_quotient=0.75, breath=0.12, tilt_hz=2500, vibrato_cents=15), 55),
     }[instrument]
-    stage = _stage(pack)
     if manner == "choir":
         sides = [_choir(pack, chords, singer, lowest, draw.at(side)) for side in ("left", "right")]
         return _in_room(np.stack(sides), draw.at("room"), 1.3, 5000.0, 0.4)
     line = phrases.melody(pack.key, chords, lowest, draw.at("line"))
-    voice = sing(len(stage), _words(pack, line, manner, draw.at("words")), singer, draw.at("voice"))
-    dry = np.stack([voice, voice])
-    return _in_room(dry, draw.at("room"), 0.9, 5500.0, 0.2)
+    voice = sing(_sung_frames(pack), _words(pack, line, manner, draw.at("words")), singer, draw.at("voice"))
+    return _in_room(np.stack([voice, voice]), draw.at("room"), 0.9, 5500.0, 0.2)
+
+
+def _sung_frames(pack: Pack) -> int:
+    """Return the frames of a pack's loop and of the end of a last note, before any room."""
+    return pack.frames + frames_of(0.15)
 
 
 def _choir(pack: Pack, chords: Sequence[Chord], singer: Singer, lowest: int, draw: Draw) -> Signal:
@@ -302,7 +294,7 @@ def _choir(pack: Pack, chords: Sequence[Chord], singer: Singer, lowest: int, dra
         words = [_syllable(pack, note, "", vowel) for note in line]
         own = draw.at(part)
         tract = singer.tract * (0.97 + 0.06 * own.at("tract").uniform())
-        voice = sing(len(total), words, Singer(tract=tract, open_quotient=0.66, breath=0.05), own)
+        voice = sing(_sung_frames(pack), words, Singer(tract=tract, open_quotient=0.66, breath=0.05), own)
         _place(total, voice, frames_of(0.02 * own.at("late").uniform()))
     return total
 

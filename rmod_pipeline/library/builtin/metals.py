@@ -54,7 +54,7 @@ class PlateMetal:
     """The lowest mode that is heard."""
     centre_hz: float = varies(0.2, 7000.0)
     """Where the spectrum is fullest."""
-    width_octaves: float = varies(0.2, 1.5)
+    width_octaves: float = varies(0.2, 1.8)
     """How far it falls off to both sides of that."""
     seconds: float = varies(0.35)
     """Time for the modes in the centre to fall by 60 dB."""
@@ -106,27 +106,29 @@ def plate_metal(metal: PlateMetal, draw: Draw) -> Signal:
     Mode density of a thin plate is even over frequency, losses grow with frequency, and a strong blow couples energy
     upwards in the first tens of milliseconds (Fletcher & Rossing, chapter 20; Touze & Chaigne, JASA 2000).
     """
-    frames = frames_of(1.1 * metal.seconds + 0.01)
+    frames = frames_of(1.5 * metal.seconds + 0.01)
     rank = (np.arange(_PLATE_MODES) + uniforms(draw.at("hz"), _PLATE_MODES)) / _PLATE_MODES
     # A little denser at the bottom than even, because single low modes are heard and single high ones are not.
     hz = metal.bottom_hz + (0.42 * SAMPLE_RATE - metal.bottom_hz) * rank**1.5
     octaves = np.log2(hz / metal.centre_hz) / metal.width_octaves
-    level = np.exp(-0.5 * octaves**2) * (0.3 + uniforms(draw.at("level"), _PLATE_MODES))
+    # What is struck near its edge also clanks: the fall towards low modes ends at a floor.
+    level = np.maximum(np.exp(-0.5 * octaves**2), 0.25) * (0.3 + uniforms(draw.at("level"), _PLATE_MODES))
     level[:6] += metal.bell_level * 2.0
-    seconds = metal.seconds * (hz / metal.centre_hz) ** -0.35 * (0.6 + 0.5 * uniforms(draw.at("loss"), _PLATE_MODES))
-    seconds = np.minimum(seconds, 1.3 * metal.seconds)
+    seconds = metal.seconds * (hz / metal.centre_hz) ** -0.35 * (0.45 + uniforms(draw.at("loss"), _PLATE_MODES))
+    seconds = np.minimum(seconds, 1.7 * metal.seconds)
     plate = ring(frames, hz, level, seconds, uniforms(draw.at("phase"), _PLATE_MODES))
     wash = _wash(metal, draw.at("wash"), frames)
     struck = plate / math.sqrt(float(np.mean(plate[:1000] ** 2))) + metal.noise * wash
-    tap = unit_peak(band_pass(white_noise(draw.at("tap"), frames), 5000.0, 0.5) * decay(frames, 0.012))
+    tap = unit_peak(band_pass(white_noise(draw.at("tap"), frames), 2500.0, 0.3) * decay(frames, 0.015))
     sound = _bloomed(struck, metal.bloom_seconds) + 3.0 * metal.stick * tap
-    return high_pass(high_pass(sound, metal.floor_hz), 0.7 * metal.floor_hz)
+    return high_pass(sound, metal.floor_hz)
 
 
 def _wash(metal: PlateMetal, draw: Draw, frames: int) -> Signal:
     """Noise with the plate's spectrum: the modes too dense to count, of unit variance at the start."""
     noise = band_pass(white_noise(draw, frames), metal.centre_hz, 0.5 / metal.width_octaves)
-    return noise / math.sqrt(float(np.mean(noise[:2000] ** 2))) * decay(frames, 0.85 * metal.seconds)
+    shape = 0.6 * decay(frames, 0.6 * metal.seconds) + 0.4 * decay(frames, 1.2 * metal.seconds)
+    return noise / math.sqrt(float(np.mean(noise[:2000] ** 2))) * shape
 
 
 def _bloomed(signal: Signal, seconds: float) -> Signal:

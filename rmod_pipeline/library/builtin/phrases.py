@@ -150,7 +150,7 @@ def bass_line(key: Key, chords: Sequence[Chord], style: str, draw: Draw) -> list
     """Play a rhythm over the roots, with chord tones and steps of the scale between."""
     rhythm = draw.at("rhythm").pick(BASS_RHYTHMS[style])
     notes = []
-    for chord, beat, beats, step in _laid_over(chords, rhythm):
+    for chord, beat, beats, step in laid_over(chords, rhythm):
         root = key.pitch(chord.degree, 28)
         # Low roots are kept, high ones go down an octave: a bass stays in its register.
         pitch = key.pitch(chord.degree + step, 28) - (12 if root > 38 else 0)
@@ -162,7 +162,7 @@ def chord_part(key: Key, chords: Sequence[Chord], style: str, draw: Draw) -> lis
     """Play voiced chords in a rhythm, over their root an octave or two below."""
     rhythm = draw.at("rhythm").pick(CHORD_RHYTHMS[style])
     notes = []
-    for chord, beat, beats, _ in _laid_over(chords, rhythm):
+    for chord, beat, beats, _ in laid_over(chords, rhythm):
         level = _level(beat, draw.at("level", beat))
         voicing = close_voicing(key, chord.degree, lowest=57)
         notes += [Note(beat=beat, beats=beats, pitch=pitch, level=level) for pitch in voicing]
@@ -192,7 +192,10 @@ def close_voicing(key: Key, degree: int, lowest: int) -> list[int]:
 
 
 def melody(key: Key, chords: Sequence[Chord], lowest: int, draw: Draw) -> list[Note]:
-    """Walk along the scale in small steps; each chord is met on one of its tones. No two notes overlap."""
+    """Walk along the scale in small steps; each chord is met on one of its tones. No two notes overlap.
+
+    A voice stays between a fourth below its root and a sixth above.
+    """
     first, second = (draw.at("rhythm", which).pick(MELODY_RHYTHMS) for which in (0, 1))
     bars = round((chords[-1].beat + chords[-1].beats) / 4)
     degree = chords[0].degree + draw.at("start").pick((0, 2, 4))
@@ -204,7 +207,7 @@ def melody(key: Key, chords: Sequence[Chord], lowest: int, draw: Draw) -> list[N
             degree = (
                 _nearest_tone(degree, _chord_at(chords, now)) if at == 0 else degree + walk.pick((-2, -1, -1, 1, 1, 2))
             )
-            degree = min(max(degree, -1), 8)
+            degree = min(max(degree, -3), 5)
             notes.append(Note(beat=now, beats=beats, pitch=key.pitch(degree, lowest), level=0.8 + 0.2 * walk.uniform()))
     return notes
 
@@ -217,15 +220,20 @@ def _chord_at(chords: Sequence[Chord], beat: float) -> Chord:
     return [chord for chord in chords if chord.beat <= beat][-1]
 
 
-def _laid_over(chords: Sequence[Chord], rhythm: Rhythm) -> list[tuple[Chord, float, float, int]]:
-    """Repeat a bar's rhythm over all chords; a note that would reach into the next chord ends there."""
+def laid_over(chords: Sequence[Chord], rhythm: Rhythm) -> list[tuple[Chord, float, float, int]]:
+    """Repeat a bar's rhythm over all chords: chord, beat, beats and step of every note.
+
+    A note that reaches into the next chord is struck again there, on the new chord.
+    """
     end = chords[-1].beat + chords[-1].beats
     laid = []
     for bar in range(round(end / 4)):
         for beat, beats, step in rhythm:
-            now = 4.0 * bar + beat
-            chord = _chord_at(chords, now)
-            laid.append((chord, now, min(beats, chord.beat + chord.beats - now), step))
+            start, stop = 4.0 * bar + beat, 4.0 * bar + beat + beats
+            reached = [chord for chord in chords if chord.beat < stop - 0.3 and chord.beat + chord.beats > start]
+            for chord in reached:
+                own = max(start, chord.beat)
+                laid.append((chord, own, min(stop, chord.beat + chord.beats) - own, step))
     return laid
 
 

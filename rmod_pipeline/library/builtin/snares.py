@@ -10,7 +10,6 @@ from rmod_pipeline.draw import Draw
 from rmod_pipeline.library.builtin.dsp import (
     Signal,
     band_pass,
-    bell,
     clock,
     decay,
     frames_of,
@@ -79,9 +78,10 @@ def circuit_snare(drum: CircuitSnare, draw: Draw) -> Signal:
     upper = oscillate(drum.pitch_hz * drum.second * bend, 0.05) * decay(frames, 0.6 * drum.seconds)
     noise = high_pass(low_pass(white_noise(draw.at("noise"), frames), 11000.0), drum.noise_hz)
     # Noise from a circuit has two slopes: the snap of the trigger, and what the envelope leaves.
-    shape = 0.6 * decay(frames, drum.noise_seconds) + 0.4 * decay(frames, 0.3 * drum.noise_seconds)
+    shape = 0.5 * decay(frames, drum.noise_seconds) + 0.5 * decay(frames, 0.35 * drum.noise_seconds)
     tone = (lower + drum.second_level * upper) * rise
-    return low_pass(saturate(tone + 0.5 * drum.noise * noise * shape, drum.drive), drum.tone_hz)
+    sound = saturate(tone + 0.6 * drum.noise * noise * shape, drum.drive)
+    return high_pass(low_pass(sound, drum.tone_hz), 0.5 * drum.pitch_hz)
 
 
 def wire_snare(drum: WireSnare, draw: Draw) -> Signal:
@@ -90,25 +90,29 @@ def wire_snare(drum: WireSnare, draw: Draw) -> Signal:
     Modes after Fletcher & Rossing, chapter 18.4 and Rossing, Bork, Zhao & Fystrom (JASA 1992); the wires are noise
     whose level follows the head's, a few milliseconds late.
     """
-    frames = frames_of(0.03 + 1.2 * max(drum.seconds, drum.wires_seconds))
+    frames = frames_of(0.03 + max(1.2 * drum.seconds, 2.0 * drum.wires_seconds))
     time = clock(frames)
     glide = 1.0 + drum.glide * np.exp(-time / 0.015)
     head = oscillate(drum.pitch_hz * glide, 0.04) * decay(frames, drum.seconds) * swell(frames, 0.0006)
     # Every mode but the lowest comes twice, a little apart: no head is tuned evenly all around.
     ratio = np.repeat(MEMBRANE[1:], 2) * (1.0 + 0.07 * (uniforms(draw.at("tuning"), 12) - 0.5))
-    level = drum.overtones * np.repeat([0.7, 0.5, 0.4, 0.4, 0.3, 0.25], 2) * uniforms(draw.at("level"), 12)
+    level = drum.overtones * np.repeat([0.9, 0.7, 0.6, 0.55, 0.45, 0.4], 2) * uniforms(draw.at("level"), 12)
     seconds = 0.9 * drum.seconds / ratio
     upper = ring(frames, drum.pitch_hz * ratio, level, seconds, 0.2 * uniforms(draw.at("phase"), 12))
     stick = unit_peak(band_pass(white_noise(draw.at("stick"), frames), 4200.0, 0.7) * decay(frames, 0.02))
     tone = head + upper + drum.stick * stick
-    return low_pass(saturate(tone + drum.wires * _wires(drum, draw.at("wires"), frames), drum.drive), drum.tone_hz)
+    sound = saturate(tone + drum.wires * _wires(drum, draw.at("wires"), frames), drum.drive)
+    return high_pass(low_pass(sound, drum.tone_hz), 0.5 * drum.pitch_hz)
 
 
 def _wires(drum: WireSnare, draw: Draw, frames: int) -> Signal:
-    noise = white_noise(draw.at("noise"), frames)
-    dark = band_pass(noise, drum.wires_hz, 0.55)
+    """Noise in three bands: the shell's and the wires' lowest clatter dies first, the wires' own sizzle last."""
+    late = swell(frames, 0.0012)
+    # Wires fall back on the head in one clap, then rattle, then whisper.
+    shape = 0.5 * decay(frames, 0.3 * drum.wires_seconds) + 0.4 * decay(frames, drum.wires_seconds)
+    shape = (shape + 0.1 * decay(frames, 2.0 * drum.wires_seconds)) * late
+    clatter = band_pass(white_noise(draw.at("clatter"), frames), 0.22 * drum.wires_hz, 0.5)
+    dark = band_pass(white_noise(draw.at("noise"), frames), drum.wires_hz, 0.5)
     bright = high_pass(white_noise(draw.at("bright"), frames), 1.6 * drum.wires_hz)
-    late = swell(frames, 0.0015)
-    shape = 0.55 * decay(frames, drum.wires_seconds) + 0.45 * decay(frames, 0.35 * drum.wires_seconds)
-    rattle = dark * shape * late + 0.35 * bright * decay(frames, 0.7 * drum.wires_seconds) * late
-    return 0.6 * bell(rattle, 0.3 * drum.wires_hz, -4.0)
+    rattle = dark * shape + 0.24 * bright * shape * decay(frames, 1.5 * drum.wires_seconds)
+    return 0.9 * rattle + 1.5 * clatter * late * decay(frames, 0.45 * drum.wires_seconds)

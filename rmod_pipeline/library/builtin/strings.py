@@ -83,14 +83,19 @@ def _lagrange(delay: float) -> Signal:
 
 
 def _burst(period: float, pluck: Pluck, draw: Draw) -> Signal:
+    """Return the excitation: a sharp bend that is let go, and noise, both short of the harmonics that are held down.
+
+    Noise alone, as first published, gives every note another tone colour; a string that is let go has always the same.
+    """
     frames = max(8, round(period))
-    noise = white_noise(draw, 2 * frames)
-    noise[frames:] = 0.0
+    burst = np.zeros(2 * frames + 2)
+    burst[:frames] = 0.3 * white_noise(draw, frames)
+    burst[0] += 0.8 * math.sqrt(frames)
     comb = max(1, round(pluck.position * period))
-    noise[comb:] -= 0.9 * noise[:-comb].copy()
+    burst[comb:] -= 0.9 * burst[:-comb].copy()
     # The mean of the burst would stay in the loop as an offset.
-    burst = noise - noise[: frames + comb].mean() * (np.arange(2 * frames) < frames + comb)
-    return low_pass(burst, pluck.tone_hz) / math.sqrt(frames)
+    burst[: frames + comb] -= burst.sum() / (frames + comb)
+    return low_pass(burst, pluck.tone_hz, 0.5) * (3.0 / math.sqrt(frames))
 
 
 def _add(target: Signal, sound: Signal, frame: int) -> None:
@@ -112,7 +117,7 @@ def piano_note(pitch: float, seconds: float, level: float, draw: Draw) -> Signal
     # Felt is stiffer the harder it is pressed, so a strong blow is a bright one.
     softness = 700.0 + 2600.0 * level**1.5 + 0.6 * hz
     spectrum = np.abs(np.sin(np.pi * order / 8.3)) / order**0.6 * np.exp(-partial / softness)
-    long = np.maximum(0.25, 14.0 * 2.0 ** (-(pitch - 36.0) / 13.0) / (1.0 + partial / 1800.0))
+    long = np.maximum(0.15, 14.0 * 2.0 ** (-(pitch - 36.0) / 13.0) / (1.0 + (partial / 1100.0) ** 1.2))
     # Two of the strings are a fraction of a hertz apart; together they decay fast, then slowly.
     apart = 1.0 + (0.00018 + 0.0002 * uniforms(draw.at("tuning"), len(order)))
     note = ring(

@@ -18,7 +18,6 @@ from rmod_pipeline.library.builtin.dsp import (
     clock,
     frames_of,
     high_pass,
-    low_pass,
     phase_of,
     white_noise,
 )
@@ -34,7 +33,7 @@ class Singer:
     """Level of the aspiration noise."""
     open_quotient: float = 0.6
     """The part of each period in which the glottis is open: small is pressed and bright, large soft."""
-    tilt_hz: float = 2800.0
+    tilt_hz: float = 4500.0
     """Above this the source falls by another 6 dB an octave."""
     vibrato_cents: float = 28.0
     vibrato_hz: float = 5.4
@@ -71,8 +70,9 @@ SONORANTS = {
     "d": ((220.0, 1700.0, 2600.0), 0.05),
 }
 
-_UPPER = (3400.0, 4300.0)
-_WIDTH = np.array([70.0, 90.0, 120.0, 180.0, 250.0])
+# A tube of 17 cm resonates about every kilohertz; Klatt's five were enough for a band of 5 kHz, here it is wider.
+_UPPER = (3400.0, 4300.0, 5350.0, 6400.0, 7500.0)
+_WIDTH = np.array([70.0, 90.0, 120.0, 180.0, 250.0, 320.0, 400.0, 500.0])
 _BLOCK = 220
 _CONSONANT_SECONDS = 0.075
 
@@ -89,9 +89,19 @@ def sing(frames: int, syllables: Sequence[Syllable], singer: Singer, draw: Draw)
     open_now = 0.5 + 0.5 * np.cos(2.0 * np.pi * phase_of(hz))
     breath = high_pass(white_noise(draw.at("breath"), frames), 800.0) * (0.3 + open_now)
     aspirated = singer.breath * breath * level + 0.35 * breath * _consonant_track(frames, syllables, "h")
-    voiced = low_pass(source * level, singer.tilt_hz, 0.5)
+    voiced = _smoothed(source * level, 0.5 / (np.pi * singer.tilt_hz))
     sung = _tract(voiced + aspirated, _formant_tracks(frames, syllables, singer.tract))
-    return sung + _hiss(frames, syllables, draw.at("hiss"))
+    # Air that passes the lips without a formant is all that lies above the last.
+    air = high_pass(breath, 6000.0) * level * (0.006 + 0.08 * singer.breath)
+    return _evened(sung) + air + _hiss(frames, syllables, draw.at("hiss"))
+
+
+def _evened(voice: Signal) -> Signal:
+    """Bring a voice to an even level of about a fifth, as every engineer does; quiet onsets stay below the rest."""
+    loudness = _smoothed(np.abs(voice), 0.06)
+    gain = (loudness + 0.25 * float(loudness.max())) ** -0.6
+    evened = voice * gain
+    return 0.2 * evened / math.sqrt(float(np.mean(evened**2)))
 
 
 def _glottis(hz: Signal, open_quotient: float) -> Signal:
@@ -113,11 +123,12 @@ def _glottis(hz: Signal, open_quotient: float) -> Signal:
 def _pitch_track(frames: int, syllables: Sequence[Syllable], singer: Singer, draw: Draw) -> Signal:
     target = np.full(frames, float(syllables[0].pitch))
     age = np.zeros(frames)
-    for syllable in syllables:
+    ends = [*(syllable.start for syllable in syllables[1:]), frames]
+    for syllable, end in zip(syllables, ends, strict=True):
         # A voice starts each note a little under it and slides up.
-        target[syllable.start :] = syllable.pitch
+        target[syllable.start : end] = syllable.pitch
         target[syllable.start : syllable.start + frames_of(0.05)] -= 0.6
-        age[syllable.start :] = clock(frames - syllable.start)
+        age[syllable.start : end] = clock(end - syllable.start)
     gliding = _smoothed(target, 0.022)
     vibrato = 0.01 * singer.vibrato_cents * np.clip((age - 0.2) / 0.3, 0.0, 1.0)
     turns = singer.vibrato_hz * clock(frames) + 0.06 * _wander(draw.at("rate"), frames, 2.0)
@@ -166,11 +177,11 @@ def _hiss(frames: int, syllables: Sequence[Syllable], draw: Draw) -> Signal:
     for syllable in syllables:
         if syllable.consonant == "d":
             burst[syllable.start : syllable.start + frames_of(0.012)] = syllable.level
-    return 0.12 * teeth + 0.1 * band_pass(noise, 3200.0, 0.8) * _smoothed(burst, 0.003)
+    return 0.25 * teeth + 0.2 * band_pass(noise, 3200.0, 0.8) * _smoothed(burst, 0.003)
 
 
 def _formant_tracks(frames: int, syllables: Sequence[Syllable], tract: float) -> Signal:
-    """Return the five formants [blocks, 5] in Hz, gliding from sound to sound as a tongue does."""
+    """Return the formants [blocks, 8] in Hz, gliding from sound to sound as a tongue does."""
     blocks = -(-frames // _BLOCK)
     target = np.tile(VOWELS[syllables[0].vowel], (blocks, 1))
     for syllable in syllables:
@@ -188,15 +199,15 @@ def _formant_tracks(frames: int, syllables: Sequence[Syllable], tract: float) ->
 
 
 def _tract(source: Signal, formants: Signal) -> Signal:
-    """Filter through five resonators in a row, [blocks, 5] in Hz, each with gain 1 at 0 Hz (Klatt 1980, eq. 1-2)."""
+    """Filter through resonators in a row, [blocks, 8] in Hz, each with gain 1 at 0 Hz (Klatt 1980, eq. 1-2)."""
     radius = np.exp(-np.pi * _WIDTH / SAMPLE_RATE)
     back = 2.0 * radius * np.cos(2.0 * np.pi * formants / SAMPLE_RATE)
-    sections = np.zeros((len(formants), 5, 6))
+    sections = np.zeros((*formants.shape, 6))
     sections[:, :, 0] = 1.0 - back + radius**2
     sections[:, :, 3] = 1.0
     sections[:, :, 4] = -back
     sections[:, :, 5] = radius**2
-    state = np.zeros((5, 2))
+    state = np.zeros((len(_WIDTH), 2))
     result = np.empty_like(source)
     for first, last in _runs(formants):
         part = slice(first * _BLOCK, last * _BLOCK)
