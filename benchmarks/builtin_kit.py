@@ -1,0 +1,151 @@
+"""Pictures of the built-in kit beside real one-shots: spectra, envelopes, spectrograms; and what making it costs.
+
+    python benchmarks/builtin_kit.py --real DIR --out docs/images
+
+DIR holds `library.csv` (columns path, kind, kit) and the files that it names. The pictures show real sounds only as
+statistics over a few hundred of them and as spectrograms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import soundfile
+import soxr
+from PIL import Image
+
+from rmod_pipeline.library.builtin import ensure_builtin
+
+mpl.use("agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+SAMPLE_RATE = 44_100
+KINDS = ("kick", "snare", "hihat")
+QUANTILES = ((10, "0.8"), (25, "0.55"), (50, "black"), (75, "0.55"), (90, "0.8"))
+BAND_EDGES = np.geomspace(25.0, 20_000.0, 60)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--real", type=Path, required=True, help="folder with library.csv")
+    arguments.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    options = arguments.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as cache:
+        began, worked = time.perf_counter(), time.process_time()
+        builtin = ensure_builtin(Path(cache))
+        print(f"all sounds: {time.perf_counter() - began:.1f} s, {time.process_time() - worked:.1f} s of one core")
+        began = time.perf_counter()
+        ensure_builtin(Path(cache))
+        print(f"all in place: {1000 * (time.perf_counter() - began):.0f} ms")
+        real = options.real / "library.csv"
+        draw_statistics(real, builtin, options.out / "builtin-statistics.png")
+        draw_spectrograms(real, builtin, options.out / "builtin-one-shots.png")
+        draw_loops(builtin, options.out / "builtin-loops.png")
+
+
+def paths_of(listing: Path, kind: str) -> list[Path]:
+    with listing.open(encoding="utf-8", newline="") as text:
+        return [listing.parent / row["path"] for row in csv.DictReader(text) if row["kind"] == kind]
+
+
+def heard(path: Path) -> np.ndarray:
+    """Return a file as mono at 44.1 kHz from its onset on, peak 1."""
+    sound, rate = soundfile.read(path, always_2d=True)
+    mono = soxr.resample(sound.mean(axis=1), rate, SAMPLE_RATE)
+    mono = mono / max(1e-9, float(np.abs(mono).max()))
+    return mono[int(np.argmax(np.abs(mono) > 0.02)) :]
+
+
+def spectrum_db(sound: np.ndarray) -> np.ndarray:
+    """Return the power density in bands, dB under the fullest."""
+    power = np.abs(np.fft.rfft(np.resize(np.pad(sound, (0, 65_536)), 65_536))) ** 2
+    at = (BAND_EDGES / SAMPLE_RATE * 65_536).astype(int)
+    bands = np.array([power[low : max(high, low + 1)].mean() for low, high in itertools.pairwise(at)])
+    return 10 * np.log10(bands / bands.max() + 1e-9)
+
+
+def envelope_db(sound: np.ndarray) -> np.ndarray:
+    """Return the level over windows of 5 ms, every 2.5 ms, dB under the loudest."""
+    second = np.resize(np.pad(sound, (0, SAMPLE_RATE)), SAMPLE_RATE)
+    level = np.sqrt(np.convolve(second**2, np.ones(221) / 221, mode="same"))[::110]
+    return 20 * np.log10(level / level.max() + 1e-5)
+
+
+def draw_statistics(real: Path, builtin: Path, picture: Path) -> None:
+    figure, grid = plt.subplots(3, 4, figsize=(18, 10))
+    for row, kind in zip(grid, KINDS, strict=True):
+        for column, (name, listing) in enumerate((("real", real), ("built-in", builtin))):
+            sounds = [heard(path) for path in paths_of(listing, kind)]
+            draw_quantiles(row[column], BAND_EDGES[:-1], [spectrum_db(sound) for sound in sounds])
+            row[column].set(xscale="log", xlabel="Hz", title=f"{kind}, {len(sounds)} {name}: spectrum, dB")
+            milliseconds = np.arange(401) * 110 / 44.1
+            draw_quantiles(row[column + 2], milliseconds, [envelope_db(sound) for sound in sounds])
+            row[column + 2].set(xlim=(0, 500), xlabel="ms", title=f"{kind}, {len(sounds)} {name}: level, dB")
+    save(figure, picture)
+
+
+def draw_quantiles(axes: Axes, position: np.ndarray, curves: Sequence[np.ndarray]) -> None:
+    for quantile, colour in QUANTILES:
+        axes.plot(position, np.percentile(curves, quantile, axis=0), color=colour)
+    axes.set_ylim(-80, 0)
+    axes.grid(visible=True)
+
+
+def draw_spectrograms(real: Path, builtin: Path, picture: Path) -> None:
+    """Six real sounds of each kind over six built-in ones, evenly spread over the lists."""
+    figure, grid = plt.subplots(6, 6, figsize=(18, 15))
+    for number, kind in enumerate(KINDS):
+        for row, (name, listing) in zip(grid[2 * number :], (("real", real), ("built-in", builtin)), strict=False):
+            paths = paths_of(listing, kind)
+            for axes, path in zip(row, paths[len(paths) // 12 :: len(paths) // 6], strict=False):
+                sound = np.resize(np.pad(heard(path), (0, SAMPLE_RATE)), SAMPLE_RATE // 2)
+                draw_spectrogram(axes, sound, 512)
+                label = path.stem[:24] if name == "real" else f"{path.parent.name}/{path.stem}"
+                axes.set_title(f"{kind}, {name}: {label}", fontsize=8)
+    save(figure, picture)
+
+
+def draw_loops(builtin: Path, picture: Path) -> None:
+    """Three loops of each kind."""
+    figure, grid = plt.subplots(4, 3, figsize=(18, 14))
+    for row, kind in zip(grid, ("bass", "piano", "guitar", "vocal"), strict=True):
+        for axes, path in zip(row, paths_of(builtin, kind)[0::10], strict=False):
+            sound, _ = soundfile.read(path, always_2d=True)
+            draw_spectrogram(axes, sound.mean(axis=1), 1024 if kind == "vocal" else 2048)
+            axes.set_title(f"{path.parent.name}/{path.stem}", fontsize=9)
+    save(figure, picture)
+
+
+def draw_spectrogram(axes: Axes, sound: np.ndarray, window: int) -> None:
+    # A tone far below hearing keeps digital silence from being minus infinity.
+    floor = 1e-7 * np.sin(np.arange(len(sound)))
+    axes.specgram(
+        sound + floor, NFFT=window, noverlap=window * 3 // 4, Fs=SAMPLE_RATE, vmin=-135, vmax=-40, cmap="magma"
+    )
+    axes.set_yscale("symlog", linthresh=500)
+    axes.set_ylim(0, 20_000)
+
+
+def save(figure: plt.Figure, picture: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(picture, dpi=55)
+    plt.close(figure)
+    # 128 colours are enough for a picture to be looked at, and a third of the bytes.
+    with Image.open(picture) as drawn:
+        small = drawn.convert("RGB").quantize(128)
+    small.save(picture, optimize=True)
+    print(picture)
+
+
+if __name__ == "__main__":
+    main()
