@@ -1,0 +1,70 @@
+"""The command line of the library: what it prints, what it writes, how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from library_sounds import hit, make_kits, put
+from typer.testing import CliRunner
+
+from rmod_pipeline.cli.library import app
+from rmod_pipeline.library.manifest import load_library
+
+run = CliRunner().invoke
+
+
+def test_scan_then_check(tmp_path: Path) -> None:
+    make_kits(tmp_path)
+    (tmp_path / "kick.wav").write_text("text")
+    manifest = tmp_path / "m.csv"
+    result = run(app, ["scan", str(tmp_path), "--out", str(manifest), "--splits", "60/20/20", "--licence", "MIT"])
+    assert result.exit_code == 0, result.output
+    for words in ("kick", "snare", "MIT 24", "dropped 1: not readable as audio", "24 sounds"):
+        assert words in result.output
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"kick.wav", "m.csv", "m.report.csv"}
+    result = run(app, ["check", str(manifest)])
+    assert result.exit_code == 0 and "24 files are there and unchanged" in result.output
+    put(tmp_path / load_library(manifest).assets[0].path, hit(999))
+    result = run(app, ["check", str(manifest)])
+    assert result.exit_code == 1 and "changed since the scan" in result.output
+
+
+def test_a_scan_again_says_the_same(tmp_path: Path) -> None:
+    make_kits(tmp_path)
+    manifest = tmp_path / "m.csv"
+    texts = []
+    for more in ([], ["--fresh"], ["--previous", str(manifest)]):
+        assert run(app, ["scan", str(tmp_path), "--out", str(manifest), *more]).exit_code == 0
+        texts.append(manifest.read_bytes())
+    assert texts[0] == texts[1] == texts[2]
+
+
+def test_a_mistake_is_an_error_of_ours(tmp_path: Path) -> None:
+    from rmod_pipeline.errors import RmodError
+
+    make_kits(tmp_path, kits=1)
+    for arguments in (
+        ["scan", str(tmp_path / "none"), "--out", str(tmp_path / "m.csv")],
+        ["scan", str(tmp_path), "--out", str(tmp_path / "m.txt")],
+        ["scan", str(tmp_path), "--out", str(tmp_path / "m.csv"), "--splits", "1/2/3"],
+        ["scan", str(tmp_path), "--out", str(tmp_path / "m.csv"), "--licence", "as you like"],
+        ["scan", str(tmp_path), "--out", str(tmp_path / "m.csv"), "--labels", str(tmp_path / "none.csv")],
+        ["scan", str(tmp_path), "--out", str(tmp_path / "m.csv"), "--previous", str(tmp_path / "none.csv")],
+        ["check", str(tmp_path / "none.csv")],
+    ):
+        result = run(app, arguments)
+        assert isinstance(result.exception, RmodError), arguments
+        assert not (tmp_path / "m.csv").exists()
+
+
+def test_help_pays_for_nothing_heavy() -> None:
+    code = (
+        "import sys; from rmod_pipeline.cli.library import app\n"
+        "try: app(['scan', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('numpy', 'scipy', 'soundfile', 'librosa', 'pyarrow') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip().endswith("[]") and "--previous" in result.stdout
