@@ -27,7 +27,7 @@ _SCAN_HELP = """Read a folder of sounds and write a manifest: a CSV with a row a
 WAV, AIFF, FLAC, OGG and MP3 at any rate. What a file is, is told by a labels file or else by folder and file names
 ("Kicks/...", "Pack A/snare 01.wav"). What cannot be used is dropped, each with a reason in NAME.report.csv. Copies of
 one sound, at another level, rate, format or trim too, stay on one side of the split, and so do kits where there are
-kits enough. Paths are relative to the manifest: write it into the folder, or above it.
+kits enough. Paths are relative to the manifest: write it into the folder or above it, or copy the sounds.
 
 Examples:
 
@@ -36,6 +36,8 @@ Examples:
     rmod library scan samples --out samples/library.csv --labels samples/labels.csv --licence CC0-1.0
 
     rmod library scan samples --out samples/library.csv --previous samples/library.csv   # after adding sounds
+
+    rmod library scan /media/packs --out mine.csv --copy   # the sounds are copied into the folder mine
 """
 
 _CHECK_HELP = """Check that every file of a manifest is there and unchanged, and count what it holds.
@@ -54,7 +56,9 @@ Examples:
 def scan(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds the sounds.")],
     *,
-    out: Annotated[Path, typer.Option(metavar="NAME.csv", help="The manifest to write, in DIR or above it.")],
+    out: Annotated[
+        Path, typer.Option(metavar="NAME.csv", help="The manifest to write, in DIR or above it (or see --copy).")
+    ],
     labels: Annotated[
         Path | None, typer.Option(metavar="CSV", help="What names cannot tell; columns path,kind,kit,licence,source.")
     ] = None,
@@ -68,6 +72,9 @@ def scan(
     max_one_shot: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest drum hit.")] = 10.0,
     max_loop: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest sound of other kinds.")] = 600.0,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")] = 0,
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy the sounds into a folder NAME beside a manifest that stands elsewhere.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Read every file again, also unchanged ones.")] = False,
 ) -> None:
     import os
@@ -75,6 +82,7 @@ def scan(
     from rich.console import Console
 
     from rmod_pipeline.library.cache import ScanCache, cache_folder
+    from rmod_pipeline.library.copy import copy_sounds
     from rmod_pipeline.library.labels import Labels
     from rmod_pipeline.library.names import checked_licence
     from rmod_pipeline.library.previous import Previous
@@ -96,13 +104,16 @@ def scan(
         with _progress(console) as progress:
             found = scan_folder(
                 folder,
-                out,
+                # Copies are named as the sounds are where they come from.
+                folder / out.name if copy else out,
                 rules,
                 labels=Labels.read(labels) if labels else None,
                 previous=Previous.read(previous) if previous else None,
                 cache=cache,
                 progress=progress,
             )
+            if copy:
+                found.assets = copy_sounds(found.assets, folder, out, progress)
     finally:
         cache.close()
     write_scan(found, out, rules.shares)

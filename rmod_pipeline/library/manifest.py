@@ -64,7 +64,7 @@ def load_library(manifest: Path | str) -> Library:
     root = os.path.realpath(path.parent)
     assets = tuple(sorted((_asset(row, root) for row in rows), key=lambda asset: asset.id))
     _refuse_twice(rows)
-    return Library(assets=assets, root=path.parent, manifest=path, digest=digest_of(assets))
+    return Library(assets=assets, root=path.absolute().parent, manifest=path, digest=digest_of(assets))
 
 
 def write_manifest(path: Path, assets: Iterable[Asset]) -> None:

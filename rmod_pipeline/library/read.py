@@ -265,7 +265,7 @@ def _check_whole(file: object, about: object, frames: int) -> None:
         raise AssetError(about, f"ends early: {frames} of {promised} frames", "fetch it again")
     # Of WAV and AIFF libsndfile reads what is there, and only remarks that it is less than the header says.
     for said, have in _CHUNK_SIZES.findall(remarks):
-        if _LARGEST_SLIP < int(said) - int(have) and int(said) < _SIZE_UNKNOWN:
+        if int(said) - int(have) > _LARGEST_SLIP and int(said) < _SIZE_UNKNOWN:
             raise AssetError(about, f"ends early: {have} of {said} bytes of sound", "fetch it again")
 
 

@@ -63,7 +63,9 @@ def report_path(manifest: Path) -> Path:
 
 
 def refuse_overwriting(manifest: Path) -> None:
-    """Raise UsageError if a file stands at the manifest's or the report's place that is no manifest and no report."""
+    """Raise UsageError if a manifest and its report cannot stand there, or something else stands there already."""
+    if not manifest.absolute().parent.is_dir():
+        raise UsageError(manifest, "its folder does not exist", "make it, or choose another --out")
     for path, columns in ((manifest, COLUMNS), (report_path(manifest), REPORT_COLUMNS)):
         if path.is_dir():
             raise UsageError(path, "is a folder", "write --out NAME.csv")

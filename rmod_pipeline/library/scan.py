@@ -132,9 +132,7 @@ class _Place:
         """Raise UsageError if the scanned folder does not lie in the manifest's."""
         place = cls(Path(os.path.realpath(folder)), Path(os.path.realpath(manifest.absolute().parent)))
         if not place.folder.is_relative_to(place.root):
-            hint = (
-                f"a manifest's paths never leave its folder: write --out {folder / manifest.name}, or copy the sounds"
-            )
+            hint = f"a manifest's paths never leave its folder: write --out {folder / manifest.name}, or add --copy"
             raise UsageError(manifest, f"stands neither in {folder} nor in a folder above it", hint)
         return place
 

@@ -41,6 +41,22 @@ def test_a_scan_again_says_the_same(tmp_path: Path) -> None:
     assert texts[0] == texts[1] == texts[2]
 
 
+def test_sounds_are_copied_to_a_manifest_elsewhere(tmp_path: Path) -> None:
+    make_kits(tmp_path / "sounds", kits=2)
+    (tmp_path / "sounds" / "kick.wav").write_text("text")
+    manifest = tmp_path / "out" / "mine.csv"
+    manifest.parent.mkdir()
+    arguments = ["scan", str(tmp_path / "sounds"), "--out", str(manifest)]
+    refused = run(app, arguments)
+    assert "--copy" in str(refused.exception) and not list(manifest.parent.iterdir())
+    for _ in range(2):
+        assert run(app, [*arguments, "--copy"]).exit_code == 0
+        assert {path.name for path in manifest.parent.iterdir()} == {"mine", "mine.csv", "mine.report.csv"}
+        assert len(list(manifest.parent.rglob("*.wav"))) == 8
+    assert run(app, ["check", str(manifest)]).exit_code == 0
+    assert not list((tmp_path / "sounds").glob("*.csv"))
+
+
 def test_a_mistake_is_an_error_of_ours(tmp_path: Path) -> None:
     from rmod_pipeline.errors import RmodError
 

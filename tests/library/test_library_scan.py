@@ -346,6 +346,8 @@ def test_nothing_else_is_overwritten(tmp_path: Path) -> None:
     for name in ("m.txt", "m", "m.report.csv"):
         with pytest.raises(UsageError, match="not a name"):
             refuse_overwriting(tmp_path / name)
+    with pytest.raises(UsageError, match="does not exist"):
+        refuse_overwriting(tmp_path / "none" / "m.csv")
 
 
 def test_check_finds_what_has_changed(tmp_path: Path) -> None:
