@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -76,7 +77,13 @@ def _one_by_one(work: Work[Job, Answer], jobs: list[Job]) -> Iterator[tuple[Job,
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Not by fork: a progress bar's thread may hold a lock at that moment, which the child would wait for in vain.
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_the_parent
+    )
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _batches(jobs: Iterable[Job]) -> Iterator[list[Job]]:

@@ -294,6 +294,26 @@ def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.
     assert len(read) == 26 and changed.assets != results[0].assets
 
 
+def test_an_interrupted_scan_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_kits(tmp_path / "s", kits=10)
+    batches: list[int] = []
+
+    def interrupted(tasks: list[Task]) -> object:
+        batches.append(len(tasks))
+        if len(batches) == 2:
+            raise KeyboardInterrupt
+        return measure_batch(tasks)
+
+    monkeypatch.setattr(scan_module, "measure_batch", interrupted)
+    cache = ScanCache(tmp_path / "scan.sqlite")
+    with pytest.raises(KeyboardInterrupt):
+        scan(tmp_path / "s", cache=cache)
+    cache.close()
+    found = scan(tmp_path / "s", cache=ScanCache(tmp_path / "scan.sqlite"))
+    # Sixteen were done, sixteen were under way; what is done now is all but the first sixteen.
+    assert batches == [16, 16, 16, 8] and len(found.assets) == 40
+
+
 @pytest.mark.parametrize("content", [b"this is no database" * 100, b""])
 def test_a_broken_cache_stops_nothing(tmp_path: Path, content: bytes) -> None:
     make_kits(tmp_path / "s", kits=2)
