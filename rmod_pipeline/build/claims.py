@@ -36,6 +36,10 @@ class Claim:
         self._path.unlink(missing_ok=True)
         return self._create()
 
+    def held(self) -> bool:
+        """Return whether somebody has the lease, and it is not void."""
+        return self._path.exists() and not self._void()
+
     def renew(self) -> None:
         """Say that the shard is still being made."""
         now = time.monotonic()
@@ -58,6 +62,9 @@ class Claim:
                 file.write(f"{socket.gethostname()} {os.getpid()}")
         except FileExistsError:
             return False
+        except OSError:
+            self._path.unlink(missing_ok=True)  # a full disk: a lease without an owner would be in force
+            raise
         self._renewed = time.monotonic()
         return True
 

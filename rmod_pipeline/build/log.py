@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import socket
@@ -10,24 +11,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rmod_pipeline.shards.publish import publish_bytes
+
+logger = logging.getLogger(__name__)
+
 RUNS = "runs.jsonl"
 LIBRARY = "library.json"
 
 
 def append_event(log: Path, event: str, **details: Any) -> None:
-    """Append a line to the log of runs."""
-    log.mkdir(parents=True, exist_ok=True)
+    """Append a line to the log of runs. A log that cannot be written stops no build."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     line = {"time": now, "host": socket.gethostname(), "process": os.getpid(), "event": event, **details}
-    with (log / RUNS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    try:
+        log.mkdir(parents=True, exist_ok=True)
+        with (log / RUNS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    except OSError as error:
+        logger.warning("the log of runs cannot be written: %s", error)
 
 
-def remember_library(log: Path, manifest: Path) -> None:
+def remember_library(log: Path, manifest: Path, drafts: Path) -> None:
     """Note where the library lay, so that `verify --rerender` finds it; build.json holds only its digest."""
-    log.mkdir(parents=True, exist_ok=True)
-    content = {"manifest": str(manifest.resolve()), "processor": processor()}
-    (log / LIBRARY).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    # Shards made on two kinds of processor are the same bytes on neither.
+    known = recall_library(log).get("processor", "")
+    processors = sorted({*filter(None, known.split(" and ")), processor()})
+    content = {"manifest": str(manifest.resolve()), "processor": " and ".join(processors)}
+    publish_bytes(json.dumps(content, indent=1).encode() + b"\n", log / LIBRARY, drafts)
 
 
 def recall_library(log: Path) -> dict[str, str]:

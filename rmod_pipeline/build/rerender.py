@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.build.job import STORE_BYTES
 from rmod_pipeline.build.log import processor, recall_library
+from rmod_pipeline.compose import Palette, compose_pair, settings_for
 from rmod_pipeline.effects import check_engine
-from rmod_pipeline.errors import UsageError
+from rmod_pipeline.errors import RmodError, UsageError
+from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render import PitchCache, Sounds
 from rmod_pipeline.render.pitch import pitch_folder
 from rmod_pipeline.shards.fingerprint import read_fingerprint, versions
 from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.read import read_pair
+from rmod_pipeline.shards.rerender import rerender
+from rmod_pipeline.shards.verify import Finding
+from rmod_pipeline.spec import PairSpec
 
 
 def open_sounds(manifest: Path | str, sample_rate: int) -> Sounds:
     """Open a library for rendering. Raises ManifestError."""
-    return Sounds(AudioStore(load_library(manifest), sample_rate, STORE_BYTES), PitchCache(pitch_folder()))
+    return sounds_of(load_library(manifest), sample_rate)
+
+
+def sounds_of(library: Library, sample_rate: int) -> Sounds:
+    """Return the sounds of a library, ready to be rendered."""
+    return Sounds(AudioStore(library, sample_rate, STORE_BYTES), PitchCache(pitch_folder()))
 
 
 def sounds_for(out: Path, manifest: str | None = None) -> Sounds:
@@ -40,9 +54,45 @@ def sounds_for(out: Path, manifest: str | None = None) -> Sounds:
 def same_machine(out: Path) -> bool:
     """Return whether the build's versions and processor family are those of this machine: then bits must agree."""
     layout = Layout(out)
-    known = recall_library(layout.log).get("processor", processor())
+    known = recall_library(layout.log).get("processor")  # who cannot tell, does not promise
     fingerprint = read_fingerprint(layout.build)
     return known == processor() and fingerprint["versions"] == versions(fingerprint["engine"])
+
+
+class Proof:
+    """Composes and renders pairs of a data set again, and tells what came out otherwise."""
+
+    def __init__(self, out: Path, manifest: str | None = None) -> None:
+        self._out, self._fingerprint = out, read_fingerprint(Layout(out).build)
+        self._sounds = sounds_for(out, manifest)
+        self.exact = same_machine(out)
+        """Whether every bit must be the same; else sound may differ by ``BOUND_DB``."""
+        self.same_library = self._sounds.store.library.digest == self._fingerprint["library"]["digest"]
+        """Whether the library is the build's, so that each spec can be composed again."""
+
+    def check(self, key: str) -> list[Finding]:
+        """Return what is wrong with a pair; nothing if it comes out the same."""
+        try:
+            stored = read_pair(self._out, key)
+            differences = rerender(stored, self._sounds.store.library, self._sounds)
+            wrong = [str(found) for found in differences if self.exact or not found.within_bound]
+            if self.same_library and not self._composed_the_same(stored.spec()):
+                wrong.append(f"{key}.json: its spec is not what recipe, library and seed give")
+        except RmodError as error:
+            return [Finding(about=key, found=f"cannot be made again: {error.about}: {error.found}")]
+        except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+            # Values that no recipe gives, in a JSON that somebody wrote into.
+            return [Finding(about=key, found=f"cannot be made again: {error}")]
+        return [Finding(about=name, found=found) for name, _, found in (text.partition(": ") for text in wrong)]
+
+    def _composed_the_same(self, spec: PairSpec) -> bool:
+        recipe = Recipe.model_validate(self._fingerprint["recipe"])
+        if self._fingerprint["versions"]["rmod output"] != str(OUTPUT_VERSION):
+            return True  # another version may compose otherwise
+        palette = Palette.of(recipe, self._sounds.store.library, spec.address.split)
+        settings = settings_for(recipe, self._fingerprint["engine"])
+        address = replace(spec.address, seed=self._fingerprint["seed"])
+        return compose_pair(recipe, palette, settings, address) == spec
 
 
 def evenly(keys: Sequence[str], count: int) -> list[str]:

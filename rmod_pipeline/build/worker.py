@@ -9,28 +9,33 @@ from rmod_pipeline.build.claims import Claim
 from rmod_pipeline.build.job import Studio, build_shard
 from rmod_pipeline.build.outcome import Elsewhere, Result, failure_of
 from rmod_pipeline.shards.layout import ShardPlan
-from rmod_pipeline.shards.receipt import read_receipt
 
 logger = logging.getLogger(__name__)
 
 
-def run_shard(plan: ShardPlan, studio: Studio, on_pair: Callable[[], None]) -> Result:
-    """Make a shard unless another run is at it or has made it meanwhile. Never raises but to stop the worker."""
+def run_shard(plan: ShardPlan, studio: Studio, on_pairs: Callable[[int], None]) -> Result:
+    """Make a shard unless another run is at it or has made it meanwhile. Never raises but to stop the worker.
+
+    ``on_pairs`` is told of every pair made; of a shard that comes to nothing, they are taken back.
+    """
     layout = studio.job.layout
     claim = Claim(layout.claims, plan.name)
+    told = 0
     try:
         if not claim.take():
             return Elsewhere(shard=plan.name)
         with claim:
-            receipt = layout.receipt(plan.name)
-            if receipt.exists():
-                return read_receipt(receipt)
+            if layout.receipt(plan.name).exists():
+                return Elsewhere(shard=plan.name)
 
             def made() -> None:
+                nonlocal told
                 claim.renew()
-                on_pair()
+                told += 1
+                on_pairs(1)
 
             return build_shard(plan, studio, made)
     except Exception as error:
         logger.debug("shard %s failed", plan.name, exc_info=True)
+        on_pairs(-told)
         return failure_of(plan.name, error)

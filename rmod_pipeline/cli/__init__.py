@@ -63,15 +63,18 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)  # a stopped job ends as Ctrl-C does: everything finished stays
     try:
         app()
+        sys.stdout.flush()
     except RmodError as error:
         _complain(str(error))
     except BrokenPipeError:
         # The reader has gone (`rmod show OUT | head`): nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except KeyboardInterrupt:
-        typer.echo("\nStopped. What is finished is kept; the same command goes on from there.", err=True)
-        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        # So typer ends every command, one that was stopped too.
+        if end.code == INTERRUPTED:
+            typer.echo("\nStopped. What is finished is kept; the same command goes on from there.", err=True)
+        raise
     sys.exit(0)
 
 

@@ -7,45 +7,57 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rmod_pipeline.cli.kit import open_library
+
+MOST_TIMES = 6
+"""Of the hits of a drum that are told; the JSON holds all."""
+
 if TYPE_CHECKING:
     from rmod_pipeline.shards.read import StoredPair
 
 
 def show(
-    out: Annotated[Path, typer.Argument(help="The folder that `rmod build --out` wrote.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `rmod build --out` wrote.")],
     key: Annotated[
-        str | None, typer.Argument(help="A pair, such as train-00000012; without it, all are listed.")
+        str | None, typer.Argument(metavar="[KEY]", help="A pair, such as train-00000012; without it, the data set.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the pair's JSON as it is stored.")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="Print the keys of all pairs, one a line.")] = False,
 ) -> None:
-    """Tell a pair's story: its sounds, hits, effects and levels. Without a key, list the pairs that there are.
+    """Tell a pair's story: its sounds, hits, effects and levels. Without a key, sum up the data set.
 
     Examples:
 
         rmod show OUT
 
         rmod show OUT train-00000012
+
+        rmod show OUT --keys | head
     """
+    from rmod_pipeline.errors import UsageError
     from rmod_pipeline.shards.read import list_keys, read_pair
 
-    if key is None:
-        for found in list_keys(out):
-            typer.echo(found)
-        return
-    pair = read_pair(out, key)
-    if as_json:
-        typer.echo(pair.members["json"].decode())
-        return
-    _tell(pair)
+    if keys:
+        typer.echo("\n".join(list_keys(out)))
+    elif key is None and as_json:
+        raise UsageError("--json", "no pair is named", "`rmod show OUT --keys` lists them")
+    elif key is None:
+        _sum_up(out)
+    elif as_json:
+        typer.echo(read_pair(out, key).members["json"].decode())
+    else:
+        _tell(read_pair(out, key))
 
 
 def render(
     pair: Annotated[
         Path, typer.Argument(metavar="PAIR.json", help="The JSON beside a pair: `rmod show OUT KEY --json`.")
     ],
-    library: Annotated[str, typer.Option(help="The manifest that the pair was made from, or `builtin`.")],
-    out: Annotated[Path, typer.Option("--out", help="The folder for the files; made if missing.")],
-    engine: Annotated[str | None, typer.Option(help="Another engine than the pair's own.")] = None,
+    library: Annotated[
+        str, typer.Option(metavar="NAME.csv", help="The manifest that the pair was made from, or `builtin`.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the files; made if missing.")],
+    engine: Annotated[str | None, typer.Option(metavar="NAME", help="Another engine than the pair's own.")] = None,
 ) -> None:
     """Make one pair again from its JSON: mixture, dry one-shots, stems, MIDI.
 
@@ -55,27 +67,87 @@ def render(
 
         rmod render pair.json --library lib.csv --out listen
     """
-    from rmod_pipeline.build.rerender import open_sounds
+    from rmod_pipeline.build.rerender import sounds_of
     from rmod_pipeline.effects import check_engine
-    from rmod_pipeline.errors import existing_file
+    from rmod_pipeline.errors import UsageError, existing_file
     from rmod_pipeline.render import render_pair
     from rmod_pipeline.shards.members import Form, encode_members
     from rmod_pipeline.shards.publish import publish_bytes
     from rmod_pipeline.shards.read import spec_in
+    from rmod_pipeline.spec import SpecError
 
     existing_file(pair, "give the JSON that `rmod show OUT KEY --json` prints")
     spec = spec_in(pair.read_bytes(), pair)
     spec = spec.with_engine(check_engine(engine or spec.settings.engine))
-    sounds = open_sounds(library, spec.settings.sample_rate)
-    rendered = render_pair(spec, sounds)
+    opened = open_library(library)
+    sounds = sounds_of(opened, spec.settings.sample_rate)
+    try:
+        rendered = render_pair(spec, sounds)
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        # Values that no recipe gives: a JSON that somebody wrote into.
+        raise SpecError(pair, f"cannot be rendered: {error}", "use the .json that stands beside a pair") from error
     form = Form(stem_kinds=tuple(track.kind for track in spec.tracks))
-    for name, data in encode_members(rendered, sounds.store.library, form).items():
+    for name, data in encode_members(rendered, opened, form).items():
         path = out / f"{spec.key}.{name}"
-        publish_bytes(data, path, out)
+        try:
+            publish_bytes(data, path, out)
+        except OSError as error:
+            raise UsageError(path, f"cannot be written: {error.strerror}", "choose another --out") from error
         typer.echo(path)
 
 
+def _sum_up(out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from rmod_pipeline.build.space import gigabytes
+    from rmod_pipeline.shards.fingerprint import read_fingerprint
+    from rmod_pipeline.shards.layout import Layout, plan_shards
+    from rmod_pipeline.shards.read import list_licences, read_receipts
+
+    fingerprint = read_fingerprint(Layout(out).build)
+    recipe, receipts = fingerprint["recipe"], read_receipts(out)
+    console = Console(highlight=False, markup=False)
+    console.print(
+        f"{out}: recipe {recipe['name']}, seed {fingerprint['seed']}, engine {fingerprint['engine']}, "
+        f"{fingerprint['format']}{' with stems' if fingerprint['stems'] else ''}",
+        soft_wrap=True,
+    )
+    table = Table("split")
+    for heading in ("pairs", "hours", "rejects", "absent", "shards", "size"):
+        table.add_column(heading, justify="right")
+    for split, asked in fingerprint["pairs"].items():
+        there = [receipt for receipt in receipts if receipt.split == split]
+        pairs = sum(receipt.pairs for receipt in there)
+        shards = len(plan_shards({split: asked}, fingerprint["shard_size"]))
+        table.add_row(
+            split,
+            f"{pairs} of {asked}",
+            f"{pairs * recipe['seconds'] / 3600:.2f}",
+            str(sum(sum(receipt.rejects.values()) for receipt in there)),
+            str(sum(len(receipt.absent) for receipt in there)),
+            f"{len(there)} of {shards}",
+            gigabytes(sum(file.bytes for receipt in there for file in receipt.files)),
+        )
+    console.print(table)
+    licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in list_licences(out).most_common())
+    console.print(f"sounds by licence: {licences}", soft_wrap=True)
+    console.print(
+        f"first pair: rmod show {out} {receipts[0].split}-{receipts[0].first:08d}; all: --keys", soft_wrap=True
+    )
+
+
 def _tell(pair: StoredPair) -> None:
+    from rmod_pipeline.errors import ShardError
+
+    try:
+        _print_pair(pair)
+    except (KeyError, TypeError, AttributeError) as error:
+        hint = "`rmod verify OUT` says what is damaged"
+        raise ShardError(f"{pair.key}.json", f"not the description of a pair: {error!r}", hint) from error
+
+
+def _print_pair(pair: StoredPair) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -85,17 +157,16 @@ def _tell(pair: StoredPair) -> None:
     spec, content = pair.spec(), pair.description()
     measured, sources = content["measured"], {source["id"]: source for source in content["sources"]}
     mix, settings = measured["mix"], spec.settings
-    console = Console(soft_wrap=False)
+    console = Console(markup=False, highlight=False)
     console.print(
-        f"[bold]{pair.key}[/]  recipe {spec.recipe}, seed {spec.address.seed}, attempt {spec.address.attempt}, "
+        f"{pair.key}: recipe {spec.recipe}, seed {spec.address.seed}, attempt {spec.address.attempt}, "
         f"engine {settings.engine}\n{settings.frames / settings.sample_rate:g} s at {settings.sample_rate} Hz: "
         f"{level(mix['lufs'], 'LUFS')}, peak {level(mix['peak_dbfs'], 'dBFS')}, "
-        f"side/mid {level(mix['side_mid_db'])}, {mix['full_scale_share']:.2%} of samples at full scale\n",
-        highlight=False,
+        f"side/mid {level(mix['side_mid_db'])}, {mix['full_scale_share']:.2%} of samples at full scale\n"
     )
     table = Table(show_lines=True, expand=True)
     for heading, share in (("track", None), ("sounds", 3), ("plays", 2), ("effects", 5), ("level", None)):
-        table.add_column(heading, ratio=share)
+        table.add_column(heading, ratio=share, overflow="fold")
     for track in spec.tracks:
         levels = measured["tracks"].get(track.kind, {})
         gains = levels.get("inserts_db", [])
@@ -134,6 +205,7 @@ def _sounds(track: Any, sources: dict[str, Any]) -> list[str]:
 def _plays(track: Any, settings: Any) -> str:
     notes = getattr(track, "notes", None)
     if notes is None:
-        return f"{track.semitones:+d} semitones, every {track.period_frames / settings.sample_rate:g} s"
-    times = ", ".join(f"{settings.onset(note.tick) / settings.sample_rate:.2f}" for note in notes)
-    return f"{len(notes)} hits at {times} s"
+        return f"{track.semitones:+d} st, every {track.period_frames / settings.sample_rate:g} s"
+    times = ", ".join(f"{settings.onset(note.tick) / settings.sample_rate:.2f}" for note in notes[:MOST_TIMES])
+    more = f" and {len(notes) - MOST_TIMES} more" if len(notes) > MOST_TIMES else ""
+    return f"{len(notes)} {'hit' if len(notes) == 1 else 'hits'} at {times} s{more}"

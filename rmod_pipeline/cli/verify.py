@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+MOST_FINDINGS = 100
+MOST_SHOWN = 20
 
 if TYPE_CHECKING:
     from rmod_pipeline.shards.verify import Report
 
 
 def verify(
-    out: Annotated[Path, typer.Argument(help="The folder that `rmod build --out` wrote.")],
-    rerender: Annotated[int, typer.Option(min=0, help="How many pairs to render again and compare bit by bit.")] = 0,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `rmod build --out` wrote.")],
+    rerender: Annotated[
+        int, typer.Option(min=0, metavar="K", help="How many pairs to render again and compare bit by bit.")
+    ] = 0,
     compare: Annotated[
         int,
         typer.Option(min=0, help="Pairs of each split whose one-shots are compared across splits."),
@@ -38,13 +45,10 @@ def verify(
 
         rmod verify OUT --rerender 20 --library lib.csv
     """
-    from rich.progress import Progress
-
     from rmod_pipeline.shards.verify import verify_shards
 
-    with Progress(transient=True) as bar:
-        task = bar.add_task("shards", total=None)
-        report = verify_shards(out, lambda done, total: bar.update(task, completed=done, total=total))
+    with _bar("shards") as advance:
+        report = verify_shards(out, advance)
     _tell(out, report)
     leaks = _compare(out, report, compare) if report.keys else 0
     differing = _rerender(out, report, rerender, library) if rerender and report.keys else 0
@@ -58,9 +62,15 @@ def _tell(out: Path, report: Report) -> None:
         typer.echo(f"{out}: {counted}: everything is as its receipts say, no sound on two sides of a split.")
         return
     typer.secho(f"{out}: {counted}: {len(report.findings)} finding(s)", fg=typer.colors.RED)
-    for finding in report.findings:
+    for finding in report.findings[:MOST_FINDINGS]:
         typer.echo(f"  {finding}")
-    typer.echo("A damaged shard is made anew when its receipt is removed and the build command given again.")
+    if len(report.findings) > MOST_FINDINGS:
+        typer.echo(f"  and {len(report.findings) - MOST_FINDINGS} more")
+    if report.damaged:
+        typer.echo("To have the damaged shards made anew, remove their receipts and give the build command again:")
+        shown = " ".join(str(out / path) for path in report.damaged[:MOST_SHOWN])
+        more = f"   # and {len(report.damaged) - MOST_SHOWN} more" if len(report.damaged) > MOST_SHOWN else ""
+        typer.echo(f"  rm {shown}{more}")
 
 
 def _compare(out: Path, report: Report, count: int) -> int:
@@ -83,23 +93,34 @@ def _compare(out: Path, report: Report, count: int) -> int:
 
 
 def _rerender(out: Path, report: Report, count: int, manifest: str | None) -> int:
-    """Return how many pairs differ by more than is allowed."""
-    from rich.progress import track
+    """Return how many pairs came out otherwise, by more than is allowed."""
+    from rmod_pipeline.build.rerender import Proof, evenly
+    from rmod_pipeline.shards.rerender import BOUND_DB
 
-    from rmod_pipeline.build.rerender import evenly, same_machine, sounds_for
-    from rmod_pipeline.shards.read import read_pair
-    from rmod_pipeline.shards.rerender import BOUND_DB, rerender
-
-    sounds, exact = sounds_for(out, manifest), same_machine(out)
-    keys = evenly(report.keys, count)
-    differing = 0
-    for key in track(keys, "pairs again", transient=True):
-        differences = rerender(read_pair(out, key), sounds.store.library, sounds)
-        bad = [found for found in differences if exact or not found.within_bound]
-        differing += bool(bad)
-        for found in bad:
-            level = "cannot be compared" if found.level_db is None else f"differs at {found.level_db:.1f} dB"
-            typer.secho(f"  {found.name}: {level}", fg=typer.colors.RED)
-    promised = "bit by bit" if exact else f"to within {BOUND_DB:g} dB (other versions or processor than the build's)"
+    proof, keys, differing = Proof(out, manifest), evenly(report.keys, count), 0
+    with _bar("pairs again") as advance:
+        for done, key in enumerate(keys):
+            advance(done, len(keys))
+            findings = proof.check(key)
+            differing += bool(findings)
+            for found in findings:
+                typer.secho(f"  {found}", fg=typer.colors.RED)
+    promised = "bit by bit" if proof.exact else f"to within {BOUND_DB:g} dB (made with other versions, or elsewhere)"
     typer.echo(f"{len(keys)} pairs rendered again: {len(keys) - differing} the same {promised}, {differing} not.")
+    if proof.same_library:
+        typer.echo("Their specs were composed again too, from recipe, library and seed.")
+    else:
+        typer.echo("The library has changed since the build: the specs could not be composed again.")
     return differing
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that draws how many are done, of how many, while somebody looks on."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

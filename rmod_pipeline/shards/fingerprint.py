@@ -13,12 +13,15 @@ from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.effects import CONSOLE
 from rmod_pipeline.effects.console import console_version
 from rmod_pipeline.errors import BuildError, ShardError
-from rmod_pipeline.shards.publish import publish_bytes
+from rmod_pipeline.shards.publish import publish_new
 
 DECISIVE = (
     "librosa", "mido", "miditoolkit", "numpy", "pedalboard", "pyarrow", "pyloudnorm", "scipy", "soundfile", "soxr",
 )  # fmt: skip
 """Packages whose version can change the bytes."""
+
+SAID = ("recipe", "library", "seed", "pairs", "shard_size", "engine", "format", "stems", "versions")
+"""What every build.json holds."""
 
 Fingerprint = Mapping[str, Any]
 
@@ -42,9 +45,19 @@ def digest(fingerprint: Fingerprint) -> str:
 
 
 def claim_folder(fingerprint: Fingerprint, path: Path, drafts: Path) -> None:
-    """Make a data set's build.json, or check that the one that stands there says the same. Raises BuildError."""
+    """Make a data set's build.json unless the one that stands there says the same. Raises BuildError, ShardError."""
     if not path.exists():
-        publish_bytes(_encode(fingerprint), path, drafts)
+        publish_new(_encode(fingerprint), path, drafts)
+    check_folder(fingerprint, path)  # of two builds that begin at once, one finds the other's here
+
+
+def check_folder(fingerprint: Fingerprint, path: Path) -> None:
+    """Check that a build.json, if there is one, says the same. Writes nothing. Raises BuildError, ShardError."""
+    if not path.exists():
+        left = [name for name in ("audio", "index", "receipts", "tokens") if (path.parent / name).exists()]
+        if left:
+            said = f"holds {', '.join(left)} but no {path.name}: what they were made from cannot be told"
+            raise BuildError(path.parent, said, f"choose another --out, or put {path.name} back")
         return
     found = read_fingerprint(path)
     differences = list(_differences(found, json.loads(_encode(fingerprint))))
@@ -61,12 +74,18 @@ def read_fingerprint(path: Path) -> dict[str, Any]:
     """Read a build.json. Raises ShardError."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         hint = "give the folder that `rmod build --out` wrote"
         raise ShardError(path, f"no data set here: {error}", hint) from error
-    if not isinstance(content, dict) or "recipe" not in content:
-        raise ShardError(path, "no data set here: not a build.json", "give the folder that `rmod build --out` wrote")
-    return content
+    lacking = [name for name in SAID if not isinstance(content, dict) or name not in content]
+    if lacking:
+        hint = "give the folder that `rmod build --out` wrote"
+        raise ShardError(path, f"no data set here: not a build.json, it lacks {', '.join(lacking)}", hint)
+    try:
+        pairs = {str(split): int(count) for split, count in content["pairs"].items()}
+        return {**content, "pairs": pairs, "shard_size": max(int(content["shard_size"]), 1)}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ShardError(path, f"not a build.json: {error}", "build the data set again in another folder") from error
 
 
 def _encode(fingerprint: Fingerprint) -> bytes:
@@ -77,6 +96,9 @@ def _differences(there: Any, asked: Any, place: str = "") -> Iterator[str]:
     if isinstance(there, dict) and isinstance(asked, dict):
         for key in dict.fromkeys([*there, *asked]):
             yield from _differences(there.get(key), asked.get(key), f"{place}.{key}" if place else str(key))
+        # Drums and loops stand in the tar, and add up, in the recipe's order.
+        if list(there) != list(asked) and set(there) == set(asked):
+            yield f"{place}: there in the order {', '.join(there)}; asked for in the order {', '.join(asked)}"
     elif isinstance(there, list) and isinstance(asked, list) and len(there) == len(asked):
         for position, (one, other) in enumerate(zip(there, asked, strict=True)):
             yield from _differences(one, other, f"{place}.{position}")

@@ -10,7 +10,7 @@ OUT/log/                                times, claims, drafts: the only part out
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from rmod_pipeline.spec import Address
 AUDIO = "audio"
 """The family of shards that hold sound."""
 
-_KEY = re.compile(r"^([a-z]+)-(\d{8})$")
+_KEY = re.compile(r"([a-z]+)-([0-9]{8})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -37,10 +37,24 @@ class ShardPlan:
         """``train-000000``."""
         return f"{self.split}-{self.number:06d}"
 
+    @property
+    def indices(self) -> range:
+        """The indices of its pairs."""
+        return range(self.first, self.first + self.count)
+
     def addresses(self, seed: int) -> Iterator[Address]:
         """Yield the address of each pair's first attempt, in order."""
-        for index in range(self.first, self.first + self.count):
+        for index in self.indices:
             yield Address(seed=seed, split=self.split, index=index)
+
+
+def plan_shards(counts: Mapping[str, int], shard_size: int) -> list[ShardPlan]:
+    """Return the shards of all splits; the last of a split may be smaller."""
+    return [
+        ShardPlan(split=split, number=number, first=first, count=min(shard_size, count - first))
+        for split, count in counts.items()
+        for number, first in enumerate(range(0, count, shard_size))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,7 @@ class Layout:
 
 def parse_key(key: str) -> tuple[str, int]:
     """Return split and index of a key. Raises ShardError."""
-    match = _KEY.match(key)
+    match = _KEY.fullmatch(key)
     if not match:
         raise ShardError(key, "is not the key of a pair", "a key looks like train-00000012")
     return match[1], int(match[2])

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rmod_pipeline.audio import Pcm
+from rmod_pipeline.errors import LibraryError, RecipeError, nearest
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.render import Pair
 from rmod_pipeline.shards.midi import midi_bytes
 from rmod_pipeline.spec import PairSpec
 
 FORMATS = ("wav", "flac")
+
+MIX = "mix"
+
+LONGEST_KIND = 70
+"""A USTAR member's name has 100 letters: ``train-00000012.stem-KIND.flac``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +40,7 @@ def encode_members(pair: Pair, library: Library, form: Form) -> dict[str, bytes]
     A stem that the pair lacks is silence: readers infer their columns from the first pair, so all have the same.
     """
     rate, ending = pair.spec.settings.sample_rate, form.audio_format
-    members = {f"mix.{ending}": encode_audio(pair.mix, rate, ending)}
+    members = {f"{MIX}.{ending}": encode_audio(pair.mix, rate, ending)}
     for kind, target in pair.targets.items():
         members[f"{kind}.{ending}"] = encode_audio(target, rate, ending)
     for kind in form.stem_kinds:
@@ -42,6 +49,12 @@ def encode_members(pair: Pair, library: Library, form: Form) -> dict[str, bytes]
     members["mid"] = midi_bytes(pair.spec)
     members["json"] = encode_json(describe(pair, library))
     return members
+
+
+def member_names(targets: Iterable[str], form: Form) -> list[str]:
+    """Return the suffixes of a pair's files, the same for every pair, in their order."""
+    sounds = [MIX, *targets, *(f"stem-{kind}" for kind in form.stem_kinds)]
+    return [*(f"{sound}.{form.audio_format}" for sound in sounds), "mid", "json"]
 
 
 def encode_audio(pcm: Pcm, sample_rate: int, audio_format: str) -> bytes:
@@ -72,13 +85,33 @@ def describe(pair: Pair, library: Library) -> dict[str, Any]:
 
 def list_sources(spec: PairSpec, library: Library) -> list[dict[str, str]]:
     """Return the sounds of a pair with what their licences ask to be passed on."""
-    assets = library.by_id
-    return [_source(kind, assets[asset]) for kind, asset, _ in spec.sources()]
+    return [_source(kind, _asset(asset, library)) for kind, asset, _ in spec.sources()]
+
+
+def check_kinds(kinds: Iterable[str], about: object) -> None:
+    """Raise RecipeError for a kind that cannot be part of a file's name in a tar."""
+    for kind in kinds:
+        if kind == MIX:
+            raise RecipeError(about, f"a kind is called '{MIX}', as the mixture is", "give it another name")
+        if len(kind) > LONGEST_KIND:
+            found = f"the kind '{kind}' has {len(kind)} letters, a tar has room for {LONGEST_KIND}"
+            raise RecipeError(about, found, "give it a shorter name")
 
 
 def encode_json(content: dict[str, Any]) -> bytes:
     """Return JSON in one line with a fixed order of keys."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _asset(asset: str, library: Library) -> Asset:
+    # A loop may come from the cache of shifted ones, so that nobody has asked the library for it yet.
+    if asset not in library.by_id:
+        raise LibraryError(
+            library.manifest,
+            f"no sound {asset!r}{nearest(asset, library.by_id)}",
+            "use the library that the pair was made with",
+        )
+    return library.by_id[asset]
 
 
 def _source(kind: str, asset: Asset) -> dict[str, str]:

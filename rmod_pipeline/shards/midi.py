@@ -12,6 +12,7 @@ GENERAL_MIDI = {"kick": 36, "snare": 38, "clap": 39, "hihat": 42, "tom": 45, "op
 """Keys of the General MIDI drum map; a kind it lacks gets one above it, in the recipe's order."""
 
 FIRST_FREE_KEY = 82
+FREE_KEYS = 128 - FIRST_FREE_KEY
 
 
 def midi_bytes(spec: PairSpec) -> bytes:
@@ -26,7 +27,7 @@ def midi_bytes(spec: PairSpec) -> bytes:
     for place, drum in enumerate(spec.drums):
         track = Instrument(program=0, is_drum=True, name=drum.kind)
         ends = [note.tick for note in drum.notes[1:]] + [settings.grid]
-        key = GENERAL_MIDI.get(drum.kind, FIRST_FREE_KEY + place)
+        key = GENERAL_MIDI.get(drum.kind, FIRST_FREE_KEY + place % FREE_KEYS)
         # A hit sounds until the next one of its class cuts it.
         track.notes = [
             Note(velocity=note.velocity, pitch=key, start=note.tick, end=end)

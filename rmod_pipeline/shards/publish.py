@@ -38,6 +38,24 @@ def publish(temporary: Path, final: Path) -> None:
     _sync_folder(final.parent)
 
 
+def publish_new(content: bytes, final: Path, drafts: Path) -> None:
+    """Write a small file whole unless there is one of that name already: of two that try at once, one does."""
+    with draft(drafts, final.name) as temporary:
+        temporary.write_bytes(content)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, final)
+        except FileExistsError:
+            return
+        except OSError:
+            # No hard links on this file system: the race is as good as lost to nobody.
+            if not final.exists():
+                temporary.replace(final)
+        _sync_folder(final.parent)
+
+
 def publish_bytes(content: bytes, final: Path, drafts: Path) -> None:
     """Write a small file whole or not at all."""
     with draft(drafts, final.name) as temporary:
@@ -47,11 +65,12 @@ def publish_bytes(content: bytes, final: Path, drafts: Path) -> None:
 
 def sweep_drafts(folder: Path) -> None:
     """Remove drafts that a killed process left behind: this machine's by its process, others' by age."""
-    for path in folder.glob("*"):
-        *_, host, process, _ = path.name.split(".")
+    for path in folder.glob("*.*.*.*"):
+        host, process, _ = path.name.rsplit(".", 3)[1:]
         with suppress(OSError):
             old = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-            if old if host != _host() else not process_alive(int(process)):
+            ours = host == _host() and process.isdecimal()
+            if old or (ours and not process_alive(int(process))):
                 path.unlink()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,15 @@ from typing import Any
 from rmod_pipeline.errors import ShardError, nearest
 from rmod_pipeline.shards.index import PAIR, read_index
 from rmod_pipeline.shards.layout import Layout, parse_key
+from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_members
-from rmod_pipeline.spec import PairSpec
+from rmod_pipeline.spec import PairSpec, SpecError
+
+MOST_FRAMES = 60 * 192_000
+"""Of a mixture: the longest at the highest rate that a recipe may ask for."""
+
+HINT = "use the .json that stands beside a pair"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +36,9 @@ class StoredPair:
         try:
             content = json.loads(self.members["json"])
             content["spec"], content["measured"], content["sources"]
-        except (KeyError, ValueError, TypeError) as error:
-            raise ShardError(f"{self.key}.json", f"not the description of a pair: {error!r}", "build again") from error
+        except (KeyError, ValueError, TypeError, RecursionError) as error:
+            hint = "`rmod verify OUT` says what is damaged"
+            raise ShardError(f"{self.key}.json", f"not the description of a pair: {error!r}", hint) from error
         return dict(content)
 
     def spec(self) -> PairSpec:
@@ -39,13 +47,30 @@ class StoredPair:
 
 
 def spec_in(text: bytes, about: object) -> PairSpec:
-    """Return the spec in a pair's JSON, or in a file that holds the spec alone. Raises SpecError."""
+    """Return the spec in a pair's JSON, or in a file that holds the spec alone.
+
+    Raises SpecError, for a spec longer than any recipe can ask for too: a file from elsewhere may not eat the memory.
+    """
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None  # PairSpec.from_json says what is wrong
     inner = content.get("spec") if isinstance(content, dict) else None
-    return PairSpec.from_json(text if inner is None else json.dumps(inner), about)
+    spec = PairSpec.from_json(text if inner is None else json.dumps(inner), about)
+    for name, frames in _lengths(spec):
+        if frames > MOST_FRAMES:
+            raise SpecError(about, f"{name}: {frames} frames, at most {MOST_FRAMES} can be", HINT)
+    kinds = Counter(track.kind for track in spec.tracks)
+    if kinds and max(kinds.values()) > 1:
+        raise SpecError(about, f"two tracks are called {kinds.most_common(1)[0][0]}", HINT)
+    check_kinds(kinds, about)
+    return spec
+
+
+def _lengths(spec: PairSpec) -> Iterator[tuple[str, int]]:
+    yield "settings.frames", spec.settings.frames
+    for loop in spec.loops:
+        yield f"loops.{loop.kind}.period_frames", loop.period_frames
 
 
 def read_receipts(out: Path) -> list[Receipt]:
@@ -67,6 +92,15 @@ def list_keys(out: Path, split: str | None = None) -> list[str]:
         )
     rows = (row for receipt in receipts for row in read_index(Layout(out).index(receipt.shard), ["key", "status"]))
     return [row["key"] for row in rows if row["status"] == PAIR]
+
+
+def list_licences(out: Path) -> Counter[str]:
+    """Return how many different sounds of the finished pairs there are of each licence. Raises ShardError."""
+    licences: dict[str, str] = {}
+    for receipt in read_receipts(out):
+        for row in read_index(Layout(out).index(receipt.shard), ["sources"]):
+            licences |= {source["sha256"]: source["licence"] for source in row["sources"]}
+    return Counter(licences.values())
 
 
 def read_pair(out: Path, key: str) -> StoredPair:

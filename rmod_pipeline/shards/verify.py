@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rmod_pipeline.errors import RmodError
+from rmod_pipeline.errors import RmodError, ShardError
 from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
-from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.layout import AUDIO, Layout, ShardPlan, plan_shards
+from rmod_pipeline.shards.members import Form, member_names
 from rmod_pipeline.shards.publish import file_digest
 from rmod_pipeline.shards.receipt import FileRecord, Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
 
 Rows = list[dict[str, Any]]
+
+_LEVELS = ("lufs", "peak_dbfs", "rms_dbfs", "side_mid_db", "full_scale_share")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,33 @@ class Report:
     sources: int = 0
     findings: list[Finding] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    """The pairs of shards that could be read, whatever was found of them."""
+    damaged: list[str] = field(default_factory=list)
+    """Receipts, relative to the folder, of the shards that something was found of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Expected:
+    """What a data set's build.json says of its shards."""
+
+    digest: str
+    plans: dict[str, ShardPlan]
+    members: list[str]
+    seed: int
+    engine: str
+
+    @classmethod
+    def of(cls, fingerprint: Mapping[str, Any]) -> _Expected:
+        recipe = fingerprint["recipe"]
+        targets = [kind for kind, drum in recipe["drums"].items() if drum["target"]]
+        stems = (*recipe["drums"], *recipe["loops"]) if fingerprint["stems"] else ()
+        return cls(
+            digest=digest(fingerprint),
+            plans={plan.name: plan for plan in plan_shards(fingerprint["pairs"], fingerprint["shard_size"])},
+            members=member_names(targets, Form(audio_format=fingerprint["format"], stem_kinds=stems)),
+            seed=fingerprint["seed"],
+            engine=fingerprint["engine"],
+        )
 
 
 def verify_shards(out: Path, on_shard: Callable[[int, int], None] | None = None) -> Report:
@@ -49,39 +80,67 @@ def verify_shards(out: Path, on_shard: Callable[[int, int], None] | None = None)
     ``on_shard`` is told how many shards are done, of how many. Raises ShardError if there is no data set at all.
     """
     layout = Layout(out)
-    fingerprint = read_fingerprint(layout.build)
-    expected = digest(fingerprint)
-    report = Report()
-    sides = _Sides()
+    expected = _expected(layout)
+    report, sides = Report(), _Sides()
     paths = layout.receipts()
     for done, path in enumerate(paths):
         if on_shard:
             on_shard(done, len(paths))
-        try:
-            receipt = read_receipt(path)
-            report.findings += check_shard(receipt, layout, expected)
-            rows = read_index(layout.index(receipt.shard))
-        except RmodError as error:
-            report.findings.append(Finding(about=error.about, found=error.found))
-            continue
-        _count(report, receipt, rows)
-        sides.add(receipt.split, rows)
-    report.findings += [*_gaps(fingerprint, {path.stem for path in paths}), *sides.findings()]
+        findings = list(_check_receipt(path, layout, expected, report, sides))
+        report.findings += findings
+        report.damaged += [layout.relative(path)] if findings else []
+    there = {path.stem for path in paths}
+    report.findings += [*_gaps(expected.plans, there), *_strays(layout, there), *sides.findings()]
     report.sources = len(sides.splits_of["sound"])
     return report
 
 
-def check_shard(receipt: Receipt, layout: Layout, fingerprint: str) -> Iterator[Finding]:
-    """Yield what is wrong with a shard: its files, its tar against its index, its indices."""
-    if receipt.fingerprint != fingerprint:
+def _expected(layout: Layout) -> _Expected:
+    fingerprint = read_fingerprint(layout.build)
+    try:
+        return _Expected.of(fingerprint)
+    except (KeyError, TypeError, AttributeError) as error:
+        hint = "restore it, or build the data set again in another folder"
+        raise ShardError(layout.build, f"not a build.json: {error!r}", hint) from error
+
+
+def _check_receipt(path: Path, layout: Layout, expected: _Expected, report: Report, sides: _Sides) -> Iterator[Finding]:
+    try:
+        receipt = read_receipt(path)
+        plan = expected.plans.get(path.stem)
+        if plan is None or (receipt.shard, receipt.family) != (path.stem, AUDIO):
+            yield Finding(about=layout.relative(path), found="the receipt of no shard of this data set")
+            return
+        yield from check_shard(receipt, plan, layout, expected)
+        rows = read_index(layout.index(receipt.shard))
+    except RmodError as error:
+        yield Finding(about=error.about, found=error.found)
+        return
+    except (KeyError, TypeError, ValueError) as error:  # a row that no build of ours writes
+        yield Finding(about=f"index/{path.stem}.parquet", found=f"not the index of a shard: {error!r}")
+        return
+    _count(report, receipt, rows)
+    sides.add(receipt.split, rows)
+
+
+def check_shard(receipt: Receipt, plan: ShardPlan, layout: Layout, expected: _Expected) -> Iterator[Finding]:
+    """Yield what is wrong with a shard: its receipt, its files, its index, its tar. Raises ShardError."""
+    if receipt.fingerprint != expected.digest:
         yield Finding(about=receipt.shard, found="its receipt belongs to another build.json")
+    if (receipt.split, receipt.first, receipt.count) != (plan.split, plan.first, plan.count):
+        yield Finding(about=receipt.shard, found="its receipt does not hold the pairs that build.json gives it")
+        return
+    files = [layout.relative(path) for path in (layout.tar(plan.name), layout.index(plan.name))]
+    if [file.path for file in receipt.files] != files:
+        yield Finding(about=receipt.shard, found=f"its receipt does not vouch for {' and '.join(files)}")
+        return
     damaged = [finding for file in receipt.files for finding in _check_file(file, layout)]
     yield from damaged
     if damaged:
         return  # what follows would only say the same again
     rows = read_index(layout.index(receipt.shard))
-    yield from _check_indices(receipt, rows)
-    yield from _check_tar(layout.tar(receipt.shard), rows)
+    yield from _check_index(receipt, plan, rows)
+    yield from _check_tar(layout.tar(receipt.shard), rows, expected)
 
 
 def _check_file(file: FileRecord, layout: Layout) -> Iterator[Finding]:
@@ -94,26 +153,72 @@ def _check_file(file: FileRecord, layout: Layout) -> Iterator[Finding]:
         yield Finding(about=file.path, found="its bytes are not those that its receipt vouches for")
 
 
-def _check_indices(receipt: Receipt, rows: Rows) -> Iterator[Finding]:
-    present = [row["index"] for row in rows if row["status"] == PAIR]
-    absent = [int(key.rpartition("-")[2]) for key in receipt.absent]
-    if sorted(present + absent) != list(range(receipt.first, receipt.first + receipt.count)):
-        yield Finding(about=receipt.shard, found="its index does not hold each of its pairs once")
-    if len(present) != receipt.pairs:
-        yield Finding(about=receipt.shard, found=f"{len(present)} pairs in the index, {receipt.pairs} in the receipt")
+def _check_index(receipt: Receipt, plan: ShardPlan, rows: Rows) -> Iterator[Finding]:
+    """Yield a finding for what the index and the receipt say differently, or what neither may say."""
+    attempts: dict[str, list[tuple[int, bool]]] = {f"{plan.split}-{i:08d}": [] for i in plan.indices}
+    rejects = Counter[str]()
+    for row in rows:
+        if row["key"] != f"{row['split']}-{row['index']:08d}" or row["key"] not in attempts:
+            yield Finding(about=f"{receipt.shard}: {row['key']}", found="stands in its index and is none of its pairs")
+            continue
+        attempts[row["key"]].append((row["attempt"], row["status"] == PAIR))
+        rejects[str(row["reason"])] += row["status"] != PAIR
+        if row["licences"] != sorted({source["licence"] for source in row["sources"]}):
+            yield Finding(about=f"{receipt.shard}: {row['key']}", found="its licences are not those of its sounds")
+    for key, tried in attempts.items():
+        # Attempts follow one another, all rejected but the last; only an absent key has no pair at the end.
+        outcome = [False] * (len(tried) - 1) + [key not in receipt.absent]
+        if tried != list(enumerate(outcome)):
+            yield Finding(about=f"{receipt.shard}: {key}", found="the index does not tell one story of its attempts")
+    pairs = sum(row["status"] == PAIR for row in rows)
+    if (pairs, dict(+rejects)) != (receipt.pairs, receipt.rejects) or pairs + len(receipt.absent) != plan.count:
+        yield Finding(about=receipt.shard, found=f"{pairs} pairs in the index, {receipt.pairs} in the receipt")
 
 
-def _check_tar(path: Path, rows: Rows) -> Iterator[Finding]:
-    expected = [row for row in rows if row["status"] == PAIR]
+def _check_tar(path: Path, rows: Rows, expected: _Expected) -> Iterator[Finding]:
+    wanted = {row["key"]: row for row in rows if row["status"] == PAIR}
     keys: list[str] = []
-    wanted = {row["key"]: [(member["name"], member["sha256"]) for member in row["members"]] for row in expected}
     for key, members in read_tar(path):
         keys.append(key)
-        found = [(name, hashlib.sha256(data).hexdigest()) for name, data in members.items()]
-        if key in wanted and found != wanted[key]:
-            yield Finding(about=f"{path.name}: {key}", found="its files are not those that the index names")
-    if keys != [row["key"] for row in expected]:
+        if key in wanted:
+            yield from _check_members(f"{path.name}: {key}", members, wanted[key], expected)
+    if keys != list(wanted):
         yield Finding(about=path.name, found="its keys are not those of the index, in that order")
+
+
+def _check_members(
+    about: str, members: Mapping[str, bytes], row: dict[str, Any], expected: _Expected
+) -> Iterator[Finding]:
+    if list(members) != expected.members:
+        yield Finding(
+            about=about, found=f"holds {', '.join(members)}; build.json asks for {', '.join(expected.members)}"
+        )
+    found = [
+        {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
+    ]
+    if found != row["members"]:
+        yield Finding(about=about, found="its files are not those that the index names")
+    elif "json" in members and not _tells(members["json"], row, expected):
+        yield Finding(about=about, found="its JSON and its row in the index do not tell the same")
+
+
+def _tells(text: bytes, row: dict[str, Any], expected: _Expected) -> bool:
+    """Return whether a pair's JSON says what its row in the index and build.json say."""
+    try:
+        content = json.loads(text)
+        spec, address = content["spec"], content["spec"]["address"]
+        played = [
+            (drum["kind"], layer["asset"], layer["sha256"]) for drum in spec["drums"] for layer in drum["layers"]
+        ] + [(loop["kind"], loop["asset"], loop["sha256"]) for loop in spec["loops"]]
+        return (
+            address == {"seed": expected.seed, **{name: row[name] for name in ("split", "index", "attempt")}}
+            and spec["settings"]["engine"] == expected.engine
+            and [(source["kind"], source["id"], source["sha256"]) for source in content["sources"]] == played
+            and content["sources"] == row["sources"]
+            and {name: content["measured"]["mix"][name] for name in _LEVELS} == {name: row[name] for name in _LEVELS}
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _count(report: Report, receipt: Receipt, rows: Rows) -> None:
@@ -123,15 +228,23 @@ def _count(report: Report, receipt: Receipt, rows: Rows) -> None:
     report.keys += [row["key"] for row in rows if row["status"] == PAIR]
 
 
-def _gaps(fingerprint: dict[str, Any], there: set[str]) -> Iterator[Finding]:
+def _gaps(plans: Mapping[str, ShardPlan], there: set[str]) -> Iterator[Finding]:
     """Yield a finding for each split whose shards are not all there."""
-    size = int(fingerprint["shard_size"])
-    for split, count in fingerprint["pairs"].items():
-        expected = [f"{split}-{number:06d}" for number in range(-(-count // size))]
+    for split in dict.fromkeys(plan.split for plan in plans.values()):
+        expected = [name for name, plan in plans.items() if plan.split == split]
         missing = [shard for shard in expected if shard not in there]
         if missing:
             found = f"{len(missing)} of {len(expected)} shards are not made yet, {missing[0]} the first"
             yield Finding(about=f"split {split}", found=f"{found}: give the build command again")
+
+
+def _strays(layout: Layout, there: set[str]) -> Iterator[Finding]:
+    """Yield a finding for each file that a reader of all tars would take for finished."""
+    for path in (*sorted((layout.out / AUDIO).glob("*.tar")), *sorted((layout.out / "index").glob("*.parquet"))):
+        if path.stem not in there:
+            yield Finding(
+                about=layout.relative(path), found="no receipt vouches for it: finish the build, or remove it"
+            )
 
 
 class _Sides:

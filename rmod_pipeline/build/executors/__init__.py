@@ -10,7 +10,7 @@ from rmod_pipeline.build.outcome import Result
 from rmod_pipeline.shards.layout import ShardPlan
 
 OnPairs = Callable[[int], None]
-"""Called now and then with the number of pairs made since the last call."""
+"""Called now and then with the number of pairs made since the last call; less than none if a shard failed."""
 
 
 class Executor(Protocol):

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for_end
 from typing import Any
@@ -18,8 +19,10 @@ from rmod_pipeline.build.job import Job, Studio
 from rmod_pipeline.build.outcome import Failure, Result
 from rmod_pipeline.build.worker import run_shard
 from rmod_pipeline.shards.layout import ShardPlan
+from rmod_pipeline.shards.receipt import Receipt
 
 POLL_SECONDS = 0.25
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 TRIES = 3
 """How often a shard is begun whose worker died; a sound that kills its worker must not do so for ever."""
 
@@ -32,7 +35,7 @@ class InProcess:
         """Make the shards one after the other."""
         studio = Studio(job)
         for plan in plans:
-            yield run_shard(plan, studio, lambda: on_pairs(1))
+            yield run_shard(plan, studio, on_pairs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,12 @@ class ProcessPool:
     workers: int
 
     def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Result]:
-        """Make the shards, several at a time; those of a worker that died are begun again."""
+        """Make the shards, several at a time; those that were under way when a worker died are begun again alone."""
         tries = dict.fromkeys(plans, 0)
         while tries:
-            alone = max(tries.values()) > 0
-            for plan, result in self._round(list(tries), job, on_pairs, 1 if alone else self.workers):
+            suspects = [plan for plan, count in tries.items() if count]
+            workers = 1 if suspects else min(self.workers, len(tries))
+            for plan, result in self._round(suspects or list(tries), job, on_pairs, workers):
                 if result is not None:
                     del tries[plan]
                     yield result
@@ -64,7 +68,7 @@ class ProcessPool:
         context = multiprocessing.get_context("spawn")
         made, stop = context.Value("q", 0), context.Event()
         pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(job, made, stop))
-        told = 0
+        told = finished = 0
         try:
             # A few more shards than workers are handed out, so that who is done first goes on at once. To one worker
             # only one: there it is known which shard a death was due to.
@@ -73,19 +77,34 @@ class ProcessPool:
             while waiting or running:
                 while waiting and len(running) < ahead:
                     plan = waiting.pop()
-                    running[pool.submit(_make, plan)] = plan
+                    with _signals_held():
+                        future = pool.submit(_make, plan)
+                    running[future] = plan
                 done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-                on_pairs(made.value - told)
-                told = made.value
+                now = made.value  # read once: workers go on counting meanwhile
+                on_pairs(now - told)
+                told = now
                 for future in done:
                     result = future.result()  # raises if a worker died: then its plan must still stand in `running`
+                    finished += result.count if isinstance(result, Receipt) else 0
                     yield running.pop(future), result
         except BrokenProcessPool:
+            on_pairs(finished - told)  # what the shards under way had made is lost
             for plan in running.values():
                 yield plan, None
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back what stops a build while a worker is started: it inherits that, and is not torn down half-born."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def local_executor(workers: int) -> InProcess | ProcessPool:
@@ -103,10 +122,10 @@ class _Worker:
     made: Any
     stop: Any
 
-    def on_pair(self) -> None:
+    def on_pairs(self, pairs: int) -> None:
         with self.made.get_lock():
-            self.made.value += 1
-        if self.stop.is_set():
+            self.made.value += pairs
+        if pairs > 0 and self.stop.is_set():
             raise _Stopped
 
 
@@ -114,8 +133,9 @@ _worker: list[_Worker] = []  # a pool hands a worker process its state no other 
 
 
 def _begin(job: Job, made: Any, stop: Any) -> None:
-    # Ctrl-C reaches every process of the terminal; only the driver decides what it means.
+    # Ctrl-C reaches every process of the terminal; only the driver decides what it means. Held back since the start.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     threading.Thread(target=_end_with_driver, daemon=True).start()
     _worker.append(_Worker(Studio(job), made, stop))
 
@@ -130,4 +150,4 @@ def _end_with_driver() -> None:
 
 def _make(plan: ShardPlan) -> Result:
     worker = _worker[0]
-    return run_shard(plan, worker.studio, worker.on_pair)
+    return run_shard(plan, worker.studio, worker.on_pairs)
