@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,53 @@ def real_library_folder() -> Path:
     # A name that is wrong must not pass for none.
     assert (folder / "library.csv").is_file(), f"RMOD_REAL_LIBRARY is {name}, but there is no library.csv in it"
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The manifest of a library of 21 short sounds. Not to be changed: a test that must, makes its own."""
+    from tiny_build import make_library
+
+    return make_library(tmp_path_factory.mktemp("tiny-library"))
+
+
+@pytest.fixture(scope="session")
+def tiny_built(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> Path:
+    """A finished data set of 12 pairs. Not to be changed: a test that must, copies it."""
+    from tiny_build import make_job
+
+    from rmod_pipeline.build.executors.local import local_executor
+    from rmod_pipeline.build.run import Progress, run_build
+
+    out = tmp_path_factory.mktemp("tiny-built") / "out"
+    run_build(make_job(tiny_manifest, out), local_executor(1), Progress())
+    return out
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def rmod(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Said]]:
+    """Run `rmod` with arguments in this process."""
+    from rmod_pipeline.cli import main
+
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["rmod", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capfd.readouterr()
+        return Said(code=int(end.value.code or 0), out=said.out, err=said.err)
+
+    yield run
+    signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,163 @@
+"""A library and a recipe that are small enough to build a data set from in a second; for the tests of builds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from rmod_pipeline.audio import gain_to_db, peak, rms
+from rmod_pipeline.build.job import Job
+from rmod_pipeline.library.asset import Asset
+from rmod_pipeline.library.manifest import load_library, write_manifest
+from rmod_pipeline.recipe.load import parse_recipe
+
+RATE = 22_050
+
+RECIPE = """
+name: tiny
+sample_rate: 22050
+seconds: 1.0
+one_shots: {max_seconds: 0.3}
+drums:
+  kick:
+    hits: [1, 2]
+    inserts: [{effect: gain, gain_db: [-12, -6]}]
+  snare:
+    hits: [1, 3]
+    inserts:
+      - {effect: gain, gain_db: [-12, -6]}
+      - {effect: pan, position: [0.3, 0.7]}
+loops:
+  bass:
+    presence: 0.6
+    semitones: 0
+    seconds: {choice: [0.5, 1.0]}
+    inserts: [{effect: level_gain, gain_db: [-18, -12]}]
+master: [{effect: limiter, threshold_db: [-3, -1], release_ms: 50}]
+"""
+
+SPLITS = {"train": 3, "valid": 2, "test": 2}
+"""How many sounds of each kind on each side."""
+
+
+def make_library(folder: Path) -> Path:
+    """Write sounds of three kinds on all sides of the split, and their manifest."""
+    rng = np.random.default_rng(0)
+    assets = [
+        _sound(folder, kind, split, number, rng)
+        for kind in ("kick", "snare", "bass")
+        for split, count in SPLITS.items()
+        for number in range(count)
+    ]
+    manifest = folder / "library.csv"
+    write_manifest(manifest, assets)
+    return manifest
+
+
+def _sound(folder: Path, kind: str, split: str, number: int, rng: np.random.Generator) -> Asset:
+    frames = RATE if kind == "bass" else RATE // 5
+    decay = np.exp(-np.arange(frames) / (frames / 4))
+    audio = (rng.normal(size=frames) * decay * 0.2).clip(-1, 1).astype(np.float32)[None]
+    audio[0, 0] = 0.5
+    path = f"{kind}/{split}-{number}.wav"
+    (folder / kind).mkdir(parents=True, exist_ok=True)
+    soundfile.write(folder / path, audio.T, RATE, subtype="PCM_16")
+    return Asset(
+        id=path.removesuffix(".wav"),
+        path=path,
+        kind=kind,
+        kit=f"{split} kit",
+        group=f"{split}-{number}-{kind}",
+        split=split,
+        licence=["CC0-1.0", "CC-BY-4.0", ""][number],
+        source=f"recorded by {split} {number}",
+        sha256=hashlib.sha256((folder / path).read_bytes()).hexdigest(),
+        sample_rate=RATE,
+        channels=1,
+        frames=frames,
+        peak_dbfs=gain_to_db(peak(audio)),
+        rms_dbfs=gain_to_db(rms(audio)),
+    )
+
+
+def make_job(manifest: Path, out: Path, **changes: object) -> Job:
+    """Return a job of 10 + 2 pairs in shards of 3."""
+    options: dict[str, object] = {
+        "recipe": parse_recipe(RECIPE),
+        "library": load_library(manifest),
+        "seed": 0,
+        "counts": {"train": 10, "valid": 2},
+        "shard_size": 3,
+        "engine": "pedalboard",
+        "audio_format": "wav",
+        "stems": False,
+        "out": out,
+        "cache": Path(os.environ["RMOD_CACHE"]) / "pitch",
+        "cache_bytes": 2**30,
+    }
+    return Job(**{**options, **changes})  # type: ignore[arg-type]
+
+
+def promised(out: Path) -> dict[str, bytes]:
+    """Return all that is promised to be the same bytes: every file but those of the log."""
+    files = (path for path in sorted(out.rglob("*")) if path.is_file())
+    return {str(path.relative_to(out)): path.read_bytes() for path in files if path.relative_to(out).parts[0] != "log"}
+
+
+def drafts(out: Path) -> list[str]:
+    """Return the unfinished files that lie about."""
+    return [path.name for path in (out / "log" / "drafts").glob("*")]
+
+
+def start(arguments: Sequence[object], **options: object) -> subprocess.Popen[str]:
+    """Start `rmod` as a process of its own, leader of a process group, as a shell does."""
+    command = [sys.executable, "-c", "from rmod_pipeline.cli import main; main()", *map(str, arguments)]
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started, its children's too."""
+    found = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(line.split()[0]): int(line.split()[1]) for line in found.splitlines()}
+    mine = [process]
+    for one in mine:
+        mine += [child for child, parent in parents.items() if parent == one]
+    return mine[1:]
+
+
+def command_of(process: int) -> str:
+    """Return the command line of a process; empty if it is gone."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
+
+
+def eventually(condition: Callable[[], object], seconds: float = 20.0) -> bool:
+    """Wait until something is so; False if it never comes to be."""
+    for _ in _until(seconds):
+        if condition():
+            return True
+    return bool(condition())
+
+
+def _until(seconds: float) -> Iterator[None]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+        time.sleep(0.02)
