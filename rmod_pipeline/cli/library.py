@@ -137,7 +137,7 @@ def check(
     for finding in findings:
         console.print(finding, markup=False, highlight=False, soft_wrap=True)
     if findings:
-        console.print(f"{len(findings)} findings in {library.manifest}", markup=False, soft_wrap=True)
+        console.print(f"{len(findings)} to mend in {library.manifest}", markup=False, soft_wrap=True)
         raise typer.Exit(1)
     console.print(f"{len(library.assets)} files are there and unchanged", highlight=False)
 

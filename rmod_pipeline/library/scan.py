@@ -23,7 +23,7 @@ from rmod_pipeline.library.near import Heard, Progress, same_sounds
 from rmod_pipeline.library.pool import spread
 from rmod_pipeline.library.previous import Previous
 from rmod_pipeline.library.splits import Assignment, Shares, Sound, assign_splits
-from rmod_pipeline.library.walk import find_audio
+from rmod_pipeline.library.walk import existing_folder, find_audio
 
 SILENT_DBFS = -60.0
 """A file whose peak is below this is silent."""
@@ -130,7 +130,7 @@ class _Place:
     @classmethod
     def of(cls, folder: Path, manifest: Path) -> _Place:
         """Raise UsageError if the scanned folder does not lie in the manifest's."""
-        place = cls(Path(os.path.realpath(folder)), Path(os.path.realpath(manifest.absolute().parent)))
+        place = cls(Path(os.path.realpath(existing_folder(folder))), Path(os.path.realpath(manifest.absolute().parent)))
         if not place.folder.is_relative_to(place.root):
             hint = f"a manifest's paths never leave its folder: write --out {folder / manifest.name}, or add --copy"
             raise UsageError(manifest, f"stands neither in {folder} nor in a folder above it", hint)

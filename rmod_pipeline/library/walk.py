@@ -29,9 +29,7 @@ def find_audio(folder: Path, boundary: Path) -> Found:
     A link to a file is taken if its target lies inside ``boundary`` and is not found by itself; a link to a folder is
     never followed. Raises UsageError if the folder itself cannot be read.
     """
-    if not folder.is_dir():
-        found = "is a file, a folder is needed" if folder.exists() else "no such folder"
-        raise UsageError(folder, found, "name the folder that holds the sounds")
+    existing_folder(folder)
     result, links = Found(), list[Path]()
     waiting = [folder]
     while waiting:
@@ -48,6 +46,14 @@ def find_audio(folder: Path, boundary: Path) -> Found:
     _take_links(links, result, os.path.realpath(boundary))
     result.files.sort()
     return result
+
+
+def existing_folder(path: Path) -> Path:
+    """Return a path if a folder is there, else raise UsageError."""
+    if not path.is_dir():
+        found = "is a file, a folder is needed" if path.exists() else "no such folder"
+        raise UsageError(path, found, "name the folder that holds the sounds")
+    return path
 
 
 def _sort_in(entry: os.DirEntry[str], result: Found, links: list[Path], waiting: list[Path]) -> None:

@@ -160,9 +160,11 @@ def test_no_folder_and_an_empty_one(tmp_path: Path, make: str) -> None:
         (tmp_path / "x").mkdir()
     elif make == "a file":
         (tmp_path / "x").touch()
-    with pytest.raises((UsageError, LibraryError)) as caught:
-        scan_folder(tmp_path / "x", tmp_path / "m.csv", RULES)
-    assert caught.value.hint and "x" in caught.value.about
+    for manifest in (tmp_path / "m.csv", tmp_path / "x" / "m.csv", tmp_path.parent / "y" / "m.csv"):
+        with pytest.raises((UsageError, LibraryError)) as caught:
+            scan_folder(tmp_path / "x", manifest, RULES)
+        assert caught.value.hint
+    assert "no such folder" in caught.value.found or make != "nothing"
 
 
 def test_the_manifest_must_stand_above_the_sounds(tmp_path: Path) -> None:
