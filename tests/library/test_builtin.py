@@ -265,8 +265,9 @@ def test_notes_fall_on_the_grid_of_the_tempo(kit: Path, kind: str) -> None:
     """Onsets, folded to a quarter of a beat, gather near the grid: their mean direction on that circle is forward."""
     for row, audio in sounds(kit, (kind,)):
         pack = pack_of(row)
-        if pack.swing:
-            continue
+        instrument, manner = getattr(pack, kind)[int(row["id"][-2:]) - 1]
+        if pack.swing or instrument == "sub" or manner == "long":
+            continue  # swung notes are off the grid on purpose, soft and long ones have no attack to find
         hop = 256
         blocks = audio.mean(axis=0)[: audio.shape[1] // hop * hop].reshape(-1, hop)
         power = np.abs(np.fft.rfft(blocks * np.hanning(hop), axis=1))

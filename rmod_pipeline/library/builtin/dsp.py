@@ -1,8 +1,8 @@
 """The few pieces of signal processing that every model of the built-in kit is made of.
 
-A signal is float64 [frames] at ``SAMPLE_RATE``; nothing here is louder or longer than it is asked to be. All in double
-precision, without feedback that amplifies rounding, so that the last bits in which two CPUs differ are gone once a
-sound is rounded to 16 bits.
+A signal is float64 [frames] at ``SAMPLE_RATE``; filters also take [channels, frames]. Nothing here is louder or longer
+than it is asked to be. All is in double precision, without feedback that amplifies rounding, so that the last bits in
+which two CPUs differ are gone once a sound is rounded to 16 bits.
 """
 
 from __future__ import annotations

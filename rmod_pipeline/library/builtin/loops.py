@@ -87,8 +87,7 @@ def loop_sound(pack: Pack, kind: str, number: int, draw: Draw) -> Signal:
     }
     instrument, manner = styles[kind][number % len(styles[kind])]
     played = players[kind](pack, chords, instrument, manner, draw)
-    clean = np.stack([high_pass(high_pass(channel, 28.0), 28.0) for channel in played])
-    return unit_peak(_wrapped(clean, pack.frames))
+    return unit_peak(_wrapped(high_pass(played, 30.0), pack.frames))
 
 
 def _wrapped(signal: Signal, frames: int) -> Signal:
@@ -266,11 +265,10 @@ def _vocal(pack: Pack, chords: Sequence[Chord], instrument: str, manner: str, dr
         "breathy": (Singer(tract=1.16, open_quotient=0.75, breath=0.12, tilt_hz=2500, vibrato_cents=15), 55),
     }[instrument]
     if manner == "choir":
-        sides = [_choir(pack, chords, singer, lowest, draw.at(side)) for side in ("left", "right")]
-        return _in_room(np.stack(sides), draw.at("room"), 1.3, 5000.0, 0.4)
+        return _in_room(_choir(pack, chords, singer, lowest, draw), draw.at("room"), 1.3, 5000.0, 0.4)
     line = phrases.melody(pack.key, chords, lowest, draw.at("line"))
     voice = sing(_sung_frames(pack), _words(pack, line, manner, draw.at("words")), singer, draw.at("voice"))
-    return _in_room(np.stack([voice, voice]), draw.at("room"), 0.9, 5500.0, 0.2)
+    return _in_room(voice[None, :], draw.at("room"), 0.9, 5500.0, 0.2)
 
 
 def _sung_frames(pack: Pack) -> int:
@@ -279,24 +277,27 @@ def _sung_frames(pack: Pack) -> int:
 
 
 def _choir(pack: Pack, chords: Sequence[Chord], singer: Singer, lowest: int, draw: Draw) -> Signal:
-    total = _stage(pack)
+    """Four singers from left to right on the tones of the chords, the lowest tone twice; [2, frames]."""
+    left, right = _stage(pack), _stage(pack)
     vowel = draw.at("vowel").pick(("a", "o", "u"))
-    for part in range(3):
-        line = [
-            Note(
-                beat=chord.beat,
-                beats=chord.beats - 0.1,
-                pitch=phrases.close_voicing(pack.key, chord.degree, lowest)[part],
-                level=0.8,
-            )
-            for chord in chords
-        ]
-        words = [_syllable(pack, note, "", vowel) for note in line]
-        own = draw.at(part)
+    for part, side in enumerate((-0.7, 0.3, 0.8, -0.2)):
+        own = draw.at("part", part)
+        words = [_syllable(pack, note, "", vowel) for note in _held(pack.key, chords, lowest, part % 3)]
         tract = singer.tract * (0.97 + 0.06 * own.at("tract").uniform())
         voice = sing(_sung_frames(pack), words, Singer(tract=tract, open_quotient=0.66, breath=0.05), own)
-        _place(total, voice, frames_of(0.02 * own.at("late").uniform()))
-    return total
+        late = frames_of(0.02 * own.at("late").uniform())
+        _place(left, voice * (1.0 - side), late)
+        _place(right, voice * (1.0 + side), late)
+    return np.stack([left, right])
+
+
+def _held(key: Key, chords: Sequence[Chord], lowest: int, tone: int) -> list[Note]:
+    """Hold one tone of every chord, with a breath before the next."""
+    pitches = [phrases.close_voicing(key, chord.degree, lowest)[tone] for chord in chords]
+    return [
+        Note(beat=chord.beat, beats=chord.beats - 0.1, pitch=pitch, level=0.8)
+        for chord, pitch in zip(chords, pitches, strict=True)
+    ]
 
 
 WORDS: dict[str, Sequence[tuple[str, str]]] = {
@@ -330,12 +331,12 @@ def _humanised(frame: int, draw: Draw) -> int:
 
 
 def _in_room(signal: Signal, draw: Draw, seconds: float, tone_hz: float, level: float) -> Signal:
-    """Add a room to a stereo signal, with a response of its own for each side."""
-    sides = []
-    for channel, side in zip(signal, ("left", "right"), strict=True):
-        wet = oaconvolve(channel, room_response(draw.at(side), seconds, tone_hz))
-        sides.append(np.pad(channel, (0, len(wet) - len(channel))) + level * wet)
-    return np.stack(sides)
+    """Add a room to a signal of one or two channels, with a response of its own for each side; returns two."""
+    responses = np.stack([room_response(draw.at(side), seconds, tone_hz) for side in ("left", "right")])
+    wet: Signal = oaconvolve(signal, responses, axes=-1)
+    wet *= level
+    wet[:, : signal.shape[1]] += signal
+    return wet
 
 
 PACKS: tuple[Pack, ...] = (
