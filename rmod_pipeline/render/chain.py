@@ -34,6 +34,23 @@ def apply_chain(audio: Audio, effects: Sequence[Effect], settings: Settings) -> 
     return audio, gains
 
 
+def apply_effects(audio: Audio, effects: Sequence[Effect], settings: Settings) -> Audio:
+    """Return the very audio of ``apply_chain`` without its gains, measuring no more than ``match_rms`` needs."""
+    before: float | None = None
+    for effect in effects:
+        if not effect.match_rms:
+            audio, before = apply_effect(audio, effect, settings), None
+            continue
+        before = rms(audio) if before is None else before
+        audio = apply_effect(audio, effect, settings)
+        after = rms(audio)
+        if before == 0 or after == 0:
+            before = after
+        else:
+            audio = audio * np.float32(before / after)
+    return audio
+
+
 def apply_effect(audio: Audio, effect: Effect, settings: Settings) -> Audio:
     """Return the audio after one effect, as the engine makes it."""
     return EFFECTS[effect.effect].apply_with(settings.engine)(audio, effect, settings.sample_rate)
@@ -44,6 +61,6 @@ def with_sends(audio: Audio, sends: Sequence[Send], settings: Settings) -> Audio
     dry = to_channels(audio, 2)
     total = dry
     for send in sends:
-        wet, _ = apply_chain(dry, send.effects, settings)
+        wet = apply_effects(dry, send.effects, settings)
         total = total + to_channels(wet, 2) * np.float32(db_to_gain(send.level_db))
     return total

@@ -27,7 +27,7 @@ class MixLevels:
     lufs: float
     """Integrated loudness, ITU-R BS.1770-4."""
     side_mid_db: float
-    """RMS of (left - right) / 2 over RMS of (left + right) / 2."""
+    """RMS of (left - right) / 2 over RMS of (left + right) / 2, within 120 dB either way."""
     full_scale_share: float
     """Share of samples at full scale, 0..1."""
 
@@ -77,7 +77,7 @@ def measure_mix(mix: Pcm, sample_rate: int) -> MixLevels:
         peak_dbfs=_level(peak(audio)),
         rms_dbfs=_level(rms(audio)),
         lufs=loudness(audio, sample_rate),
-        side_mid_db=_level(side / middle if middle > 0 else 0.0),
+        side_mid_db=_side_mid_db(side, middle),
         full_scale_share=round(float(np.count_nonzero(np.abs(mix) >= FULL_SCALE)) / mix.size, 7),
     )
 
@@ -119,6 +119,12 @@ def _meter(sample_rate: int) -> Any:
     import pyloudnorm
 
     return pyloudnorm.Meter(sample_rate)
+
+
+def _side_mid_db(side: float, middle: float) -> float:
+    if middle == 0:
+        return -SILENCE_DB if side > 0 else SILENCE_DB
+    return min(_level(side / middle), -SILENCE_DB)
 
 
 def _level(gain: float) -> float:

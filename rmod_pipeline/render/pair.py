@@ -8,7 +8,8 @@ import numpy as np
 
 from rmod_pipeline.audio import Audio, Pcm, peak, rms, to_channels, to_pcm
 from rmod_pipeline.audio import gain_to_db as level
-from rmod_pipeline.render.chain import apply_chain, with_sends
+from rmod_pipeline.errors import RecipeError
+from rmod_pipeline.render.chain import apply_chain, apply_effects, with_sends
 from rmod_pipeline.render.measure import Measured, TrackLevels, audible_db, measure_mix, measure_target
 from rmod_pipeline.render.sounds import Sounds
 from rmod_pipeline.render.tracks import layer, render_backing_loop, render_drum_loop
@@ -44,8 +45,7 @@ def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
     ]
     loops = [mix_track(loop, render_loop(loop, sounds, settings), settings) for loop in spec.loops]
     total = sum_tracks([mixed.audio for mixed in (*drums, *loops)], settings)
-    mastered, _ = apply_chain(total, spec.master, settings)
-    mix = to_pcm(to_channels(mastered, 2))
+    mix = to_pcm(apply_master(total, spec))
     targets = {drum.kind: to_pcm(to_channels(one_shots[drum.kind], 2)) for drum in spec.targets}
     return Pair(
         spec=spec,
@@ -83,6 +83,18 @@ def sum_tracks(tracks: list[Audio], settings: Settings) -> Audio:
     for track in tracks:
         total += track
     return total
+
+
+def apply_master(total: Audio, spec: PairSpec) -> Audio:
+    """Return the mixture [2, frames]: the sum after the master chain, with nothing added after it.
+
+    Raises RecipeError for a mixture that is not finite: rounded to 16 bit it would be noise.
+    """
+    mix = to_channels(apply_effects(total, spec.master, spec.settings), 2)
+    if not (np.isfinite(total).all() and np.isfinite(mix).all()):
+        found = f"{spec.key} is too loud to be a number, or not a number"
+        raise RecipeError(spec.recipe, found, "lower the gains of its effects: they add up along a chain")
+    return mix
 
 
 def _levels(mixed: _Mixed, total: Audio, settings: Settings) -> TrackLevels:

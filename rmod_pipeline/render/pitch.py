@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import platform
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ from uuid import uuid4
 import numpy as np
 from filelock import FileLock, Timeout
 
+from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.library.cache import cache_folder
 
@@ -128,7 +130,8 @@ def _load(path: Path) -> Audio | None:
     except OSError:
         return None
     content = data[_CHECKSUM_BYTES:]
-    if zlib.crc32(content) != int.from_bytes(data[:_CHECKSUM_BYTES], "little"):
+    # An empty file, as a crash leaves behind, has the checksum 0 of nothing.
+    if not content or zlib.crc32(content) != int.from_bytes(data[:_CHECKSUM_BYTES], "little"):
         logger.warning("pitch cache: %s is damaged and is made again", path)
         return None
     with suppress(OSError):
@@ -138,4 +141,6 @@ def _load(path: Path) -> Audio | None:
 
 @cache
 def _versions() -> tuple[str, ...]:
-    return tuple(f"{name} {version(name)}" for name in ("librosa", "numpy", "scipy", "soxr"))
+    """Return all that decides the last bits besides the loop itself: the code, and the family of the processor."""
+    packages = (f"{name} {version(name)}" for name in ("librosa", "numba", "numpy", "scipy", "soundfile", "soxr"))
+    return (f"rmod output {OUTPUT_VERSION}", *packages, platform.machine(), platform.system())

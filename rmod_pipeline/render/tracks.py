@@ -44,7 +44,7 @@ def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings)
     """
     loop = np.zeros((one_shot.shape[0], settings.frames), dtype=np.float32)
     onsets = [settings.onset(note.tick) for note in notes]
-    for note, onset, end in zip(notes, onsets, [*onsets[1:], settings.frames], strict=True):
+    for note, onset, end in zip(notes, onsets, [*onsets, settings.frames][1:], strict=True):
         hit = one_shot[:, : end - onset] * np.float32((note.velocity + 1) / 128)
         if hit.shape[1] < one_shot.shape[1] and end < settings.frames:
             fade_out(hit, settings.truncation_fade_frames)
