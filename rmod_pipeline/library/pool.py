@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -77,13 +78,13 @@ def _one_by_one(work: Work[Job, Answer], jobs: list[Job]) -> Iterator[tuple[Job,
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Not by fork: a progress bar's thread may hold a lock at that moment, which the child would wait for in vain.
-    return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_the_parent
-    )
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _quiet() -> None:
+    """Leave interrupts to the parent, and drop what decoders written in C print about damaged files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _batches(jobs: Iterable[Job]) -> Iterator[list[Job]]:

@@ -115,7 +115,9 @@ def decode(data: bytes, about: object, max_seconds: float = float("inf")) -> Dec
             _check_whole(file, about, audio.shape[1])
             rate, channels = file.samplerate, file.channels
     except (soundfile.SoundFileError, RuntimeError, ValueError, OverflowError) as error:
-        found = f"not readable as audio: {str(error).strip() or type(error).__name__}"
+        # Without soundfile's prefix, which holds the address of an object.
+        reason = str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
+        found = f"not readable as audio: {reason or type(error).__name__}"
         raise AssetError(about, found, "remove it, or save it again as WAV or FLAC") from error
     if audio.shape[1] == 0:
         raise AssetError(about, "0 frames", "remove it, or fetch it again")

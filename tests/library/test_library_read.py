@@ -86,6 +86,7 @@ def test_what_holds_nothing_is_refused(tmp_path: Path) -> None:
         with pytest.raises(AssetError, match=found) as caught:
             read_audio(tmp_path / name)
         assert name in caught.value.about and caught.value.hint
+        assert "object at" not in caught.value.found
 
 
 def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
