@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS measured (
     path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, version INTEGER, record TEXT, fingerprint BLOB
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS compared (
     one TEXT, other TEXT, version INTEGER, likeness REAL, PRIMARY KEY (one, other, version)
 ) WITHOUT ROWID;

@@ -106,7 +106,7 @@ def scan_folder(
         drops.add(path, reason)
     described = _described(found.files, place, labels, rules, drops)
     cache = cache or ScanCache(None)
-    kept = _kept(described, place, rules, _Counted(cache, progress), drops)
+    kept = _Reading(rules, cache, progress).kept(described, drops)
     heard = [Heard(item.path, item.heard.sound, item.heard.fingerprint) for item in kept]
     copies = dict(zip((item.name for item in kept), same_sounds(heard, rules.workers, cache, progress), strict=True))
     assigned = assign_splits(_sounds(kept, copies, previous), rules.shares)
@@ -173,54 +173,46 @@ def _described(
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
-    """The cache to look into and the one to tell about it."""
+class _Reading:
+    """How files are read: by what rules, past what cache, and who is told how far it is."""
 
+    rules: Rules
     cache: ScanCache
     progress: Progress | None
 
-    def tell(self, done: int, total: int) -> None:
-        if self.progress:
-            self.progress("Reading", done, total)
+    def kept(self, described: dict[Path, Description], drops: _Drops) -> list[Kept]:
+        """Return the usable files, sorted by name."""
+        tasks = [Task(path, self.rules.max_seconds(said.kind)) for path, said in described.items()]
+        kept = []
+        for done, (task, heard) in enumerate(self._measured(tasks), start=1):
+            reason = _unusable(heard, task.max_seconds)
+            if isinstance(heard, Measured) and not reason:
+                kept.append(Kept(task.path, drops.place.name(task.path), described[task.path], heard))
+            else:
+                drops.add(task.path, reason)
+            if self.progress:
+                self.progress("Reading", done, len(tasks))
+        return sorted(kept, key=lambda item: item.name)
 
-
-def _kept(
-    described: dict[Path, Description], place: _Place, rules: Rules, counted: _Counted, drops: _Drops
-) -> list[Kept]:
-    """Return the usable files, sorted by name."""
-    tasks = [Task(path, rules.max_seconds(said.kind)) for path, said in described.items()]
-    kept = []
-    for done, (task, heard) in enumerate(_measured(tasks, rules.workers, counted.cache), start=1):
-        reason = _unusable(heard, task.max_seconds)
-        if isinstance(heard, Measured) and not reason:
-            kept.append(Kept(task.path, place.name(task.path), described[task.path], heard))
-        else:
-            drops.add(task.path, reason)
-        counted.tell(done, len(tasks))
-    return sorted(kept, key=lambda item: item.name)
-
-
-def _measured(
-    tasks: Iterable[Task], workers: int, cache: ScanCache
-) -> Iterator[tuple[Task, Measured | Unusable | None]]:
-    """Yield every file with what it holds, from the cache if it has not changed."""
-    fresh: list[Task] = []
-    status: dict[Path, os.stat_result] = {}
-    for task in tasks:
-        try:
-            status[task.path] = task.path.stat()
-        except OSError as error:
-            yield task, Unusable(reason=f"cannot be read: {error.strerror}", lasting=False)
-            continue
-        known = cache.known(task.path, status[task.path])
-        if known:
-            yield task, known
-        else:
-            fresh.append(task)
-    for task, heard in spread(measure_batch, fresh, workers, len(fresh)):
-        if heard:
-            cache.keep(task.path, status[task.path], heard)
-        yield task, heard
+    def _measured(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Measured | Unusable | None]]:
+        """Yield every file with what it holds, from the cache if it has not changed."""
+        fresh: list[Task] = []
+        status: dict[Path, os.stat_result] = {}
+        for task in tasks:
+            try:
+                status[task.path] = task.path.stat()
+            except OSError as error:
+                yield task, Unusable(reason=f"cannot be read: {error.strerror}", lasting=False)
+                continue
+            known = self.cache.known(task.path, status[task.path])
+            if known:
+                yield task, known
+            else:
+                fresh.append(task)
+        for task, heard in spread(measure_batch, fresh, self.rules.workers, len(fresh)):
+            if heard:
+                self.cache.keep(task.path, status[task.path], heard)
+            yield task, heard
 
 
 def _unusable(heard: Measured | Unusable | None, max_seconds: float) -> str:
