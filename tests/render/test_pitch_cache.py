@@ -1,0 +1,215 @@
+"""Shifted loops are kept on disk: by several processes at once, within a limit, and never at the cost of the audio."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import multiprocessing
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from render_examples import RATE, noise
+
+from rmod_pipeline.audio import Audio
+from rmod_pipeline.render import pitch
+from rmod_pipeline.render.pitch import DEFAULT_LIMIT, PitchCache, shift_pitch
+
+LOOP = noise(2, RATE // 2)
+SHIFTED = shift_pitch(LOOP, 3, RATE)
+
+
+def never() -> Audio:
+    raise AssertionError("computed again")
+
+
+def filled(folder: Path, limit: int = DEFAULT_LIMIT) -> tuple[PitchCache, Path]:
+    """Return a cache that keeps one loop, and its file."""
+    cache = PitchCache(folder, limit)
+    assert np.array_equal(cache.shifted(lambda: LOOP, "loop", 3, RATE), SHIFTED)
+    (file,) = folder.glob("??/*.npy")
+    return cache, file
+
+
+def test_what_was_computed_once_is_not_computed_again(tmp_path: Path) -> None:
+    cache, _ = filled(tmp_path)
+    assert np.array_equal(cache.shifted(never, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(PitchCache(tmp_path).shifted(never, "loop", 3, RATE), SHIFTED)
+
+
+@pytest.mark.parametrize(("source", "semitones", "rate"), [("pool", 3, RATE), ("loop", 4, RATE), ("loop", 3, 48_000)])
+def test_another_sound_shift_or_rate_is_another_entry(source: str, semitones: int, rate: int, tmp_path: Path) -> None:
+    cache, _ = filled(tmp_path)
+    assert not np.array_equal(cache.shifted(lambda: LOOP[:, ::-1], source, semitones, rate), SHIFTED)
+    assert len(list(tmp_path.glob("??/*.npy"))) == 2
+
+
+def test_what_other_versions_made_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, _ = filled(tmp_path)
+    now = pitch._versions()
+    assert any(one.startswith("librosa ") for one in now)
+    for place in range(len(now)):
+        other = (*now[:place], now[place] + "1", *now[place + 1 :])
+        monkeypatch.setattr(pitch, "_versions", lambda other=other: other)
+        with pytest.raises(AssertionError, match="computed again"):
+            cache.shifted(never, "loop", 3, RATE)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "bit", "zeros", "header", "text"])
+def test_a_damaged_file_is_made_again(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache, file = filled(tmp_path)
+    whole = file.read_bytes()
+    flipped = bytes([whole[len(whole) // 2] ^ 1])
+    broken = {
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "bit": whole[: len(whole) // 2] + flipped + whole[len(whole) // 2 + 1 :],
+        "zeros": bytes(len(whole)),
+        "header": whole[:4],
+        "text": b"not an array at all",
+    }
+    file.write_bytes(broken[damage])
+    with caplog.at_level(logging.WARNING):
+        assert np.array_equal(cache.shifted(lambda: LOOP, "loop", 3, RATE), SHIFTED)
+    assert "damaged" in caplog.text
+    assert file.read_bytes() == whole
+    assert np.array_equal(cache.shifted(never, "loop", 3, RATE), SHIFTED)
+
+
+def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_bytes(b"in the way")
+    for folder in (blocked, blocked / "below"):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert np.array_equal(PitchCache(folder).shifted(lambda: LOOP, "loop", 3, RATE), SHIFTED)
+        assert "cannot be written" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write everywhere")
+def test_a_folder_that_may_only_be_read_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache, file = filled(tmp_path)
+    for folder in (file.parent, tmp_path):
+        folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        assert np.array_equal(cache.shifted(never, "loop", 3, RATE), SHIFTED)
+        with caplog.at_level(logging.WARNING):
+            assert np.isfinite(cache.shifted(lambda: LOOP, "loop", 4, RATE)).all()
+        assert "cannot be written" in caplog.text
+    finally:
+        for folder in (tmp_path, file.parent):
+            folder.chmod(stat.S_IRWXU)
+
+
+def _put(folder: Path, name: str, size: int, used: float) -> Path:
+    file = folder / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(bytes(size))
+    os.utime(file, (used, used))
+    return file
+
+
+def test_the_size_limit_is_kept_and_what_was_used_last_stays(tmp_path: Path) -> None:
+    files = [_put(tmp_path, f"{place:02x}/{place}.npy", 1000, 1e9 + place) for place in range(20)]
+    orphan = _put(tmp_path, "00/.half.tmp", 1000, 1e9 - 1)
+    PitchCache(tmp_path, limit=10_000).clean_up()
+    left = [file for file in files if file.exists()]
+    assert left == files[-8:]  # four fifths of the limit, so that the next clean-up is not at once
+    assert not orphan.exists()
+
+
+def test_within_the_limit_nothing_goes(tmp_path: Path) -> None:
+    files = [_put(tmp_path, f"00/{place}.npy", 1000, 1e9 + place) for place in range(10)]
+    PitchCache(tmp_path, limit=10_000).clean_up()
+    assert all(file.exists() for file in files)
+
+
+def test_using_a_loop_keeps_it(tmp_path: Path) -> None:
+    cache, file = filled(tmp_path)
+    os.utime(file, (1e9, 1e9))
+    cache.shifted(never, "loop", 3, RATE)
+    younger = _put(tmp_path, "00/other.npy", 1000, 2e9 - 1e9 + 5)
+    PitchCache(tmp_path, limit=file.stat().st_size + 900).clean_up()
+    assert file.exists() or not younger.exists()
+    assert not younger.exists()
+
+
+def test_a_clean_up_that_is_under_way_is_not_waited_for(tmp_path: Path) -> None:
+    file = _put(tmp_path, "00/0.npy", 1000, 1e9)
+    with FileLock(tmp_path / "clean-up.lock"):
+        PitchCache(tmp_path, limit=10).clean_up()
+    assert file.exists()
+    PitchCache(tmp_path, limit=10).clean_up()
+    assert not file.exists()
+
+
+def test_a_folder_that_is_not_there_is_clean(tmp_path: Path) -> None:
+    PitchCache(tmp_path / "nowhere", limit=10).clean_up()
+
+
+def test_writing_cleans_up_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pitch, "shift_pitch", lambda loop, *_: loop)
+    small = np.zeros((1, 250), np.float32)
+    limit = 50 * 1200
+    cache = PitchCache(tmp_path, limit)
+    most = 0
+    for place in range(1000):
+        cache.shifted(lambda: small, f"loop {place}", 1, RATE)
+        if place % 50 == 0:
+            most = max(most, sum(file.stat().st_size for file in tmp_path.glob("??/*.npy")))
+    # Looked at every 64th file on average, so it may be exceeded for a while.
+    assert most < limit + 350 * 1200
+    cache.clean_up()
+    assert sum(file.stat().st_size for file in tmp_path.glob("??/*.npy")) <= limit
+
+
+def _work(folder: Path, seed: int, answers: multiprocessing.Queue) -> None:
+    """Ask for the same loops as every other process, in an order of its own, while files are damaged and removed."""
+    random = np.random.default_rng(seed)
+    cache = PitchCache(folder, limit=40_000)
+    digest: dict[str, str] = {}
+    for _ in range(40):
+        place = int(random.integers(6))
+        audio = cache.shifted(lambda place=place: noise(1, 4410, seed=place), f"loop {place}", 2, RATE)
+        digest.setdefault(f"{place}", hashlib.sha256(audio.tobytes()).hexdigest())
+        assert digest[f"{place}"] == hashlib.sha256(audio.tobytes()).hexdigest()
+        if random.random() < 0.2:
+            cache.clean_up()
+        if random.random() < 0.1:
+            for file in list(folder.glob("??/*.npy"))[:1]:
+                file.write_bytes(b"broken")
+    answers.put(digest)
+
+
+def test_several_processes_share_a_folder_and_hear_the_same(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    answers: multiprocessing.Queue = context.Queue()
+    workers = [context.Process(target=_work, args=(tmp_path, seed, answers)) for seed in range(3)]
+    for worker in workers:
+        worker.start()
+    digests = [answers.get(timeout=120) for _ in workers]
+    for worker in workers:
+        worker.join(timeout=60)
+        assert worker.exitcode == 0
+    assert len(digests[0]) == 6
+    assert digests[0] == digests[1] == digests[2]
+    for place, found in digests[0].items():
+        alone = shift_pitch(noise(1, 4410, seed=int(place)), 2, RATE)
+        assert hashlib.sha256(alone.tobytes()).hexdigest() == found
+    assert not list(tmp_path.glob("??/.*.tmp"))
+
+
+def test_no_shift_is_the_loop_itself() -> None:
+    assert shift_pitch(LOOP, 0, RATE) is LOOP
+
+
+@pytest.mark.parametrize("frames", [1, 2, 100, 2047])
+@pytest.mark.parametrize("semitones", [-24, 24])
+@pytest.mark.filterwarnings("ignore:n_fft=.* is too large")
+def test_a_very_short_loop_is_shifted_too(frames: int, semitones: int) -> None:
+    shifted = shift_pitch(noise(1, frames), semitones, RATE)
+    assert shifted.shape == (1, frames)
+    assert np.isfinite(shifted).all()

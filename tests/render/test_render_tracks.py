@@ -1,0 +1,197 @@
+"""The dry tracks, against plain loops over single samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from render_examples import RATE, SETTINGS, noise
+
+from rmod_pipeline.audio import Audio, peak
+from rmod_pipeline.render.tracks import (
+    fade_in,
+    fade_out,
+    layer,
+    prepare_one_shot,
+    render_backing_loop,
+    render_drum_loop,
+)
+from rmod_pipeline.spec import Note, Settings
+
+
+def settings_of(**changed: int) -> Settings:
+    values = {name: getattr(SETTINGS, name) for name in Settings.__slots__}
+    return Settings(**{**values, **changed})
+
+
+def drum_loop_by_hand(one_shot: Audio, notes: list[Note], settings: Settings) -> Audio:
+    """Play sample by sample: at every frame only the last hit that began is heard."""
+    length, fade = one_shot.shape[1], settings.truncation_fade_frames
+    starts = [int(np.floor(note.tick * settings.frames / settings.grid + 0.5)) for note in notes]
+    out = np.zeros((one_shot.shape[0], settings.frames), np.float32)
+    for frame in range(settings.frames):
+        begun = [place for place, start in enumerate(starts) if start <= frame]
+        if not begun or frame - starts[begun[-1]] >= length:
+            continue
+        place = begun[-1]
+        age = frame - starts[place]
+        sample = one_shot[:, age] * np.float32((notes[place].velocity + 1) / 128)
+        until_cut = starts[place + 1] - starts[place] if place + 1 < len(notes) else length
+        steps = min(fade, until_cut)
+        if until_cut < length and age >= until_cut - steps:
+            ramp = np.linspace(1.0, 0.0, steps, dtype=np.float32)
+            sample = sample * ramp[age - (until_cut - steps)]
+        out[:, frame] = sample
+    return out
+
+
+@st.composite
+def drum_loops(draw: st.DrawFn) -> tuple[Audio, list[Note], Settings]:
+    frames, grid = draw(st.integers(1, 400)), draw(st.integers(1, 60))
+    ticks = sorted(draw(st.sets(st.integers(0, grid - 1), max_size=min(grid, 8))))
+    notes = [Note(tick=tick, velocity=draw(st.integers(1, 127))) for tick in ticks]
+    one_shot = noise(draw(st.integers(1, 2)), draw(st.integers(1, 300)), seed=draw(st.integers(0, 9)))
+    fade = draw(st.sampled_from([0, 0, 1, 5, 30]))
+    return one_shot, notes, settings_of(frames=frames, grid=grid, truncation_fade_frames=fade)
+
+
+@given(drum_loops())
+def test_a_drum_loop_is_the_one_played_sample_by_sample(example: tuple[Audio, list[Note], Settings]) -> None:
+    one_shot, notes, settings = example
+    assert np.array_equal(render_drum_loop(one_shot, notes, settings), drum_loop_by_hand(one_shot, notes, settings))
+
+
+@given(st.integers(0, 1919))
+def test_an_onset_is_the_nearest_frame_of_its_grid_point(tick: int) -> None:
+    onset = int(np.floor(tick * 91.875 + 0.5))
+    assert SETTINGS.onset(tick) == onset
+    heard = render_drum_loop(np.ones((1, 10), np.float32), [Note(tick=tick, velocity=127)], SETTINGS)
+    assert np.flatnonzero(heard[0])[0] == onset
+
+
+@given(st.integers(1, 127))
+def test_the_amplitude_of_a_hit_is_its_velocity_and_one_over_128(velocity: int) -> None:
+    heard = render_drum_loop(np.ones((1, 10), np.float32), [Note(tick=0, velocity=velocity)], SETTINGS)
+    assert heard[0, 0] == np.float32((velocity + 1) / 128)
+
+
+def test_without_a_fade_the_cut_is_hard() -> None:
+    one_shot = np.ones((1, RATE), np.float32)
+    notes = [Note(tick=0, velocity=127), Note(tick=100, velocity=63)]
+    heard = render_drum_loop(one_shot, notes, SETTINGS)[0]
+    second = SETTINGS.onset(100)
+    assert heard[second - 1] == 1.0
+    assert heard[second] == 0.5
+    assert heard[second + RATE - 1] == 0.5
+    assert heard[second + RATE] == 0.0
+
+
+def test_a_fade_ends_in_silence_at_the_cut_and_touches_nothing_before() -> None:
+    one_shot = np.ones((1, RATE), np.float32)
+    notes = [Note(tick=0, velocity=127), Note(tick=100, velocity=127)]
+    heard = render_drum_loop(one_shot, notes, settings_of(truncation_fade_frames=50))[0]
+    second = SETTINGS.onset(100)
+    assert heard[second - 1] == 0.0
+    assert np.all(np.diff(heard[second - 50 : second]) < 0)
+    assert np.all(heard[: second - 50] == 1.0)
+    assert np.all(heard[second : second + RATE] == 1.0)
+
+
+def test_no_notes_are_silence() -> None:
+    assert not render_drum_loop(noise(2, 100), [], SETTINGS).any()
+
+
+def test_the_one_shot_is_left_as_it_is() -> None:
+    one_shot = noise(1, RATE)
+    notes = [Note(tick=0, velocity=9), Note(tick=3, velocity=99)]
+    render_drum_loop(one_shot, notes, settings_of(truncation_fade_frames=50))
+    assert np.array_equal(one_shot, noise(1, RATE))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 2), st.integers(1, 200)), min_size=1, max_size=4),
+    st.lists(st.sampled_from([0.1, 0.2, 0.5, 1.0]), min_size=4, max_size=4),
+)
+def test_layers_are_a_weighted_sum_as_long_as_the_longest(shapes: list[tuple[int, int]], weights: list[float]) -> None:
+    sounds = [noise(channels, frames, seed=place) for place, (channels, frames) in enumerate(shapes)]
+    total = layer(sounds, weights[: len(sounds)])
+    assert total.shape == (max(c for c, _ in shapes), max(f for _, f in shapes))
+    for channel in range(total.shape[0]):
+        for frame in range(0, total.shape[1], 7):
+            heard = sum(
+                weight * float(sound[min(channel, sound.shape[0] - 1), frame])
+                for sound, weight in zip(sounds, weights, strict=False)
+                if frame < sound.shape[1]
+            )
+            assert total[channel, frame] == pytest.approx(heard, abs=1e-6)
+
+
+@given(st.integers(1, 2), st.integers(1, 300), st.floats(1e-4, 50))
+def test_a_one_shot_peaks_at_full_scale_whatever_its_level(channels: int, frames: int, gain: float) -> None:
+    prepared = prepare_one_shot(noise(channels, frames, gain), SETTINGS)
+    assert peak(prepared) == pytest.approx(1.0, abs=1e-6)
+    assert prepared.shape == (channels, frames)
+
+
+def test_layered_one_shots_stay_within_full_scale() -> None:
+    sounds = [prepare_one_shot(noise(2, 500, seed=seed), SETTINGS) for seed in range(2)]
+    sounds[1] = sounds[0]  # the worst case: both peak at once
+    assert peak(layer(sounds, (0.7, 0.3))) <= 1.0 + 1e-6
+
+
+def test_a_long_one_shot_is_cut_and_faded_and_a_short_one_is_not() -> None:
+    ones = np.ones((1, 3 * RATE), np.float32)
+    cut = prepare_one_shot(ones, SETTINGS)
+    assert cut.shape == (1, 2 * RATE)
+    assert cut[0, -1] == 0.0
+    assert np.all(np.diff(cut[0, -441:]) < 0)
+    assert np.all(cut[0, :-441] == 1.0)
+    assert np.all(prepare_one_shot(ones[:, : 2 * RATE], SETTINGS) == 1.0)
+
+
+def test_the_peak_is_looked_for_in_what_is_kept() -> None:
+    sound = np.full((1, 3 * RATE), 0.25, np.float32)
+    sound[0, -1] = 1.0
+    assert prepare_one_shot(sound, SETTINGS)[0, 0] == 1.0
+
+
+def test_silence_is_no_reason_to_divide_by_zero() -> None:
+    silent = prepare_one_shot(np.zeros((2, 100), np.float32), SETTINGS)
+    assert silent.shape == (2, 100)
+    assert not silent.any()
+
+
+@given(st.integers(1, 2), st.integers(1, 900), st.integers(1, 900), st.integers(1, 900), st.sampled_from([0, 0, 3, 50]))
+def test_a_backing_loop_is_cut_or_rests_and_repeats(
+    channels: int, have: int, period: int, frames: int, fade: int
+) -> None:
+    sound = noise(channels, have)
+    heard = render_backing_loop(sound, period, settings_of(frames=frames, loop_fade_frames=fade))
+    assert heard.shape == (channels, frames)
+    once = np.zeros((channels, period), np.float32)
+    for frame in range(min(period, have)):
+        once[:, frame] = sound[:, frame]
+    steps = min(fade, period)
+    for step in range(steps):
+        once[:, step] *= np.linspace(0, 1, steps, dtype=np.float32)[step]
+    for step in range(steps):
+        once[:, period - steps + step] *= np.linspace(1, 0, steps, dtype=np.float32)[step]
+    for frame in range(frames):
+        assert np.array_equal(heard[:, frame], once[:, frame % period])
+    assert np.array_equal(sound, noise(channels, have))
+
+
+def test_two_seconds_repeat_exactly() -> None:
+    heard = render_backing_loop(noise(2, 8 * RATE), 2 * RATE, SETTINGS)
+    assert np.array_equal(heard[:, : 2 * RATE], heard[:, 2 * RATE :])
+    assert np.array_equal(heard[:, : 2 * RATE], noise(2, 8 * RATE)[:, : 2 * RATE])
+
+
+@given(st.integers(0, 50), st.integers(0, 50))
+def test_a_fade_is_never_longer_than_the_sound(frames: int, fade: int) -> None:
+    for change in (fade_in, fade_out):
+        audio = np.ones((1, frames), np.float32)
+        change(audio, fade)
+        assert np.count_nonzero(audio == 1.0) >= frames - fade
+        assert np.all((audio >= 0) & (audio <= 1))

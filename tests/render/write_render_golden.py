@@ -1,0 +1,44 @@
+"""Write the digests of a pair that must not drift: run this only when OUTPUT_VERSION or the locked versions change.
+
+python tests/render/write_render_golden.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import tempfile
+from pathlib import Path
+
+from render_examples import make_library, open_sounds, quick
+
+from rmod_pipeline.effects import PEDALBOARD
+from rmod_pipeline.render import Pair, render_pair
+from rmod_pipeline.shards.fingerprint import versions
+
+GOLDEN = Path(__file__).parent / "golden" / "pair.json"
+INDEX = 12
+"""A pair of the recipe `quick` with bass, piano, guitar and vocal, all of them shifted."""
+
+
+def made_with() -> dict[str, str]:
+    """Return all that the last bits of audio depend on."""
+    return {**versions(PEDALBOARD), "processor": platform.machine(), "system": platform.system()}
+
+
+def digests(pair: Pair) -> dict[str, str]:
+    """Return the SHA-256 of every array of a pair."""
+    named = {"mix": pair.mix, **pair.targets, **{f"stem {kind}": stem for kind, stem in pair.stems.items()}}
+    return {name: hashlib.sha256(sound.tobytes()).hexdigest() for name, sound in named.items()}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        library = make_library(Path(folder))
+        spec = quick(library, INDEX)
+        assert len(spec.loops) == 4
+        assert all(loop.semitones for loop in spec.loops)
+        pair = render_pair(spec, open_sounds(library, Path(folder) / "pitch"))
+    content = {"made_with": made_with(), "sha256": digests(pair), "spec": spec.to_dict()}
+    GOLDEN.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
