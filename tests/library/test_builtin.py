@@ -69,7 +69,12 @@ def sounds(manifest: Path, kinds: tuple[str, ...]) -> list[tuple[dict[str, str],
 
 
 def test_the_code_makes_the_kit_that_the_manifest_lists(kit: Path) -> None:
-    assert kit.read_bytes() == MANIFEST.read_bytes()
+    made, listed = rows(kit), rows(MANIFEST)
+    assert [{**row, "sha256": ""} for row in made] == [{**row, "sha256": ""} for row in listed]
+    other = [row["id"] for row, shipped in zip(made, listed, strict=True) if row["sha256"] != shipped["sha256"]]
+    # On the processors tried there is none. Of 63 million samples one may lie so near to half a step that another
+    # processor's last bit rounds it to the other side; a change of a model would touch the sounds of a kit at least.
+    assert len(other) <= 2, other
 
 
 def test_the_manifest_tells_the_truth_about_every_file(kit: Path) -> None:
