@@ -81,7 +81,7 @@ def scan(
 
     from rich.console import Console
 
-    from rmod_pipeline.library.cache import ScanCache, cache_folder
+    from rmod_pipeline.library.cache import ScanCache
     from rmod_pipeline.library.copy import copy_sounds
     from rmod_pipeline.library.labels import Labels
     from rmod_pipeline.library.names import checked_licence
@@ -89,6 +89,7 @@ def scan(
     from rmod_pipeline.library.report import refuse_overwriting, write_scan
     from rmod_pipeline.library.scan import Rules, scan_folder
     from rmod_pipeline.library.splits import parse_shares
+    from rmod_pipeline.places import cache_folder
 
     refuse_overwriting(out)
     rules = Rules(

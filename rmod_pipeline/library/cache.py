@@ -33,13 +33,6 @@ CREATE TABLE IF NOT EXISTS compared (
 _BETWEEN_COMMITS_SECONDS = 2.0
 
 
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: ``RMOD_CACHE`` or the user's cache folder."""
-    import platformdirs
-
-    return Path(os.environ.get("RMOD_CACHE") or platformdirs.user_cache_dir("rmod"))
-
-
 class ScanCache:
     """Measurements of files and comparisons of sounds. With no path it forgets everything."""
 

@@ -1,6 +1,6 @@
 """Recipes: what to build, as YAML that is checked to the last key."""
 
-from rmod_pipeline.recipe.find import find_recipe, recipe_names, shipped
+from rmod_pipeline.recipe.find import find_recipe, recipe_names
 from rmod_pipeline.recipe.load import load_recipe, parse_recipe, recipe_digest
 from rmod_pipeline.recipe.schema import Chain, DrumRanges, LoopRanges, Recipe, RejectLimits, SendRanges
 from rmod_pipeline.recipe.show import recipe_schema, recipe_yaml
@@ -19,5 +19,4 @@ __all__ = [
     "recipe_names",
     "recipe_schema",
     "recipe_yaml",
-    "shipped",
 ]

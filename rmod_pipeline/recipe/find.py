@@ -5,14 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rmod_pipeline.errors import RecipeError, nearest
-
-PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def shipped(folder: str) -> Path:
-    """Return the folder of that name that comes with rmod: in a checkout at its top, in a wheel inside the package."""
-    inside = PACKAGE / "_data" / folder
-    return inside if inside.is_dir() else PACKAGE.parent / folder
+from rmod_pipeline.places import shipped
 
 
 def find_recipe(name: str) -> Path:

@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import RecipeError
-from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe, parse_recipe, recipe_digest, recipe_names, shipped
+from rmod_pipeline.places import shipped
+from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe, parse_recipe, recipe_digest, recipe_names
 
 SMALL = """\
 name: small

@@ -10,13 +10,11 @@ import csv
 import hashlib
 import io
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import soundfile
 from filelock import FileLock
 
@@ -24,6 +22,7 @@ from rmod_pipeline.audio import from_pcm, gain_to_db, peak, rms
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.builtin.catalogue import Sound, catalogue, make
 from rmod_pipeline.library.builtin.dsp import SAMPLE_RATE
+from rmod_pipeline.places import cache_folder, shipped
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None) -
     folder. Making all takes some ten seconds, finding all in place some milliseconds. Two processes may call this at
     once: one makes, the other waits.
     """
-    folder = (cache or default_cache()) / FOLDER
+    folder = (cache or cache_folder()) / FOLDER
     if not _missing(folder):
         return folder / MANIFEST
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,19 +55,6 @@ def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None) -
         if missing:
             _fill(folder, missing, on_sound)
     return folder / MANIFEST
-
-
-def default_cache() -> Path:
-    """Return the folder for what rmod can make again: RMOD_CACHE, else the user's cache folder."""
-    override = os.environ.get("RMOD_CACHE")
-    return Path(override) if override else platformdirs.user_cache_path("rmod")
-
-
-def shipped_manifest() -> Path | None:
-    """Return the manifest that came with the code, from a checkout or an installed package, if there is one."""
-    package = Path(__file__).parents[2]
-    places = (package / "_data" / "manifests" / MANIFEST, package.parent / "manifests" / MANIFEST)
-    return next((place for place in places if place.is_file()), None)
 
 
 def _missing(folder: Path) -> list[Sound]:
@@ -161,12 +147,12 @@ def _table(rows: Sequence[dict[str, str]]) -> bytes:
 
 
 def _warn_if_other(table: bytes) -> None:
-    shipped = shipped_manifest()
-    if shipped and shipped.read_bytes() != table:
+    there = shipped("manifests") / MANIFEST
+    if there.is_file() and there.read_bytes() != table:
         log.warning(
             "the built-in kit sounds the same but is not the same to the last bit as in %s: another processor or "
             "version of NumPy rounds otherwise; the library's digest differs, so builds cannot be shared with others",
-            shipped,
+            there,
         )
 
 
