@@ -15,6 +15,9 @@ from rmod_pipeline.shards.publish import publish_bytes
 
 logger = logging.getLogger(__name__)
 
+BEGIN = "begin"
+"""The event that opens a run."""
+
 RUNS = "runs.jsonl"
 LIBRARY = "library.json"
 
@@ -28,7 +31,8 @@ def append_event(log: Path, event: str, **details: Any) -> None:
         with (log / RUNS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     except OSError as error:
-        logger.warning("the log of runs cannot be written: %s", error)
+        level = logging.WARNING if event == BEGIN else logging.DEBUG  # once is enough
+        logger.log(level, "the log of runs cannot be written: %s", error)
 
 
 def remember_library(log: Path, manifest: Path, drafts: Path) -> None:

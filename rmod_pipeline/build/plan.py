@@ -31,7 +31,7 @@ def parse_counts(text: str) -> dict[str, int]:
         if split in counts:
             raise UsageError("--pairs", f"'{split}' stands twice", hint)
         if not number.isdecimal() or not number.isascii() or len(number) > 18:
-            raise UsageError("--pairs", f"'{number}' is no number of pairs of {split}", hint)
+            raise UsageError("--pairs", f"'{number[:20]}' is no number of pairs of {split}", hint)
         counts[split] = int(number)
     if max(counts.values()) > MOST_PAIRS:
         raise UsageError("--pairs", f"more than {MOST_PAIRS:,} pairs in a split", "build several data sets by seed")

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 from rmod_pipeline.build.claims import Claim
 from rmod_pipeline.build.executors import Executor
-from rmod_pipeline.build.job import Job, Studio
-from rmod_pipeline.build.log import append_event, remember_library
+from rmod_pipeline.build.job import Job
+from rmod_pipeline.build.log import BEGIN, append_event, remember_library
 from rmod_pipeline.build.outcome import Elsewhere, Failure, Result
 from rmod_pipeline.build.plan import plan_shards
 from rmod_pipeline.build.space import check_space
 from rmod_pipeline.errors import BuildError, ShardError
+from rmod_pipeline.library.splits import check_splits
 from rmod_pipeline.shards.fingerprint import check_folder, claim_folder, digest
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import check_kinds
@@ -78,9 +79,9 @@ def run_build(job: Job, executor: Executor, progress: Progress, space_check: boo
 def check_job(job: Job) -> None:
     """Raise RecipeError or LibraryError for a job that would fail at its first pair."""
     check_kinds(job.recipe.kinds, f"recipe {job.recipe.name}")
-    studio = Studio(job)
-    for split in job.counts:
-        studio.palette(split)
+    layering = job.recipe.one_shots.layering
+    check_splits(job.library, job.recipe.loops, job.counts)
+    check_splits(job.library, job.recipe.drums, job.counts, at_least=layering.most)
 
 
 def missing_shards(plans: Sequence[ShardPlan], job: Job) -> list[ShardPlan]:
@@ -135,9 +136,7 @@ def _make_missing(
     """Make shards until there are none left but those that fail: what cannot be read is tried once more at the end."""
     run = _Run(job, progress)
     total = sum(plan.count for plan in plans)
-    append_event(
-        job.layout.log, "begin", shards=len(plans), missing=len(missing), fingerprint=digest(job.fingerprint())
-    )
+    append_event(job.layout.log, BEGIN, shards=len(plans), missing=len(missing), fingerprint=digest(job.fingerprint()))
     progress.start(total - sum(plan.count for plan in missing), total)
     while missing:
         elsewhere: set[str] = set()

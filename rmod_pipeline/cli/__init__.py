@@ -26,10 +26,22 @@ app = typer.Typer(
     help="""
 Make training data for models that pull drum one-shots out of music.
 
-**Start:** `rmod build quick --library builtin --out demo --pairs train=12`, then `rmod preview demo`.
+**To start**, with the sounds that come with it:
 
-**With your own sounds:** `rmod library scan ~/Samples --out mine.csv`, then
-`rmod build rmod --library mine.csv --out OUT --pairs train=1000,valid=100,test=100 --workers 4`.
+    rmod build quick --library builtin --out demo --pairs train=12
+
+    rmod preview demo
+
+**With your own sounds:**
+
+    rmod library scan ~/Samples --out ~/Samples/library.csv
+
+    rmod build rmod --library ~/Samples/library.csv --out OUT --pairs train=1000,valid=100,test=100 --workers 4
+
+    rmod verify OUT --rerender 20
+
+A command that was stopped goes on when it is given again. Exit codes: 0 done, 1 done with findings or failures, 2 a
+mistake in what was given, 130 stopped.
 """,
 )
 
@@ -62,7 +74,7 @@ def main() -> NoReturn:
     """Run the command line: 0 is done, 1 is done with findings, 2 is a mistake that you can mend."""
     signal.signal(signal.SIGTERM, _interrupt)  # a stopped job ends as Ctrl-C does: everything finished stays
     try:
-        app()
+        app(prog_name="rmod")
         sys.stdout.flush()
     except RmodError as error:
         _complain(str(error))

@@ -76,7 +76,7 @@ def read_fingerprint(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         hint = "give the folder that `rmod build --out` wrote"
-        raise ShardError(path, f"no data set here: {error}", hint) from error
+        raise ShardError(path, f"no data set here: {getattr(error, 'strerror', None) or error}", hint) from error
     lacking = [name for name in SAID if not isinstance(content, dict) or name not in content]
     if lacking:
         hint = "give the folder that `rmod build --out` wrote"

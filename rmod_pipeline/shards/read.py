@@ -117,4 +117,4 @@ def read_pair(out: Path, key: str) -> StoredPair:
     found = (
         f"no such pair in {out}, which holds {len(keys)} from {keys[0]} to {keys[-1]}" if keys else f"{out} is empty"
     )
-    raise ShardError(key, found, "`rmod show OUT` lists what there is")
+    raise ShardError(key, found, "`rmod show OUT --keys` lists what there is")
