@@ -80,9 +80,9 @@ def rmod(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
 
     before = signal.getsignal(signal.SIGTERM)
 
-    def run(*arguments: object) -> Said:
+    def run(*arguments: object, columns: int = 200) -> Said:
         monkeypatch.setattr(sys, "argv", ["rmod", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv("COLUMNS", str(columns))
         capfd.readouterr()
         with pytest.raises(SystemExit) as end:
             main()

@@ -1,0 +1,676 @@
+"""Bad input, and what becomes of it: the cases of `test_bad_input.py`, and the page `docs/bad-input.md` made of them.
+
+python tests/cli/bad_input.py docs/bad-input.md
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import soundfile
+from tiny_build import RATE, RECIPE, make_job, make_library
+
+DONE, FOUND, MISTAKE = 0, 1, 2
+
+Arguments = Sequence[object]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A folder of its own with a library, a recipe and, once built, a data set."""
+
+    folder: Path
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+    @property
+    def library(self) -> Path:
+        return self / "library" / "library.csv"
+
+    @property
+    def out(self) -> Path:
+        return self / "out"
+
+    @property
+    def pair(self) -> Path:
+        return self / "pair.json"
+
+    def recipe(self, change: Callable[[str], str] = lambda text: text) -> Path:
+        path = self / "tiny.yaml"
+        path.write_text(change(RECIPE))
+        return path
+
+    def build(self, *options: object, pairs: str = "train=10,valid=2", **changes: Any) -> Arguments:
+        """Return the command that builds, or goes on with, the tiny data set."""
+        recipe, library, out = (changes.get(name) for name in ("recipe", "library", "out"))
+        wanted = ["--library", library or self.library, "--out", out or self.out, "--pairs", pairs]
+        return ["build", recipe or self.recipe(), *wanted, "--shard-size", changes.get("shard_size", 3), *options]
+
+    def built(self) -> World:
+        """Build the tiny data set."""
+        from rmod_pipeline.build.executors.local import local_executor
+        from rmod_pipeline.build.run import Progress, run_build
+
+        run_build(make_job(self.library, self.out), local_executor(1), Progress())
+        return self
+
+    def spec(self, change: Callable[[dict[str, Any]], object]) -> Arguments:
+        """Write a pair's JSON with a change, and return the command that renders it."""
+        from rmod_pipeline.shards.read import list_keys, read_pair
+
+        self.built()
+        described = next(
+            content
+            for content in (read_pair(self.out, key).description() for key in list_keys(self.out))
+            if content["spec"]["loops"]
+        )
+        change(described["spec"])
+        self.pair.write_text(json.dumps(described))
+        return self.render()
+
+    def render(self) -> Arguments:
+        return ["render", self.pair, "--library", self.library, "--out", self / "listen"]
+
+    def manifest(self, change: Callable[[list[dict[str, str]]], object]) -> Path:
+        """Edit the manifest's rows."""
+        with self.library.open() as file:
+            rows = list(csv.DictReader(file))
+        change(rows)
+        with self.library.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+        return self.library
+
+    def sound(self, name: str = "kick/train-0.wav") -> Path:
+        return self.library.parent / name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One thing that is wrong, what one then asks for, and what is to come of it."""
+
+    name: str
+    act: Callable[[World], Arguments]
+    says: tuple[str, ...]
+    """Words that the message holds: the datum, what was found, the remedy."""
+    code: int = MISTAKE
+    finished: int = field(default=-1)
+    """How many shards stand there afterwards, where that matters."""
+
+
+def text_file(path: Path, text: str = "this is no sound") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def scan(world: World, folder: str = "sounds") -> Arguments:
+    return ["library", "scan", world / folder, "--out", world / "scanned.csv"]
+
+
+def empty_folder(world: World) -> Arguments:
+    (world / "sounds").mkdir()
+    return scan(world)
+
+
+def text_as_sound(world: World) -> Arguments:
+    text_file(world / "sounds" / "kick 01.wav")
+    return scan(world)
+
+
+def text_among_sounds(world: World) -> Arguments:
+    text_file(world.library.parent / "kick" / "text.wav")
+    return scan(world, "library")
+
+
+def row(column: str, value: str) -> Callable[[World], Arguments]:
+    def act(world: World) -> Arguments:
+        return ["library", "check", world.manifest(lambda rows: rows[2].update({column: value}))]
+
+    return act
+
+
+def without_column(world: World) -> Arguments:
+    def drop(rows: list[dict[str, str]]) -> None:
+        for each in rows:
+            del each["licence"]
+
+    return ["library", "check", world.manifest(drop)]
+
+
+def recipe(old: str, new: str) -> Callable[[World], Arguments]:
+    def act(world: World) -> Arguments:
+        assert old in RECIPE
+        return world.build(recipe=world.recipe(lambda text: text.replace(old, new, 1)))
+
+    return act
+
+
+def built_with(**changes: Any) -> Callable[[World], Arguments]:
+    """Build, then ask for something else in the same folder."""
+    options = changes.pop("options", ())
+    return lambda world: world.built().build(*options, **changes)
+
+
+def other_recipe(old: str, new: str) -> Callable[[World], Arguments]:
+    return lambda world: recipe(old, new)(world.built())
+
+
+def few_kicks(world: World) -> Arguments:
+    def drop(rows: list[dict[str, str]]) -> None:
+        rows[:] = [each for each in rows if not (each["kind"] == "kick" and each["id"] != "kick/train-0")]
+
+    return world.build(library=world.manifest(drop))
+
+
+def other_library(world: World) -> Arguments:
+    world.built()
+    return world.build(library=world.manifest(lambda rows: rows[0].update(licence="CC-BY-4.0")))
+
+
+def out_is_a_file(world: World) -> Arguments:
+    return world.build(out=text_file(world / "file"))
+
+
+def no_build_json(world: World) -> Arguments:
+    (world.built().out / "build.json").unlink()
+    return world.build()
+
+
+def broken_build_json(world: World) -> Arguments:
+    text_file(world.built().out / "build.json", '{"recipe"')
+    return world.build()
+
+
+def foreign_receipt(world: World) -> Arguments:
+    path = world.built().out / "receipts" / "audio" / "train-000000.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "fingerprint": "0" * 64}))
+    return world.build()
+
+
+def options(*extra: object, **changes: Any) -> Callable[[World], Arguments]:
+    return lambda world: world.build(*extra, **changes)
+
+
+def vanished(world: World) -> Arguments:
+    world.sound().unlink()
+    return world.build()
+
+
+def changed(world: World) -> Arguments:
+    with world.sound().open("ab") as file:
+        file.write(b"more")
+    return world.build()
+
+
+def holding(samples: float) -> Callable[[World], Arguments]:
+    """Put a sound with bad samples in the place of one that was scanned, and let the manifest have its checksum."""
+
+    def act(world: World) -> Arguments:
+        from hashlib import sha256
+
+        soundfile.write(world.sound(), np.full(4000, samples, np.float32), RATE, subtype="FLOAT")
+        digest = sha256(world.sound().read_bytes()).hexdigest()
+        return world.build(
+            library=world.manifest(
+                lambda rows: [each.update(sha256=digest) for each in rows if each["id"] == "kick/train-0"]
+            )
+        )
+
+    return act
+
+
+def library_moved(world: World) -> Arguments:
+    world.built()
+    world.library.parent.rename(world / "elsewhere")
+    return ["verify", world.out, "--rerender", 2]
+
+
+def other_sound(world: World) -> Arguments:
+    arguments = world.spec(id)
+    shutil.copy(world.sound("snare/train-1.wav"), world.sound("kick/train-0.wav"))
+    shutil.copy(world.sound("snare/train-1.wav"), world.sound("kick/train-1.wav"))
+    shutil.copy(world.sound("snare/train-1.wav"), world.sound("kick/train-2.wav"))
+    return arguments
+
+
+def pair_text(text: str | bytes) -> Callable[[World], Arguments]:
+    def act(world: World) -> Arguments:
+        world.pair.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return world.render()
+
+    return act
+
+
+def spec(*path: str | int, value: object) -> Callable[[World], Arguments]:
+    """Put a value into a pair's JSON."""
+
+    def change(content: Any) -> None:
+        for part in path[:-1]:
+            content = content[part]
+        if isinstance(content, list) and path[-1] == "+":
+            content.append(value)
+        else:
+            content[path[-1]] = value
+
+    return lambda world: world.spec(change)
+
+
+def render_to_a_file(world: World) -> Arguments:
+    return [*world.spec(id)[:-1], text_file(world / "file")]
+
+
+def half_a_tar(world: World) -> Arguments:
+    os.truncate(world.built().out / "audio" / "train-000000.tar", 20_000)
+    return ["show", world.out, "train-00000002"]
+
+
+def show(*arguments: object) -> Callable[[World], Arguments]:
+    return lambda world: ["show", world.built().out, *arguments]
+
+
+GROUPS: dict[str, list[Case]] = {
+    "Sounds and manifests": [
+        Case(name="scan a folder that is not there", act=scan, says=("sounds", "no such folder", "->")),
+        Case(
+            name="scan a file",
+            act=lambda world: ["library", "scan", world.library, "--out", world / "x.csv"],
+            says=("library.csv", "is a file", "->"),
+        ),
+        Case(name="scan an empty folder", act=empty_folder, says=("sounds", "no audio", "->")),
+        Case(name="scan a text file called `.wav`", act=text_as_sound, says=("no file can be used", "->")),
+        Case(
+            name="scan a text file called `.wav` among sounds",
+            act=text_among_sounds,
+            says=("dropped 1: not readable as audio",),
+            code=DONE,
+        ),
+        Case(
+            name="a manifest with an absolute path",
+            act=row("path", "/etc/passwd"),
+            says=("line 4, column path", "is absolute", "->"),
+        ),
+        Case(
+            name="a manifest with a path through `..`",
+            act=row("path", "../../secret.wav"),
+            says=("line 4, column path", "leaves the folder", "->"),
+        ),
+        Case(
+            name="a manifest with one id twice",
+            act=row("id", "bass/test-0"),
+            says=("column id", "'bass/test-0' stands in line", "->"),
+        ),
+        Case(name="a manifest without a column", act=without_column, says=("no column 'licence'", "->")),
+        Case(
+            name="no such manifest",
+            act=lambda world: world.build(library=world / "none.csv"),
+            says=("none.csv", "no such file", "->"),
+        ),
+        Case(
+            name="too few one-shots to layer",
+            act=few_kicks,
+            says=("train has only 1 kick, 2 needed", "valid has no kick, 2 needed", "->"),
+            finished=0,
+        ),
+        Case(
+            name="a source file that vanished since the scan",
+            act=vanished,
+            says=("kick/train-0.wav", "no such file", "->", "Mend the cause above"),
+            code=FOUND,
+        ),
+        Case(
+            name="a source file that changed since the scan",
+            act=changed,
+            says=("kick/train-0.wav", "changed since the scan", "->", "Mend the cause above"),
+            code=FOUND,
+        ),
+        Case(
+            name="a source with NaN samples",
+            act=holding(float("nan")),
+            says=("kick/train-0.wav", "NaN or infinite samples", "->", "Mend the cause above"),
+            code=FOUND,
+        ),
+        Case(
+            name="a source with infinite samples",
+            act=holding(float("inf")),
+            says=("kick/train-0.wav", "NaN or infinite samples", "->", "Mend the cause above"),
+            code=FOUND,
+        ),
+    ],
+    "Recipes": [
+        Case(
+            name="no such recipe",
+            act=lambda world: world.build(recipe="quik"),
+            says=("quik", "did you mean 'quick'?", "->"),
+        ),
+        Case(
+            name="an unknown key",
+            act=recipe("hits: [1, 2]", "hit: [1, 2]"),
+            says=("line 8", "unknown key 'hit' (did you mean 'hits'?)"),
+            finished=0,
+        ),
+        Case(
+            name="an unknown effect",
+            act=recipe("effect: limiter", "effect: limitr"),
+            says=("unknown effect 'limitr' (did you mean 'limiter'?)",),
+            finished=0,
+        ),
+        Case(
+            name="a negative probability",
+            act=recipe("presence: 0.6", "presence: -0.6"),
+            says=("presence", "-0.6"),
+            finished=0,
+        ),
+        Case(
+            name="a range out of order",
+            act=recipe("gain_db: [-12, -6]", "gain_db: [-6, -12]"),
+            says=("out of order: -6 > -12",),
+            finished=0,
+        ),
+        Case(
+            name="a kind that the library lacks",
+            act=recipe("snare:", "snares:"),
+            says=("no snares at all (did you mean 'snare'?)", "->"),
+            finished=0,
+        ),
+        Case(
+            name="a kind called mix, as the mixture is",
+            act=lambda world: world.build(recipe=world.recipe(lambda text: text.replace("bass:", "mix:"))),
+            says=("a kind is called 'mix'", "->"),
+            finished=0,
+        ),
+        Case(name="text that is no YAML", act=recipe("drums:", "drums: ["), says=("line", "not YAML"), finished=0),
+    ],
+    "A folder that holds another data set": [
+        Case(name="of another seed", act=built_with(options=("--seed", 1)), says=("seed: there 0, asked for 1", "->")),
+        Case(
+            name="of another shard size",
+            act=built_with(shard_size=4),
+            says=("shard_size: there 3, asked for 4", "->"),
+            finished=5,
+        ),
+        Case(
+            name="of other numbers of pairs",
+            act=built_with(pairs="train=20"),
+            says=("pairs.train: there 10, asked for 20", "->"),
+            finished=5,
+        ),
+        Case(
+            name="in another format",
+            act=built_with(options=("--format", "flac")),
+            says=('format: there "wav", asked for "flac"', "->"),
+        ),
+        Case(
+            name="of another recipe",
+            act=other_recipe("presence: 0.6", "presence: 0.5"),
+            says=("recipe.loops.bass.presence: there 0.6, asked for 0.5", "->"),
+            finished=5,
+        ),
+        Case(
+            name="of a recipe with its drums in another order",
+            act=lambda world: world.built().build(
+                recipe=world.recipe(
+                    lambda text: text.replace("kick:", "x:").replace("snare:", "kick:").replace("x:", "snare:")
+                )
+            ),
+            says=("recipe.drums: there in the order kick, snare; asked for in the order snare, kick", "->"),
+            finished=5,
+        ),
+        Case(name="of another library", act=other_library, says=("library.digest: there", "->"), finished=5),
+        Case(
+            name="with receipts of another data set",
+            act=foreign_receipt,
+            says=("train-000000.json", "is a receipt of another data set", "->"),
+            finished=5,
+        ),
+        Case(
+            name="without its build.json",
+            act=no_build_json,
+            says=("holds audio, index, receipts but no build.json", "->"),
+            finished=5,
+        ),
+        Case(name="with half a build.json", act=broken_build_json, says=("build.json", "->"), finished=5),
+    ],
+    "Options of a build": [
+        Case(name="`--out` is a file", act=out_is_a_file, says=("--out", "is a file", "->")),
+        Case(
+            name="`--out` below a file",
+            act=lambda world: world.build(out=text_file(world / "file") / "out"),
+            says=("file/out", "cannot be written", "->"),
+        ),
+        Case(
+            name="more pairs than the disk has room for",
+            act=options(pairs="train=100000000", shard_size=1000000),
+            says=("GB needed", "GB free", "->"),
+            finished=0,
+        ),
+        Case(name="`--pairs train=-5`", act=options(pairs="train=-5"), says=("--pairs", "'-5' is no number", "->")),
+        Case(name="`--pairs train=abc`", act=options(pairs="train=abc"), says=("--pairs", "'abc' is no number", "->")),
+        Case(name="`--pairs train=0`", act=options(pairs="train=0"), says=("--pairs", "no pairs at all", "->")),
+        Case(name="`--pairs foo=3`", act=options(pairs="foo=3"), says=("--pairs", "unknown split 'foo'", "->")),
+        Case(
+            name="`--pairs tain=3`",
+            act=options(pairs="tain=3"),
+            says=("unknown split 'tain' (did you mean 'train'?)", "->"),
+        ),
+        Case(
+            name="`--pairs train=1,train=2`",
+            act=options(pairs="train=1,train=2"),
+            says=("--pairs", "'train' stands twice", "->"),
+        ),
+        Case(name="`--pairs` with 5,000 digits", act=options(pairs="train=" + "9" * 5000), says=("--pairs", "->")),
+        Case(name="`--workers 0`", act=options("--workers", 0), says=("--workers", "0 is too small", "->")),
+        Case(name="`--workers -1`", act=options("--workers", -1), says=("--workers", "-1 is too small", "->")),
+        Case(
+            name="`--workers two`", act=options("--workers", "two"), says=("--workers", "'two' is not a valid integer")
+        ),
+        Case(name="`--shard-size 0`", act=options(shard_size=0), says=("--shard-size", "0 is too small", "->")),
+        Case(
+            name="more shards than six digits can number",
+            act=options(pairs="train=3000000", shard_size=1),
+            says=("--shard-size", "1 is too small", "give 3 or more"),
+        ),
+        Case(name="`--format mp3`", act=options("--format", "mp3"), says=("--format", "unknown 'mp3'", "wav or flac")),
+        Case(name="`--engine foo`", act=options("--engine", "foo"), says=("--engine", "unknown 'foo'", "->")),
+        Case(name="`--cache-gb nan`", act=options("--cache-gb", "nan"), says=("--cache-gb", "nan is no number", "->")),
+        Case(name="`--cache-gb -1`", act=options("--cache-gb", -1), says=("--cache-gb", "-1.0 is too small", "->")),
+        Case(name="an unknown option", act=options("--worker", 2), says=("--worker",)),
+    ],
+    "Looking at a data set": [
+        Case(
+            name="verify a folder without a data set",
+            act=lambda world: ["verify", world.folder],
+            says=("build.json", "no data set here", "->"),
+        ),
+        Case(
+            name="verify a folder that is not there",
+            act=lambda world: ["verify", world / "none"],
+            says=("none/build.json", "no data set here", "->"),
+        ),
+        Case(
+            name="render again when the library has moved",
+            act=library_moved,
+            says=("--library", "is no longer at", "->"),
+        ),
+        Case(
+            name="show a key that is not there",
+            act=show("train-00000099"),
+            says=("train-00000099", "12 from train-00000000 to valid-00000001", "->"),
+        ),
+        Case(name="show what is no key", act=show("../../x"), says=("../../x", "is not the key of a pair", "->")),
+        Case(
+            name="show a pair of a tar cut in half", act=half_a_tar, says=("train-000000.tar", "not a whole tar", "->")
+        ),
+        Case(name="ask for the JSON of no pair", act=show("--json"), says=("no pair is named", "->")),
+    ],
+    "A pair's JSON, to render": [
+        Case(name="no such file", act=World.render, says=("pair.json", "no such file", "->")),
+        Case(name="a folder", act=lambda world: (world.pair.mkdir(), world.render())[1], says=("is a folder", "->")),
+        Case(name="a file that is no JSON", act=pair_text("hello"), says=("pair.json", "Invalid JSON", "->")),
+        Case(name="a file that is no text", act=pair_text(b"\xff\x00RIFF"), says=("pair.json", "->")),
+        Case(name="a list", act=pair_text("[1, 2]"), says=("pair.json", "->")),
+        Case(name="a hundred thousand brackets", act=pair_text("[" * 100_000), says=("pair.json", "->")),
+        Case(
+            name="a mixture of 2^28 frames",
+            act=spec("settings", "frames", value=2**28),
+            says=("settings.frames", "at most", "->"),
+        ),
+        Case(
+            name="a loop repeated every 2^28 frames",
+            act=spec("loops", 0, "period_frames", value=2**28),
+            says=("period_frames", "at most", "->"),
+        ),
+        Case(
+            name="a split called `../../x`",
+            act=spec("address", "split", value="../../x"),
+            says=("address.split", "->"),
+        ),
+        Case(
+            name="a kind called `../../x`",
+            act=spec("drums", 0, "kind", value="../../x"),
+            says=("drums.0", "kind", "->"),
+        ),
+        Case(
+            name="a kind called mix", act=spec("drums", 0, "kind", value="mix"), says=("a kind is called 'mix'", "->")
+        ),
+        Case(name="a kind with 200 letters", act=spec("drums", 0, "kind", value="k" * 200), says=("200 letters", "->")),
+        Case(
+            name="two tracks of one name",
+            act=spec("drums", 0, "kind", value="snare"),
+            says=("two tracks are called snare", "->"),
+        ),
+        Case(
+            name="an unknown effect",
+            act=spec("master", "+", value={"effect": "echo"}),
+            says=("master.1", "echo", "->"),
+        ),
+        Case(
+            name="an unknown engine",
+            act=spec("settings", "engine", value="steam"),
+            says=("unknown 'steam'", "->"),
+        ),
+        Case(
+            name="a gain that is no number",
+            act=spec("master", "+", value={"effect": "gain", "gain_db": float("nan"), "match_rms": False}),
+            says=("train-0000000", "not a number", "->"),
+        ),
+        Case(
+            name="a gain beyond all bounds",
+            act=spec("master", "+", value={"effect": "gain", "gain_db": 1e300, "match_rms": False}),
+            says=("pair.json", "->"),
+        ),
+        Case(
+            name="hits beyond the grid",
+            act=spec("drums", 0, "notes", value=[{"tick": 10**9, "velocity": 100}]),
+            says=("notes", "grid", "->"),
+        ),
+        Case(
+            name="a sound that the library lacks",
+            act=spec("drums", 0, "layers", 0, "asset", value="kick/train-9"),
+            says=("no sound 'kick/train-9'",),
+        ),
+        Case(
+            name="a loop that the library lacks",
+            act=spec("loops", 0, "asset", value="bass/train-9"),
+            says=("no sound 'bass/train-9'",),
+        ),
+        Case(
+            name="a sound with another checksum",
+            act=spec("drums", 0, "layers", 0, "sha256", value="0" * 64),
+            says=("the spec wants", "->"),
+        ),
+        Case(name="a sound whose file has changed", act=other_sound, says=("changed since the scan", "->")),
+        Case(name="`--out` is a file", act=render_to_a_file, says=("cannot be written", "->")),
+    ],
+}
+
+
+def all_cases() -> list[tuple[str, Case]]:
+    return [(group, case) for group, cases in GROUPS.items() for case in cases]
+
+
+def make_world(folder: Path) -> World:
+    """Return a folder with a library of its own, which the case may spoil."""
+    make_library(folder / "library")
+    return World(folder)
+
+
+def first_lines(said: str, world: World, most: int = 3) -> str:
+    """Return a message as it stands in the page: without colours, and with paths of the world made short."""
+    text = said.replace(f"{world.folder}/", "").replace(str(world.folder), ".").strip()
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("Usage", "Try"))]
+    shown = " ".join(lines[:most])
+    return (shown if len(shown) <= 300 else shown[:297] + "...").replace("|", "\\|").replace("`", "'")
+
+
+def page(run: Callable[..., Any], folder: Path) -> str:
+    """Run every case and return the page about them."""
+    parts, total = [], 0
+    for group, cases in GROUPS.items():
+        parts += [f"## {group}", "", "| what is wrong | exit code | what is said |", "| --- | --- | --- |"]
+        for case in cases:
+            total += 1
+            world = make_world(folder / str(total))
+            said = run(*case.act(world))
+            parts.append(f"| {case.name} | {said.code} | {first_lines(said.err or said.out, world)} |")
+        parts.append("")
+    head = INTRODUCTION.format(total=total)
+    return head + "\n".join(parts).rstrip() + "\n\n" + ENDING
+
+
+INTRODUCTION = """# Bad input
+
+What rmod says to {total} kinds of bad input. The table is written by `python tests/cli/bad_input.py docs/bad-input.md`, which does
+each of these things to a small library and data set of its own; `tests/cli/test_bad_input.py` does the same in every
+run of the tests, and checks that the message names the datum and the remedy, that no traceback is shown, that the exit
+code is the one given here, and that every finished file is as it was.
+
+Exit codes: 0 done, 1 done with findings or failures, 2 a mistake in what was given, 130 stopped.
+
+"""
+
+ENDING = """## Disks, signals and other runs
+
+| what happens | what is tested |
+| --- | --- |
+| the disk fills up in the middle of a shard | exit code 1, `the disk is full`, no draft left; with more room the same command completes to the same bytes (a real small file system, 1 and 2 workers) |
+| the disk is full before the first byte | exit code 2, the folder named |
+| files may not grow beyond a limit | exit code 1, a smaller `--shard-size` proposed |
+| the log of runs cannot be written | a warning; the data set is the same |
+| a source is gone, then back | the shards without it are made, exit code 1; the same command makes the rest, to the same bytes |
+| a source cannot be read once | the shard is tried again at the end; nothing is lost, and no byte differs |
+| Ctrl-C or SIGTERM, to the driver or to all processes | exit code 130, no traceback, no process left, no unfinished file published |
+| SIGKILL ten times at random moments | workers end by themselves, no finished shard is lost, the bytes are the same |
+| SIGKILL of a worker | the shards it was at are begun again alone, then all workers go on; the bytes are the same |
+| a shard that kills its worker every time | it fails after three tries, the others are made |
+| two runs on one folder | each shard is made once; the bytes are the same |
+| two runs on one folder that ask for different things | one goes on, the other is refused |
+"""
+
+
+def _run(*arguments: object) -> Any:
+    """Run `rmod` as the tests do, but in a process of its own."""
+    command = [sys.executable, "-c", "from rmod_pipeline.cli import main; main()", *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
+    return SimpleNamespace(code=run.returncode, out=run.stdout, err=run.stderr)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["RMOD_CACHE"] = f"{name}/cache"
+        Path(sys.argv[1]).write_text(page(_run, Path(name)), encoding="utf-8")

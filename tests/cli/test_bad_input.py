@@ -1,0 +1,186 @@
+"""Bad input is named, with what is wrong and what to do, and costs nothing that is finished."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bad_input import FOUND, Case, World, all_cases, make_world
+from tiny_build import drafts, promised, start
+
+from rmod_pipeline.shards.layout import Layout
+
+Rmod = Callable[..., Any]
+
+
+@pytest.fixture
+def world(tmp_path: Path, cache: Path) -> World:
+    return make_world(tmp_path)
+
+
+@pytest.mark.parametrize(("group", "case"), all_cases(), ids=lambda value: getattr(value, "name", value))
+def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World, rmod: Rmod) -> None:
+    arguments = case.act(world)
+    before = promised(world.out) if world.out.is_dir() else {}
+    said = rmod(*arguments)
+    assert said.code == case.code, said
+    for words in case.says:
+        assert words in " ".join((said.out + said.err).split()), said
+    assert "Traceback" not in said.err
+    assert "Warning" not in said.err
+    assert {name for name, data in before.items() if (world.out / name).read_bytes() != data} == set()
+    if case.finished >= 0:
+        assert len(Layout(world.out).receipts()) == case.finished
+    if case.code == 2:
+        assert not drafts(world.out)
+    listed = {path.name for path in world.folder.iterdir()} | {path.name for path in world.folder.parent.iterdir()}
+    assert not any("x-0000" in name for name in listed), "something was written outside of --out"
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_source_that_comes_back_completes_the_build(workers: int, world: World, tiny_built: Path, rmod: Rmod) -> None:
+    """The shards that do without the file are made; the same command makes the rest once it is back."""
+    sound = world.sound("kick/valid-1.wav")
+    sound.rename(world / "kept.wav")
+    said = rmod(*world.build("--workers", workers))
+    assert said.code == FOUND
+    assert "valid-000000 failed" in said.err
+    assert "kick/valid-1.wav" in said.err
+    assert said.err.count("no such file") == 1, "a failure is told once, though it was tried twice"
+    assert "10 train" in said.out
+    assert not drafts(world.out)
+    assert (world.out / "log" / "runs.jsonl").read_text().count('"again"') == 1
+    (world / "kept.wav").rename(sound)
+    said = rmod(*world.build("--workers", workers))
+    assert said.code == 0
+    assert "10 of 12 pairs are there already" in said.err
+    assert "Made 2 pairs" in said.out
+    assert promised(world.out) == promised(tiny_built)
+
+
+def test_a_hiccup_of_the_disk_costs_nothing(
+    world: World, tiny_built: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that cannot be read once, and can when it is tried again, fails no shard and changes no byte."""
+    from rmod_pipeline.library import read
+
+    real, hiccups = read.read_bytes, [True]
+
+    def hiccup(path: Path) -> bytes:
+        if hiccups and "kick/train" in str(path):
+            hiccups.pop()
+            raise read.AssetError(path, "cannot be read: Stale file handle", "try again")
+        return real(path)
+
+    monkeypatch.setattr(read, "read_bytes", hiccup)
+    assert rmod(*world.build()).code == 0
+    assert not hiccups
+    assert promised(world.out) == promised(tiny_built)
+
+
+def test_a_run_in_which_everything_failed_does_not_say_that_all_was_there(world: World, rmod: Rmod) -> None:
+    shutil.rmtree(world.library.parent / "snare")
+    said = rmod(*world.build())
+    assert said.code == FOUND
+    assert "Nothing to do" not in said.out
+    assert "5 shard(s) failed" in said.err
+
+
+def test_receipts_of_a_folder_that_is_refused_stay(world: World, rmod: Rmod) -> None:
+    """Another data set whose tars were moved away keeps the receipts that prove them."""
+    shutil.rmtree(world.built().out / "audio")
+    assert rmod(*world.build("--seed", 1)).code == 2
+    assert len(Layout(world.out).receipts()) == 5
+
+
+def test_two_different_builds_begun_at_once_on_one_folder_do_not_mix(world: World) -> None:
+    runs = [start(world.build("--seed", seed)) for seed in (0, 1)]
+    said = [run.communicate(timeout=60) for run in runs]
+    assert sorted(run.returncode for run in runs) == [0, 2], said
+    assert "holds another data set" in said[[run.returncode for run in runs].index(2)][1]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for half of the tiny data set."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if (
+        os.name != "posix"
+        or shutil.which("mount") is None
+        or subprocess.run(command, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no right to mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_full_disk_ends_the_build_and_room_lets_it_go_on(
+    workers: int, small_disk: Path, world: World, tiny_built: Path, rmod: Rmod
+) -> None:
+    ballast = small_disk / "ballast"
+    out = small_disk / "out"
+    command = world.build("--no-space-check", "--workers", workers, out=out)
+    said = rmod(*command)
+    assert said.code == FOUND
+    assert "the disk is full" in said.err
+    assert "free some space" in said.err
+    assert "Traceback" not in said.err
+    assert said.err.count("the disk is full") <= workers, "every other shard would only say the same"
+    assert not drafts(out)
+    finished = len(Layout(out).receipts())
+    assert finished < 5
+    assert rmod("verify", out, "--compare", 0).out.count("not as") == 0
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    ballast.unlink(missing_ok=True)
+    assert rmod(*command).code == 0
+    assert promised(out) == promised(tiny_built)
+
+
+def test_a_disk_that_is_full_from_the_start_is_told(small_disk: Path, world: World, rmod: Rmod) -> None:
+    with pytest.raises(OSError, match="No space") as full, (small_disk / "ballast").open("wb") as file:
+        file.write(b"x" * 2**21)
+    assert full.value.errno == errno.ENOSPC
+    said = rmod(*world.build("--no-space-check", out=small_disk / "out"))
+    assert said.code == 2
+    assert "cannot be written: No space left on device" in said.err
+    assert "Traceback" not in said.err
+    assert rmod(*world.build(out=small_disk / "out")).code == 2
+
+
+def test_a_limit_on_the_size_of_files_is_told_as_such(world: World) -> None:
+    run = start(world.build(), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == FOUND
+    assert "a file grows larger than this disk or your limits allow" in err
+    assert "choose a smaller --shard-size" in err
+    assert "Traceback" not in err
+
+
+def test_a_log_that_cannot_be_written_is_told_once_and_stops_no_build(
+    world: World, tiny_built: Path, rmod: Rmod, caplog: pytest.LogCaptureFixture
+) -> None:
+    (world.out / "log" / "runs.jsonl").mkdir(parents=True)
+    assert rmod(*world.build()).code == 0
+    assert caplog.text.count("the log of runs cannot be written") == 1
+    assert promised(world.out) == promised(tiny_built)
+
+
+def test_the_page_tells_of_every_case() -> None:
+    """With its exit code, and in the order of the cases; what is said there is what was said when it was written."""
+    page = (Path(__file__).parents[2] / "docs" / "bad-input.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ")[:2] for line in page.partition("## Disks")[0].splitlines() if line.startswith("| ")]
+    told = [(name.removeprefix("| "), int(code)) for name, code in rows if code.isdecimal()]
+    assert told == [(case.name, case.code) for _, case in all_cases()]
+    assert f"What rmod says to {len(told)} kinds of bad input" in page

@@ -1,0 +1,205 @@
+"""The command line: help at once, progress for people and for logs, and an end that says how it went."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_build import RECIPE, start
+
+from rmod_pipeline.cli import app
+from rmod_pipeline.cli import build as build_command
+from rmod_pipeline.cli.build import _pace
+from rmod_pipeline.cli.kit import make_builtin
+
+Rmod = Callable[..., Any]
+
+COMMANDS = [
+    [],
+    *([name] for name in ("build", "verify", "show", "render", "preview", "library", "recipe")),
+    *(["library", name] for name in ("scan", "check")),
+    *(["recipe", name] for name in ("show", "check", "schema")),
+]
+
+# Pydantic is not among them: the command line's own library loads it where it is installed.
+HEAVY = ("torch", "librosa", "scipy", "pyarrow", "numba", "pedalboard", "soundfile", "numpy")
+
+
+def test_every_command_is_listed_here() -> None:
+    """So that the tests of help are about all of them."""
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    commands = [[command.name] for command in app.registered_commands]
+    for name, group in groups.items():
+        commands += [
+            [name],
+            *([name, command.name or command.callback.__name__] for command in group.registered_commands),
+        ]
+    assert sorted(commands) == sorted(COMMANDS[1:])
+
+
+def test_help_of_every_command_loads_nothing_heavy() -> None:
+    code = f"""
+import sys
+from rmod_pipeline.cli import app
+for command in {COMMANDS!r}:
+    try:
+        app([*command, "--help"], prog_name="rmod")
+    except SystemExit as end:
+        assert end.code == 0, command
+print("LOADED", [name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stderr.strip() == "LOADED []"
+    assert run.stdout.count("Usage: rmod") == len(COMMANDS)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ([], ["library"], ["recipe"])])
+@pytest.mark.parametrize("columns", [80, 160])
+def test_help_fits_the_terminal_and_gives_an_example(command: list[str], columns: int, rmod: Rmod) -> None:
+    said = rmod(*command, "--help", columns=columns)
+    assert (
+        f"rmod {' '.join(command)} " in said.out.partition("Options")[0].partition("Examples")[2]
+        or "Example:" in said.out
+    )
+    assert max(map(len, said.out.splitlines())) <= columns
+
+
+def recipe(folder: Path) -> Path:
+    (folder / "tiny.yaml").write_text(RECIPE)
+    return folder / "tiny.yaml"
+
+
+def test_a_log_gets_a_line_now_and_then(
+    tiny_manifest: Path, tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody looks on there is no bar; the lines tell pairs, pace and time left."""
+    monkeypatch.setattr(build_command, "LINE_SECONDS", 0.0)
+    arguments = ["build", recipe(tmp_path), "--library", tiny_manifest, "--out", tmp_path / "out", "--pairs", "train=3"]
+    said = rmod(*arguments)
+    lines = said.err.splitlines()
+    assert [line.split(" pairs,")[0] for line in lines] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert all("pairs/s, " in line and line.endswith(" left") for line in lines)
+    assert "\x1b" not in said.err
+    assert "Made 3 pairs" in said.out
+
+
+def test_a_log_is_not_flooded(tiny_manifest: Path, tmp_path: Path, rmod: Rmod) -> None:
+    arguments = ["build", recipe(tmp_path), "--library", tiny_manifest, "--out", tmp_path / "out", "--pairs", "train=9"]
+    assert rmod(*arguments).err == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "missing", "seconds", "words"),
+    [
+        (0, 10, 5.0, ""),
+        (10, 25, 5.0, "2.0 pairs/s, 0 min 12 s left"),
+        (100, 20_000, 50.0, "2.0 pairs/s, 2 h 46 min left"),
+        (10, 0, 5.0, "2.0 pairs/s, 0 min 00 s left"),
+        (-1, 5, 1.0, ""),
+    ],
+)
+def test_pace_is_told_once_there_is_one(made: int, missing: int, seconds: float, words: str) -> None:
+    assert _pace(made, missing, seconds) == words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [80, 160])
+def test_a_terminal_gets_a_bar_that_fits(tiny_manifest: Path, tmp_path: Path, columns: int) -> None:
+    arguments = [
+        "build",
+        recipe(tmp_path),
+        "--library",
+        tiny_manifest,
+        "--out",
+        tmp_path / "out",
+        "--pairs",
+        "train=300",
+    ]
+    shown = in_terminal([*arguments, "--workers", 2], columns)
+    frames = [line for line in shown.replace("\r", "\n").split("\n") if "pairs/s" in line and "Made" not in line]
+    assert frames, shown
+    assert "300/300" in frames[-1]
+    assert "left" in frames[-1]
+    assert "Made 300 pairs" in shown
+
+
+def in_terminal(arguments: list[object], columns: int) -> str:
+    """Run `rmod` in a terminal of that width and return what it showed, without colours."""
+    driver, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    run = subprocess.Popen(
+        [sys.executable, "-c", "from rmod_pipeline.cli import main; main()", *map(str, arguments)],
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+    )
+    os.close(terminal)
+    shown = b""
+    while select.select([driver], [], [], 60)[0]:
+        try:
+            part = os.read(driver, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    assert run.wait(timeout=20) == 0
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+
+
+def test_show_sums_up_a_data_set(tiny_built: Path, rmod: Rmod) -> None:
+    said = rmod("show", tiny_built)
+    assert said.code == 0
+    assert "recipe tiny, seed 0, engine pedalboard, wav" in said.out
+    assert "10 of 10" in said.out
+    assert "2 of 2" in said.out
+    assert "CC0-1.0" in said.out
+    assert "(unknown)" in said.out
+
+
+def test_show_lists_keys_one_a_line(tiny_built: Path, rmod: Rmod) -> None:
+    listed = rmod("show", tiny_built, "--keys").out.splitlines()
+    assert listed == [f"train-{index:08d}" for index in range(10)] + ["valid-00000000", "valid-00000001"]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_show_tells_a_pair_in_any_width(columns: int, tiny_built: Path, rmod: Rmod) -> None:
+    said = rmod("show", tiny_built, "train-00000000", columns=columns)
+    assert said.code == 0
+    assert max(map(len, said.out.splitlines())) <= columns
+    assert "kick" in said.out
+    assert "master:" in said.out
+    assert "…" not in said.out, "what is told is not cut"
+
+
+def test_a_reader_that_leaves_early_is_no_error_to_talk_of(tiny_built: Path) -> None:
+    run = start(["show", tiny_built, "train-00000000", "--json"])
+    assert run.stdout is not None
+    run.stdout.close()
+    assert run.stderr is not None
+    assert run.stderr.read() == ""
+    run.wait(timeout=20)
+
+
+def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
+    tiny_manifest: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def ensure(on_sound: Callable[[int, int], None]) -> Path:
+        for done in (1, 2, 3):
+            on_sound(done, 3)
+        return tiny_manifest
+
+    monkeypatch.setattr("rmod_pipeline.library.builtin.ensure_builtin", ensure)
+    make_builtin()
+    assert capfd.readouterr().err == "Making the built-in kit, 3 sounds, once.\n"
+    monkeypatch.setattr("rmod_pipeline.library.builtin.ensure_builtin", lambda on_sound: on_sound and tiny_manifest)
+    make_builtin()
+    assert capfd.readouterr().err == ""
