@@ -143,19 +143,25 @@ def test_only_what_is_missing_is_made_again(
     assert (victim.read_bytes(), manifest.read_bytes(), calls) == (before, table, [(1, 1)])
 
 
-def test_what_other_code_made_is_made_anew(tmp_path: Path, few: tuple[Sound, ...]) -> None:
-    manifest = ensure_builtin(tmp_path)
-    (manifest.parent / "made-by").write_text("an older version")
+def test_other_code_has_a_folder_of_its_own(
+    tmp_path: Path, few: tuple[Sound, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = times(ensure_builtin(tmp_path))
+    monkeypatch.setattr(store, "folder_name", lambda: "builtin-0123456789ab")
     calls: list[int] = []
-    ensure_builtin(tmp_path, on_sound=lambda _, total: calls.append(total))
+    other = ensure_builtin(tmp_path, on_sound=lambda _, total: calls.append(total))
     assert calls == [3, 3, 3]
+    assert other.parent.name == "builtin-0123456789ab"
+    monkeypatch.undo()
+    monkeypatch.setattr(store, "catalogue", lambda: few)
+    assert times(ensure_builtin(tmp_path)) == before
 
 
 def test_two_at_once_make_it_once(tmp_path: Path, few: tuple[Sound, ...]) -> None:
     calls: list[int] = []
     with ThreadPoolExecutor(2) as pool:
         made = [pool.submit(ensure_builtin, tmp_path, lambda done, _: calls.append(done)) for _ in range(2)]
-    assert {each.result() for each in made} == {tmp_path / "builtin-v1" / "builtin.csv"}
+    assert {each.result() for each in made} == {tmp_path / store.folder_name() / "builtin.csv"}
     assert sorted(calls) == [1, 2, 3]
 
 

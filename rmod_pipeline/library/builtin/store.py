@@ -1,7 +1,7 @@
 """The built-in library on disk: made once, then reused; whole or not there.
 
-The folder holds the files and, written last, the manifest and the mark of the code that made them. Where the mark is
-that of the present code and every file has its size, nothing is done; a file that is missing is made again.
+The folder is named by a digest of the code that makes the sounds and holds the files and, written last, the manifest.
+Where that lists every sound and every file has its size, nothing is done; a file that is missing is made again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,10 @@ from rmod_pipeline.places import cache_folder, shipped
 
 log = logging.getLogger(__name__)
 
-FOLDER = "builtin-v1"
 MANIFEST = "builtin.csv"
 LICENCE = "CC0-1.0"
 SOURCE = "rmod built-in kit v1"
 
-_MARK = "made-by"
 _WAV_HEADER_BYTES = 44
 _BYTES_A_SAMPLE = 2
 
@@ -46,11 +44,11 @@ def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None) -
     folder. Making all takes some ten seconds, finding all in place some milliseconds. Two processes may call this at
     once: one makes, the other waits.
     """
-    folder = (cache or cache_folder()) / FOLDER
+    folder = (cache or cache_folder()) / folder_name()
     if not _missing(folder):
         return folder / MANIFEST
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{FOLDER}.lock")):
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
         missing = _missing(folder)
         if missing:
             _fill(folder, missing, on_sound)
@@ -58,9 +56,9 @@ def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None) -
 
 
 def _missing(folder: Path) -> list[Sound]:
-    """Return the sounds that a folder lacks: all if other code made it, else those whose file is not of its size."""
+    """Return the sounds that a folder lacks, or whose file is not of its size."""
     sounds = catalogue()
-    rows = _rows(folder / MANIFEST) if _mark_of(folder) == _code_digest() else {}
+    rows = _rows(folder / MANIFEST)
     return [sound for sound in sounds if sound.id not in rows or not _in_place(folder, rows[sound.id])]
 
 
@@ -72,19 +70,12 @@ def _rows(manifest: Path) -> dict[str, dict[str, str]]:
         return {}
 
 
-def _mark_of(folder: Path) -> str:
-    try:
-        return (folder / _MARK).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
-
-
-def _code_digest() -> str:
-    """Return a digest of the models' code: a cache that other code filled is not this library."""
+def folder_name() -> str:
+    """Return the folder of these models' sounds: other code, in another checkout for instance, has another."""
     digest = hashlib.sha256()
     for module in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(module.read_bytes())
-    return digest.hexdigest()
+    return f"builtin-{digest.hexdigest()[:12]}"
 
 
 def _in_place(folder: Path, row: dict[str, str]) -> bool:
@@ -104,7 +95,6 @@ def _fill(folder: Path, missing: Sequence[Sound], on_sound: OnSound | None) -> N
     table = _table([rows[sound.id] for sound in catalogue()])
     _warn_if_other(table)
     _replace(folder / MANIFEST, table)
-    _replace(folder / _MARK, _code_digest().encode())
 
 
 def _write(folder: Path, sound: Sound) -> Asset:
