@@ -1,0 +1,290 @@
+"""How many pairs one core makes, where the time goes, and how that compares with a straightforward script.
+
+    python benchmarks/render.py
+    python benchmarks/render.py --library lib.csv --pairs 40 --repeats 5
+
+The figures of docs/performance.md. Pipeline and script take turns over the same specs, pair by pair, so that a machine
+that slows down slows down both; every mixture of the script is held against the pipeline's. Times are processor time
+of this one process, all its threads added up, which other work on the machine disturbs least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import librosa
+import numpy as np
+import pedalboard
+import soundfile
+
+from rmod_pipeline.audio import from_pcm
+from rmod_pipeline.build.job import STORE_BYTES
+from rmod_pipeline.compose import Palette, compose_pair, settings_for
+from rmod_pipeline.effects import PEDALBOARD
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
+from rmod_pipeline.render import Pair, PitchCache, Sounds, render_pair
+from rmod_pipeline.render import pair as rendering
+from rmod_pipeline.shards.members import Form, encode_members
+from rmod_pipeline.spec import Address, PairSpec
+
+SCRIPT, COLD, WARM = "a straightforward script", "rmod, no shifts kept", "rmod, shifts kept on disk"
+SPECS = 1000
+SAMPLE_RATE = 44_100
+ALIKE_DB = -40.0
+"""The script's mixtures differ from the pipeline's by less than this, relative to the mixture."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The straightforward way, as one would write it from the paper: every file loaded and every loop shifted when it is
+# needed, everything in stereo, one plug-in after the other. It measures nothing and writes no MIDI.
+
+
+def script_load(path: Path) -> np.ndarray:
+    audio, rate = librosa.load(path, sr=None, mono=False)
+    audio = np.atleast_2d(audio)
+    loud = np.abs(audio).max(axis=0) > 0.001 * np.abs(audio).max()
+    audio = librosa.resample(audio[:, int(loud.argmax()) :], orig_sr=rate, target_sr=SAMPLE_RATE)
+    return np.repeat(audio, 2, axis=0) if len(audio) == 1 else audio
+
+
+def script_rms(audio: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(audio**2)))
+
+
+def script_effect(effect: Any, audio: np.ndarray) -> np.ndarray:
+    match effect.effect:
+        case "gain":
+            return audio * 10 ** (effect.gain_db / 20)
+        case "level_gain":
+            gain = effect.max_db - script_rms(audio) / 0.7 * (effect.max_db - effect.min_db) + effect.jitter_db
+            return audio * 10 ** (np.clip(gain, effect.min_db, effect.max_db) / 20)
+        case "equalizer":
+            shapes = {
+                "peak": pedalboard.PeakFilter,
+                "low_shelf": pedalboard.LowShelfFilter,
+                "high_shelf": pedalboard.HighShelfFilter,
+            }
+            bands = [shapes[b.shape](cutoff_frequency_hz=b.hz, gain_db=b.gain_db, q=b.q) for b in effect.bands]
+            return pedalboard.Pedalboard(bands)(audio, SAMPLE_RATE)
+        case "compressor":
+            plugin = pedalboard.Compressor(effect.threshold_db, effect.ratio, effect.attack_ms, effect.release_ms)
+        case "pan":
+            p, angle = effect.position, effect.position * np.pi / 2
+            linear, power = np.array([1 - p, p]), np.array([np.cos(angle), np.sin(angle)])
+            gains = {"linear": linear, "constant_power": power, "minus_4_5_db": np.sqrt(linear * power)}[effect.law]
+            return audio * gains[:, None]
+        case "limiter":
+            plugin = pedalboard.Limiter(effect.threshold_db, effect.release_ms)
+        case "reverb":
+            plugin = pedalboard.Reverb(effect.room, effect.damping, wet_level=0.5, dry_level=0.0, width=effect.width)
+        case "delay":
+            plugin = pedalboard.Delay(effect.seconds, effect.feedback, mix=1.0)
+        case "filter":
+            shape = pedalboard.HighpassFilter if effect.passes == "high" else pedalboard.LowpassFilter
+            plugin = shape(effect.hz)
+        case other:
+            raise ValueError(f"the script knows no effect {other}")
+    return plugin(audio, SAMPLE_RATE)
+
+
+def script_chain(effects: Sequence[Any], audio: np.ndarray) -> np.ndarray:
+    for effect in effects:
+        before = script_rms(audio)
+        audio = script_effect(effect, audio)
+        after = script_rms(audio)
+        if effect.match_rms and after > 0:
+            audio = audio * (before / after)
+    return audio
+
+
+def script_pair(spec: PairSpec, library: Library, out: Path) -> np.ndarray:
+    """Make the pair of a spec, write its files, and return the mixture [2, frames]."""
+    frames = spec.settings.frames
+    targets, tracks = {}, []
+    for drum in spec.drums:
+        layers = []
+        for layer in drum.layers:
+            sound = script_load(library.path_of(library.by_id[layer.asset]))
+            whole = sound.shape[1]
+            sound = sound[:, : spec.settings.one_shot_frames] / np.abs(sound[:, : spec.settings.one_shot_frames]).max()
+            if whole > spec.settings.one_shot_frames:
+                sound[:, -spec.settings.one_shot_fade_frames :] *= np.linspace(1, 0, spec.settings.one_shot_fade_frames)
+            layers.append(sound * layer.weight)
+        one_shot = np.zeros((2, max(layer.shape[1] for layer in layers)), np.float32)
+        for layer in layers:
+            one_shot[:, : layer.shape[1]] += layer
+        targets[drum.kind] = one_shot
+        track = np.zeros((2, frames), np.float32)
+        onsets = [int(np.floor(note.tick * frames / spec.settings.grid + 0.5)) for note in drum.notes]
+        for note, start, end in zip(drum.notes, onsets, [*onsets[1:], frames], strict=True):
+            hit = one_shot[:, : end - start] * (note.velocity + 1) / 128
+            track[:, start : start + hit.shape[1]] = hit
+        tracks.append((drum, track))
+    for loop in spec.loops:
+        audio = script_load(library.path_of(library.by_id[loop.asset]))[:, : spec.settings.loop_frames]
+        audio = librosa.effects.pitch_shift(audio, sr=SAMPLE_RATE, n_steps=loop.semitones)
+        audio = librosa.util.fix_length(audio, size=loop.period_frames, axis=1)
+        tracks.append((loop, np.tile(audio, math.ceil(frames / loop.period_frames))[:, :frames]))
+    total = np.zeros((2, frames), np.float32)
+    for track, dry in tracks:
+        audio = script_chain(track.inserts, dry)
+        wet = [script_chain(send.effects, audio) * 10 ** (send.level_db / 20) for send in track.sends]
+        total += audio + sum(wet)
+    mix = script_chain(spec.master, total)
+    soundfile.write(out / f"{spec.key}.mix.wav", mix.T, SAMPLE_RATE, subtype="PCM_16")
+    for kind, target in targets.items():
+        soundfile.write(out / f"{spec.key}.{kind}.wav", target.T, SAMPLE_RATE, subtype="PCM_16")
+    (out / f"{spec.key}.json").write_text(json.dumps(spec.to_dict()))
+    return mix
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+# What is looked at inside of ``render_pair``: the functions that it calls, by stage.
+STAGES = {
+    "render_one_shot": "drum loops",
+    "render_drum_loop": "drum loops",
+    "render_loop": "backing loops, shifted",
+    "apply_chain": "inserts",
+    "with_sends": "sends",
+    "sum_tracks": "sum and master",
+    "apply_master": "sum and master",
+    "measure_mix": "levels",
+    "measure_target": "levels",
+    "_levels": "levels",
+    "to_pcm": "to 16 bit",
+}
+
+
+@dataclass
+class Clock:
+    """Processor time by stage, in seconds."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        began = time.process_time()
+        yield
+        self.seconds[stage] += time.process_time() - began
+
+    @contextmanager
+    def inside_render(self) -> Iterator[None]:
+        """Time the stages of ``render_pair`` too."""
+        with ExitStack() as stack:
+            for name, stage in STAGES.items():
+                stack.enter_context(patch.object(rendering, name, self._timed(getattr(rendering, name), stage)))
+            yield
+
+    def _timed(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
+        def timed(*arguments: Any) -> Any:
+            with self.of(stage):
+                return function(*arguments)
+
+        return timed
+
+
+class Bench:
+    """A recipe and a library, and the two ways to make pairs of them."""
+
+    def __init__(self, recipe: Recipe, library: Library, out: Path) -> None:
+        self.recipe, self.library, self.out = recipe, library, out
+        self.palette, self.settings = Palette.of(recipe, library, "train"), settings_for(recipe, PEDALBOARD)
+
+    def spec(self, index: int) -> PairSpec:
+        address = Address(seed=0, split="train", index=index)
+        return compose_pair(self.recipe, self.palette, self.settings, address)
+
+    def sounds(self, cache: Path) -> Sounds:
+        return Sounds(AudioStore(self.library, self.recipe.sample_rate, STORE_BYTES), PitchCache(cache))
+
+    def pipeline(self, index: int, sounds: Sounds, clock: Clock, name: str) -> tuple[PairSpec, Pair]:
+        """Make a pair as a build does, up to the bytes that go into the tar."""
+        with clock.of(name):
+            with clock.of("compose"):
+                spec = self.spec(index)
+            pair = render_pair(spec, sounds)
+            with clock.of("encode WAV, MIDI, JSON"):
+                encode_members(pair, self.library, Form())
+        return spec, pair
+
+    def turn(self, pairs: int) -> Clock:
+        """Make the same pairs in three ways, pair by pair."""
+        clock, inside, cold_clock = Clock(), Clock(), Clock()
+        with tempfile.TemporaryDirectory(dir=self.out) as folder:
+            cold, warm, staged = (self.sounds(Path(folder) / "pitch") for _ in range(3))
+            for index in range(pairs):
+                spec, pair = self.pipeline(index, cold, cold_clock, COLD)
+                with clock.of(SCRIPT):
+                    mix = script_pair(spec, self.library, self.out)
+                residual = difference_db(from_pcm(pair.mix), mix)
+                assert residual < ALIKE_DB, f"pair {index}: {residual:.1f} dB apart"
+                self.pipeline(index, warm, clock, WARM)
+                with inside.inside_render():
+                    self.pipeline(index, staged, inside, "all")
+        clock.seconds[COLD] = cold_clock.seconds[COLD]
+        clock.seconds.update({stage: inside.seconds[stage] for stage in inside.seconds})
+        return clock
+
+
+def difference_db(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the RMS of the difference relative to that of the first, in dB."""
+    return 20 * math.log10(max(script_rms(one - other), 1e-9) / max(script_rms(one), 1e-9))
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """Return the median, and the least and the most."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} .. {max(values):{form}})"
+
+
+def report(turns: Sequence[Clock], pairs: int) -> None:
+    """Print what was measured as Markdown tables."""
+    ms = {name: [1000 * turn.seconds[name] / pairs for turn in turns] for name in turns[0].seconds}
+    print("| way | ms a pair | pairs/s on one core | times as fast as the script |\n| --- | --- | --- | --- |")
+    for name in (SCRIPT, COLD, WARM):
+        ratios = [script / own for script, own in zip(ms[SCRIPT], ms[name], strict=True)]
+        rate = 1000 / statistics.median(ms[name])
+        print(f"| {name} | {spread(ms[name], '.0f')} | {rate:.1f} | {spread(ratios, '.2f')} |")
+    print("\n| stage, shifts kept | ms a pair | share |\n| --- | --- | --- |")
+    whole = statistics.median(ms["all"])
+    for stage in ("compose", *dict.fromkeys(STAGES.values()), "encode WAV, MIDI, JSON"):
+        print(f"| {stage} | {statistics.median(ms[stage]):.2f} | {statistics.median(ms[stage]) / whole:.1%} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--library", default="builtin", help="a manifest, or builtin")
+    parser.add_argument("--recipe", default="rmod", help="a recipe's name or file")
+    parser.add_argument("--pairs", type=int, default=24)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(load_recipe(find_recipe(options.recipe)), load_library(options.library), Path(folder))
+        bench.turn(2)  # imports, and what librosa compiles
+        turns = [bench.turn(options.pairs) for _ in range(options.repeats)]
+        print(f"{options.recipe}, {options.library}: {options.pairs} pairs, {options.repeats} turns; median (range)\n")
+        report(turns, options.pairs)
+        began = time.process_time()
+        for index in range(SPECS):
+            bench.spec(index)
+        print(f"\ncomposing alone: {1000 * (time.process_time() - began) / SPECS:.2f} ms a spec over {SPECS}")
+
+
+if __name__ == "__main__":
+    main()
