@@ -27,7 +27,7 @@ _SCAN_HELP = """Read a folder of sounds and write a manifest: a CSV with a row a
 WAV, AIFF, FLAC, OGG and MP3 at any rate. What a file is, is told by a labels file or else by folder and file names
 ("Kicks/...", "Pack A/snare 01.wav"). What cannot be used is dropped, each with a reason in NAME.report.csv. Copies of
 one sound, at another level, rate, format or trim too, stay on one side of the split, and so do kits where there are
-kits enough. Paths are relative to the manifest: write it into the folder or above it, or copy the sounds.
+kits enough. Paths are relative to the manifest: write it into the folder or above it, and the two can move together.
 
 Examples:
 
@@ -37,7 +37,7 @@ Examples:
 
     rmod library scan samples --out samples/library.csv --previous samples/library.csv   # after adding sounds
 
-    rmod library scan /media/packs --out mine.csv --copy   # the sounds are copied into the folder mine
+    rmod library scan /media/packs --out mine.csv          # the manifest's first line says where the sounds lie
 """
 
 _CHECK_HELP = """Check that every file of a manifest is there and unchanged, and count what it holds.
@@ -56,9 +56,7 @@ Examples:
 def scan(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds the sounds.")],
     *,
-    out: Annotated[
-        Path, typer.Option(metavar="NAME.csv", help="The manifest to write, in DIR or above it (or see --copy).")
-    ],
+    out: Annotated[Path, typer.Option(metavar="NAME.csv", help="The manifest to write, best in DIR or above it.")],
     labels: Annotated[
         Path | None, typer.Option(metavar="CSV", help="What names cannot tell; columns path,kind,kit,licence,source.")
     ] = None,
@@ -72,9 +70,6 @@ def scan(
     max_one_shot: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest drum hit.")] = 10.0,
     max_loop: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest sound of other kinds.")] = 600.0,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")] = 0,
-    copy: Annotated[
-        bool, typer.Option("--copy", help="Copy the sounds into a folder NAME beside a manifest that stands elsewhere.")
-    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Read every file again, also unchanged ones.")] = False,
 ) -> None:
     import os
@@ -82,7 +77,6 @@ def scan(
     from rich.console import Console
 
     from rmod_pipeline.library.cache import ScanCache
-    from rmod_pipeline.library.copy import copy_sounds
     from rmod_pipeline.library.labels import Labels
     from rmod_pipeline.library.names import checked_licence
     from rmod_pipeline.library.previous import Previous
@@ -105,16 +99,13 @@ def scan(
         with _progress(console) as progress:
             found = scan_folder(
                 folder,
-                # Copies are named as the sounds are where they come from.
-                folder / out.name if copy else out,
+                out,
                 rules,
                 labels=Labels.read(labels) if labels else None,
                 previous=Previous.read(previous) if previous else None,
                 cache=cache,
                 progress=progress,
             )
-            if copy:
-                found.assets = copy_sounds(found.assets, folder, out, progress)
     finally:
         cache.close()
     write_scan(found, out, rules.shares)

@@ -90,7 +90,7 @@ def write_scan(scan: Scan, manifest: Path, shares: Shares) -> None:
         reasons = Counter(drop.reason.split(":")[0] for drop in scan.dropped).most_common(3)
         found = ", ".join(f"{count} x {reason}" for reason, count in reasons)
         raise LibraryError(manifest, f"no file can be used ({found})", f"{report_path(manifest)} names each file")
-    write_manifest(manifest, scan.assets)
+    write_manifest(manifest, scan.assets, scan.root)
 
 
 def _rows(scan: Scan) -> Iterator[tuple[str, str, str, str]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
-from rmod_pipeline.errors import LibraryError, UsageError
+from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.cache import ScanCache
 from rmod_pipeline.library.labels import Labels
@@ -61,7 +61,7 @@ class Kept:
 
     path: Path
     name: str
-    """Its path relative to the manifest's folder, POSIX."""
+    """Its path relative to the root, POSIX."""
     said: Description
     heard: Measured
 
@@ -77,6 +77,8 @@ class Scan:
     rule: dict[str, str] = field(default_factory=dict)
     """By kind: split by ``kit`` or by ``sound``."""
     warnings: list[str] = field(default_factory=list)
+    root: str = "."
+    """The folder that paths are relative to, itself relative to the manifest's folder, POSIX."""
     ignored: int = 0
     """Files that are not audio by their suffix."""
 
@@ -93,8 +95,8 @@ def scan_folder(
 ) -> Scan:
     """Return what a folder holds, as rows of a manifest that is to stand at ``manifest``; writes nothing but the cache.
 
-    Raises UsageError for a folder that cannot be read or lies outside the manifest's folder, and LibraryError if there
-    is no audio file in it. Anything wrong with one file ends in ``dropped``.
+    Raises UsageError for a folder that cannot be read, and LibraryError if there is no audio file in it. Anything wrong
+    with one file ends in ``dropped``.
     """
     place = _Place.of(folder, manifest)
     found = find_audio(place.folder, place.root)
@@ -116,6 +118,7 @@ def scan_folder(
         copies=_copies(copies),
         rule=assigned.rule,
         warnings=list(_warnings(assigned, labels, place.folder)),
+        root=place.seen_from(manifest),
         ignored=found.ignored,
     )
 
@@ -129,16 +132,19 @@ class _Place:
 
     @classmethod
     def of(cls, folder: Path, manifest: Path) -> _Place:
-        """Raise UsageError if the scanned folder does not lie in the manifest's."""
-        place = cls(Path(os.path.realpath(existing_folder(folder))), Path(os.path.realpath(manifest.absolute().parent)))
-        if not place.folder.is_relative_to(place.root):
-            hint = f"a manifest's paths never leave its folder: write --out {folder / manifest.name}, or add --copy"
-            raise UsageError(manifest, f"stands neither in {folder} nor in a folder above it", hint)
-        return place
+        """Let paths be relative to the manifest's folder, or to the scanned one if that does not lie in it."""
+        scanned, beside = (
+            Path(os.path.realpath(each)) for each in (existing_folder(folder), manifest.absolute().parent)
+        )
+        return cls(scanned, beside if scanned.is_relative_to(beside) else scanned)
 
     def name(self, path: Path) -> str:
-        """Return a found path relative to the manifest, POSIX."""
+        """Return a found path relative to the root, POSIX."""
         return path.relative_to(self.root).as_posix()
+
+    def seen_from(self, manifest: Path) -> str:
+        """Return the root relative to the manifest's folder, POSIX."""
+        return Path(os.path.relpath(self.root, os.path.realpath(manifest.absolute().parent))).as_posix()
 
 
 @dataclass(slots=True)

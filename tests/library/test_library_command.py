@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from library_sounds import hit, make_kits, put
 from typer.testing import CliRunner
 
 from rmod_pipeline.cli.library import app
+from rmod_pipeline.errors import ManifestError
 from rmod_pipeline.library.manifest import load_library
 
 run = CliRunner().invoke
@@ -41,20 +43,41 @@ def test_a_scan_again_says_the_same(tmp_path: Path) -> None:
     assert texts[0] == texts[1] == texts[2]
 
 
-def test_sounds_are_copied_to_a_manifest_elsewhere(tmp_path: Path) -> None:
-    make_kits(tmp_path / "sounds", kits=2)
-    (tmp_path / "sounds" / "kick.wav").write_text("text")
-    manifest = tmp_path / "out" / "mine.csv"
+def test_a_manifest_elsewhere_says_where_its_sounds_lie(tmp_path: Path) -> None:
+    sounds, manifest = tmp_path / "my, sounds", tmp_path / "out" / "mine.csv"
+    make_kits(sounds, kits=2)
     manifest.parent.mkdir()
-    arguments = ["scan", str(tmp_path / "sounds"), "--out", str(manifest)]
-    refused = run(app, arguments)
-    assert "--copy" in str(refused.exception) and not list(manifest.parent.iterdir())
-    for _ in range(2):
-        assert run(app, [*arguments, "--copy"]).exit_code == 0
-        assert {path.name for path in manifest.parent.iterdir()} == {"mine", "mine.csv", "mine.report.csv"}
-        assert len(list(manifest.parent.rglob("*.wav"))) == 8
+    assert run(app, ["scan", str(sounds), "--out", str(manifest)]).exit_code == 0
+    assert {path.name for path in manifest.parent.iterdir()} == {"mine.csv", "mine.report.csv"}
+    assert manifest.read_text().startswith('"# root: ../my, sounds"\n')
     assert run(app, ["check", str(manifest)]).exit_code == 0
-    assert not list((tmp_path / "sounds").glob("*.csv"))
+    beside = sounds / "mine.csv"
+    assert run(app, ["scan", str(sounds), "--out", str(beside)]).exit_code == 0
+    assert beside.read_text() == manifest.read_text().partition("\n")[2]
+    assert load_library(beside).digest == load_library(manifest).digest
+
+
+@pytest.mark.parametrize(
+    "line", ["# root: ../sounds;;;;", '"# root: ../sounds"', "\ufeff# root: ../sounds,,,", "sep=,\n# root: ../sounds"]
+)
+def test_a_root_survives_a_spreadsheet(tmp_path: Path, line: str) -> None:
+    make_kits(tmp_path / "sounds", kits=2)
+    manifest = tmp_path / "out" / "m.csv"
+    manifest.parent.mkdir()
+    assert run(app, ["scan", str(tmp_path / "sounds"), "--out", str(manifest)]).exit_code == 0
+    rows = manifest.read_text().partition("\n")[2]
+    manifest.write_text(f"{line}\n{rows}", encoding="utf-8")
+    assert load_library(manifest).root == tmp_path / "sounds"
+    assert run(app, ["check", str(manifest)]).exit_code == 0
+
+
+def test_a_root_is_relative(tmp_path: Path) -> None:
+    make_kits(tmp_path, kits=2)
+    manifest = tmp_path / "m.csv"
+    assert run(app, ["scan", str(tmp_path), "--out", str(manifest)]).exit_code == 0
+    manifest.write_text(f"# root: {tmp_path}\n{manifest.read_text()}")
+    with pytest.raises(ManifestError, match=r"m\.csv, line 1: the root .* is absolute"):
+        load_library(manifest)
 
 
 def test_a_mistake_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -167,15 +167,6 @@ def test_no_folder_and_an_empty_one(tmp_path: Path, make: str) -> None:
     assert "no such folder" in caught.value.found or make != "nothing"
 
 
-def test_the_manifest_must_stand_above_the_sounds(tmp_path: Path) -> None:
-    make_kits(tmp_path / "sounds", kits=1)
-    (tmp_path / "elsewhere").mkdir()
-    with pytest.raises(UsageError, match="neither in"):
-        scan_folder(tmp_path / "sounds", tmp_path / "elsewhere" / "m.csv", RULES)
-    found = scan_folder(tmp_path / "sounds", tmp_path / "m.csv", RULES)
-    assert all(row.path.startswith("sounds/") for row in found.assets)
-
-
 def test_copies_are_one_group_in_any_format(tmp_path: Path) -> None:
     make_kits(tmp_path)
     audio = hit(50, 0.3)
