@@ -78,7 +78,7 @@ def rmod(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
     """Run `rmod` with arguments in this process."""
     from rmod_pipeline.cli import main
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*arguments: object, columns: int = 200) -> Said:
         monkeypatch.setattr(sys, "argv", ["rmod", *map(str, arguments)])
@@ -90,4 +90,5 @@ def rmod(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         return Said(code=int(end.value.code or 0), out=said.out, err=said.err)
 
     yield run
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)

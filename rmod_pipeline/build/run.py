@@ -16,7 +16,7 @@ from rmod_pipeline.build.outcome import Elsewhere, Failure, Result
 from rmod_pipeline.build.plan import plan_shards
 from rmod_pipeline.build.space import check_space
 from rmod_pipeline.errors import BuildError, ShardError
-from rmod_pipeline.library.splits import check_splits
+from rmod_pipeline.library.splits import check_splits, refuse_torn_groups
 from rmod_pipeline.shards.fingerprint import check_folder, claim_folder, digest
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import check_kinds
@@ -82,6 +82,7 @@ def check_job(job: Job) -> None:
     layering = job.recipe.one_shots.layering
     check_splits(job.library, job.recipe.loops, job.counts)
     check_splits(job.library, job.recipe.drums, job.counts, at_least=layering.most)
+    refuse_torn_groups(job.library)
 
 
 def missing_shards(plans: Sequence[ShardPlan], job: Job) -> list[ShardPlan]:

@@ -72,7 +72,15 @@ def _options(
 
 def main() -> NoReturn:
     """Run the command line: 0 is done, 1 is done with findings, 2 is a mistake that you can mend."""
-    signal.signal(signal.SIGTERM, _interrupt)  # a stopped job ends as Ctrl-C does: everything finished stays
+    stopped: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    # A job that is told to end does as on Ctrl-C: everything finished stays.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     try:
         app(prog_name="rmod")
         sys.stdout.flush()
@@ -84,14 +92,20 @@ def main() -> NoReturn:
         sys.exit(0)
     except SystemExit as end:
         # So typer ends every command, one that was stopped too.
-        if end.code == INTERRUPTED:
-            typer.echo("\nStopped. What is finished is kept; the same command goes on from there.", err=True)
+        if stopped or end.code == INTERRUPTED:
+            _say_stopped()
+        raise
+    except Exception:
+        # An interrupt in the middle of an import may come out as another error.
+        if stopped:
+            _say_stopped()
         raise
     sys.exit(0)
 
 
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+def _say_stopped() -> NoReturn:
+    typer.echo("\nStopped. What is finished is kept; the same command goes on from there.", err=True)
+    sys.exit(INTERRUPTED)
 
 
 def _complain(message: str) -> NoReturn:

@@ -14,10 +14,16 @@ BUILTIN = "builtin"
 
 def open_library(name: str) -> Library:
     """Read a manifest, or make and read the built-in kit. Raises UsageError or ManifestError."""
+    from rmod_pipeline.errors import UsageError
     from rmod_pipeline.library.manifest import load_library
 
     if name == BUILTIN:
-        make_builtin()
+        try:
+            make_builtin()
+        except OSError as error:
+            about = error.filename or "the built-in kit"
+            hint = "let the environment variable RMOD_CACHE name a folder that you can write to"
+            raise UsageError(about, f"cannot be written: {error.strerror or error}", hint) from error
     return load_library(name)
 
 

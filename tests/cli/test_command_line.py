@@ -189,6 +189,16 @@ def test_a_reader_that_leaves_early_is_no_error_to_talk_of(tiny_built: Path) -> 
     run.wait(timeout=20)
 
 
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RMOD_CACHE", str(tmp_path / "file" / "cache"))
+    said = rmod("build", "quick", "--library", "builtin", "--out", tmp_path / "out", "--pairs", "train=1")
+    assert said.code == 2
+    assert "file/cache" in said.err
+    assert "RMOD_CACHE" in said.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
     tiny_manifest: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -34,8 +34,15 @@ class InProcess:
     def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards one after the other."""
         studio = Studio(job)
-        for plan in plans:
-            yield run_shard(plan, studio, on_pairs)
+        with _stopped_between_pairs() as check:
+
+            def made(pairs: int) -> None:
+                on_pairs(pairs)
+                check()
+
+            for plan in plans:
+                yield run_shard(plan, studio, made)
+                check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,39 @@ class ProcessPool:
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _stopped_between_pairs() -> Iterator[Callable[[], None]]:
+    """Give a function that raises KeyboardInterrupt once the build was told to stop; told twice, it stops at once.
+
+    In the middle of a pair an interrupt may get lost: what is written in C, an import for instance, may take it for a
+    failure of its own, and everything after it would fail.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None  # signals are not for threads
+        return
+    before = {number: signal.getsignal(number) for number in _STOPS}
+    asked: list[int] = []
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(number: int, _frame: object) -> None:
+        asked.append(number)
+        restore()
+
+    def check() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    for number in _STOPS:
+        signal.signal(number, ask)
+    try:
+        yield check
+    finally:
+        restore()
 
 
 @contextmanager
