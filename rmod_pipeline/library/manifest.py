@@ -25,7 +25,7 @@ from rmod_pipeline.library.asset import Asset, Library
 SPLITS = ("train", "valid", "test")
 
 ROOT = "# root:"
-"""How the first line begins of a manifest whose sounds lie neither beside it nor below it. What follows is their folder,
+"""How the first line begins of a manifest whose sounds do not lie beside it or below. What follows is their folder,
 relative to the manifest: the one place where a manifest may say `..`, to be seen at a glance."""
 
 COLUMNS = tuple(field.name for field in fields(Asset))

@@ -9,7 +9,7 @@ alone, not on the order or the place of files.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -17,6 +17,8 @@ from rmod_pipeline.errors import LibraryError, UsageError, nearest
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.groups import tied
 from rmod_pipeline.library.manifest import SPLITS
+
+MEND_GROUP = "move the group whole, or give one part a group of its own"
 
 Shares = Mapping[str, float]
 """The part of the library that each split is to get; the parts add up to 1."""
@@ -98,6 +100,22 @@ def check_splits(library: Library, kinds: Iterable[str], splits: Iterable[str], 
     if lacks:
         hint = "; ".join(dict.fromkeys(remedies)) + "; or edit the split column, a whole group at a time"
         raise LibraryError(library.manifest, "; ".join(lacks), hint)
+
+
+def torn_groups(library: Library) -> Iterator[tuple[str, str]]:
+    """Yield each group that is on more than one side, with its sides in words: only a hand can have put it there."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    for asset in library.assets:
+        splits[asset.group].add(asset.split)
+    for group, sides in sorted(splits.items()):
+        if len(sides) > 1:
+            yield group, " and ".join(sorted(sides))
+
+
+def refuse_torn_groups(library: Library) -> None:
+    """Raise LibraryError if a group is on more than one side: its sounds would be heard in training and in the test."""
+    for group, sides in torn_groups(library):
+        raise LibraryError(library.manifest, f"group {group} is in {sides}", MEND_GROUP)
 
 
 def _count(number: int, kind: str) -> str:

@@ -23,7 +23,7 @@ from tiny_build import make_job, make_library, promised
 from rmod_pipeline.build.executors.local import local_executor
 from rmod_pipeline.build.rerender import open_sounds
 from rmod_pipeline.build.run import Progress, run_build
-from rmod_pipeline.errors import ShardError
+from rmod_pipeline.errors import LibraryError, ShardError
 from rmod_pipeline.render import render_pair
 from rmod_pipeline.shards.index import SCHEMA, pair_row
 from rmod_pipeline.shards.layout import Layout
@@ -343,7 +343,7 @@ def test_a_pair_that_recipe_and_seed_do_not_give_is_found(
 
 @pytest.mark.parametrize("column", ["sha256", "group"])
 def test_a_sound_or_a_group_on_two_sides_of_a_split_is_found(
-    column: str, tmp_path: Path, rmod: Callable[..., Any]
+    column: str, tmp_path: Path, rmod: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Planted where it does happen: in the split column of a manifest, edited by hand."""
     manifest = make_library(tmp_path / "library")
@@ -359,6 +359,10 @@ def test_a_sound_or_a_group_on_two_sides_of_a_split_is_found(
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+    if column == "group":
+        with pytest.raises(LibraryError, match="is in train and valid"):
+            run_build(make_job(manifest, tmp_path / "out"), local_executor(1), Progress())
+        monkeypatch.setattr("rmod_pipeline.build.run.refuse_torn_groups", lambda library: None)
     run_build(make_job(manifest, tmp_path / "out"), local_executor(1), Progress())
     said = rmod("verify", tmp_path / "out", "--compare", 0)
     assert said.code == 1
