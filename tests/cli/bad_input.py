@@ -184,6 +184,13 @@ def few_kicks(world: World) -> Arguments:
     return world.build(library=world.manifest(drop))
 
 
+def torn_group(world: World) -> Arguments:
+    def tear(rows: list[dict[str, str]]) -> None:
+        next(each for each in rows if each["id"] == "kick/train-0")["group"] = "valid-0-kick"
+
+    return world.build(library=world.manifest(tear))
+
+
 def other_library(world: World) -> Arguments:
     world.built()
     return world.build(library=world.manifest(lambda rows: rows[0].update(licence="CC-BY-4.0")))
@@ -335,6 +342,12 @@ GROUPS: dict[str, list[Case]] = {
             finished=0,
         ),
         Case(
+            name="a group of sounds that a hand has put on two sides of a split",
+            act=torn_group,
+            says=("group valid-0-kick is in train and valid", "->"),
+            finished=0,
+        ),
+        Case(
             name="a source file that vanished since the scan",
             act=vanished,
             says=("kick/train-0.wav", "no such file", "->", "Mend the cause above"),
@@ -479,9 +492,7 @@ GROUPS: dict[str, list[Case]] = {
         Case(name="`--pairs` with 5,000 digits", act=options(pairs="train=" + "9" * 5000), says=("--pairs", "->")),
         Case(name="`--workers 0`", act=options("--workers", 0), says=("--workers", "0 is too small", "->")),
         Case(name="`--workers -1`", act=options("--workers", -1), says=("--workers", "-1 is too small", "->")),
-        Case(
-            name="`--workers two`", act=options("--workers", "two"), says=("--workers", "'two' is not a valid integer")
-        ),
+        Case(name="`--workers two`", act=options("--workers", "two"), says=("--workers", "a valid integer")),
         Case(name="`--shard-size 0`", act=options(shard_size=0), says=("--shard-size", "0 is too small", "->")),
         Case(
             name="more shards than six digits can number",
