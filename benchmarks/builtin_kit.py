@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -36,9 +37,13 @@ BAND_EDGES = np.geomspace(25.0, 20_000.0, 60)
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--real", type=Path, required=True, help="folder with library.csv")
-    arguments.add_argument("--out", type=Path, required=True, help="folder for the pictures")
+    real = os.environ.get("RMOD_REAL_LIBRARY")
+    arguments.add_argument("--real", type=Path, default=real, help="folder with library.csv")
+    arguments.add_argument("--out", type=Path, default=Path("docs/images"), help="folder for the pictures")
     options = arguments.parse_args()
+    if options.real is None:
+        print("skipped: it compares with real recordings; give --real DIR, or set RMOD_REAL_LIBRARY")
+        return
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as cache:
         began, worked = time.perf_counter(), time.process_time()

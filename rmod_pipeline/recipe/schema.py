@@ -113,6 +113,9 @@ class Layering(Strict):
         for row in self.weights:
             if len(row) < 2:
                 raise ValueError(f"a row of weights needs two or more gains, found {list(row)}")
+            if sum(row) > 1 + 1e-9:
+                # Peak-normalised layers could then add up to more than full scale, and the target would clip.
+                raise ValueError(f"the weights {list(row)} add up to {sum(row):g}; a one-shot's may be 1 at most")
         return self
 
 
@@ -187,6 +190,8 @@ class Recipe(Strict):
             raise _error("drums", "no drum is a target: leave out `target: false` for at least one")
         for kind in sorted(self.drums.keys() & self.loops.keys()):
             raise _error(f"loops.{kind}", f"'{kind}' stands under drums too: a kind is one or the other")
+        if self.grid > self.frames:
+            raise _error("grid", f"{self.grid} points are more than the mixture's {self.frames} frames")
         for kind, drum in self.drums.items():
             most = int(drum.hits.support()[1])
             if most > self.grid:

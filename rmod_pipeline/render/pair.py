@@ -37,8 +37,13 @@ class _Mixed:
 
 
 def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
-    """Render a spec. Raises AssetError or LibraryError for a sound that cannot be had."""
+    """Render a spec. Raises AssetError or LibraryError for a sound that cannot be had.
+
+    Raises ValueError if the sounds were opened at another rate than the spec's.
+    """
     settings = spec.settings
+    if settings.sample_rate != sounds.store.sample_rate:
+        raise ValueError(f"sounds at {sounds.store.sample_rate} Hz for a spec at {settings.sample_rate} Hz")
     one_shots = {drum.kind: render_one_shot(drum, sounds, settings) for drum in spec.drums}
     drums = [
         mix_track(drum, render_drum_loop(one_shots[drum.kind], drum.notes, settings), settings) for drum in spec.drums

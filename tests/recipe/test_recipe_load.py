@@ -87,6 +87,16 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
         ("hits: 2", "hits: 2000", "line 4: drums.kick.hits: 2000 is outside what is allowed here, 1..1024 hits"),
         ("hits: 2", "hits: many", "line 4: drums.kick.hits: not a random value"),
         ("hits: 2", "hits: 2\n    target: false", "line 2: drums: no drum is a target"),
+        (
+            "name: small",
+            "name: small\ngrid: 90000\nseconds: 1",
+            "line 2: grid: 90000 points are more than the mixture's 44100",
+        ),
+        (
+            "name: small",
+            "name: small\none_shots: {layering: {weights: [[0.9, 0.4]]}}",
+            "line 2: one_shots.layering: the weights [0.9, 0.4] add up to 1.3",
+        ),
         ("hits: 2", "presence: 0.5", "line 3: drums.kick: presence is 0.5, but a target is in every pair"),
         ("[-6, 0]", "[0, -6]", "line 6: drums.kick.inserts.0.gain_db: the range is out of order: 0 > -6"),
         ("effect: gain", "effect: gian", "line 6: drums.kick.inserts.0: unknown effect 'gian' (did you mean 'gain'?)"),
