@@ -47,5 +47,5 @@ lock: ## write the versions in .venv to requirements/lock.txt
 	@{ sed -n '/^#/p' requirements/lock.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > requirements/lock.new
 	@mv requirements/lock.new requirements/lock.txt
 
-clean: ## remove the demo and the caches of the tools; .venv stays
-	rm -rf $(DEMO) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+clean: ## remove the demo, its page and the caches of the tools; .venv stays
+	rm -rf $(DEMO) $(DEMO)-preview.html .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
