@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from rmod_pipeline.errors import existing_file
+from rmod_pipeline.errors import ManifestError, existing_file
 from rmod_pipeline.library.manifest import checked_kind, checked_path, read_rows
 from rmod_pipeline.library.names import Description
 
@@ -18,7 +18,8 @@ COLUMNS = ("path", "kind", "kit", "licence", "source")
 class Labels:
     """What a labels file says, by file."""
 
-    def __init__(self, rows: dict[str, Description]) -> None:
+    def __init__(self, path: Path, rows: dict[str, Description]) -> None:
+        self._path = path
         self._rows = rows
         self._used: set[str] = set()
 
@@ -37,7 +38,7 @@ class Labels:
             kind = checked_kind(row) if row.cells["kind"].strip() else ""
             kit, licence, source = (row.cells[name].strip() for name in ("kit", "licence", "source"))
             rows[key] = Description(kind=kind, kit=kit, licence=licence, source=source)
-        return cls(rows)
+        return cls(path, rows)
 
     def improve(self, path: Path, guess: Description) -> Description:
         """Return what is said of a file, where a cell is empty what was guessed from its names."""
@@ -48,6 +49,12 @@ class Labels:
         said = self._rows[key]
         # A listed file's kit, licence and source are what the list says, even nothing: it was written with care.
         return replace(said, kind=said.kind or guess.kind)
+
+    def check_used(self, folder: Path) -> None:
+        """Raise ManifestError if no file that was asked for is listed: then the paths lead elsewhere."""
+        if self._rows and not self._used:
+            found = f"names no sound in {folder}; its first path leads to {next(iter(self._rows))}"
+            raise ManifestError(self._path, found, "its paths are relative to itself: move it, or change them")
 
     def unused(self, folder: Path) -> list[str]:
         """Return the paths of listed files below a folder that no scan has asked for."""

@@ -107,6 +107,8 @@ def scan_folder(
     for path, reason in found.dropped:
         drops.add(path, reason)
     described = _described(found.files, place, labels, rules, drops)
+    if labels:
+        labels.check_used(place.folder)
     cache = cache or ScanCache(None)
     kept = _Reading(rules, cache, progress).kept(described, drops)
     heard = [Heard(item.path, item.heard.sound, item.heard.fingerprint) for item in kept]

@@ -200,6 +200,17 @@ def test_labels_know_better(tmp_path: Path) -> None:
     assert [warning for warning in found.warnings if "nothing.wav" in warning and "1 labelled" in warning]
 
 
+def test_labels_that_lead_elsewhere_are_refused(tmp_path: Path) -> None:
+    """Else kinds and licences would silently be those of the names."""
+    make_kits(tmp_path / "sounds", kits=1)
+    (tmp_path / "sounds" / "labels.csv").write_text(
+        "path,kind,kit,licence,source\nsounds/kit 0/kick/0.wav,kick,A,MIT,me\n"
+    )
+    labels = Labels.read(tmp_path / "sounds" / "labels.csv")
+    with pytest.raises(ManifestError, match=r"names no sound in .*sounds/sounds/kit 0/kick/0\.wav"):
+        scan(tmp_path / "sounds", labels=labels)
+
+
 @pytest.mark.parametrize(
     ("row", "found"),
     [
