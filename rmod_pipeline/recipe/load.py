@@ -23,6 +23,15 @@ NOTES = "x-"
 """A top-level key that begins so is the author's own: a home for YAML anchors, not read by us."""
 
 
+_NOTHING = {
+    "model_type": "write {} for what is given by default, or remove the key",
+    "dict_type": "write {} for none, or remove the key",
+    "list_type": "write [] for none, or remove the key",
+    "tuple_type": "write [] for none, or remove the key",
+}
+"""What to write where a key stands without a value, by the error that pydantic gives it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong in a recipe."""
@@ -124,6 +133,10 @@ def _problem(tree: yaml.Node, found: Any) -> Problem:
         message = f"unknown effect '{name}'{nearest(name, EFFECTS)}; effects are {', '.join(EFFECTS)}"
     elif kind == "union_tag_not_found":
         message = f"no `effect:` key; effects are {', '.join(EFFECTS)}"
+    elif found["input"] is None and kind in _NOTHING:
+        message = f"nothing stands here; {_NOTHING[kind]}"
+    elif kind == "string_pattern_mismatch":
+        message = f"{found['input']!r} is no name; a name has small letters, digits and _, and begins with a letter"
     elif not isinstance(found["input"], (dict, list)) and repr(found["input"]) not in message:
         message = f"{message}, found {found['input']!r}"
     return Problem(_line(tree, place), ".".join(str(part) for part in place), message)
