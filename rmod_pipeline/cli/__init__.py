@@ -12,6 +12,7 @@ import typer
 
 from rmod_pipeline import __version__
 from rmod_pipeline.cli import build, library, pairs, preview, recipe, verify
+from rmod_pipeline.cli.usage import Command, Group
 from rmod_pipeline.errors import RmodError
 
 USER_MISTAKE = 2
@@ -19,6 +20,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="rmod",
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -47,11 +49,11 @@ mistake in what was given, 130 stopped.
 
 app.add_typer(library.app, name="library", help="Turn folders of sounds into a library: scan, check.")
 app.add_typer(recipe.app, name="recipe", help="What a data set is to be: show, check, schema.")
-app.command("build")(build.build)
-app.command("verify")(verify.verify)
-app.command("show")(pairs.show)
-app.command("render")(pairs.render)
-app.command("preview")(preview.preview)
+app.command("build", cls=Command)(build.build)
+app.command("verify", cls=Command)(verify.verify)
+app.command("show", cls=Command)(pairs.show)
+app.command("render", cls=Command)(pairs.render)
+app.command("preview", cls=Command)(preview.preview)
 
 
 def _version(wanted: bool) -> None:

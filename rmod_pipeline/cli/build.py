@@ -41,7 +41,8 @@ def build(
         str, typer.Option(metavar="SPLIT=N,...", help="How many pairs of train, valid and test.", rich_help_panel=WHAT)
     ] = "train=100,valid=10,test=10",
     seed: Annotated[
-        int, typer.Option(help="Another number gives another data set of the same kind.", rich_help_panel=WHAT)
+        int,
+        typer.Option(metavar="N", help="Another number gives another data set of the same kind.", rich_help_panel=WHAT),
     ] = 0,
     shard_size: Annotated[
         int, typer.Option(metavar="PAIRS", help="Pairs in a tar; the pairs do not depend on it.", rich_help_panel=WHAT)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rmod_pipeline.cli.usage import Command, Group
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rmod_pipeline.library.scan import Scan
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     help="Make a library of sounds that a build can use, and check it.",
@@ -52,7 +55,7 @@ Examples:
 """
 
 
-@app.command(help=_SCAN_HELP)
+@app.command(cls=Command, help=_SCAN_HELP)
 def scan(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds the sounds.")],
     *,
@@ -69,7 +72,7 @@ def scan(
     ] = None,
     max_one_shot: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest drum hit.")] = 10.0,
     max_loop: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest sound of other kinds.")] = 600.0,
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes; 0 is one for each core.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Read every file again, also unchanged ones.")] = False,
 ) -> None:
     import os
@@ -112,7 +115,7 @@ def scan(
     _print_scan(Console(), found, out)
 
 
-@app.command(help=_CHECK_HELP)
+@app.command(cls=Command, help=_CHECK_HELP)
 def check(
     manifest: Annotated[str, typer.Argument(metavar="NAME.csv", help="The manifest, or `builtin`.")],
 ) -> None:

@@ -22,7 +22,8 @@ def preview(
     ],
     *,
     pairs: Annotated[
-        int, typer.Option(min=1, max=500, help="How many pairs; 12 make a page of about 4 MB, with stems 7.")
+        int,
+        typer.Option(min=1, max=500, metavar="N", help="How many pairs; 12 make a page of about 4 MB, with stems 7."),
     ] = 12,
     split: Annotated[str, typer.Option(metavar="NAME", help="Of which split: train, valid or test.")] = "train",
     page: Annotated[
@@ -33,7 +34,7 @@ def preview(
         str | None,
         typer.Option(metavar="NAME.csv", help="For a recipe: the sounds to make the pairs of; default: builtin."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="For a recipe: other pairs for each seed.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="For a recipe: other pairs for each seed.")] = 0,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Write a page to hear and see some pairs: one HTML file that needs no network.

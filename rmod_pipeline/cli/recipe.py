@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rmod_pipeline.cli.usage import Command, Group
+
 if TYPE_CHECKING:
     from rmod_pipeline.recipe import Recipe
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     help="Look at recipes, check your own, and get the schema for an editor.",
@@ -57,14 +60,14 @@ Examples:
 """
 
 
-@app.command(help=_SHOW_HELP)
+@app.command(cls=Command, help=_SHOW_HELP)
 def show(name: Name) -> None:
     from rmod_pipeline.recipe import recipe_yaml
 
     typer.echo(recipe_yaml(_load(name)), nl=False)
 
 
-@app.command(help=_CHECK_HELP)
+@app.command(cls=Command, help=_CHECK_HELP)
 def check(
     name: Name,
     library: Annotated[
@@ -89,7 +92,7 @@ def check(
         typer.echo(f"{library}: {palette.split} has enough: {counts}")
 
 
-@app.command(help=_SCHEMA_HELP)
+@app.command(cls=Command, help=_SCHEMA_HELP)
 def schema(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; default: print it.")] = None,
 ) -> None:

@@ -23,10 +23,13 @@ def verify(
     ] = 0,
     compare: Annotated[
         int,
-        typer.Option(min=0, help="Pairs of each split whose one-shots are compared across splits."),
+        typer.Option(min=0, metavar="N", help="Pairs of each split whose one-shots are compared across splits."),
     ] = 200,
     library: Annotated[
-        str | None, typer.Option(help="The manifest for --rerender; default: where it lay when the data set was built.")
+        str | None,
+        typer.Option(
+            metavar="NAME.csv", help="The manifest for --rerender; default: where it lay when the data set was built."
+        ),
     ] = None,
 ) -> None:
     """Prove that a data set is what it says: checksums, tars, index, and no sound on two sides of a split.
