@@ -132,9 +132,8 @@ def _sum_up(out: Path) -> None:
     console.print(table)
     licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in list_licences(out).most_common())
     console.print(f"sounds by licence: {licences}", soft_wrap=True)
-    console.print(
-        f"first pair: rmod show {out} {receipts[0].split}-{receipts[0].first:08d}; all: --keys", soft_wrap=True
-    )
+    first = next(receipt for split in fingerprint["pairs"] for receipt in receipts if receipt.split == split)
+    console.print(f"first pair: rmod show {out} {first.split}-{first.first:08d}; all: --keys", soft_wrap=True)
 
 
 def _tell(pair: StoredPair) -> None:
@@ -205,7 +204,8 @@ def _sounds(track: Any, sources: dict[str, Any]) -> list[str]:
 def _plays(track: Any, settings: Any) -> str:
     notes = getattr(track, "notes", None)
     if notes is None:
-        return f"{track.semitones:+d} st, every {track.period_frames / settings.sample_rate:g} s"
+        shift = f"{track.semitones:+d}".replace("-", "−") if track.semitones else "0"
+        return f"{shift} st, every {track.period_frames / settings.sample_rate:g} s"
     times = ", ".join(f"{settings.onset(note.tick) / settings.sample_rate:.2f}" for note in notes[:MOST_TIMES])
     more = f" and {len(notes) - MOST_TIMES} more" if len(notes) > MOST_TIMES else ""
     return f"{len(notes)} {'hit' if len(notes) == 1 else 'hits'} at {times} s{more}"

@@ -596,12 +596,12 @@ GROUPS: dict[str, list[Case]] = {
         Case(
             name="a sound that the library lacks",
             act=spec("drums", 0, "layers", 0, "asset", value="kick/train-9"),
-            says=("no sound 'kick/train-9'",),
+            says=("no sound 'kick/train-9'", "->"),
         ),
         Case(
             name="a loop that the library lacks",
             act=spec("loops", 0, "asset", value="bass/train-9"),
-            says=("no sound 'bass/train-9'",),
+            says=("no sound 'bass/train-9'", "->"),
         ),
         Case(
             name="a sound with another checksum",

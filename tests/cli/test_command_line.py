@@ -70,6 +70,7 @@ def test_help_fits_the_terminal_and_gives_an_example(command: list[str], columns
         or "Example:" in said.out
     )
     assert max(map(len, said.out.splitlines())) <= columns
+    assert not re.search("<bool>|<int", said.out), "a flag takes no value; a number has a name"
 
 
 def recipe(folder: Path) -> Path:
@@ -163,6 +164,8 @@ def test_show_sums_up_a_data_set(tiny_built: Path, rmod: Rmod) -> None:
     assert "2 of 2" in said.out
     assert "CC0-1.0" in said.out
     assert "(unknown)" in said.out
+    assert "first pair: rmod show" in said.out
+    assert "train-00000000" in said.out
 
 
 def test_show_lists_keys_one_a_line(tiny_built: Path, rmod: Rmod) -> None:
