@@ -86,20 +86,33 @@ def check_splits(library: Library, kinds: Iterable[str], splits: Iterable[str], 
     """Raise LibraryError, naming every lack and its remedy, unless each split has ``at_least`` sounds of each kind."""
     have = Counter((asset.kind, asset.split) for asset in library.assets)
     known = library.kinds()
-    lacks, remedies = [], []
+    lacks: list[str] = []
+    missing: list[str] = []
+    few: list[str] = []
+    poor: list[str] = []
     for kind in dict.fromkeys(kinds):
         if kind not in known:
             lacks.append(f"no {kind} at all{nearest(kind, known)}")
-            remedies.append(f"add {kind} sounds; this library has {', '.join(known)}")
+            missing.append(kind)
             continue
         for split in dict.fromkeys(splits):
             if have[kind, split] < at_least:
                 counts = ", ".join(f"{name} {have[kind, name]}" for name in SPLITS)
                 lacks.append(f"{split} has {_count(have[kind, split], kind)}, {at_least} needed ({counts})")
-                remedies.append(f"add {kind} sounds from another kit and scan again, or give {split} a larger share")
+                few.append(kind)
+                poor.append(split)
+    remedies = []
+    if missing:
+        remedies.append(
+            f"add {_listed(missing)} sounds or take them out of the recipe; this library has {_listed(known)}"
+        )
+    if few:
+        remedies.append(
+            f"add {_listed(few)} sounds from other kits and scan again, give {_listed(poor)} a larger share, "
+            "or edit the split column, a whole group at a time"
+        )
     if lacks:
-        hint = "; ".join(dict.fromkeys(remedies)) + "; or edit the split column, a whole group at a time"
-        raise LibraryError(library.manifest, "; ".join(lacks), hint)
+        raise LibraryError(library.manifest, "; ".join(lacks), "; ".join(remedies))
 
 
 def torn_groups(library: Library) -> Iterator[tuple[str, str]]:
@@ -120,6 +133,11 @@ def refuse_torn_groups(library: Library) -> None:
 
 def _count(number: int, kind: str) -> str:
     return f"no {kind}" if number == 0 else f"only {number} {kind}"
+
+
+def _listed(words: Iterable[str]) -> str:
+    *most, last = dict.fromkeys(words)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _kinds(sounds: Iterable[Sound]) -> list[str]:
