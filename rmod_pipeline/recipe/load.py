@@ -32,6 +32,15 @@ _NOTHING = {
 """What to write where a key stands without a value, by the error that pydantic gives it."""
 
 
+_OTHER_FORM = {
+    "model_type": "keys with values are needed here",
+    "dict_type": "keys with values are needed here",
+    "list_type": "a list is needed here: [...], or lines that begin with -",
+    "tuple_type": "a list is needed here: [...], or lines that begin with -",
+}
+"""What to write where something of another form stands, by the error that pydantic gives it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong in a recipe."""
@@ -135,6 +144,8 @@ def _problem(tree: yaml.Node, found: Any) -> Problem:
         message = f"no `effect:` key; effects are {', '.join(EFFECTS)}"
     elif found["input"] is None and kind in _NOTHING:
         message = f"nothing stands here; {_NOTHING[kind]}"
+    elif kind in _OTHER_FORM:
+        message = _OTHER_FORM[kind]
     elif kind == "string_pattern_mismatch":
         message = f"{found['input']!r} is no name; a name has small letters, digits and _, and begins with a letter"
     elif not isinstance(found["input"], (dict, list)) and repr(found["input"]) not in message:

@@ -116,6 +116,8 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
         ("  bass:", "  Bass guitar:", "loops"),
         ("name: small", "name: Very Small", "line 1: name: 'Very Small' is no name; a name has small letters"),
         ("drums:", "drums:\n  tom:", "line 3: drums.tom: nothing stands here; write {} for what is given by default"),
+        ("hits: 2", "hits: 2\n    sends: {}", "line 5: drums.kick.sends: a list is needed here"),
+        ("drums:", "drums:\n  tom: 3", "line 3: drums.tom: keys with values are needed here"),
         ("hits: 2", "hits: 2\n    sends:", "line 5: drums.kick.sends: nothing stands here; write [] for none"),
         ("name: small", "nmae: small", "line 1: nmae: unknown key 'nmae' (did you mean 'name'?)"),
         ("name: small", "name: small\nsample_rate: 3", "line 2: sample_rate"),
