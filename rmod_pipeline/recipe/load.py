@@ -32,13 +32,29 @@ _NOTHING = {
 """What to write where a key stands without a value, by the error that pydantic gives it."""
 
 
-_OTHER_FORM = {
+_NEEDED = {
     "model_type": "keys with values are needed here",
     "dict_type": "keys with values are needed here",
     "list_type": "a list is needed here: [...], or lines that begin with -",
     "tuple_type": "a list is needed here: [...], or lines that begin with -",
+    "float_type": "a number is needed here",
+    "float_parsing": "a number is needed here",
+    "finite_number": "a finite number is needed here",
+    "int_type": "a whole number is needed here",
+    "int_parsing": "a whole number is needed here",
+    "int_parsing_size": "a whole number is needed here, and a smaller one",
+    "int_from_float": "a whole number is needed here",
+    "bool_type": "true or false is needed here",
+    "bool_parsing": "true or false is needed here",
+    "string_type": "text is needed here (a number as text needs quotes)",
+    "greater_than": "more than {gt:g} is needed here",
+    "greater_than_equal": "{ge:g} or more is needed here",
+    "less_than": "less than {lt:g} is needed here",
+    "less_than_equal": "{le:g} at most can stand here",
+    "too_short": "{min_length} or more items are needed here",
+    "too_long": "{max_length} items at most can stand here",
 }
-"""What to write where something of another form stands, by the error that pydantic gives it."""
+"""What can stand there, by the error that pydantic gives; the braces are filled from the limits that it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +150,10 @@ def _problem(tree: yaml.Node, found: Any) -> Problem:
     message = found["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         name = str(found["loc"][-1])
-        message = f"unknown key '{name}'{nearest(name, _known_keys(found['loc'][:-1]))}"
+        message = f"unknown key '{name}'{nearest(name, _known_keys(found['loc']))}"
     elif kind == "missing":
-        message = f"the key '{found['loc'][-1]}' is missing"
+        last = found["loc"][-1]
+        message = f"item {last + 1} is missing" if isinstance(last, int) else f"the key '{last}' is missing"
     elif kind == "union_tag_invalid":
         name = str(found["ctx"]["tag"])
         message = f"unknown effect '{name}'{nearest(name, EFFECTS)}; effects are {', '.join(EFFECTS)}"
@@ -144,13 +161,20 @@ def _problem(tree: yaml.Node, found: Any) -> Problem:
         message = f"no `effect:` key; effects are {', '.join(EFFECTS)}"
     elif found["input"] is None and kind in _NOTHING:
         message = f"nothing stands here; {_NOTHING[kind]}"
-    elif kind in _OTHER_FORM:
-        message = _OTHER_FORM[kind]
+    elif kind in _NEEDED:
+        message = _NEEDED[kind].format(**found.get("ctx", {})) + _found(found["input"])
     elif kind == "string_pattern_mismatch":
         message = f"{found['input']!r} is no name; a name has small letters, digits and _, and begins with a letter"
-    elif not isinstance(found["input"], (dict, list)) and repr(found["input"]) not in message:
-        message = f"{message}, found {found['input']!r}"
+    elif repr(found["input"]) not in message:
+        message += _found(found["input"])
     return Problem(_line(tree, place), ".".join(str(part) for part in place), message)
+
+
+def _found(value: Any) -> str:
+    """Say what stands there, if it is short."""
+    if isinstance(value, (dict, list, tuple)):
+        return ""
+    return ", found nothing" if value is None else f", found {value!r}"
 
 
 def _written(tree: yaml.Node, location: Sequence[str | int]) -> Iterator[str | int]:
@@ -197,12 +221,14 @@ def _line(tree: yaml.Node, place: Place) -> int:
     return int(line) + 1
 
 
-def _known_keys(location: Sequence[str | int]) -> list[str]:
+def _known_keys(unknown: Sequence[str | int]) -> list[str]:
     """Return the keys that may stand where an unknown one was found."""
+    *location, name = unknown
     models = list(_models(Recipe))
     named = [model for model in models if location and location[-1] in (model.__name__, *_literal(model))]
     chosen = named or ([Recipe] if not location else models)
-    return sorted({key for model in chosen for key in model.model_fields})
+    # What is right elsewhere, such as `effects`, is not what was meant here.
+    return sorted({key for model in chosen for key in model.model_fields} - {str(name)})
 
 
 def _literal(model: type[BaseModel]) -> tuple[str, ...]:

@@ -120,7 +120,18 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
         ("drums:", "drums:\n  tom: 3", "line 3: drums.tom: keys with values are needed here"),
         ("hits: 2", "hits: 2\n    sends:", "line 5: drums.kick.sends: nothing stands here; write [] for none"),
         ("name: small", "nmae: small", "line 1: nmae: unknown key 'nmae' (did you mean 'name'?)"),
-        ("name: small", "name: small\nsample_rate: 3", "line 2: sample_rate"),
+        ("name: small", "name: small\nsample_rate: 3", "line 2: sample_rate: 8000 or more is needed here, found 3"),
+        ("name: small", "name: small\nsample_rate: 44.1k", "sample_rate: a whole number is needed here, found '44.1k'"),
+        ("name: small", "name: small\ngrid: 1920.5", "line 2: grid: a whole number is needed here, found 1920.5"),
+        ("name: small", "name: small\nseconds: four", "line 2: seconds: a number is needed here, found 'four'"),
+        ("name: small", "name: small\nseconds:", "line 2: seconds: a number is needed here, found nothing"),
+        ("name: small", "name: small\nseconds: .inf", "line 2: seconds: a finite number is needed here, found inf"),
+        ("name: small", "name: small\nseconds: 61", "line 2: seconds: 60 at most can stand here, found 61"),
+        ("name: small", "name: small\ndescription: 4", "line 2: description: text is needed here"),
+        ("hits: 2", "target: perhaps", "line 4: drums.kick.target: true or false is needed here, found 'perhaps'"),
+        ("hits: 2", "hits: [two, 4]", "line 4: drums.kick.hits.0: a whole number is needed here, found 'two'"),
+        ("hits: 2", "hits: [2]", "line 4: drums.kick.hits: item 2 is missing"),
+        ("hits: 2", "hits: [2, 3, 4]", "line 4: drums.kick.hits: 2 items at most can stand here"),
         ("name: small", "name: small\nsample_rate: .nan", "line 2: sample_rate"),
         ("drums:", "drums: [", "not YAML that can be read"),
         ("drums:", "x: *nowhere\ndrums:", "not YAML that can be read"),
@@ -129,6 +140,10 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
 )
 def test_what_is_said(old: str, new: str, said: str) -> None:
     assert said in changed(old, new)
+
+
+def test_a_key_is_not_its_own_correction() -> None:
+    assert "'effects' (did you mean 'effects'?)" not in changed("hits: 2", "effects: []")
 
 
 def test_frequencies_stay_below_half_the_sample_rate() -> None:
