@@ -14,8 +14,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from rmod_pipeline.effects import AnyEffect
 from rmod_pipeline.errors import RmodError
+from rmod_pipeline.names import NAME
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=NAME)]
 """A split or kind: it becomes part of file names, so a spec from elsewhere may not smuggle a path in."""
 
 Frames = Annotated[int, Field(ge=0, le=2**28)]

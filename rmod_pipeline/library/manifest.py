@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rmod_pipeline.errors import ManifestError, UsageError, existing_file, nearest
 from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.names import NAME_IN_WORDS, is_name, nearest_name
 
 SPLITS = ("train", "valid", "test")
 
@@ -35,7 +36,6 @@ _DIGESTED = ("id", "kind", "group", "split", "licence", "source", "sha256")
 _DIRECTIVES = ("sep=", ROOT)
 _UPWARDS = "leaves the folder by .."
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_KIND = re.compile(r"[^\W_][\w-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Nothing that ends a line or a terminal's patience may stand in a name that is printed, logged and indexed.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -143,10 +143,11 @@ def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def checked_kind(row: Row) -> str:
-    """Return a row's kind. Raises ManifestError for a name that cannot be part of a file's name."""
+    """Return a row's kind. Raises ManifestError, with a name that would do, for what no recipe could ask for."""
     kind = row.cells["kind"].strip()
-    if not _KIND.fullmatch(kind):
-        raise row.error("kind", f"{kind!r} is no kind", "write a word of letters, digits, _ and -: kick, open_hihat")
+    if not is_name(kind):
+        example = nearest_name(kind) or "a word such as kick or open_hihat"
+        raise row.error("kind", f"{kind!r} is no kind", f"write {example}: a kind has {NAME_IN_WORDS}")
     return kind
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from rmod_pipeline.effects import EFFECTS
 from rmod_pipeline.errors import RecipeError, nearest
+from rmod_pipeline.names import NAME_IN_WORDS
 from rmod_pipeline.recipe.schema import Recipe
 
 Place = tuple[str | int, ...]
@@ -164,7 +165,7 @@ def _problem(tree: yaml.Node, found: Any) -> Problem:
     elif kind in _NEEDED:
         message = _NEEDED[kind].format(**found.get("ctx", {})) + _found(found["input"])
     elif kind == "string_pattern_mismatch":
-        message = f"{found['input']!r} is no name; a name has small letters, digits and _, and begins with a letter"
+        message = f"{found['input']!r} is no name; a name has {NAME_IN_WORDS}"
     elif repr(found["input"]) not in message:
         message += _found(found["input"])
     return Problem(_line(tree, place), ".".join(str(part) for part in place), message)

@@ -90,6 +90,7 @@ def test_utf_16_is_read(manifest: Path) -> None:
         (lambda text: text.replace("b.wav", "a.wav"), "line 3, column path", "line 2 already"),
         (lambda text: text.replace("valid", "vaild"), "line 3, column split", "did you mean 'valid'"),
         (lambda text: text.replace("snare,", "sn/are,"), "line 4, column kind", "no kind"),
+        (lambda text: text.replace("snare,", "Tom-Low,"), "line 4, column kind", "'Tom-Low' is no kind"),
         (lambda text: text.replace("0" * 64, "0" * 63 + "x", 1), "line 2, column sha256", "64 hexadecimal"),
         (lambda text: text.replace(",44100,", ",44.1k,", 1), "line 2, column sample_rate", "44.1k"),
         (lambda text: text.replace(",44100,", ",0,", 1), "line 2, column sample_rate", "above 0"),

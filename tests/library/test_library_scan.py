@@ -217,6 +217,8 @@ def test_labels_that_lead_elsewhere_are_refused(tmp_path: Path) -> None:
         ("/a.wav,kick,,,", "column path: '/a.wav' is absolute"),
         ("../a.wav,kick,,,", "leaves the folder"),
         ("a.wav,kick drum,,,", "column kind: 'kick drum' is no kind"),
+        ("a.wav,Tom-Low,,,", "write tom_low: a kind has small letters"),
+        ("a.wav,8bit,,,", "write a word such as kick or open_hihat: a kind has small letters"),
         ("a.wav,kick,,", "4 cells"),
         ("b.wav,kick,,,", "line 2 already"),
     ],
