@@ -22,7 +22,7 @@ from rmod_pipeline.library.names import ONE_SHOT_KINDS, Description, describe
 from rmod_pipeline.library.near import Heard, Progress, same_sounds
 from rmod_pipeline.library.pool import spread
 from rmod_pipeline.library.previous import Previous
-from rmod_pipeline.library.splits import Assignment, Shares, Sound, assign_splits
+from rmod_pipeline.library.splits import Assignment, Shares, Sound, assign_splits, uneven_splits
 from rmod_pipeline.library.walk import existing_folder, find_audio
 
 SILENT_DBFS = -60.0
@@ -113,13 +113,14 @@ def scan_folder(
     kept = _Reading(rules, cache, progress).kept(described, drops)
     heard = [Heard(item.path, item.heard.sound, item.heard.fingerprint) for item in kept]
     copies = dict(zip((item.name for item in kept), same_sounds(heard, rules.workers, cache, progress), strict=True))
-    assigned = assign_splits(_sounds(kept, copies, previous), rules.shares)
+    sounds = _sounds(kept, copies, previous)
+    assigned = assign_splits(sounds, rules.shares)
     return Scan(
         assets=_assets(kept, assigned, previous),
         dropped=sorted(drops.rows, key=lambda drop: drop.path),
         copies=_copies(copies),
         rule=assigned.rule,
-        warnings=list(_warnings(assigned, labels, place.folder)),
+        warnings=[*_warnings(assigned, labels, place.folder), *uneven_splits(sounds, assigned, rules.shares)],
         root=place.seen_from(manifest),
         ignored=found.ignored,
     )

@@ -9,7 +9,7 @@ alone, not on the order or the place of files.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -82,6 +82,37 @@ def assign_splits(sounds: Sequence[Sound], shares: Shares) -> Assignment:
         by_kit -= short
 
 
+def uneven_splits(sounds: Sequence[Sound], assigned: Assignment, shares: Shares) -> Iterator[str]:
+    """Say of each kind whose sides are well off their shares what it got instead, why, and what helps.
+
+    Well off is more than twice a share or less than half of it: half is what makes a split by kit worth having, too.
+    One sound is never too many. A kind that a split lacks is left to ``check_splits``.
+    """
+    for kind in _kinds(sounds):
+        mine = [sound for sound in sounds if sound.kind == kind]
+        have = Counter(assigned.split[sound.id] for sound in mine)
+        asked = {split: share * len(mine) for split, share in shares.items() if share > 0}
+        off = any(not number / 2 <= have[split] <= 2 * max(1.0, number) for split, number in asked.items())
+        if off and all(have[split] for split in asked):
+            got = _percents(have[split] / len(mine) for split in SPLITS)
+            wanted = _percents(shares[split] for split in SPLITS)
+            yield f"{kind} is split {got} percent where {wanted} was asked: {_why_uneven(mine, assigned)}"
+
+
+def _why_uneven(mine: Sequence[Sound], assigned: Assignment) -> str:
+    """Return the reason and the remedy for one kind."""
+    if any(sound.pinned for sound in mine):
+        return "old sounds keep their sides -> scan without --previous to split all anew"
+    groups = Counter(assigned.group[sound.id] for sound in mine)
+    largest = f"the largest with {_percents([max(groups.values()) / len(mine)])} % of it"
+    if assigned.rule[mine[0].kind] == "sound":
+        few = f"too few sounds to cut finer: {len(groups)}, copies not counted, {largest}"
+        return f"{few} -> add other sounds of the kind, or choose other --splits"
+    shared = " groups of kits that share sounds" if _share_sounds(mine, groups) else ""
+    few = f"too few kits to cut finer: {len(groups)}{shared}, {largest}"
+    return f"{few} -> name kits with --labels, add other kits, or choose other --splits"
+
+
 def check_splits(library: Library, kinds: Iterable[str], splits: Iterable[str], at_least: int = 1) -> None:
     """Raise LibraryError, naming every lack and its remedy, unless each split has ``at_least`` sounds of each kind."""
     have = Counter((asset.kind, asset.split) for asset in library.assets)
@@ -138,6 +169,15 @@ def _count(number: int, kind: str) -> str:
 def _listed(words: Iterable[str]) -> str:
     *most, last = dict.fromkeys(words)
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def _percents(parts: Iterable[float]) -> str:
+    return "/".join(f"{100 * part:.0f}" for part in parts)
+
+
+def _share_sounds(mine: Iterable[Sound], groups: Collection[str]) -> bool:
+    """Say whether kits are tied to others, so that they are fewer groups than kits."""
+    return len({sound.kit or sound.copies for sound in mine}) > len(groups)
 
 
 def _kinds(sounds: Iterable[Sound]) -> list[str]:

@@ -358,6 +358,16 @@ def test_the_report_says_it_all(tmp_path: Path) -> None:
     assert "warning" in text and "test has no kick" in text
 
 
+def test_a_split_well_off_what_was_asked_is_a_warning(tmp_path: Path) -> None:
+    for kit, size in (("a", 8), ("b", 8), ("c", 1)):
+        for number in range(size):
+            put(tmp_path / kit / "kick" / f"{number}.wav", hit(100 * ord(kit) + number))
+    (warning,) = scan(tmp_path).warnings
+    assert warning.startswith(
+        "kick is split 47/47/6 percent where 80/10/10 was asked: too few kits to cut finer: 3, the largest"
+    )
+
+
 def test_a_library_of_nothing_but_dross_is_refused_with_its_report(tmp_path: Path) -> None:
     (tmp_path / "kick.wav").write_text("text")
     with pytest.raises(LibraryError, match="no file can be used"):

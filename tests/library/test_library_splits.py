@@ -13,7 +13,7 @@ from library_sounds import asset
 from rmod_pipeline.errors import LibraryError, UsageError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.groups import Union, tied
-from rmod_pipeline.library.splits import Assignment, Sound, assign_splits, check_splits, parse_shares
+from rmod_pipeline.library.splits import Assignment, Sound, assign_splits, check_splits, parse_shares, uneven_splits
 
 SHARES = parse_shares("90/5/5")
 
@@ -123,6 +123,62 @@ def test_three_kits_of_a_hundred_are_not_enough_for_90_5_5() -> None:
     sounds = [Sound(id=str(n), kind="kick", kit=f"kit {n % 3}", copies=str(n)) for n in range(300)]
     assert assign_splits(sounds, SHARES).rule == {"kick": "sound"}
     assert assign_splits(sounds, parse_shares("40/30/30")).rule == {"kick": "kit"}
+
+
+def kits(*sizes: int) -> list[Sound]:
+    """Return kicks in kits of the given sizes."""
+    return [
+        Sound(id=f"{kit}/{number}", kind="kick", kit=f"kit {kit}", copies=f"{kit}/{number}")
+        for kit, size in enumerate(sizes)
+        for number in range(size)
+    ]
+
+
+def uneven(sounds: list[Sound], text: str = "90/5/5") -> list[str]:
+    shares = parse_shares(text)
+    return list(uneven_splits(sounds, assign_splits(sounds, shares), shares))
+
+
+def test_few_unequal_kits_are_told_with_what_they_came_to() -> None:
+    (told,) = uneven(kits(12, 12, 1))
+    assert told.startswith(
+        "kick is split 48/48/4 percent where 90/5/5 was asked: too few kits to cut finer: 3, the largest with 48 %"
+    )
+    assert "--labels" in told and "--splits" in told
+    assert uneven(kits(12, 12, 1), "50/45/5") == []
+
+
+def test_kits_that_share_sounds_are_told_as_groups() -> None:
+    sounds = [*kits(12, 6, 1), Sound(id="copy", kind="kick", kit="kit 9", copies="1/0")]
+    sounds += [Sound(id=f"9/{number}", kind="kick", kit="kit 9", copies=f"9/{number}") for number in range(5)]
+    (told,) = uneven(sounds)
+    assert "too few kits to cut finer: 3 groups of kits that share sounds" in told
+
+
+def test_many_copies_of_few_sounds_are_told() -> None:
+    sounds = [Sound(id=f"{n}", kind="kick", kit="", copies="abc"[n % 3]) for n in range(30)]
+    (told,) = uneven(sounds)
+    assert (
+        "33/33/33 percent" in told
+        and "too few sounds to cut finer: 3, copies not counted" in told
+        and "--labels" not in told
+    )
+
+
+def test_sounds_that_keep_their_sides_are_the_reason_where_there_are_any() -> None:
+    sounds = [Sound(id=str(n), kind="kick", kit="", copies=str(n), pinned="test" if n else "") for n in range(30)]
+    sounds += [Sound(id=f"new {n}", kind="kick", kit="", copies=f"new {n}") for n in range(5)]
+    (told,) = uneven(sounds)
+    assert "scan without --previous" in told
+
+
+@given(st.integers(4, 200))
+def test_single_sounds_are_never_uneven(count: int) -> None:
+    assert uneven([Sound(id=str(n), kind="kick", kit="", copies=str(n)) for n in range(count)]) == []
+
+
+def test_what_a_split_lacks_is_told_once() -> None:
+    assert uneven(kits(1)) == uneven(kits(1, 1)) == []
 
 
 def test_a_split_without_a_share_stays_empty() -> None:
