@@ -29,6 +29,9 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+# A picture is 1000 pixels wide, about what a page shows, so that text is read at the size that it is drawn in.
+plt.rcParams.update({"axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9})
+
 SAMPLE_RATE = 44_100
 KINDS = ("kick", "snare", "hihat")
 QUANTILES = ((10, "0.8"), (25, "0.55"), (50, "black"), (75, "0.55"), (90, "0.8"))
@@ -58,9 +61,11 @@ def main() -> None:
         draw_loops(builtin, options.out / "builtin-loops.png")
 
 
-def paths_of(listing: Path, kind: str) -> list[Path]:
+def sounds_of(listing: Path, kind: str) -> list[tuple[Path, str]]:
+    """Return the file and the kit of every sound of a kind."""
     with listing.open(encoding="utf-8", newline="") as text:
-        return [listing.parent / row["path"] for row in csv.DictReader(text) if row["kind"] == kind]
+        rows = [row for row in csv.DictReader(text) if row["kind"] == kind]
+    return [(listing.parent / row["path"], row["kit"]) for row in rows]
 
 
 def heard(path: Path) -> np.ndarray:
@@ -87,15 +92,17 @@ def envelope_db(sound: np.ndarray) -> np.ndarray:
 
 
 def draw_statistics(real: Path, builtin: Path, picture: Path) -> None:
-    figure, grid = plt.subplots(3, 4, figsize=(18, 10))
+    figure, grid = plt.subplots(3, 4, figsize=(10, 6.6))
     for row, kind in zip(grid, KINDS, strict=True):
         for column, (name, listing) in enumerate((("real", real), ("built-in", builtin))):
-            sounds = [heard(path) for path in paths_of(listing, kind)]
+            sounds = [heard(path) for path, _ in sounds_of(listing, kind)]
             draw_quantiles(row[column], BAND_EDGES[:-1], [spectrum_db(sound) for sound in sounds])
-            row[column].set(xscale="log", xlabel="Hz", title=f"{kind}, {len(sounds)} {name}: spectrum, dB")
+            row[column].set(xscale="log", xlabel="Hz", title=f"{kind}, {len(sounds)} {name}")
             milliseconds = np.arange(401) * 110 / 44.1
             draw_quantiles(row[column + 2], milliseconds, [envelope_db(sound) for sound in sounds])
-            row[column + 2].set(xlim=(0, 500), xlabel="ms", title=f"{kind}, {len(sounds)} {name}: level, dB")
+            row[column + 2].set(xlim=(0, 500), xlabel="ms", title=f"{kind}, {len(sounds)} {name}")
+        row[0].set_ylabel("spectrum, dB")
+        row[2].set_ylabel("level, dB")
     save(figure, picture)
 
 
@@ -107,27 +114,32 @@ def draw_quantiles(axes: Axes, position: np.ndarray, curves: Sequence[np.ndarray
 
 
 def draw_spectrograms(real: Path, builtin: Path, picture: Path) -> None:
-    """Six real sounds of each kind over six built-in ones, evenly spread over the lists."""
-    figure, grid = plt.subplots(6, 6, figsize=(18, 15))
+    """Four real sounds of each kind over four built-in ones, evenly spread over the lists, under their kits' names."""
+    figure, grid = plt.subplots(6, 4, figsize=(10, 11))
     for number, kind in enumerate(KINDS):
         for row, (name, listing) in zip(grid[2 * number :], (("real", real), ("built-in", builtin)), strict=False):
-            paths = paths_of(listing, kind)
-            for axes, path in zip(row, paths[len(paths) // 12 :: len(paths) // 6], strict=False):
+            sounds = sounds_of(listing, kind)
+            for axes, (path, kit) in zip(row, sounds[len(sounds) // 8 :: len(sounds) // 4], strict=False):
                 sound = np.resize(np.pad(heard(path), (0, SAMPLE_RATE)), SAMPLE_RATE // 2)
                 draw_spectrogram(axes, sound, 512)
-                label = path.stem[:24] if name == "real" else f"{path.parent.name}/{path.stem}"
-                axes.set_title(f"{kind}, {name}: {label}", fontsize=8)
+                axes.set_title(kit)
+            row[0].set_ylabel(f"{kind}, {name}: Hz")
+    for axes in grid[-1]:
+        axes.set_xlabel("s")
     save(figure, picture)
 
 
 def draw_loops(builtin: Path, picture: Path) -> None:
     """Three loops of each kind."""
-    figure, grid = plt.subplots(4, 3, figsize=(18, 14))
+    figure, grid = plt.subplots(4, 3, figsize=(10, 9))
     for row, kind in zip(grid, ("bass", "piano", "guitar", "vocal"), strict=True):
-        for axes, path in zip(row, paths_of(builtin, kind)[0::10], strict=False):
+        for axes, (path, kit) in zip(row, sounds_of(builtin, kind)[0::10], strict=False):
             sound, _ = soundfile.read(path, always_2d=True)
             draw_spectrogram(axes, sound.mean(axis=1), 1024 if kind == "vocal" else 2048)
-            axes.set_title(f"{path.parent.name}/{path.stem}", fontsize=9)
+            axes.set_title(kit)
+        row[0].set_ylabel(f"{kind}: Hz")
+    for axes in grid[-1]:
+        axes.set_xlabel("s")
     save(figure, picture)
 
 
@@ -139,11 +151,12 @@ def draw_spectrogram(axes: Axes, sound: np.ndarray, window: int) -> None:
     )
     axes.set_yscale("symlog", linthresh=500)
     axes.set_ylim(0, 20_000)
+    axes.set_yticks([100, 1_000, 10_000])
 
 
 def save(figure: plt.Figure, picture: Path) -> None:
     figure.tight_layout()
-    figure.savefig(picture, dpi=55)
+    figure.savefig(picture, dpi=100)
     plt.close(figure)
     # 128 colours are enough for a picture to be looked at, and a third of the bytes.
     with Image.open(picture) as drawn:
