@@ -3,71 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from library_sounds import RATE, encoded, hit
+from disguises import DISGUISES, Disguise
+from library_sounds import RATE, hit
 
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.fingerprint import LENGTH, SAME, Probe, candidates, fingerprint, likeness, probe
-from rmod_pipeline.library.read import Decoded, decode, onset, read_audio, resample
-
-Disguise = Callable[[Audio, int], bytes]
-
-
-def level(audio: Audio, rate: int) -> bytes:
-    return encoded(audio * 10 ** (-13 / 20), rate, subtype="PCM_16")
-
-
-def other_rate(audio: Audio, rate: int) -> bytes:
-    target = 44_100 if rate == 48_000 else 48_000
-    return encoded(np.clip(resample(audio, rate, target), -1, 1), target, subtype="PCM_24")
-
-
-def half_rate(audio: Audio, rate: int) -> bytes:
-    return encoded(np.clip(resample(audio, rate, 22_050), -1, 1), 22_050)
-
-
-def cut_end(audio: Audio, rate: int) -> bytes:
-    return encoded(audio[:, : int(0.7 * audio.shape[1])], rate)
-
-
-def silence_before(audio: Audio, rate: int) -> bytes:
-    return encoded(np.pad(audio, ((0, 0), (rate // 12, 1000))), rate)
-
-
-def silence_cut(audio: Audio, rate: int) -> bytes:
-    return encoded(audio[:, onset(audio) :], rate)
-
-
-def flipped(audio: Audio, rate: int) -> bytes:
-    return encoded(-0.9 * audio, rate)
-
-
-def mp3(audio: Audio, rate: int) -> bytes:
-    audio, rate = _at_a_rate_for_codecs(audio, rate)
-    # libsndfile's levels go from 320 to 32 kbit/s.
-    return encoded(audio, rate, "MP3", bitrate_mode="CONSTANT", compression_level=(320 - 128) / (320 - 32))
-
-
-def ogg(audio: Audio, rate: int) -> bytes:
-    audio, rate = _at_a_rate_for_codecs(audio, rate)
-    # Vorbis quality 4: nominally 128 kbit/s in stereo at 44.1 kHz.
-    return encoded(audio, rate, "OGG", subtype="VORBIS", compression_level=0.6)
-
-
-def _at_a_rate_for_codecs(audio: Audio, rate: int) -> tuple[Audio, int]:
-    return (audio, rate) if rate in (32_000, 44_100, 48_000) else (resample(audio, rate, RATE), RATE)
-
-
-DISGUISES: tuple[Disguise, ...] = (
-    *(level, other_rate, half_rate, cut_end, silence_before, silence_cut, flipped),
-    *(mp3, ogg),
-)
+from rmod_pipeline.library.read import Decoded, decode, read_audio
 
 
 def found(one: Probe, other: Probe) -> bool:
@@ -80,7 +27,7 @@ def probe_of(decoded: Decoded) -> Probe:
     return probe(decoded.audio, decoded.sample_rate)
 
 
-@pytest.mark.parametrize("disguise", DISGUISES)
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_sound_is_known_in_any_disguise(disguise: Disguise, channels: int) -> None:
     for seed in range(4):
@@ -149,16 +96,16 @@ def test_planted_copies_of_real_files_are_found(real: list[tuple[dict[str, str],
         row, audio, rate = real[at]
         original = probe(audio, rate)
         # Three disguises a file, in turn: each is tried on every third file.
-        for disguise in DISGUISES[turn % 3 :: 3]:
+        for difference, disguise in list(DISGUISES.items())[turn % 3 :: 3]:
             planted += 1
             if not found(original, probe_of(decode(disguise(audio, rate), row["path"]))):
-                missed.append((disguise.__name__, row["path"]))
+                missed.append((difference, row["path"]))
     assert len(missed) <= 0.02 * planted, missed
 
 
 @pytest.mark.slow
 def test_real_sounds_of_different_kits_are_seldom_joined(real: list[tuple[dict[str, str], Audio, int]]) -> None:
-    """Also through others, as groups are. Most joined pairs are one recording in two packs: see docs/library.md."""
+    """Also through others, as groups are. Most joined pairs are one recording twice: see docs/near-duplicates.md."""
     from rmod_pipeline.library.groups import Union
 
     probes = [probe(audio, rate) for _, audio, rate in real]

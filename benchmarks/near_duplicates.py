@@ -1,0 +1,200 @@
+"""Which copies of a sound a scan finds, what else it joins, and what a second scan costs beside the first.
+
+    python benchmarks/near_duplicates.py --real DIR
+
+The figures of docs/near-duplicates.md, as Markdown. DIR holds `library.csv` (columns path, kind, kit) and the files
+that it names. Takes a few minutes, in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from rmod_pipeline.errors import AssetError
+from rmod_pipeline.library.asset import Asset
+from rmod_pipeline.library.cache import ScanCache
+from rmod_pipeline.library.fingerprint import LENGTH, SAME, VERSION, Probe, candidates, fingerprint, likeness, probe
+from rmod_pipeline.library.labels import Labels
+from rmod_pipeline.library.measure import Measured
+from rmod_pipeline.library.names import ONE_SHOT_KINDS
+from rmod_pipeline.library.read import decode, read_audio
+from rmod_pipeline.library.scan import Rules, Scan, scan_folder
+from rmod_pipeline.library.splits import parse_shares
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "library"))
+
+from disguises import DISGUISES, LIMITS, Disguise
+
+PLANTED = 200
+"""Files that copies are made of."""
+CLEARLY_OTHER = 0.75
+"""Between this likeness and ``SAME`` few pairs should lie."""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    real = os.environ.get("RMOD_REAL_LIBRARY")
+    arguments.add_argument("--real", type=Path, default=real, help="folder with library.csv")
+    options = arguments.parse_args()
+    if options.real is None:
+        print("skipped: it looks for copies of real recordings; give --real DIR, or set RMOD_REAL_LIBRARY")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        cache = ScanCache(Path(folder) / "scan.sqlite")
+        first, again = timed_scan(options.real, cache), timed_scan(options.real, cache)
+        near = near_pairs(options.real, first.found.assets, cache)
+        cache.close()
+    chosen = choose(first.found.assets)
+    print_planted(options.real, chosen)
+    print_joined(first.found, near)
+    print_speed(first, again, len(near))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A scan, and what it cost."""
+
+    found: Scan
+    seconds: float
+    """By the clock."""
+    reading_seconds: float
+    """Of the processor, until the last file was read."""
+    comparing_seconds: float
+    """Of the processor, from then on."""
+
+
+def timed_scan(folder: Path, cache: ScanCache) -> Timed:
+    labels = Labels.read(folder / "library.csv")
+    began, worked = time.perf_counter(), time.process_time()
+    read = worked
+
+    def progress(doing: str, done: int, count: int) -> None:
+        nonlocal read
+        if doing == "Reading" and done == count:
+            read = time.process_time()
+
+    # The manifest is not written; its folder alone says what paths are relative to.
+    manifest, rules = folder / "scanned.csv", Rules(shares=parse_shares("90/5/5"))
+    found = scan_folder(folder, manifest, rules, labels=labels, cache=cache, progress=progress)
+    return Timed(
+        found=found,
+        seconds=time.perf_counter() - began,
+        reading_seconds=read - worked,
+        comparing_seconds=time.process_time() - read,
+    )
+
+
+def near_pairs(folder: Path, assets: Sequence[Asset], cache: ScanCache) -> list[float | None]:
+    """Return how alike each two files near enough for a closer look are; None where others had joined them already."""
+    paths = [folder.resolve() / asset.path for asset in assets]
+    known = [cache.known(path, path.stat()) for path in paths]
+    files = [each for each in known if isinstance(each, Measured)]
+    assert len(files) == len(assets), "a file changed while it was looked at"
+    marks = np.frombuffer(b"".join(file.fingerprint for file in files), np.float32).reshape(-1, LENGTH)
+    return [cache.likeness(files[i].sound, files[j].sound, VERSION) for i, j in candidates(marks)]
+
+
+def choose(assets: Sequence[Asset]) -> list[Asset]:
+    """Return as many files as copies are made of: the same ones for everyone, wherever they lie."""
+    return sorted(assets, key=lambda asset: sha256(asset.path.encode()).hexdigest())[:PLANTED]
+
+
+def print_planted(folder: Path, chosen: Sequence[Asset]) -> None:
+    alike: dict[str, list[float]] = {}
+    found: Counter[str] = Counter()
+    stereo = 0
+    for asset in chosen:
+        audio, rate = read_audio(folder / asset.path)
+        stereo += audio.shape[0] == 2
+        original = probe(audio, rate)
+        for difference, disguise in (DISGUISES | LIMITS).items():
+            copy = probe_of(disguise, audio, rate)
+            each = likeness(original, copy)
+            alike.setdefault(difference, []).append(each)
+            found[difference] += each >= SAME and are_near(original, copy)
+    hits = sum(asset.kind in ONE_SHOT_KINDS for asset in chosen)
+    print(f"Copies of {len(chosen)} files: {hits} drum hits, {len(chosen) - hits} loops; {stereo} in stereo.\n")
+    print("| copy | found | least likeness | 1st percentile |\n|---|---|---|---|")
+    for difference, values in alike.items():
+        share = 100 * found[difference] / len(chosen)
+        print(f"| {difference} | {share:.3g} % | {min(values):.3f} | {np.percentile(values, 1):.3f} |")
+
+
+def probe_of(disguise: Disguise, audio: np.ndarray, rate: int) -> Probe:
+    """Return what of a copy is compared; nothing if there is nothing left of it."""
+    try:
+        decoded = decode(disguise(audio, rate), "copy")
+    except AssetError:
+        return Probe(np.zeros(1, np.float32), rate / 2)
+    return probe(decoded.audio, decoded.sample_rate)
+
+
+def are_near(one: Probe, other: Probe) -> bool:
+    return bool(list(candidates(np.stack([fingerprint(one), fingerprint(other)]))))
+
+
+def print_joined(found: Scan, near: Sequence[float | None]) -> None:
+    compared = np.array([each for each in near if each is not None])
+    low, middle, high = np.histogram(compared, [0, CLEARLY_OTHER, SAME, 2])[0]
+    kits, kinds = ({asset.path: getattr(asset, name) for asset in found.assets} for name in ("kit", "kind"))
+    files, groups = len(found.assets), found.copies
+    across = count_across(kits.values())
+    joined = sum(count_across(kits[path] for path in paths) for paths in groups)
+    mixed = sum(len({kits[path] for path in paths}) > 1 for paths in groups)
+    largest = groups[0] if groups else []
+    of_kits = len({kits[path] for path in largest})
+    of_kinds = ", ".join(sorted({kinds[path] for path in largest}))
+    print_table(
+        {
+            "files": f"{files:,}, of {len(set(kits.values()))} kits",
+            "pairs of files": f"{files * (files - 1) // 2:,}",
+            "of these, near enough for a closer look": f"{len(near):,}",
+            "of these, compared, as others had not joined them": f"{len(compared):,}",
+            f"their likeness: below {CLEARLY_OTHER}, up to {SAME}, from there on": f"{low:,}, {middle:,}, {high:,}",
+            "groups of copies": f"{len(groups)}, of {sum(map(len, groups))} files together",
+            "groups with files of several kits": f"{mixed}",
+            "the largest group": f"{len(largest)} files of {of_kits} kits: {of_kinds}",
+            "pairs of files from different kits": f"{across:,}",
+            "of these, in one group": f"{joined:,} ({100 * joined / max(1, across):.2f} %)",
+        }
+    )
+
+
+def count_across(kits: Iterable[str]) -> int:
+    """Return how many pairs of files, given by their kits, are of two kits."""
+    return sum(one != other for one, other in combinations(kits, 2))
+
+
+def print_speed(first: Timed, again: Timed, pairs: int) -> None:
+    files = len(first.found.assets) + len(first.found.dropped)
+    reading = 1000 * first.reading_seconds / files
+    comparing = 1000 * first.comparing_seconds / max(1, pairs)
+    print_table(
+        {
+            "time of a second scan, of the first one's": f"{100 * again.seconds / first.seconds:.1f} %",
+            "reading a file": f"{reading:.1f} ms of one core",
+            "comparing, for each pair near enough": f"{comparing:.2f} ms of one core",
+        }
+    )
+
+
+def print_table(rows: dict[str, str]) -> None:
+    print("\n| | |\n|---|---|")
+    for name, value in rows.items():
+        print(f"| {name} | {value} |")
+
+
+if __name__ == "__main__":
+    main()
