@@ -1,0 +1,187 @@
+"""What a scan makes of odd sounds, and what becomes of mutated sounds, manifests, recipes and pairs.
+
+    python benchmarks/odd_input.py
+
+Prints the tables of docs/odd-input.md. Ends with 1 if any input ends in anything but its use, a reasoned drop or an
+error of ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from rmod_pipeline.compose import Palette, compose_pair, settings_for
+from rmod_pipeline.errors import RmodError
+from rmod_pipeline.library.manifest import load_library, write_manifest
+from rmod_pipeline.library.read import decode
+from rmod_pipeline.library.scan import Rules, scan_folder
+from rmod_pipeline.library.splits import parse_shares
+from rmod_pipeline.places import shipped
+from rmod_pipeline.recipe import find_recipe, load_recipe, parse_recipe
+from rmod_pipeline.spec import Address, PairSpec
+
+RATE = 44_100
+FORMATS = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=1000, help="mutations of each kind of input")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print_odd_sounds(Path(folder) / "odd")
+        sys.exit(print_mutations(Path(folder), options.count))
+
+
+def print_odd_sounds(folder: Path) -> None:
+    """Make one folder of odd files, scan it, print what became of each."""
+    kicks = folder / "kick"
+    kicks.mkdir(parents=True)
+    names = dict(make_odd(kicks))
+    rules = Rules(shares=parse_shares("90/5/5"), licence="", max_one_shot_seconds=10, max_loop_seconds=600, workers=1)
+    found = scan_folder(folder, folder / "odd.csv", rules)
+    became = {asset.path: f"used: {asset.sample_rate} Hz, channels {asset.channels}" for asset in found.assets}
+    became |= {drop.path: f"dropped: {drop.reason}" for drop in found.dropped}
+    print("| file | what becomes of it |\n| --- | --- |")
+    for what, name in names.items():
+        print(f"| {what} | {became.get(f'kick/{name}', 'passed over')} |")
+    print()
+
+
+def make_odd(folder: Path) -> Iterator[tuple[str, str]]:
+    """Write odd files; yield what is odd and the file's name."""
+    hit = drum_hit(0.3)
+
+    def write(name: str, audio: np.ndarray, rate: int = RATE, **options: str) -> str:
+        soundfile.write(folder / name, audio, rate, **options)
+        return name
+
+    for what, subtype in (("8 bit", "PCM_U8"), ("24 bit", "PCM_24"), ("float", "FLOAT"), ("double", "DOUBLE")):
+        yield what, write(f"{subtype.lower()}.wav", hit * (0.5 + 0.1 * len(what)), subtype=subtype)
+    yield "6 channels", write("six.wav", np.stack([drum_hit(0.2) * (0.3 + 0.1 * n) for n in range(6)]).T)
+    yield "192 kHz", write("fast.wav", drum_hit(0.4), 192_000)
+    broken = hit.copy()
+    broken[100] = np.nan
+    yield "a NaN among its samples", write("nan.wav", broken, subtype="FLOAT")
+    yield "no frames", write("none.wav", hit[:0])
+    yield "one sample", write("one.wav", hit[:1])
+    yield "3 hours", write("hours.wav", np.tile(hit[:8000], 10_800), 8_000, subtype="PCM_U8")
+    yield "nothing but an offset", write("offset.wav", np.full(RATE // 4, 0.5))
+    yield "a hit on an offset", write("on-offset.wav", drum_hit(0.25) * 0.4 + 0.3)
+    yield "digital silence", write("silent.wav", np.zeros(RATE // 4))
+    whole = encoded(hit, "FLAC")
+    (folder / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    yield "a FLAC cut in half", "cut.flac"
+    (folder / "header.mp3").write_bytes(b"ID3" + b"\xff" * 200 + encoded(hit, "MP3")[300:])
+    yield "an MP3 with a bad header", "header.mp3"
+    (folder / "text.wav").write_text("kick")
+    yield "text called .wav", "text.wav"
+    (folder / "empty.wav").touch()
+    yield "an empty file", "empty.wav"
+    for number, name in enumerate((" two  spaces .wav", "gr\u00fc\u00df\u266b.wav", "quo\"te's.wav", "new\nline.wav")):
+        yield f"a name like {name!r}", write(name, drum_hit(0.15 + 0.01 * number))
+    (folder / "inside.wav").symlink_to("pcm_24.wav")
+    yield "a link to a file that is there anyway", "inside.wav"
+    (folder / "loop").symlink_to(folder)
+    yield "a link to its own folder", "loop"
+    (folder / "itself.wav").symlink_to("itself.wav")
+    yield "a link to itself", "itself.wav"
+    soundfile.write(folder.parent.parent / "elsewhere.wav", drum_hit(0.2), RATE)
+    (folder / "out.wav").symlink_to("../../elsewhere.wav")
+    yield "a link out of the folder", "out.wav"
+
+
+def print_mutations(folder: Path, count: int) -> int:
+    """Mutate inputs, print what became of them, return 1 if anything is not as it should be."""
+    print(
+        "| input | mutations | used | refused with an error of ours | anything else |\n| --- | --- | --- | --- | --- |"
+    )
+    wrong = 0
+    for what, (original, use) in inputs(folder).items():
+        chance = random.Random(f"{what} 0")
+        used = refused = other = 0
+        for _ in range(count):
+            try:
+                use(mutated(original, chance))
+                used += 1
+            except RmodError:
+                refused += 1
+            except Exception as error:  # noqa: BLE001  (what this script is to find)
+                other += 1
+                print(f"{what}: {error!r}", file=sys.stderr)
+        wrong += other
+        print(f"| {what} | {count} | {used} | {refused} | {other} |")
+    return int(wrong > 0)
+
+
+def inputs(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:
+    """Return the kinds of input: bytes that are right, and the function that reads them."""
+    hit = drum_hit(0.3)
+    found: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
+        f"a sound, {name}": (encoded(hit, name), lambda data: decode(data, "sound")) for name in FORMATS
+    }
+    manifest = folder / "m.csv"
+    library = load_library("builtin")
+    write_manifest(manifest, library.assets[::16])
+
+    def read_manifest(data: bytes) -> object:
+        manifest.write_bytes(data)
+        return load_library(manifest)
+
+    found["a manifest"] = (manifest.read_bytes(), read_manifest)
+    for name in ("quick", "rmod"):
+        text = (shipped("recipes") / f"{name}.yaml").read_bytes()
+        found[f"recipe {name}"] = (text, lambda data: parse_recipe(data.decode("utf-8", "replace")))
+    recipe = load_recipe(find_recipe("rmod"))
+    address = Address(seed=0, split="train", index=0)
+    spec = compose_pair(recipe, Palette.of(recipe, library, "train"), settings_for(recipe, "pedalboard"), address)
+    found["a pair's JSON"] = (spec.to_json().encode(), PairSpec.from_json)
+    return found
+
+
+def mutated(original: bytes, chance: random.Random) -> bytes:
+    """Return the bytes with one to eight of them flipped, cut out, doubled or overwritten, or cut short."""
+    data = bytearray(original)
+    for _ in range(chance.randint(1, 8)):
+        place, length = chance.randrange(len(data)), chance.randint(1, 16)
+        kind = chance.randrange(5)
+        if kind == 0:
+            data[place] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            del data[place : place + length]
+        elif kind == 2:
+            data[place:place] = data[place : place + length]
+        elif kind == 3:
+            data[place : place + length] = chance.randbytes(length)
+        else:
+            # Headers decide most: half of all cuts and overwrites are there.
+            data[min(place, 64)] = chance.randrange(256)
+        data = data or bytearray(b"x")
+    if chance.random() < 0.1:
+        del data[chance.randrange(len(data)) + 1 :]
+    return bytes(data)
+
+
+def drum_hit(seconds: float) -> np.ndarray:
+    """Return a decaying tone, float64 [frames]."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    return np.sin(2 * np.pi * (60 + 200 * seconds) * time) * np.exp(-8 * time) * 0.8
+
+
+def encoded(audio: np.ndarray, file_format: str) -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(stream, audio, RATE, format=file_format)
+    return stream.getvalue()
+
+
+if __name__ == "__main__":
+    main()
