@@ -18,11 +18,12 @@ env: $(STAMP) ## make the environment in .venv (PYTHON=python3.12 chooses anothe
 
 # A torch of the locked version that is there already is kept, be it a CPU or a CUDA build: see CONTRIBUTING.md.
 # --no-compile: Python compiles what it imports when it imports it, and most of this is never imported.
-$(STAMP): requirements/lock.txt pyproject.toml
+$(STAMP): requirements/lock.txt requirements/lock-nodeps.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rmod needs Python 3.11 or later: make env PYTHON=python3.11")'
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements/lock-nodeps.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

@@ -1,0 +1,319 @@
+"""A codec, opened: audio -> tokens and back, at a fixed batch shape.
+
+codec = open_codec("mini")
+tokens = codec.encode(audio)      # [n, samples] float32 -> [n, codebooks, frames] uint16
+audio = codec.decode(tokens)      # -> [n, frames * hop] float32
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmod_pipeline.codec.checkpoint import Checkpoint, load_model, read_checkpoint
+from rmod_pipeline.codec.errors import CodecError
+from rmod_pipeline.codec.known import find_weights
+from rmod_pipeline.codec.window import frames_of
+from rmod_pipeline.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Tokens = NDArray[np.uint16]
+"""[n, codebooks, frames], each in [0, codebook_size)."""
+
+AudioBatch = NDArray[np.float32]
+"""[n, samples], mono, full scale at 1."""
+
+PRECISIONS = ("fp32", "tf32", "bf16")
+"""fp32 is exact; tf32 (GPU) and bf16 are faster, and some tokens come out otherwise."""
+
+DEFAULT_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a codec is: all that decides what its tokens mean."""
+
+    name: str
+    """With a short hash of its weights: ``mini-1a2b3c4d``."""
+    version: str
+    sha256: str
+    """Of the weights in float32 and of the model's shape: the same weights in another file are the same codec."""
+    sample_rate: int
+    hop: int
+    codebooks: int
+    codebook_size: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+    def require(self, expected: Mapping[str, Any], about: object) -> None:
+        """Check that tokens made with ``expected`` (an Identity as JSON) are this codec's. Raises CodecError."""
+        own = self.to_dict()
+        named = {"sample_rate": "sample rate", "hop": "hop", "codebooks": "number of codebooks"}
+        for key in ("sample_rate", "hop", "codebooks", "codebook_size", "sha256"):
+            if key in expected and expected[key] != own[key]:
+                what = named.get(key, key.replace("_", " "))
+                found = f"made with {what} {expected[key]}, the codec {self.name} has {own[key]}"
+                raise CodecError(about, found, "give the codec that the tokens were made with")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which codec to open and how: small, and ready to be sent to a worker."""
+
+    name: str
+    """One that rmod knows, or the path of a dac checkpoint."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, ..."""
+    precision: str = "fp32"
+    batch: int = DEFAULT_BATCH
+    """Sounds encoded at once; the last ones are padded with silence to as many. Part of a fingerprint."""
+    compiled: bool = False
+    """Whether torch.compile makes the encoder faster, after a minute of its own."""
+
+    def open(self) -> Codec:
+        """Open the codec. Raises CodecError and UsageError."""
+        return open_codec(
+            self.name, device=self.device, precision=self.precision, batch=self.batch, compiled=self.compiled
+        )
+
+
+class Codec:
+    """A ``dac.DAC`` on one device. Its tokens depend on weights, precision, batch and the kind of device alone."""
+
+    def __init__(self, identity: Identity, model: Any, choice: Choice, device: str) -> None:
+        self.identity, self.choice, self.device = identity, choice, device
+        self._model = model
+        self._encoder = _compiled(model.encoder) if choice.compiled else model.encoder
+
+    @property
+    def name(self) -> str:
+        """With a short hash of the weights; the folder of its tokens is called so."""
+        return self.identity.name
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return all that decides the tokens of given audio."""
+        kind = self.device.partition(":")[0]
+        options = {"precision": self.choice.precision, "batch": self.choice.batch, "compiled": self.choice.compiled}
+        return {**self.identity.to_dict(), **options, "device": kind, "torch": _torch_version()}
+
+    def parameters(self) -> int:
+        """Return how many numbers the model was fitted with."""
+        return sum(each.numel() for each in self._model.parameters())
+
+    def frames(self, samples: int) -> int:
+        """Return the token frames of so many samples."""
+        return frames_of(samples, self.identity.hop)
+
+    def encode(self, audio: AudioBatch, precision: str | None = None) -> Tokens:
+        """Return the tokens of [n, samples] float32, mono, at the codec's rate: uint16 [n, codebooks, frames].
+
+        Audio that is no whole number of hops is padded with silence. Another precision than the codec's own can be
+        asked for, to compare. Raises CodecError for another shape and for a GPU that is out of memory.
+        """
+        import torch
+
+        batch = _checked_audio(audio)
+        count, samples = batch.shape
+        frames = self.frames(samples)
+        tokens = np.zeros((count, self.identity.codebooks, frames), dtype=np.uint16)
+        held = np.zeros((self.choice.batch, 1, frames * self.identity.hop), dtype=np.float32)
+        with torch.inference_mode(), self._exactly(precision or self.choice.precision):
+            for start in range(0, count, self.choice.batch):
+                part = batch[start : start + self.choice.batch]
+                held[:] = 0
+                held[: len(part), 0, :samples] = part
+                codes = self._codes(torch.from_numpy(held).to(self.device), precision or self.choice.precision)
+                tokens[start : start + len(part)] = codes[: len(part)].cpu().numpy().astype(np.uint16)
+        return tokens
+
+    def decode(self, tokens: NDArray[Any]) -> AudioBatch:
+        """Return the sound of tokens [n, codebooks, frames]: float32 [n, frames * hop], always in fp32.
+
+        Fewer codebooks than the codec has are its first ones. Raises CodecError for tokens out of range.
+        """
+        import torch
+
+        codes = self._checked_tokens(tokens)
+        count, books, frames = codes.shape
+        audio = np.zeros((count, frames * self.identity.hop), dtype=np.float32)
+        held = np.zeros((self.choice.batch, books, frames), dtype=np.int64)
+        with torch.inference_mode(), self._exactly("fp32"):
+            for start in range(0, count, self.choice.batch):
+                part = codes[start : start + self.choice.batch]
+                held[:] = 0
+                held[: len(part)] = part
+                quantized = self._model.quantizer.from_codes(torch.from_numpy(held).to(self.device))[0]
+                made = self._model.decode(quantized)[: len(part), 0].cpu().numpy()
+                # Some strides give a few samples more or fewer than frames times hop.
+                have = min(made.shape[1], audio.shape[1])
+                audio[start : start + len(part), :have] = made[:, :have]
+        return audio
+
+    def share_differing(self, audio: AudioBatch) -> float:
+        """Return the share of tokens, 0..1, that the codec's precision makes otherwise than fp32 does."""
+        return differing(self.encode(audio), self.encode(audio, precision="fp32"))
+
+    def require_rate(self, sample_rate: int, about: object) -> None:
+        """Raise CodecError for audio at another rate than the codec's."""
+        if sample_rate != self.identity.sample_rate:
+            found = f"audio at {sample_rate} Hz, the codec {self.name} takes {self.identity.sample_rate} Hz"
+            raise CodecError(about, found, f"set sample_rate: {self.identity.sample_rate} in the recipe")
+
+    def _codes(self, audio: Tensor, precision: str) -> Tensor:
+        import torch
+
+        kind = self.device.partition(":")[0]
+        try:
+            with torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bf16"):
+                latent = (self._encoder if precision == self.choice.precision else self._model.encoder)(audio)
+            # Nearest neighbours are looked up in fp32 whatever the precision: it costs nothing and keeps most tokens.
+            return self._model.quantizer(latent.float())[1]
+        except torch.OutOfMemoryError as error:
+            found = f"out of memory with a batch of {self.choice.batch} x {audio.shape[-1]} samples"
+            raise CodecError(self.device, found, "give a smaller --batch; it is part of the fingerprint") from error
+
+    @contextmanager
+    def _exactly(self, precision: str) -> Iterator[None]:
+        """Hold what would change results on a GPU: TF32 is on by default there, and kernels are chosen by the clock."""
+        import torch
+
+        fast = precision == "tf32"
+        cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=fast)
+        before = torch.backends.cuda.matmul.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = fast
+        try:
+            with cudnn:
+                yield
+        finally:
+            torch.backends.cuda.matmul.allow_tf32 = before
+
+    def _checked_tokens(self, tokens: NDArray[Any]) -> NDArray[np.int64]:
+        books, size = self.identity.codebooks, self.identity.codebook_size
+        if tokens.ndim != 3 or not 1 <= tokens.shape[1] <= books or not np.issubdtype(tokens.dtype, np.integer):
+            found = f"tokens are {tokens.dtype} {list(tokens.shape)}, not integers [n, {books}, frames]"
+            raise CodecError(self.name, found, "give tokens of this codec")
+        codes = tokens.astype(np.int64)
+        if codes.size and (codes.min() < 0 or codes.max() >= size):
+            worst = codes.min() if codes.min() < 0 else codes.max()
+            raise CodecError(self.name, f"a token is {worst}, the codebooks hold 0 to {size - 1}", "give intact tokens")
+        return codes
+
+
+def open_codec(
+    name: str,
+    *,
+    device: str = "auto",
+    precision: str = "fp32",
+    batch: int = DEFAULT_BATCH,
+    compiled: bool = False,
+) -> Codec:
+    """Open a codec by name or by the path of a dac checkpoint.
+
+    Raises CodecError for weights that are missing, broken, changed or not a DAC's, and UsageError for an option.
+    """
+    choice = Choice(name=name, device=device, precision=precision, batch=batch, compiled=compiled)
+    _check_choice(choice)
+    plain, path, expected = find_weights(name)
+    chosen = _device(device, precision)
+    checkpoint = read_checkpoint(path, expected)
+    model = load_model(checkpoint)
+    identity = _identity(plain, checkpoint, model)
+    return Codec(identity, _without_weight_norm(model).to(chosen), choice, chosen)
+
+
+def differing(one: Tokens, other: Tokens) -> float:
+    """Return the share of tokens, 0..1, in which two arrays of one shape differ."""
+    return float((one != other).mean()) if one.size else 0.0
+
+
+def weights_digest(checkpoint: Checkpoint) -> str:
+    """Return the SHA-256 of the model's arguments and of every array as float32, in the order of names."""
+    digest = hashlib.sha256(repr(sorted(checkpoint.kwargs.items())).encode())
+    for name in sorted(checkpoint.state):
+        array = checkpoint.state[name].float().contiguous().numpy()
+        digest.update(f"{name} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _identity(plain: str, checkpoint: Checkpoint, model: Any) -> Identity:
+    digest = weights_digest(checkpoint)
+    return Identity(
+        name=f"{plain}-{digest[:8]}",
+        version=str(checkpoint.about.get("version", "")),
+        sha256=digest,
+        sample_rate=int(model.sample_rate),
+        hop=int(model.hop_length),
+        codebooks=int(model.n_codebooks),
+        codebook_size=int(model.codebook_size),
+    )
+
+
+def _check_choice(choice: Choice) -> None:
+    if choice.precision not in PRECISIONS:
+        found = f"unknown '{choice.precision}'{nearest(choice.precision, PRECISIONS)}"
+        raise UsageError("--precision", found, f"choose {', '.join(PRECISIONS)}")
+    if choice.batch < 1:
+        raise UsageError("--batch", f"{choice.batch} is too small", "give 1 or more")
+
+
+def _device(name: str, precision: str) -> str:
+    from rmod_pipeline.codec.descript import import_dac
+
+    import_dac()  # says what is missing, torch too
+    import torch
+
+    there = torch.cuda.is_available()
+    chosen = ("cuda" if there else "cpu") if name == "auto" else name
+    kind = chosen.partition(":")[0]
+    if kind not in ("cpu", "cuda"):
+        raise UsageError("--device", f"unknown '{name}'", "choose auto, cpu, cuda or cuda:1")
+    if kind == "cuda" and not there:
+        raise UsageError("--device", "no GPU that this torch can use", "give --device cpu, or install a CUDA torch")
+    if precision == "tf32" and kind == "cpu":
+        raise UsageError("--precision", "tf32 is a GPU's", "choose fp32 or bf16 on a CPU")
+    return chosen
+
+
+def _checked_audio(audio: AudioBatch) -> AudioBatch:
+    if audio.ndim != 2 or audio.shape[1] == 0 or audio.dtype != np.float32:
+        found = f"audio is {audio.dtype} {list(audio.shape)}, not float32 [n, samples]"
+        raise CodecError("encode", found, "give mono audio, one row a sound")
+    if not np.isfinite(audio).all():
+        raise CodecError("encode", "NaN or infinite samples", "look at what made this audio")
+    return audio
+
+
+def _without_weight_norm(model: Any) -> Any:
+    """Fold each weight's norm and direction into the weight, as every forward pass would do again: the same values."""
+    from torch.nn.utils import remove_weight_norm
+
+    for module in model.modules():
+        if hasattr(module, "weight_g"):
+            remove_weight_norm(module)
+    return model.requires_grad_(False)
+
+
+def _compiled(encoder: Any) -> Any:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.compile(encoder, dynamic=False)
+
+
+def _torch_version() -> str:
+    import torch
+
+    return str(torch.__version__).partition("+")[0]

@@ -1,0 +1,154 @@
+"""Encode and decode: shapes, padding, determinism, what is refused."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from codec_examples import noise, save_tiny
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmod_pipeline.codec import Choice, CodecError, differing, open_codec
+from rmod_pipeline.errors import UsageError
+
+FOUR_SECONDS = 176_400
+
+
+def test_four_seconds_are_345_frames_of_9_codebooks(tiny: Path) -> None:
+    codec = open_codec(str(tiny), device="cpu", batch=2)
+    tokens = codec.encode(noise(3, FOUR_SECONDS))
+    assert tokens.shape == (3, 9, 345)
+    assert tokens.dtype == np.uint16
+    assert tokens.max() < 1024
+    assert codec.decode(tokens).shape == (3, 345 * 512)
+
+
+def test_a_sound_has_the_same_tokens_whatever_stands_beside_it(tiny: Path) -> None:
+    codec = open_codec(str(tiny), device="cpu", batch=4)
+    sounds = noise(7, 5_120)
+    together = codec.encode(sounds)
+    alone = np.concatenate([codec.encode(sounds[place : place + 1]) for place in range(len(sounds))])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_encoding_twice_gives_the_same(tiny: Path) -> None:
+    one, other = (open_codec(str(tiny), device="cpu", batch=2).encode(noise(2, 5_120)) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_silence_at_the_end_is_what_a_broken_hop_is_padded_with(tiny: Path) -> None:
+    codec = open_codec(str(tiny), device="cpu", batch=2)
+    sound = noise(1, 2_000)
+    padded = np.pad(sound, ((0, 0), (0, 48)))
+    np.testing.assert_array_equal(codec.encode(sound), codec.encode(padded))
+
+
+def test_no_sounds_have_no_tokens(tiny: Path) -> None:
+    codec = open_codec(str(tiny), device="cpu", batch=2)
+    assert codec.encode(noise(0, 1_024)).shape == (0, 9, 2)
+    assert codec.decode(np.zeros((0, 9, 2), np.uint16)).shape == (0, 1_024)
+
+
+def test_the_name_is_of_the_weights_and_not_of_the_file(tmp_path: Path) -> None:
+    one = open_codec(str(save_tiny(tmp_path / "My codec (2).pth", seed=1, half=True)), device="cpu").identity
+    # Saved again as float32, the same numbers.
+    import torch
+
+    content = torch.load(tmp_path / "My codec (2).pth", weights_only=True)
+    content["state_dict"] = {name: value.float() for name, value in content["state_dict"].items()}
+    torch.save(content, tmp_path / "my-codec-2.pth")
+    other = open_codec(str(tmp_path / "my-codec-2.pth"), device="cpu").identity
+    assert one == other
+    assert one.name.startswith("my-codec-2-")
+    assert one.version == "7"
+    different = open_codec(str(save_tiny(tmp_path / "third.pth", seed=2)), device="cpu").identity
+    assert different.sha256 != one.sha256
+
+
+def test_a_codec_with_another_shape_is_named_with_both_values(tiny: Path, tmp_path: Path) -> None:
+    made_with = open_codec(str(tiny), device="cpu", batch=2).identity.to_dict()
+    changes = {"encoder_rates": [2, 4, 8], "decoder_rates": [8, 4, 2], "n_codebooks": 4}
+    other = open_codec(str(save_tiny(tmp_path / "other.pth", **changes)), device="cpu").identity
+    with pytest.raises(CodecError, match=r"hop 512.*has 64"):
+        other.require(made_with, "OUT/tokens")
+    with pytest.raises(CodecError, match=r"number of codebooks 9.*has 4"):
+        other.require({**made_with, "hop": 64}, "OUT/tokens")
+    with pytest.raises(CodecError, match="sha256"):
+        other.require({**other.to_dict(), "sha256": made_with["sha256"]}, "OUT/tokens")
+    other.require(other.to_dict(), "OUT/tokens")
+
+
+def test_audio_at_another_rate_is_refused(tiny: Path) -> None:
+    codec = open_codec(str(tiny), device="cpu", batch=2)
+    codec.require_rate(44_100, "OUT")
+    with pytest.raises(CodecError, match=r"48000 Hz.*44100 Hz"):
+        codec.require_rate(48_000, "OUT")
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [
+        np.zeros(512, np.float32),
+        np.zeros((1, 2, 512), np.float32),
+        np.zeros((1, 512), np.float64),
+        np.zeros((1, 0), np.float32),
+        np.full((1, 512), np.nan, np.float32),
+    ],
+)
+def test_other_audio_is_refused(tiny: Path, audio: np.ndarray) -> None:
+    with pytest.raises(CodecError):
+        open_codec(str(tiny), device="cpu", batch=2).encode(audio)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "found"),
+    [
+        (np.full((1, 9, 2), 1024, np.uint16), "1024"),
+        (np.full((1, 9, 2), -1, np.int64), "-1"),
+        (np.zeros((1, 10, 2), np.uint16), "10"),
+        (np.zeros((9, 2), np.uint16), "9, 2"),
+        (np.zeros((1, 9, 2), np.float32), "float32"),
+    ],
+)
+def test_tokens_out_of_range_are_refused(tiny: Path, tokens: np.ndarray, found: str) -> None:
+    with pytest.raises(CodecError, match=found):
+        open_codec(str(tiny), device="cpu", batch=2).decode(tokens)
+
+
+def test_fewer_codebooks_decode_to_a_rougher_sound_of_the_same_length(tiny: Path) -> None:
+    codec = open_codec(str(tiny), device="cpu", batch=2)
+    tokens = codec.encode(noise(1, 4_096))
+    assert codec.decode(tokens[:, :3]).shape == codec.decode(tokens).shape
+
+
+def test_bfloat16_tells_how_many_tokens_it_changes(tiny: Path) -> None:
+    exact = open_codec(str(tiny), device="cpu", batch=2)
+    assert exact.share_differing(noise(1, 4_096)) == 0
+    rough = open_codec(str(tiny), device="cpu", precision="bf16", batch=2)
+    share = rough.share_differing(noise(1, 4_096))
+    assert 0 < share < 1
+    assert rough.fingerprint() != exact.fingerprint()
+
+
+def test_options_that_cannot_be_are_named(tiny: Path) -> None:
+    for options in ({"precision": "fp8"}, {"batch": 0}, {"device": "abacus"}, {"device": "cpu", "precision": "tf32"}):
+        with pytest.raises(UsageError):
+            open_codec(str(tiny), **options)
+
+
+def test_a_choice_travels_to_a_worker(tiny: Path) -> None:
+    choice = Choice(name=str(tiny), device="cpu", batch=3)
+    arrived = pickle.loads(pickle.dumps(choice))
+    assert arrived == choice
+    assert arrived.open().fingerprint()["batch"] == 3
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000))
+def test_differing_is_a_share(same: int, different: int) -> None:
+    one = np.zeros(same + different, np.uint16)
+    other = one.copy()
+    other[same:] = 1
+    assert differing(one, other) == (different / (same + different) if same + different else 0)

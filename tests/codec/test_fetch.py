@@ -1,0 +1,125 @@
+"""Downloads from a server on this machine: whole, broken off, resumed, wrong, unreachable."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from rmod_pipeline.codec import CodecError
+from rmod_pipeline.codec import fetch as fetch_module
+from rmod_pipeline.codec.fetch import fetch
+from rmod_pipeline.codec.known import Known
+
+CONTENT = bytes(range(256)) * 4096
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENT; stops talking after ``cut`` bytes of a reply; may not know of ranges."""
+
+    cut: int | None = None
+    ranges = True
+    asked: list[str | None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.server.asked.append(wanted)
+        start = int(re.findall(r"\d+", wanted)[0]) if wanted and self.server.ranges else 0
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        part = CONTENT[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part[: self.server.cut])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(("127.0.0.1", 0), Handler)
+    server.asked = []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def known(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Known:
+    monkeypatch.setenv("RMOD_CACHE", str(tmp_path))
+    monkeypatch.setattr(fetch_module, "BLOCK", 1 << 16)
+    url = f"http://127.0.0.1:{server.server_port}/weights.pth"
+    return Known(name="x", about="", file="x.pth", url=url, sha256=hashlib.sha256(CONTENT).hexdigest())
+
+
+def test_a_download_arrives_and_is_not_made_twice(known: Known, server: Server) -> None:
+    heard: list[tuple[int, int | None]] = []
+    path = fetch(known, lambda done, total: heard.append((done, total)))
+    assert path.read_bytes() == CONTENT
+    assert heard[-1] == (len(CONTENT), len(CONTENT))
+    assert fetch(known) == path
+    assert server.asked == [None]
+
+
+def test_a_broken_download_goes_on_where_it_was(known: Known, server: Server) -> None:
+    server.cut = 300_000
+    with pytest.raises(CodecError, match="goes on where it was"):
+        fetch(known)
+    assert not known.path.exists()
+    server.cut = None
+    assert fetch(known).read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=300000-"]
+
+
+def test_a_server_without_ranges_sends_it_all_again(known: Known, server: Server) -> None:
+    known.path.parent.mkdir(parents=True)
+    known.path.with_name("x.pth.part").write_bytes(b"something else")
+    server.ranges = False
+    assert fetch(known).read_bytes() == CONTENT
+
+
+def test_all_there_already_is_checked_and_kept(known: Known) -> None:
+    known.path.parent.mkdir(parents=True)
+    known.path.with_name("x.pth.part").write_bytes(CONTENT)
+    assert fetch(known).read_bytes() == CONTENT
+
+
+def test_what_is_not_the_weights_is_removed(known: Known) -> None:
+    known.path.parent.mkdir(parents=True)
+    partial = known.path.with_name("x.pth.part")
+    partial.write_bytes(b"\xff" * 1000)
+    with pytest.raises(CodecError, match="expected"):
+        fetch(known)
+    assert not partial.exists()
+    assert fetch(known).read_bytes() == CONTENT
+
+
+def test_a_changed_file_is_fetched_again(known: Known) -> None:
+    fetch(known).write_bytes(b"changed")
+    assert fetch(known).read_bytes() == CONTENT
+
+
+def test_offline_says_what_to_do(known: Known, server: Server) -> None:
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(CodecError, match=r"cannot be fetched.*\n.*put it at"):
+        fetch(known)
+
+
+def test_a_codec_that_ships_needs_no_network(tmp_path: Path) -> None:
+    shipped = Known(name="x", about="", file="mini.pth")
+    assert fetch(shipped) == shipped.path
