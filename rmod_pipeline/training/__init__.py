@@ -1,0 +1,1 @@
+"""The loops that fit models. Everything here may import torch."""

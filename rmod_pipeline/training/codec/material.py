@@ -1,0 +1,146 @@
+"""The sounds that a codec is fitted to: mixtures, their targets and one-shots, rendered once into one file.
+
+Mono at the codec's rate, the mean of left and right of the 16-bit audio, as the encoder of a build hears it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rmod_pipeline.audio import Audio, Pcm, peak, to_channels, to_pcm
+from rmod_pipeline.compose import Palette, compose_pair, settings_for
+from rmod_pipeline.errors import AssetError, LibraryError
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.manifest import digest_of
+from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
+from rmod_pipeline.render import PitchCache, Sounds, render_pair
+from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.shards.publish import publish, publish_bytes
+from rmod_pipeline.spec import Address
+from rmod_pipeline.training.codec.recipe import CodecRecipe
+
+logger = logging.getLogger(__name__)
+
+ONE_SHOTS = ("kick", "snare", "hihat", "openhat", "tom", "cymbal")
+"""Kinds that count as one-shots; all else is music."""
+
+LONGEST_ONE_SHOT_SECONDS = 2.0
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One sound in the file."""
+
+    kind: str
+    """mix, or the kind of a one-shot."""
+    start: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """All sounds of one split: 16-bit mono, end to end."""
+
+    samples: Pcm
+    """[frames], read from the disk as it is needed."""
+    clips: tuple[Clip, ...]
+
+    def of(self, clip: Clip) -> Pcm:
+        """Return a clip's samples [frames]."""
+        return self.samples[clip.start : clip.start + clip.frames]
+
+
+def allowed(library: Library, licences: Sequence[str]) -> Library:
+    """Return the library without the sounds under any other licence. Raises LibraryError if none is left."""
+    kept = tuple(asset for asset in library.assets if asset.licence in licences)
+    if not kept:
+        raise LibraryError(library.manifest, "no sound under an allowed licence", f"allowed: {', '.join(licences)}")
+    return replace(library, assets=kept, digest=digest_of(kept))
+
+
+def prepare_material(recipe: CodecRecipe, libraries: Sequence[Library], split: str, folder: Path) -> Material:
+    """Return the sounds of a split, rendered now or found in the folder. Raises AssetError and LibraryError."""
+    chosen = [allowed(library, recipe.sounds.licences) for library in libraries]
+    stem = folder / f"{split}-{_digest(recipe, chosen, split)}"
+    listing, samples = stem.with_suffix(".json"), stem.with_suffix(".npy")
+    if not listing.exists():
+        _write(_sounds(recipe, chosen, split), samples, listing)
+    clips = tuple(Clip(*row) for row in json.loads(listing.read_bytes()))
+    return Material(samples=np.load(samples, mmap_mode="r"), clips=clips)
+
+
+def _digest(recipe: CodecRecipe, libraries: Sequence[Library], split: str) -> str:
+    sounds = recipe.sounds
+    count = sounds.mixes if split == "train" else sounds.held_out_mixes
+    named = [FORMAT, recipe.seed, recipe.shape.sample_rate, sorted(sounds.mixes), count, split]
+    return hashlib.sha256(json.dumps([named, [each.digest for each in libraries]]).encode()).hexdigest()[:12]
+
+
+def _write(sounds: Iterator[tuple[str, Pcm]], samples: Path, listing: Path) -> None:
+    samples.parent.mkdir(parents=True, exist_ok=True)
+    clips: list[tuple[str, int, int]] = []
+    parts: list[Pcm] = []
+    start = 0
+    for kind, sound in sounds:
+        clips.append((kind, start, sound.size))
+        parts.append(sound)
+        start += sound.size
+    temporary = samples.with_suffix(".tmp.npy")
+    np.save(temporary, np.concatenate(parts))
+    publish(temporary, samples)
+    # The listing comes last: without it the samples do not exist.
+    publish_bytes(json.dumps(clips).encode(), listing, samples.parent)
+
+
+def _sounds(recipe: CodecRecipe, libraries: Sequence[Library], split: str) -> Iterator[tuple[str, Pcm]]:
+    for library in libraries:
+        store = AudioStore(library, recipe.shape.sample_rate)
+        yield from _one_shots(store, split)
+        sounds = Sounds(store, PitchCache(pitch_folder()))
+        for name, count in recipe.sounds.mixes.items():
+            wanted = count if split == "train" else recipe.sounds.held_out_mixes
+            logger.info("rendering %d mixtures of %s from %s, %s", wanted, name, library.manifest.name, split)
+            yield from _pairs(load_recipe(find_recipe(name)), sounds, split, wanted, recipe.seed)
+
+
+def _one_shots(store: AudioStore, split: str) -> Iterator[tuple[str, Pcm]]:
+    longest = round(LONGEST_ONE_SHOT_SECONDS * store.sample_rate)
+    for kind in ONE_SHOTS:
+        for asset in store.library.of(kind, split):
+            try:
+                sound = to_channels(store.read(asset.id), 1)[0, :longest]
+            except AssetError as error:
+                logger.warning("left out: %s", error)
+                continue
+            if peak(sound[None]) > 0:
+                yield kind, to_pcm(sound / np.float32(peak(sound[None])))
+
+
+def _pairs(recipe: Recipe, sounds: Sounds, split: str, count: int, seed: int) -> Iterator[tuple[str, Pcm]]:
+    palette = Palette.of(recipe, sounds.store.library, split)
+    settings = settings_for(recipe, "pedalboard")
+    for index in range(count):
+        address = Address(seed=seed, split=split, index=index)
+        pair = render_pair(compose_pair(recipe, palette, settings, address), sounds)
+        yield "mix", mono(pair.mix)
+        for kind, target in pair.targets.items():
+            yield kind, mono(target)
+
+
+def mono(pcm: Pcm) -> Pcm:
+    """Return the mean of the channels of [channels, frames], 16 bit, rounded towards even."""
+    return np.rint(pcm.mean(axis=0, dtype=np.float32)).astype(np.int16)
+
+
+def to_float(pcm: Pcm) -> Audio:
+    """Return float32 of 16-bit samples, full scale at 1."""
+    return pcm.astype(np.float32) / np.float32(32767.0)
