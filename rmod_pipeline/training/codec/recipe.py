@@ -54,7 +54,16 @@ class Losses(Strict):
     """What every part of the loss weighs."""
 
     mel: float = Field(default=10.0, ge=0, description="Mean over windows of the distance of log mel spectrograms.")
-    waveform: float = Field(default=4.0, ge=0, description="Mean absolute error over the crop's mean absolute value.")
+    mel_begins: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of `mel` at first: it cares for no phase, which is learned first or never.",
+    )
+    mel_full: float = Field(
+        default=0.5, gt=0, le=1, description="Share of the training from which `mel` counts in full."
+    )
+    waveform: float = Field(default=10.0, ge=0, description="Logarithm of the error's share of a crop's energy.")
     codebook: float = Field(default=1.0, ge=0, description="Pulls codebooks to what is encoded.")
     commitment: float = Field(default=0.25, ge=0, description="Pulls what is encoded to the codebooks.")
     adversarial: float = Field(default=0.0, ge=0, description="DAC's discriminators; 0 is without, as suits a CPU.")
@@ -82,7 +91,7 @@ class Schedule(Strict):
     )
     average: float = Field(default=0.998, ge=0, lt=1, description="How slowly the kept weights follow; 0 is at once.")
     free: float = Field(
-        default=0.15, ge=0, lt=1, description="Share of the training before the codebooks are fitted and come in."
+        default=0.2, ge=0, lt=1, description="Share of the training before the codebooks are fitted and come in."
     )
     revive_every: int = Field(default=200, ge=1, description="Steps between two looks for codebook entries never used.")
     check_minutes: float = Field(default=4.0, gt=0, description="Minutes between checkpoints and held-out losses.")

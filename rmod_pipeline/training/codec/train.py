@@ -67,6 +67,13 @@ def rate_at(schedule: Schedule, progress: Progress) -> float:
     return schedule.learning_rate * warm * cosine
 
 
+def mel_share(recipe: CodecRecipe, progress: Progress) -> float:
+    """Return how much of its weight the mel distance has: little until the codebooks come in, then ever more."""
+    begin, full = recipe.schedule.free, max(recipe.losses.mel_full, recipe.schedule.free + 1e-9)
+    risen = min(max((progress.share(recipe.schedule) - begin) / (full - begin), 0.0), 1.0)
+    return recipe.losses.mel_begins + (1 - recipe.losses.mel_begins) * risen
+
+
 class Trainer:
     """A codec in the making, in a folder that holds all that it takes to go on."""
 
@@ -117,7 +124,8 @@ class Trainer:
             **pulls,
             **self.adversary.losses(made, audio),
         }
-        loss = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
+        scale = {"mel": mel_share(self.recipe, self.progress)}
+        loss = torch.stack([getattr(weights, name) * scale.get(name, 1.0) * part for name, part in parts.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)

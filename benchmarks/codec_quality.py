@@ -1,0 +1,160 @@
+"""How good a codec is, on mixtures and one-shots of kits that `mini` never saw, beside plainer ways to lose quality.
+
+    python benchmarks/codec_quality.py [--codec mini] [--library builtin --library more.csv] [--pictures docs/images]
+
+Prints a table for docs/codec.md: the distance of multi-resolution mel spectrograms (mean), the scale-invariant
+signal-to-distortion ratio (median), and how evenly each codebook is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+
+from rmod_pipeline.codec import Codec, Tokens, fit_window, frames_of, open_codec, target_frames
+from rmod_pipeline.codec.checkpoint import checkpoint_bytes
+from rmod_pipeline.codec.descript import new_model
+from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db
+from rmod_pipeline.training.codec.material import Material, prepare_material, to_float
+from rmod_pipeline.training.codec.recipe import load_codec_recipe
+
+WINDOWS, MELS = (32, 64, 128, 256, 512, 1024, 2048), (5, 10, 20, 40, 80, 160, 320)
+"""As in DAC's evaluation."""
+
+KINDS = ("mix", "kick", "snare", "hihat")
+MOST = 60
+"""Sounds of a kind that are measured."""
+
+Batch = NDArray[np.float32]
+Way = Callable[[Batch], Batch]
+
+
+def main() -> None:
+    options = parse()
+    torch.set_num_threads(options.threads)
+    recipe = load_codec_recipe("mini")
+    libraries = [load_library(name) for name in options.library]
+    codec = open_codec(options.codec, device="cpu", batch=4)
+    with tempfile.TemporaryDirectory() as folder:
+        material = prepare_material(recipe, libraries, "test", options.material or Path(folder))
+        sounds = {kind: windows(material, kind, codec) for kind in KINDS}
+        untrained = open_codec(str(untrained_codec(Path(folder))), device="cpu", batch=4)
+    print(f"{codec.name}: {', '.join(f'{len(batch)} x {kind}' for kind, batch in sounds.items())}\n")
+    tokens = {kind: codec.encode(batch) for kind, batch in sounds.items()}
+    made = {kind: codec.decode(each)[:, : sounds[kind].shape[1]] for kind, each in tokens.items()}
+    ways: dict[str, Mapping[str, Batch]] = {
+        codec.name: made,
+        "at 16 kHz": applied(at_16_khz, sounds),
+        "8-bit mu-law": applied(mu_law, sounds),
+        "untrained codec": applied(through(untrained), sounds),
+    }
+    print_table(sounds, ways)
+    print_entropy(list(tokens.values()), codec.identity.codebook_size)
+    if options.pictures:
+        draw(sounds, ways, options.pictures)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--codec", default="mini")
+    parser.add_argument("--library", action="append")
+    parser.add_argument("--material", type=Path, help="folder that keeps the rendered sounds")
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    options.library = options.library or ["builtin"]
+    return options
+
+
+def windows(material: Material, kind: str, codec: Codec) -> Batch:
+    """Return the test split's sounds of a kind in their window, [n, samples], spread over all there are."""
+    hop = codec.identity.hop
+    clips = [clip for clip in material.clips if clip.kind == kind]
+    chosen = [clips[place * len(clips) // MOST] for place in range(MOST)] if len(clips) > MOST else clips
+    frames = frames_of(4 * codec.identity.sample_rate, hop) if kind == "mix" else target_frames(kind)
+    return np.stack([fit_window(to_float(material.of(clip)), frames, hop).audio for clip in chosen])
+
+
+def untrained_codec(folder: Path) -> Path:
+    """Write a codec of mini's shape as it was before its first step."""
+    torch.manual_seed(0)
+    kwargs = {key: list(value) if isinstance(value, tuple) else value for key, value in load_codec_recipe("mini").shape}
+    path = folder / "untrained.pth"
+    path.write_bytes(checkpoint_bytes(new_model(**kwargs).state_dict(), kwargs, {}, half=False))
+    return path
+
+
+def at_16_khz(batch: Batch) -> Batch:
+    """Return the sound without what a sample rate of 16 kHz cannot hold."""
+    down = soxr.resample(batch.T, 44_100, 16_000, quality="HQ")
+    up = soxr.resample(down, 16_000, 44_100, quality="HQ").T
+    return np.ascontiguousarray(np.pad(up, ((0, 0), (0, max(batch.shape[1] - up.shape[1], 0))))[:, : batch.shape[1]])
+
+
+def mu_law(batch: Batch) -> Batch:
+    """Return the sound in 8 bits a sample, ITU-T G.711's curve with 255."""
+    curve = np.sign(batch) * np.log1p(255 * np.abs(np.clip(batch, -1, 1))) / np.log(256)
+    steps = np.round((curve + 1) / 2 * 255) / 255 * 2 - 1
+    return (np.sign(steps) * np.expm1(np.abs(steps) * np.log(256)) / 255).astype(np.float32)
+
+
+def through(codec: Codec) -> Way:
+    return lambda batch: codec.decode(codec.encode(batch))[:, : batch.shape[1]]
+
+
+def applied(way: Way, sounds: Mapping[str, Batch]) -> Mapping[str, Batch]:
+    return {kind: way(batch) for kind, batch in sounds.items()}
+
+
+def print_table(sounds: Mapping[str, Batch], ways: Mapping[str, Mapping[str, Batch]]) -> None:
+    mel = MelDistance(44_100, WINDOWS, MELS)
+    print("| | " + " | ".join(f"{kind} mel | {kind} SI-SDR, dB" for kind in sounds) + " |")
+    print("|---" * (1 + 2 * len(sounds)) + "|")
+    for name, made in ways.items():
+        cells = []
+        for kind, wanted in sounds.items():
+            one, other = torch.from_numpy(made[kind]), torch.from_numpy(wanted)
+            cells.append(f"{float(mel(one, other)):.3f} | {float(signal_to_distortion_db(one, other).median()):.1f}")
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def print_entropy(tokens: list[Tokens], size: int) -> None:
+    print(f"\nEntropy of each codebook over all these sounds, bits of {np.log2(size):.0f}; entries ever used:\n")
+    for place in range(tokens[0].shape[1]):
+        codes = np.concatenate([each[:, place].reshape(-1) for each in tokens])
+        counts = np.bincount(codes, minlength=size)
+        shares = counts[counts > 0] / codes.size
+        print(f"| {place + 1} | {-(shares * np.log2(shares)).sum():.2f} | {(counts > 0).sum()} |")
+
+
+def draw(sounds: Mapping[str, Batch], ways: Mapping[str, Mapping[str, Batch]], folder: Path) -> None:
+    """Write a picture a kind: the spectrogram of one sound, as it was and after every way."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, batch in sounds.items():
+        shown = {"original": batch, **{name: made[kind] for name, made in ways.items()}}
+        figure, axes = pyplot.subplots(1, len(shown), figsize=(3 * len(shown), 3), sharey=True, layout="constrained")
+        for axis, (name, each) in zip(axes, shown.items(), strict=True):
+            axis.specgram(
+                each[len(each) // 2] + 1e-7, NFFT=1024, noverlap=768, Fs=44.1, vmin=-110, vmax=-20, cmap="magma"
+            )
+            axis.set(title=name, xlabel="ms")
+        axes[0].set_ylabel("kHz")
+        figure.savefig(folder / f"codec-{kind}.png", dpi=70)
+        pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Fitting a codec: codebooks that are computed, crops that can be repeated, a loop that learns and goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("argbind")
+torch.set_num_threads(1)
+
+from rmod_pipeline.codec import open_codec  # noqa: E402
+from rmod_pipeline.codec.descript import new_model  # noqa: E402
+from rmod_pipeline.errors import LibraryError, RecipeError  # noqa: E402
+from rmod_pipeline.library.manifest import load_library  # noqa: E402
+from rmod_pipeline.recipe.find import shipped  # noqa: E402
+from rmod_pipeline.training.codec.codebooks import Revival, fit_codebooks, perplexity  # noqa: E402
+from rmod_pipeline.training.codec.crops import Crops  # noqa: E402
+from rmod_pipeline.training.codec.losses import (  # noqa: E402
+    MelDistance,
+    signal_to_distortion_db,
+    waveform_distance,
+)
+from rmod_pipeline.training.codec.material import Clip, Material, allowed, mono, prepare_material  # noqa: E402
+from rmod_pipeline.training.codec.recipe import CodecRecipe, Sounds, load_codec_recipe, with_minutes  # noqa: E402
+from rmod_pipeline.training.codec.train import LOG, STATE, WEIGHTS, Progress, Trainer, rate_at  # noqa: E402
+
+SHAPE = {
+    "encoder_dim": 2,
+    "encoder_rates": [8, 8],
+    "latent_dim": 12,
+    "decoder_dim": 16,
+    "decoder_rates": [8, 8],
+    "n_codebooks": 3,
+    "codebook_size": 16,
+    "codebook_dim": 4,
+}
+
+
+def small_recipe(**schedule: object) -> CodecRecipe:
+    return CodecRecipe.model_validate(
+        {
+            "name": "small",
+            "shape": SHAPE,
+            "sounds": {"licences": ["CC0-1.0"], "mixes": {"quick": 1}, "held_out_mixes": 1, "crop_frames": 1024},
+            "losses": {"windows": [64, 256], "mels": [5, 10]},
+            "schedule": {"steps": 12, "batch": 2, "warm_up_steps": 2, "revive_every": 4, "free": 0.3, **schedule},
+        }
+    )
+
+
+def some_material(seed: int = 0) -> Material:
+    samples = (8000 * np.sin(np.arange(40_000) * 0.05)).astype(np.int16)
+    samples += np.random.default_rng(seed).integers(-500, 500, samples.size).astype(np.int16)
+    clips = (Clip("mix", 0, 20_000), Clip("kick", 20_000, 6_000), Clip("snare", 26_000, 700), Clip("tom", 26_700, 900))
+    return Material(samples=samples, clips=clips)
+
+
+def test_fitted_codebooks_hold_what_the_encoder_makes() -> None:
+    torch.manual_seed(0)
+    model = new_model(**SHAPE).eval()
+    latents = torch.randn(4000, 12) @ torch.randn(12, 12) + 3
+    missing = fit_codebooks(model, latents, torch.Generator().manual_seed(0))
+    assert missing == sorted(missing, reverse=True)
+    assert missing[-1] < 0.5
+    with torch.no_grad():
+        quantized, codes, *_ = model.quantizer(latents.t()[None])
+    left = (quantized[0].t() - latents).square().sum() / (latents - latents.mean(0)).square().sum()
+    assert float(left) == pytest.approx(missing[-1], rel=1e-3)
+    assert min(perplexity(codes, 16)) > 8
+
+
+def test_unused_entries_come_back_and_used_ones_stay() -> None:
+    model, twin = (new_model(**SHAPE) for _ in range(2))
+    twin.load_state_dict(model.state_dict())
+    revival = Revival(model)
+    codes = torch.zeros(1, 3, 5, dtype=torch.long)
+    latents = torch.full((1, 12, 5), 2.5)
+    before = model.quantizer.quantizers[0].codebook.weight.clone()
+    revival.watch(codes, latents)
+    assert revival.revive(list(twin.quantizer.quantizers), torch.Generator().manual_seed(0)) == 3 * 15
+    for each in (model, twin):
+        entries = each.quantizer.quantizers[0].codebook.weight
+        assert torch.equal(entries[0], before[0])
+        assert bool((entries[1:] == 2.5).all())
+
+
+def test_perplexity_counts_entries_in_even_use() -> None:
+    codes = torch.stack([torch.arange(8), torch.zeros(8, dtype=torch.long)])[None]
+    assert perplexity(codes, 16) == pytest.approx([8, 1], abs=1e-4)
+
+
+def test_crops_can_be_repeated_and_stay_within_full_scale() -> None:
+    sounds = Sounds(licences=("CC0-1.0",), mixes={}, crop_frames=1024, gain_db=(0, 12))
+    one, other = (Crops(some_material(), sounds, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(one.batch(5, 4), other.batch(5, 4))
+    assert not np.array_equal(one.batch(5, 4), Crops(some_material(), sounds, seed=4).batch(5, 4))
+    many = one.batch(0, 64)
+    assert many.shape == (64, 1, 1024)
+    assert float(many.abs().max()) <= 1.0 + 1e-6
+
+
+def test_distances_are_nothing_for_equal_sounds() -> None:
+    sound = torch.sin(torch.arange(4096) * 0.1)[None]
+    mel = MelDistance(44_100, [64, 256], [5, 10])
+    assert float(mel(sound, sound)) == 0
+    assert float(mel(0.1 * sound, sound)) == pytest.approx(float(mel(sound, 0.1 * sound)))
+    loud = torch.randn(1, 4096, generator=torch.Generator().manual_seed(0))
+    assert float(mel(0.1 * loud, loud)) == pytest.approx(1, abs=0.05)
+    assert float(waveform_distance(torch.zeros_like(sound), sound)) == pytest.approx(0, abs=0.01)
+    assert float(waveform_distance(sound, sound)) == pytest.approx(-3)
+    assert float(signal_to_distortion_db(0.3 * sound, sound)) > 60
+    loud = loud * sound.std() / loud.std()
+    assert float(signal_to_distortion_db(sound + loud, sound)) == pytest.approx(0, abs=0.5)
+
+
+def test_the_rate_rises_then_falls() -> None:
+    schedule = small_recipe(steps=100, warm_up_steps=10, learning_rate=1.0).schedule
+    rates = [rate_at(schedule, Progress(step=step)) for step in range(100)]
+    assert rates[:9] == sorted(rates[:9])
+    assert rates[12:] == sorted(rates[12:], reverse=True)
+    assert rates[-1] == pytest.approx(schedule.final_rate, abs=0.01)
+
+
+def test_a_training_learns_goes_on_and_leaves_a_codec(tmp_path: Path) -> None:
+    recipe, told = small_recipe(), []
+    trainer = Trainer(recipe, some_material(), some_material(1), tmp_path)
+    before = trainer.measure()["mix_mel"]
+    trainer.run(told.append)
+    assert told[-1]["step"] == 12
+    assert trainer.progress.quantized
+    longer = small_recipe(steps=80)
+    Trainer(longer, some_material(), some_material(1), tmp_path).run(told.append)
+    assert told[-1]["step"] == 80
+    assert told[-1]["held_out"]["mix_mel"] < before
+    assert len((tmp_path / LOG).read_text().splitlines()) == 2
+    codec = open_codec(str(tmp_path / WEIGHTS), device="cpu")
+    assert (codec.identity.hop, codec.identity.codebooks) == (64, 3)
+    assert codec.encode(np.zeros((1, 640), np.float32)).shape == (1, 3, 10)
+
+
+def test_two_trainings_of_one_seed_are_one(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        Trainer(small_recipe(), some_material(), some_material(1), tmp_path / name).run(lambda _report: None)
+    one, other = (torch.load(tmp_path / name / STATE, weights_only=True)["model"] for name in ("one", "other"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_sounds_under_other_licences_never_reach_a_codec() -> None:
+    library = load_library(shipped("manifests") / "builtin.csv")
+    marked = tuple(
+        replace(asset, licence="CC-BY-4.0") if place % 2 else asset for place, asset in enumerate(library.assets)
+    )
+    kept = allowed(replace(library, assets=marked), ["CC0-1.0"])
+    assert {asset.licence for asset in kept.assets} == {"CC0-1.0"}
+    assert len(kept.assets) == (len(marked) + 1) // 2
+    with pytest.raises(LibraryError, match="no sound under an allowed licence"):
+        allowed(library, ["MIT"])
+
+
+@pytest.mark.slow
+def test_material_is_rendered_once_and_of_its_split_alone(tmp_path: Path) -> None:
+    recipe, library = small_recipe(), load_library("builtin")
+    made = prepare_material(recipe, [library], "valid", tmp_path)
+    kinds = [clip.kind for clip in made.clips]
+    assert kinds.count("mix") == 1
+    # One target of each drum beside the split's own one-shots.
+    assert kinds.count("kick") == len(library.of("kick", "valid")) + 1
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = prepare_material(recipe, [library], "valid", tmp_path)
+    np.testing.assert_array_equal(made.samples, again.samples)
+    assert written == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert sum(clip.frames for clip in made.clips) == made.samples.size
+
+
+def test_mono_is_rounded_to_16_bits() -> None:
+    np.testing.assert_array_equal(mono(np.array([[1, 3, -5], [1, 4, -5]], np.int16)), [1, 4, -5])
+
+
+def test_a_recipe_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    assert load_codec_recipe("mini").shape.n_codebooks == 9
+    assert with_minutes(load_codec_recipe("mini"), 5).schedule.minutes == 5
+    with pytest.raises(RecipeError, match="did you mean 'mini'"):
+        load_codec_recipe("minu")
+    path = tmp_path / "wrong.yaml"
+    content = small_recipe().model_dump(mode="json")
+    for place, value in (("shape", {**SHAPE, "decoder_rates": [2, 2]}), ("schedule", {"steps": 3, "minutes": 3})):
+        path.write_text(json.dumps({**content, place: value}))
+        with pytest.raises(RecipeError, match=place):
+            load_codec_recipe(str(path))
