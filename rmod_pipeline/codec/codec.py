@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.codec.checkpoint import Checkpoint, load_model, read_checkpoint
 from rmod_pipeline.codec.errors import CodecError
-from rmod_pipeline.codec.known import find_weights
+from rmod_pipeline.codec.known import find_weights, plain_name
 from rmod_pipeline.codec.window import frames_of
 from rmod_pipeline.errors import UsageError, nearest
 
@@ -249,6 +249,8 @@ def weights_digest(checkpoint: Checkpoint) -> str:
 
 def _identity(plain: str, checkpoint: Checkpoint, model: Any) -> Identity:
     digest = weights_digest(checkpoint)
+    # A file that says what it is called keeps its name wherever it lies: OUT/codec.pth of a training of mini is mini.
+    plain = plain_name(str(checkpoint.about.get("name", plain)))
     return Identity(
         name=f"{plain}-{digest[:8]}",
         version=str(checkpoint.about.get("version", "")),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rmod_pipeline.codec.errors import CodecError
 from rmod_pipeline.errors import nearest
-from rmod_pipeline.library.cache import cache_folder
+from rmod_pipeline.places import cache_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +74,10 @@ def find_weights(name: str) -> tuple[str, Path, str | None]:
     if not path.is_file():
         found = f"no such codec{nearest(name, KNOWN)}, and no such file"
         raise CodecError(name, found, f"known: {', '.join(KNOWN)}; or give the path of a dac checkpoint")
-    return _plain(path.stem), path, None
+    return plain_name(path.stem), path, None
 
 
-def _plain(stem: str) -> str:
+def plain_name(stem: str) -> str:
     """Return a name that can be part of a folder's: it becomes one below tokens/."""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem.lower())
     return "-".join(part for part in plain.split("-") if part) or "dac"
