@@ -18,7 +18,7 @@ from rmod_pipeline.codec.descript import new_model  # noqa: E402
 from rmod_pipeline.errors import LibraryError, RecipeError  # noqa: E402
 from rmod_pipeline.library.manifest import load_library  # noqa: E402
 from rmod_pipeline.recipe.find import shipped  # noqa: E402
-from rmod_pipeline.training.codec.codebooks import Revival, fit_codebooks, perplexity  # noqa: E402
+from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths  # noqa: E402
 from rmod_pipeline.training.codec.crops import Crops  # noqa: E402
 from rmod_pipeline.training.codec.losses import (  # noqa: E402
     MelDistance,
@@ -48,7 +48,7 @@ def small_recipe(**schedule: object) -> CodecRecipe:
             "shape": SHAPE,
             "sounds": {"licences": ["CC0-1.0"], "mixes": {"quick": 1}, "held_out_mixes": 1, "crop_frames": 1024},
             "losses": {"windows": [64, 256], "mels": [5, 10]},
-            "schedule": {"steps": 12, "batch": 2, "warm_up_steps": 2, "revive_every": 4, "free": 0.3, **schedule},
+            "schedule": {"steps": 12, "batch": 2, "warm_up_steps": 2, "fits": 2, "free": 0.3, **schedule},
         }
     )
 
@@ -74,19 +74,42 @@ def test_fitted_codebooks_hold_what_the_encoder_makes() -> None:
     assert min(perplexity(codes, 16)) > 8
 
 
-def test_unused_entries_come_back_and_used_ones_stay() -> None:
-    model, twin = (new_model(**SHAPE) for _ in range(2))
-    twin.load_state_dict(model.state_dict())
-    revival = Revival(model)
-    codes = torch.zeros(1, 3, 5, dtype=torch.long)
-    latents = torch.full((1, 12, 5), 2.5)
-    before = model.quantizer.quantizers[0].codebook.weight.clone()
-    revival.watch(codes, latents)
-    assert revival.revive(list(twin.quantizer.quantizers), torch.Generator().manual_seed(0)) == 3 * 15
-    for each in (model, twin):
-        entries = each.quantizer.quantizers[0].codebook.weight
-        assert torch.equal(entries[0], before[0])
-        assert bool((entries[1:] == 2.5).all())
+def test_quantizing_for_training_gives_what_the_codec_gives() -> None:
+    torch.manual_seed(0)
+    model = new_model(**SHAPE).eval()
+    latents = torch.randn(2, 12, 50)
+    fit_codebooks(model, torch.randn(4000, 12), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted = model.quantizer(latents)[0]
+        first = model.quantizer(latents, n_quantizers=1)[0]
+        torch.testing.assert_close(quantize(model, latents).latent, wanted)
+        some = quantize(model, latents, torch.tensor([1, 3])).latent
+    torch.testing.assert_close(some, torch.stack([first[0], wanted[1]]))
+
+
+def test_gradients_reach_encoder_and_entries_and_nothing_else() -> None:
+    torch.manual_seed(0)
+    model = new_model(**SHAPE)
+    latents = torch.randn(2, 12, 50, requires_grad=True)
+    rounded = quantize(model, latents)
+    (rounded.latent.square().sum() + rounded.codebook).backward()
+    torch.testing.assert_close(latents.grad, 2 * rounded.latent.detach())
+    assert all(each.codebook.weight.grad is not None for each in model.quantizer.quantizers)
+    assert all(each.in_proj.weight_v.grad is None for each in model.quantizer.quantizers)
+
+
+def test_depths_are_full_but_for_a_share() -> None:
+    depths = some_depths(40, 9, 0.5, torch.Generator().manual_seed(0))
+    assert bool((depths[20:] == 9).all())
+    assert set(depths[:20].tolist()) <= set(range(1, 10))
+    assert float(depths[:20].float().mean()) < 8
+
+
+def test_codebooks_are_fitted_so_often_and_no_more() -> None:
+    schedule = small_recipe(steps=100, free=0.2, settled=0.8, fits=4).schedule
+    counts = [schedule.fits_by(share / 100) for share in range(100)]
+    assert counts == sorted(counts)
+    assert [counts.index(count) for count in range(5)] == [0, 20, 40, 60, 80]
 
 
 def test_perplexity_counts_entries_in_even_use() -> None:
@@ -132,7 +155,7 @@ def test_a_training_learns_goes_on_and_leaves_a_codec(tmp_path: Path) -> None:
     before = trainer.measure()["mix_mel"]
     trainer.run(told.append)
     assert told[-1]["step"] == 12
-    assert trainer.progress.quantized
+    assert trainer.progress.fits == 2
     longer = small_recipe(steps=80)
     Trainer(longer, some_material(), some_material(1), tmp_path).run(told.append)
     assert told[-1]["step"] == 80

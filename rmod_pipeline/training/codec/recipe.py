@@ -93,14 +93,24 @@ class Schedule(Strict):
     free: float = Field(
         default=0.2, ge=0, lt=1, description="Share of the training before the codebooks are fitted and come in."
     )
-    revive_every: int = Field(default=200, ge=1, description="Steps between two looks for codebook entries never used.")
+    fits: int = Field(default=4, ge=1, description="How often the codebooks are fitted, from `free` to `settled`.")
+    settled: float = Field(
+        default=0.7, gt=0, lt=1, description="Share of the training after which none is fitted again."
+    )
     check_minutes: float = Field(default=4.0, gt=0, description="Minutes between checkpoints and held-out losses.")
 
     @model_validator(mode="after")
     def _one_budget(self) -> Schedule:
         if (self.minutes is None) == (self.steps is None):
             raise ValueError("give either `minutes` or `steps`")
+        if self.settled <= self.free:
+            raise ValueError(f"`settled` ({self.settled}) must be above `free` ({self.free})")
         return self
+
+    def fits_by(self, share: float) -> int:
+        """Return how often the codebooks are to have been fitted when ``share`` of the training is over."""
+        every = (self.settled - self.free) / max(self.fits - 1, 1)
+        return 0 if share < self.free else min(1 + int((share - self.free) / every + 1e-9), self.fits)
 
 
 class CodecRecipe(Strict):

@@ -21,7 +21,7 @@ from rmod_pipeline.errors import BuildError
 from rmod_pipeline.shards.publish import publish_bytes
 from rmod_pipeline.training.codec.adversary import Adversary
 from rmod_pipeline.training.codec.average import Average
-from rmod_pipeline.training.codec.codebooks import Revival, fit_codebooks, perplexity
+from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths
 from rmod_pipeline.training.codec.crops import Crops, held_out
 from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db, waveform_distance
 from rmod_pipeline.training.codec.material import Material
@@ -36,11 +36,11 @@ HELD_OUT = 24
 FITTED_ON = 200
 """Batches of latents that the codebooks are fitted to."""
 
+CLIP = 10.0
+"""The steepest slope that a step follows."""
+
 PATH_GAIN = 1.6
 """What makes a new model's output about as loud as its input."""
-
-LAST_REVIVAL = 0.8
-"""Share of the training after which codebooks settle undisturbed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,8 +49,8 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
-    quantized: bool = False
-    """Whether the codebooks were fitted; before, the decoder is given what the encoder makes."""
+    fits: int = 0
+    """How often the codebooks were fitted; before the first time, the decoder is given what the encoder makes."""
 
     def share(self, schedule: Schedule) -> float:
         """Return how much of the budget is spent, 0..1 and beyond."""
@@ -82,12 +82,15 @@ class Trainer:
         self.recipe, self.out, self.device = recipe, out, device
         self.kwargs = {key: _listed(value) for key, value in recipe.shape.model_dump().items()}
         self.model = begin_lively(new_model(**self.kwargs)).to(device).train()
+        for quantizer in self.model.quantizer.quantizers:
+            # Computed, and left alone: see `quantize`.
+            quantizer.in_proj.requires_grad_(False)
+            quantizer.out_proj.requires_grad_(False)
         self.average = Average(self.model, new_model(**self.kwargs).to(device), recipe.schedule.average)
         rate = recipe.schedule.learning_rate
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, betas=(0.8, 0.99), weight_decay=0.0)
         self.mel = MelDistance(recipe.shape.sample_rate, recipe.losses.windows, recipe.losses.mels).to(device)
         self.adversary = Adversary.of(recipe, device)
-        self.revival = Revival(self.model)
         self.crops = Crops(train, recipe.sounds, recipe.seed)
         self.held_out = held_out(valid, 2 * recipe.sounds.crop_frames, HELD_OUT)
         self.progress = Progress()
@@ -113,10 +116,10 @@ class Trainer:
         schedule, weights, step = self.recipe.schedule, self.recipe.losses, self.progress.step
         for group in self.optimizer.param_groups:
             group["lr"] = rate_at(schedule, self.progress)
-        if not self.progress.quantized and self.progress.share(schedule) >= schedule.free:
+        if self.progress.fits < schedule.fits_by(self.progress.share(schedule)):
             self._fit_codebooks()
         audio = self.crops.batch(step, schedule.batch).to(self.device)
-        latent, pulls, revived = self._quantize(self.model.encoder(audio))
+        latent, pulls = self._quantize(self.model.encoder(audio))
         made = self.model.decode(latent)
         parts = {
             "mel": self.mel(made[:, 0], audio[:, 0]),
@@ -128,18 +131,24 @@ class Trainer:
         loss = torch.stack([getattr(weights, name) * scale.get(name, 1.0) * part for name, part in parts.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
+        steepness = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        if not bool(torch.isfinite(steepness)):
+            hint = f"{self.out / STATE} holds the training before it; lower schedule.learning_rate and go on"
+            raise BuildError(self.out, f"the loss or its slope is no number at step {step}", hint)
         self.optimizer.step()
         self.average.follow(self.model, step)
         self.progress.step += 1
-        return {**{name: float(part.detach()) for name, part in parts.items()}, "revived": float(revived)}
+        return {**{name: float(part.detach()) for name, part in parts.items()}, "slope": float(steepness)}
 
-    def _quantize(self, latent: Tensor) -> tuple[Tensor, dict[str, Tensor], int]:
-        """Return what the decoder is given, the codebooks' losses, and how many entries were revived."""
-        if not self.progress.quantized:
-            return latent, {}, 0
-        quantized, codes, latents, commitment, codebook = self.model.quantizer(latent)
-        return quantized, {"codebook": codebook, "commitment": commitment}, self._look_after_codebooks(codes, latents)
+    def _quantize(self, latent: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return what the decoder is given, and the codebooks' losses."""
+        if not self.progress.fits:
+            return latent, {}
+        shape = self.recipe.shape
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.progress.step)
+        depths = some_depths(len(latent), shape.n_codebooks, shape.quantizer_dropout, generator).to(latent.device)
+        rounded = quantize(self.model, latent, depths)
+        return rounded.latent, {"codebook": rounded.codebook, "commitment": rounded.commitment}
 
     @torch.no_grad()
     def _fit_codebooks(self) -> None:
@@ -155,16 +164,10 @@ class Trainer:
         missing = fit_codebooks(self.model, latents, generator)
         self.model.to(self.device)
         self.average.model.quantizer.load_state_dict(self.model.quantizer.state_dict())
-        self.progress.quantized = True
+        for quantizer in self.model.quantizer.quantizers:
+            self.optimizer.state.pop(quantizer.codebook.weight, None)
+        self.progress.fits = self.recipe.schedule.fits_by(self.progress.share(self.recipe.schedule))
         logger.info("codebooks fitted: energy missing after each %s", [round(share, 3) for share in missing])
-
-    def _look_after_codebooks(self, codes: Tensor, latents: Tensor) -> int:
-        step, every = self.progress.step, self.recipe.schedule.revive_every
-        self.revival.watch(codes, latents)
-        if step % every or self.progress.share(self.recipe.schedule) > LAST_REVIVAL:
-            return 0
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
-        return self.revival.revive(list(self.average.model.quantizer.quantizers), generator)
 
     def keep(self, losses: list[dict[str, float]], tell: Callable[[dict[str, Any]], None]) -> None:
         """Write the weights and all that it takes to go on, and tell how things stand."""
@@ -188,7 +191,7 @@ class Trainer:
                 latent = model.encoder(part.to(self.device))
                 quantized, codes, *_ = model.quantizer(latent)
                 all_codes.append(codes.cpu())
-                made.append(model.decode(quantized if self.progress.quantized else latent)[:, 0])
+                made.append(model.decode(quantized if self.progress.fits else latent)[:, 0])
             both, wanted = torch.cat(made), audio[:, 0].to(self.device)
             found[f"{name}_mel"] = round(float(self.mel(both, wanted)), 4)
             found[f"{name}_si_sdr_db"] = round(float(signal_to_distortion_db(both, wanted).median()), 2)
@@ -205,7 +208,7 @@ class Trainer:
                 "shape": self.kwargs,
                 "step": self.progress.step,
                 "seconds": self.progress.seconds,
-                "quantized": self.progress.quantized,
+                "fits": self.progress.fits,
                 "model": self.model.state_dict(),
                 "average": self.average.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -224,9 +227,7 @@ class Trainer:
         self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.adversary.restore(state["adversary"])
-        self.progress = Progress(step=state["step"], seconds=state["seconds"], quantized=state["quantized"])
-        # Quantizer dropout draws from torch's own generator: another stretch of it than the first run's.
-        torch.manual_seed(self.recipe.seed + self.progress.step)
+        self.progress = Progress(step=state["step"], seconds=state["seconds"], fits=state["fits"])
         logger.info("going on from step %d, %.1f minutes", self.progress.step, self.progress.seconds / 60)
 
 
