@@ -20,8 +20,8 @@ from rmod_pipeline.render import PitchCache, Sounds
 from rmod_pipeline.render.pitch import pitch_folder
 from rmod_pipeline.shards.fingerprint import read_fingerprint, versions
 from rmod_pipeline.shards.layout import Layout
-from rmod_pipeline.shards.read import read_pair
 from rmod_pipeline.shards.rerender import rerender
+from rmod_pipeline.shards.stored import read_pair
 from rmod_pipeline.shards.verify import Finding
 from rmod_pipeline.spec import PairSpec
 

@@ -13,7 +13,7 @@ MOST_TIMES = 6
 """Of the hits of a drum that are told; the JSON holds all."""
 
 if TYPE_CHECKING:
-    from rmod_pipeline.shards.read import StoredPair
+    from rmod_pipeline.shards.stored import StoredPair
 
 
 def show(
@@ -35,7 +35,7 @@ def show(
         rmod show OUT --keys | head
     """
     from rmod_pipeline.errors import UsageError
-    from rmod_pipeline.shards.read import list_keys, read_pair
+    from rmod_pipeline.shards.stored import list_keys, read_pair
 
     if keys:
         typer.echo("\n".join(list_keys(out)))
@@ -73,7 +73,7 @@ def render(
     from rmod_pipeline.render import render_pair
     from rmod_pipeline.shards.members import Form, encode_members
     from rmod_pipeline.shards.publish import publish_bytes
-    from rmod_pipeline.shards.read import spec_in
+    from rmod_pipeline.shards.stored import spec_in
     from rmod_pipeline.spec import SpecError
 
     existing_file(pair, "give the JSON that `rmod show OUT KEY --json` prints")
@@ -103,7 +103,7 @@ def _sum_up(out: Path) -> None:
     from rmod_pipeline.build.space import gigabytes
     from rmod_pipeline.shards.fingerprint import read_fingerprint
     from rmod_pipeline.shards.layout import Layout, plan_shards
-    from rmod_pipeline.shards.read import list_licences, read_receipts
+    from rmod_pipeline.shards.stored import list_licences, read_receipts
 
     fingerprint = read_fingerprint(Layout(out).build)
     recipe, receipts = fingerprint["recipe"], read_receipts(out)

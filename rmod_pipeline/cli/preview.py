@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from rmod_pipeline.build.job import Job
-    from rmod_pipeline.shards.read import StoredPair
+    from rmod_pipeline.shards.stored import StoredPair
 
 RECIPES = (".yaml", ".yml")
 
@@ -79,7 +79,7 @@ def preview(
 def _of_data_set(out: Path, split: str, count: int) -> tuple[list[StoredPair], str, str]:
     """Return pairs of a data set, and the title and note of their page."""
     from rmod_pipeline.release.preview.pick import evenly, stored_pairs
-    from rmod_pipeline.shards.read import list_keys
+    from rmod_pipeline.shards.stored import list_keys
 
     keys = list_keys(out, split)
     chosen = evenly(keys, count)

@@ -11,7 +11,7 @@ from rmod_pipeline.audio import SILENCE_DB, from_pcm, gain_to_db, rms
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.render import Sounds, render_pair
 from rmod_pipeline.shards.members import FORMATS, Form, decode_audio, encode_members
-from rmod_pipeline.shards.read import StoredPair
+from rmod_pipeline.shards.stored import StoredPair
 
 BOUND_DB = -60.0
 """Elsewhere, with other versions or another processor: the most that a file may differ from the stored one, RMS of the

@@ -22,7 +22,7 @@ from rmod_pipeline.build.executors.local import ProcessPool, local_executor
 from rmod_pipeline.build.outcome import Failure
 from rmod_pipeline.build.run import Progress, Summary, run_build
 from rmod_pipeline.shards.layout import Layout, plan_shards
-from rmod_pipeline.shards.read import list_keys, read_pair
+from rmod_pipeline.shards.stored import list_keys, read_pair
 
 
 def build(manifest: Path, out: Path, workers: int = 1, progress: Progress | None = None, **changes: object) -> Summary:

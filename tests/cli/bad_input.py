@@ -70,7 +70,7 @@ class World:
 
     def spec(self, change: Callable[[dict[str, Any]], object]) -> Arguments:
         """Write a pair's JSON with a change, and return the command that renders it."""
-        from rmod_pipeline.shards.read import list_keys, read_pair
+        from rmod_pipeline.shards.stored import list_keys, read_pair
 
         self.built()
         described = next(

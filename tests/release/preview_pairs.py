@@ -17,7 +17,7 @@ from rmod_pipeline.compose import Palette, compose_pair, settings_for
 from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
-from rmod_pipeline.shards.read import StoredPair
+from rmod_pipeline.shards.stored import StoredPair
 from rmod_pipeline.spec import Address, PairSpec
 
 RATE = 44_100

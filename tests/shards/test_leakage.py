@@ -17,7 +17,7 @@ from rmod_pipeline.build.executors.local import local_executor
 from rmod_pipeline.build.run import Progress, run_build
 from rmod_pipeline.recipe.load import parse_recipe
 from rmod_pipeline.shards.leakage import near_duplicates
-from rmod_pipeline.shards.read import list_keys
+from rmod_pipeline.shards.stored import list_keys
 
 # One-shots alone, each its own target: what the valid split holds is then what its sounds are.
 PLAIN = RECIPE.replace("max_seconds: 0.3", "max_seconds: 0.3, layering: {none: 1.0}")

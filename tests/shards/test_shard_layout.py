@@ -26,8 +26,8 @@ from rmod_pipeline.recipe import parse_recipe
 from rmod_pipeline.shards.index import SCHEMA
 from rmod_pipeline.shards.layout import Layout, parse_key
 from rmod_pipeline.shards.midi import midi_bytes
-from rmod_pipeline.shards.read import list_keys, list_licences, read_pair
 from rmod_pipeline.shards.receipt import read_receipt
+from rmod_pipeline.shards.stored import list_keys, list_licences, read_pair
 
 
 @pytest.fixture(scope="session")

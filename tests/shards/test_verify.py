@@ -28,9 +28,9 @@ from rmod_pipeline.render import render_pair
 from rmod_pipeline.shards.index import SCHEMA, pair_row
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import Form, encode_members
-from rmod_pipeline.shards.read import read_pair
 from rmod_pipeline.shards.receipt import FileRecord, read_receipt
 from rmod_pipeline.shards.rerender import rerender
+from rmod_pipeline.shards.stored import read_pair
 from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.spec import PairSpec
 

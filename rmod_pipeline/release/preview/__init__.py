@@ -22,7 +22,7 @@ from rmod_pipeline.release.preview import words
 from rmod_pipeline.release.preview.figures import figures
 from rmod_pipeline.release.preview.sounds import Sound, SoundGroup, mix_format
 from rmod_pipeline.release.preview.view import LEVEL_HEADS, PairView, view
-from rmod_pipeline.shards.read import StoredPair
+from rmod_pipeline.shards.stored import StoredPair
 
 __all__ = ["Sound", "SoundGroup", "preview_html", "write_preview"]
 

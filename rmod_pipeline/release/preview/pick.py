@@ -8,7 +8,7 @@ from pathlib import Path
 from rmod_pipeline.build.job import Job, Studio, attempts
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.shards.members import encode_members
-from rmod_pipeline.shards.read import StoredPair, read_pair
+from rmod_pipeline.shards.stored import StoredPair, read_pair
 from rmod_pipeline.spec import Address
 
 

@@ -13,7 +13,7 @@ from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.release.preview import pianoroll, pictures, sounds, words
 from rmod_pipeline.release.preview.sounds import Sound, SoundGroup
-from rmod_pipeline.shards.read import StoredPair
+from rmod_pipeline.shards.stored import StoredPair
 from rmod_pipeline.spec import DrumTrack, PairSpec, Send, Track
 
 MIX_COLUMNS, SMALL_COLUMNS = 720, 240
