@@ -6,6 +6,7 @@ import errno
 import traceback
 from dataclasses import dataclass
 
+from rmod_pipeline.codec import CodecError
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.shards.receipt import Receipt
 
@@ -45,6 +46,8 @@ Result = Receipt | Failure | Elsewhere
 
 def failure_of(shard: str, error: Exception) -> Failure:
     """Describe an exception that ended a shard."""
+    if isinstance(error, CodecError):
+        return Failure(shard=shard, cause=str(error), fatal=True)  # out of memory: it would be for every shard
     if isinstance(error, RmodError):
         return Failure(shard=shard, cause=str(error), again=True)
     if isinstance(error, OSError) and error.errno in _FATAL:

@@ -6,26 +6,25 @@ import logging
 from collections.abc import Callable
 
 from rmod_pipeline.build.claims import Claim
-from rmod_pipeline.build.job import Studio, build_shard
 from rmod_pipeline.build.outcome import Elsewhere, Result, failure_of
-from rmod_pipeline.shards.layout import ShardPlan
+from rmod_pipeline.build.work import Maker
+from rmod_pipeline.shards.layout import Layout, ShardPlan
 
 logger = logging.getLogger(__name__)
 
 
-def run_shard(plan: ShardPlan, studio: Studio, on_pairs: Callable[[int], None]) -> Result:
+def run_shard(plan: ShardPlan, maker: Maker, layout: Layout, on_pairs: Callable[[int], None]) -> Result:
     """Make a shard unless another run is at it or has made it meanwhile. Never raises but to stop the worker.
 
     ``on_pairs`` is told of every pair made; of a shard that comes to nothing, they are taken back.
     """
-    layout = studio.job.layout
     claim = Claim(layout.claims, plan.name)
     told = 0
     try:
         if not claim.take():
             return Elsewhere(shard=plan.name)
         with claim:
-            if layout.receipt(plan.name).exists():
+            if maker.done(plan):
                 return Elsewhere(shard=plan.name)
 
             def made() -> None:
@@ -34,7 +33,7 @@ def run_shard(plan: ShardPlan, studio: Studio, on_pairs: Callable[[int], None]) 
                 told += 1
                 on_pairs(1)
 
-            return build_shard(plan, studio, made)
+            return maker.make(plan, made)
     except Exception as error:
         logger.debug("shard %s failed", plan.name, exc_info=True)
         on_pairs(-told)

@@ -83,9 +83,26 @@ class Choice:
 
     def open(self) -> Codec:
         """Open the codec. Raises CodecError and UsageError."""
-        return open_codec(
-            self.name, device=self.device, precision=self.precision, batch=self.batch, compiled=self.compiled
-        )
+        identity, model, device = self._load()
+        return Codec(identity, _without_weight_norm(model).to(device), self, device)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what the opened codec's ``fingerprint`` would be; nothing is put on a GPU. Raises as ``open`` does."""
+        identity, _, device = self._load()
+        return self.fingerprint_on(device, identity)
+
+    def fingerprint_on(self, device: str, identity: Identity) -> dict[str, Any]:
+        """Return all that decides the tokens of given audio: the codec, how it is run, on what kind of device."""
+        options = {"precision": self.precision, "batch": self.batch, "compiled": self.compiled}
+        return {**identity.to_dict(), **options, "device": device.partition(":")[0], "torch": _torch_version()}
+
+    def _load(self) -> tuple[Identity, Any, str]:
+        _check_choice(self)
+        plain, path, expected = find_weights(self.name)
+        device = _device(self.device, self.precision)
+        checkpoint = read_checkpoint(path, expected)
+        model = load_model(checkpoint)
+        return _identity(plain, checkpoint, model), model, device
 
 
 class Codec:
@@ -103,9 +120,7 @@ class Codec:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return all that decides the tokens of given audio."""
-        kind = self.device.partition(":")[0]
-        options = {"precision": self.choice.precision, "batch": self.choice.batch, "compiled": self.choice.compiled}
-        return {**self.identity.to_dict(), **options, "device": kind, "torch": _torch_version()}
+        return self.choice.fingerprint_on(self.device, self.identity)
 
     def parameters(self) -> int:
         """Return how many numbers the model was fitted with."""
@@ -222,14 +237,7 @@ def open_codec(
 
     Raises CodecError for weights that are missing, broken, changed or not a DAC's, and UsageError for an option.
     """
-    choice = Choice(name=name, device=device, precision=precision, batch=batch, compiled=compiled)
-    _check_choice(choice)
-    plain, path, expected = find_weights(name)
-    chosen = _device(device, precision)
-    checkpoint = read_checkpoint(path, expected)
-    model = load_model(checkpoint)
-    identity = _identity(plain, checkpoint, model)
-    return Codec(identity, _without_weight_norm(model).to(chosen), choice, chosen)
+    return Choice(name=name, device=device, precision=precision, batch=batch, compiled=compiled).open()
 
 
 def differing(one: Tokens, other: Tokens) -> float:

@@ -60,6 +60,10 @@ class DrumRanges(TrackRanges):
     """A drum: a layered one-shot, played at random grid points."""
 
     target: bool = Field(default=True, description="Whether the dry one-shot is an answer that a model must give.")
+    token_frames: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="Length of the target in token frames, cut or padded; none: 40 for a hihat, 90 for the others.",
+    )
     hits: Annotated[Integer, Within("hits", 1, 1024)] = Field(
         default=[2, 4], validate_default=True, description="Hits in a mixture; a pair means every number between."
     )

@@ -41,13 +41,13 @@ def versions(engine: str) -> dict[str, str]:
 
 def digest(fingerprint: Fingerprint) -> str:
     """Return the SHA-256 of a fingerprint."""
-    return hashlib.sha256(_encode(fingerprint)).hexdigest()
+    return hashlib.sha256(encode_fingerprint(fingerprint)).hexdigest()
 
 
 def claim_folder(fingerprint: Fingerprint, path: Path, drafts: Path) -> None:
     """Make a data set's build.json unless the one that stands there says the same. Raises BuildError, ShardError."""
     if not path.exists():
-        publish_new(_encode(fingerprint), path, drafts)
+        publish_new(encode_fingerprint(fingerprint), path, drafts)
     check_folder(fingerprint, path)  # of two builds that begin at once, one finds the other's here
 
 
@@ -59,15 +59,18 @@ def check_folder(fingerprint: Fingerprint, path: Path) -> None:
             said = f"holds {', '.join(left)} but no {path.name}: what they were made from cannot be told"
             raise BuildError(path.parent, said, f"choose another --out, or put {path.name} back")
         return
-    found = read_fingerprint(path)
-    differences = list(_differences(found, json.loads(_encode(fingerprint))))
+    hint = "choose another --out, or give the options that it was built with"
+    refuse_differences(
+        read_fingerprint(path), fingerprint, path.parent, "another data set than the one asked for", hint
+    )
+
+
+def refuse_differences(there: Fingerprint, asked: Fingerprint, about: object, what: str, hint: str) -> None:
+    """Raise BuildError, naming each difference, if what stands in a folder is not what is asked for."""
+    differences = list(_differences(there, json.loads(encode_fingerprint(asked))))
     if differences:
         listed = "\n  ".join(differences[:8]) + ("\n  ..." if len(differences) > 8 else "")
-        raise BuildError(
-            path.parent,
-            f"holds another data set than the one asked for:\n  {listed}",
-            "choose another --out, or give the options that it was built with",
-        )
+        raise BuildError(about, f"holds {what}:\n  {listed}", hint)
 
 
 def read_fingerprint(path: Path) -> dict[str, Any]:
@@ -88,7 +91,8 @@ def read_fingerprint(path: Path) -> dict[str, Any]:
         raise ShardError(path, f"not a build.json: {error}", "build the data set again in another folder") from error
 
 
-def _encode(fingerprint: Fingerprint) -> bytes:
+def encode_fingerprint(fingerprint: Fingerprint) -> bytes:
+    """Return the JSON of a fingerprint, as it stands on the disk."""
     return json.dumps(fingerprint, indent=1, sort_keys=False).encode() + b"\n"
 
 

@@ -1,9 +1,10 @@
 """Where everything of a data set lies.
 
 OUT/build.json                          what the data set is: its fingerprint
-OUT/audio/train-000000.tar              the pairs
+OUT/audio/train-000000.tar              the pairs; absent where a build keeps tokens only
+OUT/tokens/CODEC/train-000000.tar       their tokens; see tokens.py
 OUT/index/train-000000.parquet          a row a pair, and a row a reject
-OUT/receipts/audio/train-000000.json    written last: this shard is done
+OUT/receipts/FAMILY/train-000000.json   written last: this shard is done, of audio, or of tokens/CODEC
 OUT/log/                                times, claims, drafts: the only part outside the same-bytes promise
 """
 
@@ -19,6 +20,12 @@ from rmod_pipeline.spec import Address
 
 AUDIO = "audio"
 """The family of shards that hold sound."""
+
+INDEX = "index"
+"""Takes the place of ``audio`` where a build keeps no sound: its receipts vouch for the index alone."""
+
+TOKENS = "tokens"
+"""The folder of the families that hold tokens, one a codec."""
 
 _KEY = re.compile(r"([a-z]+)-([0-9]{8})")
 
@@ -83,8 +90,12 @@ class Layout:
     def tar(self, shard: str, family: str = AUDIO) -> Path:
         return self.out / family / f"{shard}.tar"
 
+    def codec(self, family: str) -> Path:
+        """Return where a family of tokens says what it is."""
+        return self.out / family / "codec.json"
+
     def index(self, shard: str) -> Path:
-        return self.out / "index" / f"{shard}.parquet"
+        return self.out / INDEX / f"{shard}.parquet"
 
     def receipt(self, shard: str, family: str = AUDIO) -> Path:
         return self.out / "receipts" / family / f"{shard}.json"
@@ -93,9 +104,18 @@ class Layout:
         """Return the receipts of a family, in order of shards."""
         return sorted((self.out / "receipts" / family).glob("*.json"))
 
+    def main_receipts(self) -> list[Path]:
+        """Return the receipts of the sound, or of the index where no sound is kept; there is one or the other."""
+        return self.receipts(AUDIO) or self.receipts(INDEX)
+
     def relative(self, path: Path) -> str:
         """Return a path as it stands in receipts: relative to the folder, POSIX."""
         return path.relative_to(self.out).as_posix()
+
+
+def shard_of(index: int, split: str, shard_size: int) -> str:
+    """Return the name of the shard that holds a pair."""
+    return ShardPlan(split=split, number=index // shard_size, first=0, count=0).name
 
 
 def parse_key(key: str) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from rmod_pipeline.audio import Pcm
 from rmod_pipeline.errors import LibraryError, RecipeError, nearest
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.render import Pair
+from rmod_pipeline.shards.layout import AUDIO, INDEX
 from rmod_pipeline.shards.midi import midi_bytes
 from rmod_pipeline.spec import PairSpec
 
@@ -32,6 +33,13 @@ class Form:
     audio_format: str = "wav"
     stem_kinds: tuple[str, ...] = ()
     """The tracks whose stems are stored."""
+    kept: bool = True
+    """Whether it is stored at all; if not, the index still tells the checksums of what rendering gives."""
+
+    @property
+    def family(self) -> str:
+        """The family of shards whose receipts say that a shard of pairs is done."""
+        return AUDIO if self.kept else INDEX
 
 
 def encode_members(pair: Pair, library: Library, form: Form) -> dict[str, bytes]:

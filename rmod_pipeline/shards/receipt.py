@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -27,6 +28,16 @@ class FileRecord:
         return cls(path=path, bytes=file.stat().st_size, sha256=file_digest(file))
 
 
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What a shard has no pair for: filled while it is made, told in its receipts."""
+
+    absent: list[str] = field(default_factory=list)
+    """Keys that had only rejects."""
+    rejects: Counter[str] = field(default_factory=Counter)
+    """How many attempts were rejected, by reason."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What one finished shard holds. A shard without a receipt does not exist."""
@@ -44,6 +55,11 @@ class Receipt:
     rejects: dict[str, int]
     """How many attempts were rejected, by reason."""
     files: tuple[FileRecord, ...]
+
+    @property
+    def gaps(self) -> Gaps:
+        """What the shard has no pair for."""
+        return Gaps(list(self.absent), Counter(self.rejects))
 
     def to_json(self) -> bytes:
         """Return the receipt as indented JSON."""

@@ -82,8 +82,8 @@ def test_quantizing_for_training_gives_what_the_codec_gives() -> None:
     with torch.no_grad():
         wanted = model.quantizer(latents)[0]
         first = model.quantizer(latents, n_quantizers=1)[0]
-        torch.testing.assert_close(quantize(model, latents).latent, wanted)
-        some = quantize(model, latents, torch.tensor([1, 3])).latent
+        torch.testing.assert_close(quantize(model, latents, 1.0).latent, wanted)
+        some = quantize(model, latents, 1.0, torch.tensor([1, 3])).latent
     torch.testing.assert_close(some, torch.stack([first[0], wanted[1]]))
 
 
@@ -91,7 +91,7 @@ def test_gradients_reach_encoder_and_entries_and_nothing_else() -> None:
     torch.manual_seed(0)
     model = new_model(**SHAPE)
     latents = torch.randn(2, 12, 50, requires_grad=True)
-    rounded = quantize(model, latents)
+    rounded = quantize(model, latents, 1.0)
     (rounded.latent.square().sum() + rounded.codebook).backward()
     torch.testing.assert_close(latents.grad, 2 * rounded.latent.detach())
     assert all(each.codebook.weight.grad is not None for each in model.quantizer.quantizers)

@@ -1,12 +1,12 @@
-"""Where a job runs. One verb: ``run(plans, job) -> Iterator[Result]``, a Receipt or a Failure each."""
+"""Where work runs. One verb: ``run(plans, work) -> Iterator[Result]``, a Receipt or a Failure each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from rmod_pipeline.build.job import Job
 from rmod_pipeline.build.outcome import Result
+from rmod_pipeline.build.work import Work
 from rmod_pipeline.shards.layout import ShardPlan
 
 OnPairs = Callable[[int], None]
@@ -16,6 +16,6 @@ OnPairs = Callable[[int], None]
 class Executor(Protocol):
     """Runs shards; nothing but their receipts differs between one executor and another, and those do not either."""
 
-    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Result]:
+    def run(self, plans: Sequence[ShardPlan], work: Work, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards, in any order, and yield what came of each."""
         ...

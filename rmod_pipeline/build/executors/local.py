@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import wait as wait_for_end
 from typing import Any
 
 from rmod_pipeline.build.executors import OnPairs
-from rmod_pipeline.build.job import Job, Studio
+from rmod_pipeline.build.executors.encoders import Doors, Encoders, encoder_devices, open_here
+from rmod_pipeline.build.executors.processes import STOPS, begin_child, signals_held
 from rmod_pipeline.build.outcome import Failure, Result
+from rmod_pipeline.build.work import Maker, Work
 from rmod_pipeline.build.worker import run_shard
-from rmod_pipeline.shards.layout import ShardPlan
+from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
 
 POLL_SECONDS = 0.25
-_STOPS = (signal.SIGINT, signal.SIGTERM)
 TRIES = 3
 """How often a shard is begun whose worker died; a sound that kills its worker must not do so for ever."""
 
@@ -31,17 +30,18 @@ TRIES = 3
 class InProcess:
     """One worker: this process."""
 
-    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Result]:
+    def run(self, plans: Sequence[ShardPlan], work: Work, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards one after the other."""
-        studio = Studio(job)
-        with _stopped_between_pairs() as check:
+        encoding = work.encoding
+        encode = open_here(encoding.choice, encoder_devices(encoding, 1, 1)[0]) if encoding else None
+        with closing(work.open(encode)) as maker, _stopped_between_pairs() as check:
 
             def made(pairs: int) -> None:
                 on_pairs(pairs)
                 check()
 
             for plan in plans:
-                yield run_shard(plan, studio, made)
+                yield run_shard(plan, maker, work.layout, made)
                 check()
 
 
@@ -50,14 +50,31 @@ class ProcessPool:
     """Several workers, each a process with sounds of its own; the driver holds receipts only."""
 
     workers: int
+    encoders: int | None = None
+    """Processes that encode, if tokens are asked for; by default as many as there are GPUs, or a few."""
 
-    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[Result]:
+    def run(self, plans: Sequence[ShardPlan], work: Work, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards, several at a time; those that were under way when a worker died are begun again alone."""
         tries = dict.fromkeys(plans, 0)
+        with self._encoders(work) as encoders:
+            yield from self._rounds(tries, work, on_pairs, encoders)
+
+    @contextmanager
+    def _encoders(self, work: Work) -> Iterator[Encoders | None]:
+        if work.encoding is None:
+            yield None
+            return
+        devices = encoder_devices(work.encoding, self.workers, self.encoders)
+        with Encoders(work.encoding.choice, devices) as encoders:
+            yield encoders
+
+    def _rounds(
+        self, tries: dict[ShardPlan, int], work: Work, on_pairs: OnPairs, encoders: Encoders | None
+    ) -> Iterator[Result]:
         while tries:
             suspects = [plan for plan, count in tries.items() if count]
             workers = 1 if suspects else min(self.workers, len(tries))
-            for plan, result in self._round(suspects or list(tries), job, on_pairs, workers):
+            for plan, result in self._round(suspects or list(tries), work, on_pairs, workers, encoders):
                 if result is not None:
                     del tries[plan]
                     yield result
@@ -68,13 +85,15 @@ class ProcessPool:
                     yield Failure(shard=plan.name, cause=f"its worker died {TRIES} times (out of memory, or killed)")
 
     def _round(
-        self, plans: list[ShardPlan], job: Job, on_pairs: OnPairs, workers: int
+        self, plans: list[ShardPlan], work: Work, on_pairs: OnPairs, workers: int, encoders: Encoders | None
     ) -> Iterator[tuple[ShardPlan, Result | None]]:
         """Yield each plan with what came of it, or None if it was under way when a worker died."""
         # Spawned, not forked: a forked copy of a process with threads (numba, pedalboard) may hang.
         context = multiprocessing.get_context("spawn")
         made, stop = context.Value("q", 0), context.Event()
-        pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(job, made, stop))
+        doors = encoders.doors if encoders else None
+        begun = (work, made, stop, doors, context.Value("q", 0))
+        pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=begun)
         told = finished = 0
         try:
             # A few more shards than workers are handed out, so that who is done first goes on at once. To one worker
@@ -84,9 +103,11 @@ class ProcessPool:
             while waiting or running:
                 while waiting and len(running) < ahead:
                     plan = waiting.pop()
-                    with _signals_held():
+                    with signals_held():
                         future = pool.submit(_make, plan)
                     running[future] = plan
+                if encoders:
+                    encoders.look_after()
                 done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
                 now = made.value  # read once: workers go on counting meanwhile
                 on_pairs(now - told)
@@ -114,7 +135,7 @@ def _stopped_between_pairs() -> Iterator[Callable[[], None]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda: None  # signals are not for threads
         return
-    before = {number: signal.getsignal(number) for number in _STOPS}
+    before = {number: signal.getsignal(number) for number in STOPS}
     asked: list[int] = []
 
     def restore() -> None:
@@ -129,7 +150,7 @@ def _stopped_between_pairs() -> Iterator[Callable[[], None]]:
         if asked:
             raise KeyboardInterrupt
 
-    for number in _STOPS:
+    for number in STOPS:
         signal.signal(number, ask)
     try:
         yield check
@@ -137,19 +158,9 @@ def _stopped_between_pairs() -> Iterator[Callable[[], None]]:
         restore()
 
 
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Hold back what stops a build while a worker is started: it inherits that, and is not torn down half-born."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def local_executor(workers: int) -> InProcess | ProcessPool:
-    """Return the executor for a number of workers on this machine."""
-    return InProcess() if workers == 1 else ProcessPool(workers)
+def local_executor(workers: int, encoders: int | None = None) -> InProcess | ProcessPool:
+    """Return the executor for a number of workers on this machine, and of encoders if tokens are asked for."""
+    return InProcess() if workers == 1 and encoders in (None, 1) else ProcessPool(workers, encoders)
 
 
 class _Stopped(Exception):
@@ -158,7 +169,8 @@ class _Stopped(Exception):
 
 @dataclass(slots=True)
 class _Worker:
-    studio: Studio
+    maker: Maker
+    layout: Layout
     made: Any
     stop: Any
 
@@ -172,22 +184,14 @@ class _Worker:
 _worker: list[_Worker] = []  # a pool hands a worker process its state no other way
 
 
-def _begin(job: Job, made: Any, stop: Any) -> None:
-    # Ctrl-C reaches every process of the terminal; only the driver decides what it means. Held back since the start.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
-    threading.Thread(target=_end_with_driver, daemon=True).start()
-    _worker.append(_Worker(Studio(job), made, stop))
-
-
-def _end_with_driver() -> None:
-    """End this worker when the driver is killed: its unfinished shard is a draft, and drafts are swept."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for_end([parent.sentinel])
-        os._exit(1)
+def _begin(work: Work, made: Any, stop: Any, doors: Doors | None, ordinals: Any) -> None:
+    begin_child()
+    with ordinals.get_lock():
+        ordinal = ordinals.value
+        ordinals.value += 1
+    _worker.append(_Worker(work.open(doors.open(ordinal) if doors else None), work.layout, made, stop))
 
 
 def _make(plan: ShardPlan) -> Result:
     worker = _worker[0]
-    return run_shard(plan, worker.studio, worker.on_pairs)
+    return run_shard(plan, worker.maker, worker.layout, worker.on_pairs)

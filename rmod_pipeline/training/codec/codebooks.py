@@ -89,18 +89,19 @@ class Quantized(NamedTuple):
     latent: Tensor
     """The nearest entries' sum; its gradient goes to the encoder as if nothing had been rounded."""
     codebook: Tensor
-    """What is left over, as a share of the latents' energy: pulls entries to what is encoded."""
+    """What is left over, as a share of ``energy``: pulls entries to what is encoded."""
     commitment: Tensor
     """The same number, pulling what is encoded to the entries."""
 
 
-def quantize(model: Any, latent: Tensor, depth: Tensor | None = None) -> Quantized:
+def quantize(model: Any, latent: Tensor, energy: float, depth: Tensor | None = None) -> Quantized:
     """Return latents rounded to a model's codebooks; of item ``i`` to its first ``depth[i]`` ones.
 
     Differs from ``dac``'s own forward pass in where gradients go. There, each codebook's loss is measured in the units
     of its own projection; the last ones hold little energy and have large projections, so that their losses drown the
     others and grow without bound (seen: from 0.6 to 58 within four minutes). Here one loss is measured in the latents'
-    units and reaches the entries alone; projections are computed by ``fit_codebooks`` and stay.
+    units and reaches the entries alone; projections are computed by ``fit_codebooks`` and stay. ``energy`` is the
+    latents' at that fit: measured against their own of now, they would be free to grow (seen: to 1e9).
     """
     residual, total = latent.detach(), torch.zeros_like(latent)
     for place, quantizer in enumerate(model.quantizer.quantizers):
@@ -109,7 +110,6 @@ def quantize(model: Any, latent: Tensor, depth: Tensor | None = None) -> Quantiz
         made = quantizer.out_proj(quantizer.decode_code(code))
         residual = residual - made.detach()
         total = total + (made if depth is None else made * (place < depth)[:, None, None])
-    energy = residual.new_tensor(1e-8) + latent.detach().var(dim=(0, 2)).mean()
     codebook = (total - latent.detach()).square().mean() / energy
     commitment = (latent - total.detach()).square().mean() / energy
     return Quantized(latent + (total - latent).detach(), codebook, commitment)

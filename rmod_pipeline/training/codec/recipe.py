@@ -65,7 +65,7 @@ class Losses(Strict):
     )
     waveform: float = Field(default=10.0, ge=0, description="Logarithm of the error's share of a crop's energy.")
     codebook: float = Field(default=1.0, ge=0, description="Pulls codebooks to what is encoded.")
-    commitment: float = Field(default=0.25, ge=0, description="Pulls what is encoded to the codebooks.")
+    commitment: float = Field(default=5.0, ge=0, description="Pulls what is encoded to the codebooks.")
     adversarial: float = Field(default=0.0, ge=0, description="DAC's discriminators; 0 is without, as suits a CPU.")
     feature: float = Field(default=0.0, ge=0, description="Distance of the discriminators' features.")
     windows: tuple[int, ...] = Field(default=(128, 512, 2048), description="Windows of the mel spectrograms.")

@@ -51,6 +51,8 @@ class Progress:
     seconds: float = 0.0
     fits: int = 0
     """How often the codebooks were fitted; before the first time, the decoder is given what the encoder makes."""
+    energy: float = 1.0
+    """Mean variance of the latents at the latest fit."""
 
     def share(self, schedule: Schedule) -> float:
         """Return how much of the budget is spent, 0..1 and beyond."""
@@ -147,7 +149,7 @@ class Trainer:
         shape = self.recipe.shape
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.progress.step)
         depths = some_depths(len(latent), shape.n_codebooks, shape.quantizer_dropout, generator).to(latent.device)
-        rounded = quantize(self.model, latent, depths)
+        rounded = quantize(self.model, latent, self.progress.energy, depths)
         return rounded.latent, {"codebook": rounded.codebook, "commitment": rounded.commitment}
 
     @torch.no_grad()
@@ -166,6 +168,7 @@ class Trainer:
         self.average.model.quantizer.load_state_dict(self.model.quantizer.state_dict())
         for quantizer in self.model.quantizer.quantizers:
             self.optimizer.state.pop(quantizer.codebook.weight, None)
+        self.progress.energy = float(latents.var(0).mean())
         self.progress.fits = self.recipe.schedule.fits_by(self.progress.share(self.recipe.schedule))
         logger.info("codebooks fitted: energy missing after each %s", [round(share, 3) for share in missing])
 
@@ -209,6 +212,7 @@ class Trainer:
                 "step": self.progress.step,
                 "seconds": self.progress.seconds,
                 "fits": self.progress.fits,
+                "energy": self.progress.energy,
                 "model": self.model.state_dict(),
                 "average": self.average.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -227,7 +231,7 @@ class Trainer:
         self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.adversary.restore(state["adversary"])
-        self.progress = Progress(step=state["step"], seconds=state["seconds"], fits=state["fits"])
+        self.progress = Progress(**{name: state[name] for name in ("step", "seconds", "fits", "energy")})
         logger.info("going on from step %d, %.1f minutes", self.progress.step, self.progress.seconds / 60)
 
 

@@ -1,0 +1,107 @@
+"""Finished sound -> tokens: a family added to a data set that is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmod_pipeline.audio import Pcm
+from rmod_pipeline.build.encoding import Ahead, Encode, Encoding, encode_token_shard
+from rmod_pipeline.build.receipts import is_done
+from rmod_pipeline.errors import BuildError, ShardError
+from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.layout import AUDIO, Layout, ShardPlan, plan_shards
+from rmod_pipeline.shards.members import FORMATS, decode_audio
+from rmod_pipeline.shards.receipt import Receipt, read_receipt
+from rmod_pipeline.shards.tar import read_tar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeJob:
+    """Which finished data set to encode, and into what."""
+
+    out: Path
+    encoding: Encoding
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.out)
+
+    def plans(self) -> list[ShardPlan]:
+        """Return the shards whose sound is there. Raises ShardError where there is none."""
+        fingerprint = read_fingerprint(self.layout.build)
+        if not fingerprint.get("audio", True):
+            hint = "give the build command again with this --codec: its pairs are rendered again"
+            raise BuildError(self.out, "keeps no sound that could be encoded", hint)
+        there = {path.stem for path in self.layout.receipts(AUDIO)}
+        plans = [plan for plan in plan_shards(fingerprint["pairs"], fingerprint["shard_size"]) if plan.name in there]
+        if not plans:
+            raise ShardError(self.out, "no finished shards here", "build the data set first: rmod build")
+        return plans
+
+    def digest(self) -> str:
+        """Return the digest that the receipts bear."""
+        return self.encoding.family.digest()
+
+    def open(self, encode: Encode | None) -> Encoder:
+        """Open it on a worker."""
+        if encode is None:
+            raise ValueError("encoding needs an encoder")
+        return Encoder(self, Ahead(encode))
+
+    def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
+        """Return the shards that have no tokens yet. Raises BuildError for a receipt of other tokens."""
+        said = self.digest()
+        return [plan for plan in plans if not is_done(plan.name, self.encoding.family.family, self.layout, said)]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """What a worker keeps open between shards."""
+
+    job: EncodeJob
+    ahead: Ahead
+
+    def done(self, plan: ShardPlan) -> bool:
+        """Return whether the shard has its receipt."""
+        return self.job.layout.receipt(plan.name, self.job.encoding.family.family).exists()
+
+    def make(self, plan: ShardPlan, on_pair: Callable[[], None]) -> Receipt:
+        """Encode a shard."""
+        return encode_shard(plan, self.job.layout, self.job.encoding, self.ahead, on_pair)
+
+    def close(self) -> None:
+        """Let go of the encoder."""
+        self.ahead.close()
+
+
+def encode_shard(
+    plan: ShardPlan, layout: Layout, encoding: Encoding, ahead: Ahead, on_pair: Callable[[], None]
+) -> Receipt:
+    """Make a shard's tokens from its sound: tar -> windows -> tokens -> tar -> receipt.
+
+    The same bytes as if they had been made while it was rendered. Raises ShardError for a shard that is damaged.
+    """
+    family = encoding.family
+    receipt = read_receipt(layout.receipt(plan.name))
+    with encode_token_shard(plan, layout, encoding, ahead, receipt.gaps) as tokens:
+        for key, sounds, description in _pairs(layout.tar(plan.name), family.windows, int(family.codec["sample_rate"])):
+            tokens.add(key, sounds, description)
+            on_pair()
+    return read_receipt(layout.receipt(plan.name, family.family))
+
+
+def _pairs(tar: Path, wanted: Iterable[str], sample_rate: int) -> Iterator[tuple[str, dict[str, Pcm], bytes]]:
+    """Yield key, 16-bit sounds and JSON of the pairs of a tar. Raises ShardError."""
+    for key, members in read_tar(tar):
+        sounds: dict[str, Pcm] = {}
+        for sound in wanted:
+            ending = next((ending for ending in FORMATS if f"{sound}.{ending}" in members), None)
+            if ending is None or "json" not in members:
+                raise ShardError(tar, f"{key} has no {sound}", "`rmod verify OUT` says what is damaged")
+            sounds[sound], rate = decode_audio(members[f"{sound}.{ending}"])
+            if rate != sample_rate:
+                found = f"{key}.{sound} is at {rate} Hz, the codec takes {sample_rate} Hz"
+                raise ShardError(tar, found, "choose another codec")
+        yield key, sounds, members["json"]

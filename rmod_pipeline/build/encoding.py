@@ -1,0 +1,127 @@
+"""Pairs -> batches -> tokens -> shard of tokens: inline while pairs are rendered, or later from finished sound.
+
+A batch never reaches beyond its shard and holds sounds of one kind, in the order of keys; the last one is padded. So
+what is encoded together, and with it every bit of the result, does not depend on who encodes it and when.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
+
+import numpy as np
+
+from rmod_pipeline.audio import Pcm
+from rmod_pipeline.codec import Choice, Tokens
+from rmod_pipeline.codec.codec import AudioBatch
+from rmod_pipeline.shards.layout import Layout, ShardPlan
+from rmod_pipeline.shards.receipt import Gaps
+from rmod_pipeline.shards.tokens import TokenFamily, TokenShard, write_token_shard
+
+Encode = Callable[[AudioBatch], Tokens]
+"""[n, samples] float32 -> [n, codebooks, frames]: a codec in this process, or the way to one elsewhere."""
+
+AHEAD = 2
+"""Batches that a renderer may be ahead of its encoder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """Which tokens to make, and how to open the codec that makes them."""
+
+    choice: Choice
+    family: TokenFamily
+
+
+class Ahead:
+    """An encoder that works while its caller goes on rendering, at most ``AHEAD`` batches behind.
+
+    One thread suffices: torch, and a connection, let other threads run meanwhile.
+    """
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        self._room = BoundedSemaphore(AHEAD)
+        self.waited = 0.0
+        """Seconds that the caller stood still because the encoder was behind."""
+
+    def submit(self, audio: AudioBatch) -> Future[Tokens]:
+        """Have a batch encoded; waits while the encoder is too far behind."""
+        began = time.monotonic()
+        self._room.acquire()
+        self.waited += time.monotonic() - began
+        future = self._pool.submit(self._encode, audio)
+        future.add_done_callback(lambda _: self._room.release())
+        return future
+
+    def result(self, future: Future[Tokens]) -> Tokens:
+        """Return what came of a batch. Raises what the encoder raised."""
+        began = time.monotonic()
+        try:
+            return future.result()
+        finally:
+            self.waited += time.monotonic() - began
+
+    def close(self) -> None:
+        """Stop; batches that were not begun are dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The sounds of one kind: those that wait for a full batch, and what becomes of the others."""
+
+    waiting: list[AudioBatch] = field(default_factory=list)
+    sent: list[Future[Tokens]] = field(default_factory=list)
+
+
+class ShardEncoder:
+    """Takes the pairs of a shard in order, and writes their tokens once all are there."""
+
+    def __init__(self, shard: TokenShard, encoding: Encoding, ahead: Ahead) -> None:
+        self._shard, self._family, self._ahead = shard, encoding.family, ahead
+        self._batch = encoding.choice.batch
+        self._lanes = {sound: _Lane() for sound in encoding.family.windows}
+        self._pairs: list[tuple[str, dict[str, int], bytes]] = []
+
+    def add(self, key: str, sounds: Mapping[str, Pcm], description: bytes) -> None:
+        """Take a pair: its 16-bit sounds, each [channels, samples], and its JSON."""
+        windowed = self._family.window(sounds)
+        self._pairs.append((key, {sound: each.frames for sound, each in windowed.items()}, description))
+        for sound, each in windowed.items():
+            lane = self._lanes[sound]
+            lane.waiting.append(each.audio)
+            if len(lane.waiting) == self._batch:
+                self._send(lane)
+
+    def finish(self) -> None:
+        """Encode what is left, and write all pairs in order."""
+        for lane in self._lanes.values():
+            if lane.waiting:
+                self._send(lane)
+        codes = {
+            sound: [code for future in lane.sent for code in self._ahead.result(future)]
+            for sound, lane in self._lanes.items()
+        }
+        for place, (key, frames, description) in enumerate(self._pairs):
+            self._shard.add(key, {sound: codes[sound][place] for sound in codes}, frames, description)
+
+    def _send(self, lane: _Lane) -> None:
+        lane.sent.append(self._ahead.submit(np.stack(lane.waiting)))
+        lane.waiting.clear()
+
+
+@contextmanager
+def encode_token_shard(
+    plan: ShardPlan, layout: Layout, encoding: Encoding, ahead: Ahead, gaps: Gaps
+) -> Iterator[ShardEncoder]:
+    """Give an encoder to fill with a shard's pairs; on leaving without an exception the shard is published."""
+    with write_token_shard(plan, layout, encoding.family, gaps) as shard:
+        encoder = ShardEncoder(shard, encoding, ahead)
+        yield encoder
+        encoder.finish()

@@ -1,0 +1,174 @@
+"""Encoders of a build on one machine: a process for every GPU, or some for the CPU, that all renderers share.
+
+A renderer sends a batch of windows through a socket and goes on rendering; it has at most ``encoding.AHEAD`` batches
+under way, so that what waits at an encoder is bounded by the number of renderers. An encoder that dies is started
+again, and what it was asked is asked again: the same batch gives the same tokens.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+
+from rmod_pipeline.build.encoding import Encode, Encoding
+from rmod_pipeline.build.executors.processes import begin_child, signals_held
+from rmod_pipeline.codec import Choice, CodecError, Tokens
+from rmod_pipeline.codec.codec import AudioBatch
+from rmod_pipeline.errors import BuildError, UsageError
+
+logger = logging.getLogger(__name__)
+
+RENDERERS_PER_ENCODER = 4
+"""On a CPU, of the small codec: encoding a pair takes less time than rendering it."""
+
+RESTARTS = 3
+"""How often an encoder is started again before the build gives up."""
+
+PATIENCE_SECONDS = 120.0
+"""How long a renderer waits for an encoder that is being started: a large codec takes its time."""
+
+
+def encoder_devices(encoding: Encoding, workers: int, encoders: int | None) -> list[str]:
+    """Return the device of each encoder: every GPU there is, or the CPU several times. Raises UsageError."""
+    kind, _, number = str(encoding.choice.device).partition(":")
+    if encoding.family.codec["device"] == "cpu":
+        return ["cpu"] * (encoders or -(-workers // RENDERERS_PER_ENCODER))
+    import torch
+
+    there = [f"cuda:{number}"] if kind == "cuda" and number else [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    if encoders and encoders > len(there):
+        raise UsageError("--encoders", f"{encoders}, but one works on a GPU and there are {len(there)}", "give fewer")
+    return there[:encoders]
+
+
+def open_here(choice: Choice, device: str) -> Encode:
+    """Open a codec in this process, on the CPU with one thread: then its tokens cannot depend on how many cores there
+    are, and renderers keep theirs."""
+    import torch
+
+    if device == "cpu":
+        torch.set_num_threads(1)
+    return replace(choice, device=device).open().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where the encoders are: small, and ready to be sent to a renderer."""
+
+    addresses: tuple[str, ...]
+    key: bytes
+
+    def open(self, place: int) -> Encode:
+        """Return the way to one of the encoders, the renderers being dealt out over them."""
+        return Remote(self.addresses[place % len(self.addresses)], self.key).encode
+
+
+class Encoders:
+    """The encoder processes of one run; leave the context, and they are gone."""
+
+    def __init__(self, choice: Choice, devices: list[str]) -> None:
+        self._choice, self._devices = choice, devices
+        self._folder = Path(tempfile.mkdtemp(prefix="rmod-encoders-"))
+        self.doors = Doors(tuple(str(self._folder / str(i)) for i in range(len(devices))), secrets.token_bytes(32))
+        self._processes: list[BaseProcess] = []
+        self._restarts = 0
+
+    def __enter__(self) -> Encoders:
+        self._processes = [self._start(place) for place in range(len(self._devices))]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            process.terminate()
+            process.join()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def look_after(self) -> None:
+        """Start those again that died. Raises BuildError if that happens too often."""
+        for place, process in enumerate(self._processes):
+            if not process.is_alive():
+                self._restarts += 1
+                found = f"an encoder on {self._devices[place]} died (exit code {process.exitcode})"
+                if self._restarts > RESTARTS:
+                    hint = (
+                        "look at the memory of the machine; a smaller --batch needs less, and gives a family of its own"
+                    )
+                    raise BuildError("encoders", f"{found}, for the {self._restarts}th time", hint)
+                logger.warning("%s and is started again", found)
+                self._processes[place] = self._start(place)
+
+    def _start(self, place: int) -> BaseProcess:
+        arguments = (self._choice, self._devices[place], self.doors.addresses[place], self.doors.key)
+        process = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, daemon=True)
+        with signals_held():
+            process.start()
+        return process
+
+
+class Remote:
+    """The way to an encoder in another process."""
+
+    def __init__(self, address: str, key: bytes) -> None:
+        self._address, self._key = address, key
+        self._connection: Connection | None = None
+
+    def encode(self, audio: AudioBatch) -> Tokens:
+        """Have a batch encoded. Raises CodecError: what the encoder raised, or that it cannot be reached."""
+        for _ in range(RESTARTS + 1):
+            connection = self._connection or self._connect()
+            try:
+                connection.send(audio)
+                answer = connection.recv()
+            except (EOFError, OSError):
+                connection.close()
+                self._connection = None
+                continue
+            self._connection = connection
+            if isinstance(answer, CodecError):
+                raise answer
+            return answer
+        raise CodecError("encoder", f"died {RESTARTS + 1} times over one batch", "give a smaller --batch")
+
+    def _connect(self) -> Connection:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            try:
+                return Client(self._address, "AF_UNIX", authkey=self._key)
+            except (OSError, EOFError):
+                time.sleep(0.05)
+        raise CodecError("encoder", f"not up after {PATIENCE_SECONDS:g} s", "give the same command again")
+
+
+def _serve(choice: Choice, device: str, address: str, key: bytes) -> None:
+    begin_child()
+    encode, alone = open_here(choice, device), threading.Lock()
+
+    def answer(connection: Connection) -> None:
+        with connection, suppress(EOFError, OSError):
+            while True:
+                audio = connection.recv()
+                try:
+                    with alone:
+                        tokens: Tokens | CodecError = encode(audio)
+                except CodecError as error:
+                    tokens = error
+                connection.send(tokens)
+
+    Path(address).unlink(missing_ok=True)  # of one that died
+    with Listener(address, "AF_UNIX", authkey=key, backlog=64) as listener:
+        while True:
+            with suppress(OSError, EOFError, multiprocessing.AuthenticationError):
+                threading.Thread(target=answer, args=(listener.accept(),), daemon=True).start()

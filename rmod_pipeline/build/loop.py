@@ -1,0 +1,93 @@
+"""The loop of a run: hand out what is missing, take down what came of it, try once more what could not be read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rmod_pipeline.build.claims import Claim
+from rmod_pipeline.build.executors import Executor
+from rmod_pipeline.build.log import BEGIN, append_event
+from rmod_pipeline.build.outcome import Elsewhere, Failure, Result
+from rmod_pipeline.build.work import Work
+from rmod_pipeline.shards.layout import ShardPlan
+from rmod_pipeline.shards.receipt import Receipt
+
+WAIT_SECONDS = 1.0
+"""Between looks at shards that another run is making."""
+
+
+class Progress:
+    """What the build tells while it runs; the command line draws it, and by default nobody listens."""
+
+    def start(self, done: int, total: int) -> None:
+        """Take the pairs that are there already and the pairs asked for."""
+
+    def advance(self, pairs: int) -> None:
+        """Take the pairs made since the last call; less than none when a shard that failed takes its own back."""
+
+    def fail(self, failure: Failure) -> None:
+        """Take a shard that could not be made."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one run has done so far."""
+
+    work: Work
+    progress: Progress
+    made: int = 0
+    failures: dict[str, Failure] = field(default_factory=dict)
+    tried_again: set[str] = field(default_factory=set)
+
+    def take(self, result: Result) -> None:
+        """Take down what came of a shard."""
+        log = self.work.layout.log
+        if isinstance(result, Failure):
+            if result.again and result.shard not in self.tried_again and not self._ended():
+                self.tried_again.add(result.shard)
+                append_event(log, "again", shard=result.shard, cause=result.cause)
+                return
+            self.failures[result.shard] = result
+            self.progress.fail(result)
+            append_event(log, "failure", shard=result.shard, cause=result.cause, detail=result.detail)
+        elif isinstance(result, Receipt):
+            self.made += result.count
+            append_event(log, "shard", shard=result.shard, pairs=result.pairs, rejects=result.rejects)
+
+    def _ended(self) -> bool:
+        return any(failure.fatal for failure in self.failures.values())
+
+
+def make_missing(
+    plans: Sequence[ShardPlan], missing: list[ShardPlan], work: Work, executor: Executor, progress: Progress
+) -> tuple[list[Failure], int]:
+    """Make shards until there are none left but those that fail: what cannot be read is tried once more at the end."""
+    run = _Run(work, progress)
+    total = sum(plan.count for plan in plans)
+    append_event(work.layout.log, BEGIN, shards=len(plans), missing=len(missing), fingerprint=work.digest())
+    progress.start(total - sum(plan.count for plan in missing), total)
+    while missing:
+        elsewhere: set[str] = set()
+        for result in executor.run(missing, work, progress.advance):
+            run.take(result)
+            if isinstance(result, Failure) and result.fatal:
+                return list(run.failures.values()), run.made
+            if isinstance(result, Elsewhere):
+                elsewhere.add(result.shard)
+        missing = _await_others([plan for plan in missing if plan.name not in run.failures], elsewhere, work, progress)
+    return list(run.failures.values()), run.made
+
+
+def _await_others(plans: Sequence[ShardPlan], elsewhere: set[str], work: Work, progress: Progress) -> list[ShardPlan]:
+    """Return the shards that are still missing, once there is one to make or none is missing."""
+    while True:
+        missing = work.missing(plans)
+        for plan in plans:
+            if plan.name in elsewhere and plan not in missing:
+                progress.advance(plan.count)
+        plans = missing
+        if not all(Claim(work.layout.claims, plan.name).held() for plan in missing) or not missing:
+            return missing
+        time.sleep(WAIT_SECONDS)
