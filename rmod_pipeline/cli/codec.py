@@ -102,12 +102,14 @@ def train(
     threads: Annotated[int, typer.Option(help="Processor cores to use.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
+    from rmod_pipeline.codec.device import flush_denormals, use_threads
     from rmod_pipeline.library.manifest import load_library
     from rmod_pipeline.training.codec.material import prepare_material
     from rmod_pipeline.training.codec.recipe import load_codec_recipe, with_minutes
-    from rmod_pipeline.training.codec.train import WEIGHTS, Trainer, use_threads
+    from rmod_pipeline.training.codec.train import WEIGHTS, Trainer
 
     use_threads(threads)
+    flush_denormals()
     loaded = with_minutes(load_codec_recipe(recipe), minutes)
     libraries = [load_library(each) for each in library]
     valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))

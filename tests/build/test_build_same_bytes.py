@@ -173,12 +173,12 @@ DEADLY = """
 import multiprocessing, os, sys
 if "--multiprocessing-fork" in sys.argv:
     import rmod_pipeline.shards.write as write
-    add = write.AudioShard.add
+    add = write.PairShard.add
     def deadly(self, pair):
         if pair.spec.key == "train-00000004":
             os._exit(9)
         add(self, pair)
-    write.AudioShard.add = deadly
+    write.PairShard.add = deadly
 """
 
 

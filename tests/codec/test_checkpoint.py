@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from codec_examples import TINY, noise, save_tiny, torch
+from tiny_codec import TINY, noise, save_tiny, torch
 
 from rmod_pipeline.codec import CodecError, open_codec
 from rmod_pipeline.codec.checkpoint import load_model, read_checkpoint

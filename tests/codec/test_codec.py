@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from codec_examples import noise, save_tiny
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_codec import noise, save_tiny
 
 from rmod_pipeline.codec import Choice, CodecError, differing, open_codec
 from rmod_pipeline.errors import UsageError

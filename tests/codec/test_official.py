@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from codec_examples import noise, torch
+from tiny_codec import noise, torch
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.descript import import_dac, real_audiotools

@@ -25,6 +25,7 @@ from rmod_pipeline.build.encoding import Encode, Encoding
 from rmod_pipeline.build.executors.processes import begin_child, signals_held
 from rmod_pipeline.codec import Choice, CodecError, Tokens
 from rmod_pipeline.codec.codec import AudioBatch
+from rmod_pipeline.codec.device import gpu_count, use_threads
 from rmod_pipeline.errors import BuildError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -44,9 +45,7 @@ def encoder_devices(encoding: Encoding, workers: int, encoders: int | None) -> l
     kind, _, number = str(encoding.choice.device).partition(":")
     if encoding.family.codec["device"] == "cpu":
         return ["cpu"] * (encoders or -(-workers // RENDERERS_PER_ENCODER))
-    import torch
-
-    there = [f"cuda:{number}"] if kind == "cuda" and number else [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    there = [f"cuda:{number}"] if kind == "cuda" and number else [f"cuda:{i}" for i in range(gpu_count())]
     if encoders and encoders > len(there):
         raise UsageError("--encoders", f"{encoders}, but one works on a GPU and there are {len(there)}", "give fewer")
     return there[:encoders]
@@ -55,10 +54,8 @@ def encoder_devices(encoding: Encoding, workers: int, encoders: int | None) -> l
 def open_here(choice: Choice, device: str) -> Encode:
     """Open a codec in this process, on the CPU with one thread: then its tokens cannot depend on how many cores there
     are, and renderers keep theirs."""
-    import torch
-
     if device == "cpu":
-        torch.set_num_threads(1)
+        use_threads(1)
     return replace(choice, device=device).open().encode
 
 

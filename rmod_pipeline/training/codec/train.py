@@ -256,11 +256,5 @@ def mean_of(losses: list[dict[str, float]], name: str) -> float:
     return sum(found) / len(found)
 
 
-def use_threads(count: int) -> None:
-    """Use so many processor cores, and flush numbers too small to matter: they are slow."""
-    torch.set_num_threads(count)
-    torch.set_flush_denormal(True)
-
-
 def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
