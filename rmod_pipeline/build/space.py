@@ -16,6 +16,9 @@ TYPICAL_ONE_SHOT_SECONDS = 1.0
 """Longer than most: an estimate that is too high costs a message, one too low a night's work."""
 
 FLAC_SHARE = 0.75
+TOKEN_BYTES = 20_000
+"""Four seconds and some targets, with their JSON."""
+
 OVERHEAD_BYTES = 20_000
 """MIDI, JSON, tar headers and the index, for a pair."""
 
@@ -23,10 +26,13 @@ OVERHEAD_BYTES = 20_000
 def pair_bytes(job: Job) -> int:
     """Return about how many bytes a pair takes."""
     recipe = job.recipe
+    tokens = TOKEN_BYTES if job.encoding else 0
+    if not job.audio:
+        return tokens + OVERHEAD_BYTES
     target_frames = min(TYPICAL_ONE_SHOT_SECONDS, recipe.one_shots.max_seconds) * recipe.sample_rate
     frames = recipe.frames * (1 + len(job.form.stem_kinds)) + len(recipe.targets) * target_frames
     share = FLAC_SHARE if job.audio_format == "flac" else 1.0
-    return round(frames * BYTES_PER_FRAME * share) + OVERHEAD_BYTES
+    return round(frames * BYTES_PER_FRAME * share) + tokens + OVERHEAD_BYTES
 
 
 def check_space(plans: list[ShardPlan], job: Job) -> None:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import math
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rmod_pipeline.cli.kit import open_library
+from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_summary
+from rmod_pipeline.cli.tokens import (
+    TOKENS,
+    BatchOption,
+    CompileOption,
+    DeviceOption,
+    EncodersOption,
+    PrecisionOption,
+    choose,
+    encoding,
+)
 
 if TYPE_CHECKING:
     from rmod_pipeline.build.job import Job
-    from rmod_pipeline.build.outcome import Failure
     from rmod_pipeline.build.run import Summary
 
 
-LINE_SECONDS = 30.0
-"""Between two lines of progress in a log."""
-
 WHAT, HOW = "What is made", "How it is made"
+NONE = "none"
 
 
 def build(
@@ -64,6 +72,25 @@ def build(
         float,
         typer.Option(metavar="GB", help="Disk that pitch-shifted loops may take in the cache.", rich_help_panel=HOW),
     ] = 4.0,
+    codec: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="Make tokens too: mini, dac-44khz, or the path of a dac checkpoint.",
+            rich_help_panel=TOKENS,
+        ),
+    ] = "none",
+    audio: Annotated[
+        bool,
+        typer.Option(
+            "--audio/--no-audio", help="Keep the sound; without, tokens alone are a hundredth.", rich_help_panel=TOKENS
+        ),
+    ] = True,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "fp32",
+    batch: BatchOption = 8,
+    compiled: CompileOption = False,
+    encoders: EncodersOption = None,
     space_check: Annotated[
         bool, typer.Option(help="Look first whether there is room on the disk.", rich_help_panel=HOW)
     ] = True,
@@ -79,13 +106,16 @@ def build(
         rmod build quick --library builtin --out demo --pairs train=40,valid=4,test=4 --shard-size 10
 
         rmod build recipes/rmod.yaml --library lib.csv --out OUT --pairs train=300,valid=30,test=30 --workers 2
+
+        rmod build rmod --library lib.csv --out OUT --pairs train=100000 --workers 16 --codec dac-44khz --no-audio
     """
     from rmod_pipeline.build.executors.local import local_executor
     from rmod_pipeline.build.plan import check_shard_size, parse_counts
     from rmod_pipeline.build.run import run_build
+    from rmod_pipeline.errors import UsageError
 
     counts = parse_counts(pairs)
-    executor = local_executor(round(_at_least("--workers", workers, 1)))
+    executor = local_executor(round(_at_least("--workers", workers, 1)), encoders)
     job = _job(
         recipe,
         library,
@@ -96,13 +126,20 @@ def build(
         audio_format=audio_format,
         stems=stems,
         engine=engine,
+        audio=audio,
         cache_bytes=round(_at_least("--cache-gb", cache_gb, 0) * 2**30),
     )
-    with _bar() as bar:
+    if codec != NONE:
+        choice = choose(codec, device=device, precision=precision, batch=batch, compiled=compiled)
+        job = replace(job, encoding=encoding(choice, job.recipe, job.digest()))
+    elif not audio:
+        raise UsageError("--no-audio", "nothing would be kept", "name a codec too: --codec mini")
+    with build_bar() as bar:
         summary = run_build(job, executor, bar, space_check)
     _tell(summary, out)
-    if summary.failures:
+    if tell_failures(summary):
         raise typer.Exit(1)
+    typer.echo(f"Next: rmod verify {out} --rerender 4; rmod preview {out}")
 
 
 def _job(recipe: str, library: str, out: Path, **options: Any) -> Job:
@@ -134,88 +171,10 @@ def _at_least(option: str, value: float, least: int) -> float:
     return value
 
 
-def _bar() -> Any:
-    """Return the build's progress: a bar with rate and time left; where nobody looks on, a line now and then."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    from rmod_pipeline.build.run import Progress
-
-    class BuildBar(Progress):
-        def __init__(self) -> None:
-            console = Console(stderr=True)
-            self._plain = not console.is_terminal
-            self._bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[pace]}"),
-                console=console,
-                disable=self._plain,
-            )
-
-        def __enter__(self) -> BuildBar:
-            self._bar.start()
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self._bar.stop()
-
-        def start(self, done: int, total: int) -> None:
-            if done:
-                typer.echo(f"{done} of {total} pairs are there already.", err=True)
-            self._begun = self._told = time.monotonic()
-            self._there, self._done, self._total = done, done, total
-            self._task = self._bar.add_task("pairs", total=total, completed=done, pace="")
-
-        def advance(self, pairs: int) -> None:
-            self._done += pairs
-            now = time.monotonic()
-            seconds, made = now - self._begun, self._done - self._there
-            pace = _pace(made, self._total - self._done, seconds)
-            self._bar.update(self._task, completed=self._done, pace=pace)
-            if self._plain and now - self._told >= LINE_SECONDS:
-                self._told = now
-                typer.echo(f"{self._done} of {self._total} pairs, {pace or 'none yet'}", err=True)
-
-        def fail(self, failure: Failure) -> None:
-            self._bar.console.print(f"{failure.shard} failed", style="red", highlight=False)
-            self._bar.console.print(failure.cause, highlight=False, markup=False, soft_wrap=True)
-
-    return BuildBar()
-
-
-def _pace(made: int, missing: int, seconds: float) -> str:
-    """Return rate and time left in words, once there is something to tell them by."""
-    if made < 1 or seconds <= 0:
-        return ""
-    rate = made / seconds
-    left = round(missing / rate)
-    hours, minutes = left // 3600, left % 3600 // 60
-    time_left = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {left % 60:02d} s"
-    return f"{rate:.1f} pairs/s, {time_left} left"
-
-
 def _tell(summary: Summary, out: Path) -> None:
-    from rmod_pipeline.build.space import gigabytes
-
-    counted = ", ".join(f"{count} {split}" for split, count in summary.pairs.items()) or "no pairs"
-    typer.echo(f"{out}: {counted}; {gigabytes(summary.bytes)}.")
-    if summary.made:
-        rate = summary.made / summary.seconds
-        typer.echo(f"Made {summary.made} pairs in {summary.seconds:.1f} s, {rate:.1f} pairs/s.")
-    elif not summary.failures:
-        typer.echo("Nothing to do: everything was there already.")
+    tell_summary(summary, out, "Made")
     if summary.rejects:
         listed = ", ".join(f"{reason} {count}" for reason, count in summary.rejects.items())
         typer.echo(f"Rejected and drawn again: {listed}.")
     if summary.absent:
         typer.echo(f"{summary.absent} keys stay absent: all their attempts were rejected, see the index.")
-    if summary.failures:
-        names = ", ".join(failure.shard for failure in summary.failures)
-        typer.secho(f"{len(summary.failures)} shard(s) failed: {names}.", fg=typer.colors.RED, err=True)
-        typer.echo("Mend the cause above and give the same command again: what is missing is made.", err=True)
-        return
-    typer.echo(f"Next: rmod verify {out} --rerender 4; rmod preview {out}")

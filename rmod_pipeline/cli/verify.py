@@ -48,10 +48,12 @@ def verify(
 
         rmod verify OUT --rerender 20 --library lib.csv
     """
-    from rmod_pipeline.shards.verify import verify_shards
+    from rmod_pipeline.shards.verify import expectations, verify_shards
+    from rmod_pipeline.shards.verify_tokens import verify_tokens
 
     with _bar("shards") as advance:
         report = verify_shards(out, advance)
+    verify_tokens(out, expectations(out), report)
     _tell(out, report)
     leaks = _compare(out, report, compare) if report.keys else 0
     differing = _rerender(out, report, rerender, library) if rerender and report.keys else 0
@@ -61,6 +63,7 @@ def verify(
 
 def _tell(out: Path, report: Report) -> None:
     counted = f"{report.shards} shards, {report.pairs} pairs, {report.rejects} rejects, {report.sources} sounds"
+    counted += "".join(f", {pairs} pairs as tokens of {name}" for name, pairs in report.tokens.items())
     if not report.findings:
         typer.echo(f"{out}: {counted}: everything is as its receipts say, no sound on two sides of a split.")
         return

@@ -20,7 +20,7 @@ DECISIVE = (
 )  # fmt: skip
 """Packages whose version can change the bytes."""
 
-SAID = ("recipe", "library", "seed", "pairs", "shard_size", "engine", "format", "stems", "versions")
+SAID = ("recipe", "library", "seed", "pairs", "shard_size", "engine", "format", "stems", "audio", "versions")
 """What every build.json holds."""
 
 Fingerprint = Mapping[str, Any]

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rmod_pipeline.errors import ShardError, nearest
+from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
-from rmod_pipeline.shards.layout import Layout, parse_key
+from rmod_pipeline.shards.layout import AUDIO, INDEX, Layout, parse_key, shard_of
 from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_members
+from rmod_pipeline.shards.tokens import family_names, read_family, read_tokens
 from rmod_pipeline.spec import PairSpec, SpecError
 
 MOST_FRAMES = 60 * 192_000
@@ -74,8 +76,8 @@ def _lengths(spec: PairSpec) -> Iterator[tuple[str, int]]:
 
 
 def read_receipts(out: Path) -> list[Receipt]:
-    """Return the receipts of a data set's sound, in order of shards. Raises ShardError where there is none."""
-    receipts = [read_receipt(path) for path in Layout(out).receipts()]
+    """Return the receipts that say which shards are done, in order. Raises ShardError where there is none."""
+    receipts = [read_receipt(path) for path in Layout(out).main_receipts()]
     if not receipts:
         hint = "give the folder that `rmod build --out` wrote; a build that has just begun has no finished shard yet"
         raise ShardError(out, "no finished shards here", hint)
@@ -104,17 +106,33 @@ def list_licences(out: Path) -> Counter[str]:
 
 
 def read_pair(out: Path, key: str) -> StoredPair:
-    """Return one pair. Raises ShardError for a key that the data set lacks."""
+    """Return one pair; of a data set that keeps no sound, its tokens and its JSON.
+
+    Raises ShardError for a key that the data set lacks.
+    """
     split, index = parse_key(key)
-    for receipt in read_receipts(out):
-        if receipt.split == split and receipt.first <= index < receipt.first + receipt.count:
-            if key in receipt.absent:
-                raise ShardError(key, "is absent: every attempt was rejected", "see the rejects in the index")
-            members = read_members(Layout(out).tar(receipt.shard), key)
-            if members:
-                return StoredPair(key=key, members=members)
+    layout = Layout(out)
+    fingerprint = read_fingerprint(layout.build)
+    shard = shard_of(index, split, fingerprint["shard_size"])
+    path = layout.receipt(shard, AUDIO if fingerprint["audio"] else INDEX)
+    if path.exists():
+        if key in read_receipt(path).absent:
+            raise ShardError(key, "is absent: every attempt was rejected", "see the rejects in the index")
+        if not fingerprint["audio"]:
+            return StoredPair(key=key, members=read_tokens(out, key, read_family(out, _any_family(out))))
+        members = read_members(layout.tar(shard), key)
+        if members:
+            return StoredPair(key=key, members=members)
     keys = list_keys(out)
     found = (
         f"no such pair in {out}, which holds {len(keys)} from {keys[0]} to {keys[-1]}" if keys else f"{out} is empty"
     )
     raise ShardError(key, found, "`rmod show OUT --keys` lists what there is")
+
+
+def _any_family(out: Path) -> str:
+    """Return the name of one of the families of tokens: their JSON tells the same of a pair."""
+    names = family_names(out)
+    if not names:
+        raise ShardError(out, "keeps neither sound nor tokens", "give the build command again")
+    return names[0]

@@ -23,12 +23,12 @@ from rmod_pipeline.codec import fit_window, frames_of, mono_of, target_frames
 from rmod_pipeline.codec.window import Windowed
 from rmod_pipeline.errors import BuildError, ShardError, nearest
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.fingerprint import digest, encode_fingerprint, refuse_differences
-from rmod_pipeline.shards.layout import TOKENS, Layout, ShardPlan
+from rmod_pipeline.shards.fingerprint import digest, encode_fingerprint, read_fingerprint, refuse_differences
+from rmod_pipeline.shards.layout import TOKENS, Layout, ShardPlan, parse_key, shard_of
 from rmod_pipeline.shards.members import MIX, encode_json
 from rmod_pipeline.shards.publish import draft, publish, publish_bytes, publish_new
 from rmod_pipeline.shards.receipt import FileRecord, Gaps, Receipt
-from rmod_pipeline.shards.tar import TarWriter
+from rmod_pipeline.shards.tar import TarWriter, read_members
 
 Codes = NDArray[np.uint16]
 """[codebooks, frames] of one sound."""
@@ -115,6 +115,30 @@ def read_family(out: Path, name: str) -> TokenFamily:
 def family_names(out: Path) -> list[str]:
     """Return the names of the folders of tokens that a data set has: ``mini-1a2b3c4d``."""
     return sorted(path.parent.name for path in (out / TOKENS).glob("*/codec.json"))
+
+
+def choose_family(out: Path, name: str | None = None) -> TokenFamily:
+    """Return the family of a name, or of its beginning: ``mini``; without a name the only one. Raises ShardError."""
+    names = family_names(out)
+    fitting = [each for each in names if name is None or each == name or each.rpartition("-")[0] == name]
+    if len(fitting) > 1:
+        raise ShardError(out, f"has tokens of {', '.join(fitting)}", "say which: --codec NAME")
+    if name is None and not fitting:
+        raise ShardError(out, "has no tokens", "make them: rmod encode OUT --codec mini")
+    return read_family(out, fitting[0] if fitting else str(name))
+
+
+def read_tokens(out: Path, key: str, family: TokenFamily) -> dict[str, bytes]:
+    """Return the files of a pair's tokens by suffix. Raises ShardError for a key that the data set lacks."""
+    split, index = parse_key(key)
+    layout = Layout(out)
+    shard = shard_of(index, split, int(read_fingerprint(layout.build)["shard_size"]))
+    tar = layout.tar(shard, family.family)
+    members = read_members(tar, key) if tar.is_file() else {}
+    if not members:
+        found = f"no tokens of it in {out}/{family.family}"
+        raise ShardError(key, found, "`rmod show OUT --keys` lists the pairs; `rmod encode OUT` makes what is missing")
+    return members
 
 
 def claim_family(family: TokenFamily, layout: Layout) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from rmod_pipeline.errors import RmodError, ShardError
 from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
-from rmod_pipeline.shards.layout import AUDIO, Layout, ShardPlan, plan_shards
+from rmod_pipeline.shards.layout import AUDIO, INDEX, Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import Form, member_names
 from rmod_pipeline.shards.publish import file_digest
 from rmod_pipeline.shards.receipt import FileRecord, Receipt, read_receipt
@@ -46,27 +46,34 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     """The pairs of shards that could be read, whatever was found of them."""
+    tokens: dict[str, int] = field(default_factory=dict)
+    """How many pairs have tokens, by codec."""
     damaged: list[str] = field(default_factory=list)
     """Receipts, relative to the folder, of the shards that something was found of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Expected:
+class Expected:
     """What a data set's build.json says of its shards."""
 
     digest: str
+    recipe: Mapping[str, Any]
+    family: str
+    """Of the receipts that say that a shard of pairs is done."""
     plans: dict[str, ShardPlan]
     members: list[str]
     seed: int
     engine: str
 
     @classmethod
-    def of(cls, fingerprint: Mapping[str, Any]) -> _Expected:
+    def of(cls, fingerprint: Mapping[str, Any]) -> Expected:
         recipe = fingerprint["recipe"]
         targets = [kind for kind, drum in recipe["drums"].items() if drum["target"]]
         stems = (*recipe["drums"], *recipe["loops"]) if fingerprint["stems"] else ()
         return cls(
             digest=digest(fingerprint),
+            recipe=recipe,
+            family=AUDIO if fingerprint["audio"] else INDEX,
             plans={plan.name: plan for plan in plan_shards(fingerprint["pairs"], fingerprint["shard_size"])},
             members=member_names(targets, Form(audio_format=fingerprint["format"], stem_kinds=stems)),
             seed=fingerprint["seed"],
@@ -80,9 +87,9 @@ def verify_shards(out: Path, on_shard: Callable[[int, int], None] | None = None)
     ``on_shard`` is told how many shards are done, of how many. Raises ShardError if there is no data set at all.
     """
     layout = Layout(out)
-    expected = _expected(layout)
+    expected = expectations(out)
     report, sides = Report(), _Sides()
-    paths = layout.receipts()
+    paths = layout.receipts(expected.family)
     for done, path in enumerate(paths):
         if on_shard:
             on_shard(done, len(paths))
@@ -95,20 +102,22 @@ def verify_shards(out: Path, on_shard: Callable[[int, int], None] | None = None)
     return report
 
 
-def _expected(layout: Layout) -> _Expected:
+def expectations(out: Path) -> Expected:
+    """Return what a data set's build.json says of its shards. Raises ShardError."""
+    layout = Layout(out)
     fingerprint = read_fingerprint(layout.build)
     try:
-        return _Expected.of(fingerprint)
+        return Expected.of(fingerprint)
     except (KeyError, TypeError, AttributeError) as error:
         hint = "restore it, or build the data set again in another folder"
         raise ShardError(layout.build, f"not a build.json: {error!r}", hint) from error
 
 
-def _check_receipt(path: Path, layout: Layout, expected: _Expected, report: Report, sides: _Sides) -> Iterator[Finding]:
+def _check_receipt(path: Path, layout: Layout, expected: Expected, report: Report, sides: _Sides) -> Iterator[Finding]:
     try:
         receipt = read_receipt(path)
         plan = expected.plans.get(path.stem)
-        if plan is None or (receipt.shard, receipt.family) != (path.stem, AUDIO):
+        if plan is None or (receipt.shard, receipt.family) != (path.stem, expected.family):
             yield Finding(about=layout.relative(path), found="the receipt of no shard of this data set")
             return
         yield from check_shard(receipt, plan, layout, expected)
@@ -123,27 +132,30 @@ def _check_receipt(path: Path, layout: Layout, expected: _Expected, report: Repo
     sides.add(receipt.split, rows)
 
 
-def check_shard(receipt: Receipt, plan: ShardPlan, layout: Layout, expected: _Expected) -> Iterator[Finding]:
+def check_shard(receipt: Receipt, plan: ShardPlan, layout: Layout, expected: Expected) -> Iterator[Finding]:
     """Yield what is wrong with a shard: its receipt, its files, its index, its tar. Raises ShardError."""
     if receipt.fingerprint != expected.digest:
         yield Finding(about=receipt.shard, found="its receipt belongs to another build.json")
     if (receipt.split, receipt.first, receipt.count) != (plan.split, plan.first, plan.count):
         yield Finding(about=receipt.shard, found="its receipt does not hold the pairs that build.json gives it")
         return
-    files = [layout.relative(path) for path in (layout.tar(plan.name), layout.index(plan.name))]
+    kept = [layout.tar(plan.name)] if expected.family == AUDIO else []
+    files = [layout.relative(path) for path in (*kept, layout.index(plan.name))]
     if [file.path for file in receipt.files] != files:
         yield Finding(about=receipt.shard, found=f"its receipt does not vouch for {' and '.join(files)}")
         return
-    damaged = [finding for file in receipt.files for finding in _check_file(file, layout)]
+    damaged = [finding for file in receipt.files for finding in check_file(file, layout)]
     yield from damaged
     if damaged:
         return  # what follows would only say the same again
     rows = read_index(layout.index(receipt.shard))
     yield from _check_index(receipt, plan, rows)
-    yield from _check_tar(layout.tar(receipt.shard), rows, expected)
+    if kept:
+        yield from _check_tar(layout.tar(receipt.shard), rows, expected)
 
 
-def _check_file(file: FileRecord, layout: Layout) -> Iterator[Finding]:
+def check_file(file: FileRecord, layout: Layout) -> Iterator[Finding]:
+    """Yield what is wrong with a file that a receipt vouches for."""
     path = layout.out / file.path
     if not path.is_file():
         yield Finding(about=file.path, found="missing")
@@ -175,7 +187,7 @@ def _check_index(receipt: Receipt, plan: ShardPlan, rows: Rows) -> Iterator[Find
         yield Finding(about=receipt.shard, found=f"{pairs} pairs in the index, {receipt.pairs} in the receipt")
 
 
-def _check_tar(path: Path, rows: Rows, expected: _Expected) -> Iterator[Finding]:
+def _check_tar(path: Path, rows: Rows, expected: Expected) -> Iterator[Finding]:
     wanted = {row["key"]: row for row in rows if row["status"] == PAIR}
     keys: list[str] = []
     for key, members in read_tar(path):
@@ -187,7 +199,7 @@ def _check_tar(path: Path, rows: Rows, expected: _Expected) -> Iterator[Finding]
 
 
 def _check_members(
-    about: str, members: Mapping[str, bytes], row: dict[str, Any], expected: _Expected
+    about: str, members: Mapping[str, bytes], row: dict[str, Any], expected: Expected
 ) -> Iterator[Finding]:
     if list(members) != expected.members:
         yield Finding(
@@ -198,11 +210,11 @@ def _check_members(
     ]
     if found != row["members"]:
         yield Finding(about=about, found="its files are not those that the index names")
-    elif "json" in members and not _tells(members["json"], row, expected):
+    elif "json" in members and not tells(members["json"], row, expected):
         yield Finding(about=about, found="its JSON and its row in the index do not tell the same")
 
 
-def _tells(text: bytes, row: dict[str, Any], expected: _Expected) -> bool:
+def tells(text: bytes, row: Mapping[str, Any], expected: Expected) -> bool:
     """Return whether a pair's JSON says what its row in the index and build.json say."""
     try:
         content = json.loads(text)

@@ -1,0 +1,56 @@
+"""Tokens -> sound: to listen to what a model would be trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rmod_pipeline.codec import Choice, Codec, CodecError
+from rmod_pipeline.codec.known import KNOWN
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.errors import ShardError, UsageError
+from rmod_pipeline.shards.tokens import TokenFamily, choose_family, decode_codes, read_tokens
+
+NAME_HASH = 9
+"""Letters of ``-1a2b3c4d`` at the end of a codec's name."""
+
+
+def decoder_for(out: Path, codec: str | None = None, device: str = "auto") -> tuple[Codec, TokenFamily]:
+    """Open the codec that a data set's tokens were made with. Raises CodecError for other weights, ShardError.
+
+    ``codec`` is a name, or the path of the weights where rmod does not know them by the tokens' name.
+    """
+    is_file = codec is not None and Path(codec).is_file()
+    family = choose_family(out, None if is_file else codec)
+    name = codec if is_file else family.name[:-NAME_HASH]
+    if name not in KNOWN and not is_file:
+        hint = "give the path of its weights: --codec PATH"
+        raise UsageError("--codec", f"the weights of {family.name} are not known by that name", hint)
+    opened = Choice(name=str(name), device=device, batch=1).open()
+    opened.identity.require(family.codec, f"{out}/{family.family}")
+    return opened, family
+
+
+def decode_pair(out: Path, key: str, family: TokenFamily, codec: Codec) -> dict[str, Mono]:
+    """Return a pair's sounds, each [samples] float32, cut to the true length. Raises ShardError and CodecError."""
+    return next(decode_pairs(out, [key], family, codec))[1]
+
+
+def decode_pairs(
+    out: Path, keys: Iterable[str], family: TokenFamily, codec: Codec
+) -> Iterator[tuple[str, dict[str, Mono]]]:
+    """Yield each key with its decoded sounds."""
+    for key in keys:
+        members = read_tokens(out, key, family)
+        try:
+            frames = {sound: int(count) for sound, count in json.loads(members["json"])["tokens"]["frames"].items()}
+            codes = {sound: decode_codes(members[f"{sound}.npy"], f"{key}.{sound}.npy") for sound in family.windows}
+            lengths = {sound: min(frames[sound], codes[sound].shape[1]) * codec.identity.hop for sound in codes}
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            hint = "`rmod verify OUT` says which shard is damaged"
+            raise ShardError(key, f"not the tokens of a pair: {error!r}", hint) from error
+        try:
+            yield key, {sound: codec.decode(each[None])[0, : lengths[sound]] for sound, each in codes.items()}
+        except CodecError as error:
+            raise CodecError(f"{key}: {error.about}", error.found, error.hint) from error
