@@ -64,6 +64,30 @@ def tiny_built(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manif
     return out
 
 
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random codec at the rate of the small data set."""
+    from tiny_build import RATE
+    from tiny_codec import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("weights") / "tiny.pth", sample_rate=RATE)
+
+
+@pytest.fixture(scope="session")
+def tiny_tokens(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path, tiny_weights: Path) -> Path:
+    """The data set of 12 pairs with tokens that were made while it was rendered. Not to be changed."""
+    from tiny_build import make_job
+    from tiny_codec import with_tokens
+
+    from rmod_pipeline.build.executors.local import local_executor
+    from rmod_pipeline.build.loop import Progress
+    from rmod_pipeline.build.run import run_build
+
+    out = tmp_path_factory.mktemp("tiny-tokens") / "out"
+    run_build(with_tokens(make_job(tiny_manifest, out), tiny_weights), local_executor(1), Progress())
+    return out
+
+
 @dataclass(frozen=True)
 class Said:
     """What a command said, and how it ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ pytest.importorskip("argbind")
 # So many threads for so little work only wait for each other.
 torch.set_num_threads(1)
 
+from rmod_pipeline.build.encoding import Encoding  # noqa: E402
+from rmod_pipeline.build.job import Job  # noqa: E402
+from rmod_pipeline.codec import Choice  # noqa: E402
 from rmod_pipeline.codec.checkpoint import checkpoint_bytes  # noqa: E402
 from rmod_pipeline.codec.descript import new_model  # noqa: E402
+from rmod_pipeline.shards.tokens import TokenFamily  # noqa: E402
 
 TINY: dict[str, Any] = {
     "encoder_dim": 2,
@@ -47,3 +52,14 @@ def save_tiny(path: Path, seed: int = 0, half: bool = False, **changes: Any) -> 
 def noise(count: int, samples: int, seed: int = 0) -> np.ndarray:
     """Return audio [count, samples] that excites every part of a codec."""
     return (0.3 * np.random.default_rng(seed).standard_normal((count, samples))).astype(np.float32)
+
+
+def encoding_of(job: Job, weights: Path, **options: object) -> Encoding:
+    """Return the tokens that some weights make of a job's pairs, four at a time."""
+    choice = Choice(name=str(weights), device="cpu", batch=4, **options)  # type: ignore[arg-type]
+    return Encoding(choice=choice, family=TokenFamily.of(job.recipe, choice.fingerprint(), job.digest()))
+
+
+def with_tokens(job: Job, weights: Path, **options: object) -> Job:
+    """Return the job with tokens."""
+    return replace(job, encoding=encoding_of(job, weights, **options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,21 +97,29 @@ def render(
         typer.echo(path)
 
 
+def _sound_words(fingerprint: Mapping[str, Any]) -> str:
+    if not fingerprint["audio"]:
+        return "tokens only"
+    return f"{fingerprint['format']}{' with stems' if fingerprint['stems'] else ''}"
+
+
 def _sum_up(out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from rmod_pipeline.build.space import gigabytes
     from rmod_pipeline.shards.fingerprint import read_fingerprint
-    from rmod_pipeline.shards.layout import Layout, plan_shards
+    from rmod_pipeline.shards.layout import TOKENS, Layout, plan_shards
+    from rmod_pipeline.shards.receipt import read_receipt
     from rmod_pipeline.shards.stored import list_licences, read_receipts
+    from rmod_pipeline.shards.tokens import family_names
 
     fingerprint = read_fingerprint(Layout(out).build)
     recipe, receipts = fingerprint["recipe"], read_receipts(out)
     console = Console(highlight=False, markup=False)
     console.print(
         f"{out}: recipe {recipe['name']}, seed {fingerprint['seed']}, engine {fingerprint['engine']}, "
-        f"{fingerprint['format']}{' with stems' if fingerprint['stems'] else ''}",
+        f"{_sound_words(fingerprint)}",
         soft_wrap=True,
     )
     table = Table("split")
@@ -130,6 +139,10 @@ def _sum_up(out: Path) -> None:
             gigabytes(sum(file.bytes for receipt in there for file in receipt.files)),
         )
     console.print(table)
+    for name in family_names(out):
+        tokens = [read_receipt(path) for path in Layout(out).receipts(f"{TOKENS}/{name}")]
+        size = gigabytes(sum(file.bytes for receipt in tokens for file in receipt.files))
+        console.print(f"tokens of {name}: {sum(receipt.pairs for receipt in tokens)} pairs, {size}", soft_wrap=True)
     licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in list_licences(out).most_common())
     console.print(f"sounds by licence: {licences}", soft_wrap=True)
     first = next(receipt for split in fingerprint["pairs"] for receipt in receipts if receipt.split == split)

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from rmod_pipeline.build.job import Job
+    from rmod_pipeline.release.preview import SoundGroup
     from rmod_pipeline.shards.stored import StoredPair
 
 RECIPES = (".yaml", ".yml")
@@ -33,6 +34,13 @@ def preview(
     library: Annotated[
         str | None,
         typer.Option(metavar="NAME.csv", help="For a recipe: the sounds to make the pairs of; default: builtin."),
+    ] = None,
+    codec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="For a data set with tokens: whose to decode, or its weights; default: all whose weights are here.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="For a recipe: other pairs for each seed.")] = 0,
     show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = False,
@@ -62,12 +70,14 @@ def preview(
             found = f"{what} is a data set, whose sounds are chosen already"
             raise UsageError("--library", found, "leave it out, or name a recipe in place of the data set")
         chosen, title, note = _of_data_set(Path(what), split, pairs)
+        chosen, further = _with_tokens(Path(what), chosen, codec)
         target = page or _beside(Path(what))
     else:
         chosen, title, note = _of_recipe(what, split, pairs, library or "builtin", seed)
+        further = {}
         target = page or Path(f"{Path(what).stem}-preview.html")
     try:
-        write_preview(chosen, target, title, note=note)
+        write_preview(chosen, target, title, note=note, further=further)
     except OSError as error:
         hint = "choose a file in a folder that you can write to"
         raise UsageError(target, f"cannot be written: {error.strerror}", hint) from error
@@ -86,6 +96,23 @@ def _of_data_set(out: Path, split: str, count: int) -> tuple[list[StoredPair], s
     share = f"all {len(keys):,}" if len(chosen) == len(keys) else f"{len(chosen)} of {len(keys):,}"
     note = f"{share} {split} pairs{'' if len(chosen) == len(keys) else ', evenly spread over the split'}."
     return stored_pairs(out, chosen), out.resolve().name, note[0].upper() + note[1:]
+
+
+def _with_tokens(
+    out: Path, pairs: list[StoredPair], codec: str | None
+) -> tuple[list[StoredPair], dict[str, list[SoundGroup]]]:
+    """Return the pairs, and what their tokens sound like beside them; of pairs without sound, in its place."""
+    from rmod_pipeline.release.preview.tokens import decoded_groups, heard_from_tokens, open_decoders
+    from rmod_pipeline.shards.fingerprint import read_fingerprint
+    from rmod_pipeline.shards.layout import Layout
+    from rmod_pipeline.shards.tokens import family_names
+
+    if codec is None and not family_names(out):
+        return pairs, {}
+    decoders = open_decoders(out, codec)
+    if not read_fingerprint(Layout(out).build)["audio"]:
+        return heard_from_tokens(out, pairs, decoders), {}
+    return pairs, decoded_groups(out, [pair.key for pair in pairs], decoders)
 
 
 def _of_recipe(name: str, split: str, count: int, library: str, seed: int) -> tuple[list[StoredPair], str, str]:

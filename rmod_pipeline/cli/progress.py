@@ -56,7 +56,7 @@ def build_bar() -> Any:
             self._done += pairs
             now = time.monotonic()
             seconds, made = now - self._begun, self._done - self._there
-            pace = _pace(made, self._total - self._done, seconds)
+            pace = pace_in_words(made, self._total - self._done, seconds)
             self._bar.update(self._task, completed=self._done, pace=pace)
             if self._plain and now - self._told >= LINE_SECONDS:
                 self._told = now
@@ -69,7 +69,7 @@ def build_bar() -> Any:
     return BuildBar()
 
 
-def _pace(made: int, missing: int, seconds: float) -> str:
+def pace_in_words(made: int, missing: int, seconds: float) -> str:
     """Return rate and time left in words, once there is something to tell them by."""
     if made < 1 or seconds <= 0:
         return ""

@@ -82,13 +82,14 @@ def _tell(out: Path, report: Report) -> None:
 def _compare(out: Path, report: Report, count: int) -> int:
     """Return how many targets of one split were heard in another."""
     from rmod_pipeline.build.rerender import evenly
-    from rmod_pipeline.shards.layout import parse_key
+    from rmod_pipeline.shards.fingerprint import read_fingerprint
+    from rmod_pipeline.shards.layout import Layout, parse_key
     from rmod_pipeline.shards.leakage import near_duplicates
 
     by_split: dict[str, list[str]] = {}
     for key in report.keys:
         by_split.setdefault(parse_key(key)[0], []).append(key)
-    if len(by_split) < 2 or not count:
+    if len(by_split) < 2 or not count or not read_fingerprint(Layout(out).build)["audio"]:
         return 0
     keys = [key for of_split in by_split.values() for key in evenly(of_split, count)]
     leaks = list(near_duplicates(out, keys))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +51,25 @@ def rerender(stored: StoredPair, library: Library, sounds: Sounds) -> list[Diffe
         Difference(name=f"{stored.key}.{name}", level_db=_level(stored.members.get(name), again.get(name), name))
         for name in names
         if stored.members.get(name) != again.get(name)
+    ]
+
+
+def rerender_checksums(
+    stored: StoredPair, members: Sequence[Mapping[str, Any]], library: Library, sounds: Sounds
+) -> list[Difference]:
+    """Do the same for a pair whose sound is not kept: compare with the checksums of ``members``, from its index.
+
+    They tell that a file differs, but not by how much.
+    """
+    names = [str(member["name"]) for member in members]
+    form = _form(StoredPair(key=stored.key, members=dict.fromkeys(names, b"")))
+    again = encode_members(render_pair(stored.spec(), sounds), library, form)
+    found = {name: hashlib.sha256(data).hexdigest() for name, data in again.items()}
+    wanted = {str(member["name"]): member["sha256"] for member in members}
+    return [
+        Difference(name=f"{stored.key}.{name}", level_db=None)
+        for name in dict.fromkeys([*wanted, *found])
+        if wanted.get(name) != found.get(name)
     ]
 
 

@@ -130,6 +130,17 @@ def read_pair(out: Path, key: str) -> StoredPair:
     raise ShardError(key, found, "`rmod show OUT --keys` lists what there is")
 
 
+def read_row(out: Path, key: str) -> dict[str, Any]:
+    """Return a pair's row in the index. Raises ShardError."""
+    split, index = parse_key(key)
+    layout = Layout(out)
+    shard = shard_of(index, split, read_fingerprint(layout.build)["shard_size"])
+    for row in read_index(layout.index(shard)):
+        if row["key"] == key and row["status"] == PAIR:
+            return row
+    raise ShardError(key, f"not in index/{shard}.parquet", "`rmod verify OUT` says what is damaged")
+
+
 def _any_family(out: Path) -> str:
     """Return the name of one of the families of tokens: their JSON tells the same of a pair."""
     names = family_names(out)

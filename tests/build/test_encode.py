@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_build import RATE, make_job, promised
-from tiny_codec import save_tiny
+from tiny_codec import encoding_of, save_tiny, with_tokens
 
 from rmod_pipeline.build.encode import EncodeJob
 from rmod_pipeline.build.encoding import Encoding
@@ -27,66 +27,39 @@ from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, family_names, read_family
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random codec at the rate of the small recipe."""
-    return save_tiny(tmp_path_factory.mktemp("weights") / "tiny.pth", sample_rate=RATE)
-
-
-def encoding_of(job: Job, weights: Path, **options: object) -> Encoding:
-    choice = Choice(name=str(weights), device="cpu", batch=4, **options)  # type: ignore[arg-type]
-    return Encoding(choice=choice, family=TokenFamily.of(job.recipe, choice.fingerprint(), job.digest()))
-
-
-def with_tokens(job: Job, weights: Path, **options: object) -> Job:
-    return replace(job, encoding=encoding_of(job, weights, **options))
-
-
 def encode(job: Job, weights: Path, workers: int = 1) -> int:
     work = EncodeJob(out=job.out, encoding=encoding_of(job, weights))
     return run_encode(work, local_executor(workers), Progress()).made
 
 
-@pytest.fixture(scope="module")
-def inline(cache: Path, tiny_manifest: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 12 pairs with tokens that were made while it was rendered. Not to be changed."""
-    out = tmp_path_factory.mktemp("inline") / "out"
-    run_build(with_tokens(make_job(tiny_manifest, out), weights), local_executor(1), Progress())
-    return out
-
-
-def tokens_of(out: Path) -> dict[str, bytes]:
-    return {path: data for path, data in promised(out).items() if "tokens" in path}
-
-
 def test_tokens_made_later_are_those_made_while_rendering(
-    tiny_manifest: Path, tiny_built: Path, inline: Path, weights: Path, tmp_path: Path
+    tiny_manifest: Path, tiny_built: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
     out = shutil.copytree(tiny_built, tmp_path / "out")
-    assert encode(make_job(tiny_manifest, out), weights) == 12
-    assert promised(out) == promised(inline)
-    assert encode(make_job(tiny_manifest, out), weights) == 0
+    assert encode(make_job(tiny_manifest, out), tiny_weights) == 12
+    assert promised(out) == promised(tiny_tokens)
+    assert encode(make_job(tiny_manifest, out), tiny_weights) == 0
 
 
 def test_two_workers_and_one_encoder_make_the_tokens_of_one_process(
-    tiny_manifest: Path, tiny_built: Path, inline: Path, weights: Path, tmp_path: Path
+    tiny_manifest: Path, tiny_built: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    job = with_tokens(make_job(tiny_manifest, tmp_path / "built"), weights)
+    job = with_tokens(make_job(tiny_manifest, tmp_path / "built"), tiny_weights)
     run_build(job, ProcessPool(2), Progress())
-    assert promised(job.out) == promised(inline)
+    assert promised(job.out) == promised(tiny_tokens)
     out = shutil.copytree(tiny_built, tmp_path / "later")
-    encode(make_job(tiny_manifest, out), weights, workers=2)
-    assert promised(out) == promised(inline)
+    encode(make_job(tiny_manifest, out), tiny_weights, workers=2)
+    assert promised(out) == promised(tiny_tokens)
 
 
 def test_without_sound_the_tokens_and_the_index_are_the_same(
-    tiny_manifest: Path, inline: Path, weights: Path, tmp_path: Path
+    tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    job = with_tokens(make_job(tiny_manifest, out, audio=False), weights)
+    job = with_tokens(make_job(tiny_manifest, out, audio=False), tiny_weights)
     run_build(job, local_executor(1), Progress())
     assert not (out / "audio").exists()
-    there, wanted = promised(out), promised(inline)
+    there, wanted = promised(out), promised(tiny_tokens)
     for path in there:
         if path.endswith((".tar", ".parquet")):
             assert there[path] == wanted[path]
@@ -95,35 +68,35 @@ def test_without_sound_the_tokens_and_the_index_are_the_same(
 
 
 def test_a_build_adds_the_tokens_that_are_missing_and_renders_nothing_again(
-    tiny_manifest: Path, inline: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = shutil.copytree(inline, tmp_path / "out")
+    out = shutil.copytree(tiny_tokens, tmp_path / "out")
     shutil.rmtree(out / "tokens")
     shutil.rmtree(out / "receipts" / "tokens")
     monkeypatch.setattr("rmod_pipeline.build.job.render_pair", None)
-    run_build(with_tokens(make_job(tiny_manifest, out), weights), local_executor(1), Progress())
-    assert promised(out) == promised(inline)
+    run_build(with_tokens(make_job(tiny_manifest, out), tiny_weights), local_executor(1), Progress())
+    assert promised(out) == promised(tiny_tokens)
 
 
 def test_an_interrupted_encode_goes_on_where_it_was(
-    tiny_manifest: Path, inline: Path, weights: Path, tmp_path: Path
+    tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    out = shutil.copytree(inline, tmp_path / "out")
+    out = shutil.copytree(tiny_tokens, tmp_path / "out")
     layout, (name,) = Layout(out), family_names(out)
     layout.receipt("train-000001", f"tokens/{name}").unlink()
     cut = layout.tar("train-000002", f"tokens/{name}")
     cut.write_bytes(cut.read_bytes()[:1000])
     before = layout.tar("train-000000", f"tokens/{name}").stat().st_mtime_ns
-    assert encode(make_job(tiny_manifest, out), weights) == 6
+    assert encode(make_job(tiny_manifest, out), tiny_weights) == 6
     assert layout.tar("train-000000", f"tokens/{name}").stat().st_mtime_ns == before
-    assert promised(out) == promised(inline)
+    assert promised(out) == promised(tiny_tokens)
 
 
-def test_tokens_have_the_windows_of_the_recipe_and_tell_their_true_length(inline: Path) -> None:
-    (name,) = family_names(inline)
-    family = read_family(inline, name)
+def test_tokens_have_the_windows_of_the_recipe_and_tell_their_true_length(tiny_tokens: Path) -> None:
+    (name,) = family_names(tiny_tokens)
+    family = read_family(tiny_tokens, name)
     assert dict(family.windows) == {"mix": 44, "kick": 90, "snare": 90}
-    for key, members in read_tar(Layout(inline).tar("train-000000", family.family)):
+    for key, members in read_tar(Layout(tiny_tokens).tar("train-000000", family.family)):
         assert list(members) == family.members()
         for sound, frames in family.windows.items():
             codes = decode_codes(members[f"{sound}.npy"], key)
@@ -134,11 +107,11 @@ def test_tokens_have_the_windows_of_the_recipe_and_tell_their_true_length(inline
         assert said["frames"] == {"mix": 44, "kick": 9, "snare": 9}
 
 
-def test_one_thread_or_two_make_the_same_tokens(weights: Path) -> None:
+def test_one_thread_or_two_make_the_same_tokens(tiny_weights: Path) -> None:
     import torch
 
     audio = (0.3 * np.random.default_rng(0).standard_normal((5, 44 * 512))).astype(np.float32)
-    codec = Choice(name=str(weights), device="cpu", batch=4).open()
+    codec = Choice(name=str(tiny_weights), device="cpu", batch=4).open()
     try:
         torch.set_num_threads(2)
         two = codec.encode(audio)
@@ -165,21 +138,21 @@ class _KillsTheEncoder(Progress):
 
 
 def test_the_death_of_an_encoder_costs_nothing_but_time(
-    tiny_manifest: Path, inline: Path, weights: Path, tmp_path: Path
+    tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    job, progress = with_tokens(make_job(tiny_manifest, tmp_path / "out"), weights), _KillsTheEncoder()
+    job, progress = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights), _KillsTheEncoder()
     summary = run_build(job, ProcessPool(2), progress)
     assert progress.killed
     assert not summary.failures
-    assert promised(job.out) == promised(inline)
+    assert promised(job.out) == promised(tiny_tokens)
 
 
 def test_tokens_by_other_weights_or_another_batch_are_refused(
-    tiny_manifest: Path, inline: Path, weights: Path, tmp_path: Path
+    tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    out = shutil.copytree(inline, tmp_path / "out")
+    out = shutil.copytree(tiny_tokens, tmp_path / "out")
     job = make_job(tiny_manifest, out)
-    other = replace(encoding_of(job, weights).choice, batch=2)
+    other = replace(encoding_of(job, tiny_weights).choice, batch=2)
     family = TokenFamily.of(job.recipe, other.fingerprint(), job.digest())
     with pytest.raises(BuildError, match=r"codec.batch: there 4, asked for 2"):
         run_encode(EncodeJob(out=out, encoding=Encoding(choice=other, family=family)), local_executor(1), Progress())
@@ -189,35 +162,35 @@ def test_tokens_by_other_weights_or_another_batch_are_refused(
     said["codec"]["sha256"] = "0" * 64
     path.write_text(json.dumps(said))
     with pytest.raises(BuildError, match=r"codec\.sha256"):
-        encode(job, weights)
+        encode(job, tiny_weights)
 
 
-def test_two_codecs_stand_side_by_side(tiny_manifest: Path, inline: Path, tmp_path: Path) -> None:
-    out = shutil.copytree(inline, tmp_path / "out")
+def test_two_codecs_stand_side_by_side(tiny_manifest: Path, tiny_tokens: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(tiny_tokens, tmp_path / "out")
     other = save_tiny(tmp_path / "other.pth", seed=1, sample_rate=RATE)
     assert encode(make_job(tiny_manifest, out), other) == 12
     assert len(family_names(out)) == 2
 
 
-def test_what_cannot_be_encoded_is_named(tiny_manifest: Path, weights: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_encoded_is_named(tiny_manifest: Path, tiny_weights: Path, tmp_path: Path) -> None:
     job = make_job(tiny_manifest, tmp_path / "none")
     with pytest.raises(ShardError, match="no data set here"):
-        encode(job, weights)
+        encode(job, tiny_weights)
     with pytest.raises(BuildError, match=r"22050 Hz, the codec .* takes 44100 Hz"):
         encoding_of(job, save_tiny(tmp_path / "other.pth"))
-    silent = with_tokens(make_job(tiny_manifest, tmp_path / "silent", audio=False), weights)
+    silent = with_tokens(make_job(tiny_manifest, tmp_path / "silent", audio=False), tiny_weights)
     run_build(silent, local_executor(1), Progress())
     with pytest.raises(BuildError, match="keeps no sound"):
-        encode(silent, weights)
+        encode(silent, tiny_weights)
 
 
 def test_a_damaged_shard_of_sound_fails_alone(
-    tiny_manifest: Path, tiny_built: Path, weights: Path, tmp_path: Path
+    tiny_manifest: Path, tiny_built: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
     out = shutil.copytree(tiny_built, tmp_path / "out")
     tar = Layout(out).tar("train-000001")
     tar.write_bytes(tar.read_bytes()[:5000])
-    work = EncodeJob(out=out, encoding=encoding_of(make_job(tiny_manifest, out), weights))
+    work = EncodeJob(out=out, encoding=encoding_of(make_job(tiny_manifest, out), tiny_weights))
     summary = run_encode(work, local_executor(1), Progress())
     assert [failure.shard for failure in summary.failures] == ["train-000001"]
     assert summary.made == 9

@@ -17,17 +17,21 @@ from tiny_build import RECIPE, start
 
 from rmod_pipeline.cli import app
 from rmod_pipeline.cli import build as build_command
-from rmod_pipeline.cli.build import _pace
 from rmod_pipeline.cli.kit import make_builtin
+from rmod_pipeline.cli.progress import pace_in_words
 
 Rmod = Callable[..., Any]
 
 COMMANDS = [
     [],
-    *([name] for name in ("build", "verify", "show", "render", "preview", "library", "recipe")),
+    *([name] for name in ("build", "verify", "show", "render", "encode", "decode", "preview")),
+    *([name] for name in ("library", "recipe", "codec")),
     *(["library", name] for name in ("scan", "check")),
     *(["recipe", name] for name in ("show", "check", "schema")),
+    *(["codec", name] for name in ("list", "fetch", "show", "train")),
 ]
+
+GROUPS = [[], ["library"], ["recipe"], ["codec"]]
 
 # Pydantic is not among them: the command line's own library loads it where it is installed.
 HEAVY = ("torch", "librosa", "scipy", "pyarrow", "numba", "pedalboard", "soundfile", "numpy")
@@ -61,7 +65,9 @@ print("LOADED", [name for name in {HEAVY!r} if name in sys.modules], file=sys.st
     assert run.stdout.count("Usage: rmod") == len(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ([], ["library"], ["recipe"])])
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if command not in ([], ["library"], ["recipe"], ["codec"])]
+)
 @pytest.mark.parametrize("columns", [80, 160])
 def test_help_fits_the_terminal_and_gives_an_example(command: list[str], columns: int, rmod: Rmod) -> None:
     said = rmod(*command, "--help", columns=columns)
@@ -108,7 +114,7 @@ def test_a_log_is_not_flooded(tiny_manifest: Path, tmp_path: Path, rmod: Rmod) -
     ],
 )
 def test_pace_is_told_once_there_is_one(made: int, missing: int, seconds: float, words: str) -> None:
-    assert _pace(made, missing, seconds) == words
+    assert pace_in_words(made, missing, seconds) == words
 
 
 @pytest.mark.slow

@@ -1,0 +1,83 @@
+"""Tokens on the page: what a codec makes of a pair, beside the pair's own sound or in its place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rmod_pipeline.audio import to_pcm
+from rmod_pipeline.build.decode import decode_pairs, decoder_for
+from rmod_pipeline.codec import Codec, CodecError
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.errors import ShardError, UsageError
+from rmod_pipeline.release.preview import sounds, words
+from rmod_pipeline.release.preview.sounds import Sound, SoundGroup
+from rmod_pipeline.shards.members import MIX, encode_audio
+from rmod_pipeline.shards.stored import StoredPair
+from rmod_pipeline.shards.tokens import TokenFamily, family_names
+
+log = logging.getLogger(__name__)
+
+Decoder = tuple[Codec, TokenFamily]
+
+
+def open_decoders(out: Path, codec: str | None = None) -> list[Decoder]:
+    """Open the codecs of a data set's tokens: the one asked for, or all whose weights are here.
+
+    Raises CodecError, ShardError and UsageError for one that is asked for and cannot be had.
+    """
+    if codec is not None:
+        return [decoder_for(out, codec)]
+    opened = []
+    for name in family_names(out):
+        try:
+            opened.append(decoder_for(out, name))
+        except (CodecError, UsageError) as error:
+            log.warning("tokens of %s are not decoded: %s", name, error.found)
+    return opened
+
+
+def decoded_groups(out: Path, keys: Sequence[str], decoders: Sequence[Decoder]) -> dict[str, list[SoundGroup]]:
+    """Return the players of decoded tokens by key; a pair that has none yet is left out."""
+    groups: dict[str, list[SoundGroup]] = {}
+    for codec, family in decoders:
+        for key, decoded in _decoded(out, keys, codec, family):
+            groups.setdefault(key, []).append(_group(decoded, family))
+    return groups
+
+
+def heard_from_tokens(out: Path, pairs: Sequence[StoredPair], decoders: Sequence[Decoder]) -> list[StoredPair]:
+    """Return pairs of a data set that keeps no sound with what their tokens say in its place. Raises ShardError."""
+    if not decoders:
+        hint = "name the weights of its tokens: --codec PATH"
+        raise ShardError(out, "keeps no sound, and the codec of its tokens is not here", hint)
+    codec, family = decoders[0]
+    decoded = dict(_decoded(out, [pair.key for pair in pairs], codec, family))
+    return [_with_sound(pair, decoded[pair.key], codec.identity.sample_rate) for pair in pairs]
+
+
+def _decoded(
+    out: Path, keys: Sequence[str], codec: Codec, family: TokenFamily
+) -> Iterator[tuple[str, dict[str, Mono]]]:
+    for key in keys:
+        try:
+            yield from decode_pairs(out, [key], family, codec)
+        except ShardError as error:
+            log.warning("tokens of %s are not decoded: %s", key, error.found)
+
+
+def _with_sound(pair: StoredPair, decoded: Mapping[str, Mono], sample_rate: int) -> StoredPair:
+    audio = {f"{sound}.wav": encode_audio(to_pcm(each[None]), sample_rate, "wav") for sound, each in decoded.items()}
+    return StoredPair(key=pair.key, members={**audio, "json": pair.members["json"]})
+
+
+def _group(decoded: Mapping[str, Mono], family: TokenFamily) -> SoundGroup:
+    rate = int(family.codec["sample_rate"])
+    players = []
+    for sound, audio in decoded.items():
+        is_mix = sound == MIX
+        data, mime = sounds.compressed(audio[None], rate) if is_mix else sounds.lossless(audio[None], rate)
+        label = "mix" if is_mix else words.kind_words(sound)
+        players.append(Sound(label=label, data=data, mime=mime, kind="" if is_mix else sound))
+    return SoundGroup(title=f"Decoded from tokens of {family.name}", sounds=tuple(players))

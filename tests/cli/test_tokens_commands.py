@@ -1,0 +1,120 @@
+"""`rmod encode` and `rmod decode`, and what the other commands make of tokens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_build import RATE, RECIPE, promised
+
+from rmod_pipeline.codec import open_codec
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.stored import list_keys
+from rmod_pipeline.shards.tar import read_members
+from rmod_pipeline.shards.tokens import decode_codes, family_names, read_family, read_tokens
+
+Rmod = Callable[..., Any]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(RECIPE)
+    return path
+
+
+def build_command(recipe: Path, manifest: Path, out: Path, *options: object) -> list[object]:
+    asked = ["--library", manifest, "--out", out, "--pairs", "train=10,valid=2", "--shard-size", 3]
+    return ["build", recipe, *asked, *options]
+
+
+def test_encode_gives_the_bytes_of_build_and_says_what_is_next(
+    tiny_built: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
+) -> None:
+    out = shutil.copytree(tiny_built, tmp_path / "out")
+    said = rmod("encode", out, "--codec", tiny_weights, "--device", "cpu", "--batch", 4)
+    assert said.code == 0, said
+    assert "Encoded 12 pairs" in said.out
+    assert "rmod decode" in said.out
+    assert promised(out) == promised(tiny_tokens)
+    again = rmod("encode", out, "--codec", tiny_weights, "--device", "cpu", "--batch", 4)
+    assert "Nothing to do" in again.out
+
+
+def test_build_without_sound_is_verified_shown_decoded_and_heard(
+    recipe: Path, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
+) -> None:
+    out = tmp_path / "out"
+    options = ["--codec", tiny_weights, "--device", "cpu", "--batch", 4, "--no-audio"]
+    assert rmod(*build_command(recipe, tiny_manifest, out, *options)).code == 0
+    sound = sum(path.stat().st_size for path in (tiny_tokens / "audio").glob("*.tar"))
+    assert sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) < sound
+    assert rmod("verify", out, "--rerender", 3).code == 0
+    assert "tokens" in rmod("show", out).out
+    key = list_keys(out)[0]
+    assert key in rmod("show", out, key).out
+    assert rmod("decode", out, key, "--codec", tiny_weights, "--out", tmp_path / "listen").code == 0
+    page = tmp_path / "page.html"
+    assert rmod("preview", out, "--codec", tiny_weights, "--page", page, "--pairs", 2).code == 0
+    assert key in page.read_text()
+
+
+def test_decode_writes_what_the_codec_makes_of_the_tokens(
+    tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
+) -> None:
+    key = list_keys(tiny_tokens)[0]
+    said = rmod("decode", tiny_tokens, key, "--codec", tiny_weights, "--out", tmp_path / "listen")
+    assert said.code == 0, said
+    family = read_family(tiny_tokens, family_names(tiny_tokens)[0])
+    codec = open_codec(str(tiny_weights), device="cpu")
+    members = read_tokens(tiny_tokens, key, family)
+    frames = json.loads(members["json"])["tokens"]["frames"]
+    for sound in ("mix", "kick", "snare"):
+        heard, rate = soundfile.read(tmp_path / "listen" / f"{key}.{sound}.wav", dtype="float32")
+        wanted = codec.decode(decode_codes(members[f"{sound}.npy"], sound)[None])[0]
+        assert rate == RATE
+        assert len(heard) == frames[sound] * family.codec["hop"]
+        np.testing.assert_allclose(heard, np.clip(wanted[: len(heard)], -1, 1), atol=2e-4)
+
+
+def test_the_page_plays_decoded_tokens_beside_the_sound(
+    tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
+) -> None:
+    page = tmp_path / "page.html"
+    said = rmod("preview", tiny_tokens, "--codec", tiny_weights, "--page", page, "--pairs", 2)
+    assert said.code == 0, said
+    name = family_names(tiny_tokens)[0]
+    assert page.read_text().count(f"Decoded from tokens of {name}") == 2
+    without = rmod("preview", tiny_tokens, "--page", page, "--pairs", 2)
+    assert without.code == 0, without
+    assert "Decoded from tokens" not in page.read_text()
+
+
+def test_the_sum_of_a_data_set_tells_its_tokens(tiny_tokens: Path, rmod: Rmod) -> None:
+    said = rmod("show", tiny_tokens)
+    assert family_names(tiny_tokens)[0] in said.out
+
+
+def test_the_sound_beside_tokens_is_untouched(tiny_built: Path, tiny_tokens: Path) -> None:
+    key = list_keys(tiny_built)[0]
+    one, other = (read_members(Layout(out).tar("train-000000"), key) for out in (tiny_built, tiny_tokens))
+    assert one == other
+
+
+def test_without_sound_a_forgery_is_found_by_rendering_again(
+    recipe: Path, tiny_manifest: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
+) -> None:
+    out = tmp_path / "out"
+    options = ["--codec", tiny_weights, "--device", "cpu", "--batch", 4, "--no-audio"]
+    assert rmod(*build_command(recipe, tiny_manifest, out, *options)).code == 0
+    from rmod_pipeline.build.rerender import Proof
+
+    proof = Proof(out)
+    key = list_keys(out)[0]
+    assert proof.check(key) == []
