@@ -9,51 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+from rmod_pipeline.cli.usage import Command, Group
 
-_LIST_HELP = """List the codecs that rmod knows by name, and whether their weights are here.
-
-Any other checkpoint of descript-audio-codec is opened by its path.
-
-Example:
-
-    rmod codec list
-"""
-
-_FETCH_HELP = """Download a codec's weights into rmod's cache, and check them.
-
-About 300 MB. A download that broke off goes on where it was when the same command is given again.
-
-Example:
-
-    rmod codec fetch dac-44khz
-"""
-
-_SHOW_HELP = """Open a codec and tell what it is: shape of its tokens, parameters, checksum.
-
-Examples:
-
-    rmod codec show mini
-
-    rmod codec show OUT/codec.pth
-"""
-
-_TRAIN_HELP = """Fit a small codec to this pipeline's own sounds.
-
-Renders the mixtures that the recipe asks for from every library, leaves out all sounds under other licences than it
-allows, and trains until its budget is spent. Stopped, it goes on when the same command is given again. OUT/codec.pth is
-a checkpoint that `--codec OUT/codec.pth` takes, from the first few minutes on.
-
-Examples:
-
-    rmod codec train mini --library builtin --out OUT
-
-    rmod codec train recipes/codec/mini.yaml --library builtin --library lib.csv --out OUT --minutes 240
-"""
+app = typer.Typer(no_args_is_help=True, cls=Group, rich_markup_mode="markdown")
 
 
-@app.command("list", help=_LIST_HELP)
+@app.command("list", cls=Command)
 def list_codecs() -> None:
+    """List the codecs that rmod knows by name, and whether their weights are here.
+
+    Any other checkpoint of descript-audio-codec is opened by its path.
+
+    Example:
+
+        rmod codec list
+    """
     from rmod_pipeline.codec.known import KNOWN
 
     for known in KNOWN.values():
@@ -61,8 +31,16 @@ def list_codecs() -> None:
         typer.echo(f"{known.name}: {known.about}\n    {where}")
 
 
-@app.command(help=_FETCH_HELP)
-def fetch(name: Annotated[str, typer.Argument(help="A codec that rmod knows: dac-44khz.")]) -> None:
+@app.command(cls=Command)
+def fetch(name: Annotated[str, typer.Argument(metavar="NAME", help="A codec that rmod knows: dac-44khz.")]) -> None:
+    """Download a codec's weights into rmod's cache, and check them.
+
+    About 300 MB. A download that broke off goes on where it was when the same command is given again.
+
+    Example:
+
+        rmod codec fetch dac-44khz
+    """
     from rmod_pipeline.codec.fetch import fetch as fetch_weights
     from rmod_pipeline.codec.known import find_known
 
@@ -71,11 +49,21 @@ def fetch(name: Annotated[str, typer.Argument(help="A codec that rmod knows: dac
     typer.echo(path)
 
 
-@app.command(help=_SHOW_HELP)
+@app.command(cls=Command)
 def show(
-    name: Annotated[str, typer.Argument(help="A codec that rmod knows, or the path of a dac checkpoint.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|PATH", help="A codec that rmod knows, or the path of a dac checkpoint.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print what token shards say of their codec.")] = False,
 ) -> None:
+    """Open a codec and tell what it is: shape of its tokens, parameters, checksum.
+
+    Examples:
+
+        rmod codec show mini
+
+        rmod codec show OUT/codec.pth
+    """
     import json
 
     from rmod_pipeline.codec import open_codec
@@ -93,17 +81,35 @@ def show(
     typer.echo(f"{codec.parameters() / 1e6:.2f} M parameters")
 
 
-@app.command(help=_TRAIN_HELP)
+@app.command(cls=Command)
 def train(
-    recipe: Annotated[str, typer.Argument(help="A codec's recipe: a file, or a name that comes with rmod: mini.")],
-    library: Annotated[list[str], typer.Option(help="A manifest, or `builtin`; may be given several times.")],
-    out: Annotated[Path, typer.Option(help="The folder for checkpoints and rendered sounds; made if missing.")],
-    minutes: Annotated[float | None, typer.Option(help="Another budget than the recipe's.")] = None,
-    threads: Annotated[int, typer.Option(help="Processor cores to use.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A codec's recipe: a file, or a name that comes with rmod: mini.")
+    ],
+    library: Annotated[
+        list[str], typer.Option(metavar="NAME.csv", help="A manifest, or `builtin`; may be given several times.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where checkpoints and rendered sounds go.")],
+    minutes: Annotated[
+        float | None, typer.Option(metavar="N", min=0.01, help="Another budget than the recipe's.")
+    ] = None,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Processor cores to use.")] = 1,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
 ) -> None:
+    """Fit a small codec to this pipeline's own sounds.
+
+    Renders the mixtures that the recipe asks for from every library, leaves out all sounds under other licences than
+    it allows, and trains until its budget is spent. Stopped, it goes on when the same command is given again.
+    DIR/codec.pth is a checkpoint that `--codec DIR/codec.pth` takes, from the first few minutes on.
+
+    Examples:
+
+        rmod codec train mini --library builtin --out OUT
+
+        rmod codec train recipes/codec/mini.yaml --library builtin --library lib.csv --out OUT --minutes 240
+    """
+    from rmod_pipeline.cli.kit import open_library
     from rmod_pipeline.codec.device import flush_denormals, use_threads
-    from rmod_pipeline.library.manifest import load_library
     from rmod_pipeline.training.codec.material import prepare_material
     from rmod_pipeline.training.codec.recipe import load_codec_recipe, with_minutes
     from rmod_pipeline.training.codec.train import WEIGHTS, Trainer
@@ -111,10 +117,24 @@ def train(
     use_threads(threads)
     flush_denormals()
     loaded = with_minutes(load_codec_recipe(recipe), minutes)
-    libraries = [load_library(each) for each in library]
+    libraries = [open_library(each) for each in library]
     valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))
-    Trainer(loaded, train, valid, out, device).run(_tell)
+    with _training_bar() as on_step:
+        Trainer(loaded, train, valid, out, device).run(_tell, on_step)
     typer.echo(f"{out / WEIGHTS}: done. Try it: rmod codec show {out / WEIGHTS}")
+
+
+@contextmanager
+def _training_bar() -> Iterator[Callable[[float, int], None]]:
+    """Give a function that draws how much of the budget is spent, while somebody looks on."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("step {task.fields[step]}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("training", total=1.0, step=0)
+        yield lambda share, step: bar.update(task, completed=min(share, 1.0), step=step)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pytest
 from tiny_build import RECIPE, start
 
 from rmod_pipeline.cli import app
-from rmod_pipeline.cli import build as build_command
+from rmod_pipeline.cli import progress as build_progress
 from rmod_pipeline.cli.kit import make_builtin
 from rmod_pipeline.cli.progress import pace_in_words
 
@@ -88,7 +88,7 @@ def test_a_log_gets_a_line_now_and_then(
     tiny_manifest: Path, tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nobody looks on there is no bar; the lines tell pairs, pace and time left."""
-    monkeypatch.setattr(build_command, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(build_progress, "LINE_SECONDS", 0.0)
     arguments = ["build", recipe(tmp_path), "--library", tiny_manifest, "--out", tmp_path / "out", "--pairs", "train=3"]
     said = rmod(*arguments)
     lines = said.err.splitlines()

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from tiny_build import RATE, RECIPE, promised
 
+from rmod_pipeline.build.rerender import Proof
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.stored import list_keys
@@ -23,15 +24,14 @@ Rmod = Callable[..., Any]
 
 
 @pytest.fixture
-def recipe(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.yaml"
-    path.write_text(RECIPE)
-    return path
-
-
-def build_command(recipe: Path, manifest: Path, out: Path, *options: object) -> list[object]:
-    asked = ["--library", manifest, "--out", out, "--pairs", "train=10,valid=2", "--shard-size", 3]
-    return ["build", recipe, *asked, *options]
+def soundless(tiny_manifest: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod) -> Path:
+    """The small data set with its tokens alone, built by the command."""
+    recipe, out = tmp_path / "tiny.yaml", tmp_path / "out"
+    recipe.write_text(RECIPE)
+    asked = ["--library", tiny_manifest, "--out", out, "--pairs", "train=10,valid=2", "--shard-size", 3]
+    tokens = ["--codec", tiny_weights, "--device", "cpu", "--batch", 4, "--no-audio"]
+    assert rmod("build", recipe, *asked, *tokens).code == 0
+    return out
 
 
 def test_encode_gives_the_bytes_of_build_and_says_what_is_next(
@@ -47,22 +47,29 @@ def test_encode_gives_the_bytes_of_build_and_says_what_is_next(
     assert "Nothing to do" in again.out
 
 
-def test_build_without_sound_is_verified_shown_decoded_and_heard(
-    recipe: Path, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
+def test_a_build_without_sound_is_verified_shown_decoded_and_heard(
+    soundless: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
 ) -> None:
-    out = tmp_path / "out"
-    options = ["--codec", tiny_weights, "--device", "cpu", "--batch", 4, "--no-audio"]
-    assert rmod(*build_command(recipe, tiny_manifest, out, *options)).code == 0
     sound = sum(path.stat().st_size for path in (tiny_tokens / "audio").glob("*.tar"))
-    assert sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) < sound
-    assert rmod("verify", out, "--rerender", 3).code == 0
-    assert "tokens" in rmod("show", out).out
-    key = list_keys(out)[0]
-    assert key in rmod("show", out, key).out
-    assert rmod("decode", out, key, "--codec", tiny_weights, "--out", tmp_path / "listen").code == 0
+    assert sum(path.stat().st_size for path in soundless.rglob("*") if path.is_file()) < sound
+    assert rmod("verify", soundless, "--rerender", 3).code == 0
+    assert "tokens only" in rmod("show", soundless).out
+    key = list_keys(soundless)[0]
+    assert key in rmod("show", soundless, key).out
+    assert rmod("decode", soundless, key, "--codec", tiny_weights, "--out", tmp_path / "listen").code == 0
     page = tmp_path / "page.html"
-    assert rmod("preview", out, "--codec", tiny_weights, "--page", page, "--pairs", 2).code == 0
+    assert rmod("preview", soundless, "--codec", tiny_weights, "--page", page, "--pairs", 2).code == 0
     assert key in page.read_text()
+    unheard = rmod("preview", soundless, "--page", page)
+    assert unheard.code == 2
+    assert "--codec PATH" in unheard.err
+
+
+def test_without_sound_what_comes_out_otherwise_is_found(soundless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proof, key = Proof(soundless), list_keys(soundless)[0]
+    assert proof.check(key) == []
+    monkeypatch.setattr("rmod_pipeline.shards.members.encode_audio", lambda *_: b"another sound")
+    assert {finding.about for finding in proof.check(key)} >= {f"{key}.mix.wav", f"{key}.kick.wav"}
 
 
 def test_decode_writes_what_the_codec_makes_of_the_tokens(
@@ -105,16 +112,3 @@ def test_the_sound_beside_tokens_is_untouched(tiny_built: Path, tiny_tokens: Pat
     key = list_keys(tiny_built)[0]
     one, other = (read_members(Layout(out).tar("train-000000"), key) for out in (tiny_built, tiny_tokens))
     assert one == other
-
-
-def test_without_sound_a_forgery_is_found_by_rendering_again(
-    recipe: Path, tiny_manifest: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
-) -> None:
-    out = tmp_path / "out"
-    options = ["--codec", tiny_weights, "--device", "cpu", "--batch", 4, "--no-audio"]
-    assert rmod(*build_command(recipe, tiny_manifest, out, *options)).code == 0
-    from rmod_pipeline.build.rerender import Proof
-
-    proof = Proof(out)
-    key = list_keys(out)[0]
-    assert proof.check(key) == []

@@ -99,12 +99,18 @@ class Trainer:
         if (out / STATE).exists():
             self._resume()
 
-    def run(self, tell: Callable[[dict[str, Any]], None]) -> None:
-        """Train until the budget is spent; every few minutes keep a checkpoint and tell how good it is."""
+    def run(
+        self, tell: Callable[[dict[str, Any]], None], on_step: Callable[[float, int], None] = lambda _share, _step: None
+    ) -> None:
+        """Train until the budget is spent; every few minutes keep a checkpoint and tell how good it is.
+
+        ``on_step`` is told after every step how much of the budget is spent, 0..1, and the number of steps.
+        """
         schedule, since, check = self.recipe.schedule, time.monotonic(), self.progress.seconds
         losses: list[dict[str, float]] = []
         while self.progress.share(schedule) < 1:
             losses.append(self.step())
+            on_step(self.progress.share(schedule), self.progress.step)
             now = time.monotonic()
             self.progress.seconds += now - since
             since = now
