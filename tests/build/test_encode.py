@@ -194,3 +194,20 @@ def test_a_damaged_shard_of_sound_fails_alone(
     summary = run_encode(work, local_executor(1), Progress())
     assert [failure.shard for failure in summary.failures] == ["train-000001"]
     assert summary.made == 9
+
+
+def test_a_codec_that_is_out_of_memory_ends_the_build_with_what_to_do(
+    tiny_manifest: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    def greedy(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("dac.nn.quantize.ResidualVectorQuantize.forward", greedy)
+    job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
+    summary = run_build(job, local_executor(1), Progress())
+    assert [failure.shard for failure in summary.failures] == ["train-000000"], "every other would fail too"
+    assert "out of memory with a batch of 4" in summary.failures[0].cause
+    assert "--batch" in summary.failures[0].cause
+    assert not promised(job.out).keys() - {"build.json", *(path for path in promised(job.out) if "codec.json" in path)}
