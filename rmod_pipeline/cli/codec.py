@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+from rmod_pipeline.cli.usage import Command, Group
+
+app = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode="markdown")
 
 _LIST_HELP = """List the codecs that rmod knows by name, and whether their weights are here.
 
@@ -52,7 +54,7 @@ Examples:
 """
 
 
-@app.command("list", help=_LIST_HELP)
+@app.command("list", cls=Command, help=_LIST_HELP)
 def list_codecs() -> None:
     from rmod_pipeline.codec.known import KNOWN
 
@@ -61,7 +63,7 @@ def list_codecs() -> None:
         typer.echo(f"{known.name}: {known.about}\n    {where}")
 
 
-@app.command(help=_FETCH_HELP)
+@app.command(cls=Command, help=_FETCH_HELP)
 def fetch(name: Annotated[str, typer.Argument(help="A codec that rmod knows: dac-44khz.")]) -> None:
     from rmod_pipeline.codec.fetch import fetch as fetch_weights
     from rmod_pipeline.codec.known import find_known
@@ -71,7 +73,7 @@ def fetch(name: Annotated[str, typer.Argument(help="A codec that rmod knows: dac
     typer.echo(path)
 
 
-@app.command(help=_SHOW_HELP)
+@app.command(cls=Command, help=_SHOW_HELP)
 def show(
     name: Annotated[str, typer.Argument(help="A codec that rmod knows, or the path of a dac checkpoint.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what token shards say of their codec.")] = False,
@@ -93,13 +95,13 @@ def show(
     typer.echo(f"{codec.parameters() / 1e6:.2f} M parameters")
 
 
-@app.command(help=_TRAIN_HELP)
+@app.command(cls=Command, help=_TRAIN_HELP)
 def train(
     recipe: Annotated[str, typer.Argument(help="A codec's recipe: a file, or a name that comes with rmod: mini.")],
     library: Annotated[list[str], typer.Option(help="A manifest, or `builtin`; may be given several times.")],
     out: Annotated[Path, typer.Option(help="The folder for checkpoints and rendered sounds; made if missing.")],
     minutes: Annotated[float | None, typer.Option(help="Another budget than the recipe's.")] = None,
-    threads: Annotated[int, typer.Option(help="Processor cores to use.")] = 1,
+    threads: Annotated[int, typer.Option(metavar="N", help="Processor cores to use.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     from rmod_pipeline.library.manifest import load_library
