@@ -24,9 +24,11 @@ Rmod = Callable[..., Any]
 
 COMMANDS = [
     [],
-    *([name] for name in ("build", "verify", "show", "render", "preview", "library", "recipe")),
+    *([name] for name in ("build", "verify", "show", "render", "preview", "library", "recipe", "codec", "dose")),
     *(["library", name] for name in ("scan", "check")),
     *(["recipe", name] for name in ("show", "check", "schema")),
+    *(["codec", name] for name in ("list", "fetch", "show", "train")),
+    ["dose", "import"],
 ]
 
 # Pydantic is not among them: the command line's own library loads it where it is installed.
@@ -61,7 +63,10 @@ print("LOADED", [name for name in {HEAVY!r} if name in sys.modules], file=sys.st
     assert run.stdout.count("Usage: rmod") == len(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in ([], ["library"], ["recipe"])])
+GROUPS = ([], ["library"], ["recipe"], ["codec"], ["dose"])
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in GROUPS])
 @pytest.mark.parametrize("columns", [80, 160])
 def test_help_fits_the_terminal_and_gives_an_example(command: list[str], columns: int, rmod: Rmod) -> None:
     said = rmod(*command, "--help", columns=columns)
