@@ -40,7 +40,8 @@ class Losses:
 
     def parts(self) -> dict[str, float]:
         """Return the numbers by name, for a report."""
-        return {"total": float(self.total), "full": float(self.full), "onset": float(self.onset)}
+        parts = {"total": self.total, "full": self.full, "onset": self.onset}
+        return {name: float(part.detach()) for name, part in parts.items()}
 
 
 def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> Losses:

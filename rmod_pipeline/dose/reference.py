@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from rmod_pipeline.codec.plain import checked_state, file_bytes, unpickled
@@ -84,19 +85,23 @@ def _size(theirs: Mapping[str, Tensor], heads: int, path: Path) -> ModelSize:
     layers = _count(theirs, r"blocks\.(\d+)\.")
     if not codebooks or not layers:
         raise DoseError(path, f"no DOSE transformer in it: nothing under {PREFIX}", GIVE)
-    vocabulary, width = _taken(theirs, "audio_embedding_layer.0.weight", path, dimensions=2).shape
+    vocabulary, width = _taken(theirs, "audio_embedding_layer.0.weight", path, (None, None)).shape
     if width % heads or width % 2:
         raise DoseError(path, f"its width {width} is no multiple of {heads} heads", "give its number of heads: --heads")
-    feed_forward = _taken(theirs, "blocks.0.ff.0.weight", path, dimensions=2).shape[0]
-    return ModelSize(
-        layers=layers,
-        width=width,
-        heads=heads,
-        feed_forward=feed_forward,
-        codebooks=codebooks,
-        codebook_size=vocabulary - 1,
-        reference_compatible=True,
-    )
+    feed_forward = _taken(theirs, "blocks.0.ff.0.weight", path, (None, width)).shape[0]
+    try:
+        return ModelSize(
+            layers=layers,
+            width=width,
+            heads=heads,
+            feed_forward=feed_forward,
+            codebooks=codebooks,
+            codebook_size=vocabulary - 1,
+            reference_compatible=True,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DoseError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", GIVE) from error
 
 
 def _recipe(size: ModelSize, instrument: str) -> DoseRecipe:
@@ -116,11 +121,8 @@ def _translated(theirs: Mapping[str, Tensor], size: ModelSize, path: Path) -> di
     left = {name: value for name, value in theirs.items() if not UNUSED.match(name)}
     ours: dict[str, Tensor] = {}
     for name, (parts, shape) in _expected(size).items():
-        arrays = [_taken(left, part, path, dimensions=len(shape)) for part in parts]
-        ours[name] = torch.cat(arrays).float()
-        if tuple(ours[name].shape) != shape:
-            found = f"{PREFIX}{parts[0]} has shape {list(arrays[0].shape)}, which fits no model of width {size.width}"
-            raise DoseError(path, found, GIVE)
+        each = (shape[0] // len(parts), *shape[1:])
+        ours[name] = torch.cat([_taken(left, part, path, each) for part in parts]).float()
         for part in parts:
             del left[part]
     if left:
@@ -156,9 +158,12 @@ def _count(theirs: Mapping[str, Tensor], pattern: str) -> int:
     return len({found[1] for name in theirs if (found := re.match(pattern, name))})
 
 
-def _taken(theirs: Mapping[str, Tensor], name: str, path: Path, dimensions: int) -> Tensor:
+def _taken(theirs: Mapping[str, Tensor], name: str, path: Path, shape: tuple[int | None, ...]) -> Tensor:
+    """Return an array of this shape; None is any length."""
     if name not in theirs:
         raise DoseError(path, f"{PREFIX}{name} is missing", GIVE)
-    if theirs[name].ndim != dimensions:
-        raise DoseError(path, f"{PREFIX}{name} has shape {list(theirs[name].shape)}", GIVE)
+    found = theirs[name].shape
+    if len(found) != len(shape) or any(want not in (None, have) for want, have in zip(shape, found, strict=True)):
+        wanted = " x ".join("any" if each is None else str(each) for each in shape)
+        raise DoseError(path, f"{PREFIX}{name} is {' x '.join(map(str, found))}, not {wanted}", GIVE)
     return theirs[name]
