@@ -55,7 +55,8 @@ class Generated:
     @property
     def best(self) -> Tensor:
         """Of each window the codes that the model is surest of: [windows, codebooks, frames]."""
-        return self.codes[torch.arange(len(self.codes)), self.log_probability.argmax(1)]
+        windows = torch.arange(len(self.codes), device=self.codes.device)
+        return self.codes[windows, self.log_probability.argmax(1)]
 
 
 @torch.no_grad()
