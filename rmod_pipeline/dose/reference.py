@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -54,8 +55,7 @@ def import_reference(path: Path, instrument: str | None = None, heads: int = HEA
     content = unpickled(file_bytes(path, DoseError, GIVE), path, DoseError, refused=REFUSED)
     if not isinstance(content, dict) or "state_dict" not in content:
         raise DoseError(path, "not a Lightning checkpoint: no state_dict", GIVE)
-    whole = checked_state(content["state_dict"], path, DoseError, "a Lightning checkpoint", GIVE)
-    theirs = {name.removeprefix(PREFIX): value for name, value in whole.items() if name.startswith(PREFIX)}
+    theirs = checked_state(_used(content["state_dict"]), path, DoseError, "a Lightning checkpoint", GIVE)
     size = _size(theirs, heads, path)
     step = content.get("global_step")
     return Checkpoint(
@@ -66,6 +66,14 @@ def import_reference(path: Path, instrument: str | None = None, heads: int = HEA
         state=_translated(theirs, size, path),
         about=str(path),
     )
+
+
+def _used(state: Any) -> Any:
+    """Return the transformer's part of a state dict, by names without its prefix. What is unused may hold anything."""
+    if not isinstance(state, dict):
+        return state
+    inside = {str(name).removeprefix(PREFIX): value for name, value in state.items() if str(name).startswith(PREFIX)}
+    return {name: value for name, value in inside.items() if not UNUSED.match(name)}
 
 
 def _instrument(path: Path, given: str | None) -> str:
@@ -118,7 +126,7 @@ def _recipe(size: ModelSize, instrument: str) -> DoseRecipe:
 
 def _translated(theirs: Mapping[str, Tensor], size: ModelSize, path: Path) -> dict[str, Tensor]:
     """Return their arrays under our names. Raises DoseError for one that is missing, unknown, or of another shape."""
-    left = {name: value for name, value in theirs.items() if not UNUSED.match(name)}
+    left = dict(theirs)
     ours: dict[str, Tensor] = {}
     for name, (parts, shape) in _expected(size).items():
         each = (shape[0] // len(parts), *shape[1:])
@@ -138,15 +146,14 @@ def _expected(size: ModelSize) -> dict[str, tuple[list[str], tuple[int, ...]]]:
         made[f"tokens.{k}.weight"] = ([f"audio_embedding_layer.{k}.weight"], (size.vocabulary, width))
     rows = {"feed_forward.into": inside}
     columns = {"attention.out": width, "feed_forward.into": width, "feed_forward.out": inside}
-    for block in range(size.layers):
-        ours, theirs = f"blocks.{block}", f"blocks.{block}"
+    for at in (f"blocks.{block}" for block in range(size.layers)):
         for part, name in _NAMES.items():
             shape = (rows.get(part, width), columns[part]) if part in columns else (width,)
-            made[f"{ours}.{part}.weight"] = ([f"{theirs}.{name}.weight"], shape)
-            made[f"{ours}.{part}.bias"] = ([f"{theirs}.{name}.bias"], shape[:1])
+            made[f"{at}.{part}.weight"] = ([f"{at}.{name}.weight"], shape)
+            made[f"{at}.{part}.bias"] = ([f"{at}.{name}.bias"], shape[:1])
         for kind, shape in (("weight", (3 * width, width)), ("bias", (3 * width,))):
-            three = [f"{theirs}.attn.{name}.{kind}" for name in ("query", "key", "value")]
-            made[f"{ours}.attention.query_key_value.{kind}"] = (three, shape)
+            three = [f"{at}.attn.{name}.{kind}" for name in ("query", "key", "value")]
+            made[f"{at}.attention.query_key_value.{kind}"] = (three, shape)
     for ours, theirs, shape in (("norm", "ln", (width,)), ("head", "fc", (out, width))):
         made[f"{ours}.weight"] = ([f"{theirs}.weight"], shape)
         made[f"{ours}.bias"] = ([f"{theirs}.bias"], shape[:1])

@@ -37,7 +37,7 @@ def published(seed: int = 0) -> dict[str, Any]:
         inside |= {"ff.0": (INSIDE, WIDTH), "ff.2": (WIDTH, INSIDE)}
         linears |= {f"blocks.{block}.{name}": shape for name, shape in inside.items()}
         norms += [f"blocks.{block}.ln1", f"blocks.{block}.ln2"]
-        state[f"blocks.{block}.attn.mask"] = torch.tril(torch.ones(500, 500))[None, None]
+        state[f"blocks.{block}.attn.mask"] = torch.full((1, 1, 500, 500), -math.inf).triu(1)
     for name, shape in linears.items():
         state |= {f"{name}.weight": 2 * some(*shape), f"{name}.bias": some(shape[0])}
     for name in norms:
@@ -223,7 +223,8 @@ def test_what_is_no_published_checkpoint_is_named(tmp_path: Path) -> None:
         ([1], "no state_dict"),
         ({"model": {}}, "no state_dict"),
         ({"state_dict": {"weight": torch.zeros(2)}}, "no DOSE transformer"),
-        ({"state_dict": {"weight": 2}}, "other things than arrays"),
+        ({"state_dict": [2]}, "other things than arrays"),
+        ({"state_dict": {"inst_decoder.ln.weight": 2}}, "other things than arrays"),
     ):
         torch.save(content, path)
         with pytest.raises(DoseError, match=says):
