@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from rmod_pipeline import __version__
-from rmod_pipeline.cli import build, codec, library, pairs, preview, recipe, tokens, verify
+from rmod_pipeline.cli import build, codec, dose, library, pairs, preview, recipe, tokens, verify
 from rmod_pipeline.cli.usage import Command, Group
 from rmod_pipeline.errors import RmodError
 
@@ -50,6 +50,7 @@ mistake in what was given, 130 stopped.
 app.add_typer(library.app, name="library", help="Turn folders of sounds into a library: scan, check.")
 app.add_typer(recipe.app, name="recipe", help="What a data set is to be: show, check, schema.")
 app.add_typer(codec.app, name="codec", help="What turns audio into tokens: list, fetch, show, train.")
+app.add_typer(dose.app, name="dose", help="Models that take one-shots out of mixtures: import.")
 app.command("build", cls=Command)(build.build)
 app.command("verify", cls=Command)(verify.verify)
 app.command("show", cls=Command)(pairs.show)

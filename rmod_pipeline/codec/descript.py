@@ -15,6 +15,7 @@ import warnings
 from typing import Any
 
 from rmod_pipeline.codec.errors import CodecError
+from rmod_pipeline.codec.plain import need_torch
 
 INSTALL = "pip install --no-deps descript-audio-codec==1.0.0, or `make env` in a checkout"
 _NAMES = ("audiotools", "audiotools.core", "audiotools.ml")
@@ -24,10 +25,7 @@ def import_dac() -> Any:
     """Return the module ``dac``. Raises CodecError if it, or torch, is not installed."""
     if "dac" in sys.modules:
         return sys.modules["dac"]
-    try:
-        importlib.import_module("torch")
-    except ImportError as error:
-        raise CodecError("torch", f"not installed: {error}", 'pip install "rmod-pipeline[codec]"') from error
+    need_torch(CodecError, "codec")
     real = real_audiotools()
     if not real:
         sys.modules.update(_stand_in())

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,6 +16,8 @@ from rmod_pipeline.effects import EFFECTS
 from rmod_pipeline.errors import RecipeError, nearest
 from rmod_pipeline.names import NAME_IN_WORDS
 from rmod_pipeline.recipe.schema import Recipe
+
+AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
 
 Place = tuple[str | int, ...]
 """Where something stands in a recipe: keys and positions from the top."""
@@ -72,30 +74,45 @@ class Problem:
 
 def load_recipe(path: Path) -> Recipe:
     """Read and check a recipe. Raises RecipeError that lists every problem with its line."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(path, f"cannot be read: {error}", "a recipe is a YAML file in UTF-8") from error
-    return parse_recipe(text, path)
+    return parse_recipe(_text(path), path)
+
+
+def load_as(model: type[AnyRecipe], path: Path, example: str) -> AnyRecipe:
+    """Read and check a recipe for something else than a data set; ``example`` names one that is right.
+
+    Raises RecipeError that lists every problem with its line.
+    """
+    return _parse_as(model, _text(path), path, example, f"see {example}, where every key is explained")
 
 
 def parse_recipe(text: str, about: object = "recipe") -> Recipe:
     """Read a recipe from YAML text; ``about`` names it in errors. Raises RecipeError."""
-    tree, content = _parse_yaml(text, about)
+    return _parse_as(Recipe, text, about, "recipes/quick.yaml", "`rmod recipe schema` lists every key with its meaning")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(path, f"cannot be read: {error}", "a recipe is a YAML file in UTF-8") from error
+
+
+def _parse_as(model: type[AnyRecipe], text: str, about: object, example: str, hint: str) -> AnyRecipe:
+    tree, content = _parse_yaml(text, about, example)
     if not isinstance(content, dict):
-        raise RecipeError(about, "is not a recipe: no keys at the top", "see recipes/quick.yaml for a small one")
+        raise RecipeError(about, "is not a recipe: no keys at the top", f"see {example} for a small one")
     content = {key: value for key, value in content.items() if not str(key).startswith(NOTES)}
     try:
-        return Recipe.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         # What stands once under an anchor and is used in five chains is one problem, not five.
         once = {
-            (problem.line, problem.message): problem for problem in (_problem(tree, each) for each in error.errors())
+            (problem.line, problem.message): problem
+            for problem in (_problem(model, tree, each) for each in error.errors())
         }
         problems = sorted(once.values(), key=lambda problem: problem.line)
         listed = "\n  ".join(str(problem) for problem in problems)
         counted = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        hint = "`rmod recipe schema` lists every key with its meaning"
         raise RecipeError(about, f"{counted}\n  {listed}", hint) from error
 
 
@@ -121,13 +138,13 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _parse_yaml(text: str, about: object) -> tuple[yaml.Node, Any]:
+def _parse_yaml(text: str, about: object, example: str) -> tuple[yaml.Node, Any]:
     try:
         loader = _UniqueKeys(text)
         try:
             tree = loader.get_single_node()
             if tree is None:
-                raise RecipeError(about, "is empty", "see recipes/quick.yaml for a small recipe")
+                raise RecipeError(about, "is empty", f"see {example} for a small recipe")
             return tree, loader.construct_document(tree)
         finally:
             loader.dispose()
@@ -140,7 +157,7 @@ def _parse_yaml(text: str, about: object) -> tuple[yaml.Node, Any]:
         raise RecipeError(about, f"not YAML that can be read: {error}", "check indent, dates and nesting") from error
 
 
-def _problem(tree: yaml.Node, found: Any) -> Problem:
+def _problem(base: type[BaseModel], tree: yaml.Node, found: Any) -> Problem:
     kind = found["type"]
     if kind == "inconsistent":
         # Found when the whole was looked at: its own location is the top, the place is in the context.
@@ -151,7 +168,7 @@ def _problem(tree: yaml.Node, found: Any) -> Problem:
     message = found["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         name = str(found["loc"][-1])
-        message = f"unknown key '{name}'{nearest(name, _known_keys(found['loc']))}"
+        message = f"unknown key '{name}'{nearest(name, _known_keys(base, found['loc']))}"
     elif kind == "missing":
         last = found["loc"][-1]
         message = f"item {last + 1} is missing" if isinstance(last, int) else f"the key '{last}' is missing"
@@ -222,14 +239,25 @@ def _line(tree: yaml.Node, place: Place) -> int:
     return int(line) + 1
 
 
-def _known_keys(unknown: Sequence[str | int]) -> list[str]:
+def _known_keys(base: type[BaseModel], unknown: Sequence[str | int]) -> list[str]:
     """Return the keys that may stand where an unknown one was found."""
     *location, name = unknown
-    models = list(_models(Recipe))
+    models = list(_models(base))
     named = [model for model in models if location and location[-1] in (model.__name__, *_literal(model))]
-    chosen = named or ([Recipe] if not location else models)
+    plain = _plainly_below(base, location)
+    chosen = [plain] if plain else named or models
     # What is right elsewhere, such as `effects`, is not what was meant here.
     return sorted({key for model in chosen for key in model.model_fields} - {str(name)})
+
+
+def _plainly_below(base: type[BaseModel], location: Sequence[str | int]) -> type[BaseModel] | None:
+    """Return the model at a location that leads through fields that hold one model each, else None."""
+    for part in location:
+        field = base.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return None
+        base = field.annotation
+    return base
 
 
 def _literal(model: type[BaseModel]) -> tuple[str, ...]:

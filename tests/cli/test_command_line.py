@@ -25,13 +25,14 @@ Rmod = Callable[..., Any]
 COMMANDS = [
     [],
     *([name] for name in ("build", "verify", "show", "render", "encode", "decode", "preview")),
-    *([name] for name in ("library", "recipe", "codec")),
+    *([name] for name in ("library", "recipe", "codec", "dose")),
     *(["library", name] for name in ("scan", "check")),
     *(["recipe", name] for name in ("show", "check", "schema")),
     *(["codec", name] for name in ("list", "fetch", "show", "train")),
+    *(["dose", name] for name in ("import",)),
 ]
 
-GROUPS = [[], ["library"], ["recipe"], ["codec"]]
+GROUPS = [[], ["library"], ["recipe"], ["codec"], ["dose"]]
 
 # Pydantic is not among them: the command line's own library loads it where it is installed.
 HEAVY = ("torch", "librosa", "scipy", "pyarrow", "numba", "pedalboard", "soundfile", "numpy")

@@ -17,7 +17,7 @@ from rmod_pipeline.codec import open_codec  # noqa: E402
 from rmod_pipeline.codec.descript import new_model  # noqa: E402
 from rmod_pipeline.errors import LibraryError, RecipeError  # noqa: E402
 from rmod_pipeline.library.manifest import load_library  # noqa: E402
-from rmod_pipeline.recipe.find import shipped  # noqa: E402
+from rmod_pipeline.places import shipped  # noqa: E402
 from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths  # noqa: E402
 from rmod_pipeline.training.codec.crops import Crops  # noqa: E402
 from rmod_pipeline.training.codec.losses import (  # noqa: E402

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from rmod_pipeline.distributions import Strict
-from rmod_pipeline.errors import RecipeError, nearest
-from rmod_pipeline.recipe.find import shipped
+from rmod_pipeline.recipe.find import find_in_folder
+from rmod_pipeline.recipe.load import load_as
 
 FOLDER = "codec"
 """Codecs' recipes lie in a folder of their own below the others."""
@@ -128,16 +124,7 @@ class CodecRecipe(Strict):
 
 def load_codec_recipe(name: str) -> CodecRecipe:
     """Read a codec's recipe: a path, or the name of one that comes with rmod. Raises RecipeError."""
-    path = _find(name)
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(path, f"cannot be read: {error}", "a codec's recipe is a YAML file in UTF-8") from error
-    try:
-        return CodecRecipe.model_validate(content)
-    except ValidationError as error:
-        listed = "\n  ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise RecipeError(path, f"not a codec's recipe\n  {listed}", "see recipes/codec/mini.yaml") from error
+    return load_as(CodecRecipe, find_in_folder(name, FOLDER), "recipes/codec/mini.yaml")
 
 
 def with_minutes(recipe: CodecRecipe, minutes: float | None) -> CodecRecipe:
@@ -146,15 +133,3 @@ def with_minutes(recipe: CodecRecipe, minutes: float | None) -> CodecRecipe:
         return recipe
     schedule = recipe.schedule.model_copy(update={"minutes": minutes, "steps": None})
     return recipe.model_copy(update={"schedule": schedule})
-
-
-def _find(name: str) -> Path:
-    path = Path(name)
-    if path.is_file():
-        return path
-    folder = shipped("recipes") / FOLDER
-    known = sorted(each.stem for each in folder.glob("*.yaml"))
-    if name in known:
-        return folder / f"{name}.yaml"
-    found = f"no such codec recipe{nearest(name, known)}"
-    raise RecipeError(name, found, f"give a path, or one of {', '.join(known)}")

@@ -1,0 +1,194 @@
+"""What is read as a DOSE model, and what is refused; nothing in a file is ever run."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dose_examples import CODEC, small_model, small_recipe, small_size, some_codes, torch
+
+from rmod_pipeline.codec import CodecError, Identity
+from rmod_pipeline.dose.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    checkpoint_bytes,
+    checkpoint_name,
+    load_model,
+    read_checkpoint,
+    write_checkpoint,
+)
+from rmod_pipeline.dose.errors import DoseError
+from rmod_pipeline.dose.generate import generate
+
+
+class Malice:
+    """What runs when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+def some_checkpoint(**changes: Any) -> Checkpoint:
+    own = {
+        "recipe": small_recipe(),
+        "instruments": ("kick",),
+        "codec": CODEC,
+        "progress": {"step": 7, "valid": 1.5},
+        "state": small_model().state_dict(),
+    }
+    return Checkpoint(**{**own, **changes})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return write_checkpoint(some_checkpoint(), tmp_path / "made")
+
+
+def changed(path: Path, **changes: Any) -> Path:
+    """Return a copy of a checkpoint with other metadata; None is without."""
+    content = torch.load(path, weights_only=True)
+    content["metadata"] = {key: value for key, value in {**content["metadata"], **changes}.items() if value is not None}
+    torch.save(content, path.with_name("changed.pth"))
+    return path.with_name("changed.pth")
+
+
+def test_what_was_written_is_read_again(path: Path) -> None:
+    read, written = read_checkpoint(path), some_checkpoint()
+    assert path.name == "kick.pth"
+    assert read.about == str(path)
+    for name in ("recipe", "instruments", "codec", "progress"):
+        assert getattr(read, name) == getattr(written, name)
+    mixtures = some_codes(2, 8)
+    before, after = generate(small_model(), mixtures, 6), generate(load_model(read), mixtures, 6)
+    assert torch.equal(before.codes, after.codes)
+
+
+def test_a_loaded_model_can_be_trained_and_leaves_its_checkpoint_alone(path: Path) -> None:
+    read = read_checkpoint(path)
+    model = load_model(read)
+    assert {(each.device.type, each.dtype, each.requires_grad) for each in model.parameters()} == {
+        ("cpu", torch.float32, True)
+    }
+    with torch.no_grad():
+        model.head.bias.add_(1)
+    assert not torch.equal(model.head.bias, read.state["head.bias"])
+
+
+def test_a_model_of_several_is_called_by_them_and_knows_their_order(tmp_path: Path) -> None:
+    names = ("kick", "snare", "hihat")
+    recipe = small_recipe(instruments=list(names), one_model=True)
+    several = some_checkpoint(recipe=recipe, instruments=names, state=small_model(instruments=3).state_dict())
+    read = read_checkpoint(write_checkpoint(several, tmp_path))
+    assert checkpoint_name(names) == "kick-snare-hihat.pth"
+    assert [read.class_of(name) for name in names] == [0, 1, 2]
+    assert load_model(read).instruments is not None
+    with pytest.raises(DoseError, match="kick and snare and hihat, not snar \\(did you mean 'snare'"):
+        read.class_of("snar")
+
+
+def test_another_class_is_named(path: Path) -> None:
+    with pytest.raises(DoseError, match=r"kick\.pth: extracts kick, not snare"):
+        read_checkpoint(path).class_of("snare")
+
+
+def test_another_codec_is_named(path: Path) -> None:
+    read = read_checkpoint(path)
+    read.require_codec(Identity(**CODEC))
+    read.require_codec(Identity(**{**CODEC, "name": "moved-12345678"}))
+    with pytest.raises(CodecError, match="number of codebooks 3, the codec some-12345678 has 9"):
+        read.require_codec(Identity(**{**CODEC, "codebooks": 9}))
+    with pytest.raises(CodecError, match="sha256"):
+        read.require_codec(Identity(**{**CODEC, "sha256": "cd" * 32}))
+
+
+def test_another_size_is_named(path: Path) -> None:
+    read = read_checkpoint(path)
+    read.require_size(small_size())
+    read.require_size(small_size(dropout=0.3))
+    with pytest.raises(DoseError, match="a model with layers 2, the recipe asks for 3"):
+        read.require_size(small_size(layers=3))
+    wrong = changed(path, recipe=small_recipe(model=small_size(width=64)).model_dump(mode="json"))
+    with pytest.raises(DoseError, match=r"changed\.pth: the weights do not fit the model that they name"):
+        load_model(read_checkpoint(wrong))
+
+
+def test_a_giant_that_a_file_names_is_not_made(path: Path) -> None:
+    giant = small_size(width=16_384, heads=1, feed_forward=65_536, codebook_size=65_535, codebooks=64)
+    wrong = changed(path, recipe=small_recipe(model=giant).model_dump(mode="json"))
+    with pytest.raises(DoseError, match="do not fit"):
+        load_model(read_checkpoint(wrong))
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol 4")
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, protocol: int) -> None:
+    mark, plain, zipped = tmp_path / "it ran", tmp_path / "plain.pth", tmp_path / "zipped.pth"
+    plain.write_bytes(pickle.dumps({"state_dict": Malice(mark)}, protocol=protocol))
+    torch.save({FORMAT: 1, "state_dict": {}, "metadata": Malice(mark)}, zipped)
+    for path in (plain, zipped):
+        with pytest.raises(DoseError, match="refused"):
+            read_checkpoint(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "folder", "empty", "text", "cut", "flipped"])
+def test_a_broken_file_is_named(path: Path, damage: str) -> None:
+    data, broken = path.read_bytes(), path.with_name("broken.pth")
+    damaged = {"empty": b"", "text": b"<html>", "cut": data[: len(data) // 2]}
+    damaged["flipped"] = data[:200] + bytes(100) + data[300:]
+    if damage == "folder":
+        broken.mkdir()
+    elif damage in damaged:
+        broken.write_bytes(damaged[damage])
+    with pytest.raises(DoseError, match=r"broken\.pth"):
+        read_checkpoint(broken)
+
+
+def test_what_is_no_dose_checkpoint_is_named(path: Path) -> None:
+    other, state = path.with_name("other.pth"), {"weight": torch.zeros(2)}
+    for content, says in (
+        ([1, 2], "not a checkpoint of rmod's"),
+        ({"state_dict": state, "pytorch-lightning_version": "2.0"}, "rmod dose import"),
+        ({FORMAT: 2, "state_dict": state}, "format 2"),
+        ({FORMAT: 1}, "other things than arrays"),
+        ({FORMAT: 1, "state_dict": {"weight": 3}}, "other things than arrays"),
+        ({FORMAT: 1, "state_dict": {"weight": torch.full((2,), torch.nan)}}, "NaN"),
+        ({FORMAT: 1, "state_dict": state}, "no metadata"),
+    ):
+        torch.save(content, other)
+        with pytest.raises(DoseError, match=says):
+            read_checkpoint(other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"recipe": None}, "its recipe cannot be read"),
+        ({"recipe": {"name": "x"}}, "schedule: Field required"),
+        ({"instruments": None}, "a model for None"),
+        ({"instruments": ["snare"]}, "a model for \\['snare'\\]"),
+        ({"instruments": [["kick"]]}, "a model for"),
+        ({"codec": None}, "which codec"),
+        ({"progress": 3}, "which codec"),
+    ],
+)
+def test_metadata_that_says_too_little_is_named(path: Path, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(DoseError, match=says):
+        read_checkpoint(changed(path, **changes))
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(DoseError, match="cannot be written"):
+        write_checkpoint(some_checkpoint(), tmp_path / "taken")
+
+
+def test_the_same_checkpoint_is_the_same_bytes() -> None:
+    assert checkpoint_bytes(some_checkpoint()) == checkpoint_bytes(replace(some_checkpoint()))

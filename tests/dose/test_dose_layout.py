@@ -1,0 +1,110 @@
+"""The delay pattern: an example by hand, and back again whatever the codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dose_examples import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmod_pipeline.dose.layout import (
+    ABSENT,
+    code_area,
+    codes_of_condition,
+    codes_of_target,
+    condition_of,
+    condition_rows,
+    onset_area,
+    target_of,
+    target_rows,
+)
+
+# Three codebooks, four frames: code [k, t] is 10 k + t, so its token is one more.
+GOLDEN_CODES = [[0, 1, 2, 3], [10, 11, 12, 13], [20, 21, 22, 23]]
+GOLDEN_CONDITION = [
+    [1, 0, 0],
+    [2, 11, 0],
+    [3, 12, 21],
+    [4, 13, 22],
+    [0, 14, 23],
+    [0, 0, 24],
+]
+GOLDEN_TARGET = [[0, 0, 0], *GOLDEN_CONDITION, [0, 0, 0]]
+
+
+@st.composite
+def codes(draw: st.DrawFn) -> Any:
+    count, codebooks, frames = draw(st.integers(1, 3)), draw(st.integers(1, 10)), draw(st.integers(1, 20))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    return torch.randint(1024, (count, codebooks, frames), generator=generator)
+
+
+def test_an_example_written_by_hand() -> None:
+    both = torch.tensor([GOLDEN_CODES, GOLDEN_CODES])
+    assert condition_of(both).tolist() == [GOLDEN_CONDITION] * 2
+    assert target_of(both).tolist() == [GOLDEN_TARGET] * 2
+
+
+def test_the_published_sizes() -> None:
+    assert condition_rows(345, 9) == 353
+    assert (target_rows(90, 9), target_rows(40, 9)) == (100, 50)
+    assert condition_of(torch.zeros(1, 9, 345)).shape == (1, 353, 9)
+    assert target_of(torch.zeros(1, 9, 90)).shape == (1, 100, 9)
+
+
+@given(codes())
+def test_undoing_gives_the_codes_back(given: Any) -> None:
+    assert torch.equal(codes_of_condition(condition_of(given)), given)
+    assert torch.equal(codes_of_target(target_of(given)), given)
+
+
+@given(codes(), st.sampled_from([torch.uint8, torch.int16, torch.uint16, torch.int32]))
+def test_any_kind_of_integer_will_do(given: Any, kind: Any) -> None:
+    small = given % 200
+    assert torch.equal(target_of(small.to(kind)), target_of(small))
+
+
+@given(codes(), st.integers(1, 8))
+def test_a_padded_target_is_the_shorter_one_and_zeros(given: Any, more: int) -> None:
+    padded = torch.nn.functional.pad(given, (0, more), value=ABSENT)
+    alone, longer = target_of(given), target_of(padded)
+    assert torch.equal(longer[:, : alone.shape[1]], alone)
+    assert not longer[:, alone.shape[1] :].any()
+    assert torch.equal(codes_of_target(longer), padded)
+
+
+@given(codes())
+def test_codes_stand_in_the_code_area_and_nowhere_else(given: Any) -> None:
+    count, codebooks, frames = given.shape
+    rows = target_of(given)
+    area = code_area(torch.full((count,), frames), rows.shape[1], codebooks)
+    assert torch.equal(area, rows > 0)
+
+
+@given(codes(), st.data())
+def test_codes_after_the_true_length_are_outside(given: Any, data: st.DataObject) -> None:
+    count, codebooks, frames = given.shape
+    lengths = torch.tensor(data.draw(st.lists(st.integers(0, frames), min_size=count, max_size=count)))
+    area = code_area(lengths, target_rows(frames, codebooks), codebooks)
+    # Marked in the codes themselves, and then laid out.
+    sounding = (torch.arange(frames) < lengths[:, None])[:, None].expand(-1, codebooks, -1)
+    assert torch.equal(area, target_of(sounding.long() - 1) > 0)
+
+
+@given(st.integers(1, 12), st.integers(0, 8))
+def test_the_onset_is_what_the_paper_says(codebooks: int, more: int) -> None:
+    frames = codebooks + more
+    area = onset_area(target_rows(frames, codebooks), codebooks)
+    chosen = {
+        (t, k) for t in range(1, frames + 1) for k in range(1, codebooks + 1) if t + k <= codebooks + 1
+    }  # counted from 1
+    marks = torch.tensor([[t * 100 + k for t in range(1, frames + 1)] for k in range(1, codebooks + 1)])
+    # A mark is one more in its row.
+    found = {divmod(int(mark) - 1, 100) for mark in target_of(marks[None])[0][area]}
+    assert found == chosen
+    assert int(area.sum()) == codebooks * (codebooks + 1) // 2
+
+
+def test_nine_codebooks_have_45_onset_codes() -> None:
+    assert int(onset_area(target_rows(90, 9), 9).sum()) == 45

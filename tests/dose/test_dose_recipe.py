@@ -1,0 +1,80 @@
+"""What a DOSE recipe may say, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from rmod_pipeline.dose.recipe import DoseRecipe, load_dose_recipe
+from rmod_pipeline.errors import RecipeError
+
+TINY = {"name": "mine", "schedule": {"steps": 10}}
+
+
+@pytest.mark.parametrize("name", ["paper", "small", "tiny"])
+def test_a_recipe_that_ships_is_one(name: str) -> None:
+    recipe = load_dose_recipe(name)
+    assert recipe.name == name
+    assert (recipe.model.codebooks, recipe.model.vocabulary, recipe.model.condition_frames) == (9, 1025, 345)
+    assert [recipe.frames(each) for each in ("kick", "snare", "hihat")] == [90, 90, 40]
+    assert load_dose_recipe(f"recipes/dose/{name}.yaml") == recipe
+    assert DoseRecipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_models_are_one_for_each_instrument_or_one_for_all() -> None:
+    assert load_dose_recipe("paper").models == (("kick",), ("snare",), ("hihat",))
+    assert load_dose_recipe("tiny").models == (("kick", "snare", "hihat"),)
+
+
+def test_frames_of_another_kind_can_be_chosen() -> None:
+    recipe = DoseRecipe.model_validate({**TINY, "instruments": ["tom", "clap"], "target_frames": {"tom": 120}})
+    assert (recipe.frames("tom"), recipe.frames("clap")) == (120, 90)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"model": {"width": 100, "heads": 16}}, "multiple of the 16 heads"),
+        ({"model": {"width": 9, "heads": 3}}, "even"),
+        ({"instruments": ["kick", "kick"]}, "twice"),
+        ({"instruments": ["Kick"]}, "pattern"),
+        ({"instruments": []}, "at least 1"),
+        ({"target_frames": {"tom": 3}}, "target_frames.tom"),
+        ({"one_model": True, "model": {"reference_compatible": True}}, "no classes"),
+        ({"schedule": {"steps": 10, "warm_up_steps": 10}}, "below steps"),
+        ({"loss": {"onset": -1}}, "greater than or equal to 0"),
+        ({"loss": {"tail": "cut"}}, "'learned' or 'masked'"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        DoseRecipe.model_validate({**TINY, **changes})
+
+
+def test_a_mistake_is_named_with_its_line_and_the_nearest_key(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nmodel:\n  layrs: 3\n  width: many\nschedule: {steps: 10}\n")
+    with pytest.raises(RecipeError) as error:
+        load_dose_recipe(str(path))
+    assert "line 3: model.layrs: unknown key 'layrs' (did you mean 'layers'?)" in str(error.value)
+    assert "line 4: model.width: a whole number is needed here, found 'many'" in str(error.value)
+    assert "recipes/dose/tiny.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("papr", "did you mean 'paper'"), ("missing/x.yaml", "no such dose recipe"), (".", "is a folder")],
+)
+def test_a_recipe_that_is_not_there_is_named(name: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says):
+        load_dose_recipe(name)
+
+
+def test_what_is_no_recipe_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    for content, says in (("", "is empty"), ("- 1\n", "no keys"), ("a: [", "not YAML"), ("a: 1\na: 2\n", "twice")):
+        path.write_text(content)
+        with pytest.raises(RecipeError, match=says):
+            load_dose_recipe(str(path))
