@@ -28,7 +28,7 @@ $(STAMP): requirements/lock.txt requirements/lock-nodeps.txt pyproject.toml
 	@touch $@
 
 demo: env ## build a small data set from the sounds that ship, verify it, and make a page to look at and listen to
-	$(BIN)/rmod build quick --library builtin --out $(DEMO) --pairs $(DEMO_PAIRS) --workers 2 --shard-size 12
+	$(BIN)/rmod build quick --library builtin --out $(DEMO) --pairs $(DEMO_PAIRS) --workers 2 --shard-size 12 --codec mini
 	$(BIN)/rmod verify $(DEMO) --rerender 4
 	$(BIN)/rmod preview $(DEMO) --pairs 12
 

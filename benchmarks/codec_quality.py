@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rmod_pipeline.codec import Codec, Tokens, fit_window, frames_of, open_codec, target_frames
 from rmod_pipeline.codec.checkpoint import checkpoint_bytes
 from rmod_pipeline.codec.descript import new_model
+from rmod_pipeline.codec.window import Windowed
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db
 from rmod_pipeline.training.codec.material import Material, prepare_material, to_float
@@ -45,16 +46,21 @@ def main() -> None:
     codec = open_codec(options.codec, device="cpu", batch=4)
     with tempfile.TemporaryDirectory() as folder:
         material = prepare_material(recipe, libraries, "test", options.material or Path(folder))
-        sounds = {kind: windows(material, kind, codec) for kind in KINDS}
+        windowed = {kind: windows(material, kind, codec) for kind in KINDS}
+        sounds = {kind: np.stack([each.audio for each in windows]) for kind, windows in windowed.items()}
+        lengths = {kind: [each.frames * codec.identity.hop for each in windows] for kind, windows in windowed.items()}
         untrained = open_codec(str(untrained_codec(Path(folder))), device="cpu", batch=4)
     print(f"{codec.name}: {', '.join(f'{len(batch)} x {kind}' for kind, batch in sounds.items())}\n")
     tokens = {kind: codec.encode(batch) for kind, batch in sounds.items()}
     made = {kind: codec.decode(each)[:, : sounds[kind].shape[1]] for kind, each in tokens.items()}
+    cut = {kind: cut_to(batch, lengths[kind]) for kind, batch in made.items()}
     ways: dict[str, Mapping[str, Batch]] = {
-        codec.name: made,
+        codec.name: cut,
         "at 16 kHz": applied(at_16_khz, sounds),
         "8-bit mu-law": applied(mu_law, sounds),
-        "untrained codec": applied(through(untrained), sounds),
+        "untrained codec": {
+            kind: cut_to(batch, lengths[kind]) for kind, batch in applied(through(untrained), sounds).items()
+        },
     }
     print_table(sounds, ways)
     print_entropy(list(tokens.values()), codec.identity.codebook_size)
@@ -74,13 +80,20 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def windows(material: Material, kind: str, codec: Codec) -> Batch:
-    """Return the test split's sounds of a kind in their window, [n, samples], spread over all there are."""
+def windows(material: Material, kind: str, codec: Codec) -> list[Windowed]:
+    """Return the test split's sounds of a kind in their window, spread over all there are."""
     hop = codec.identity.hop
     clips = [clip for clip in material.clips if clip.kind == kind]
     chosen = [clips[place * len(clips) // MOST] for place in range(MOST)] if len(clips) > MOST else clips
     frames = frames_of(4 * codec.identity.sample_rate, hop) if kind == "mix" else target_frames(kind)
-    return np.stack([fit_window(to_float(material.of(clip)), frames, hop).audio for clip in chosen])
+    return [fit_window(to_float(material.of(clip)), frames, hop) for clip in chosen]
+
+
+def cut_to(batch: Batch, lengths: list[int]) -> Batch:
+    """Return sounds silent beyond their true lengths, as `rmod decode` cuts them."""
+    return np.stack(
+        [np.where(np.arange(batch.shape[1]) < length, each, 0) for each, length in zip(batch, lengths, strict=True)]
+    )
 
 
 def untrained_codec(folder: Path) -> Path:

@@ -535,6 +535,7 @@ def first_lines(said: str, world: World, most: int = 3) -> str:
     """Return a message as it stands in the page: without frames, and the same on every machine and disk."""
     text = said.replace(f"{world.folder}/", "").replace(str(world.folder), ".")
     text = re.sub(r"[\d.]+ GB free", "N GB free", text)
+    text = re.sub(r"\S+/codecs/", "CACHE/codecs/", text)
     lines = [line.strip("╭╮╰╯─│ ") for line in text.splitlines() if not line.startswith(("Usage", "Try"))]
     shown = " ".join([line for line in lines if line and line != "Error"][:most]).removeprefix("Error: ")
     return (shown if len(shown) <= 300 else shown[:297] + "...").replace("|", "\\|").replace("`", "'")

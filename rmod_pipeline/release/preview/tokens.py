@@ -43,7 +43,7 @@ def decoded_groups(out: Path, keys: Sequence[str], decoders: Sequence[Decoder]) 
     groups: dict[str, list[SoundGroup]] = {}
     for codec, family in decoders:
         for key, decoded in _decoded(out, keys, codec, family):
-            groups.setdefault(key, []).append(_group(decoded, family))
+            groups.setdefault(key, []).extend(_groups(decoded, family))
     return groups
 
 
@@ -72,12 +72,14 @@ def _with_sound(pair: StoredPair, decoded: Mapping[str, Mono], sample_rate: int)
     return StoredPair(key=pair.key, members={**audio, "json": pair.members["json"]})
 
 
-def _group(decoded: Mapping[str, Mono], family: TokenFamily) -> SoundGroup:
+def _groups(decoded: Mapping[str, Mono], family: TokenFamily) -> Iterator[SoundGroup]:
     rate = int(family.codec["sample_rate"])
-    players = []
-    for sound, audio in decoded.items():
-        is_mix = sound == MIX
-        data, mime = sounds.compressed(audio[None], rate) if is_mix else sounds.lossless(audio[None], rate)
-        label = "mix" if is_mix else words.kind_words(sound)
-        players.append(Sound(label=label, data=data, mime=mime, kind="" if is_mix else sound))
-    return SoundGroup(title=f"Decoded from tokens of {family.name}", sounds=tuple(players))
+    one_shots = [
+        Sound(label=words.kind_words(kind), kind=kind, data=data, mime=mime)
+        for kind, (data, mime) in (
+            (kind, sounds.lossless(decoded[kind][None], rate)) for kind in decoded if kind != MIX
+        )
+    ]
+    yield SoundGroup(title=f"Decoded from tokens of {family.name}", sounds=tuple(one_shots))
+    data, mime = sounds.compressed(decoded[MIX][None], rate)
+    yield SoundGroup(title="Decoded mixture", sounds=(Sound(label="mix", data=data, mime=mime),), whole=True)
