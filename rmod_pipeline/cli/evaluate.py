@@ -1,0 +1,88 @@
+"""`rmod evaluate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rmod_pipeline.evaluation.compare import Comparison
+
+
+def evaluate(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A model that `rmod train` wrote: DIR/kick.pth.")
+    ],
+    data: Annotated[
+        Path, typer.Option(metavar="OUT", help="A data set with sound and with tokens of the model's codec.")
+    ],
+    split: Annotated[str, typer.Option(metavar="NAME", help="The pairs to ask about.")] = "test",
+    pairs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first so many; default: all.")] = None,
+    codec: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The tokens' codec, or its weights.")] = None,
+    write: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write every pair's distances to a file.")
+    ] = None,
+    threads: Annotated[int, typer.Option(metavar="N", min=1, help="Processor cores to use.")] = 1,
+) -> None:
+    """Tell how near a model's one-shots are to the true ones, beside guesses that do not listen.
+
+    The distance is of log spectrograms at six resolutions, both sounds at full scale: 0 is equal, 1 is 20 dB off
+    everywhere. `chance` is a one-shot of the same kind picked from the training split; `codec` is the true one-shot
+    through the codec, as near as tokens can come.
+
+    Example:
+
+        rmod evaluate models/kick.pth --data OUT --split test
+    """
+    from rmod_pipeline.build.decode import decoder_for
+    from rmod_pipeline.codec.device import use_threads
+    from rmod_pipeline.dose.checkpoint import read_checkpoint
+    from rmod_pipeline.evaluation.compare import compare
+
+    use_threads(threads)
+    read = read_checkpoint(checkpoint)
+    opened, family = decoder_for(data, codec, "cpu")
+    with _bar() as on_pairs:
+        found = list(compare(data, split, read, opened, family, most=pairs, on_pairs=on_pairs))
+    _tell(found)
+    if write:
+        _write(found, write)
+
+
+def _tell(found: list[Comparison]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from rmod_pipeline.evaluation.compare import WAYS
+
+    table = Table("instrument", "pairs", *WAYS, "nearer than chance")
+    for each in found:
+        means = [f"{each.mean(way):.3f}" for way in WAYS]
+        table.add_row(each.instrument, str(len(each.keys)), *means, f"{each.nearer_than_chance:.0%}")
+    Console(highlight=False).print(table)
+
+
+def _write(found: list[Comparison], path: Path) -> None:
+    from rmod_pipeline.errors import UsageError
+
+    content = {each.instrument: {"keys": each.keys, **each.distances} for each in found}
+    try:
+        path.write_text(json.dumps(content, indent=1))
+    except OSError as error:
+        raise UsageError(path, f"cannot be written: {error.strerror}", "choose another --json") from error
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("pairs", total=None)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,1 @@
+"""How near an extracted one-shot is to the true one, beside simpler ways to guess it."""

@@ -1,0 +1,131 @@
+"""A model against simpler ways to guess a one-shot, on pairs of a split it was not trained on.
+
+extracted    the model's greedy answer to the mixture's tokens, decoded
+chance       a one-shot of the same kind picked from the training split: what a model that does not listen can do
+codec        the true one-shot through the codec and back: as near as an answer in tokens can come
+silence      nothing at all
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rmod_pipeline.codec import Codec, fit_window, mono_of
+from rmod_pipeline.dose.checkpoint import Checkpoint, load_model
+from rmod_pipeline.dose.generate import generate
+from rmod_pipeline.dose.model import Dose
+from rmod_pipeline.draw import Draw
+from rmod_pipeline.errors import ShardError
+from rmod_pipeline.evaluation.distance import spectral_distance
+from rmod_pipeline.shards.members import FORMATS, MIX, decode_audio
+from rmod_pipeline.shards.stored import StoredPair, list_keys, read_pair
+from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
+
+WAYS = ("extracted", "chance", "codec", "silence")
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Distances to the true one-shots of one instrument, pair by pair."""
+
+    instrument: str
+    keys: tuple[str, ...]
+    distances: dict[str, tuple[float, ...]]
+    """By way."""
+
+    def mean(self, way: str) -> float:
+        """Return the mean distance of a way."""
+        return float(np.mean(self.distances[way]))
+
+    @property
+    def nearer_than_chance(self) -> float:
+        """The share of pairs, 0..1, whose extracted one-shot is nearer to the true one than that picked by chance."""
+        pairs = zip(self.distances["extracted"], self.distances["chance"], strict=True)
+        return float(np.mean([one < other for one, other in pairs]))
+
+
+def compare(
+    out: Path,
+    split: str,
+    checkpoint: Checkpoint,
+    codec: Codec,
+    family: TokenFamily,
+    *,
+    most: int | None = None,
+    on_pairs: Callable[[int], None] = lambda _count: None,
+) -> Iterator[Comparison]:
+    """Yield a comparison for each instrument of a model, over a split's pairs or so many of them.
+
+    The data set must keep its sound. Raises ShardError, CodecError for a model that speaks another codec's tokens.
+    """
+    checkpoint.require_codec(codec.identity)
+    keys, trained = list_keys(out, split)[:most], list_keys(out, "train")
+    answers = _Answers(out, checkpoint, load_model(checkpoint), codec, family)
+    for instrument in checkpoint.instruments:
+        frames = checkpoint.recipe.frames(instrument)
+        window = frames * codec.identity.hop
+        true = _one_shots(out, keys, instrument, window)
+        places = [Draw.of("evaluation", split).at(instrument, key).below(len(trained)) for key in keys]
+        made = {
+            "extracted": _in_batches(keys, partial(answers.to, instrument), on_pairs),
+            "chance": _one_shots(out, [trained[place] for place in places], instrument, window),
+            "codec": torch.from_numpy(codec.decode(codec.encode(true.numpy()))[:, :window]),
+            "silence": torch.zeros_like(true),
+        }
+        distances = {way: tuple(spectral_distance(made[way], true).tolist()) for way in WAYS}
+        yield Comparison(instrument=instrument, keys=tuple(keys), distances=distances)
+
+
+def _in_batches(
+    keys: Sequence[str], answer: Callable[[Sequence[str]], Tensor], on_pairs: Callable[[int], None]
+) -> Tensor:
+    parts = []
+    for start in range(0, len(keys), BATCH):
+        parts.append(answer(keys[start : start + BATCH]))
+        on_pairs(len(parts[-1]))
+    return torch.cat(parts)
+
+
+def _one_shots(out: Path, keys: Sequence[str], kind: str, samples: int) -> Tensor:
+    """Return the true one-shots of pairs in their window: [n, samples]."""
+    return torch.from_numpy(np.stack([_one_shot(read_pair(out, key), kind, samples) for key in keys]))
+
+
+def _one_shot(pair: StoredPair, kind: str, samples: int) -> np.ndarray:
+    for ending in FORMATS:
+        if f"{kind}.{ending}" in pair.members:
+            pcm, _ = decode_audio(pair.members[f"{kind}.{ending}"])
+            return fit_window(mono_of(pcm), samples, 1).audio
+    raise ShardError(pair.key, f"keeps no sound of its {kind}", "evaluate on a data set built with its sound")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """A model, and what it takes to hear its answers."""
+
+    out: Path
+    checkpoint: Checkpoint
+    model: Dose
+    codec: Codec
+    family: TokenFamily
+
+    def to(self, instrument: str, keys: Sequence[str]) -> Tensor:
+        """Return the greedy answers to some pairs' mixtures: [n, samples]."""
+        mixtures = np.stack([self._mixture(key) for key in keys]).astype(np.int64)
+        kind = self.checkpoint.class_of(instrument) if len(self.checkpoint.instruments) > 1 else None
+        asked = None if kind is None else torch.full((len(keys),), kind)
+        frames = self.checkpoint.recipe.frames(instrument)
+        made = generate(self.model, torch.from_numpy(mixtures), frames, instruments=asked)
+        sound = self.codec.decode(made.best.numpy().astype(np.uint16))
+        return torch.from_numpy(sound[:, : frames * self.codec.identity.hop])
+
+    def _mixture(self, key: str) -> np.ndarray:
+        return decode_codes(read_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy")

@@ -1,0 +1,94 @@
+"""How near is near: the distance, and a model beside guesses that do not listen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from rmod_pipeline.codec import open_codec  # noqa: E402
+from rmod_pipeline.dose.checkpoint import Checkpoint, write_checkpoint  # noqa: E402
+from rmod_pipeline.dose.model import Dose  # noqa: E402
+from rmod_pipeline.dose.recipe import DoseRecipe  # noqa: E402
+from rmod_pipeline.evaluation.compare import WAYS, compare  # noqa: E402
+from rmod_pipeline.evaluation.distance import spectral_distance  # noqa: E402
+from rmod_pipeline.shards.tokens import choose_family  # noqa: E402
+
+
+def hits(count: int, seed: int = 0) -> torch.Tensor:
+    noise = torch.randn(count, 8192, generator=torch.Generator().manual_seed(seed))
+    return noise * torch.exp(-torch.arange(8192) / 1500)
+
+
+def test_equal_sounds_are_at_no_distance_whatever_their_level() -> None:
+    sound = hits(3)
+    torch.testing.assert_close(spectral_distance(sound, 0.25 * sound), torch.zeros(3), atol=1e-4, rtol=0)
+
+
+def test_the_distance_is_the_same_both_ways_and_grows_with_what_is_wrong() -> None:
+    sound, other = hits(1), hits(1, seed=1)
+    torch.testing.assert_close(spectral_distance(sound, other), spectral_distance(other, sound))
+    mixed = [float(spectral_distance(sound + share * other, sound)) for share in (0.01, 0.1, 1.0)]
+    assert mixed == sorted(mixed)
+    assert float(spectral_distance(torch.zeros_like(sound), sound)) > mixed[-1]
+
+
+@pytest.fixture
+def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> Checkpoint:
+    """A model that was never trained, for the small data set."""
+    codec = open_codec(str(tiny_weights), device="cpu")
+    size = {"layers": 1, "width": 16, "heads": 2, "feed_forward": 16, "dropout": 0.0, "condition_frames": 44}
+    recipe = DoseRecipe.model_validate(
+        {
+            "name": "tiny",
+            "instruments": ["kick", "snare"],
+            "one_model": True,
+            "target_frames": {"kick": 90, "snare": 90},
+            "model": size,
+            "schedule": {"steps": 1},
+        }
+    )
+    torch.manual_seed(0)
+    state = Dose(recipe.model, 2).state_dict()
+    return Checkpoint(recipe=recipe, instruments=("kick", "snare"), codec=codec.identity.to_dict(), state=state)
+
+
+def test_every_way_is_measured_on_every_pair(tiny_tokens: Path, tiny_weights: Path, checkpoint: Checkpoint) -> None:
+    codec, family = open_codec(str(tiny_weights), device="cpu", batch=4), choose_family(tiny_tokens)
+    told: list[int] = []
+    found = list(compare(tiny_tokens, "valid", checkpoint, codec, family, on_pairs=told.append))
+    assert [each.instrument for each in found] == ["kick", "snare"]
+    assert sum(told) == 4
+    for each in found:
+        assert len(each.keys) == 2
+        assert all(len(each.distances[way]) == 2 for way in WAYS)
+        assert 0 <= each.nearer_than_chance <= 1
+        assert each.mean("silence") > 0
+    again = list(compare(tiny_tokens, "valid", checkpoint, codec, family))
+    assert [each.distances for each in again] == [each.distances for each in found]
+
+
+def test_the_command_prints_a_table_and_writes_every_distance(
+    tiny_tokens: Path, tiny_weights: Path, checkpoint: Checkpoint, tmp_path: Path, rmod: Callable[..., Any]
+) -> None:
+    path = write_checkpoint(checkpoint, tmp_path)
+    asked = ["--data", tiny_tokens, "--split", "valid", "--codec", tiny_weights, "--pairs", 1]
+    said = rmod("evaluate", path, *asked, "--json", tmp_path / "distances.json")
+    assert said.code == 0, said
+    assert "nearer than chance" in " ".join(said.out.split())
+    assert "valid-00000000" in (tmp_path / "distances.json").read_text()
+
+
+def test_a_model_of_another_codec_is_refused(
+    tiny_tokens: Path, tiny_weights: Path, checkpoint: Checkpoint, tmp_path: Path, rmod: Callable[..., Any]
+) -> None:
+    codec = {**checkpoint.codec, "sha256": "0" * 64}
+    other = Checkpoint(recipe=checkpoint.recipe, instruments=("kick", "snare"), codec=codec, state=checkpoint.state)
+    path = write_checkpoint(other, tmp_path)
+    said = rmod("evaluate", path, "--data", tiny_tokens, "--codec", tiny_weights, "--split", "valid")
+    assert said.code == 2
+    assert "sha256" in said.err
