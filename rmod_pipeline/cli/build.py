@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmod_pipeline.cli.kit import open_library
-from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_summary
+from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_precision, tell_summary
 from rmod_pipeline.cli.tokens import (
     TOKENS,
     BatchOption,
@@ -139,6 +139,8 @@ def build(
     _tell(summary, out)
     if tell_failures(summary):
         raise typer.Exit(1)
+    if job.encoding:
+        tell_precision(job.encoding, out)
     typer.echo(f"Next: rmod verify {out} --rerender 4; rmod preview {out}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from rmod_pipeline.build.encoding import Encoding
     from rmod_pipeline.build.outcome import Failure
     from rmod_pipeline.build.run import Summary
 
@@ -91,6 +92,17 @@ def tell_summary(summary: Summary, where: Path, verb: str) -> None:
         typer.echo(f"{verb} {summary.made} pairs in {summary.seconds:.1f} s, {rate:.1f} pairs/s.")
     elif not summary.failures:
         typer.echo("Nothing to do: everything was there already.")
+
+
+def tell_precision(encoding: Encoding, out: Path) -> None:
+    """Say what a lower precision than fp32 changed."""
+    from rmod_pipeline.build.precision import share_unlike_fp32
+
+    if encoding.choice.precision != "fp32":
+        share = share_unlike_fp32(out, encoding)
+        typer.echo(
+            f"{encoding.choice.precision}: {share:.2%} of the tokens of {MEASURED_ON} mixtures differ from fp32's."
+        )
 
 
 def tell_failures(summary: Summary) -> bool:

@@ -71,7 +71,7 @@ def encode(
     from rmod_pipeline.build.encode import EncodeJob
     from rmod_pipeline.build.executors.local import local_executor
     from rmod_pipeline.build.run import run_encode
-    from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_summary
+    from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_precision, tell_summary
     from rmod_pipeline.recipe import Recipe
     from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
     from rmod_pipeline.shards.layout import Layout
@@ -86,6 +86,7 @@ def encode(
     tell_summary(summary, folder, "Encoded")
     if tell_failures(summary):
         raise typer.Exit(1)
+    tell_precision(job.encoding, out)
     typer.echo(f"Next: rmod verify {out}; rmod preview {out}; rmod decode {out} KEY --out DIR")
 
 

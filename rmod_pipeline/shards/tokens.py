@@ -85,8 +85,11 @@ class TokenFamily:
 
     def window(self, sounds: Mapping[str, Pcm]) -> dict[str, Windowed]:
         """Return what the encoder is given of a pair's 16-bit sounds, each [channels, samples]."""
-        hop = int(self.codec["hop"])
-        return {sound: fit_window(mono_of(sounds[sound]), frames, hop) for sound, frames in self.windows.items()}
+        return {sound: self.window_of(sound, sounds[sound]) for sound in self.windows}
+
+    def window_of(self, sound: str, pcm: Pcm) -> Windowed:
+        """Return what the encoder is given of one sound."""
+        return fit_window(mono_of(pcm), self.windows[sound], int(self.codec["hop"]))
 
 
 def read_family(out: Path, name: str) -> TokenFamily:

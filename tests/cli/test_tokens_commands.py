@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,20 @@ def test_the_page_plays_decoded_tokens_beside_the_sound(
     without = rmod("preview", tiny_tokens, "--page", page, "--pairs", 2)
     assert without.code == 0, without
     assert "Decoded from tokens" not in page.read_text()
+
+
+@pytest.mark.parametrize("audio", ["--audio", "--no-audio"])
+def test_a_lower_precision_tells_what_it_changed(
+    audio: str, tiny_manifest: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
+) -> None:
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(RECIPE)
+    asked = ["--library", tiny_manifest, "--out", tmp_path / "out", "--pairs", "train=3", "--shard-size", 3]
+    said = rmod("build", recipe, *asked, "--codec", tiny_weights, "--device", "cpu", "--precision", "bf16", audio)
+    assert said.code == 0, said
+    share = re.search(r"bf16: ([\d.]+)% of the tokens of 3 mixtures differ from fp32's", said.out)
+    assert share, said.out
+    assert 0 < float(share[1]) < 60
 
 
 def test_the_sum_of_a_data_set_tells_its_tokens(tiny_tokens: Path, rmod: Rmod) -> None:
