@@ -99,10 +99,8 @@ def tell_precision(encoding: Encoding, out: Path) -> None:
     from rmod_pipeline.build.precision import share_unlike_fp32
 
     if encoding.choice.precision != "fp32":
-        share = share_unlike_fp32(out, encoding)
-        typer.echo(
-            f"{encoding.choice.precision}: {share:.2%} of the tokens of {MEASURED_ON} mixtures differ from fp32's."
-        )
+        share, count = share_unlike_fp32(out, encoding)
+        typer.echo(f"{encoding.choice.precision}: {share:.2%} of the tokens of {count} mixtures differ from fp32's.")
 
 
 def tell_failures(summary: Summary) -> bool:
