@@ -12,7 +12,6 @@ import sys
 import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,18 +20,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_build import RATE, make_job
-
-pytest.importorskip("webdataset")
-from tiny_codec import save_tiny
 
 from rmod_pipeline.audio import to_pcm
-from rmod_pipeline.build.encoding import Encoding
-from rmod_pipeline.build.executors.local import local_executor
-from rmod_pipeline.build.job import Job
-from rmod_pipeline.build.loop import Progress
-from rmod_pipeline.build.run import run_build
-from rmod_pipeline.codec import Choice
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import RmodError, ShardError, UsageError
 from rmod_pipeline.shards.layout import AUDIO, Layout
@@ -40,32 +29,20 @@ from rmod_pipeline.shards.members import decode_audio
 from rmod_pipeline.shards.order import Part, Seat, endless, one_epoch, shuffled
 from rmod_pipeline.shards.read import read_audio, read_tokens
 from rmod_pipeline.shards.tar import TarWriter, read_tar
-from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, encode_codes, family_names
+from rmod_pipeline.shards.tokens import decode_codes, encode_codes, family_names
+
+# Without them there is nothing here to test.
+pytest.importorskip("torch")
+pytest.importorskip("webdataset")
 
 TRAIN = [f"train-{index:08d}" for index in range(10)]
 """The keys of the tiny data set, in four shards of 3, 3, 3 and 1."""
 
 
-def with_tokens(job: Job, weights: Path) -> Job:
-    choice = Choice(name=str(weights), device="cpu", batch=4)
-    return replace(
-        job, encoding=Encoding(choice=choice, family=TokenFamily.of(job.recipe, choice.fingerprint(), job.digest()))
-    )
-
-
-@pytest.fixture(scope="module")
-def built(cache: Path, tiny_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 10 + 2 pairs with sound and tokens. Not to be changed."""
-    folder = tmp_path_factory.mktemp("read")
-    job = make_job(tiny_manifest, folder / "out", counts={"train": 10, "valid": 2, "test": 0})
-    run_build(with_tokens(job, save_tiny(folder / "mini.pth", sample_rate=RATE)), local_executor(1), Progress())
-    return job.out
-
-
 @pytest.fixture
-def copy(built: Path, tmp_path: Path) -> Path:
+def copy(encoded: Path, tmp_path: Path) -> Path:
     """The data set, to be changed."""
-    return Path(shutil.copytree(built, tmp_path / "out"))
+    return Path(shutil.copytree(encoded, tmp_path / "out"))
 
 
 def keys(pairs: Iterable[Any]) -> list[str]:
@@ -133,12 +110,12 @@ def test_resampling_draws_every_pair_equally_often_and_every_reader_something_el
 # Through webdataset.
 
 
-def test_tokens_are_those_of_the_tars(built: Path) -> None:
-    (name,) = family_names(built)
-    read = list(read_tokens(built, "train"))
+def test_tokens_are_those_of_the_tars(encoded: Path) -> None:
+    (name,) = family_names(encoded)
+    read = list(read_tokens(encoded, "train"))
     assert keys(read) == TRAIN
     stored = [
-        pair for number in range(4) for pair in read_tar(Layout(built).tar(f"train-{number:06d}", f"tokens/{name}"))
+        pair for number in range(4) for pair in read_tar(Layout(encoded).tar(f"train-{number:06d}", f"tokens/{name}"))
     ]
     for pair, (key, members) in zip(read, stored, strict=True):
         assert pair["key"] == key
@@ -149,10 +126,10 @@ def test_tokens_are_those_of_the_tars(built: Path) -> None:
             np.testing.assert_array_equal(codes, decode_codes(members[f"{sound}.npy"], key))
 
 
-def test_audio_is_that_of_the_tars(built: Path) -> None:
-    read = list(read_audio(built, "valid"))
+def test_audio_is_that_of_the_tars(encoded: Path) -> None:
+    read = list(read_audio(encoded, "valid"))
     assert keys(read) == ["valid-00000000", "valid-00000001"]
-    for pair, (_, members) in zip(read, read_tar(Layout(built).tar("valid-000000")), strict=True):
+    for pair, (_, members) in zip(read, read_tar(Layout(encoded).tar("valid-000000")), strict=True):
         assert list(pair["audio"]) == ["mix", "kick", "snare"]
         for sound, audio in pair["audio"].items():
             pcm, rate = decode_audio(members[f"{sound}.wav"])
@@ -160,20 +137,20 @@ def test_audio_is_that_of_the_tars(built: Path) -> None:
             np.testing.assert_array_equal(to_pcm(audio), pcm)
 
 
-def test_the_sounds_asked_for_alone_are_read(built: Path) -> None:
-    assert all(list(pair["codes"]) == ["snare"] for pair in read_tokens(built, "train", sounds=["snare"]))
-    assert all(list(pair["audio"]) == ["mix"] for pair in read_audio(built, "train", sounds=["mix"]))
+def test_the_sounds_asked_for_alone_are_read(encoded: Path) -> None:
+    assert all(list(pair["codes"]) == ["snare"] for pair in read_tokens(encoded, "train", sounds=["snare"]))
+    assert all(list(pair["audio"]) == ["mix"] for pair in read_audio(encoded, "train", sounds=["mix"]))
 
 
-def test_the_same_seed_and_epoch_give_the_same_order_and_others_another(built: Path) -> None:
-    pairs = read_tokens(built, "train", shuffle=4)
+def test_the_same_seed_and_epoch_give_the_same_order_and_others_another(encoded: Path) -> None:
+    pairs = read_tokens(encoded, "train", shuffle=4)
     first = keys(pairs)
     assert sorted(first) == TRAIN != first
-    assert keys(pairs) == first == keys(read_tokens(built, "train", shuffle=4))
+    assert keys(pairs) == first == keys(read_tokens(encoded, "train", shuffle=4))
     pairs.set_epoch(1)
     second = keys(pairs)
-    assert second == keys(read_tokens(built, "train", shuffle=4, epoch=1))
-    third = keys(read_tokens(built, "train", shuffle=4, seed=1))
+    assert second == keys(read_tokens(encoded, "train", shuffle=4, epoch=1))
+    third = keys(read_tokens(encoded, "train", shuffle=4, seed=1))
     assert sorted(second) == sorted(third) == TRAIN
     assert len({tuple(order) for order in (first, second, third)}) == 3
     pairs.set_epoch(0)
@@ -182,27 +159,27 @@ def test_the_same_seed_and_epoch_give_the_same_order_and_others_another(built: P
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
 @pytest.mark.parametrize("shuffle", [0, 3])
-def test_ranks_together_read_every_pair_once(built: Path, world: int, shuffle: int) -> None:
-    shares = [read_tokens(built, "train", shuffle=shuffle, nodes=(rank, world)) for rank in range(world)]
+def test_ranks_together_read_every_pair_once(encoded: Path, world: int, shuffle: int) -> None:
+    shares = [read_tokens(encoded, "train", shuffle=shuffle, nodes=(rank, world)) for rank in range(world)]
     read = [keys(share) for share in shares]
     assert sorted(key for share in read for key in share) == TRAIN
     assert [share.pairs for share in shares] == [len(share) for share in read]
     assert {len(share) for share in read} <= {10 // world, 10 // world + 1}
 
 
-def test_the_rank_is_found_in_the_environment(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rank_is_found_in_the_environment(encoded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
     for rank in range(2):
         monkeypatch.setenv("RANK", str(rank))
         monkeypatch.setenv("WORLD_SIZE", "2")
-        read.append(keys(read_tokens(built, "train")))
+        read.append(keys(read_tokens(encoded, "train")))
     assert read == [TRAIN[:5], TRAIN[5:]]
 
 
-def test_resampling_never_ends_and_starves_no_rank(built: Path) -> None:
+def test_resampling_never_ends_and_starves_no_rank(encoded: Path) -> None:
     read = []
     for rank in range(3):
-        pairs = read_tokens(built, "valid", resampled=True, nodes=(rank, 3), shuffle=2)
+        pairs = read_tokens(encoded, "valid", resampled=True, nodes=(rank, 3), shuffle=2)
         read.append(keys(islice(pairs, 50)))
         assert keys(islice(pairs, 50)) == read[-1]
         assert pairs.pairs == 2
@@ -210,22 +187,22 @@ def test_resampling_never_ends_and_starves_no_rank(built: Path) -> None:
     assert len({tuple(share) for share in read}) == 3
 
 
-def test_a_dataloader_without_workers_makes_batches(built: Path) -> None:
+def test_a_dataloader_without_workers_makes_batches(encoded: Path) -> None:
     from torch.utils.data import DataLoader
 
-    batches = list(DataLoader(read_tokens(built, "train"), batch_size=4))
+    batches = list(DataLoader(read_tokens(encoded, "train"), batch_size=4))
     assert [list(batch["codes"]["mix"].shape) for batch in batches] == [[4, 9, 44], [4, 9, 44], [2, 9, 44]]
     assert [key for batch in batches for key in batch["key"]] == TRAIN
     assert batches[0]["frames"]["kick"].tolist() == [9] * 4
 
 
-def test_workers_read_every_pair_once_and_hear_of_the_next_epoch(built: Path) -> None:
+def test_workers_read_every_pair_once_and_hear_of_the_next_epoch(encoded: Path) -> None:
     """Two ranks of two workers, which live through all epochs: eight shares."""
     orders = []
     for context in ("fork", "spawn"):
         loaders = []
         for rank in range(2):
-            pairs = read_tokens(built, "train", shuffle=3, nodes=(rank, 2))
+            pairs = read_tokens(encoded, "train", shuffle=3, nodes=(rank, 2))
             batches = loader(pairs, num_workers=2, persistent_workers=True, multiprocessing_context=context)
             loaders.append((pairs, batches))
             if context == "spawn":
@@ -243,21 +220,21 @@ def test_workers_read_every_pair_once_and_hear_of_the_next_epoch(built: Path) ->
     assert fork != fork_next
 
 
-def test_audio_goes_through_workers_too(built: Path) -> None:
-    assert sorted(keys(loader(read_audio(built, "train", shuffle=2), num_workers=2))) == TRAIN
-    endless_pairs = loader(read_audio(built, "train", resampled=True), num_workers=2)
+def test_audio_goes_through_workers_too(encoded: Path) -> None:
+    assert sorted(keys(loader(read_audio(encoded, "train", shuffle=2), num_workers=2))) == TRAIN
+    endless_pairs = loader(read_audio(encoded, "train", resampled=True), num_workers=2)
     assert len(keys(islice(endless_pairs, 30))) == 30
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
-def test_more_workers_than_pairs_leave_some_idle(built: Path) -> None:
-    assert sorted(keys(loader(read_tokens(built, "valid"), num_workers=3))) == ["valid-00000000", "valid-00000001"]
+def test_more_workers_than_pairs_leave_some_idle(encoded: Path) -> None:
+    assert sorted(keys(loader(read_tokens(encoded, "valid"), num_workers=3))) == ["valid-00000000", "valid-00000001"]
 
 
-def test_a_stream_is_a_stage_of_webdataset_and_can_be_pickled(built: Path) -> None:
+def test_a_stream_is_a_stage_of_webdataset_and_can_be_pickled(encoded: Path) -> None:
     import webdataset
 
-    pairs = read_tokens(built, "train", shuffle=4, epoch=2)
+    pairs = read_tokens(encoded, "train", shuffle=4, epoch=2)
     assert keys(pickle.loads(pickle.dumps(pairs))) == keys(pairs)
     chosen = pairs.compose(webdataset.select(_is_even))
     assert sorted(keys(chosen)) == TRAIN[::2]
@@ -267,9 +244,9 @@ def _is_even(pair: Any) -> bool:
     return int(pair["key"][-1]) % 2 == 0
 
 
-def test_a_beginning_of_a_codecs_name_suffices(built: Path) -> None:
-    (name,) = family_names(built)
-    assert keys(read_tokens(built, "train", "mini")) == keys(read_tokens(built, "train", name)) == TRAIN
+def test_a_beginning_of_a_codecs_name_suffices(encoded: Path) -> None:
+    (name,) = family_names(encoded)
+    assert keys(read_tokens(encoded, "train", "mini")) == keys(read_tokens(encoded, "train", name)) == TRAIN
 
 
 def test_importing_it_imports_no_torch() -> None:
@@ -315,10 +292,10 @@ def test_a_half_finished_split_is_refused_unless_that_is_wanted(copy: Path) -> N
     ],
 )
 def test_what_is_not_there_is_named(
-    built: Path, ask: Callable[[Path], object], error: type[RmodError], said: str
+    encoded: Path, ask: Callable[[Path], object], error: type[RmodError], said: str
 ) -> None:
     with pytest.raises(error, match=said):
-        ask(built)
+        ask(encoded)
 
 
 def test_of_several_families_one_must_be_named(copy: Path) -> None:

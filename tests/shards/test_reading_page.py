@@ -1,0 +1,46 @@
+"""What docs/reading.md prints can be run as it is printed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("webdataset")
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "reading.md"
+
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+OTHERS = """
+read = sorted(pair["__key__"] for pair in pairs.map(tokens))
+assert read == [f"train-{index:08d}" for index in range(10)], read
+"""
+"""Added to the lines that need no rmod."""
+
+
+def run(blocks: list[str], encoded: Path, folder: Path) -> None:
+    (folder / "OUT").symlink_to(encoded)
+    script = folder / "script.py"
+    script.write_text("\n\n".join([*blocks, "print('run to the end')"]), encoding="utf-8")
+    command = [sys.executable, "-W", "error::UserWarning", script]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "run to the end\n"), done.stderr
+
+
+def test_the_lines_with_rmod_and_with_webdataset(encoded: Path, mini_weights: Path, tmp_path: Path) -> None:
+    blocks = [code + OTHERS if "wds.WebDataset" in code else code for code in BLOCKS if "from datasets" not in code]
+    assert len(blocks) == 7
+    # The tokens of the test's data set are those of a codec of its own.
+    run([code.replace('open_codec("mini")', f'open_codec("{mini_weights}")') for code in blocks], encoded, tmp_path)
+
+
+@pytest.mark.skipif(find_spec("datasets") is None, reason="datasets is not installed; the page says where it was run")
+def test_the_lines_with_datasets(encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    run([code for code in BLOCKS if "from datasets" in code], encoded, tmp_path)
