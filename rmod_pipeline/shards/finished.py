@@ -9,7 +9,6 @@ from rmod_pipeline.errors import ShardError, nearest
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.receipt import read_receipt
-from rmod_pipeline.shards.tokens import family_names
 
 HINT = "`rmod verify OUT` says what is damaged"
 
@@ -21,23 +20,6 @@ class Shard:
     path: Path
     bytes: int
     pairs: int
-
-
-def find_family(out: Path, codec: str | None) -> str:
-    """Return the name of the one family of tokens whose name begins so. Raises ShardError."""
-    known = family_names(out)
-    matching = [name for name in known if codec is None or name.startswith(codec)]
-    if codec in known:
-        matching = [codec]
-    if len(matching) == 1:
-        return matching[0]
-    if matching:
-        found = f"{len(matching)} families of tokens" + (f" begin with {codec}" if codec else "")
-        raise ShardError(out, f"{found}: {', '.join(matching)}", "say which: codec=NAME")
-    if known:
-        raise ShardError(out, f"no tokens of {codec}{nearest(str(codec), known)}; there are {', '.join(known)}")
-    read_fingerprint(Layout(out).build)  # no tokens, or no data set at all
-    raise ShardError(out, "no tokens here", "make them: rmod encode OUT --codec mini")
 
 
 def finished_shards(layout: Layout, family: str, fingerprint: str, split: str, partial: bool = False) -> list[Shard]:

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from rmod_pipeline.audio import Audio, from_pcm
 from rmod_pipeline.errors import ShardError, UsageError, nearest
 from rmod_pipeline.shards.fingerprint import Fingerprint, digest, read_fingerprint
-from rmod_pipeline.shards.finished import HINT, Shard, find_family, finished_shards
+from rmod_pipeline.shards.finished import HINT, Shard, finished_shards
 from rmod_pipeline.shards.layout import AUDIO, Layout
 from rmod_pipeline.shards.members import MIX, decode_audio
 from rmod_pipeline.shards.order import Order
-from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_family
+from rmod_pipeline.shards.tokens import TokenFamily, choose_family, decode_codes
 
 if TYPE_CHECKING:
     from rmod_pipeline.shards.stream import PairStream, Raw
@@ -86,8 +86,8 @@ def read_tokens(
     Raises ShardError, UsageError; while it is read, ShardError for a shard that is damaged.
     """
     stream = _webdataset()
-    layout, name = Layout(Path(out)), find_family(Path(out), codec)
-    family = read_family(layout.out, name)
+    layout = Layout(Path(out))
+    family = choose_family(layout.out, codec)
     chosen = _choose(sounds, list(family.windows), default=list(family.windows))
     shards = finished_shards(layout, family.family, family.digest(), split, partial)
     decode, suffixes = DecodeTokens(family, chosen), [*(f"{sound}.npy" for sound in chosen), "json"]

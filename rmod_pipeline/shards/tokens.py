@@ -120,15 +120,26 @@ def family_names(out: Path) -> list[str]:
     return sorted(path.parent.name for path in (out / TOKENS).glob("*/codec.json"))
 
 
-def choose_family(out: Path, name: str | None = None) -> TokenFamily:
-    """Return the family of a name, or of its beginning: ``mini``; without a name the only one. Raises ShardError."""
-    names = family_names(out)
-    fitting = [each for each in names if name is None or each == name or each.rpartition("-")[0] == name]
-    if len(fitting) > 1:
-        raise ShardError(out, f"has tokens of {', '.join(fitting)}", "say which: --codec NAME")
-    if name is None and not fitting:
-        raise ShardError(out, "has no tokens", "make them: rmod encode OUT --codec mini")
-    return read_family(out, fitting[0] if fitting else str(name))
+def find_family(out: Path, codec: str | None) -> str:
+    """Return the name of the one family of tokens whose name begins so. Raises ShardError."""
+    known = family_names(out)
+    matching = [name for name in known if codec is None or name.startswith(codec)]
+    if codec in known:
+        matching = [codec]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        found = f"{len(matching)} families of tokens" + (f" begin with {codec}" if codec else "")
+        raise ShardError(out, f"{found}: {', '.join(matching)}", "say which: --codec NAME, or codec=NAME in Python")
+    if known:
+        raise ShardError(out, f"no tokens of {codec}{nearest(str(codec), known)}; there are {', '.join(known)}")
+    read_fingerprint(Layout(out).build)  # no tokens, or no data set at all
+    raise ShardError(out, "no tokens here", "make them: rmod encode OUT --codec mini")
+
+
+def choose_family(out: Path, codec: str | None = None) -> TokenFamily:
+    """Return the one family of tokens whose name begins so; without a name the only one. Raises ShardError."""
+    return read_family(out, find_family(out, codec))
 
 
 def read_tokens(out: Path, key: str, family: TokenFamily) -> dict[str, bytes]:
