@@ -110,15 +110,12 @@ def decode(data: bytes, about: object, max_seconds: float = float("inf")) -> Dec
         raise AssetError(about, "an empty file", "remove it, or fetch it again")
     try:
         with soundfile.SoundFile(_Bytes(data)) as file:
-            _check_header(file, about, max_seconds)
+            check_header(file, about, max_seconds)
             audio = _read_blocks(file, about, max_seconds)
-            _check_whole(file, about, audio.shape[1])
+            check_whole(file, about, audio.shape[1])
             rate, channels = file.samplerate, file.channels
     except (soundfile.SoundFileError, RuntimeError, ValueError, OverflowError) as error:
-        # Without soundfile's prefix, which holds the address of an object.
-        reason = str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
-        found = f"not readable as audio: {reason or type(error).__name__}"
-        raise AssetError(about, found, "remove it, or save it again as WAV or FLAC") from error
+        raise not_readable(error, about) from error
     if audio.shape[1] == 0:
         raise AssetError(about, "0 frames", "remove it, or fetch it again")
     if not np.isfinite(audio).all():
@@ -230,7 +227,16 @@ def decode_unchanged(path: Path, expected_sha256: str) -> Decoded:
     return decode(data, path)
 
 
-def _check_header(file: object, about: object, max_seconds: float) -> None:
+def not_readable(error: Exception, about: object) -> AssetError:
+    """Return the error for what libsndfile cannot read."""
+    # Without soundfile's prefix, which holds the address of an object.
+    reason = str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
+    found = f"not readable as audio: {reason or type(error).__name__}"
+    return AssetError(about, found, "remove it, or save it again as WAV or FLAC")
+
+
+def check_header(file: object, about: object, max_seconds: float = float("inf")) -> None:
+    """Raise AssetError for an opened file with a rate or channels that no sound has, or that is too long."""
     rate, channels, frames = file.samplerate, file.channels, file.frames  # type: ignore[attr-defined]
     if rate not in _RATES:
         raise AssetError(about, f"a sample rate of {rate} Hz", "export it again, at 44100 Hz for instance")
@@ -261,7 +267,7 @@ def _read_blocks(file: object, about: object, max_seconds: float) -> Audio:
     return np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0), np.float32)
 
 
-def _check_whole(file: object, about: object, frames: int) -> None:
+def check_whole(file: object, about: object, frames: int) -> None:
     """Raise AssetError if the file ends early. The length that an MP3 or Ogg header gives is only an estimate."""
     promised, container, remarks = file.frames, file.format, file.extra_info  # type: ignore[attr-defined]
     if container not in ("MP3", "MPEG", "OGG") and frames < promised:
