@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def find_known(name: str) -> Known:
     if name not in KNOWN:
         raise CodecError(name, f"no such codec{nearest(name, KNOWN)}", f"known: {', '.join(KNOWN)}")
     return KNOWN[name]
+
+
+def name_of_identity(name: str) -> str | None:
+    """Return the codec that rmod knows by an identity's name, ``mini`` of ``mini-1a2b3c4d``; None if there is none."""
+    plain = re.sub(r"-[0-9a-f]{8}$", "", name)
+    return next((each for each in (name, plain) if each in KNOWN), None)
 
 
 def find_weights(name: str) -> tuple[str, Path, str | None]:

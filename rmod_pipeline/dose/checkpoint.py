@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rmod_pipeline.codec import Identity
 from rmod_pipeline.codec.plain import checked_state, file_bytes, unpickled
-from rmod_pipeline.dose.errors import DoseError
+from rmod_pipeline.dose.errors import DoseError, ForeignFile
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize
 from rmod_pipeline.errors import nearest
@@ -101,7 +101,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not isinstance(content, dict) or FORMAT not in content:
         lightning = isinstance(content, dict) and "pytorch-lightning_version" in content
         hint = f"`rmod dose import {path} --out DIR` reads the published checkpoints" if lightning else GIVE
-        raise DoseError(path, "not a checkpoint of rmod's", hint)
+        raise ForeignFile(path, "not a checkpoint of rmod's", hint)
     if content[FORMAT] != VERSION:
         raise DoseError(path, f"written in format {content[FORMAT]}, this rmod reads {VERSION}", "update rmod")
     state = checked_state(content.get("state_dict"), path, DoseError, "a DOSE checkpoint", GIVE)

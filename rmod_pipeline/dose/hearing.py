@@ -1,0 +1,241 @@
+"""Where in a song a drum is heard clearly: pure functions of how much louder bands become.
+
+    powers = listen(mono_blocks(song, rate), rate)     # power of four bands, 86 times a second
+    hits = hits_of("kick", powers)                     # when, and how clear, in dB
+    windows = pick_windows(hits, powers, 4.0, 3)       # where to look, spread over the song
+
+A hit is clear if its own band is suddenly much louder while the bands that other drums rise in are not: 46 ms after
+against 46 ms before, in dB, less half of the rise elsewhere. In dB, because what sounds in the same band before the hit
+is what will hide the hit's tail too. Not a transcription: a bass note may pass for a kick. It need only find good
+places, and the model has the last word by its own probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmod_pipeline.codec.window import Mono
+
+BANDS_HZ: Mapping[str, tuple[float, float]] = {
+    "low": (35.0, 120.0),
+    "body": (150.0, 1_000.0),
+    "mid": (1_500.0, 6_000.0),
+    "high": (8_000.0, 16_000.0),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How a drum shows."""
+
+    own: str
+    """The band that it makes louder."""
+    against: tuple[str, ...]
+    """Bands that other drums make louder."""
+
+
+MARKS: Mapping[str, Mark] = {
+    "kick": Mark(own="low", against=("mid",)),
+    "snare": Mark(own="mid", against=("low", "high")),
+    "hihat": Mark(own="high", against=("low", "mid")),
+    "cymbal": Mark(own="high", against=("low", "mid")),
+    "clap": Mark(own="mid", against=("low", "high")),
+}
+OTHER_MARK = Mark(own="body", against=("low", "high"))
+"""Of a kind that is not listed, such as a tom."""
+
+LOUD_PERCENTILE = 99.9
+"""Of a band's power: its loud moments, but for a click."""
+LEAST_DB = 6.0
+"""Clarity of a hit; what rises less is none."""
+MOST_DB = 40.0
+"""How far below its loud moments a band counts as silent, and so the largest rise there can be."""
+FAINT_DB = 70.0
+"""How far below the loudest band's loud moments any band counts as silent."""
+HITS = 4
+"""A window with so many clear hits is as good as one with more."""
+LEAD_SECONDS = 0.1
+"""A window begins so long before a hit."""
+TAIL_SECONDS = 0.3
+"""A hit later than this before a window's end does not count for it."""
+
+_FRAME_SECONDS, _HOP_SECONDS = 0.046, 0.0116
+_AROUND = 2
+"""Hops before and after a moment: together as long as a frame, so that the two frames hardly overlap."""
+_APART = 4
+"""Hops between two hits at least."""
+_BATCH = 256
+"""Frames that are transformed at once, always as many, so that nothing depends on how the song came in blocks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Powers:
+    """What was heard of a song."""
+
+    bands: Mapping[str, NDArray[np.float32]]
+    """By band, the mean power at each hop."""
+    hop_seconds: float
+    seconds: float
+    """Of the song."""
+    peak: float
+    """Largest absolute sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """When a drum is heard, and how clearly."""
+
+    seconds: NDArray[np.float64]
+    """Ascending."""
+    clarity_db: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A window of a song."""
+
+    seconds: float
+    """Where it begins."""
+    clarity_db: float | None
+    """Mean over its ``HITS`` clearest hits, a missing one counting 0; None if nobody looked for any."""
+
+
+def listen(blocks: Iterable[Mono], sample_rate: int) -> Powers:
+    """Return the power of each band at each hop of a song that comes in blocks."""
+    frame = 1 << round(np.log2(_FRAME_SECONDS * sample_rate))
+    hop = frame // 4
+    edges = {band: _bins(hz, frame, sample_rate) for band, hz in BANDS_HZ.items()}
+    window = np.hanning(frame + 1)[:-1].astype(np.float32)
+    heard: dict[str, list[NDArray[np.float32]]] = {band: [np.zeros(0, np.float32)] for band in BANDS_HZ}
+    counted = _Counted(blocks)
+    for frames in _frames(counted, frame, hop):
+        power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
+        for band, (first, last) in edges.items():
+            heard[band].append(power[:, first:last].sum(axis=1, dtype=np.float32) / max(last - first, 1))
+    return Powers(
+        bands={band: np.concatenate(parts) for band, parts in heard.items()},
+        hop_seconds=hop / sample_rate,
+        seconds=counted.samples / sample_rate,
+        peak=counted.peak,
+    )
+
+
+def hits_of(instrument: str, powers: Powers) -> Hits:
+    """Return when a drum is heard, and how clearly."""
+    clarity = clarity_of(MARKS.get(instrument, OTHER_MARK), powers)
+    padded = np.pad(clarity, _APART, constant_values=-np.inf)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _APART + 1)
+    # Of equals the first.
+    peaks = np.flatnonzero((clarity >= LEAST_DB) & (around.argmax(axis=1) == _APART))
+    return Hits(seconds=peaks.astype(np.float64) * powers.hop_seconds, clarity_db=clarity[peaks])
+
+
+def clarity_of(mark: Mark, powers: Powers) -> NDArray[np.float64]:
+    """Return at each hop how much a drum's band rises, less half of the largest rise elsewhere, in dB."""
+    loud = {
+        band: float(np.percentile(each, LOUD_PERCENTILE)) if each.size else 0.0 for band, each in powers.bands.items()
+    }
+    faint = max(loud.values()) * 10 ** (-FAINT_DB / 10)
+
+    def rise(band: str) -> NDArray[np.float64]:
+        floor = max(loud[band] * 10 ** (-MOST_DB / 10), faint, 1e-20)
+        levels = 10 * np.log10(powers.bands[band].astype(np.float64) + floor)
+        around = np.pad(levels, _AROUND, mode="edge")
+        return around[2 * _AROUND :] - around[: -2 * _AROUND]
+
+    elsewhere = np.max([rise(band) for band in mark.against], axis=0)
+    return rise(mark.own) - np.maximum(elsewhere, 0) / 2
+
+
+def pick_windows(hits: Hits, powers: Powers, window_seconds: float, count: int) -> list[Place]:
+    """Return at most ``count`` places to look at, the clearest first, spread over the song.
+
+    Two windows begin at least half of an even share of the song apart where there are hits enough; else a window's
+    length; else half of it, for short songs. Without any hit they are the loudest, with a clarity of 0.
+    """
+    last = max(powers.seconds - window_seconds, 0.0)
+    places = _places(hits, last, window_seconds) or _loud_places(powers, last, window_seconds)
+    chosen: list[Place] = []
+    for apart in (max(last / (2 * count), window_seconds), window_seconds, window_seconds / 2):
+        for place in places:
+            if len(chosen) == count:
+                break
+            if all(abs(place.seconds - other.seconds) >= apart for other in chosen):
+                chosen.append(place)
+    return sorted(chosen, key=lambda place: -(place.clarity_db or 0.0))
+
+
+def hits_in(hits: Hits, start: float, window_seconds: float) -> tuple[float, ...]:
+    """Return the hits of a window, in seconds from its beginning."""
+    return tuple(float(at) - start for at in hits.seconds if start <= at < start + window_seconds)
+
+
+def _places(hits: Hits, last: float, window_seconds: float) -> list[Place]:
+    """Return a place for every hit, a little before it: the clearest first, of equals the earliest."""
+    starts = np.unique(np.clip(hits.seconds - LEAD_SECONDS, 0.0, last))
+    firsts = np.searchsorted(hits.seconds, starts)
+    ends = np.searchsorted(hits.seconds, starts + window_seconds - TAIL_SECONDS)
+    places = []
+    for start, first, end in zip(starts, firsts, ends, strict=True):
+        clearest = np.sort(hits.clarity_db[first:end])[-HITS:]
+        places.append(Place(seconds=float(start), clarity_db=float(clearest.sum()) / HITS))
+    return sorted(places, key=lambda place: (-(place.clarity_db or 0.0), place.seconds))
+
+
+def _loud_places(powers: Powers, last: float, window_seconds: float) -> list[Place]:
+    """Return a place every half window, the loudest first, without those that are silent beside it."""
+    reached = np.cumsum(np.concatenate([[0.0], np.sum(list(powers.bands.values()), axis=0, dtype=np.float64)]))
+    starts = np.append(np.arange(0.0, last, window_seconds / 2), last)
+
+    def before(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        return reached[np.minimum(np.rint(seconds / powers.hop_seconds).astype(int), reached.size - 1)]
+
+    energy = before(starts + window_seconds) - before(starts)
+    loudest_first = np.argsort(-energy, kind="stable")
+    kept = loudest_first[energy[loudest_first] >= energy.max() * 10 ** (-FAINT_DB / 10)]
+    return [Place(seconds=float(starts[place]), clarity_db=0.0) for place in kept]
+
+
+class _Counted:
+    """Blocks, and how many samples they had, and the loudest."""
+
+    def __init__(self, blocks: Iterable[Mono]) -> None:
+        self._blocks, self.samples, self.peak = blocks, 0, 0.0
+
+    def __iter__(self) -> Iterator[Mono]:
+        for block in self._blocks:
+            if block.size:
+                self.samples += block.size
+                self.peak = max(self.peak, float(block.max()), -float(block.min()))
+            yield block
+
+
+def _frames(blocks: Iterable[Mono], frame: int, hop: int) -> Iterator[NDArray[np.float32]]:
+    """Yield frames [_BATCH, frame], fewer at the end, each centred on a multiple of the hop."""
+    step = _BATCH * hop
+    silence = np.zeros(frame // 2, np.float32)
+    held, more = [silence], silence.size
+    for block in blocks:
+        held.append(block)
+        more += block.size
+        if more >= step + frame:
+            joined = np.concatenate(held)
+            while joined.size >= step + frame:
+                yield np.lib.stride_tricks.sliding_window_view(joined[: step + frame - hop], frame)[::hop]
+                joined = joined[step:]
+            held, more = [joined.copy()], joined.size
+    joined = np.concatenate([*held, silence])
+    while joined.size >= frame:
+        part = joined[: step + frame - hop]
+        yield np.lib.stride_tricks.sliding_window_view(part, frame)[::hop]
+        joined = joined[step:]
+
+
+def _bins(hz: tuple[float, float], frame: int, sample_rate: int) -> tuple[int, int]:
+    """Return the first bin of a band and the one after its last; none if it lies above what the rate can hold."""
+    first, last = (min(round(each * frame / sample_rate), frame // 2) for each in hz)
+    return first, max(last, first)
