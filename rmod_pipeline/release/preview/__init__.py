@@ -14,12 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-
 from rmod_pipeline import __version__
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.release.preview import words
 from rmod_pipeline.release.preview.figures import figures
+from rmod_pipeline.release.preview.pages import PREVIEW, page_template
 from rmod_pipeline.release.preview.sounds import Sound, SoundGroup, mix_format
 from rmod_pipeline.release.preview.view import LEVEL_HEADS, PairView, view
 from rmod_pipeline.shards.stored import StoredPair
@@ -77,7 +76,7 @@ def preview_html(
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         views = list(pool.map(lambda pair: view(pair, beside.get(pair.key, ())), pairs))
     colours = kind_colours(views)
-    return _template().render(
+    return page_template(PREVIEW, "page.html.j2").render(
         title=title,
         note=note,
         pairs=views,
@@ -116,14 +115,3 @@ def _common_facts(views: Sequence[PairView]) -> tuple[tuple[str, str], ...]:
         ("mixture", f"{words.number(settings.frames / settings.sample_rate)} s, {settings.sample_rate:,} Hz"),
         ("output version", all_of({str(spec.output_version) for spec in specs})),
     )
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("rmod_pipeline.release.preview", "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2")

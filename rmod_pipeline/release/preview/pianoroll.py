@@ -5,7 +5,7 @@ Places across are shares of the mixture in percent, so that a lane stretches wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -37,14 +37,29 @@ def lanes(spec: PairSpec, lengths: Mapping[str, float]) -> tuple[Lane, ...]:
     return (*drums, *loops)
 
 
+def hit_lane(kind: str, hits: Sequence[float], seconds: float) -> Lane:
+    """Return a lane of hits alone, in seconds of a sound of so many, where nothing else is known of them."""
+    marks = (
+        element(
+            "rect", title(f"{at:.3f} s"), class_="hit", x=percent(at / seconds), y=4, width=3, height=LANE - 8, rx=1
+        )
+        for at in hits
+    )
+    return Lane(kind=kind, label=kind_words(kind), figure=_count(len(hits)), picture=_lane(marks))
+
+
 def _drum_lane(track: DrumTrack, settings: Settings, seconds: float) -> Lane:
     hits = len(track.notes)
     return Lane(
         kind=track.kind,
         label=kind_words(track.kind),
-        figure=f"{hits} hit{'' if hits == 1 else 's'}",
+        figure=_count(hits),
         picture=_lane(_hits(track, settings, seconds)),
     )
+
+
+def _count(hits: int) -> str:
+    return f"{hits} hit{'' if hits == 1 else 's'}"
 
 
 def _hits(track: DrumTrack, settings: Settings, seconds: float) -> Iterator[Markup]:
@@ -91,5 +106,5 @@ def _bars(track: LoopTrack, settings: Settings) -> Iterator[Markup]:
         )
 
 
-def _lane(marks: Iterator[Markup]) -> Markup:
+def _lane(marks: Iterable[Markup]) -> Markup:
     return element("svg", *marks, class_="lane", width="100%", height=LANE)

@@ -23,6 +23,8 @@ RANGE_DB = 62.0
 SHADES = 64
 """Colours of a spectrogram: more make the file larger and no eye tells them apart."""
 
+_MARKS = (("8k", 8000.0), ("2k", 2000.0), ("500", 500.0))
+
 INK = ("#0d0e14", "#1e1c3c", "#4a2b63", "#8b3b6c", "#cd5f58", "#eda55f", "#fbeac0")
 """From quiet to loud. Between them runs a straight line in OKLab, so that equal steps look equal."""
 
@@ -100,6 +102,11 @@ def hz_to_mel(hz: float) -> float:
 
 def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return 700 * (10 ** (mel / 2595) - 1)
+
+
+def mel_marks(sample_rate: int) -> tuple[tuple[str, float], ...]:
+    """Return some frequencies to stand beside the picture: text, and height from 0 at the bottom to 1."""
+    return tuple((text, mel_height(hz, sample_rate)) for text, hz in _MARKS)
 
 
 def mel_height(hz: float, sample_rate: int) -> float:

@@ -7,17 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
-from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.release.preview import pianoroll, pictures, sounds, words
+from rmod_pipeline.release.preview.players import Player, PlayerGroup, player_group, whole_player
 from rmod_pipeline.release.preview.sounds import Sound, SoundGroup
 from rmod_pipeline.shards.stored import StoredPair
 from rmod_pipeline.spec import DrumTrack, PairSpec, Send, Track
-
-MIX_COLUMNS, SMALL_COLUMNS = 720, 240
-"""Columns of a waveform: about as many as a screen shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,29 +29,6 @@ class Facts:
         for name in path:
             place = place.get(name) if isinstance(place, Mapping) else None
         return place
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Player:
-    """A sound with its picture."""
-
-    label: str
-    kind: str
-    caption: str
-    seconds: float
-    share: float
-    """Its length as a share of the longest in its group."""
-    picture: Markup
-    source: str
-    """A data URI."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayerGroup:
-    title: str
-    players: tuple[Player, ...]
-    whole: bool
-    keys: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +87,14 @@ def view(pair: StoredPair, further: Sequence[SoundGroup] = ()) -> PairView:
     """Read, decode and draw one pair; ``further`` sounds stand after its own. Raises ShardError, SpecError."""
     facts = read_facts(pair)
     mix, sample_rate = sounds.decode(*_audio_member(pair, "mix"))
-    groups = tuple(_player_group(group, pair.key) for group in (*_own_groups(pair, facts), *further))
+    groups = tuple(player_group(group, pair.key) for group in (*_own_groups(pair, facts), *further))
     lufs = facts.measure("mix", "lufs")
     return PairView(
         key=pair.key,
         facts=facts,
-        mix=_mix_player(mix, sample_rate),
+        mix=whole_player("mix", mix, sample_rate),
         mel=pictures.mel_picture(mix, sample_rate),
-        marks=tuple((text, pictures.mel_height(hz, sample_rate)) for text, hz in _MARKS),
+        marks=pictures.mel_marks(sample_rate),
         lanes=pianoroll.lanes(facts.spec, _one_shot_seconds(facts)),
         groups=groups,
         summary=_summary(facts),
@@ -133,9 +105,6 @@ def view(pair: StoredPair, further: Sequence[SoundGroup] = ()) -> PairView:
         loudness=float(lufs) if words.is_number(lufs) else None,
         words=_search_words(pair.key, facts),
     )
-
-
-_MARKS = (("8k", 8000.0), ("2k", 2000.0), ("500", 500.0))
 
 
 def read_facts(pair: StoredPair) -> Facts:
@@ -192,46 +161,6 @@ def _stem(pair: StoredPair, facts: Facts, kind: str) -> Sound:
     loudness = words.level(facts.measure("tracks", kind, "rms_dbfs"), "dBFS RMS")
     caption = "" if loudness == words.MISSING else loudness
     return Sound(label=words.kind_words(kind), data=data, mime=mime, kind=kind, caption=caption)
-
-
-def _player_group(group: SoundGroup, about: str) -> PlayerGroup:
-    """Draw the sounds of a group, their lengths to one scale."""
-    decoded = [sounds.decode(sound.data, f"{about} {sound.label}") for sound in group.sounds]
-    longest = max((audio.shape[1] / sample_rate for audio, sample_rate in decoded), default=1.0)
-    players = []
-    for sound, (audio, sample_rate) in zip(group.sounds, decoded, strict=True):
-        seconds = audio.shape[1] / sample_rate
-        players.append(
-            Player(
-                label=sound.label,
-                kind=sound.kind,
-                caption=sound.caption,
-                seconds=seconds,
-                share=max(seconds / longest, 0.02) if longest else 1.0,
-                picture=pictures.waveform(_at_full_height(audio), SMALL_COLUMNS),
-                source=sounds.data_uri(sound.data, sound.mime),
-            )
-        )
-    return PlayerGroup(title=group.title, players=tuple(players), whole=group.whole, keys=group.keys)
-
-
-def _at_full_height(audio: Audio) -> Audio:
-    """Return the audio as loud as its picture is high: a small picture shows the shape, figures tell the level."""
-    loudest = float(abs(audio).max()) if audio.size else 0.0
-    return audio / loudest if loudest > 1e-4 else audio
-
-
-def _mix_player(audio: Audio, sample_rate: int) -> Player:
-    data, mime = sounds.compressed(audio, sample_rate)
-    return Player(
-        label="mix",
-        kind="",
-        caption="",
-        seconds=audio.shape[1] / sample_rate,
-        share=1.0,
-        picture=pictures.waveform(audio, MIX_COLUMNS),
-        source=sounds.data_uri(data, mime),
-    )
 
 
 def _one_shot_seconds(facts: Facts) -> dict[str, float]:
