@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from rmod_pipeline import __version__
-from rmod_pipeline.cli import build, codec, dose, evaluate, library, pairs, preview, recipe, tokens, verify
+from rmod_pipeline.cli import build, codec, dose, evaluate, extract, library, pairs, preview, recipe, tokens, verify
 from rmod_pipeline.cli.usage import Command, Group
 from rmod_pipeline.errors import RmodError
 
@@ -59,6 +59,7 @@ app.command("encode", cls=Command)(tokens.encode)
 app.command("decode", cls=Command)(tokens.decode)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("preview", cls=Command)(preview.preview)
+app.command("extract", cls=Command)(extract.extract)
 
 
 def _version(wanted: bool) -> None:

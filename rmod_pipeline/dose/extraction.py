@@ -49,9 +49,14 @@ class Asked:
         for second in self.at:
             if not 0 <= second < float("inf"):
                 raise UsageError("--at", f"{second:g} s is in no song", "give seconds from the song's beginning")
-        if self.tries and not self.temperature > 0:
+        for option, number, most in (("--temperature", self.temperature, 100), ("--top-p", self.top_p, 1)):
+            if not 0 <= number <= most:
+                raise UsageError(option, f"{number:g} cannot be", f"give more than 0, and {most} at most")
+        if self.tries and self.temperature == 0:
             found = f"{self.temperature:g}: {self.tries} sampled tries would all be the greedy one"
             raise UsageError("--temperature", found, "give more than 0, such as 1, or --tries 0")
+        if self.top_p == 0:
+            raise UsageError("--top-p", "0 leaves nothing to choose from", "give more than 0, such as 0.9")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ Rmod = Callable[..., Any]
 
 COMMANDS = [
     [],
-    *([name] for name in ("build", "verify", "show", "render", "encode", "decode", "preview", "evaluate")),
+    *([name] for name in ("build", "verify", "show", "render", "encode", "decode", "preview", "evaluate", "extract")),
     *([name] for name in ("library", "recipe", "codec", "dose")),
     *(["library", name] for name in ("scan", "check")),
     *(["recipe", name] for name in ("show", "check", "schema")),
