@@ -25,7 +25,7 @@ from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.extraction import Asked, Candidate, Extracted, Extraction, Window
 from rmod_pipeline.dose.extractor import Extractor
 from rmod_pipeline.dose.generate import Generated, Try, generate
-from rmod_pipeline.dose.hearing import Place, Powers, hits_in, hits_of, listen, pick_windows
+from rmod_pipeline.dose.hearing import Heard, Place, hits_in, hits_of, listen, pick_windows
 from rmod_pipeline.dose.polish import Polished, polish
 from rmod_pipeline.dose.song import Part, Song, mono_blocks, read_parts, song_of_array
 from rmod_pipeline.draw import Draw
@@ -72,21 +72,21 @@ def extract_song(
 ) -> Extraction:
     """Take one-shots out of a song of any length, as ``extract`` does; raises also what reading its file raises."""
     how, told = asked or Asked(), on_step or _untold
-    powers = _heard(song, codec.identity.sample_rate, told)
-    windows = _windows(song, powers, extractors, codec, how)
+    heard = _listened(song, codec.identity.sample_rate, told)
+    windows = _windows(song, heard, extractors, codec, how)
     total = sum(len(windows[each.instrument]) for each in extractors) * (1 + how.tries)
     step = _Step(told, total)
     return Extraction(
         about=song.about,
-        seconds=powers.seconds,
+        seconds=heard.seconds,
         asked=how,
         codec=codec.identity,
         instruments=tuple(_extracted(each, windows[each.instrument], codec, how, step) for each in extractors),
-        notes=tuple(_notes(powers, windows, extractors, codec, how)),
+        notes=tuple(_notes(heard, windows, extractors, codec, how)),
     )
 
 
-def _heard(song: Song, sample_rate: int, on_step: OnStep) -> Powers:
+def _listened(song: Song, sample_rate: int, on_step: OnStep) -> Heard:
     """Listen to the whole song. Raises DoseError if there is nothing to be heard."""
 
     def told(blocks: Iterable[Mono]) -> Iterator[Mono]:
@@ -96,23 +96,23 @@ def _heard(song: Song, sample_rate: int, on_step: OnStep) -> Powers:
             samples += len(block)
             on_step(LISTENING, min(samples / sample_rate, song.seconds), song.seconds)
 
-    powers = listen(told(mono_blocks(song, sample_rate)), sample_rate)
-    if powers.seconds < SHORTEST_SECONDS:
-        found = f"{powers.seconds:.2f} s, too short to hear a drum in"
+    heard = listen(told(mono_blocks(song, sample_rate)), sample_rate)
+    if heard.seconds < SHORTEST_SECONDS:
+        found = f"{heard.seconds:.2f} s, too short to hear a drum in"
         raise DoseError(song.about, found, f"give {SHORTEST_SECONDS:g} s at least; 4 s or more are best")
-    if gain_to_db(powers.peak) < SILENT_DB:
+    if gain_to_db(heard.peak) < SILENT_DB:
         averaged = f" once its {song.channels} channels are averaged" if song.channels > 1 else ""
         found = f"silent: nothing is louder than {SILENT_DB:g} dB of full scale{averaged}"
         raise DoseError(song.about, found, "give a song that can be heard")
-    return powers
+    return heard
 
 
 def _windows(
-    song: Song, powers: Powers, extractors: Sequence[Extractor], codec: Codec, asked: Asked
+    song: Song, heard: Heard, extractors: Sequence[Extractor], codec: Codec, asked: Asked
 ) -> dict[str, tuple[Window, ...]]:
     """Choose the windows for each instrument, and read them."""
     rate = codec.identity.sample_rate
-    chosen = {each.instrument: _chosen(each, powers, codec, asked) for each in extractors}
+    chosen = {each.instrument: _chosen(each, heard, codec, asked) for each in extractors}
     audio = read_parts(song, rate, [wanted.part for several in chosen.values() for wanted in several])
     for part, sound in audio.items():
         if gain_to_db(peak(sound)) < SILENT_DB:
@@ -136,10 +136,10 @@ class _Wanted:
         return Window(seconds=self.place.seconds, clarity_db=self.place.clarity_db, hits=self.hits, audio=audio)
 
 
-def _chosen(extractor: Extractor, powers: Powers, codec: Codec, asked: Asked) -> list[_Wanted]:
-    hits = hits_of(extractor.instrument, powers)
+def _chosen(extractor: Extractor, heard: Heard, codec: Codec, asked: Asked) -> list[_Wanted]:
+    hits = hits_of(extractor.instrument, heard)
     samples, rate = _samples(extractor, codec), codec.identity.sample_rate
-    places = _told_places(powers, samples / rate, asked) or pick_windows(hits, powers, samples / rate, asked.windows)
+    places = _told_places(heard, samples / rate, asked) or pick_windows(hits, heard, samples / rate, asked.windows)
     return [
         _Wanted(
             place=place,
@@ -150,13 +150,13 @@ def _chosen(extractor: Extractor, powers: Powers, codec: Codec, asked: Asked) ->
     ]
 
 
-def _told_places(powers: Powers, window_seconds: float, asked: Asked) -> list[Place]:
+def _told_places(heard: Heard, window_seconds: float, asked: Asked) -> list[Place]:
     """Return the places that were told, moved forward where the song would end before the window does."""
     for second in asked.at:
-        if second >= powers.seconds:
-            found = f"beyond the end: the song has {powers.seconds:.2f} s"
+        if second >= heard.seconds:
+            found = f"beyond the end: the song has {heard.seconds:.2f} s"
             raise UsageError(f"--at {second:g}", found, "give seconds from the song's beginning")
-    last = max(powers.seconds - window_seconds, 0.0)
+    last = max(heard.seconds - window_seconds, 0.0)
     return [Place(seconds=second, clarity_db=None) for second in dict.fromkeys(min(each, last) for each in asked.at)]
 
 
@@ -166,11 +166,11 @@ def _samples(extractor: Extractor, codec: Codec) -> int:
 
 
 def _notes(
-    powers: Powers, windows: Windows, extractors: Sequence[Extractor], codec: Codec, asked: Asked
+    heard: Heard, windows: Windows, extractors: Sequence[Extractor], codec: Codec, asked: Asked
 ) -> Iterator[str]:
     longest = max(_samples(each, codec) for each in extractors) / codec.identity.sample_rate
-    if powers.seconds < longest:
-        yield f"The song has {powers.seconds:.2f} s; silence was added, because the model listens to {longest:.2f} s."
+    if heard.seconds < longest:
+        yield f"The song has {heard.seconds:.2f} s; silence was added, because the model listens to {longest:.2f} s."
     for instrument, several in windows.items():
         if not asked.at and not any(window.clarity_db for window in several):
             yield f"No clear {instrument} was heard; the loudest places were taken instead."

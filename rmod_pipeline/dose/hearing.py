@@ -1,13 +1,14 @@
 """Where in a song a drum is heard clearly: pure functions of how much louder bands become.
 
-    powers = listen(mono_blocks(song, rate), rate)     # power of four bands, 86 times a second
-    hits = hits_of("kick", powers)                     # when, and how clear, in dB
-    windows = pick_windows(hits, powers, 4.0, 3)       # where to look, spread over the song
+    heard = listen(mono_blocks(song, rate), rate)      # levels of four bands, 86 times a second
+    hits = hits_of("kick", heard)                      # when, and how clear, in dB
+    windows = pick_windows(hits, heard, 4.0, 3)        # where to look, spread over the song
 
 A hit is clear if its own band is suddenly much louder while the bands that other drums rise in are not: 46 ms after
 against 46 ms before, in dB, less half of the rise elsewhere. In dB, because what sounds in the same band before the hit
-is what will hide the hit's tail too. Not a transcription: a bass note may pass for a kick. It need only find good
-places, and the model has the last word by its own probability.
+is what will hide the hit's tail too; and the mean of each frequency's level, not the level of their sum, because drums
+rise at all frequencies of a band and notes at a few. Not a transcription: a bass note may pass for a kick. It need only
+find good places, and the model has the last word by its own probability.
 """
 
 from __future__ import annotations
@@ -49,13 +50,15 @@ OTHER_MARK = Mark(own="body", against=("low", "high"))
 """Of a kind that is not listed, such as a tom."""
 
 LOUD_PERCENTILE = 99.9
-"""Of a band's power: its loud moments, but for a click."""
+"""Of a band's levels: its loud moments, but for a click."""
 LEAST_DB = 6.0
 """Clarity of a hit; what rises less is none."""
 MOST_DB = 40.0
 """How far below its loud moments a band counts as silent, and so the largest rise there can be."""
-FAINT_DB = 70.0
-"""How far below the loudest band's loud moments any band counts as silent."""
+FAINT_DB = 90.0
+"""How far below the loudest band's loud moments any band counts as silent: nothing there can be heard."""
+FAINT_WINDOW_DB = 60.0
+"""How far below the loudest window one counts as silent."""
 HITS = 4
 """A window with so many clear hits is as good as one with more."""
 LEAD_SECONDS = 0.1
@@ -63,7 +66,11 @@ LEAD_SECONDS = 0.1
 TAIL_SECONDS = 0.3
 """A hit later than this before a window's end does not count for it."""
 
-_FRAME_SECONDS, _HOP_SECONDS = 0.046, 0.0116
+_LEAST_POWER = 1e-8
+"""Added to every bin: a little more than the noise of 16-bit samples, so that silence has a level."""
+_FRAME_SECONDS = 0.046
+"""The nearest power of two of samples is taken, and a quarter of it for a hop."""
+_HOPS = 4
 _AROUND = 2
 """Hops before and after a moment: together as long as a frame, so that the two frames hardly overlap."""
 _APART = 4
@@ -73,11 +80,13 @@ _BATCH = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Powers:
-    """What was heard of a song."""
+class Heard:
+    """What was heard of a song, at each hop."""
 
-    bands: Mapping[str, NDArray[np.float32]]
-    """By band, the mean power at each hop."""
+    levels_db: Mapping[str, NDArray[np.float32]]
+    """By band, the mean over its frequencies of their levels."""
+    power: NDArray[np.float32]
+    """Of all bands together."""
     hop_seconds: float
     seconds: float
     """Of the song."""
@@ -104,46 +113,45 @@ class Place:
     """Mean over its ``HITS`` clearest hits, a missing one counting 0; None if nobody looked for any."""
 
 
-def listen(blocks: Iterable[Mono], sample_rate: int) -> Powers:
-    """Return the power of each band at each hop of a song that comes in blocks."""
+def listen(blocks: Iterable[Mono], sample_rate: int) -> Heard:
+    """Return how loud each band is at each hop of a song that comes in blocks."""
     frame = 1 << round(np.log2(_FRAME_SECONDS * sample_rate))
-    hop = frame // 4
-    edges = {band: _bins(hz, frame, sample_rate) for band, hz in BANDS_HZ.items()}
+    bins = {band: _bins(hz, frame, sample_rate) for band, hz in BANDS_HZ.items()}
     window = np.hanning(frame + 1)[:-1].astype(np.float32)
-    heard: dict[str, list[NDArray[np.float32]]] = {band: [np.zeros(0, np.float32)] for band in BANDS_HZ}
+    levels: dict[str, list[NDArray[np.float32]]] = {band: [] for band in BANDS_HZ}
+    powers: list[NDArray[np.float32]] = []
     counted = _Counted(blocks)
-    for frames in _frames(counted, frame, hop):
-        power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2
-        for band, (first, last) in edges.items():
-            heard[band].append(power[:, first:last].sum(axis=1, dtype=np.float32) / max(last - first, 1))
-    return Powers(
-        bands={band: np.concatenate(parts) for band, parts in heard.items()},
-        hop_seconds=hop / sample_rate,
+    for frames in _frames(counted, frame, frame // _HOPS):
+        power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2 + np.float32(_LEAST_POWER)
+        for band, inside in bins.items():
+            levels[band].append(np.log10(power[:, inside]).mean(axis=1) * 10)
+        powers.append(sum(power[:, inside].sum(axis=1) for inside in bins.values()))
+    return Heard(
+        levels_db={band: np.concatenate(parts) for band, parts in levels.items()},
+        power=np.concatenate(powers),
+        hop_seconds=frame // _HOPS / sample_rate,
         seconds=counted.samples / sample_rate,
         peak=counted.peak,
     )
 
 
-def hits_of(instrument: str, powers: Powers) -> Hits:
+def hits_of(instrument: str, heard: Heard) -> Hits:
     """Return when a drum is heard, and how clearly."""
-    clarity = clarity_of(MARKS.get(instrument, OTHER_MARK), powers)
+    clarity = clarity_of(MARKS.get(instrument, OTHER_MARK), heard)
     padded = np.pad(clarity, _APART, constant_values=-np.inf)
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * _APART + 1)
     # Of equals the first.
     peaks = np.flatnonzero((clarity >= LEAST_DB) & (around.argmax(axis=1) == _APART))
-    return Hits(seconds=peaks.astype(np.float64) * powers.hop_seconds, clarity_db=clarity[peaks])
+    return Hits(seconds=peaks.astype(np.float64) * heard.hop_seconds, clarity_db=clarity[peaks])
 
 
-def clarity_of(mark: Mark, powers: Powers) -> NDArray[np.float64]:
+def clarity_of(mark: Mark, heard: Heard) -> NDArray[np.float64]:
     """Return at each hop how much a drum's band rises, less half of the largest rise elsewhere, in dB."""
-    loud = {
-        band: float(np.percentile(each, LOUD_PERCENTILE)) if each.size else 0.0 for band, each in powers.bands.items()
-    }
-    faint = max(loud.values()) * 10 ** (-FAINT_DB / 10)
+    loud = {band: float(np.percentile(each, LOUD_PERCENTILE)) for band, each in heard.levels_db.items()}
+    faint = max(loud.values()) - FAINT_DB
 
     def rise(band: str) -> NDArray[np.float64]:
-        floor = max(loud[band] * 10 ** (-MOST_DB / 10), faint, 1e-20)
-        levels = 10 * np.log10(powers.bands[band].astype(np.float64) + floor)
+        levels = np.maximum(heard.levels_db[band].astype(np.float64), max(loud[band] - MOST_DB, faint))
         around = np.pad(levels, _AROUND, mode="edge")
         return around[2 * _AROUND :] - around[: -2 * _AROUND]
 
@@ -151,14 +159,14 @@ def clarity_of(mark: Mark, powers: Powers) -> NDArray[np.float64]:
     return rise(mark.own) - np.maximum(elsewhere, 0) / 2
 
 
-def pick_windows(hits: Hits, powers: Powers, window_seconds: float, count: int) -> list[Place]:
+def pick_windows(hits: Hits, heard: Heard, window_seconds: float, count: int) -> list[Place]:
     """Return at most ``count`` places to look at, the clearest first, spread over the song.
 
     Two windows begin at least half of an even share of the song apart where there are hits enough; else a window's
     length; else half of it, for short songs. Without any hit they are the loudest, with a clarity of 0.
     """
-    last = max(powers.seconds - window_seconds, 0.0)
-    places = _places(hits, last, window_seconds) or _loud_places(powers, last, window_seconds)
+    last = max(heard.seconds - window_seconds, 0.0)
+    places = _places(hits, last, window_seconds) or _loud_places(heard, last, window_seconds)
     chosen: list[Place] = []
     for apart in (max(last / (2 * count), window_seconds), window_seconds, window_seconds / 2):
         for place in places:
@@ -182,21 +190,22 @@ def _places(hits: Hits, last: float, window_seconds: float) -> list[Place]:
     places = []
     for start, first, end in zip(starts, firsts, ends, strict=True):
         clearest = np.sort(hits.clarity_db[first:end])[-HITS:]
-        places.append(Place(seconds=float(start), clarity_db=float(clearest.sum()) / HITS))
+        if clearest.size:
+            places.append(Place(seconds=float(start), clarity_db=float(clearest.sum()) / HITS))
     return sorted(places, key=lambda place: (-(place.clarity_db or 0.0), place.seconds))
 
 
-def _loud_places(powers: Powers, last: float, window_seconds: float) -> list[Place]:
+def _loud_places(heard: Heard, last: float, window_seconds: float) -> list[Place]:
     """Return a place every half window, the loudest first, without those that are silent beside it."""
-    reached = np.cumsum(np.concatenate([[0.0], np.sum(list(powers.bands.values()), axis=0, dtype=np.float64)]))
+    reached = np.cumsum(np.concatenate([[0.0], heard.power.astype(np.float64)]))
     starts = np.append(np.arange(0.0, last, window_seconds / 2), last)
 
     def before(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        return reached[np.minimum(np.rint(seconds / powers.hop_seconds).astype(int), reached.size - 1)]
+        return reached[np.minimum(np.rint(seconds / heard.hop_seconds).astype(int), reached.size - 1)]
 
     energy = before(starts + window_seconds) - before(starts)
     loudest_first = np.argsort(-energy, kind="stable")
-    kept = loudest_first[energy[loudest_first] >= energy.max() * 10 ** (-FAINT_DB / 10)]
+    kept = loudest_first[energy[loudest_first] >= energy.max() * 10 ** (-FAINT_WINDOW_DB / 10)]
     return [Place(seconds=float(starts[place]), clarity_db=0.0) for place in kept]
 
 
@@ -235,7 +244,7 @@ def _frames(blocks: Iterable[Mono], frame: int, hop: int) -> Iterator[NDArray[np
         joined = joined[step:]
 
 
-def _bins(hz: tuple[float, float], frame: int, sample_rate: int) -> tuple[int, int]:
-    """Return the first bin of a band and the one after its last; none if it lies above what the rate can hold."""
+def _bins(hz: tuple[float, float], frame: int, sample_rate: int) -> slice:
+    """Return the bins of a band; of one that lies above what the rate can hold, the last bin alone."""
     first, last = (min(round(each * frame / sample_rate), frame // 2) for each in hz)
-    return first, max(last, first)
+    return slice(first, max(last, first + 1))
