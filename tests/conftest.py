@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -86,6 +87,14 @@ def tiny_tokens(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_mani
     out = tmp_path_factory.mktemp("tiny-tokens") / "out"
     run_build(with_tokens(make_job(tiny_manifest, out), tiny_weights), local_executor(1), Progress())
     return out
+
+
+@pytest.fixture(scope="session")
+def by_heart(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A song, and models that know by heart what to extract from it: a `tiny_dose.World`. Not to be changed."""
+    from tiny_dose import make_world
+
+    return make_world(tmp_path_factory.mktemp("by-heart"))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmod_pipeline import __version__
+from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.extraction import Candidate, Extracted, Extraction, Window
 from rmod_pipeline.release.preview import DRUM_COLOURS, NO_COLOUR, pianoroll, pictures, sounds, words
@@ -122,7 +123,7 @@ def _summary(window: Window) -> Iterator[tuple[str, str]]:
 
 
 def _sound(rank: int, candidate: Candidate, kind: str, sample_rate: int) -> Sound:
-    data, mime = sounds.lossless(candidate.audio[None], sample_rate)
+    data, mime = sounds.lossless(to_pcm(candidate.audio[None]), sample_rate)
     sureness = "silent" if candidate.silent else f"log-probability {words.number(candidate.log_probability)}"
     return Sound(
         label="best" if rank == 1 else f"{rank}",

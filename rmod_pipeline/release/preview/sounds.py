@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import soundfile
 
-from rmod_pipeline.audio import Audio
+from rmod_pipeline.audio import Audio, Pcm
 from rmod_pipeline.errors import ShardError
 
 FLAC, MP3 = "audio/flac", "audio/mpeg"
@@ -53,7 +53,7 @@ def decode(data: bytes, about: object) -> tuple[Audio, int]:
     return np.ascontiguousarray(audio.T), int(sample_rate)
 
 
-def lossless(audio: Audio, sample_rate: int) -> tuple[bytes, str]:
+def lossless(audio: Audio | Pcm, sample_rate: int) -> tuple[bytes, str]:
     """Return audio as 16-bit FLAC and its MIME type: one-shots are judged by their onsets, which MP3 smears."""
     file = io.BytesIO()
     soundfile.write(file, audio.T, sample_rate, format="FLAC", subtype="PCM_16", compression_level=0.8)
