@@ -5,10 +5,10 @@
     windows = pick_windows(hits, heard, 4.0, 3)        # where to look, spread over the song
 
 A hit is clear if its own bands are suddenly much louder while the bands that other drums rise in are not: 46 ms after
-against 46 ms before, in dB, less a quarter of the rise elsewhere. In dB, because what sounds in the same band before the
-hit is what will hide the hit's tail too; and the mean of each frequency's level, not the level of their sum, because
-drums rise at all frequencies of a band and notes at a few. Not a transcription: a bass note may pass for a kick. It need
-only find good places, and the model has the last word by its own probability.
+against 46 ms before, in dB, less a quarter of the rise elsewhere. In dB, because what sounds in the same band before
+the hit is what will hide the hit's tail too; and the mean of each frequency's level, not the level of their sum,
+because drums rise at all frequencies of a band and notes at a few. Not a transcription: a bass note may pass for a
+kick. It need only find good places, and the model has the last word by its own probability.
 """
 
 from __future__ import annotations
