@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rmod_pipeline.dose.extraction import Extraction
 
-LISTENING, TRYING = "Where to listen", "Tries"
+PLACES, TRIES = "Where to listen", "Tries"
 
 
 def extract(
@@ -34,30 +34,30 @@ def extract(
     ),
     windows: Annotated[
         int,
-        typer.Option(metavar="N", help="Places of the song to listen to, for each drum.", rich_help_panel=LISTENING),
+        typer.Option(metavar="N", help="Places of the song to listen to, for each drum.", rich_help_panel=PLACES),
     ] = 3,
     at: Annotated[
         list[float] | None,
         typer.Option(
             metavar="SECONDS",
             help="Listen to the 4 s from here on instead; may be given several times.",
-            rich_help_panel=LISTENING,
+            rich_help_panel=PLACES,
         ),
     ] = None,
     tries: Annotated[
         int,
-        typer.Option(metavar="N", help="Sampled candidates a window, beside the likeliest.", rich_help_panel=TRYING),
+        typer.Option(metavar="N", help="Sampled candidates a window, beside the likeliest.", rich_help_panel=TRIES),
     ] = 4,
     temperature: Annotated[
-        float, typer.Option(metavar="X", help="Below 1 more cautious, above more daring.", rich_help_panel=TRYING)
+        float, typer.Option(metavar="X", help="Below 1 more cautious, above more daring.", rich_help_panel=TRIES)
     ] = 1.0,
     top_p: Annotated[
         float,
-        typer.Option(metavar="X", help="Sample among the likeliest with so much in sum.", rich_help_panel=TRYING),
+        typer.Option(metavar="X", help="Sample among the likeliest with so much in sum.", rich_help_panel=TRIES),
     ] = 0.9,
-    seed: Annotated[int, typer.Option(metavar="N", help="Other samples for each.", rich_help_panel=TRYING)] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Other samples for each.", rich_help_panel=TRIES)] = 0,
     batch: Annotated[
-        int, typer.Option(metavar="N", help="Candidates made at once: memory for speed.", rich_help_panel=TRYING)
+        int, typer.Option(metavar="N", help="Candidates made at once: memory for speed.", rich_help_panel=TRIES)
     ] = 8,
     trim: Annotated[bool, typer.Option("--trim/--no-trim", help="Cut off the silence at a sound's end.")] = True,
     normalize: Annotated[
@@ -118,7 +118,7 @@ def _bar() -> Iterator[Callable[[str, float, float], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from rmod_pipeline.dose.extract import EXTRACTING, LISTENING
+    from rmod_pipeline.dose.extract import EXTRACTING
 
     console = Console(stderr=True)
     columns = (
@@ -128,7 +128,6 @@ def _bar() -> Iterator[Callable[[str, float, float], None]]:
         TextColumn("{task.fields[pace]}"),
         TimeRemainingColumn(),
     )
-    units = {LISTENING: "s of song", EXTRACTING: "candidates"}
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         tasks = {}
 
@@ -136,7 +135,8 @@ def _bar() -> Iterator[Callable[[str, float, float], None]]:
             if what not in tasks:
                 tasks[what] = bar.add_task(what, total=total, pace="")
             speed = bar.tasks[tasks[what]].speed
-            pace = f"{done:.0f}/{total:.0f} {units[what]}" + (f", {speed:.1f}/s" if speed else "")
+            unit = "candidates" if what == EXTRACTING else "s of song"
+            pace = f"{done:.0f}/{total:.0f} {unit}" + (f", {speed:.1f}/s" if speed else "")
             bar.update(tasks[what], completed=done, total=total, pace=pace)
 
         yield on_step

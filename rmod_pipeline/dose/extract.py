@@ -10,8 +10,8 @@ each instrument: tokens of its windows, tokens of the one-shot in several tries,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,12 @@ from rmod_pipeline.errors import UsageError
 SHORTEST_SECONDS = 0.25
 """Of a song: in less there is no telling a drum from a click."""
 SILENT_DB = -80.0
-"""Peak, relative to full scale, below which a song or a window counts as silent."""
+"""Peak, relative to full scale, below which a song, or a window that was told, counts as silent."""
 
-LISTENING, EXTRACTING = "listening", "extracting"
+LISTENING, READING, EXTRACTING = "listening", "reading", "extracting"
 
 OnStep = Callable[[str, float, float], None]
-"""What is being done, how much of it is done, how much there is: seconds of the song, then candidates."""
+"""What is being done, how much of it is done, how much there is: seconds of the song twice, then candidates."""
 
 Windows = Mapping[str, Sequence[Window]]
 """By instrument."""
@@ -73,7 +73,7 @@ def extract_song(
     """Take one-shots out of a song of any length, as ``extract`` does; raises also what reading its file raises."""
     how, told = asked or Asked(), on_step or _untold
     heard = _listened(song, codec.identity.sample_rate, told)
-    windows = _windows(song, heard, extractors, codec, how)
+    windows = _windows(song, heard, extractors, codec, how, on_step=told)
     total = sum(len(windows[each.instrument]) for each in extractors) * (1 + how.tries)
     step = _Step(told, total)
     return Extraction(
@@ -88,15 +88,8 @@ def extract_song(
 
 def _listened(song: Song, sample_rate: int, on_step: OnStep) -> Heard:
     """Listen to the whole song. Raises DoseError if there is nothing to be heard."""
-
-    def told(blocks: Iterable[Mono]) -> Iterator[Mono]:
-        samples = 0
-        for block in blocks:
-            yield block
-            samples += len(block)
-            on_step(LISTENING, min(samples / sample_rate, song.seconds), song.seconds)
-
-    heard = listen(told(mono_blocks(song, sample_rate)), sample_rate)
+    told = _told(song, LISTENING, song.seconds, on_step)
+    heard = listen(mono_blocks(told, sample_rate), sample_rate)
     if heard.seconds < SHORTEST_SECONDS:
         found = f"{heard.seconds:.2f} s, too short to hear a drum in"
         raise DoseError(song.about, found, f"give {SHORTEST_SECONDS:g} s at least; 4 s or more are best")
@@ -107,15 +100,30 @@ def _listened(song: Song, sample_rate: int, on_step: OnStep) -> Heard:
     return heard
 
 
+def _told(song: Song, what: str, seconds: float, on_step: OnStep) -> Song:
+    """Return the song, which says how much of so many seconds was read."""
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        frames = 0
+        for block in song.blocks():
+            frames += len(block)
+            on_step(what, min(frames / song.sample_rate, seconds), seconds)
+            yield block
+
+    return replace(song, blocks=blocks)
+
+
 def _windows(
-    song: Song, heard: Heard, extractors: Sequence[Extractor], codec: Codec, asked: Asked
+    song: Song, heard: Heard, extractors: Sequence[Extractor], codec: Codec, asked: Asked, *, on_step: OnStep
 ) -> dict[str, tuple[Window, ...]]:
     """Choose the windows for each instrument, and read them."""
     rate = codec.identity.sample_rate
     chosen = {each.instrument: _chosen(each, heard, codec, asked) for each in extractors}
-    audio = read_parts(song, rate, [wanted.part for several in chosen.values() for wanted in several])
+    parts = [wanted.part for several in chosen.values() for wanted in several]
+    end = min(max(part.start + part.samples for part in parts) / rate, heard.seconds)
+    audio = read_parts(_told(song, READING, end, on_step), rate, parts)
     for part, sound in audio.items():
-        if gain_to_db(peak(sound)) < SILENT_DB:
+        if asked.at and gain_to_db(peak(sound)) < SILENT_DB:
             found = f"silence: nothing is louder than {SILENT_DB:g} dB of full scale there"
             raise UsageError(f"--at {part.start / rate:g}", found, "give a place where the drum is heard")
     return {
