@@ -11,7 +11,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from rmod_pipeline import __version__
-from rmod_pipeline.cli import build, codec, dose, evaluate, extract, library, pairs, preview, recipe, tokens, verify
+from rmod_pipeline.cli import (
+    build,
+    codec,
+    dose,
+    evaluate,
+    extract,
+    library,
+    pairs,
+    preview,
+    recipe,
+    tokens,
+    train,
+    verify,
+)
 from rmod_pipeline.cli.usage import Command, Group
 from rmod_pipeline.errors import RmodError
 
@@ -60,6 +73,7 @@ app.command("decode", cls=Command)(tokens.decode)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("preview", cls=Command)(preview.preview)
 app.command("extract", cls=Command)(extract.extract)
+app.command("train", cls=Command)(train.train)
 
 
 def _version(wanted: bool) -> None:

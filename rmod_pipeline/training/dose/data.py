@@ -1,0 +1,306 @@
+"""Finished token shards -> batches: endless for training, every pair exactly once for validation.
+
+Training goes in legs, from one validation and checkpoint to the next. What a leg reads depends on the recipe's seed,
+the leg, and the number of ranks and workers; on nothing that happened before it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from rmod_pipeline.codec import Identity
+from rmod_pipeline.dose.errors import DoseError
+from rmod_pipeline.dose.layout import ABSENT
+from rmod_pipeline.dose.loss import Pairs
+from rmod_pipeline.dose.recipe import DoseRecipe
+from rmod_pipeline.errors import RmodError, ShardError, nearest
+from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.finished import find_family, finished_shards
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.members import MIX
+from rmod_pipeline.shards.read import TokenPair, read_tokens
+from rmod_pipeline.shards.stream import PairStream
+from rmod_pipeline.shards.tokens import TokenFamily, read_family
+
+TRAIN, VALID = "train", "valid"
+
+HELD = 500
+"""Pairs that each worker holds to draw the next one from. Pairs are drawn independently, so few would do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenData:
+    """A data set whose tokens can be trained on."""
+
+    out: Path
+    family: TokenFamily
+
+    @property
+    def identity(self) -> Identity:
+        """The codec that made the tokens."""
+        known = self.family.codec
+        return Identity(**{name: known[name] for name in Identity.__dataclass_fields__})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what tells it from others: the digests of build.json and codec.json, and words to go with them."""
+        said = read_fingerprint(Layout(self.out).build)
+        told = {"recipe": said["recipe"]["name"], "seed": said["seed"], "pairs": said["pairs"]}
+        return {"build": self.family.build, "tokens": self.family.digest(), **told}
+
+
+def open_data(out: Path, codec: str | None, recipe: DoseRecipe, instruments: Sequence[str]) -> TokenData:
+    """Return a data set after checking that a recipe can be trained on it. Raises ShardError, DoseError."""
+    family = read_family(out, find_family(out, codec))
+    data = TokenData(out=out, family=family)
+    pairs = read_fingerprint(Layout(out).build)["pairs"]
+    for split in (TRAIN, VALID):
+        if not pairs.get(split):
+            there = ", ".join(f"{count} {name}" for name, count in pairs.items())
+            hint = f"build it with pairs of both: --pairs {TRAIN}=1000,{VALID}=100"
+            raise ShardError(f"{out}, split {split}", f"no pairs in it; there are {there}", hint)
+        finished_shards(Layout(out), family.family, family.digest(), split)
+    _check_shape(data, recipe)
+    for instrument in instruments:
+        _check_instrument(data, recipe, instrument)
+    return data
+
+
+def _check_shape(data: TokenData, recipe: DoseRecipe) -> None:
+    about, size = f"{data.out}/{data.family.family}", recipe.model
+    for name, have, wanted in (
+        ("codebooks", data.family.shape[0], size.codebooks),
+        ("codebook_size", data.family.shape[1], size.codebook_size),
+        ("condition_frames", data.family.windows[MIX], size.condition_frames),
+    ):
+        if have != wanted:
+            found = f"tokens of {name.replace('_', ' ')} {have}, the recipe {recipe.name} has model.{name} {wanted}"
+            raise DoseError(about, found, f"set model.{name}: {have} in the recipe, or give tokens of another codec")
+
+
+def _check_instrument(data: TokenData, recipe: DoseRecipe, instrument: str) -> None:
+    about, windows = f"{data.out}/{data.family.family}", data.family.windows
+    if instrument not in windows:
+        known = [name for name in windows if name != MIX]
+        found = f"no tokens of {instrument}{nearest(instrument, known)}; there are {', '.join(known)}"
+        raise DoseError(about, found, f"take {instrument} from the recipe's instruments, or build pairs that have it")
+    if windows[instrument] != recipe.frames(instrument):
+        found = f"{instrument} in windows of {windows[instrument]} frames, the recipe's are {recipe.frames(instrument)}"
+        raise DoseError(about, found, f"set target_frames: {{{instrument}: {windows[instrument]}}} in the recipe")
+
+
+class Batch(NamedTuple):
+    """Pairs of token arrays."""
+
+    keys: list[str]
+    mixtures: Tensor
+    """[n, codebooks, condition frames] int32."""
+    targets: Tensor
+    """[n, codebooks, frames] int32; -1 where a window has ended."""
+    lengths: Tensor
+    """[n] int64: frames of each target that hold sound."""
+    instruments: Tensor
+    """[n] int64: place of each target's instrument among those of the model."""
+
+    def pairs(self, several: bool) -> Pairs:
+        """Return them for the loss of a model of several instruments, or of one."""
+        told = self.instruments if several else None
+        return Pairs(mixtures=self.mixtures, targets=self.targets, lengths=self.lengths, instruments=told)
+
+    def of(self, instrument: int) -> Batch:
+        """Return those of one instrument."""
+        where = self.instruments == instrument
+        keys = [key for key, wanted in zip(self.keys, where.tolist(), strict=True) if wanted]
+        parts = (self.mixtures[where], self.targets[where], self.lengths[where], self.instruments[where])
+        return Batch(keys, *parts)
+
+
+class Item(NamedTuple):
+    """A mixture and one of its one-shots."""
+
+    key: str
+    mixture: NDArray[np.int64]
+    target: NDArray[np.int64]
+    length: int
+    instrument: int
+
+
+class Failure(NamedTuple):
+    """An error on its way out of a worker, from which torch would bring it without what it says."""
+
+    about: str
+    found: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Of a pair one instrument: of the first pair the first, of the next the next, and so on around."""
+
+    instruments: tuple[str, ...]
+
+    def __call__(self, turn: int, pair: TokenPair) -> Iterator[Item]:
+        """Yield the item of a stream's pair number ``turn``."""
+        place = turn % len(self.instruments)
+        yield _item(pair, self.instruments[place], place)
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """Of a pair every instrument."""
+
+    instruments: tuple[str, ...]
+
+    def __call__(self, turn: int, pair: TokenPair) -> Iterator[Item]:  # noqa: ARG002
+        """Yield the items of a pair."""
+        for place, instrument in enumerate(self.instruments):
+            yield _item(pair, instrument, place)
+
+
+def _item(pair: TokenPair, instrument: str, place: int) -> Item:
+    codes, frames = pair["codes"], pair["frames"]
+    return Item(pair["key"], codes[MIX], codes[instrument], frames[instrument], place)
+
+
+class Items(IterableDataset[Any]):
+    """What is chosen of each pair of a stream; its last item may be a Failure."""
+
+    def __init__(self, pairs: PairStream, choose: Callable[[int, TokenPair], Iterable[Any]]) -> None:
+        super().__init__()
+        self.pairs, self.choose = pairs, choose
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            for turn, pair in enumerate(self.pairs):
+                yield from self.choose(turn, pair)
+        except RmodError as error:
+            yield Failure(error.about, error.found, error.hint)
+
+
+def failure_among(items: Sequence[Any]) -> Failure | None:
+    """Return the failure that came instead of an item, if one did."""
+    return next((item for item in items if isinstance(item, Failure)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Collate:
+    """Items -> a batch, its targets filled up to so many frames."""
+
+    frames: int
+
+    def __call__(self, items: Sequence[Any]) -> Batch | Failure:
+        """Return the batch, or the failure that came instead of an item."""
+        failure = failure_among(items)
+        if failure:
+            return failure
+        targets = np.full((len(items), items[0].target.shape[0], self.frames), ABSENT, dtype=np.int32)
+        for row, item in enumerate(items):
+            targets[row, :, : item.target.shape[1]] = item.target
+        return Batch(
+            keys=[item.key for item in items],
+            mixtures=torch.from_numpy(np.stack([item.mixture for item in items]).astype(np.int32)),
+            targets=torch.from_numpy(targets),
+            lengths=torch.tensor([item.length for item in items]),
+            instruments=torch.tensor([item.instrument for item in items]),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Who reads: this rank among all, and how many processes help it."""
+
+    rank: int = 0
+    world: int = 1
+    workers: int = 0
+    pin: bool = False
+    """Whether batches are to be sent to a GPU."""
+
+    @property
+    def nodes(self) -> tuple[int, int]:
+        """As the reader of shards wants it."""
+        return self.rank, self.world
+
+    def loader(self, items: IterableDataset[Any], batch: int, collate: Callable[[Any], Any]) -> DataLoader[Any]:
+        """Return a loader of batches."""
+        return DataLoader(
+            items,
+            batch_size=batch,
+            num_workers=self.workers,
+            collate_fn=collate,
+            pin_memory=self.pin,
+            persistent_workers=self.workers > 0,
+        )
+
+
+def share(recipe: DoseRecipe, world: int) -> int:
+    """Return how many pairs of a step are one rank's. Raises DoseError if they cannot be shared out evenly."""
+    batch = recipe.schedule.batch
+    if batch % world:
+        found = f"a batch of {batch} pairs cannot be shared out evenly over {world} devices"
+        raise DoseError(f"recipe {recipe.name}", found, f"set schedule.batch to a multiple of {world}")
+    return batch // world
+
+
+class Legs:
+    """The batches of training: each loop over it is a leg, the one that begins at the step that ``step`` tells."""
+
+    def __init__(
+        self, data: TokenData, recipe: DoseRecipe, instruments: Sequence[str], reading: Reading, step: Callable[[], int]
+    ) -> None:
+        self._schedule, self._step = recipe.schedule, step
+        count = read_fingerprint(Layout(data.out).build)["pairs"][TRAIN]
+        self._pairs = read_tokens(
+            data.out,
+            TRAIN,
+            data.family.name,
+            sounds=[MIX, *instruments],
+            shuffle=min(HELD, count),
+            seed=recipe.seed,
+            resampled=True,
+            nodes=reading.nodes,
+        )
+        items = Items(self._pairs, InTurn(tuple(instruments)))
+        longest = max(map(recipe.frames, instruments))
+        self._loader = reading.loader(items, share(recipe, reading.world), Collate(longest))
+        self.waited = 0.0
+        """Seconds spent waiting for batches, ever."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        every, step = self._schedule.check_every_steps, self._step()
+        self._pairs.set_epoch(step // every)
+        batches = unfailing(self._loader)
+        for _ in range(min(every - step % every, self._schedule.steps - step)):
+            begin = time.monotonic()
+            batch = next(batches)
+            self.waited += time.monotonic() - begin
+            yield batch
+
+
+class Once:
+    """The batches of validation: every pair once, with every instrument, by one of the ranks."""
+
+    def __init__(self, data: TokenData, recipe: DoseRecipe, instruments: Sequence[str], reading: Reading) -> None:
+        pairs = read_tokens(data.out, VALID, data.family.name, sounds=[MIX, *instruments], nodes=reading.nodes)
+        items = Items(pairs, Each(tuple(instruments)))
+        longest = max(map(recipe.frames, instruments))
+        self._loader = reading.loader(items, share(recipe, reading.world), Collate(longest))
+
+    def __iter__(self) -> Iterator[Batch]:
+        return unfailing(self._loader)
+
+
+def unfailing(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield batches; where a worker met an error, raise it here as it was. Raises ShardError."""
+    for batch in batches:
+        if isinstance(batch, Failure):
+            raise ShardError(*batch)
+        yield batch

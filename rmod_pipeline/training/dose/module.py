@@ -1,0 +1,141 @@
+"""What lightning is told of DOSE: a step, a loss, a learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from rmod_pipeline.dose.errors import DoseError
+from rmod_pipeline.dose.loss import dose_losses
+from rmod_pipeline.dose.model import Dose
+from rmod_pipeline.dose.recipe import DoseRecipe, Schedule
+from rmod_pipeline.draw import Draw
+from rmod_pipeline.training.dose.data import Batch, Legs, Once, Reading, TokenData
+from rmod_pipeline.training.dose.losses import Losses, means
+
+VALID_LOSS = "valid/full"
+"""What tells the best checkpoint and ends a training: as the paper, the loss of the whole one-shot."""
+
+
+def rate_at(schedule: Schedule, step: int) -> float:
+    """Return a step's learning rate: a linear warm-up, then half a cosine down to the final share."""
+    warm = min(1.0, (step + 1) / (schedule.warm_up_steps + 1))
+    share = min(max(step - schedule.warm_up_steps, 0) / (schedule.steps - schedule.warm_up_steps), 1.0)
+    cosine = schedule.final_rate + (1 - schedule.final_rate) * 0.5 * (1 + math.cos(math.pi * share))
+    return schedule.learning_rate * warm * cosine
+
+
+class DoseModule(LightningModule):
+    """A DOSE model in the making.
+
+    Its learning rate and its random numbers are functions of recipe and step, so no state of either is kept.
+    """
+
+    def __init__(self, recipe: DoseRecipe, instruments: Sequence[str], data: TokenData, workers: int = 0) -> None:
+        super().__init__()
+        self.recipe, self.instruments, self.data, self.workers = recipe, tuple(instruments), data, workers
+        torch.manual_seed(recipe.seed)
+        self.model = Dose(recipe.model, len(self.instruments))
+        self.held_out: Losses = {}
+        """Losses of the latest validation."""
+        self.legs: Legs | None = None
+        self.once: Once | None = None
+        self._loss = self._full = torch.tensor(0.0)
+        self._keys: Sequence[str] = ()
+        self._sums = torch.zeros(len(self.instruments), 2, 2, dtype=torch.float64)
+        """[instruments, (full, onset), (nats, codes)] of a validation so far."""
+
+    @property
+    def reading(self) -> Reading:
+        """How this rank reads."""
+        trainer = self.trainer
+        pin = trainer.strategy.root_device.type == "cuda"
+        return Reading(rank=trainer.global_rank, world=trainer.world_size, workers=self.workers, pin=pin)
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        self.legs = Legs(self.data, self.recipe, self.instruments, self.reading, lambda: self.global_step)
+        self.once = Once(self.data, self.recipe, self.instruments, self.reading)
+
+    @property
+    def latest_loss(self) -> float:
+        """The full loss of the latest step's pairs."""
+        return float(self._full)
+
+    def train_dataloader(self) -> Iterable[Batch]:
+        assert self.legs is not None
+        return self.legs
+
+    def val_dataloader(self) -> Iterable[Batch]:
+        assert self.once is not None
+        return self.once
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        schedule = self.recipe.schedule
+        return torch.optim.AdamW(self.model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        schedule, step = self.recipe.schedule, self.global_step
+        if step % schedule.check_every_steps == 0:
+            draw = Draw.of("dose training", self.recipe.seed, step, self.global_rank)
+            torch.manual_seed(draw.bits(1)[0] >> 1)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate_at(schedule, step)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        losses = dose_losses(self.model, batch.pairs(len(self.instruments) > 1), self.recipe.loss)
+        self._loss, self._full, self._keys = losses.total.detach(), losses.full.detach(), batch.keys
+        told = {"train/total": self._loss, "train/full": self._full, "train/onset": losses.onset.detach()}
+        self.log_dict(told, batch_size=len(batch.keys))
+        return losses.total
+
+    def configure_gradient_clipping(self, *_args: Any, **_named: Any) -> None:
+        """Limit the slope that a step follows. Raises DoseError, on all ranks alike, if it is no number.
+
+        A rank's NaN reaches every rank's slope before this, so that none goes on alone and waits for the others.
+        """
+        slope = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.schedule.clip)
+        if not bool(torch.isfinite(slope)):
+            raise self._no_number()
+        self.log("train/slope", slope)
+
+    def _no_number(self) -> DoseError:
+        mine = (bool(torch.isfinite(self._loss)), list(self._keys))
+        everyone = [mine]
+        if self.trainer.world_size > 1:
+            everyone = [mine for _ in range(self.trainer.world_size)]
+            torch.distributed.all_gather_object(everyone, mine)
+        guilty = [keys for finite, keys in everyone if not finite] or [keys for _, keys in everyone]
+        what = "the slope" if all(finite for finite, _ in everyone) else "the loss"
+        pairs = ", ".join(key for keys in guilty for key in keys)
+        found = f"{what} is no number at step {self.global_step}; its pairs: {pairs}"
+        hint = "the latest checkpoints are kept; look at these pairs, or lower schedule.learning_rate and begin anew"
+        return DoseError(f"training {'-'.join(self.instruments)}", found, hint)
+
+    def on_validation_epoch_start(self) -> None:
+        self._sums = torch.zeros_like(self._sums, device=self.device)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        for place in range(len(self.instruments)):
+            part = batch.of(place)
+            if not part.keys:
+                continue
+            losses = dose_losses(self.model, part.pairs(len(self.instruments) > 1), self.recipe.loss)
+            for row, loss, count in ((0, losses.full, losses.full_tokens), (1, losses.onset, losses.onset_tokens)):
+                self._sums[place, row] += torch.stack([loss.double() * count, count.double()])
+
+    def on_validation_epoch_end(self) -> None:
+        # Ranks differ in how many batches they had, and meet here alone.
+        sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
+        assert isinstance(sums, Tensor)
+        self.held_out = means(sums.cpu(), self.instruments)
+        loss = self.held_out["all"]["full"]
+        if not math.isfinite(loss):
+            found = f"the validation loss is no number at step {self.global_step}"
+            raise DoseError(f"training {'-'.join(self.instruments)}", found, "the latest checkpoints are kept")
+        told = {f"valid/{part}": value for part, value in self.held_out["all"].items()}
+        self.log_dict(told, sync_dist=self.trainer.world_size > 1, batch_size=1)

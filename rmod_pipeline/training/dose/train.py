@@ -1,0 +1,272 @@
+"""Recipe and data set -> trained models.
+
+for report in train(Training(recipe=recipe, data=Path("OUT"), out=Path("DIR"))):
+    report.best["held_out"]["all"]["full"], report.unigram["all"]["full"]
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+
+from rmod_pipeline.dose.checkpoint import Checkpoint, checkpoint_name, read_checkpoint
+from rmod_pipeline.dose.errors import DoseError
+from rmod_pipeline.dose.recipe import DoseRecipe
+from rmod_pipeline.errors import UsageError, nearest
+from rmod_pipeline.shards.publish import file_digest, publish_bytes, sweep_drafts
+from rmod_pipeline.training.dose.baseline import Baseline
+from rmod_pipeline.training.dose.data import TokenData, open_data, share
+from rmod_pipeline.training.dose.keep import DRAFTS, Keeper, PlainFiles, unwritable
+from rmod_pipeline.training.dose.losses import Losses
+from rmod_pipeline.training.dose.module import VALID_LOSS, DoseModule
+from rmod_pipeline.training.dose.run import claim_run, describe_run
+from rmod_pipeline.training.dose.watch import Listener, Watch
+
+LOGGED_EVERY = 50
+"""Steps."""
+
+ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu"}
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a training runs on. The order of pairs depends on devices, nodes and workers; nothing else does."""
+
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    devices: int = 1
+    """Of each node."""
+    nodes: int = 1
+    workers: int = 0
+    """Processes that read shards, for each device."""
+
+    @property
+    def world(self) -> int:
+        """How many devices there are in all."""
+        return self.devices * self.nodes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What is to be trained, on what, and where to."""
+
+    recipe: DoseRecipe
+    data: Path
+    """The folder of a data set with tokens."""
+    out: Path
+    codec: str | None = None
+    """Whose tokens, where there are several."""
+    instrument: str | None = None
+    """One of the recipe's; all by default."""
+    begin_from: Path | None = None
+    """A checkpoint whose weights to begin with."""
+    until: int | None = None
+    """Stop at the end of the leg in which this step lies, to be gone on with."""
+    wandb: str | None = None
+    """A project of Weights & Biases to log to as well."""
+    machine: Machine = field(default_factory=Machine)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What came of a training."""
+
+    instruments: tuple[str, ...]
+    model: Path
+    """The best checkpoint."""
+    steps: int
+    ended: str
+    """``all steps`` or ``patience``; empty if it was told to stop before."""
+    best: Mapping[str, Any]
+    """``step`` and ``held_out`` losses of the best checkpoint."""
+    unigram: Losses
+    """Losses of the baseline."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        told = {"instruments": list(self.instruments), "steps": self.steps, "ended": self.ended}
+        return {**told, "best": dict(self.best), "unigram": self.unigram}
+
+
+def train(training: Training, listener: Listener | None = None) -> Iterator[Report]:
+    """Train the recipe's models one after another; yield a report of each, on the first rank alone.
+
+    What is begun in the folder is gone on with. Raises RmodError.
+    """
+    recipe, out, machine = training.recipe, training.out, machine_here(training.machine)
+    models = chosen_models(recipe, training.instrument)
+    share(recipe, machine.world)
+    data = open_data(training.data, training.codec, recipe, [name for names in models for name in names])
+    begin = _beginning(training, models, data)
+    digest = file_digest(training.begin_from) if training.begin_from else None
+    claim_run(describe_run(recipe, data, digest), out)
+    for instruments in models:
+        module = DoseModule(recipe, instruments, data, machine.workers)
+        if begin is not None:
+            module.model.load_state_dict(begin.state)
+        report = _fit(module, training, machine, listener or Listener())
+        if report is not None:
+            yield report
+    with suppress(OSError):
+        (out / DRAFTS).rmdir()
+
+
+def chosen_models(recipe: DoseRecipe, instrument: str | None) -> tuple[tuple[str, ...], ...]:
+    """Return the models to train, each by its instruments. Raises UsageError for one that the recipe has not."""
+    if instrument is None:
+        return recipe.models
+    if instrument not in recipe.instruments:
+        found = f"the recipe {recipe.name} has no such instrument{nearest(instrument, recipe.instruments)}"
+        raise UsageError(f"--instrument {instrument}", found, f"choose {', '.join(recipe.instruments)}")
+    if (instrument,) not in recipe.models:
+        found = f"the recipe {recipe.name} makes one model for {', '.join(recipe.instruments)}"
+        raise UsageError(f"--instrument {instrument}", found, "leave it out, or set one_model: false in the recipe")
+    return ((instrument,),)
+
+
+def machine_here(machine: Machine) -> Machine:
+    """Return what to run on: what torchrun says if it started this process. Raises DoseError for what is not there."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        local = int(os.environ["LOCAL_WORLD_SIZE"])
+        world = int(os.environ["WORLD_SIZE"])
+        machine = Machine(device=machine.device, devices=local, nodes=world // local, workers=machine.workers)
+    if machine.device not in ACCELERATORS:
+        raise UsageError("--device", f"no device is called {machine.device}", f"choose {', '.join(ACCELERATORS)}")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if machine.device == "cuda" and found < machine.devices:
+        hint = "give as many --devices as there are, or --device cpu"
+        raise DoseError("--device cuda", f"{found} GPUs that this torch can use, {machine.devices} asked for", hint)
+    return machine
+
+
+def _beginning(training: Training, models: tuple[tuple[str, ...], ...], data: TokenData) -> Checkpoint | None:
+    """Return the checkpoint to begin with, if it fits. Raises DoseError, CodecError."""
+    if training.begin_from is None:
+        return None
+    checkpoint = read_checkpoint(training.begin_from)
+    if models != (checkpoint.instruments,):
+        asked = " and ".join("-".join(names) for names in models)
+        found = f"a model for {'-'.join(checkpoint.instruments)}, this training is of {asked}"
+        raise DoseError(training.begin_from, found, "give --instrument, or a checkpoint for the same instruments")
+    checkpoint.require_size(training.recipe.model)
+    checkpoint.require_codec(data.identity)
+    return checkpoint
+
+
+def _fit(module: DoseModule, training: Training, machine: Machine, listener: Listener) -> Report | None:
+    """Train a model to its end, or as far as is asked for; return its report on the first rank."""
+    name, out = "-".join(module.instruments), training.out
+    keeper = Keeper(out, out / name, training.until)
+    baseline = Baseline(out / name / "unigram.json", out / DRAFTS)
+    with _quietly(), _interrupts_as_they_are():
+        trainer = _trainer(module, training, machine, [Watch(listener), baseline, keeper])
+        if trainer.is_global_zero:
+            sweep_drafts(out / DRAFTS)
+        resumed = keeper.state_file if keeper.state_file.exists() else None
+        try:
+            trainer.fit(module, ckpt_path=resumed, weights_only=True)
+        except torch.OutOfMemoryError as error:
+            hint = "set a smaller schedule.batch, or use more devices"
+            found = f"out of memory with {share(module.recipe, machine.world)} pairs on a device"
+            raise DoseError(f"training {name}", found, hint) from error
+    if not trainer.is_global_zero:
+        return None
+    report = Report(
+        instruments=module.instruments,
+        model=out / checkpoint_name(module.instruments),
+        steps=trainer.global_step,
+        ended=keeper.ended,
+        best=keeper.best,
+        unigram=baseline.losses,
+    )
+    path = out / name / "report.json"
+    try:
+        publish_bytes(json.dumps(report.to_dict(), indent=1).encode() + b"\n", path, out / DRAFTS)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return report
+
+
+def _trainer(module: DoseModule, training: Training, machine: Machine, callbacks: list[Callback]) -> Trainer:
+    schedule, folder = module.recipe.schedule, training.out / "-".join(module.instruments)
+    if schedule.patience is not None:
+        callbacks.append(
+            EarlyStopping(VALID_LOSS, patience=schedule.patience, mode="min", check_on_train_epoch_end=True)
+        )
+    return Trainer(
+        accelerator=ACCELERATORS[machine.device],
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        strategy=DDPStrategy(broadcast_buffers=False) if machine.world > 1 else "auto",
+        precision=PRECISIONS[schedule.precision],  # type: ignore[arg-type]
+        logger=_loggers(folder, training.wandb),
+        callbacks=callbacks,
+        plugins=[PlainFiles(training.out / DRAFTS)],
+        max_epochs=-(-schedule.steps // schedule.check_every_steps),
+        log_every_n_steps=min(LOGGED_EVERY, schedule.check_every_steps),
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+
+
+def _loggers(folder: Path, wandb: str | None) -> list[Logger]:
+    loggers: list[Logger] = [TensorBoardLogger(folder, name="log", version="")]
+    if wandb is not None:
+        if find_spec("wandb") is None:
+            raise UsageError("--wandb", "Weights & Biases is not installed", "pip install wandb, and log in to it")
+        from lightning.pytorch.loggers import WandbLogger
+
+        loggers.append(WandbLogger(project=wandb, name=folder.name, save_dir=folder))
+    return loggers
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep lightning from telling what nobody asked it."""
+    told = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in told]
+    for logger in told:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.")
+            yield
+    finally:
+        for logger, level in zip(told, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _interrupts_as_they_are() -> Iterator[None]:
+    """Let Ctrl-C come out as KeyboardInterrupt, where lightning would end the process with 1 and a deaf ear."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from end
+        raise
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)
