@@ -6,7 +6,7 @@ lightning's own way of reading would run whatever a file says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,12 @@ class PlainFiles(CheckpointIO):
 
 def read_state(path: Path) -> dict[str, Any]:
     """Return a training's state; nothing in the file is ever run. Raises DoseError."""
-    content = unpickled(file_bytes(path, DoseError, ANOTHER), path, DoseError, ANOTHER)
-    if not isinstance(content, dict) or content.get(OURS, {}).get("version") != VERSION:
+    try:
+        content = unpickled(file_bytes(path, DoseError, ANOTHER), path, DoseError)
+    except DoseError as error:
+        raise DoseError(path, error.found, ANOTHER) from error
+    ours = content.get(OURS) if isinstance(content, dict) else None
+    if not isinstance(ours, dict) or ours.get("version") != VERSION:
         raise DoseError(path, "not the state of a training of this rmod's", ANOTHER)
     if not all(isinstance(content.get(name), kind) for name, kind in NEEDED.items()):
         raise DoseError(path, "not the whole state of a training", ANOTHER)
@@ -79,8 +83,10 @@ class Keeper(CheckpointCallback):
     In this order, so that a state never tells of a model that is not there.
     """
 
-    def __init__(self, out: Path, folder: Path, until: int | None) -> None:
-        self.out, self.folder, self.until = out, folder, until
+    def __init__(
+        self, out: Path, folder: Path, until: int | None, then: Callable[[Trainer, LightningModule], None]
+    ) -> None:
+        self.out, self.folder, self.until, self.then = out, folder, until, then
         self.best: dict[str, Any] = {}
         """Step and held-out losses of the best model."""
         self.ended = ""
@@ -101,10 +107,6 @@ class Keeper(CheckpointCallback):
         assert isinstance(pl_module, DoseModule)
         checkpoint[OURS] = {"version": VERSION, **about(pl_module)}
 
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
-        assert isinstance(pl_module, DoseModule)
-        require_same(checkpoint, pl_module, self.state_file)
-
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if self.ended:
             trainer.should_stop = True
@@ -123,6 +125,7 @@ class Keeper(CheckpointCallback):
         trainer.save_checkpoint(self.state_file)
         if self.until is not None and step >= self.until:
             trainer.should_stop = True
+        self.then(trainer, pl_module)
 
     def _keep_best(self, module: DoseModule) -> None:
         checkpoint = Checkpoint(

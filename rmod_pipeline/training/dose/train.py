@@ -32,7 +32,7 @@ from rmod_pipeline.errors import UsageError, nearest
 from rmod_pipeline.shards.publish import file_digest, publish_bytes, sweep_drafts
 from rmod_pipeline.training.dose.baseline import Baseline
 from rmod_pipeline.training.dose.data import TokenData, open_data, share
-from rmod_pipeline.training.dose.keep import DRAFTS, Keeper, PlainFiles, unwritable
+from rmod_pipeline.training.dose.keep import DRAFTS, Keeper, PlainFiles, read_state, require_same, unwritable
 from rmod_pipeline.training.dose.losses import Losses
 from rmod_pipeline.training.dose.module import VALID_LOSS, DoseModule
 from rmod_pipeline.training.dose.run import claim_run, describe_run
@@ -135,10 +135,11 @@ def chosen_models(recipe: DoseRecipe, instrument: str | None) -> tuple[tuple[str
     if instrument not in recipe.instruments:
         found = f"the recipe {recipe.name} has no such instrument{nearest(instrument, recipe.instruments)}"
         raise UsageError(f"--instrument {instrument}", found, f"choose {', '.join(recipe.instruments)}")
-    if (instrument,) not in recipe.models:
+    alone = tuple(names for names in recipe.models if names == (instrument,))
+    if not alone:
         found = f"the recipe {recipe.name} makes one model for {', '.join(recipe.instruments)}"
         raise UsageError(f"--instrument {instrument}", found, "leave it out, or set one_model: false in the recipe")
-    return ((instrument,),)
+    return alone
 
 
 def machine_here(machine: Machine) -> Machine:
@@ -173,13 +174,16 @@ def _beginning(training: Training, models: tuple[tuple[str, ...], ...], data: To
 def _fit(module: DoseModule, training: Training, machine: Machine, listener: Listener) -> Report | None:
     """Train a model to its end, or as far as is asked for; return its report on the first rank."""
     name, out = "-".join(module.instruments), training.out
-    keeper = Keeper(out, out / name, training.until)
+    watch = Watch(listener)
+    keeper = Keeper(out, out / name, training.until, watch.tell)
     baseline = Baseline(out / name / "unigram.json", out / DRAFTS)
     with _quietly(), _interrupts_as_they_are():
-        trainer = _trainer(module, training, machine, [Watch(listener), baseline, keeper])
+        trainer = _trainer(module, training, machine, [watch, baseline, keeper])
         if trainer.is_global_zero:
             sweep_drafts(out / DRAFTS)
         resumed = keeper.state_file if keeper.state_file.exists() else None
+        if resumed:
+            require_same(read_state(resumed), module, resumed)
         try:
             trainer.fit(module, ckpt_path=resumed, weights_only=True)
         except torch.OutOfMemoryError as error:

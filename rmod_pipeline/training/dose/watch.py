@@ -92,7 +92,8 @@ class Watch(Callback):
         if trainer.is_global_zero:
             self._listener.stepped(self._standing)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def tell(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tell how a leg went; to be called once all that came of it is kept."""
         assert isinstance(pl_module, DoseModule)
         standing = self._standing
         if trainer.is_global_zero and standing is not None:
