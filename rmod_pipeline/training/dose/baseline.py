@@ -6,17 +6,22 @@ It reads both splits to the end, so that a damaged shard is found now and not in
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from rmod_pipeline.errors import RmodError, ShardError
 from rmod_pipeline.shards.publish import publish_bytes
-from rmod_pipeline.training.dose.data import TRAIN, VALID
+from rmod_pipeline.training.dose.data import TRAIN, VALID, Failure
 from rmod_pipeline.training.dose.keep import unwritable
 from rmod_pipeline.training.dose.losses import Losses
 from rmod_pipeline.training.dose.module import DoseModule
 from rmod_pipeline.training.dose.unigram import Counts, baseline, count_split
+
+Made = TypeVar("Made")
 
 
 class Baseline(Callback):
@@ -40,10 +45,8 @@ class Baseline(Callback):
             return None  # counted again
 
     def _counted(self, trainer: Trainer, module: DoseModule) -> Losses:
-        train, valid = (
-            {name: _summed(trainer, module, mine) for name, mine in self._mine(module, split).items()}
-            for split in (TRAIN, VALID)
-        )
+        mine = _agreed(trainer, lambda: [self._mine(module, split) for split in (TRAIN, VALID)])
+        train, valid = ({name: _summed(trainer, module, counts) for name, counts in split.items()} for split in mine)
         losses = baseline(train, valid)
         if trainer.is_global_zero:
             try:
@@ -59,6 +62,24 @@ class Baseline(Callback):
 
 def _names(module: DoseModule) -> list[str]:
     return ["all", *module.instruments]
+
+
+def _agreed(trainer: Trainer, make: Callable[[], Made]) -> Made:
+    """Return what this rank makes. Raises ShardError on every rank if one of them cannot, so that none waits for it."""
+    made, failure = None, None
+    try:
+        made = make()
+    except RmodError as error:
+        failure = Failure(error.about, error.found, error.hint)
+    failures = [failure]
+    if trainer.world_size > 1:
+        failures = [None for _ in range(trainer.world_size)]
+        torch.distributed.all_gather_object(failures, failure)
+    for each in failures:
+        if each is not None:
+            raise ShardError(*each)
+    assert made is not None
+    return made
 
 
 def _summed(trainer: Trainer, module: DoseModule, counts: Counts) -> Counts:
