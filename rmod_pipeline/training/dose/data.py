@@ -7,7 +7,7 @@ the leg, and the number of ranks and workers; on nothing that happened before it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -250,7 +250,32 @@ def share(recipe: DoseRecipe, world: int) -> int:
     return batch // world
 
 
-class Legs:
+class Batches:
+    """Batches by a loader, whose workers live until it is closed.
+
+    Left to the garbage collector, in the cycles that lightning's objects are, torch takes five seconds for each worker.
+    """
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader: DataLoader[Any] | None = loader
+        self._running: Generator[Batch, None, None] | None = None
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._running = self._read()
+        return self._running
+
+    def _read(self) -> Generator[Batch, None, None]:
+        assert self._loader is not None
+        yield from unfailing(self._loader)
+
+    def close(self) -> None:
+        """Let the workers go."""
+        if self._running is not None:
+            self._running.close()
+        self._running = self._loader = None
+
+
+class Legs(Batches):
     """The batches of training: each loop over it is a leg, the one that begins at the step that ``step`` tells."""
 
     def __init__(
@@ -270,14 +295,14 @@ class Legs:
         )
         items = Items(self._pairs, InTurn(tuple(instruments)))
         longest = max(map(recipe.frames, instruments))
-        self._loader = reading.loader(items, share(recipe, reading.world), Collate(longest))
+        super().__init__(reading.loader(items, share(recipe, reading.world), Collate(longest)))
         self.waited = 0.0
         """Seconds spent waiting for batches, ever."""
 
-    def __iter__(self) -> Iterator[Batch]:
+    def _read(self) -> Generator[Batch, None, None]:
         every, step = self._schedule.check_every_steps, self._step()
         self._pairs.set_epoch(step // every)
-        batches = unfailing(self._loader)
+        batches = super()._read()
         for _ in range(min(every - step % every, self._schedule.steps - step)):
             begin = time.monotonic()
             batch = next(batches)
@@ -285,17 +310,14 @@ class Legs:
             yield batch
 
 
-class Once:
+class Once(Batches):
     """The batches of validation: every pair once, with every instrument, by one of the ranks."""
 
     def __init__(self, data: TokenData, recipe: DoseRecipe, instruments: Sequence[str], reading: Reading) -> None:
         pairs = read_tokens(data.out, VALID, data.family.name, sounds=[MIX, *instruments], nodes=reading.nodes)
         items = Items(pairs, Each(tuple(instruments)))
         longest = max(map(recipe.frames, instruments))
-        self._loader = reading.loader(items, share(recipe, reading.world), Collate(longest))
-
-    def __iter__(self) -> Iterator[Batch]:
-        return unfailing(self._loader)
+        super().__init__(reading.loader(items, share(recipe, reading.world), Collate(longest)))
 
 
 def unfailing(batches: Iterable[Any]) -> Iterator[Any]:

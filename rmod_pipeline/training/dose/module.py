@@ -61,6 +61,12 @@ class DoseModule(LightningModule):
         self.legs = Legs(self.data, self.recipe, self.instruments, self.reading, lambda: self.global_step)
         self.once = Once(self.data, self.recipe, self.instruments, self.reading)
 
+    def close(self) -> None:
+        """Let the processes that read shards go."""
+        for batches in (self.legs, self.once):
+            if batches is not None:
+                batches.close()
+
     @property
     def latest_loss(self) -> float:
         """The full loss of the latest step's pairs."""

@@ -190,6 +190,8 @@ def _fit(module: DoseModule, training: Training, machine: Machine, listener: Lis
             hint = "set a smaller schedule.batch, or use more devices"
             found = f"out of memory with {share(module.recipe, machine.world)} pairs on a device"
             raise DoseError(f"training {name}", found, hint) from error
+        finally:
+            module.close()
     if not trainer.is_global_zero:
         return None
     report = Report(
