@@ -6,10 +6,12 @@ the leg, and the number of ranks and workers; on nothing that happened before it
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -238,7 +240,18 @@ class Reading:
             collate_fn=collate,
             pin_memory=self.pin,
             persistent_workers=self.workers > 0,
+            worker_init_fn=leave_quietly,
         )
+
+
+def leave_quietly(_worker: int) -> None:
+    """Have a worker say nothing when the training that it hands a batch to is gone: stopped, and said so itself."""
+
+    def say(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, ConnectionError):
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = say
 
 
 def share(recipe: DoseRecipe, world: int) -> int:
