@@ -27,12 +27,12 @@ from rmod_pipeline.dose.loss import Pairs
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import RmodError, ShardError, nearest
 from rmod_pipeline.shards.fingerprint import read_fingerprint
-from rmod_pipeline.shards.finished import find_family, finished_shards
+from rmod_pipeline.shards.finished import finished_shards
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.shards.read import TokenPair, read_tokens
 from rmod_pipeline.shards.stream import PairStream
-from rmod_pipeline.shards.tokens import TokenFamily, read_family
+from rmod_pipeline.shards.tokens import TokenFamily, choose_family
 
 TRAIN, VALID = "train", "valid"
 
@@ -62,7 +62,7 @@ class TokenData:
 
 def open_data(out: Path, codec: str | None, recipe: DoseRecipe, instruments: Sequence[str]) -> TokenData:
     """Return a data set after checking that a recipe can be trained on it. Raises ShardError, DoseError."""
-    family = read_family(out, find_family(out, codec))
+    family = choose_family(out, codec)
     data = TokenData(out=out, family=family)
     pairs = read_fingerprint(Layout(out).build)["pairs"]
     for split in (TRAIN, VALID):
