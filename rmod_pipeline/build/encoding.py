@@ -85,7 +85,7 @@ class ShardEncoder:
 
     def __init__(self, shard: TokenShard, encoding: Encoding, ahead: Ahead) -> None:
         self._shard, self._family, self._ahead = shard, encoding.family, ahead
-        self._batch = encoding.choice.batch
+        self._batch = int(encoding.family.codec["batch"])
         self._lanes = {sound: _Lane() for sound in encoding.family.windows}
         self._pairs: list[tuple[str, dict[str, int], bytes]] = []
 

@@ -88,7 +88,7 @@ def build(
     ] = True,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
-    batch: BatchOption = 8,
+    batch: BatchOption = None,
     compiled: CompileOption = False,
     encoders: EncodersOption = None,
     space_check: Annotated[

@@ -30,7 +30,12 @@ PrecisionOption = Annotated[
     ),
 ]
 BatchOption = Annotated[
-    int, typer.Option(metavar="N", help="Sounds encoded at once; part of what the tokens are.", rich_help_panel=TOKENS)
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Sounds encoded at once; part of what the tokens are. Default: 1 on a CPU, 16 on a GPU.",
+        rich_help_panel=TOKENS,
+    ),
 ]
 CompileOption = Annotated[
     bool, typer.Option("--compile", help="Let torch compile the encoder first: a minute.", rich_help_panel=TOKENS)
@@ -52,7 +57,7 @@ def encode(
     ] = "mini",
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
-    batch: BatchOption = 8,
+    batch: BatchOption = None,
     compiled: CompileOption = False,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes that read shards.")] = 1,
     encoders: EncodersOption = None,
@@ -134,6 +139,7 @@ def choose(codec: str, **options: Any) -> Choice:
 
 def encoding(choice: Choice, recipe: Recipe, build: str) -> Encoding:
     """Return the tokens that a codec makes of a recipe's pairs. Raises CodecError, UsageError and BuildError."""
+    choice = choice.settled()
     from rmod_pipeline.build.encoding import Encoding
     from rmod_pipeline.shards.tokens import TokenFamily
 

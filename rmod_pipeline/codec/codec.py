@@ -11,7 +11,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,9 @@ AudioBatch = NDArray[np.float32]
 PRECISIONS = ("fp32", "tf32", "bf16")
 """fp32 is exact; tf32 (GPU) and bf16 are faster, and some tokens come out otherwise."""
 
-DEFAULT_BATCH = 8
+BATCH_ON = {"cpu": 1, "cuda": 16}
+"""Sounds encoded at once where none is said. On a CPU one: what lies between two layers then fits into its cache, which
+makes `mini` twice as fast as eight at once (benchmarks/encode.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +78,24 @@ class Choice:
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
     precision: str = "fp32"
-    batch: int = DEFAULT_BATCH
-    """Sounds encoded at once; the last ones are padded with silence to as many. Part of a fingerprint."""
+    batch: int | None = None
+    """Sounds encoded at once; the last ones are padded with silence to as many. Part of a fingerprint. None: what suits
+    the device."""
     compiled: bool = False
     """Whether torch.compile makes the encoder faster, after a minute of its own."""
 
     def open(self) -> Codec:
         """Open the codec. Raises CodecError and UsageError."""
         identity, model, device = self._load()
-        return Codec(identity, _without_weight_norm(model).to(device), self, device)
+        return Codec(identity, _without_weight_norm(model).to(device), self._settled_on(device), device)
+
+    def settled(self) -> Choice:
+        """Return the choice with its device and batch said, as they are on this machine. Raises UsageError."""
+        _check_choice(self)
+        return self._settled_on(_device(self.device, self.precision))
+
+    def _settled_on(self, device: str) -> Choice:
+        return replace(self, device=device, batch=self.batch or BATCH_ON[device.partition(":")[0]])
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what the opened codec's ``fingerprint`` would be; nothing is put on a GPU. Raises as ``open`` does."""
@@ -93,7 +104,8 @@ class Choice:
 
     def fingerprint_on(self, device: str, identity: Identity) -> dict[str, Any]:
         """Return all that decides the tokens of given audio: the codec, how it is run, on what kind of device."""
-        options = {"precision": self.precision, "batch": self.batch, "compiled": self.compiled}
+        batch = self._settled_on(device).batch
+        options = {"precision": self.precision, "batch": batch, "compiled": self.compiled}
         return {**identity.to_dict(), **options, "device": device.partition(":")[0], "torch": _torch_version()}
 
     def _load(self) -> tuple[Identity, Any, str]:
@@ -110,6 +122,7 @@ class Codec:
 
     def __init__(self, identity: Identity, model: Any, choice: Choice, device: str) -> None:
         self.identity, self.choice, self.device = identity, choice, device
+        self._batch = choice.batch or 1
         self._model = model
         self._encoder = _compiled(model.encoder) if choice.compiled else model.encoder
 
@@ -142,10 +155,10 @@ class Codec:
         count, samples = batch.shape
         frames = self.frames(samples)
         tokens = np.zeros((count, self.identity.codebooks, frames), dtype=np.uint16)
-        held = np.zeros((self.choice.batch, 1, frames * self.identity.hop), dtype=np.float32)
+        held = np.zeros((self._batch, 1, frames * self.identity.hop), dtype=np.float32)
         with torch.inference_mode(), self._exactly(precision or self.choice.precision):
-            for start in range(0, count, self.choice.batch):
-                part = batch[start : start + self.choice.batch]
+            for start in range(0, count, self._batch):
+                part = batch[start : start + self._batch]
                 held[:] = 0
                 held[: len(part), 0, :samples] = part
                 codes = self._codes(torch.from_numpy(held).to(self.device), precision or self.choice.precision)
@@ -162,10 +175,10 @@ class Codec:
         codes = self._checked_tokens(tokens)
         count, books, frames = codes.shape
         audio = np.zeros((count, frames * self.identity.hop), dtype=np.float32)
-        held = np.zeros((self.choice.batch, books, frames), dtype=np.int64)
+        held = np.zeros((self._batch, books, frames), dtype=np.int64)
         with torch.inference_mode(), self._exactly("fp32"):
-            for start in range(0, count, self.choice.batch):
-                part = codes[start : start + self.choice.batch]
+            for start in range(0, count, self._batch):
+                part = codes[start : start + self._batch]
                 held[:] = 0
                 held[: len(part)] = part
                 quantized = self._model.quantizer.from_codes(torch.from_numpy(held).to(self.device))[0]
@@ -195,7 +208,7 @@ class Codec:
             # Nearest neighbours are looked up in fp32 whatever the precision: it costs nothing and keeps most tokens.
             return self._model.quantizer(latent.float())[1]
         except torch.OutOfMemoryError as error:
-            found = f"out of memory with a batch of {self.choice.batch} x {audio.shape[-1]} samples"
+            found = f"out of memory with a batch of {self._batch} x {audio.shape[-1]} samples"
             raise CodecError(self.device, found, "give a smaller --batch; it is part of the fingerprint") from error
 
     @contextmanager
@@ -230,7 +243,7 @@ def open_codec(
     *,
     device: str = "auto",
     precision: str = "fp32",
-    batch: int = DEFAULT_BATCH,
+    batch: int | None = None,
     compiled: bool = False,
 ) -> Codec:
     """Open a codec by name or by the path of a dac checkpoint.
@@ -274,7 +287,7 @@ def _check_choice(choice: Choice) -> None:
     if choice.precision not in PRECISIONS:
         found = f"unknown '{choice.precision}'{nearest(choice.precision, PRECISIONS)}"
         raise UsageError("--precision", found, f"choose {', '.join(PRECISIONS)}")
-    if choice.batch < 1:
+    if choice.batch is not None and choice.batch < 1:
         raise UsageError("--batch", f"{choice.batch} is too small", "give 1 or more")
 
 
