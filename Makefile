@@ -27,10 +27,13 @@ $(STAMP): requirements/lock.txt requirements/lock-nodeps.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-demo: env ## build a small data set from the sounds that ship, verify it, and make a page to look at and listen to
+demo: env ## build a small data set from the sounds that ship, verify it, look and listen, train on it, extract a drum
 	$(BIN)/rmod build quick --library builtin --out $(DEMO) --pairs $(DEMO_PAIRS) --workers 2 --shard-size 12 --codec mini
 	$(BIN)/rmod verify $(DEMO) --rerender 4
 	$(BIN)/rmod preview $(DEMO) --pairs 12
+	$(BIN)/rmod train tiny --data $(DEMO) --out $(DEMO)-model --device cpu --workers 0
+	tar -xf $(DEMO)/audio/test-000000.tar -C $(DEMO)-model test-00000000.mix.wav
+	$(BIN)/rmod extract $(DEMO)-model/test-00000000.mix.wav --checkpoint $(DEMO)-model --out $(DEMO)-extracted --device cpu --windows 1 --tries 2
 
 test: env ## run all tests, the slow ones too
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 $(TESTS)
@@ -49,4 +52,4 @@ lock: ## write the versions in .venv to requirements/lock.txt
 	@mv requirements/lock.new requirements/lock.txt
 
 clean: ## remove the demo, its page and the caches of the tools; .venv stays
-	rm -rf $(DEMO) $(DEMO)-preview.html .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(DEMO) $(DEMO)-preview.html $(DEMO)-model $(DEMO)-extracted .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
