@@ -20,6 +20,7 @@ from rmod_pipeline.shards.verify import Expected, Finding, Report, check_file, t
 def verify_tokens(out: Path, expected: Expected, report: Report) -> None:
     """Check every family of tokens, and add what was found to the report."""
     layout = Layout(out)
+    report.findings += _nameless(layout)
     for name in family_names(out):
         try:
             family = read_family(out, name)
@@ -33,6 +34,15 @@ def verify_tokens(out: Path, expected: Expected, report: Report) -> None:
             report.findings += findings
             report.damaged += [layout.relative(path)] if findings else []
         report.findings += _gaps_and_strays(family, layout, expected)
+
+
+def _nameless(layout: Layout) -> Iterator[Finding]:
+    """Yield a finding for each folder of tokens that does not say what they are: nothing reads it."""
+    told = set(family_names(layout.out))
+    for folder in sorted((layout.out / TOKENS).glob("*")):
+        if folder.is_dir() and folder.name not in told:
+            found = "has no codec.json: give the encode or build command again, or remove it and its receipts"
+            yield Finding(about=layout.relative(folder), found=found)
 
 
 def _check_family(family: TokenFamily, folder: str, expected: Expected) -> Iterator[Finding]:

@@ -113,6 +113,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda out: Layout(out).codec(family_of(out)).write_text("{}"),
         "does not tell what the tokens are",
     ),
+    "a folder that has lost its codec.json": (
+        lambda out: Layout(out).codec(family_of(out)).unlink(),
+        "has no codec.json",
+    ),
     "a folder that was renamed": (
         lambda out: (out / family_of(out)).rename(out / "tokens" / "mini-00000000"),
         "lies in the folder of mini-00000000",
