@@ -1,0 +1,159 @@
+"""What reading, training and extraction of DOSE cost beside the plain ways, all in one run.
+
+    python benchmarks/dose.py --data OUT [--part loader --part step --part extract] [--recipe laptop] [--threads 1]
+
+- loader: pairs a second of `shards.read` from tars, and of a folder with one .npy a sound, read one by one.
+- step: a training step of our loss, and of the published code's, which computes logits at every row and averages zeros.
+- extract: one window at paper size (random weights), with keys and values kept and by computing everything again at
+  each row, as the published code does.
+
+Prints a table of medians and ratios for docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from rmod_pipeline.dose.generate import generate
+from rmod_pipeline.dose.layout import condition_of, target_of
+from rmod_pipeline.dose.loss import Pairs, dose_losses
+from rmod_pipeline.dose.model import Dose
+from rmod_pipeline.dose.recipe import load_dose_recipe
+from rmod_pipeline.shards.read import read_tokens
+
+PAIRS, BATCH = 400, 8
+
+
+def main() -> None:
+    options = parse()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    print("| what | ours | plain | ratio |")
+    print("|---|---|---|---|")
+    for part in options.part or ["loader", "step", "extract"]:
+        {"loader": loader, "step": step, "extract": extract}[part](options)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a data set with tokens in its train split")
+    parser.add_argument("--recipe", default="laptop", help="the model whose steps are timed")
+    parser.add_argument("--part", action="append", choices=["loader", "step", "extract"])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    return parser.parse_args()
+
+
+def loader(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        tokens = 0
+        for pair in islice(read_tokens(options.data, "train"), PAIRS):
+            for sound, codes in pair["codes"].items():
+                np.save(Path(folder) / f"{pair['key']}.{sound}.npy", codes.astype(np.uint16))
+                tokens += codes.size
+
+        def shards() -> None:
+            for _ in islice(read_tokens(options.data, "train", shuffle=100), PAIRS):
+                pass
+
+        def files() -> None:
+            keys = sorted({path.name.split(".")[0] for path in Path(folder).iterdir()})
+            random.Random(0).shuffle(keys)
+            for key in keys:
+                for path in sorted(Path(folder).glob(f"{key}.*.npy")):
+                    np.load(path).astype(np.int64)
+
+        ours, plain = alternate(options.rounds, shards, files)
+    report(f"loader, tokens/s over {PAIRS} pairs", tokens / ours, tokens / plain, ours, plain)
+
+
+def step(options: argparse.Namespace) -> None:
+    recipe = load_dose_recipe(options.recipe)
+    instrument = "kick"
+    frames = recipe.frames(instrument)
+    batches = pairs_of(options.data, instrument)
+    models = [Dose(recipe.model).train() for _ in range(2)]
+    optimizers = [torch.optim.Adam(model.parameters(), lr=1e-4) for model in models]
+
+    def ours() -> None:
+        optimizers[0].zero_grad()
+        dose_losses(models[0], next(batches), recipe.loss).total.backward()
+        optimizers[0].step()
+
+    def plain() -> None:
+        optimizers[1].zero_grad()
+        published_loss(models[1], next(batches)).backward()
+        optimizers[1].step()
+
+    one, other = alternate(3 * options.rounds, ours, plain)
+    report(f"step, {BATCH} kicks of {frames} frames, {recipe.name}: steps/s", 1 / one, 1 / other, one, other)
+
+
+def published_loss(model: Dose, pairs: Pairs) -> torch.Tensor:
+    """Return the loss as the published code has it: logits at every row, zeros averaged in."""
+    condition, target = condition_of(pairs.mixtures), target_of(pairs.targets)
+    rows = torch.cat([condition, target], dim=1)
+    logits = model.logits(model.hidden(rows[:, :-1]))
+    tail, books = target.shape[1] - 1, target.shape[2]
+    surprise = functional.cross_entropy(
+        logits[:, -tail:].flatten(0, 2), target[:, 1:].flatten(), reduction="none"
+    ).unflatten(0, (len(target), tail, books))
+    return surprise.mean() + surprise[:, : books + 1].mean()
+
+
+def extract(options: argparse.Namespace) -> None:
+    recipe = load_dose_recipe("paper")
+    model = Dose(recipe.model).eval()
+    mixture = next(pairs_of(options.data, "kick")).mixtures[:1].long()
+    frames = recipe.frames("kick")
+    times = []
+    for cached in (True, False):
+        began = time.perf_counter()
+        made = generate(model, mixture, frames, cached=cached)
+        times.append((time.perf_counter() - began, made.codes))
+    assert torch.equal(times[0][1], times[1][1]), "both ways must give the same tokens"
+    (one, _), (other, _) = times
+    report(f"extract, a window of {frames} frames at paper size: windows/min", 60 / one, 60 / other, one, other)
+
+
+def pairs_of(data: Path, instrument: str) -> Iterator[Pairs]:
+    """Yield batches without end."""
+    while True:
+        held = list(islice(read_tokens(data, "train", sounds=["mix", instrument]), 4 * BATCH))
+        for start in range(0, len(held) - BATCH + 1, BATCH):
+            part = held[start : start + BATCH]
+            yield Pairs(
+                mixtures=torch.from_numpy(np.stack([pair["codes"]["mix"] for pair in part])),
+                targets=torch.from_numpy(np.stack([pair["codes"][instrument] for pair in part])),
+                lengths=torch.tensor([pair["frames"][instrument] for pair in part]),
+            )
+
+
+def alternate(rounds: int, ours: Callable[[], None], plain: Callable[[], None]) -> tuple[float, float]:
+    """Return the median seconds of each, run in turn on the same machine; the first round is not counted."""
+    times: list[list[float]] = [[], []]
+    for _ in range(rounds + 1):
+        for place, run in enumerate((ours, plain)):
+            began = time.perf_counter()
+            run()
+            times[place].append(time.perf_counter() - began)
+    return statistics.median(times[0][1:]), statistics.median(times[1][1:])
+
+
+def report(what: str, ours: float, plain: float, one: float, other: float) -> None:
+    print(f"| {what} | {ours:.3g} | {plain:.3g} | {other / one:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
