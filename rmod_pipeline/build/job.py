@@ -24,6 +24,7 @@ from rmod_pipeline.shards.members import MIX, Form
 from rmod_pipeline.shards.receipt import Gaps, Receipt, read_receipt
 from rmod_pipeline.shards.write import write_pair_shard
 from rmod_pipeline.spec import Address, Settings
+from rmod_pipeline.storage import Place
 
 STORE_BYTES = 64 * 2**20
 """Decoded sounds kept besides the prepared ones, which are what is asked for again."""
@@ -45,7 +46,7 @@ class Job:
     """Whether sound is kept; a build of tokens can do without."""
     encoding: Encoding | None = None
     """The tokens to make beside the sound, or in its place."""
-    out: Path
+    out: Place
     cache: Path
     cache_bytes: int
 
@@ -94,11 +95,9 @@ class Job:
 
     def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
         """Return the shards that lack a family. Raises BuildError for a receipt of another data set."""
-        families = self.families().items()
+        families, layout = self.families().items(), self.layout.listed()
         return [
-            plan
-            for plan in plans
-            if not all(is_done(plan.name, family, self.layout, said) for family, said in families)
+            plan for plan in plans if not all(is_done(plan.name, family, layout, said) for family, said in families)
         ]
 
 

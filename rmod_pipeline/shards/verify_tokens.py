@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from rmod_pipeline.errors import RmodError
@@ -15,14 +14,17 @@ from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, family_names, read_family
 from rmod_pipeline.shards.verify import Expected, Finding, Report, check_file, tells
+from rmod_pipeline.storage import Place, StoreError
 
 
-def verify_tokens(out: Path, expected: Expected, report: Report) -> None:
+def verify_tokens(out: Place, expected: Expected, report: Report) -> None:
     """Check every family of tokens, and add what was found to the report."""
-    layout = Layout(out)
+    layout = Layout(out).listed()
     for name in family_names(out):
         try:
             family = read_family(out, name)
+        except StoreError:
+            raise
         except RmodError as error:
             report.findings.append(Finding(about=f"{TOKENS}/{name}", found=error.found))
             continue
@@ -52,7 +54,7 @@ def _check_family(family: TokenFamily, folder: str, expected: Expected) -> Itera
 
 
 def _check_receipt(
-    path: Path, family: TokenFamily, layout: Layout, expected: Expected, report: Report
+    path: Place, family: TokenFamily, layout: Layout, expected: Expected, report: Report
 ) -> Iterator[Finding]:
     try:
         receipt = read_receipt(path)
@@ -62,6 +64,8 @@ def _check_receipt(
             return
         yield from _check_shard(receipt, plan, family, layout, expected)
         report.tokens[family.name] += receipt.pairs
+    except StoreError:
+        raise
     except RmodError as error:
         yield Finding(about=error.about, found=error.found)
 
@@ -132,7 +136,7 @@ def _gaps_and_strays(family: TokenFamily, layout: Layout, expected: Expected) ->
     if missing:
         found = f"{len(missing)} of {len(finished)} shards have no tokens yet, {missing[0]} the first"
         yield Finding(about=family.family, found=f"{found}: give the encode or build command again")
-    for path in sorted((layout.out / family.family).glob("*.tar")):
+    for path in sorted([*(layout.out / family.family).glob("*.tar")], key=str):
         if path.stem not in there:
             found = "no receipt vouches for it: finish the encoding, or remove it"
             yield Finding(about=layout.relative(path), found=found)
