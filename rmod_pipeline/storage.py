@@ -34,11 +34,16 @@ FIRST_PAUSE_SECONDS = 0.5
 """The most that is waited after a first failure; it doubles, and how much of it is waited is drawn."""
 LONGEST_PAUSE_SECONDS = 20.0
 
+TELL_FROM = 3
+"""Failures in a row that are worth a warning: one or two are everyday."""
+
 FETCHED_BYTES = 4 * 2**30
 """Disk that copies of what was read from stores may take in the cache; the one in use may be larger."""
 
 INSTALL = 'pip install "rmod-pipeline[cloud]"'
 EXAMPLE = "write, for example, s3://bucket/data"
+
+WELL_KNOWN = ("s3", "gs", "gcs", "az", "abfs", "https")
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _ONE_SLASH = re.compile(r"(s3|s3a|gs|gcs|az|abfs):/(?!/)")
@@ -369,9 +374,8 @@ def _check_scheme(scheme: str) -> None:
         raise UsageError(f"{scheme}://", f"{error.name} is not installed", INSTALL) from error
     from fsspec.registry import known_implementations
 
-    known = sorted({*fsspec.available_protocols()} - {*_LOCAL_SCHEMES})
-    if scheme not in known:
-        found = f"no kind of store is called that{nearest(scheme, known)}"
+    if scheme not in fsspec.available_protocols():
+        found = f"no kind of store is called that{nearest(scheme, WELL_KNOWN)}"
         raise UsageError(f"{scheme}://", found, "s3:// and gs:// are; a path of this machine has no ://")
     try:
         fsspec.get_filesystem_class(scheme)
@@ -407,17 +411,18 @@ def _store(address: str) -> Any:
 
 def _tried(request: Callable[[], Result], about: str) -> Result:
     """Return what a request gives, tried again while its failure may pass."""
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+    from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+    def tell(state: RetryCallState) -> None:
+        level = logging.WARNING if state.attempt_number >= TELL_FROM else logging.INFO
+        said = _said(state.outcome.exception() if state.outcome else None)
+        logger.log(level, "%s: %s (try %d of %d)", about, said, state.attempt_number, TRIES)
 
     tries = Retrying(
         stop=stop_after_attempt(TRIES),
         wait=wait_random_exponential(multiplier=FIRST_PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS),
         retry=retry_if_exception(_passing),
-        before_sleep=lambda state: (
-            logger.info("%s: %s; try %d of %d", about, _said(state.outcome.exception()), state.attempt_number, TRIES)
-            if state.outcome
-            else None
-        ),
+        before_sleep=tell,
         reraise=True,
     )
     return tries(request)
