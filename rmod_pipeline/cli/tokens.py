@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -139,4 +140,4 @@ def encoding(choice: Choice, recipe: Recipe, build: str) -> Encoding:
     from rmod_pipeline.shards.tokens import TokenFamily
 
     said: Mapping[str, Any] = choice.fingerprint()
-    return Encoding(choice=choice, family=TokenFamily.of(recipe, said, build))
+    return Encoding(choice=replace(choice, sha256=said["sha256"]), family=TokenFamily.of(recipe, said, build))
