@@ -128,7 +128,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes(
     tiny_manifest: Path, recipe: Path, bucket: Any, own_cache: Path
 ) -> None:
     """Killed in the middle: no half of an object is there, and the leases of the dead are taken over at once."""
-    command = ["build", recipe, "--library", tiny_manifest, "--out", f"{bucket}/data", "--pairs", "train=100"]
+    command = ["build", recipe, "--library", tiny_manifest, "--out", f"{bucket}/data", "--pairs", "train=60"]
     command += ["--shard-size", 10, "--workers", 2]
     run = start(command)
     assert eventually(lambda: len(bucket.keys("data/receipts/")) >= 2 or run.poll() is not None, 60)
@@ -144,7 +144,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes(
     assert "pairs are there already" in said[1]
     assert time.monotonic() - began < LEASE_SECONDS / 2
     local = own_cache.parent / f"{own_cache.name}-whole"
-    build(tiny_manifest, local, counts={"train": 100}, shard_size=10)
+    build(tiny_manifest, local, counts={"train": 60}, shard_size=10)
     assert bucket.promised("data") == promised(local)
     assert not list((own_cache / "drafts").iterdir()), "what the dead left is swept"
 
@@ -231,6 +231,24 @@ def test_a_sound_that_changed_on_the_store_fails_its_shards(tiny_manifest: Path,
     summary = build(tiny_manifest, at(bucket), library=library)
     assert len(summary.failures) == 5
     assert "changed since the scan" in summary.failures[0].cause
+
+
+def test_weights_that_change_under_a_build_are_refused(tiny_weights: Path, bucket: Any) -> None:
+    """A worker that comes later opens what the first opened, or nothing."""
+    pytest.importorskip("torch")
+    from tiny_build import RATE
+    from tiny_codec import save_tiny
+
+    from rmod_pipeline.codec import Choice, CodecError
+
+    bucket.put("tiny.pth", tiny_weights.read_bytes())
+    choice = Choice(name=f"{bucket}/tiny.pth", device="cpu")
+    choice = replace(choice, sha256=choice.fingerprint()["sha256"])
+    assert choice.open().identity.name.startswith("tiny-")
+    other = save_tiny(tiny_weights.parent / "other.pth", seed=1, sample_rate=RATE)
+    bucket.put("tiny.pth", other.read_bytes())
+    with pytest.raises(CodecError, match="have become others"):
+        choice.open()
 
 
 @pytest.fixture(scope="module")
