@@ -15,7 +15,7 @@ import logging
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -61,6 +61,10 @@ class StoreError(RmodError):
     """An object store does not do what is asked of it: not there, not allowed, or failing again and again."""
 
 
+class _UnableError(StoreError):
+    """A store has no such request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """What a store tells of an object, by pathlib's names."""
@@ -79,12 +83,14 @@ class StorePath:
     """``s3://bucket/data``, without a slash at the end."""
     listing: Mapping[str, int] | None = field(default=None, compare=False, repr=False)
     """Sizes by address, as of one moment: then what is there is told without asking the store. See ``listed``."""
+    contents: Mapping[str, bytes] | None = field(default=None, compare=False, repr=False)
+    """What is in some of them. See ``ahead``."""
 
     def __str__(self) -> str:
         return self.address
 
     def __truediv__(self, name: str | PurePosixPath) -> StorePath:
-        return StorePath(f"{self.address}/{name}", self.listing)
+        return self._at(f"{self.address}/{name}")
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -106,7 +112,7 @@ class StorePath:
     @property
     def parent(self) -> StorePath:
         above = self.address.rpartition("/")[0] if len(self.parts) > 1 else self.address
-        return StorePath(above, self.listing)
+        return self._at(above)
 
     def resolve(self) -> StorePath:
         """Return itself: an address is never relative."""
@@ -126,7 +132,7 @@ class StorePath:
         there = posixpath.normpath(f"{place}/{relative}")
         if there.split("/")[0] != self.parts[0]:
             raise ValueError(f"{relative} leads out of {scheme}://{self.parts[0]}")
-        return StorePath(f"{scheme}://{there}", self.listing)
+        return self._at(f"{scheme}://{there}")
 
     def listed(self) -> StorePath:
         """Return the same address with a list of all that is below it now: a few requests in place of thousands."""
@@ -134,6 +140,15 @@ class StorePath:
         prefix = self._stripped()
         sizes = {f"{self.address}{name[len(prefix) :]}": int(each["size"] or 0) for name, each in found.items()}
         return StorePath(self.address, sizes)
+
+    def ahead(self, wanted: Iterable[StorePath]) -> StorePath:
+        """Return the same address with some objects read, many at a time; what cannot be is read when asked for."""
+        by_path = {each._stripped(): each.address for each in wanted}
+        found: Mapping[str, Any] = {}
+        if by_path:
+            found = self._ask(lambda store, _: store.cat(list(by_path), on_error="return"), {})
+        contents = {by_path[path]: bytes(each) for path, each in found.items() if isinstance(each, bytes)}
+        return StorePath(self.address, self.listing, contents)
 
     def exists(self) -> bool:
         """Return whether there is an object here, or any below."""
@@ -168,10 +183,12 @@ class StorePath:
             if address.startswith(f"{self.address}/"):
                 names = address[len(self.address) + 1 :].split("/")
                 if len(names) == len(wanted) and all(map(fnmatchcase, names, wanted)):
-                    yield StorePath(address, self.listing)
+                    yield self._at(address)
 
     def read_bytes(self) -> bytes:
         """Return the object's bytes, by one request."""
+        if self.contents is not None and self.address in self.contents:
+            return self.contents[self.address]
         return bytes(self._ask(lambda store, path: store.cat_file(path)))
 
     def fetch(self, target: Path) -> None:
@@ -196,7 +213,7 @@ class StorePath:
             self._ask(lambda store, path: store.pipe_file(path, content, mode="create"))
         except FileExistsError:
             return False
-        except (NotImplementedError, TypeError):
+        except (_UnableError, TypeError):
             if self.is_file():
                 return False
             self.write_bytes(content)
@@ -218,6 +235,9 @@ class StorePath:
         told = repr(sorted((key, str(value)) for key, value in found.items()))
         return hashlib.sha256(f"{self.address} {told}".encode()).hexdigest()
 
+    def _at(self, address: str) -> StorePath:
+        return StorePath(address, self.listing, self.contents)
+
     def _info(self) -> dict[str, Any]:
         return dict(self._ask(lambda store, path: store.info(path), {}))
 
@@ -236,9 +256,11 @@ class StorePath:
             if nothing is None:
                 raise FileNotFoundError(errno.ENOENT, "no such object", self.address) from error
             return nothing
-        except (FileExistsError, NotImplementedError, TypeError, RmodError):
+        except (FileExistsError, TypeError, RmodError):
             raise
         except Exception as error:
+            if isinstance(error, NotImplementedError) or getattr(error, "errno", None) == errno.ENOSYS:
+                raise _UnableError(self.address, "its store cannot do that", "choose another store") from error
             if isinstance(error, OSError) and error.errno in _LOCAL_DISK:
                 raise
             raise _complaint(self.address, error) from error
@@ -282,6 +304,14 @@ def is_address(text: object) -> bool:
 def listed(where: Place) -> Place:
     """Return a place that knows what is below it, if asking each time would cost a request; a local path as it is."""
     return where.listed() if isinstance(where, StorePath) else where
+
+
+def ahead(where: Place, wanted: Iterable[Place]) -> Place:
+    """Return a place that has read those of the wanted objects that are there; a local path as it is."""
+    if not isinstance(where, StorePath):
+        return where
+    there = [each for each in wanted if isinstance(each, StorePath) and each.is_file()]
+    return where.ahead(there)
 
 
 @contextmanager
@@ -432,7 +462,7 @@ def _passing(error: BaseException) -> bool:
     """Return whether a failure may go by itself."""
     if not isinstance(error, Exception) or isinstance(error, (*_LASTING, NotImplementedError, TypeError, RmodError)):
         return False
-    if type(error).__name__ in _LASTING_NAMES or (isinstance(error, OSError) and error.errno in _LOCAL_DISK):
+    if type(error).__name__ in _LASTING_NAMES or getattr(error, "errno", None) in (*_LOCAL_DISK, errno.ENOSYS):
         return False
     status = _status(error)
     return status is None or status >= 500 or status in _PASSING_STATUS or _code(error) == "RequestTimeout"

@@ -53,8 +53,9 @@ class EncodeJob:
     def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
         """Return the shards that have no tokens yet. Raises BuildError for a receipt of other tokens."""
         said = self.digest()
-        layout = self.layout.listed()
-        return [plan for plan in plans if not is_done(plan.name, self.encoding.family.family, layout, said)]
+        family = self.encoding.family.family
+        layout = self.layout.with_receipts([plan.name for plan in plans], [family])
+        return [plan for plan in plans if not is_done(plan.name, family, layout, said)]
 
 
 @dataclass(frozen=True, slots=True)

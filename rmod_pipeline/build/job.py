@@ -96,7 +96,8 @@ class Job:
 
     def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
         """Return the shards that lack a family. Raises BuildError for a receipt of another data set."""
-        families, layout = self.families().items(), self.layout.listed()
+        families = self.families().items()
+        layout = self.layout.with_receipts([plan.name for plan in plans], self.families())
         return [
             plan for plan in plans if not all(is_done(plan.name, family, layout, said) for family, said in families)
         ]

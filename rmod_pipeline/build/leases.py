@@ -25,6 +25,9 @@ LEASE_SECONDS = 180.0
 
 RENEW_SECONDS = 30.0
 
+LOOK_SECONDS = 5.0
+"""Between looks at shards that another run is making: each is some requests."""
+
 
 def claim_on(folder: Place, shard: str) -> Claim | Lease:
     """Return the lease on a shard, to be taken; ``folder`` is where a data set's leases are."""
@@ -42,15 +45,12 @@ class Lease:
     def take(self) -> bool:
         """Take the lease if it is free, expired or held by a process of this machine that is gone."""
         self._renewed = time.monotonic()
-        if self._place.create(self._content()):
-            return True
-        there = self._read()
-        if there.get("owner") == self._owner:
-            return True  # it was put at once, and only the answer got lost
-        if not _void(there):
-            return False
-        # Two runs may both find it void and both go on: see above.
-        self._place.unlink(missing_ok=True)
+        there = self._read()  # looked at first: not every store refuses to put what is there
+        if there and not _void(there):
+            return there.get("owner") == self._owner
+        if there:
+            self._place.unlink(missing_ok=True)  # two runs may both find it void and both go on: see above
+        # Refused, it may be our own: put by a request whose answer got lost.
         return self._place.create(self._content()) or self._read().get("owner") == self._owner
 
     def held(self) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rmod_pipeline.build.executors import Executor
-from rmod_pipeline.build.leases import claim_on
+from rmod_pipeline.build.leases import LOOK_SECONDS, claim_on
 from rmod_pipeline.build.log import BEGIN, append_event
 from rmod_pipeline.build.outcome import Elsewhere, Failure, Result
 from rmod_pipeline.build.work import Work
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
+from rmod_pipeline.storage import StorePath
 
 WAIT_SECONDS = 1.0
 """Between looks at shards that another run is making."""
@@ -90,4 +91,4 @@ def _await_others(plans: Sequence[ShardPlan], elsewhere: set[str], work: Work, p
         plans = missing
         if not all(claim_on(work.layout.claims, plan.name).held() for plan in missing) or not missing:
             return missing
-        time.sleep(WAIT_SECONDS)
+        time.sleep(LOOK_SECONDS if isinstance(work.layout.out, StorePath) else WAIT_SECONDS)

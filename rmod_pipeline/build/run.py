@@ -110,7 +110,8 @@ def _unwritable(out: Place, error: OSError) -> BuildError:
 
 def _receipts(layout: Layout, families: Iterable[str], plans: Sequence[ShardPlan]) -> list[Receipt]:
     """Return the receipts of the shards that are there, family by family."""
-    layout = layout.listed()
+    families = [*families]
+    layout = layout.with_receipts([plan.name for plan in plans], families)
     paths = (layout.receipt(plan.name, family) for family in families for plan in plans)
     return [read_receipt(path) for path in paths if path.exists()]
 

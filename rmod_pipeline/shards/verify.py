@@ -86,8 +86,8 @@ def verify_shards(out: Place, on_shard: Callable[[int, int], None] | None = None
 
     ``on_shard`` is told how many shards are done, of how many. Raises ShardError if there is no data set at all.
     """
-    layout = Layout(out).listed()
     expected = expectations(out)
+    layout = Layout(out).with_receipts(expected.plans, [expected.family])
     report, sides = Report(), _Sides()
     paths = layout.receipts(expected.family)
     for done, path in enumerate(paths):

@@ -129,6 +129,16 @@ def test_what_is_listed_is_not_asked_again(root: StorePath, monkeypatch: pytest.
     assert listed(Path("here")) == Path("here")
 
 
+def test_receipts_are_read_together(root: StorePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(root)
+    for shard in ("a", "b"):
+        layout.receipt(shard).write_bytes(shard.encode())
+    there = layout.with_receipts(["a", "b", "absent"], ["audio"])
+    monkeypatch.setattr(storage, "_store", lambda _: pytest.fail("the store was asked"))
+    assert [there.receipt(shard).read_bytes() for shard in ("a", "b")] == [b"a", b"b"]
+    assert not there.receipt("absent").exists()
+
+
 def test_what_is_made_for_a_store_is_drafted_in_the_cache_and_put_whole(root: StorePath, own_cache: Path) -> None:
     layout = Layout(root)
     assert layout.drafts == own_cache / "drafts"
@@ -153,6 +163,15 @@ class Failing:
 
     def _strip_protocol(self, address: str) -> str:
         return address
+
+    def info(self, address: str) -> dict[str, Any]:
+        raise FileNotFoundError(address)
+
+    def pipe_file(self, _: str, content: bytes, **options: str) -> None:
+        self.asked += 1
+        if options:
+            raise self.error
+        self.put = content
 
     def cat_file(self, _: str) -> bytes:
         self.asked += 1
@@ -198,6 +217,15 @@ def test_what_will_not_pass_is_not_asked_again(
     with pytest.raises((StoreError, FileNotFoundError)):
         root.read_bytes()
     assert store.asked == 1
+
+
+@pytest.mark.parametrize("error", [NotImplementedError(), OSError(errno.ENOSYS, "not implemented"), TypeError("mode")])
+def test_a_store_without_conditions_is_looked_at_first(
+    failing: Callable[..., Failing], root: StorePath, error: Exception
+) -> None:
+    store = failing(error)
+    assert root.create(b"new")
+    assert (store.put, store.asked) == (b"new", 2)
 
 
 def test_a_full_disk_is_no_failure_of_the_store(
