@@ -146,4 +146,5 @@ def bucket(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     S3FileSystem.clear_instance_cache()  # each keeps the environment that it was made in
     yield Bucket(s3_server)
     s3_server.fault = lambda _method, _path: None
+    s3_server.cut = lambda _method, _path: False
     S3FileSystem.clear_instance_cache()

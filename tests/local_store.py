@@ -45,6 +45,8 @@ class Server:
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self.fault: Fault = lambda _method, _path: None
+        self.cut: Callable[[str, str], bool] = lambda _method, _path: False
+        """Whether an answer ends in the middle."""
         self.requests: list[tuple[str, str]] = []
         """Method and path of each."""
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -60,6 +62,9 @@ class Server:
         status = self.fault(*request)
         if status is None:
             answer: Iterable[bytes] = self._application(environ, start)
+            if self.cut(*request):
+                whole = b"".join(answer)
+                return [whole[: len(whole) // 2]]
             return answer
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         start(f"{status} {_WORDS[status]}", [("Content-Type", "application/xml")])

@@ -23,6 +23,7 @@ from rmod_pipeline.build.log import read_events
 from rmod_pipeline.build.loop import Progress
 from rmod_pipeline.build.run import Summary, run_build
 from rmod_pipeline.errors import BuildError
+from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.storage import Place, StorePath, place
 
 ARGUMENTS = ["--pairs", "train=10,valid=2", "--shard-size", 3]
@@ -178,6 +179,27 @@ def test_answers_that_get_lost_cost_nothing_but_time(tiny_manifest: Path, tiny_b
     assert bucket.promised("data") == promised(tiny_built)
 
 
+def test_answers_that_end_in_the_middle_are_asked_for_again(
+    tiny_manifest: Path, tiny_built: Path, bucket: Any, rmod: Callable[..., Any]
+) -> None:
+    """Half a tar must not pass for a damaged one, nor half a sound for another."""
+    bucket.put_folder(tiny_manifest.parent, "library")
+    asked = 0
+
+    def one_in_three(method: str, _path: str) -> bool:
+        nonlocal asked
+        asked += method == "GET"
+        return method == "GET" and asked % 3 == 0
+
+    bucket.server.cut = one_in_three
+    library = load_library(f"{bucket}/library/library.csv")
+    assert not build(tiny_manifest, at(bucket), library=library).failures
+    said = rmod("verify", at(bucket))
+    assert said.code == 0, said
+    bucket.server.cut = lambda _method, _path: False
+    assert bucket.promised("data") == promised(tiny_built)
+
+
 def test_a_fault_that_stays_fails_its_shard_alone(
     tiny_manifest: Path, tiny_built: Path, bucket: Any, rmod: Callable[..., Any]
 ) -> None:
@@ -225,8 +247,6 @@ def test_a_sound_that_changed_on_the_store_fails_its_shards(tiny_manifest: Path,
     bucket.put_folder(tiny_manifest.parent, "library")
     for key in bucket.keys("library/kick/"):
         bucket.put(key, b"another sound")
-    from rmod_pipeline.library.manifest import load_library
-
     library = load_library(f"{bucket}/library/library.csv")
     summary = build(tiny_manifest, at(bucket), library=library)
     assert len(summary.failures) == 5
