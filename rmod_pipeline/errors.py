@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path
+from typing import Protocol, TypeVar
+
+
+class _Place(Protocol):
+    def is_dir(self) -> bool: ...
+    def is_file(self) -> bool: ...
+
+
+AnyPlace = TypeVar("AnyPlace", bound=_Place)
 
 
 class RmodError(Exception):
@@ -57,7 +65,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean '{match[0]}'?)" if match else ""
 
 
-def existing_file(path: Path, hint: str) -> Path:
+def existing_file(path: AnyPlace, hint: str) -> AnyPlace:
     """Return the path if it is a readable file, else raise an error that carries the hint."""
     if path.is_dir():
         raise UsageError(path, "is a folder, a file is needed", hint)

@@ -125,3 +125,34 @@ def rmod(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
     yield run
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    """A real S3 server on this machine."""
+    from local_store import Server
+
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """An empty bucket; this process and those it starts find its server and its credentials in the environment."""
+    from local_store import CREDENTIALS, Bucket
+    from s3fs import S3FileSystem
+
+    from rmod_pipeline import storage
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": s3_server.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(storage, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(storage, "LONGEST_PAUSE_SECONDS", 0.01)
+    S3FileSystem.clear_instance_cache()  # each keeps the environment that it was made in
+    yield Bucket(s3_server)
+    s3_server.fault = lambda _method, _path: None
+    s3_server.cut = lambda _method, _path: False
+    S3FileSystem.clear_instance_cache()

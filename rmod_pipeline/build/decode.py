@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from rmod_pipeline.codec import Choice, Codec, CodecError
 from rmod_pipeline.codec.known import KNOWN
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import ShardError, UsageError
 from rmod_pipeline.shards.tokens import TokenFamily, choose_family, decode_codes, read_tokens
+from rmod_pipeline.storage import Place, place
 
 NAME_HASH = 9
 """Letters of ``-1a2b3c4d`` at the end of a codec's name."""
 
 
-def decoder_for(out: Path, codec: str | None = None, device: str = "auto") -> tuple[Codec, TokenFamily]:
+def decoder_for(out: Place, codec: str | None = None, device: str = "auto") -> tuple[Codec, TokenFamily]:
     """Open the codec that a data set's tokens were made with. Raises CodecError for other weights, ShardError.
 
     ``codec`` is a name, or the path of the weights where rmod does not know them by the tokens' name.
     """
-    is_file = codec is not None and Path(codec).is_file()
+    is_file = codec is not None and place(codec).is_file()
     family = choose_family(out, None if is_file else codec)
     name = codec if is_file else family.name[:-NAME_HASH]
     if name not in KNOWN and not is_file:
@@ -32,13 +32,13 @@ def decoder_for(out: Path, codec: str | None = None, device: str = "auto") -> tu
     return opened, family
 
 
-def decode_pair(out: Path, key: str, family: TokenFamily, codec: Codec) -> dict[str, Mono]:
+def decode_pair(out: Place, key: str, family: TokenFamily, codec: Codec) -> dict[str, Mono]:
     """Return a pair's sounds, each [samples] float32, cut to the true length. Raises ShardError and CodecError."""
     return next(decode_pairs(out, [key], family, codec))[1]
 
 
 def decode_pairs(
-    out: Path, keys: Iterable[str], family: TokenFamily, codec: Codec
+    out: Place, keys: Iterable[str], family: TokenFamily, codec: Codec
 ) -> Iterator[tuple[str, dict[str, Mono]]]:
     """Yield each key with its decoded sounds."""
     for key in keys:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rmod_pipeline.audio import Pcm
 from rmod_pipeline.build.encoding import Ahead, Encode, Encoding, encode_token_shard
@@ -15,13 +14,14 @@ from rmod_pipeline.shards.layout import AUDIO, Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import FORMATS, decode_audio
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
+from rmod_pipeline.storage import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeJob:
     """Which finished data set to encode, and into what."""
 
-    out: Path
+    out: Place
     encoding: Encoding
 
     @property
@@ -53,7 +53,9 @@ class EncodeJob:
     def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
         """Return the shards that have no tokens yet. Raises BuildError for a receipt of other tokens."""
         said = self.digest()
-        return [plan for plan in plans if not is_done(plan.name, self.encoding.family.family, self.layout, said)]
+        family = self.encoding.family.family
+        layout = self.layout.with_receipts([plan.name for plan in plans], [family])
+        return [plan for plan in plans if not is_done(plan.name, family, layout, said)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def encode_shard(
     return read_receipt(layout.receipt(plan.name, family.family))
 
 
-def _pairs(tar: Path, wanted: Iterable[str], sample_rate: int) -> Iterator[tuple[str, dict[str, Pcm], bytes]]:
+def _pairs(tar: Place, wanted: Iterable[str], sample_rate: int) -> Iterator[tuple[str, dict[str, Pcm], bytes]]:
     """Yield key, 16-bit sounds and JSON of the pairs of a tar. Raises ShardError."""
     for key, members in read_tar(tar):
         sounds: dict[str, Pcm] = {}

@@ -21,9 +21,11 @@ from rmod_pipeline.render import Pair, PitchCache, Sounds, render_pair
 from rmod_pipeline.shards.fingerprint import digest, versions
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import MIX, Form
+from rmod_pipeline.shards.publish import sweep_drafts
 from rmod_pipeline.shards.receipt import Gaps, Receipt, read_receipt
 from rmod_pipeline.shards.write import write_pair_shard
 from rmod_pipeline.spec import Address, Settings
+from rmod_pipeline.storage import Place, StorePath
 
 STORE_BYTES = 64 * 2**20
 """Decoded sounds kept besides the prepared ones, which are what is asked for again."""
@@ -45,7 +47,7 @@ class Job:
     """Whether sound is kept; a build of tokens can do without."""
     encoding: Encoding | None = None
     """The tokens to make beside the sound, or in its place."""
-    out: Path
+    out: Place
     cache: Path
     cache_bytes: int
 
@@ -95,10 +97,9 @@ class Job:
     def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
         """Return the shards that lack a family. Raises BuildError for a receipt of another data set."""
         families = self.families().items()
+        layout = self.layout.with_receipts([plan.name for plan in plans], self.families())
         return [
-            plan
-            for plan in plans
-            if not all(is_done(plan.name, family, self.layout, said) for family, said in families)
+            plan for plan in plans if not all(is_done(plan.name, family, layout, said) for family, said in families)
         ]
 
 
@@ -107,6 +108,8 @@ class Studio:
 
     def __init__(self, job: Job, encode: Encode | None = None) -> None:
         self.job = job
+        if isinstance(job.out, StorePath):
+            sweep_drafts(job.layout.drafts)  # those of workers that died on this machine, which the driver may not see
         self.settings: Settings = settings_for(job.recipe, job.engine)
         store = AudioStore(job.library, job.recipe.sample_rate, STORE_BYTES)
         self.sounds = Sounds(store, PitchCache(job.cache, job.cache_bytes))

@@ -7,11 +7,15 @@ import logging
 import os
 import platform
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from rmod_pipeline.shards.publish import publish_bytes
+from rmod_pipeline.storage import Place, StoreError, StorePath
 
 logger = logging.getLogger(__name__)
 
@@ -19,23 +23,44 @@ BEGIN = "begin"
 """The event that opens a run."""
 
 RUNS = "runs.jsonl"
+EVENTS = "runs"
+"""On a store, where nothing can be appended to: an object an event, in the order of their names."""
+
 LIBRARY = "library.json"
 
 
-def append_event(log: Path, event: str, **details: Any) -> None:
+def append_event(log: Place, event: str, **details: Any) -> None:
     """Append a line to the log of runs. A log that cannot be written stops no build."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    line = {"time": now, "host": socket.gethostname(), "process": os.getpid(), "event": event, **details}
+    content = {"time": now, "host": socket.gethostname(), "process": os.getpid(), "event": event, **details}
+    line = json.dumps(content, ensure_ascii=False) + "\n"
     try:
+        if isinstance(log, StorePath):
+            (log / EVENTS / f"{now[:23].replace(':', '')}-{uuid4().hex[:8]}.json").write_bytes(line.encode())
+            return
         log.mkdir(parents=True, exist_ok=True)
         with (log / RUNS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    except OSError as error:
+            file.write(line)
+    except (OSError, StoreError) as error:
         level = logging.WARNING if event == BEGIN else logging.DEBUG  # once is enough
         logger.log(level, "the log of runs cannot be written: %s", error)
 
 
-def remember_library(log: Path, manifest: Path, drafts: Path) -> None:
+def read_events(log: Place) -> Iterator[dict[str, Any]]:
+    """Yield what was logged, in order; lines that were cut off are left out."""
+    try:
+        if isinstance(log, StorePath):
+            lines = [path.read_bytes() for path in sorted((log / EVENTS).glob("*.json"), key=str)]
+        else:
+            lines = (log / RUNS).read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        with suppress(ValueError):
+            yield dict(json.loads(line))
+
+
+def remember_library(log: Place, manifest: Place, drafts: Path) -> None:
     """Note where the library lay, so that `verify --rerender` finds it; build.json holds only its digest."""
     # Shards made on two kinds of processor are the same bytes on neither.
     known = recall_library(log).get("processor", "")
@@ -44,10 +69,10 @@ def remember_library(log: Path, manifest: Path, drafts: Path) -> None:
     publish_bytes(json.dumps(content, indent=1).encode() + b"\n", log / LIBRARY, drafts)
 
 
-def recall_library(log: Path) -> dict[str, str]:
+def recall_library(log: Place) -> dict[str, str]:
     """Return what ``remember_library`` noted; nothing if it is gone."""
     try:
-        content = json.loads((log / LIBRARY).read_text(encoding="utf-8"))
+        content = json.loads((log / LIBRARY).read_bytes())
     except (OSError, ValueError):
         return {}
     return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}

@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rmod_pipeline.build.claims import Claim
 from rmod_pipeline.build.executors import Executor
+from rmod_pipeline.build.leases import LOOK_SECONDS, claim_on
 from rmod_pipeline.build.log import BEGIN, append_event
 from rmod_pipeline.build.outcome import Elsewhere, Failure, Result
 from rmod_pipeline.build.work import Work
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
+from rmod_pipeline.storage import StorePath
 
 WAIT_SECONDS = 1.0
 """Between looks at shards that another run is making."""
@@ -88,6 +89,6 @@ def _await_others(plans: Sequence[ShardPlan], elsewhere: set[str], work: Work, p
             if plan.name in elsewhere and plan not in missing:
                 progress.advance(plan.count)
         plans = missing
-        if not all(Claim(work.layout.claims, plan.name).held() for plan in missing) or not missing:
+        if not all(claim_on(work.layout.claims, plan.name).held() for plan in missing) or not missing:
             return missing
-        time.sleep(WAIT_SECONDS)
+        time.sleep(LOOK_SECONDS if isinstance(work.layout.out, StorePath) else WAIT_SECONDS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from rmod_pipeline.build.encoding import Encoding
@@ -12,12 +10,13 @@ from rmod_pipeline.shards.layout import AUDIO
 from rmod_pipeline.shards.members import FORMATS, MIX, decode_audio
 from rmod_pipeline.shards.stored import list_keys, read_pair
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
+from rmod_pipeline.storage import Place
 
 MEASURED_ON = 8
 """Mixtures."""
 
 
-def share_unlike_fp32(out: Path, encoding: Encoding) -> tuple[float, int]:
+def share_unlike_fp32(out: Place, encoding: Encoding) -> tuple[float, int]:
     """Return the share of tokens, 0..1, of some finished mixtures that fp32 makes otherwise, and of how many.
 
     Of a data set that keeps no sound, what its tokens sound like is taken for it. Raises ShardError, CodecError.
@@ -27,7 +26,7 @@ def share_unlike_fp32(out: Path, encoding: Encoding) -> tuple[float, int]:
     return codec.share_differing(np.stack([_mixture(out, key, codec, encoding.family) for key in keys])), len(keys)
 
 
-def _mixture(out: Path, key: str, codec: Codec, family: TokenFamily) -> np.ndarray:
+def _mixture(out: Place, key: str, codec: Codec, family: TokenFamily) -> np.ndarray:
     if (out / AUDIO).exists():
         members = read_pair(out, key).members
         name = next(name for name in members if name in {f"{MIX}.{ending}" for ending in FORMATS})

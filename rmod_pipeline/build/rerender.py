@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.build.job import STORE_BYTES
@@ -24,9 +23,10 @@ from rmod_pipeline.shards.rerender import Difference, rerender, rerender_checksu
 from rmod_pipeline.shards.stored import StoredPair, read_pair, read_row
 from rmod_pipeline.shards.verify import Finding
 from rmod_pipeline.spec import PairSpec
+from rmod_pipeline.storage import Place, place
 
 
-def open_sounds(manifest: Path | str, sample_rate: int) -> Sounds:
+def open_sounds(manifest: Place | str, sample_rate: int) -> Sounds:
     """Open a library for rendering. Raises ManifestError."""
     return sounds_of(load_library(manifest), sample_rate)
 
@@ -36,7 +36,7 @@ def sounds_of(library: Library, sample_rate: int) -> Sounds:
     return Sounds(AudioStore(library, sample_rate, STORE_BYTES), PitchCache(pitch_folder()))
 
 
-def sounds_for(out: Path, manifest: str | None = None) -> Sounds:
+def sounds_for(out: Place, manifest: str | None = None) -> Sounds:
     """Open the library of a data set: the one given, or where it lay at the build. Raises UsageError, ManifestError."""
     layout = Layout(out)
     known = manifest or recall_library(layout.log).get("manifest")
@@ -44,14 +44,14 @@ def sounds_for(out: Path, manifest: str | None = None) -> Sounds:
         raise UsageError(
             "--library", f"{out} does not say where its library lay", "name the manifest it was built from"
         )
-    if manifest is None and not Path(known).is_file():
+    if manifest is None and not place(known).is_file():
         raise UsageError("--library", f"the library is no longer at {known}", "name the manifest where it is now")
     fingerprint = read_fingerprint(layout.build)
     check_engine(fingerprint["engine"])
     return open_sounds(known, int(fingerprint["recipe"]["sample_rate"]))
 
 
-def same_machine(out: Path) -> bool:
+def same_machine(out: Place) -> bool:
     """Return whether the build's versions and processor family are those of this machine: then bits must agree."""
     layout = Layout(out)
     known = recall_library(layout.log).get("processor")  # who cannot tell, does not promise
@@ -62,7 +62,7 @@ def same_machine(out: Path) -> bool:
 class Proof:
     """Composes and renders pairs of a data set again, and tells what came out otherwise."""
 
-    def __init__(self, out: Path, manifest: str | None = None) -> None:
+    def __init__(self, out: Place, manifest: str | None = None) -> None:
         self._out, self._fingerprint = out, read_fingerprint(Layout(out).build)
         self._sounds = sounds_for(out, manifest)
         self.exact = same_machine(out)

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rmod_pipeline.build.encode import EncodeJob
 from rmod_pipeline.build.executors import Executor
@@ -24,6 +23,7 @@ from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.publish import sweep_drafts
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tokens import check_family, claim_family
+from rmod_pipeline.storage import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +103,15 @@ def _open_tokens(job: EncodeJob) -> None:
         raise _unwritable(job.out, error) from error
 
 
-def _unwritable(out: Path, error: OSError) -> BuildError:
+def _unwritable(out: Place, error: OSError) -> BuildError:
     reason = error.strerror or str(error)
     return BuildError(out, f"cannot be written: {reason}", "choose another --out, or mend the disk")
 
 
 def _receipts(layout: Layout, families: Iterable[str], plans: Sequence[ShardPlan]) -> list[Receipt]:
     """Return the receipts of the shards that are there, family by family."""
+    families = [*families]
+    layout = layout.with_receipts([plan.name for plan in plans], families)
     paths = (layout.receipt(plan.name, family) for family in families for plan in plans)
     return [read_receipt(path) for path in paths if path.exists()]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from rmod_pipeline.build.claims import Claim
+from rmod_pipeline.build.leases import claim_on
 from rmod_pipeline.build.outcome import Elsewhere, Result, failure_of
 from rmod_pipeline.build.work import Maker
 from rmod_pipeline.shards.layout import Layout, ShardPlan
@@ -18,7 +18,7 @@ def run_shard(plan: ShardPlan, maker: Maker, layout: Layout, on_pairs: Callable[
 
     ``on_pairs`` is told of every pair made; of a shard that comes to nothing, they are taken back.
     """
-    claim = Claim(layout.claims, plan.name)
+    claim = claim_on(layout.claims, plan.name)
     told = 0
     try:
         if not claim.take():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,10 +20,12 @@ from rmod_pipeline.cli.tokens import (
     choose,
     encoding,
 )
+from rmod_pipeline.storage import place
 
 if TYPE_CHECKING:
     from rmod_pipeline.build.job import Job
     from rmod_pipeline.build.run import Summary
+    from rmod_pipeline.storage import Place
 
 
 WHAT, HOW = "What is made", "How it is made"
@@ -36,13 +37,18 @@ def build(
     library: Annotated[
         str,
         typer.Option(
-            metavar="NAME.csv", help="A manifest that `rmod library scan` wrote, or `builtin`.", rich_help_panel=WHAT
+            metavar="NAME.csv",
+            help="A manifest that `rmod library scan` wrote, here or on a store, or `builtin`.",
+            rich_help_panel=WHAT,
         ),
     ],
     out: Annotated[
-        Path,
+        Any,
         typer.Option(
-            metavar="DIR", help="The folder to write, or to go on with if it is this build's.", rich_help_panel=WHAT
+            metavar="DIR",
+            parser=place,
+            help="The folder to write, or s3://bucket/data; or to go on with if it is this build's.",
+            rich_help_panel=WHAT,
         ),
     ],
     pairs: Annotated[
@@ -76,7 +82,7 @@ def build(
         str,
         typer.Option(
             metavar="NAME|PATH",
-            help="Make tokens too: mini, dac-44khz, or the path of a dac checkpoint.",
+            help="Make tokens too: mini, dac-44khz, or the path or address of a dac checkpoint.",
             rich_help_panel=TOKENS,
         ),
     ] = "none",
@@ -108,6 +114,8 @@ def build(
         rmod build recipes/rmod.yaml --library lib.csv --out OUT --pairs train=300,valid=30,test=30 --workers 2
 
         rmod build rmod --library lib.csv --out OUT --pairs train=100000 --workers 16 --codec dac-44khz --no-audio
+
+        rmod build rmod --library s3://bucket/lib.csv --out s3://bucket/data --pairs train=100000 --workers 16
     """
     from rmod_pipeline.build.executors.local import local_executor
     from rmod_pipeline.build.plan import check_shard_size, parse_counts
@@ -144,7 +152,7 @@ def build(
     typer.echo(f"Next: rmod verify {out} --rerender 4; rmod preview {out}")
 
 
-def _job(recipe: str, library: str, out: Path, **options: Any) -> Job:
+def _job(recipe: str, library: str, out: Place, **options: Any) -> Job:
     from rmod_pipeline.build.job import Job
     from rmod_pipeline.effects import check_engine
     from rmod_pipeline.errors import UsageError, nearest
@@ -173,7 +181,7 @@ def _at_least(option: str, value: float, least: int) -> float:
     return value
 
 
-def _tell(summary: Summary, out: Path) -> None:
+def _tell(summary: Summary, out: Place) -> None:
     tell_summary(summary, out, "Made")
     if summary.rejects:
         listed = ", ".join(f"{reason} {count}" for reason, count in summary.rejects.items())

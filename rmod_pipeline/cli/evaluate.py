@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from rmod_pipeline.storage import place
 
 if TYPE_CHECKING:
     from rmod_pipeline.evaluation.compare import Comparison
@@ -19,7 +21,8 @@ def evaluate(
         Path, typer.Argument(metavar="CHECKPOINT", help="A model that `rmod train` wrote: DIR/kick.pth.")
     ],
     data: Annotated[
-        Path, typer.Option(metavar="OUT", help="A data set with sound and with tokens of the model's codec.")
+        Any,
+        typer.Option(metavar="OUT", parser=place, help="A data set with sound and with tokens of the model's codec."),
     ],
     split: Annotated[str, typer.Option(metavar="NAME", help="The pairs to ask about.")] = "test",
     pairs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first so many; default: all.")] = None,

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmod_pipeline.cli.kit import open_library
+from rmod_pipeline.cli.places import Folder, Out
 
 MOST_TIMES = 6
 """Of the hits of a drum that are told; the JSON holds all."""
 
 if TYPE_CHECKING:
     from rmod_pipeline.shards.stored import StoredPair
+    from rmod_pipeline.storage import Place
 
 
 def show(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `rmod build --out` wrote.")],
+    out: Out,
     key: Annotated[
         str | None, typer.Argument(metavar="[KEY]", help="A pair, such as train-00000012; without it, the data set.")
     ] = None,
@@ -57,7 +59,7 @@ def render(
     library: Annotated[
         str, typer.Option(metavar="NAME.csv", help="The manifest that the pair was made from, or `builtin`.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the files; made if missing.")],
+    out: Folder,
     engine: Annotated[str | None, typer.Option(metavar="NAME", help="Another engine than the pair's own.")] = None,
 ) -> None:
     """Make one pair again from its JSON: mixture, dry one-shots, stems, MIDI.
@@ -103,7 +105,7 @@ def _sound_words(fingerprint: Mapping[str, Any]) -> str:
     return f"{fingerprint['format']}{' with stems' if fingerprint['stems'] else ''}"
 
 
-def _sum_up(out: Path) -> None:
+def _sum_up(out: Place) -> None:
     from rich.console import Console
     from rich.table import Table
 

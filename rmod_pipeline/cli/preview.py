@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rmod_pipeline.build.job import Job
     from rmod_pipeline.release.preview import SoundGroup
     from rmod_pipeline.shards.stored import StoredPair
+    from rmod_pipeline.storage import Place
 
 RECIPES = (".yaml", ".yml")
 
@@ -19,7 +20,9 @@ RECIPES = (".yaml", ".yml")
 def preview(
     what: Annotated[
         str,
-        typer.Argument(metavar="OUT|RECIPE", help="A data set's folder; or a recipe, to make pairs of on the spot."),
+        typer.Argument(
+            metavar="OUT|RECIPE", help="A data set's folder or address; or a recipe, to make pairs of on the spot."
+        ),
     ],
     *,
     pairs: Annotated[
@@ -64,14 +67,16 @@ def preview(
     """
     from rmod_pipeline.errors import UsageError
     from rmod_pipeline.release.preview import write_preview
+    from rmod_pipeline.storage import place
 
-    if Path(what).is_dir():
+    where = place(what)
+    if where.is_dir():
         if library is not None:
             found = f"{what} is a data set, whose sounds are chosen already"
             raise UsageError("--library", found, "leave it out, or name a recipe in place of the data set")
-        chosen, title, note = _of_data_set(Path(what), split, pairs)
-        chosen, further = _with_tokens(Path(what), chosen, codec)
-        target = page or _beside(Path(what))
+        chosen, title, note = _of_data_set(where, split, pairs)
+        chosen, further = _with_tokens(where, chosen, codec)
+        target = page or _beside(where)
     else:
         chosen, title, note = _of_recipe(what, split, pairs, library or "builtin", seed)
         further = {}
@@ -86,7 +91,7 @@ def preview(
         typer.launch(target.resolve().as_uri())
 
 
-def _of_data_set(out: Path, split: str, count: int) -> tuple[list[StoredPair], str, str]:
+def _of_data_set(out: Place, split: str, count: int) -> tuple[list[StoredPair], str, str]:
     """Return pairs of a data set, and the title and note of their page."""
     from rmod_pipeline.release.preview.pick import evenly, stored_pairs
     from rmod_pipeline.shards.stored import list_keys
@@ -99,7 +104,7 @@ def _of_data_set(out: Path, split: str, count: int) -> tuple[list[StoredPair], s
 
 
 def _with_tokens(
-    out: Path, pairs: list[StoredPair], codec: str | None
+    out: Place, pairs: list[StoredPair], codec: str | None
 ) -> tuple[list[StoredPair], dict[str, list[SoundGroup]]]:
     """Return the pairs, and what their tokens sound like beside them; of pairs without sound, in its place."""
     from rmod_pipeline.release.preview.tokens import decoded_groups, heard_from_tokens, open_decoders
@@ -154,15 +159,18 @@ def _recipe_name(name: str) -> str:
     """Return the name if it can be a recipe's. Raises UsageError: a data set's name was mistyped more likely."""
     from rmod_pipeline.errors import UsageError, nearest
     from rmod_pipeline.recipe.find import recipe_names
+    from rmod_pipeline.storage import is_address
 
     known = recipe_names()
-    if name not in known and Path(name).suffix.lower() not in RECIPES:
+    if name not in known and (is_address(name) or Path(name).suffix.lower() not in RECIPES):
         found = f"neither a data set's folder nor a recipe{nearest(name, known)}"
         raise UsageError(name, found, f"give the folder that `rmod build` wrote, a .yaml file, or {', '.join(known)}")
     return name
 
 
-def _beside(out: Path) -> Path:
-    """Return OUT-preview.html beside OUT; ``.`` has a name too."""
+def _beside(out: Place) -> Path:
+    """Return OUT-preview.html beside OUT; ``.`` has a name too. Of what is on a store, in this folder."""
+    if not isinstance(out, Path):
+        return Path(f"{out.name}-preview.html")
     folder = out.resolve()
     return out.parent / f"{folder.name}-preview.html" if out.name else folder.parent / f"{folder.name}-preview.html"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from rmod_pipeline.build.encoding import Encoding
     from rmod_pipeline.build.outcome import Failure
     from rmod_pipeline.build.run import Summary
+    from rmod_pipeline.storage import Place
 
 LINE_SECONDS = 30.0
 """Between two lines of progress in a log."""
@@ -81,7 +81,7 @@ def pace_in_words(made: int, missing: int, seconds: float) -> str:
     return f"{rate:.1f} pairs/s, {time_left} left"
 
 
-def tell_summary(summary: Summary, where: Path, verb: str) -> None:
+def tell_summary(summary: Summary, where: Place, verb: str) -> None:
     """Say what stands there, and what this run did."""
     from rmod_pipeline.build.space import gigabytes
 
@@ -94,7 +94,7 @@ def tell_summary(summary: Summary, where: Path, verb: str) -> None:
         typer.echo("Nothing to do: everything was there already.")
 
 
-def tell_precision(encoding: Encoding, out: Path) -> None:
+def tell_precision(encoding: Encoding, out: Place) -> None:
     """Say what a lower precision than fp32 changed."""
     from rmod_pipeline.build.precision import share_unlike_fp32
 

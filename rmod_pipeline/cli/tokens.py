@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from rmod_pipeline.cli.places import Folder, Out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,9 +54,9 @@ EncodersOption = Annotated[
 
 
 def encode(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `rmod build --out` wrote.")],
+    out: Out,
     codec: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="mini, dac-44khz, or the path of a dac checkpoint.")
+        str, typer.Option(metavar="NAME|PATH", help="mini, dac-44khz, or the path or address of a dac checkpoint.")
     ] = "mini",
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
@@ -96,9 +99,9 @@ def encode(
 
 
 def decode(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `rmod build --out` wrote.")],
+    out: Out,
     key: Annotated[str, typer.Argument(metavar="KEY", help="A pair, such as train-00000012.")],
-    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the files; made if missing.")],
+    folder: Folder,
     codec: Annotated[
         str | None,
         typer.Option(metavar="NAME|PATH", help="The tokens' codec, or its weights; default: the only one in OUT."),
@@ -144,4 +147,4 @@ def encoding(choice: Choice, recipe: Recipe, build: str) -> Encoding:
     from rmod_pipeline.shards.tokens import TokenFamily
 
     said: Mapping[str, Any] = choice.fingerprint()
-    return Encoding(choice=choice, family=TokenFamily.of(recipe, said, build))
+    return Encoding(choice=replace(choice, sha256=said["sha256"]), family=TokenFamily.of(recipe, said, build))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from rmod_pipeline.cli.places import Out
 
 MOST_FINDINGS = 100
 MOST_SHOWN = 20
 
 if TYPE_CHECKING:
     from rmod_pipeline.shards.verify import Report
+    from rmod_pipeline.storage import Place
 
 
 def verify(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `rmod build --out` wrote.")],
+    out: Out,
     rerender: Annotated[
         int, typer.Option(min=0, metavar="K", help="How many pairs to render again and compare bit by bit.")
     ] = 0,
@@ -61,7 +63,9 @@ def verify(
         raise typer.Exit(1)
 
 
-def _tell(out: Path, report: Report) -> None:
+def _tell(out: Place, report: Report) -> None:
+    from rmod_pipeline.storage import is_address
+
     counted = f"{report.shards} shards, {report.pairs} pairs, {report.rejects} rejects, {report.sources} sounds"
     counted += "".join(f", {pairs} pairs as tokens of {name}" for name, pairs in report.tokens.items())
     if not report.findings:
@@ -76,10 +80,10 @@ def _tell(out: Path, report: Report) -> None:
         typer.echo("To have the damaged shards made anew, remove their receipts and give the build command again:")
         shown = " ".join(str(out / path) for path in report.damaged[:MOST_SHOWN])
         more = f"   # and {len(report.damaged) - MOST_SHOWN} more" if len(report.damaged) > MOST_SHOWN else ""
-        typer.echo(f"  rm {shown}{more}")
+        typer.echo(f"  {shown}{more}" if is_address(out) else f"  rm {shown}{more}")
 
 
-def _compare(out: Path, report: Report, count: int) -> int:
+def _compare(out: Place, report: Report, count: int) -> int:
     """Return how many targets of one split were heard in another."""
     from rmod_pipeline.build.rerender import evenly
     from rmod_pipeline.shards.fingerprint import read_fingerprint
@@ -99,7 +103,7 @@ def _compare(out: Path, report: Report, count: int) -> int:
     return len(leaks)
 
 
-def _rerender(out: Path, report: Report, count: int, manifest: str | None) -> int:
+def _rerender(out: Place, report: Report, count: int, manifest: str | None) -> int:
     """Return how many pairs came out otherwise, by more than is allowed."""
     from rmod_pipeline.build.rerender import Proof, evenly
     from rmod_pipeline.shards.rerender import BOUND_DB

@@ -74,7 +74,7 @@ class Choice:
     """Which codec to open and how: small, and ready to be sent to a worker."""
 
     name: str
-    """One that rmod knows, or the path of a dac checkpoint."""
+    """One that rmod knows, or the path or address of a dac checkpoint."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
     precision: str = "fp32"
@@ -83,6 +83,8 @@ class Choice:
     the device."""
     compiled: bool = False
     """Whether torch.compile makes the encoder faster, after a minute of its own."""
+    sha256: str | None = None
+    """Of the weights, as in ``Identity``: others are refused, so that all who work on one build open the same."""
 
     def open(self) -> Codec:
         """Open the codec. Raises CodecError and UsageError."""
@@ -114,7 +116,11 @@ class Choice:
         device = _device(self.device, self.precision)
         checkpoint = read_checkpoint(path, expected)
         model = load_model(checkpoint)
-        return _identity(plain, checkpoint, model), model, device
+        identity = _identity(plain, checkpoint, model)
+        if self.sha256 not in (None, identity.sha256):
+            found = f"its weights have become others: sha256 {identity.sha256[:12]}..., the build began with"
+            raise CodecError(self.name, f"{found} {self.sha256[:12]}...", "put the old ones back")
+        return identity, model, device
 
 
 class Codec:

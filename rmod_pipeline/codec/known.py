@@ -9,6 +9,7 @@ from pathlib import Path
 from rmod_pipeline.codec.errors import CodecError
 from rmod_pipeline.errors import nearest
 from rmod_pipeline.places import cache_folder
+from rmod_pipeline.storage import StorePath, kept_copy, place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,8 @@ def name_of_identity(name: str) -> str | None:
 def find_weights(name: str) -> tuple[str, Path, str | None]:
     """Return a codec's plain name, its file of weights, and the checksum that the file must have, if it is known.
 
-    ``name`` is one that rmod knows, or the path of a dac checkpoint. Raises CodecError if there is no such file.
+    ``name`` is one that rmod knows, or the path of a dac checkpoint; one on an object store is fetched into the cache.
+    Raises CodecError if there is no such file.
     """
     if name in KNOWN:
         known = KNOWN[name]
@@ -75,7 +77,12 @@ def find_weights(name: str) -> tuple[str, Path, str | None]:
             hint = f"run `rmod codec fetch {name}` where there is a network, or give the path of its weights"
             raise CodecError(name, f"its weights are not at {known.path}", hint)
         return name, known.path, known.sha256
-    path = Path(name)
+    path = place(name)
+    if isinstance(path, StorePath):
+        try:
+            return plain_name(path.stem), kept_copy(path), None
+        except FileNotFoundError as error:
+            raise CodecError(name, "no such object", "give the address of a dac checkpoint") from error
     if path.is_dir():
         raise CodecError(name, "is a folder, a file of weights is needed", "give its weights.pth")
     if not path.is_file():

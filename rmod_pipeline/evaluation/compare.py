@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from rmod_pipeline.evaluation.distance import spectral_distance
 from rmod_pipeline.shards.members import FORMATS, MIX, decode_audio
 from rmod_pipeline.shards.stored import StoredPair, list_keys, read_pair
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
+from rmod_pipeline.storage import Place
 
 WAYS = ("extracted", "chance", "codec", "silence")
 BATCH = 16
@@ -53,7 +53,7 @@ class Comparison:
 
 
 def compare(
-    out: Path,
+    out: Place,
     split: str,
     checkpoint: Checkpoint,
     codec: Codec,
@@ -94,7 +94,7 @@ def _in_batches(
     return torch.cat(parts)
 
 
-def _one_shots(out: Path, keys: Sequence[str], kind: str, samples: int) -> Tensor:
+def _one_shots(out: Place, keys: Sequence[str], kind: str, samples: int) -> Tensor:
     """Return the true one-shots of pairs in their window: [n, samples]."""
     return torch.from_numpy(np.stack([_one_shot(read_pair(out, key), kind, samples) for key in keys]))
 
@@ -111,7 +111,7 @@ def _one_shot(pair: StoredPair, kind: str, samples: int) -> np.ndarray:
 class _Answers:
     """A model, and what it takes to hear its answers."""
 
-    out: Path
+    out: Place
     checkpoint: Checkpoint
     model: Dose
     codec: Codec

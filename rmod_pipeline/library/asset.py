@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from rmod_pipeline.storage import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +48,9 @@ class Library:
 
     assets: tuple[Asset, ...]
     """Sorted by id, so that a draw by position does not depend on the order of rows."""
-    root: Path
+    root: Place
     """The folder that the assets' paths are relative to."""
-    manifest: Path
+    manifest: Place
     """The file that the library was read from."""
     digest: str
     """SHA-256 over what decides the bytes of a build: id, kind, group, split, licence, source, sha256 of every row."""
@@ -68,6 +69,6 @@ class Library:
         """Return the names of all kinds, sorted."""
         return tuple(sorted({asset.kind for asset in self.assets}))
 
-    def path_of(self, asset: Asset) -> Path:
+    def path_of(self, asset: Asset) -> Place:
         """Return where the asset's file lies."""
         return self.root / asset.path

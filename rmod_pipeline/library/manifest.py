@@ -22,6 +22,7 @@ from pathlib import Path
 from rmod_pipeline.errors import ManifestError, UsageError, existing_file, nearest
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.names import NAME_IN_WORDS, is_name, nearest_name
+from rmod_pipeline.storage import Place, StorePath, place
 
 SPLITS = ("train", "valid", "test")
 
@@ -45,7 +46,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 class Row:
     """One row of a CSV file: where it stands, and its cells by column."""
 
-    file: Path
+    file: Place
     line: int
     cells: dict[str, str]
 
@@ -54,7 +55,7 @@ class Row:
         return ManifestError(f"{self.file}, line {self.line}, column {column}", found, hint)
 
 
-def load_library(manifest: Path | str) -> Library:
+def load_library(manifest: Place | str) -> Library:
     """Read a manifest; the name ``builtin`` stands for the kit that ships.
 
     Looks at no audio. Raises UsageError if there is no such file and ManifestError, with line and column, for a row
@@ -64,12 +65,12 @@ def load_library(manifest: Path | str) -> Library:
         from rmod_pipeline.library.builtin import ensure_builtin
 
         manifest = ensure_builtin()
-    path = existing_file(Path(manifest), "make one with `rmod library scan DIR --out NAME.csv`")
+    path = existing_file(place(manifest), "make one with `rmod library scan DIR --out NAME.csv`")
     rows = list(read_rows(path, COLUMNS))
     if not rows:
         raise ManifestError(path, "a header but no rows", "scan a folder that holds audio: `rmod library scan DIR`")
     root = _root(path)
-    real = os.path.realpath(root)
+    real = None if isinstance(root, StorePath) else os.path.realpath(root)
     assets = tuple(sorted((_asset(row, real) for row in rows), key=lambda asset: asset.id))
     _refuse_twice(rows)
     return Library(assets=assets, root=root, manifest=path, digest=digest_of(assets))
@@ -117,7 +118,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]
         temporary.unlink(missing_ok=True)
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Place, columns: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of a CSV file that has the given columns, in any order and perhaps among others.
 
     Raises ManifestError for text that is no CSV, for a missing column and for a row with too few or too many cells.
@@ -179,7 +180,7 @@ def checked_inside(row: Row, path: str, root: str) -> None:
         raise row.error("path", f"{path!r} is a link that leaves the folder", "copy the file to where the link is")
 
 
-def _root(path: Path) -> Path:
+def _root(path: Place) -> Place:
     """Return the folder that a manifest's paths are relative to. Raises ManifestError for one that is absolute."""
     folder = path.absolute().parent
     for line in csv.reader(io.StringIO(_decoded(path), newline="")):
@@ -189,15 +190,27 @@ def _root(path: Path) -> Path:
             if path_problem(root) not in ("", _UPWARDS):
                 hint = "write the folder of the sounds relative to this file: # root: ../sounds"
                 raise ManifestError(f"{path}, line 1", f"the root {root!r} {path_problem(root)}", hint)
-            return Path(os.path.normpath(folder / root))
+            return _joined(folder, root, path)
         if not cell.startswith("sep="):
             break
     return folder
 
 
-def _asset(row: Row, root: str) -> Asset:
+def _joined(folder: Place, root: str, path: Place) -> Place:
+    if isinstance(folder, Path):
+        return Path(os.path.normpath(folder / root))
+    try:
+        return folder.joined(root)
+    except ValueError as error:
+        raise ManifestError(
+            f"{path}, line 1", f"the root {error}", "put the sounds into the manifest's bucket"
+        ) from error
+
+
+def _asset(row: Row, root: str | None) -> Asset:
     path = checked_path(row)
-    checked_inside(row, path, root)
+    if root is not None:  # on an object store there are no links
+        checked_inside(row, path, root)
     return Asset(
         id=_word(row, "id"),
         path=path,
@@ -274,7 +287,7 @@ def _refuse_twice(rows: Iterable[Row]) -> None:
                 raise row.error(column, f"{text!r} stands in line {line} already", hint)
 
 
-def _header(path: Path, lines: Iterator[list[str]], columns: Sequence[str]) -> list[str]:
+def _header(path: Place, lines: Iterator[list[str]], columns: Sequence[str]) -> list[str]:
     header = [cell.strip() for cell in next(lines, [])]
     while header and header[0].startswith(_DIRECTIVES):
         header = [cell.strip() for cell in next(lines, [])]
@@ -288,7 +301,7 @@ def _header(path: Path, lines: Iterator[list[str]], columns: Sequence[str]) -> l
     return header
 
 
-def _decoded(path: Path) -> str:
+def _decoded(path: Place) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:

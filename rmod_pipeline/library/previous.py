@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.storage import Place
 
 
 class Previous:
@@ -38,5 +39,5 @@ class Previous:
         return old.split if old else ""
 
 
-def _real(path: Path) -> str:
-    return os.path.realpath(path)
+def _real(path: Place) -> str:
+    return os.path.realpath(path) if isinstance(path, Path) else str(path)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rmod_pipeline.audio import Audio, db_to_gain, peak
 from rmod_pipeline.errors import AssetError, LibraryError, nearest
 from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.storage import Place, StorePath, keep, read_kept
 
 ONSET_DB = -60.0
 """A sound begins at the first frame that is louder than this, relative to the file's peak."""
@@ -81,8 +82,10 @@ def read_audio(path: Path) -> tuple[Audio, int]:
     return decoded.audio, decoded.sample_rate
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Place) -> bytes:
     """Return a file's bytes. Raises AssetError for what is no ordinary, readable file of a sane size."""
+    if isinstance(path, StorePath):
+        return _fetched(path)
     try:
         # Opened without waiting: a pipe named kick.wav would otherwise hang the scan for ever.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # noqa: PTH123
@@ -217,9 +220,9 @@ class AudioStore:
                 self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
 
 
-def decode_unchanged(path: Path, expected_sha256: str) -> Decoded:
+def decode_unchanged(path: Place, expected_sha256: str) -> Decoded:
     """Return a file's sound. Raises AssetError if its bytes are not those that were scanned."""
-    data = read_bytes(path)
+    data = _fetched(path, expected_sha256) if isinstance(path, StorePath) else read_bytes(path)
     found = sha256(data).hexdigest()
     if found != expected_sha256:
         detail = f"changed since the scan: sha256 {found[:12]}..., the manifest has {expected_sha256[:12]}..."
@@ -233,6 +236,22 @@ def not_readable(error: Exception, about: object) -> AssetError:
     reason = str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
     found = f"not readable as audio: {reason or type(error).__name__}"
     return AssetError(about, found, "remove it, or save it again as WAV or FLAC")
+
+
+def _fetched(path: StorePath, expected_sha256: str | None = None) -> bytes:
+    """Return an object's bytes: from the cache, if what they must be is known and they are there."""
+    try:
+        kept = read_kept(expected_sha256) if expected_sha256 else None
+        if kept is not None:
+            return kept
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise AssetError(path, f"{size / 2**30:.1f} GiB, more than 1 GiB", "cut it into parts")
+        data = path.read_bytes()
+        keep(data)
+        return data
+    except FileNotFoundError as error:
+        raise AssetError(path, "no such object", "put it there, beside its manifest") from error
 
 
 def check_header(file: object, about: object, max_seconds: float = float("inf")) -> None:

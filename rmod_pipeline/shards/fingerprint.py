@@ -14,6 +14,7 @@ from rmod_pipeline.effects import CONSOLE
 from rmod_pipeline.effects.console import console_version
 from rmod_pipeline.errors import BuildError, ShardError
 from rmod_pipeline.shards.publish import publish_new
+from rmod_pipeline.storage import Place
 
 DECISIVE = (
     "librosa", "mido", "miditoolkit", "numpy", "pedalboard", "pyarrow", "pyloudnorm", "scipy", "soundfile", "soxr",
@@ -44,14 +45,14 @@ def digest(fingerprint: Fingerprint) -> str:
     return hashlib.sha256(encode_fingerprint(fingerprint)).hexdigest()
 
 
-def claim_folder(fingerprint: Fingerprint, path: Path, drafts: Path) -> None:
+def claim_folder(fingerprint: Fingerprint, path: Place, drafts: Path) -> None:
     """Make a data set's build.json unless the one that stands there says the same. Raises BuildError, ShardError."""
     if not path.exists():
         publish_new(encode_fingerprint(fingerprint), path, drafts)
     check_folder(fingerprint, path)  # of two builds that begin at once, one finds the other's here
 
 
-def check_folder(fingerprint: Fingerprint, path: Path) -> None:
+def check_folder(fingerprint: Fingerprint, path: Place) -> None:
     """Check that a build.json, if there is one, says the same. Writes nothing. Raises BuildError, ShardError."""
     if not path.exists():
         left = [name for name in ("audio", "index", "receipts", "tokens") if (path.parent / name).exists()]
@@ -73,7 +74,7 @@ def refuse_differences(there: Fingerprint, asked: Fingerprint, about: object, wh
         raise BuildError(about, f"holds {what}:\n  {listed}", hint)
 
 
-def read_fingerprint(path: Path) -> dict[str, Any]:
+def read_fingerprint(path: Place) -> dict[str, Any]:
     """Read a build.json. Raises ShardError."""
     try:
         content = json.loads(path.read_bytes())

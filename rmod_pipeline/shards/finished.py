@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from rmod_pipeline.errors import ShardError, nearest
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.receipt import read_receipt
+from rmod_pipeline.storage import Place
 
 HINT = "`rmod verify OUT` says what is damaged"
 
@@ -17,7 +17,7 @@ HINT = "`rmod verify OUT` says what is damaged"
 class Shard:
     """A tar that is there to be read, and what its receipt vouches for."""
 
-    path: Path
+    path: Place
     bytes: int
     pairs: int
 

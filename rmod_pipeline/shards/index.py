@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.render import Measured, Pair
 from rmod_pipeline.shards.members import list_sources
 from rmod_pipeline.spec import PairSpec
+from rmod_pipeline.storage import Place, opened
 
 PAIR, REJECT = "pair", "reject"
 
@@ -68,10 +70,11 @@ def write_index(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path, compression="zstd")
 
 
-def read_index(path: Path, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+def read_index(path: Place, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Return the rows of an index. Raises ShardError."""
     try:
-        return pq.read_table(path, columns=None if columns is None else list(columns)).to_pylist()
+        with nullcontext(path) if isinstance(path, Path) else opened(path) as source:
+            return pq.read_table(source, columns=None if columns is None else list(columns)).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise ShardError(path, f"not an index: {error}", "remove the shard's receipt and build again") from error
 

@@ -11,12 +11,14 @@ OUT/log/                                times, claims, drafts: the only part out
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rmod_pipeline.errors import ShardError
+from rmod_pipeline.places import cache_folder
 from rmod_pipeline.spec import Address
+from rmod_pipeline.storage import Place, StorePath, ahead, listed
 
 AUDIO = "audio"
 """The family of shards that hold sound."""
@@ -66,51 +68,64 @@ def plan_shards(counts: Mapping[str, int], shard_size: int) -> list[ShardPlan]:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one data set folder."""
+    """The places of one data set, which lies in a folder or on an object store."""
 
-    out: Path
+    out: Place
+
+    def listed(self) -> Layout:
+        """Return the same layout, which on a store knows what is there now: for whoever asks about every shard."""
+        return Layout(listed(self.out))
+
+    def with_receipts(self, shards: Iterable[str], families: Iterable[str]) -> Layout:
+        """Return the same, with the receipts of some shards read, which on a store takes as long as reading a few."""
+        there = self.listed()
+        named = [*shards]
+        return Layout(ahead(there.out, [there.receipt(shard, family) for family in families for shard in named]))
 
     @property
-    def build(self) -> Path:
+    def build(self) -> Place:
         return self.out / "build.json"
 
     @property
-    def log(self) -> Path:
+    def log(self) -> Place:
         return self.out / "log"
 
     @property
     def drafts(self) -> Path:
-        """Unfinished files: on the same disk as the finished ones, so that a rename publishes them."""
-        return self.log / "drafts"
+        """Unfinished files: on the same disk as the finished ones, so that a rename publishes them.
+
+        Those of a data set on a store lie in the cache of the machine that makes them.
+        """
+        return cache_folder() / "drafts" if isinstance(self.out, StorePath) else self.out / "log" / "drafts"
 
     @property
-    def claims(self) -> Path:
+    def claims(self) -> Place:
         return self.log / "claims"
 
-    def tar(self, shard: str, family: str = AUDIO) -> Path:
+    def tar(self, shard: str, family: str = AUDIO) -> Place:
         return self.out / family / f"{shard}.tar"
 
-    def codec(self, family: str) -> Path:
+    def codec(self, family: str) -> Place:
         """Return where a family of tokens says what it is."""
         return self.out / family / "codec.json"
 
-    def index(self, shard: str) -> Path:
+    def index(self, shard: str) -> Place:
         return self.out / INDEX / f"{shard}.parquet"
 
-    def receipt(self, shard: str, family: str = AUDIO) -> Path:
+    def receipt(self, shard: str, family: str = AUDIO) -> Place:
         return self.out / "receipts" / family / f"{shard}.json"
 
-    def receipts(self, family: str = AUDIO) -> list[Path]:
+    def receipts(self, family: str = AUDIO) -> list[Place]:
         """Return the receipts of a family, in order of shards."""
-        return sorted((self.out / "receipts" / family).glob("*.json"))
+        return sorted((self.out / "receipts" / family).glob("*.json"), key=str)
 
-    def main_receipts(self) -> list[Path]:
+    def main_receipts(self) -> list[Place]:
         """Return the receipts of the sound, or of the index where no sound is kept; there is one or the other."""
         return self.receipts(AUDIO) or self.receipts(INDEX)
 
-    def relative(self, path: Path) -> str:
+    def relative(self, path: Place) -> str:
         """Return a path as it stands in receipts: relative to the folder, POSIX."""
-        return path.relative_to(self.out).as_posix()
+        return path.relative_to(self.out).as_posix()  # type: ignore[arg-type]  # both are of one kind
 
 
 def shard_of(index: int, split: str, shard_size: int) -> str:

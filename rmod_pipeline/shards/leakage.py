@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from rmod_pipeline.shards.layout import Layout, parse_key, shard_of
 from rmod_pipeline.shards.members import decode_audio
 from rmod_pipeline.shards.tar import read_members
 from rmod_pipeline.shards.verify import Finding
+from rmod_pipeline.storage import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class _Target:
     sound: Probe
 
 
-def near_duplicates(out: Path, keys: Sequence[str]) -> Iterator[Finding]:
+def near_duplicates(out: Place, keys: Sequence[str]) -> Iterator[Finding]:
     """Yield a finding for each two targets of different splits, of one kind, that are one sound."""
     for kind, targets in _targets(out, keys).items():
         marks = np.stack([fingerprint(target.sound) for target in targets])
@@ -42,7 +42,7 @@ def near_duplicates(out: Path, keys: Sequence[str]) -> Iterator[Finding]:
                     yield Finding(about=about, found=f"their {kind} is the same sound (likeness {alike:.2f})")
 
 
-def _targets(out: Path, keys: Sequence[str]) -> dict[str, list[_Target]]:
+def _targets(out: Place, keys: Sequence[str]) -> dict[str, list[_Target]]:
     """Return the one-shots of the pairs by kind, each reduced to what is compared."""
     layout = Layout(out)
     fingerprint_ = read_fingerprint(layout.build)

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from rmod_pipeline.storage import Place, StorePath, opened
+
 ABANDONED_SECONDS = 24 * 3600
 """Age at which another machine's draft counts as left behind."""
 
@@ -29,8 +31,14 @@ def draft(folder: Path, name: str) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def publish(temporary: Path, final: Path) -> None:
-    """Move a finished file to its final name: on the disk first, then visible, then the name on the disk."""
+def publish(temporary: Path, final: Place) -> None:
+    """Move a finished file to its final name: on the disk first, then visible, then the name on the disk.
+
+    On an object store: put it there whole.
+    """
+    if isinstance(final, StorePath):
+        final.upload(temporary)
+        return
     final.parent.mkdir(parents=True, exist_ok=True)
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
@@ -38,8 +46,11 @@ def publish(temporary: Path, final: Path) -> None:
     _sync_folder(final.parent)
 
 
-def publish_new(content: bytes, final: Path, drafts: Path) -> None:
+def publish_new(content: bytes, final: Place, drafts: Path) -> None:
     """Write a small file whole unless there is one of that name already: of two that try at once, one does."""
+    if isinstance(final, StorePath):
+        final.create(content)
+        return
     with draft(drafts, final.name) as temporary:
         temporary.write_bytes(content)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -56,8 +67,11 @@ def publish_new(content: bytes, final: Path, drafts: Path) -> None:
         _sync_folder(final.parent)
 
 
-def publish_bytes(content: bytes, final: Path, drafts: Path) -> None:
+def publish_bytes(content: bytes, final: Place, drafts: Place) -> None:
     """Write a small file whole or not at all."""
+    if isinstance(final, StorePath) or isinstance(drafts, StorePath):
+        final.write_bytes(content)
+        return
     with draft(drafts, final.name) as temporary:
         temporary.write_bytes(content)
         publish(temporary, final)
@@ -74,9 +88,9 @@ def sweep_drafts(folder: Path) -> None:
                 path.unlink()
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+def file_digest(path: Place) -> str:
+    """Return the SHA-256 of a file's bytes; of one on a store, as they are there now."""
+    with opened(path, fresh=True) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -29,6 +28,7 @@ from rmod_pipeline.shards.layout import AUDIO, Layout
 from rmod_pipeline.shards.members import MIX, decode_audio
 from rmod_pipeline.shards.order import Order
 from rmod_pipeline.shards.tokens import TokenFamily, choose_family, decode_codes
+from rmod_pipeline.storage import Place, place
 
 if TYPE_CHECKING:
     from rmod_pipeline.shards.stream import PairStream, Raw
@@ -61,7 +61,7 @@ class AudioPair(TypedDict):
 
 
 def read_tokens(
-    out: Path | str,
+    out: Place | str,
     split: str,
     codec: str | None = None,
     *,
@@ -86,7 +86,7 @@ def read_tokens(
     Raises ShardError, UsageError; while it is read, ShardError for a shard that is damaged.
     """
     stream = _webdataset()
-    layout = Layout(Path(out))
+    layout = Layout(place(out))
     family = choose_family(layout.out, codec)
     chosen = _choose(sounds, list(family.windows), default=list(family.windows))
     shards = finished_shards(layout, family.family, family.digest(), split, partial)
@@ -98,7 +98,7 @@ def read_tokens(
 
 
 def read_audio(
-    out: Path | str,
+    out: Place | str,
     split: str,
     *,
     sounds: Sequence[str] | None = None,
@@ -116,7 +116,7 @@ def read_audio(
     else as for ``read_tokens``.
     """
     stream = _webdataset()
-    layout = Layout(Path(out))
+    layout = Layout(place(out))
     fingerprint = read_fingerprint(layout.build)
     if not fingerprint.get("audio", True):
         raise ShardError(layout.out, "keeps no sound", "read its tokens: read_tokens")
@@ -200,7 +200,7 @@ def _check_order(order: Order, shards: Sequence[Shard], split: str) -> None:
         raise ShardError(f"split {split}", f"{pairs} pairs for {order.world} ranks", hint)
 
 
-def _sounds(fingerprint: Fingerprint, about: Path) -> list[str]:
+def _sounds(fingerprint: Fingerprint, about: Place) -> list[str]:
     """Return the sounds that every pair of a data set has, in the order of its members."""
     try:
         recipe = fingerprint["recipe"]

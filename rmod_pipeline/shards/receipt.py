@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.shards.publish import file_digest
+from rmod_pipeline.storage import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ class Receipt:
 _ADAPTER = TypeAdapter(Receipt)
 
 
-def read_receipt(path: Path) -> Receipt:
+def read_receipt(path: Place) -> Receipt:
     """Read a receipt. Raises ShardError."""
     try:
         return _ADAPTER.validate_json(path.read_bytes())

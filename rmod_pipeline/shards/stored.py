@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rmod_pipeline.errors import ShardError, nearest
@@ -18,6 +17,7 @@ from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_members
 from rmod_pipeline.shards.tokens import family_names, read_family, read_tokens
 from rmod_pipeline.spec import PairSpec, SpecError
+from rmod_pipeline.storage import Place
 
 MOST_FRAMES = 60 * 192_000
 """Of a mixture: the longest at the highest rate that a recipe may ask for."""
@@ -75,16 +75,16 @@ def _lengths(spec: PairSpec) -> Iterator[tuple[str, int]]:
         yield f"loops.{loop.kind}.period_frames", loop.period_frames
 
 
-def read_receipts(out: Path) -> list[Receipt]:
+def read_receipts(out: Place) -> list[Receipt]:
     """Return the receipts that say which shards are done, in order. Raises ShardError where there is none."""
-    receipts = [read_receipt(path) for path in Layout(out).main_receipts()]
+    receipts = [read_receipt(path) for path in Layout(out).listed().main_receipts()]
     if not receipts:
         hint = "give the folder that `rmod build --out` wrote; a build that has just begun has no finished shard yet"
         raise ShardError(out, "no finished shards here", hint)
     return receipts
 
 
-def list_keys(out: Path, split: str | None = None) -> list[str]:
+def list_keys(out: Place, split: str | None = None) -> list[str]:
     """Return the keys of all finished pairs, in order of shards; of one split if it is given. Raises ShardError."""
     receipts = [receipt for receipt in read_receipts(out) if split in (None, receipt.split)]
     if not receipts:
@@ -96,7 +96,7 @@ def list_keys(out: Path, split: str | None = None) -> list[str]:
     return [row["key"] for row in rows if row["status"] == PAIR]
 
 
-def list_licences(out: Path) -> Counter[str]:
+def list_licences(out: Place) -> Counter[str]:
     """Return how many different sounds of the finished pairs there are of each licence. Raises ShardError."""
     licences: dict[str, str] = {}
     for receipt in read_receipts(out):
@@ -105,7 +105,7 @@ def list_licences(out: Path) -> Counter[str]:
     return Counter(licences.values())
 
 
-def read_pair(out: Path, key: str) -> StoredPair:
+def read_pair(out: Place, key: str) -> StoredPair:
     """Return one pair; of a data set that keeps no sound, its tokens and its JSON.
 
     Raises ShardError for a key that the data set lacks.
@@ -130,7 +130,7 @@ def read_pair(out: Path, key: str) -> StoredPair:
     raise ShardError(key, found, "`rmod show OUT --keys` lists what there is")
 
 
-def read_row(out: Path, key: str) -> dict[str, Any]:
+def read_row(out: Place, key: str) -> dict[str, Any]:
     """Return a pair's row in the index. Raises ShardError."""
     split, index = parse_key(key)
     layout = Layout(out)
@@ -141,7 +141,7 @@ def read_row(out: Path, key: str) -> dict[str, Any]:
     raise ShardError(key, f"not in index/{shard}.parquet", "`rmod verify OUT` says what is damaged")
 
 
-def _any_family(out: Path) -> str:
+def _any_family(out: Place) -> str:
     """Return the name of one of the families of tokens: their JSON tells the same of a pair."""
     names = family_names(out)
     if not names:

@@ -10,7 +10,6 @@ import tarfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.shards.finished import HINT, Shard
 from rmod_pipeline.shards.order import Order, Part, Seat, endless, one_epoch, shuffled
+from rmod_pipeline.storage import Place, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Raw:
     key: str
     members: Mapping[str, bytes]
     """Those files of it that were asked for, by suffix."""
-    tar: Path
+    tar: Place
 
 
 Decode = Callable[[Raw], Any]
@@ -112,7 +112,7 @@ def read_part(shard: Shard, part: Part, suffixes: Collection[str]) -> Iterator[R
     """Yield some pairs of a shard, undecoded. Raises ShardError for one that is not what its receipt says."""
     count = 0
     try:
-        with shard.path.open("rb") as file:
+        with opened(shard.path) as file:
             found = os.fstat(file.fileno()).st_size
             if found != shard.bytes:
                 raise ShardError(shard.path, f"{found} bytes, its receipt says {shard.bytes}", HINT)
@@ -134,7 +134,7 @@ def _is_wanted(name: str, suffixes: Collection[str]) -> bool:
     return name.partition(".")[2] in suffixes
 
 
-def _raw(sample: Mapping[str, Any], tar: Path, suffixes: Collection[str]) -> Raw:
+def _raw(sample: Mapping[str, Any], tar: Place, suffixes: Collection[str]) -> Raw:
     lacking = sorted(set(suffixes) - set(sample))
     if lacking:
         raise ShardError(tar, f"{sample['__key__']} has no {', '.join(lacking)}", HINT)

@@ -7,8 +7,10 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from rmod_pipeline.errors import ShardError
+from rmod_pipeline.storage import Place, opened
 
 
 class TarWriter:
@@ -34,11 +36,11 @@ class TarWriter:
             self._tar.addfile(header, io.BytesIO(content))
 
 
-def read_tar(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+def read_tar(path: Place) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield each key and its files by suffix, in order. Raises ShardError for a tar that is cut or damaged."""
     key, members = "", dict[str, bytes]()
     try:
-        with tarfile.open(path, "r:") as tar:
+        with opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for header in tar:
                 found, _, suffix = header.name.partition(".")
                 if found != key and members:
@@ -48,22 +50,22 @@ def read_tar(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
                 if suffix in members:
                     raise tarfile.ReadError(f"{header.name} stands in it twice")
                 members[suffix] = _content(tar, header)
-        # tarfile takes a file that ends between two members for whole.
-        _check_end(path)
+            # tarfile takes a file that ends between two members for whole.
+            _check_end(file)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ShardError(path, f"not a whole tar: {error}", "remove its receipt and build again") from error
     if members:
         yield key, members
 
 
-def read_members(path: Path, key: str, suffixes: Sequence[str] | None = None) -> dict[str, bytes]:
+def read_members(path: Place, key: str, suffixes: Sequence[str] | None = None) -> dict[str, bytes]:
     """Return the files of one key by suffix, or those asked for; none if the tar lacks it. Raises ShardError.
 
     Only the headers of the members before it are read.
     """
     members: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r:") as tar:
+        with opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for header in tar:
                 found, _, suffix = header.name.partition(".")
                 if found == key and (suffixes is None or suffix in suffixes):
@@ -85,8 +87,7 @@ def _content(tar: tarfile.TarFile, header: tarfile.TarInfo) -> bytes:
     return content
 
 
-def _check_end(path: Path) -> None:
-    with path.open("rb") as file:
-        file.seek(-2 * tarfile.BLOCKSIZE, io.SEEK_END)
-        if file.read().strip(b"\0"):
-            raise tarfile.ReadError("the end mark is missing")
+def _check_end(file: BinaryIO) -> None:
+    file.seek(-2 * tarfile.BLOCKSIZE, io.SEEK_END)
+    if file.read().strip(b"\0"):
+        raise tarfile.ReadError("the end mark is missing")

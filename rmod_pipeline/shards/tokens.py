@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from rmod_pipeline.shards.members import MIX, encode_json
 from rmod_pipeline.shards.publish import draft, publish, publish_bytes, publish_new
 from rmod_pipeline.shards.receipt import FileRecord, Gaps, Receipt
 from rmod_pipeline.shards.tar import TarWriter, read_members
+from rmod_pipeline.storage import Place
 
 Codes = NDArray[np.uint16]
 """[codebooks, frames] of one sound."""
@@ -92,7 +92,7 @@ class TokenFamily:
         return fit_window(mono_of(pcm), self.windows[sound], int(self.codec["hop"]))
 
 
-def read_family(out: Path, name: str) -> TokenFamily:
+def read_family(out: Place, name: str) -> TokenFamily:
     """Return what a folder of tokens says of itself. Raises ShardError."""
     path = Layout(out).codec(f"{TOKENS}/{name}")
     hint = "give the name of a folder below tokens/, or make it: rmod encode OUT --codec mini"
@@ -115,12 +115,12 @@ def read_family(out: Path, name: str) -> TokenFamily:
     return family
 
 
-def family_names(out: Path) -> list[str]:
+def family_names(out: Place) -> list[str]:
     """Return the names of the folders of tokens that a data set has: ``mini-1a2b3c4d``."""
     return sorted(path.parent.name for path in (out / TOKENS).glob("*/codec.json"))
 
 
-def find_family(out: Path, codec: str | None) -> str:
+def find_family(out: Place, codec: str | None) -> str:
     """Return the name of the one family of tokens whose name begins so. Raises ShardError."""
     known = family_names(out)
     matching = [name for name in known if codec is None or name.startswith(codec)]
@@ -137,12 +137,12 @@ def find_family(out: Path, codec: str | None) -> str:
     raise ShardError(out, "no tokens here", "make them: rmod encode OUT --codec mini")
 
 
-def choose_family(out: Path, codec: str | None = None) -> TokenFamily:
+def choose_family(out: Place, codec: str | None = None) -> TokenFamily:
     """Return the one family of tokens whose name begins so; without a name the only one. Raises ShardError."""
     return read_family(out, find_family(out, codec))
 
 
-def read_tokens(out: Path, key: str, family: TokenFamily) -> dict[str, bytes]:
+def read_tokens(out: Place, key: str, family: TokenFamily) -> dict[str, bytes]:
     """Return the files of a pair's tokens by suffix. Raises ShardError for a key that the data set lacks."""
     split, index = parse_key(key)
     layout = Layout(out)

@@ -7,7 +7,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rmod_pipeline.errors import RmodError, ShardError
@@ -18,6 +17,7 @@ from rmod_pipeline.shards.members import Form, member_names
 from rmod_pipeline.shards.publish import file_digest
 from rmod_pipeline.shards.receipt import FileRecord, Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
+from rmod_pipeline.storage import Place, StoreError
 
 Rows = list[dict[str, Any]]
 
@@ -81,13 +81,13 @@ class Expected:
         )
 
 
-def verify_shards(out: Path, on_shard: Callable[[int, int], None] | None = None) -> Report:
+def verify_shards(out: Place, on_shard: Callable[[int, int], None] | None = None) -> Report:
     """Check every finished shard, that all shards are there, and that no sound is on two sides of a split.
 
     ``on_shard`` is told how many shards are done, of how many. Raises ShardError if there is no data set at all.
     """
-    layout = Layout(out)
     expected = expectations(out)
+    layout = Layout(out).with_receipts(expected.plans, [expected.family])
     report, sides = Report(), _Sides()
     paths = layout.receipts(expected.family)
     for done, path in enumerate(paths):
@@ -102,7 +102,7 @@ def verify_shards(out: Path, on_shard: Callable[[int, int], None] | None = None)
     return report
 
 
-def expectations(out: Path) -> Expected:
+def expectations(out: Place) -> Expected:
     """Return what a data set's build.json says of its shards. Raises ShardError."""
     layout = Layout(out)
     fingerprint = read_fingerprint(layout.build)
@@ -113,7 +113,7 @@ def expectations(out: Path) -> Expected:
         raise ShardError(layout.build, f"not a build.json: {error!r}", hint) from error
 
 
-def _check_receipt(path: Path, layout: Layout, expected: Expected, report: Report, sides: _Sides) -> Iterator[Finding]:
+def _check_receipt(path: Place, layout: Layout, expected: Expected, report: Report, sides: _Sides) -> Iterator[Finding]:
     try:
         receipt = read_receipt(path)
         plan = expected.plans.get(path.stem)
@@ -122,6 +122,8 @@ def _check_receipt(path: Path, layout: Layout, expected: Expected, report: Repor
             return
         yield from check_shard(receipt, plan, layout, expected)
         rows = read_index(layout.index(receipt.shard))
+    except StoreError:
+        raise  # a store that cannot be read says nothing about the data set
     except RmodError as error:
         yield Finding(about=error.about, found=error.found)
         return
@@ -187,7 +189,7 @@ def _check_index(receipt: Receipt, plan: ShardPlan, rows: Rows) -> Iterator[Find
         yield Finding(about=receipt.shard, found=f"{pairs} pairs in the index, {receipt.pairs} in the receipt")
 
 
-def _check_tar(path: Path, rows: Rows, expected: Expected) -> Iterator[Finding]:
+def _check_tar(path: Place, rows: Rows, expected: Expected) -> Iterator[Finding]:
     wanted = {row["key"]: row for row in rows if row["status"] == PAIR}
     keys: list[str] = []
     for key, members in read_tar(path):
@@ -252,7 +254,7 @@ def _gaps(plans: Mapping[str, ShardPlan], there: set[str]) -> Iterator[Finding]:
 
 def _strays(layout: Layout, there: set[str]) -> Iterator[Finding]:
     """Yield a finding for each file that a reader of all tars would take for finished."""
-    for path in (*sorted((layout.out / AUDIO).glob("*.tar")), *sorted((layout.out / "index").glob("*.parquet"))):
+    for path in sorted((*(layout.out / AUDIO).glob("*.tar"), *(layout.out / INDEX).glob("*.parquet")), key=str):
         if path.stem not in there:
             yield Finding(
                 about=layout.relative(path), found="no receipt vouches for it: finish the build, or remove it"

@@ -15,15 +15,18 @@ from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, family_names, read_family
 from rmod_pipeline.shards.verify import Expected, Finding, Report, check_file, tells
+from rmod_pipeline.storage import Place, StoreError
 
 
-def verify_tokens(out: Path, expected: Expected, report: Report) -> None:
+def verify_tokens(out: Place, expected: Expected, report: Report) -> None:
     """Check every family of tokens, and add what was found to the report."""
-    layout = Layout(out)
+    layout = Layout(out).listed()
     report.findings += _nameless(layout)
     for name in family_names(out):
         try:
             family = read_family(out, name)
+        except StoreError:
+            raise
         except RmodError as error:
             report.findings.append(Finding(about=f"{TOKENS}/{name}", found=error.found))
             continue
@@ -38,6 +41,8 @@ def verify_tokens(out: Path, expected: Expected, report: Report) -> None:
 
 def _nameless(layout: Layout) -> Iterator[Finding]:
     """Yield a finding for each folder of tokens that does not say what they are: nothing reads it."""
+    if not isinstance(layout.out, Path):
+        return  # a store has no folders, only names that begin alike
     told = set(family_names(layout.out))
     for folder in sorted((layout.out / TOKENS).glob("*")):
         if folder.is_dir() and folder.name not in told:
@@ -62,7 +67,7 @@ def _check_family(family: TokenFamily, folder: str, expected: Expected) -> Itera
 
 
 def _check_receipt(
-    path: Path, family: TokenFamily, layout: Layout, expected: Expected, report: Report
+    path: Place, family: TokenFamily, layout: Layout, expected: Expected, report: Report
 ) -> Iterator[Finding]:
     try:
         receipt = read_receipt(path)
@@ -72,6 +77,8 @@ def _check_receipt(
             return
         yield from _check_shard(receipt, plan, family, layout, expected)
         report.tokens[family.name] += receipt.pairs
+    except StoreError:
+        raise
     except RmodError as error:
         yield Finding(about=error.about, found=error.found)
 
@@ -142,7 +149,7 @@ def _gaps_and_strays(family: TokenFamily, layout: Layout, expected: Expected) ->
     if missing:
         found = f"{len(missing)} of {len(finished)} shards have no tokens yet, {missing[0]} the first"
         yield Finding(about=family.family, found=f"{found}: give the encode or build command again")
-    for path in sorted((layout.out / family.family).glob("*.tar")):
+    for path in sorted([*(layout.out / family.family).glob("*.tar")], key=str):
         if path.stem not in there:
             found = "no receipt vouches for it: finish the encoding, or remove it"
             yield Finding(about=layout.relative(path), found=found)

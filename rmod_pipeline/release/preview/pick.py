@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from rmod_pipeline.build.job import Job, Studio, attempts
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.shards.members import encode_members
 from rmod_pipeline.shards.stored import StoredPair, read_pair
 from rmod_pipeline.spec import Address
+from rmod_pipeline.storage import Place
 
 
 def evenly(keys: list[str], count: int) -> list[str]:
@@ -18,7 +18,7 @@ def evenly(keys: list[str], count: int) -> list[str]:
     return [keys[place * len(keys) // count] for place in range(count)]
 
 
-def stored_pairs(out: Path, keys: list[str]) -> list[StoredPair]:
+def stored_pairs(out: Place, keys: list[str]) -> list[StoredPair]:
     """Read pairs of a data set. Raises ShardError."""
     return [read_pair(out, key) for key in keys]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.build.decode import decode_pairs, decoder_for
@@ -16,13 +15,14 @@ from rmod_pipeline.release.preview.sounds import Sound, SoundGroup
 from rmod_pipeline.shards.members import MIX, encode_audio
 from rmod_pipeline.shards.stored import StoredPair
 from rmod_pipeline.shards.tokens import TokenFamily, family_names
+from rmod_pipeline.storage import Place
 
 log = logging.getLogger(__name__)
 
 Decoder = tuple[Codec, TokenFamily]
 
 
-def open_decoders(out: Path, codec: str | None = None) -> list[Decoder]:
+def open_decoders(out: Place, codec: str | None = None) -> list[Decoder]:
     """Open the codecs of a data set's tokens: the one asked for, or all whose weights are here.
 
     Raises CodecError, ShardError and UsageError for one that is asked for and cannot be had.
@@ -38,7 +38,7 @@ def open_decoders(out: Path, codec: str | None = None) -> list[Decoder]:
     return opened
 
 
-def decoded_groups(out: Path, keys: Sequence[str], decoders: Sequence[Decoder]) -> dict[str, list[SoundGroup]]:
+def decoded_groups(out: Place, keys: Sequence[str], decoders: Sequence[Decoder]) -> dict[str, list[SoundGroup]]:
     """Return the players of decoded tokens by key; a pair that has none yet is left out."""
     groups: dict[str, list[SoundGroup]] = {}
     for codec, family in decoders:
@@ -47,7 +47,7 @@ def decoded_groups(out: Path, keys: Sequence[str], decoders: Sequence[Decoder]) 
     return groups
 
 
-def heard_from_tokens(out: Path, pairs: Sequence[StoredPair], decoders: Sequence[Decoder]) -> list[StoredPair]:
+def heard_from_tokens(out: Place, pairs: Sequence[StoredPair], decoders: Sequence[Decoder]) -> list[StoredPair]:
     """Return pairs of a data set that keeps no sound with what their tokens say in its place. Raises ShardError."""
     if not decoders:
         hint = "name the weights of its tokens: --codec PATH"
@@ -58,7 +58,7 @@ def heard_from_tokens(out: Path, pairs: Sequence[StoredPair], decoders: Sequence
 
 
 def _decoded(
-    out: Path, keys: Sequence[str], codec: Codec, family: TokenFamily
+    out: Place, keys: Sequence[str], codec: Codec, family: TokenFamily
 ) -> Iterator[tuple[str, dict[str, Mono]]]:
     for key in keys:
         try:
