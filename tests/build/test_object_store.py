@@ -132,7 +132,8 @@ def test_a_killed_build_goes_on_to_the_same_bytes(
     command = ["build", recipe, "--library", tiny_manifest, "--out", f"{bucket}/data", "--pairs", "train=60"]
     command += ["--shard-size", 10, "--workers", 2]
     run = start(command)
-    assert eventually(lambda: len(bucket.keys("data/receipts/")) >= 2 or run.poll() is not None, 60)
+    at_work = lambda: len(bucket.keys("data/receipts/")) >= 2 and bucket.keys("data/log/claims/")  # noqa: E731
+    assert eventually(lambda: at_work() or run.poll() is not None, 60)
     workers = children(run.pid)
     run.kill()
     run.communicate(timeout=20)
