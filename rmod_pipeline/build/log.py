@@ -18,6 +18,15 @@ logger = logging.getLogger(__name__)
 BEGIN = "begin"
 """The event that opens a run."""
 
+SHARD, AGAIN, FAILURE = "shard", "again", "failure"
+"""The events that end a shard: made, to be tried once more, failed."""
+
+REFUSED = "refused"
+"""The event of a machine that may take no part."""
+
+END = "end"
+"""The event that closes a run."""
+
 RUNS = "runs.jsonl"
 LIBRARY = "library.json"
 
