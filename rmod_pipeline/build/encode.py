@@ -14,7 +14,6 @@ from rmod_pipeline.errors import BuildError, ShardError
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import FORMATS, decode_audio
-from rmod_pipeline.shards.publish import file_digest
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
 
@@ -46,9 +45,9 @@ class EncodeJob:
         """Return the digest that the receipts bear."""
         return self.encoding.family.digest()
 
-    def needed(self) -> dict[str, str]:
+    def needed(self) -> list[str]:
         """Return files that every machine must be able to read."""
-        return {str(self.layout.build): file_digest(self.layout.build)}
+        return [str(self.layout.build)]
 
     def open(self, encode: Encode | None) -> Encoder:
         """Open it on a worker."""

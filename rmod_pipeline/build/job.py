@@ -22,7 +22,6 @@ from rmod_pipeline.render import Pair, PitchCache, Sounds, render_pair
 from rmod_pipeline.shards.fingerprint import digest, versions
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import MIX, Form
-from rmod_pipeline.shards.publish import file_digest
 from rmod_pipeline.shards.receipt import Gaps, Receipt, read_receipt
 from rmod_pipeline.shards.write import write_pair_shard
 from rmod_pipeline.spec import Address, Settings
@@ -93,12 +92,11 @@ class Job:
             found[self.encoding.family.family] = self.encoding.family.digest()
         return found
 
-    def needed(self) -> dict[str, str]:
+    def needed(self) -> list[str]:
         """Return files that every machine must be able to read: the data set's own, and some of the library's."""
         assets = self.library.assets
         some = assets[:: max(1, len(assets) // SOUNDS_LOOKED_AT)]
-        build = str(self.layout.build)
-        return {build: file_digest(self.layout.build), **{str(self.library.path_of(one)): one.sha256 for one in some}}
+        return [str(self.layout.build), *(str(self.library.path_of(one).absolute()) for one in some)]
 
     def open(self, encode: Encode | None = None) -> Studio:
         """Open it on a worker."""

@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ REFUSED = "refused"
 END = "end"
 """The event that closes a run."""
 
+Event = dict[str, Any]
+"""A line of the log: when, where, what, and what belongs to it."""
+
 RUNS = "runs.jsonl"
 LIBRARY = "library.json"
 
@@ -42,6 +46,21 @@ def append_event(log: Path, event: str, **details: Any) -> None:
     except OSError as error:
         level = logging.WARNING if event == BEGIN else logging.DEBUG  # once is enough
         logger.log(level, "the log of runs cannot be written: %s", error)
+
+
+def read_events(log: Path) -> list[Event]:
+    """Return what happened, oldest first; a line that was cut, or that two machines wrote into, is left out."""
+    try:
+        lines = (log / RUNS).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    events = []
+    for line in lines:
+        with suppress(ValueError):
+            event = json.loads(line)
+            if isinstance(event, dict) and isinstance(event.get("time"), str) and "event" in event:
+                events.append(event)
+    return events
 
 
 def remember_library(log: Path, manifest: Path, drafts: Path) -> None:

@@ -52,8 +52,8 @@ class Work(Protocol):
         """Return the shards that are not done. Raises BuildError for a receipt of another data set."""
         ...
 
-    def needed(self) -> dict[str, str]:
-        """Return files that every machine must be able to read, each path with its SHA-256; of very many, some."""
+    def needed(self) -> list[str]:
+        """Return paths of files that every machine must be able to read; of very many, some."""
         ...
 
     def digest(self) -> str:

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rmod_pipeline.cli.executor import (
+    AddressOption,
+    ExecutorOption,
+    ShardMinutesOption,
+    WorkersOption,
+    open_executor,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
@@ -54,8 +62,11 @@ def encode(
     precision: PrecisionOption = "fp32",
     batch: BatchOption = 8,
     compiled: CompileOption = False,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes that read shards.")] = 1,
+    workers: WorkersOption = None,
     encoders: EncodersOption = None,
+    executor: ExecutorOption = None,
+    address: AddressOption = None,
+    shard_minutes: ShardMinutesOption = None,
 ) -> None:
     """Turn finished sound into tokens: OUT/tokens/CODEC/*.tar, beside what is there.
 
@@ -69,19 +80,19 @@ def encode(
         rmod codec fetch dac-44khz && rmod encode OUT --codec dac-44khz --device cuda --batch 32
     """
     from rmod_pipeline.build.encode import EncodeJob
-    from rmod_pipeline.build.executors.local import local_executor
     from rmod_pipeline.build.run import run_encode
     from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_summary
     from rmod_pipeline.recipe import Recipe
     from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
     from rmod_pipeline.shards.layout import Layout
 
+    where = open_executor(executor, address, workers, encoders, shard_minutes)
     fingerprint = read_fingerprint(Layout(out).build)
     recipe = Recipe.model_validate(fingerprint["recipe"])
     choice = choose(codec, device=device, precision=precision, batch=batch, compiled=compiled)
     job = EncodeJob(out=out.resolve(), encoding=encoding(choice, recipe, digest(fingerprint)))
     with build_bar() as bar:
-        summary = run_encode(job, local_executor(workers, encoders), bar)
+        summary = run_encode(job, where, bar)
     folder = out / job.encoding.family.family
     tell_summary(summary, folder, "Encoded")
     if tell_failures(summary):

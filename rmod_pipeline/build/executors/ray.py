@@ -399,9 +399,8 @@ class _Crew:
     @classmethod
     def hire(cls, executor: RayCluster, work: Work) -> _Crew:
         """Look at the machines, start the encoders and wait until they are up. Raises BuildError."""
-        needed = work.needed()
         packages = _packages() if work.encoding else [*DECISIVE, "ray"]
-        facts = nodes.facts(packages, needed)
+        facts = nodes.facts(packages, work.needed())
         machines = _Machines(work, facts)
         machines.look(wait=True)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
