@@ -6,15 +6,16 @@ is claimed, made and published by ``worker.py``, tried again by ``loop.py``. The
 
 from __future__ import annotations
 
-import contextlib
+import faulthandler
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -34,7 +35,7 @@ from rmod_pipeline.build.executors.encoders import RENDERERS_PER_ENCODER, RESTAR
 from rmod_pipeline.build.executors.local import TRIES
 from rmod_pipeline.build.log import REFUSED, append_event
 from rmod_pipeline.build.making import begin_log
-from rmod_pipeline.build.outcome import Failure, Result, Waits, failure_of, took_too_long
+from rmod_pipeline.build.outcome import Elsewhere, Failure, Result, Waits, failure_of, took_too_long
 from rmod_pipeline.build.work import Work
 from rmod_pipeline.build.worker import Worker
 from rmod_pipeline.codec import Choice, CodecError, Tokens
@@ -47,7 +48,7 @@ from rmod_pipeline.shards.receipt import Receipt
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
-TELL_SECONDS = 2.0
+TELL_SECONDS = 1.0
 """Between two words of a worker about the pairs it has made."""
 
 LOOK_SECONDS = 5.0
@@ -59,8 +60,8 @@ PROBE_SECONDS = 120.0
 ENCODER_SECONDS = 600.0
 """How long encoders may take to be up: a cluster may have to start a machine for them."""
 
-STOP_SECONDS = 3.0
-"""How long workers have to let go of their shards before they are killed."""
+STOP_SECONDS = 5.0
+"""How long workers have to let go of their shards before they end with Ray."""
 
 AHEAD_PER_CORE = 2
 """Tasks handed to Ray for every core, one of them waiting, so that a core that is done goes on at once."""
@@ -134,8 +135,13 @@ class _Ticket:
     """What the driver's machine has."""
     tally: Any
     encoders: Sequence[Any]
+    shard_seconds: float | None
     level: int
     """Of the log."""
+
+
+class _Stopped(BaseException):
+    """The driver wants no more pairs; no failure of a shard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +160,25 @@ class _Tally:
         self._pairs: dict[str, int] = {}
         self._waits: dict[str, Waits] = {}
         self._joined = 0
+        self._stopped = False
 
     def join(self) -> int:
         """Return a number of a worker process's own."""
         self._joined += 1
         return self._joined - 1
 
-    def begin(self, begun: str) -> None:
-        """Take that a shard is begun; ``begun`` names it and which time."""
-        self._begun[begun], self._pairs[begun] = time.monotonic(), 0
+    def tell(self, begun: str, pairs: int) -> bool:
+        """Take how many pairs of a shard are made, none at its beginning; return whether to go on.
 
-    def tell(self, begun: str, pairs: int) -> None:
-        """Take how many pairs of it are made."""
+        ``begun`` names the shard and which time.
+        """
+        self._begun.setdefault(begun, time.monotonic())
         self._pairs[begun] = pairs
+        return not self._stopped
+
+    def stop(self) -> None:
+        """Have workers stop when they next tell of pairs."""
+        self._stopped = True
 
     def end(self, worker: str, waits: Waits) -> None:
         """Take how long a worker has taken over all of its shards."""
@@ -235,18 +247,26 @@ class _Bench:
     """What a worker process keeps between the shards of a run: sounds, the way to an encoder, what it has told."""
 
     def __init__(self, ticket: _Ticket) -> None:
-        self._tally, self._metrics = ticket.tally, _Metrics()
+        self._tally, self._limit, self._metrics = ticket.tally, ticket.shard_seconds, _Metrics()
         place = ray.get(self._tally.join.remote())
         encode = _through(ticket.encoders[place % len(ticket.encoders)]) if ticket.encoders else None
         self._worker = Worker(ticket.work.open(encode), ticket.work.layout, self._on_pairs)
         self._name = f"{ray.get_runtime_context().get_worker_id()}"
-        self._begun, self._pairs, self._told = "", 0, time.monotonic()
+        self._begun, self._pairs = "", 0
+        self._asked: Any = None
+        self._told = 0.0
 
     def run(self, plan: ShardPlan, begun: str) -> Result:
         """Make a shard."""
         self._begun, self._pairs, before = begun, 0, self._worker.waits.for_encoders
-        ray.get(self._tally.begin.remote(begun))
-        result = self._worker.run(plan)
+        self._told, self._asked = time.monotonic(), None
+        if not ray.get(self._tally.tell.remote(begun, 0)):
+            return Elsewhere(shard=plan.name)
+        with _limited(self._limit), suppress(_Stopped):
+            return self._told_of(self._worker.run(plan), before)
+        return Elsewhere(shard=plan.name)
+
+    def _told_of(self, result: Result, before: float) -> Result:
         waits = self._worker.waits
         self._metrics.take(result, waits.for_encoders - before)
         ray.get(self._tally.end.remote(self._name, waits))
@@ -261,8 +281,24 @@ class _Bench:
         if pairs > 0:
             self._metrics.pairs.inc(pairs)
         if time.monotonic() - self._told >= TELL_SECONDS:
+            # The answer is read when there is more to tell: nobody waits for it.
+            if self._asked is not None and not ray.get(self._asked):
+                raise _Stopped
             self._told = time.monotonic()
-            self._tally.tell.remote(self._begun, self._pairs)
+            self._asked = self._tally.tell.remote(self._begun, self._pairs)
+
+
+@contextmanager
+def _limited(seconds: float | None) -> Iterator[None]:
+    """Kill this process if it is at it for longer: from outside of Python, which what hangs may never come back to."""
+    if seconds is None:
+        yield
+        return
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 _bench: dict[str, _Bench] = {}  # Ray hands a worker process its state no other way; one run's at a time
@@ -408,8 +444,10 @@ class _Crew:
         tally = ray.remote(num_cpus=0)(_Tally).options(scheduling_strategy=here, **lasting).remote()
         encoders = _start_encoders(executor, work, machines)
         level = logger.getEffectiveLevel()
-        ticket = ray.put(_Ticket(work=work, facts=facts, tally=tally, encoders=encoders, level=level))
-        return cls(machines, tally, encoders, ticket)
+        ticket = _Ticket(
+            work=work, facts=facts, tally=tally, encoders=encoders, shard_seconds=executor.shard_seconds, level=level
+        )
+        return cls(machines, tally, encoders, ray.put(ticket))
 
     def submit(self, plan: ShardPlan, begun: str) -> Any:
         """Hand a shard to Ray."""
@@ -421,7 +459,7 @@ class _Crew:
         told = [self.tally.waits.remote(), *(encoder.waits.remote() for encoder in self.encoders)]
         waits = Waits()
         for each in told:
-            with contextlib.suppress(RayError):
+            with suppress(RayError):
                 waits += ray.get(each, timeout=POLL_SECONDS * 40)
         return waits
 
@@ -473,7 +511,8 @@ class _Run:
     running: dict[Any, tuple[ShardPlan, str]] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     """Of shards whose worker died."""
-    hung: set[Any] = field(default_factory=set)
+    since: dict[str, float] = field(default_factory=dict)
+    """When each shard under way was begun."""
     finished: int = 0
     told: int = 0
     _asked: float = 0.0
@@ -487,8 +526,8 @@ class _Run:
                 while waiting and len(self.running) < self._most():
                     self._hand_out(waiting.popleft())
                 for reference in self._done():
-                    plan, _ = self.running.pop(reference)
-                    result = self._result(reference, plan)
+                    plan, begun = self.running.pop(reference)
+                    result = self._result(reference, plan, begun)
                     if result is None:
                         waiting.appendleft(plan)
                     else:
@@ -511,7 +550,7 @@ class _Run:
         ray.wait(references, num_returns=1, timeout=POLL_SECONDS)
         return ray.wait(references, num_returns=len(references), timeout=0)[0]
 
-    def _result(self, reference: Any, plan: ShardPlan) -> Result | None:
+    def _result(self, reference: Any, plan: ShardPlan, begun: str) -> Result | None:
         """Return what came of a shard; None if it is to be begun again."""
         try:
             result = ray.get(reference)
@@ -520,18 +559,18 @@ class _Run:
         except RuntimeEnvSetupError as error:
             return Failure(shard=plan.name, cause=f"the job's environment cannot be set up: {error}", fatal=True)
         except RayError as error:
-            return self._died(reference, plan, error)
+            return self._died(plan, begun, error)
         if isinstance(result, _Refused):
             self.crew.machines.refuse(result.node, result.why)
             return None
         self.finished += result.count if isinstance(result, Receipt) else 0
         return result
 
-    def _died(self, reference: Any, plan: ShardPlan, error: RayError) -> Result | None:
+    def _died(self, plan: ShardPlan, begun: str, error: RayError) -> Result | None:
         """Return what came of a shard whose worker is gone: nothing yet, if it may be begun again."""
-        if reference in self.hung and self.executor.shard_seconds:
-            self.hung.remove(reference)
-            return took_too_long(plan.name, self.executor.shard_seconds)
+        limit, now = self.executor.shard_seconds, time.monotonic()
+        if limit and now - self.since.get(begun, now) >= limit:
+            return took_too_long(plan.name, limit)
         tries = self.tries[plan.name] = self.tries.get(plan.name, 0) + 1
         said = str(error).partition("\n")[0]
         if tries < TRIES:
@@ -540,27 +579,21 @@ class _Run:
         return Failure(shard=plan.name, cause=f"its worker died {TRIES} times, at last so: {said}")
 
     def _look(self) -> None:
-        """Tell of pairs, and kill what takes too long."""
+        """Tell of pairs."""
         if time.monotonic() - self._asked < POLL_SECONDS * 2 and self.running:
             return
         self._asked = time.monotonic()
-        by_name = {begun: reference for reference, (_, begun) in self.running.items()}
-        pairs, seconds = ray.get(self.crew.tally.look.remote(set(by_name)))
-        now = self.finished + pairs
-        self.on_pairs(now - self.told)
-        self.told = now
-        limit = self.executor.shard_seconds
-        for begun, reference in by_name.items() if limit else ():
-            if seconds.get(begun, 0) > (limit or 0) and reference not in self.hung:
-                self.hung.add(reference)
-                ray.cancel(reference, force=True)
+        pairs, seconds = ray.get(self.crew.tally.look.remote({begun for _, begun in self.running.values()}))
+        now = time.monotonic()
+        self.since = {begun: now - ago for begun, ago in seconds.items()}
+        self.on_pairs(self.finished + pairs - self.told)
+        self.told = self.finished + pairs
 
     def _stop(self) -> None:
-        """End what is under way: between two lines of Python if that works, so that it lets go of its shard."""
-        left = list(self.running)
-        for force in (False, True):
-            for reference in left:
-                with contextlib.suppress(RayError, ValueError):
-                    ray.cancel(reference, force=force)
-            if left:
-                _, left = ray.wait(left, num_returns=len(left), timeout=STOP_SECONDS)
+        """End what is under way between two pairs, so that it lets go of its shard; what does not hear goes with Ray.
+
+        Not by ``ray.cancel``: of a task that ends at that moment, Ray 2.60 ends the driver.
+        """
+        if self.running:
+            self.crew.tally.stop.remote()
+            ray.wait(list(self.running), num_returns=len(self.running), timeout=STOP_SECONDS)
