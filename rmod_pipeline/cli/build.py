@@ -154,7 +154,7 @@ def build(
     )
     if codec != NONE:
         choice = choose(codec, device=device, precision=precision, batch=batch, compiled=compiled)
-        job = replace(job, encoding=encoding(choice, job.recipe, job.digest()))
+        job = replace(job, encoding=encoding(choice, job.recipe, job.digest(), where.elsewhere))
     elif not audio:
         raise UsageError("--no-audio", "nothing would be kept", "name a codec too: --codec mini")
     only = _chosen(job, shards, retry_failed)

@@ -90,7 +90,7 @@ def encode(
     fingerprint = read_fingerprint(Layout(out).build)
     recipe = Recipe.model_validate(fingerprint["recipe"])
     choice = choose(codec, device=device, precision=precision, batch=batch, compiled=compiled)
-    job = EncodeJob(out=out.resolve(), encoding=encoding(choice, recipe, digest(fingerprint)))
+    job = EncodeJob(out=out.resolve(), encoding=encoding(choice, recipe, digest(fingerprint), where.elsewhere))
     with build_bar() as bar:
         summary = run_encode(job, where, bar)
     folder = out / job.encoding.family.family
@@ -142,10 +142,13 @@ def choose(codec: str, **options: Any) -> Choice:
     return Choice(name=str(Path(codec).resolve()) if Path(codec).is_file() else codec, **options)
 
 
-def encoding(choice: Choice, recipe: Recipe, build: str) -> Encoding:
-    """Return the tokens that a codec makes of a recipe's pairs. Raises CodecError, UsageError and BuildError."""
+def encoding(choice: Choice, recipe: Recipe, build: str, elsewhere: bool = False) -> Encoding:
+    """Return the tokens that a codec makes of a recipe's pairs, here or on other machines.
+
+    Raises CodecError, UsageError and BuildError.
+    """
     from rmod_pipeline.build.encoding import Encoding
     from rmod_pipeline.shards.tokens import TokenFamily
 
-    said: Mapping[str, Any] = choice.fingerprint()
+    said: Mapping[str, Any] = choice.fingerprint(elsewhere)
     return Encoding(choice=choice, family=TokenFamily.of(recipe, said, build))

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from rmod_pipeline.build.encoding import Timed
 from rmod_pipeline.build.executors import OnPairs
@@ -34,6 +34,8 @@ TRIES = 3
 class InProcess:
     """One worker: this process."""
 
+    elsewhere: ClassVar[bool] = False
+
     def run(self, plans: Sequence[ShardPlan], work: Work, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards one after the other."""
         encoding = work.encoding
@@ -55,6 +57,7 @@ class InProcess:
 class ProcessPool:
     """Several workers, each a process with sounds of its own; the driver holds receipts only."""
 
+    elsewhere: ClassVar[bool] = False
     workers: int
     encoders: int | None = None
     """Processes that encode, if tokens are asked for; by default as many as there are GPUs, or a few."""

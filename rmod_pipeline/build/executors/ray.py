@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 # `uv run` and Ray hang together unless this is said before Ray is imported.
@@ -76,6 +76,7 @@ cloudpickle.register_pickle_by_value(nodes)
 class RayCluster:
     """All machines of a Ray cluster; without an address this one alone."""
 
+    elsewhere: ClassVar[bool] = True
     address: str | None = None
     """As ``ray.init`` takes it; by default RAY_ADDRESS, which ``ray job submit`` sets."""
     workers: int | None = None
