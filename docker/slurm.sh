@@ -15,7 +15,10 @@ set -euo pipefail
 out=$1
 shift
 export RMOD_CACHE=${RMOD_CACHE:-$(dirname "$out")/cache}
-export RAY_AUTH_MODE=${RAY_AUTH_MODE:-disabled}
+# Others are on these machines too: without a token, whoever reaches the port may run what they like. It lies in the home
+# folder, which the machines share.
+export RAY_AUTH_MODE=${RAY_AUTH_MODE:-token}
+if [ "$RAY_AUTH_MODE" = token ]; then ray get-auth-token --generate > /dev/null; fi
 port=$((20000 + SLURM_JOB_ID % 20000))
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$(getent hosts "$head" | awk '{ print $1; exit }'):$port
