@@ -33,7 +33,7 @@ demo: env ## build a small data set from the sounds that ship, verify it, and ma
 	$(BIN)/rmod preview $(DEMO) --pairs 12
 
 test: env ## run all tests, the slow ones too
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 $(TESTS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(TESTS)
 
 check: env ## lint, formatting, types, and which room may import which
 	$(BIN)/ruff check .
