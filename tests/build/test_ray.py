@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from ray.cluster_utils import Cluster
 
 from rmod_pipeline.build.executors import Executor
 from rmod_pipeline.build.executors.local import ProcessPool
-from rmod_pipeline.build.executors.ray import RayCluster, _Run
+from rmod_pipeline.build.executors.ray import RayCluster, _Machines, _Run, _start_encoders
 from rmod_pipeline.build.log import read_events
 from rmod_pipeline.build.loop import Progress
 from rmod_pipeline.build.run import run_build
@@ -205,6 +205,20 @@ def test_the_death_of_an_encoder_costs_nothing_but_time(
     assert killed
     assert not summary.failures
     assert promised(job.out) == promised(tiny_tokens)
+
+
+def test_where_no_build_can_be_made_is_named(tiny_manifest: Path, tmp_path: Path, tiny_weights: Path) -> None:
+    from tiny_codec import with_tokens
+
+    job = make_job(tiny_manifest, tmp_path / "out")
+    with pytest.raises(BuildError, match="ray job submit"):
+        run_build(job, RayCluster("ray://head:10001"), Progress())
+    job = with_tokens(job, tiny_weights)
+    assert job.encoding
+    family = replace(job.encoding.family, codec={**job.encoding.family.codec, "device": "cuda"})
+    job = replace(job, encoding=replace(job.encoding, family=family))
+    with pytest.raises(BuildError, match="no GPUs there"):
+        _start_encoders(RayCluster(), job, _Machines(job, {}))
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ from rmod_pipeline.shards.receipt import Receipt
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
-TELL_SECONDS = 1.0
+TELL_SECONDS = 2.0
 """Between two words of a worker about the pairs it has made."""
 
 LOOK_SECONDS = 5.0
@@ -88,27 +88,29 @@ class RayCluster:
 
     def run(self, plans: Sequence[ShardPlan], work: Work, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards on whatever cores there are; those whose worker or machine died are begun again."""
-        with _connected(self.address, self.workers), closing(_Crew.hire(self, work)) as crew:
+        cores = self.workers and self.workers + (self.encoders or -(-self.workers // RENDERERS_PER_ENCODER))
+        with _connected(self.address, cores), closing(_Crew.hire(self, work)) as crew:
             yield from _Run(self, crew, plans, on_pairs).results()
             yield crew.waits()
 
 
 @contextmanager
 def _connected(address: str | None, cores: int | None) -> Iterator[None]:
-    """Connect to a cluster, or start Ray on this machine if none is named; leave it as it was."""
+    """Connect to a cluster, or start Ray on so many cores of this machine if none is named; leave it as it was."""
     if ray.is_initialized():
         yield
         return
+    address = address or os.environ.get("RAY_ADDRESS")
     if address and "://" in address:
         hint = "start the build inside the cluster: ray job submit --address http://HEAD:8265 -- rmod build ..."
         raise BuildError(address, "is not where a build can be driven from", hint)
-    alone = {} if address or os.environ.get("RAY_ADDRESS") else {"num_cpus": cores, "include_dashboard": False}
+    alone = {} if address else {"num_cpus": cores, "include_dashboard": False}
     handlers = _signal_handlers()
     try:
         ray.init(address=address, logging_level=logging.WARNING, **alone)
     except (ConnectionError, ValueError, RuntimeError) as error:
         hint = "give --address HOST:6379 of a cluster that runs, or --executor local"
-        raise BuildError(address or "RAY_ADDRESS", f"no Ray cluster: {error}", hint) from error
+        raise BuildError(address or "ray", f"no Ray cluster: {error}", hint) from error
     try:
         for number, handler in handlers.items():
             signal.signal(number, handler)  # Ray has put its own there
@@ -377,6 +379,8 @@ class _Machines:
         good = [node["Resources"] for name, node in alive.items() if name not in self.refused]
         self.cores = int(sum(resources.get("CPU", 0) for resources in good))
         self.gpus = int(sum(resources.get("GPU", 0) for resources in good))
+        if wait and not self.cores:
+            logger.warning("the cluster has no cores yet: the build waits for them")
         if self.refused and not good:
             said = "\n  ".join(f"{self._names[name]}: {why}" for name, why in self.refused.items())
             raise BuildError("cluster", f"no machine can take part:\n  {said}", "give all machines one image: docker/")
@@ -480,9 +484,9 @@ def _start_encoders(executor: RayCluster, work: Work, machines: _Machines) -> li
         count, device, gpus = executor.encoders or -(-cores // RENDERERS_PER_ENCODER), "cpu", 0
     else:
         count, device, gpus = executor.encoders or machines.gpus, "cuda", 1
-        if not 0 < count <= machines.gpus:
-            hint = "add machines with GPUs, or give --device cpu, which makes another family of tokens"
-            raise BuildError("cluster", f"{max(count, 1)} encoder(s) asked for, {machines.gpus} GPU(s) there", hint)
+        if not count:
+            hint = "add machines with GPUs; say how many will come by --encoders; or give --device cpu: other tokens"
+            raise BuildError("cluster", "no GPUs there", hint)
     # A core of its own, unless that would leave none to render.
     needs = {"num_gpus": gpus, "num_cpus": 1 if machines.cores > count else 0}
     lasting = {"max_restarts": RESTARTS, "max_task_retries": RESTARTS, "label_selector": machines.allowed()}
