@@ -27,9 +27,10 @@ pip install --quiet --no-cache-dir -r "$source/requirements/lock.txt"
 pip install --quiet --no-cache-dir --no-deps -r "$source/requirements/lock-nodeps.txt"
 pip install --quiet --no-cache-dir --no-deps "$source"
 
-# What is installed is what runs: a pair and its tokens, and Ray.
+# What is installed is what runs: a pair, what opens codecs, and Ray.
 check=$(mktemp -d)
 trap 'rm -rf "$check"' EXIT
-RMOD_CACHE=$check/cache "$prefix/bin/rmod" build quick --library builtin --out "$check/out" --pairs train=1 --codec mini
+RMOD_CACHE=$check/cache "$prefix/bin/rmod" build quick --library builtin --out "$check/out" --pairs train=1
 "$prefix/bin/rmod" verify "$check/out"
-"$prefix/bin/python" -c 'import ray; print("ray", ray.__version__)'
+"$prefix/bin/rmod" codec list
+"$prefix/bin/python" -c 'import ray, torch; print("ray", ray.__version__, "torch", torch.__version__)'
