@@ -30,7 +30,8 @@ from rmod_pipeline.build.executors.local import local_executor
 from rmod_pipeline.build.executors.ray import RayCluster
 from rmod_pipeline.build.job import Job
 from rmod_pipeline.build.loop import Progress
-from rmod_pipeline.build.run import run_build
+from rmod_pipeline.build.plan import plan_shards
+from rmod_pipeline.build.run import open_folder, run_build
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.recipe import find_recipe, load_recipe
 from rmod_pipeline.render.pitch import pitch_folder
@@ -86,8 +87,9 @@ def main() -> None:
         began = time.monotonic()
         ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
         print(f"Ray starts in {time.monotonic() - began:.1f} s; load of the machine {os.getloadavg()[0]:.1f}\n")
-        of_nothing(Path(folder), options)
-        memory(Path(folder), options.memory_shards)
+        if not options.pairs_only:
+            of_nothing(Path(folder), options)
+            memory(Path(folder), options.memory_shards)
         of_pairs(Path(folder), options)
         ray.shutdown()
 
@@ -101,6 +103,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--shards", type=int, default=400, help="shards of nothing")
     parser.add_argument("--memory-shards", type=int, default=1000)
+    parser.add_argument("--pairs-only", action="store_true")
     return parser.parse_args()
 
 
@@ -156,25 +159,33 @@ def of_pairs(folder: Path, options: argparse.Namespace) -> None:
         stems=False, out=folder / "warm", cache=pitch_folder(), cache_bytes=4 * 2**30,
     )  # fmt: skip
     run_build(job, local_executor(2), Progress())  # so that no shift in pitch is computed twice
+    size = sum(path.stat().st_size for path in job.out.rglob("*") if path.is_file())
+    plans = plan_shards(job.counts, job.shard_size)
     took: dict[tuple[str, int], list[float]] = {}
     for turn in range(options.turns):
         for name, workers, executor in executors():
-            began = time.monotonic()
-            out = folder / f"{name}-{workers}-{turn}"
-            run_build(replace(job, out=out), executor, Progress())
-            took.setdefault((name, workers), []).append(time.monotonic() - began)
-            size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+            here = replace(job, out=folder / f"{name}-{workers}-{turn}")
+            open_folder(here)
+            took.setdefault((name, workers), []).append(pace(executor, plans, here, workers))
     of = f"{options.pairs} pairs in shards of {options.shard_size}, {size / options.pairs / 1e6:.2f} MB a pair"
-    print(f"Recipe {options.recipe}, {of}\n")
-    print("| executor | workers | s of the whole build | pairs/s | times one local worker |")
-    print("|---|---|---|---|---|")
+    print(f"Recipe {options.recipe}, {of}; load of the machine {os.getloadavg()[0]:.1f}\n")
+    print("| executor | workers | pairs/s | times one local worker |")
+    print("|---|---|---|---|")
     one = statistics.median(took["local", 1])
-    for (name, workers), seconds in took.items():
-        middle = statistics.median(seconds)
-        print(
-            f"| {name} | {workers} | {middle:.1f} ({min(seconds):.1f} .. {max(seconds):.1f}) "
-            f"| {options.pairs / middle:.2f} | {one / middle:.2f} |"
-        )
+    for (name, workers), paces in took.items():
+        middle = statistics.median(paces)
+        print(f"| {name} | {workers} | {middle:.2f} ({min(paces):.2f} .. {max(paces):.2f}) | {middle / one:.2f} |")
+
+
+def pace(executor: Executor, plans: Sequence[ShardPlan], job: Job, workers: int) -> float:
+    """Return pairs a second between each worker's first shard and the last one of all."""
+    done = [
+        (time.monotonic(), result.count)
+        for result in executor.run(plans, job, lambda _: None)
+        if isinstance(result, Receipt)
+    ]
+    began, counted = done[workers][0], done[workers + 1 :]
+    return sum(count for _, count in counted) / (done[-1][0] - began)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def run_build(
     missing = job.missing(plans)
     if space_check:
         check_space(missing, job)
-    _open_folder(job)
+    open_folder(job)
     made = make_missing(plans, missing, job, executor, progress)
     return _ended(job.layout, list(job.families()), plans, made, started)
 
@@ -97,7 +97,8 @@ def check_job(job: Job) -> None:
     refuse_torn_groups(job.library)
 
 
-def _open_folder(job: Job) -> None:
+def open_folder(job: Job) -> None:
+    """Make the folder a data set's, or see that it is this one's. Raises RmodError."""
     layout = job.layout
     try:
         claim_folder(job.fingerprint(), layout.build, layout.drafts)
