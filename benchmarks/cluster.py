@@ -85,7 +85,7 @@ def main() -> None:
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+        ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
         print(f"Ray starts in {time.monotonic() - began:.1f} s; load of the machine {os.getloadavg()[0]:.1f}\n")
         if not options.pairs_only:
             of_nothing(Path(folder), options)

@@ -107,7 +107,8 @@ def _connected(address: str | None, cores: int | None) -> Iterator[None]:
     alone = {} if address else {"num_cpus": cores, "include_dashboard": False}
     handlers = _signal_handlers()
     try:
-        ray.init(address=address, logging_level=logging.WARNING, **alone)
+        # `local`, because without a word Ray takes a cluster that was started on this machine at some time.
+        ray.init(address=address or "local", logging_level=logging.WARNING, **alone)
     except (ConnectionError, ValueError, RuntimeError) as error:
         hint = "give --address HOST:6379 of a cluster that runs, or --executor local"
         raise BuildError(address or "ray", f"no Ray cluster: {error}", hint) from error
