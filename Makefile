@@ -36,7 +36,7 @@ demo: env ## build a small data set from the sounds that ship, verify it, look a
 	$(BIN)/rmod extract $(DEMO)-model/test-00000000.mix.wav --checkpoint $(DEMO)-model --out $(DEMO)-extracted --device cpu --windows 1 --tries 2
 
 test: env ## run all tests, the slow ones too
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 $(TESTS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(TESTS)
 
 check: env ## lint, formatting, types, and which room may import which
 	$(BIN)/ruff check .

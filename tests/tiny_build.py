@@ -44,6 +44,24 @@ loops:
 master: [{effect: limiter, threshold_db: [-3, -1], release_ms: 50}]
 """
 
+HANGS = """
+import os, time
+try:
+    import rmod_pipeline.shards.write as write
+except ImportError:
+    write = None
+if write:
+    add = write.PairShard.add
+    def hangs(self, pair):
+        if pair.spec.key == "train-00000004" and not os.path.exists(os.environ["HANGS_ONCE"]):
+            open(os.environ["HANGS_ONCE"], "w").close()
+            while True:
+                time.sleep(1)
+        return add(self, pair)
+    write.PairShard.add = hangs
+"""
+"""A `sitecustomize` that makes the fifth pair hang for ever, but once only."""
+
 SPLITS = {"train": 3, "valid": 2, "test": 2}
 """How many sounds of each kind on each side."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rmod_pipeline.audio import Pcm
 from rmod_pipeline.build.encoding import Ahead, Encode, Encoding, encode_token_shard
+from rmod_pipeline.build.making import making_pair
 from rmod_pipeline.build.receipts import is_done
 from rmod_pipeline.errors import BuildError, ShardError
 from rmod_pipeline.shards.fingerprint import read_fingerprint
@@ -44,6 +45,10 @@ class EncodeJob:
         """Return the digest that the receipts bear."""
         return self.encoding.family.digest()
 
+    def needed(self) -> list[str]:
+        """Return files that every machine must be able to read."""
+        return [str(self.layout.build)]
+
     def open(self, encode: Encode | None) -> Encoder:
         """Open it on a worker."""
         if encode is None:
@@ -73,6 +78,11 @@ class Encoder:
         """Encode a shard."""
         return encode_shard(plan, self.job.layout, self.job.encoding, self.ahead, on_pair)
 
+    @property
+    def waited(self) -> float:
+        """Seconds that it stood still because the encoder was behind."""
+        return self.ahead.waited
+
     def close(self) -> None:
         """Let go of the encoder."""
         self.ahead.close()
@@ -89,6 +99,7 @@ def encode_shard(
     receipt = read_receipt(layout.receipt(plan.name))
     with encode_token_shard(plan, layout, encoding, ahead, receipt.gaps) as tokens:
         for key, sounds, description in _pairs(layout.tar(plan.name), family.windows, int(family.codec["sample_rate"])):
+            making_pair(key)
             tokens.add(key, sounds, description)
             on_pair()
     return read_receipt(layout.receipt(plan.name, family.family))

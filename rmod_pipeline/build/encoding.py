@@ -16,6 +16,7 @@ from threading import BoundedSemaphore
 import numpy as np
 
 from rmod_pipeline.audio import Pcm
+from rmod_pipeline.build.outcome import Waits
 from rmod_pipeline.codec import Choice, Tokens
 from rmod_pipeline.codec.codec import AudioBatch
 from rmod_pipeline.shards.layout import Layout, ShardPlan
@@ -35,6 +36,31 @@ class Encoding:
 
     choice: Choice
     family: TokenFamily
+
+
+class Timed:
+    """An encoder with a clock; for one caller at a time."""
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+        self._free_since = time.monotonic()
+        self.worked = self.waited = 0.0
+        """Seconds that it encoded, and that it stood still since it was opened, up to its last batch."""
+
+    def __call__(self, audio: AudioBatch) -> Tokens:
+        """Have a batch encoded. Raises what the encoder raises."""
+        began = time.monotonic()
+        self.waited += began - self._free_since
+        try:
+            return self._encode(audio)
+        finally:
+            self._free_since = time.monotonic()
+            self.worked += self._free_since - began
+
+    @property
+    def waits(self) -> Waits:
+        """How long it was there, and how much of that it waited."""
+        return Waits(encoders=self.worked + self.waited, for_workers=self.waited)
 
 
 class Ahead:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rmod_pipeline.build.encode import encode_shard
 from rmod_pipeline.build.encoding import Ahead, Encode, Encoding, ShardEncoder, encode_token_shard
+from rmod_pipeline.build.making import making_pair
 from rmod_pipeline.build.plan import Counts
 from rmod_pipeline.build.receipts import is_done
 from rmod_pipeline.build.reject import Reject, judge
@@ -26,6 +27,9 @@ from rmod_pipeline.shards.receipt import Gaps, Receipt, read_receipt
 from rmod_pipeline.shards.write import write_pair_shard
 from rmod_pipeline.spec import Address, Settings
 from rmod_pipeline.storage import Place, StorePath
+
+SOUNDS_LOOKED_AT = 16
+"""Of a library, to see whether a machine can read it."""
 
 STORE_BYTES = 64 * 2**20
 """Decoded sounds kept besides the prepared ones, which are what is asked for again."""
@@ -90,6 +94,12 @@ class Job:
             found[self.encoding.family.family] = self.encoding.family.digest()
         return found
 
+    def needed(self) -> list[str]:
+        """Return files that every machine must be able to read: the data set's own, and some of the library's."""
+        assets = self.library.assets
+        some = assets[:: max(1, len(assets) // SOUNDS_LOOKED_AT)]
+        return [str(self.layout.build), *(str(self.library.path_of(one).absolute()) for one in some)]
+
     def open(self, encode: Encode | None = None) -> Studio:
         """Open it on a worker."""
         return Studio(self, encode)
@@ -134,6 +144,11 @@ class Studio:
             return encode_shard(plan, job.layout, job.encoding, self.ahead, on_pair)
         return build_shard(plan, self, on_pair)
 
+    @property
+    def waited(self) -> float:
+        """Seconds that it stood still because the encoder was behind."""
+        return self.ahead.waited if self.ahead else 0.0
+
     def close(self) -> None:
         """Let go of the encoder."""
         if self.ahead:
@@ -173,6 +188,7 @@ def _tokens(plan: ShardPlan, studio: Studio, gaps: Gaps) -> AbstractContextManag
 def attempts(address: Address, studio: Studio) -> Iterator[tuple[Pair, Reject | None]]:
     """Yield an address's pairs, attempt by attempt, each with the reason against it if there is one."""
     recipe = studio.job.recipe
+    making_pair(address.key)
     for attempt in range(recipe.reject.attempts):
         pair = make_pair(replace(address, attempt=attempt), studio)
         yield pair, judge(pair.measured, recipe.reject)

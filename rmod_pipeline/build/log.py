@@ -7,7 +7,6 @@ import logging
 import os
 import platform
 import socket
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,18 @@ logger = logging.getLogger(__name__)
 
 BEGIN = "begin"
 """The event that opens a run."""
+
+SHARD, AGAIN, FAILURE = "shard", "again", "failure"
+"""The events that end a shard: made, to be tried once more, failed."""
+
+REFUSED = "refused"
+"""The event of a machine that may take no part."""
+
+END = "end"
+"""The event that closes a run."""
+
+Event = dict[str, Any]
+"""A line of the log: when, where, what, and what belongs to it."""
 
 RUNS = "runs.jsonl"
 EVENTS = "runs"
@@ -46,18 +57,22 @@ def append_event(log: Place, event: str, **details: Any) -> None:
         logger.log(level, "the log of runs cannot be written: %s", error)
 
 
-def read_events(log: Place) -> Iterator[dict[str, Any]]:
-    """Yield what was logged, in order; lines that were cut off are left out."""
+def read_events(log: Place) -> list[Event]:
+    """Return what happened, oldest first; a line that was cut, or that two machines wrote into, is left out."""
     try:
         if isinstance(log, StorePath):
             lines = [path.read_bytes() for path in sorted((log / EVENTS).glob("*.json"), key=str)]
         else:
             lines = (log / RUNS).read_bytes().splitlines()
     except OSError:
-        return
+        return []
+    events = []
     for line in lines:
         with suppress(ValueError):
-            yield dict(json.loads(line))
+            event = json.loads(line)
+            if isinstance(event, dict) and isinstance(event.get("time"), str) and "event" in event:
+                events.append(event)
+    return events
 
 
 def remember_library(log: Place, manifest: Place, drafts: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from rmod_pipeline.build.executors import Executor
 from rmod_pipeline.build.leases import LOOK_SECONDS, claim_on
-from rmod_pipeline.build.log import BEGIN, append_event
-from rmod_pipeline.build.outcome import Elsewhere, Failure, Result
+from rmod_pipeline.build.log import AGAIN, BEGIN, FAILURE, SHARD, append_event
+from rmod_pipeline.build.outcome import Elsewhere, Failure, Result, Waits
 from rmod_pipeline.build.work import Work
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
@@ -32,6 +32,15 @@ class Progress:
         """Take a shard that could not be made."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What one run has done."""
+
+    pairs: int
+    failures: list[Failure]
+    waits: Waits
+
+
 @dataclass(slots=True)
 class _Run:
     """What one run has done so far."""
@@ -41,6 +50,7 @@ class _Run:
     made: int = 0
     failures: dict[str, Failure] = field(default_factory=dict)
     tried_again: set[str] = field(default_factory=set)
+    waits: Waits = field(default_factory=Waits)
 
     def take(self, result: Result) -> None:
         """Take down what came of a shard."""
@@ -48,14 +58,21 @@ class _Run:
         if isinstance(result, Failure):
             if result.again and result.shard not in self.tried_again and not self._ended():
                 self.tried_again.add(result.shard)
-                append_event(log, "again", shard=result.shard, cause=result.cause)
+                append_event(log, AGAIN, shard=result.shard, key=result.key, cause=result.cause)
                 return
             self.failures[result.shard] = result
             self.progress.fail(result)
-            append_event(log, "failure", shard=result.shard, cause=result.cause, detail=result.detail)
+            said = {"shard": result.shard, "key": result.key, "cause": result.cause, "detail": result.detail}
+            append_event(log, FAILURE, **said)
         elif isinstance(result, Receipt):
             self.made += result.count
-            append_event(log, "shard", shard=result.shard, pairs=result.pairs, rejects=result.rejects)
+            append_event(log, SHARD, shard=result.shard, pairs=result.pairs, rejects=result.rejects)
+        elif isinstance(result, Waits):
+            self.waits += result
+
+    def told(self) -> Made:
+        """Return what it came to."""
+        return Made(pairs=self.made, failures=list(self.failures.values()), waits=self.waits)
 
     def _ended(self) -> bool:
         return any(failure.fatal for failure in self.failures.values())
@@ -63,7 +80,7 @@ class _Run:
 
 def make_missing(
     plans: Sequence[ShardPlan], missing: list[ShardPlan], work: Work, executor: Executor, progress: Progress
-) -> tuple[list[Failure], int]:
+) -> Made:
     """Make shards until there are none left but those that fail: what cannot be read is tried once more at the end."""
     run = _Run(work, progress)
     total = sum(plan.count for plan in plans)
@@ -74,11 +91,11 @@ def make_missing(
         for result in executor.run(missing, work, progress.advance):
             run.take(result)
             if isinstance(result, Failure) and result.fatal:
-                return list(run.failures.values()), run.made
+                return run.told()
             if isinstance(result, Elsewhere):
                 elsewhere.add(result.shard)
         missing = _await_others([plan for plan in missing if plan.name not in run.failures], elsewhere, work, progress)
-    return list(run.failures.values()), run.made
+    return run.told()
 
 
 def _await_others(plans: Sequence[ShardPlan], elsewhere: set[str], work: Work, progress: Progress) -> list[ShardPlan]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from rmod_pipeline.codec import CodecError
 from rmod_pipeline.errors import RmodError
@@ -26,6 +26,8 @@ class Failure:
 
     shard: str
     cause: str
+    key: str = ""
+    """The pair that was being made, if it came to that."""
     detail: str = ""
     """The traceback, for the log, if the cause is no mistake of the user's."""
     fatal: bool = False
@@ -41,11 +43,41 @@ class Elsewhere:
     shard: str
 
 
-Result = Receipt | Failure | Elsewhere
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long workers and encoders stood still for each other: seconds, of all processes added up."""
+
+    workers: float = 0.0
+    """That workers spent on shards, ``for_encoders`` among them."""
+    for_encoders: float = 0.0
+    encoders: float = 0.0
+    """That encoders were there, ``for_workers`` among them."""
+    for_workers: float = 0.0
+
+    def __add__(self, other: Waits) -> Waits:
+        return Waits(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
+
+    def rounded(self) -> dict[str, float]:
+        """Return it for the log."""
+        return {each.name: round(getattr(self, each.name), 1) for each in fields(self)}
 
 
-def failure_of(shard: str, error: Exception) -> Failure:
-    """Describe an exception that ended a shard."""
+Result = Receipt | Failure | Elsewhere | Waits
+"""What a run yields: one a shard, and at its end how long who waited for whom."""
+
+
+def failure_of(shard: str, error: Exception, key: str = "") -> Failure:
+    """Describe an exception that ended a shard, while the pair ``key`` was being made."""
+    return replace(_described(shard, error), key=key)
+
+
+def took_too_long(shard: str, seconds: float) -> Failure:
+    """Describe a shard whose worker was killed because it took too long; a second try may fare better."""
+    cause = f"took longer than {seconds / 60:g} minutes and was killed: see --shard-minutes"
+    return Failure(shard=shard, cause=cause, again=True)
+
+
+def _described(shard: str, error: Exception) -> Failure:
     if isinstance(error, CodecError):
         return Failure(shard=shard, cause=str(error), fatal=True)  # out of memory: it would be for every shard
     if isinstance(error, RmodError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rmod_pipeline.errors import UsageError, nearest
 from rmod_pipeline.library.splits import SPLITS
-from rmod_pipeline.shards.layout import plan_shards
+from rmod_pipeline.shards.layout import ShardPlan, plan_shards
 
-__all__ = ["MOST_PAIRS", "MOST_SHARDS", "Counts", "check_shard_size", "parse_counts", "plan_shards"]
+__all__ = ["MOST_PAIRS", "MOST_SHARDS", "Counts", "check_shard_size", "choose_shards", "parse_counts", "plan_shards"]
 
 Counts = Mapping[str, int]
 """How many pairs of each split."""
@@ -38,6 +38,20 @@ def parse_counts(text: str) -> dict[str, int]:
     if not any(counts.values()):
         raise UsageError("--pairs", "no pairs at all", hint)
     return {split: counts[split] for split in SPLITS if counts.get(split)}
+
+
+def choose_shards(plans: Sequence[ShardPlan], text: str) -> list[ShardPlan]:
+    """Return some shards by their place among all, train before valid before test: ``100:200`` are the hundred from the
+    101st on, ``100:`` all from there. Raises UsageError."""
+    first, colon, end = (part.strip() for part in text.partition(":"))
+    numbers = [part for part in (first, end) if part]
+    hint = f"there are {len(plans)}: write, for example, --shards 0:{-(-len(plans) // 2)}"
+    if not colon or not numbers or not all(part.isdecimal() and part.isascii() for part in numbers):
+        raise UsageError("--shards", f"'{text[:20]}' is no range of shards", hint)
+    chosen = list(plans[int(first[:18] or 0) : int(end[:18]) if end else None])
+    if not chosen:
+        raise UsageError("--shards", f"'{text[:20]}' holds no shard", hint)
+    return chosen
 
 
 def check_shard_size(counts: Counts, shard_size: int) -> int:

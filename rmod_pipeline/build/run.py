@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from rmod_pipeline.build.encode import EncodeJob
 from rmod_pipeline.build.executors import Executor
 from rmod_pipeline.build.job import Job
-from rmod_pipeline.build.log import append_event, remember_library
-from rmod_pipeline.build.loop import Progress, make_missing
-from rmod_pipeline.build.outcome import Failure
+from rmod_pipeline.build.log import END, append_event, remember_library
+from rmod_pipeline.build.loop import Made, Progress, make_missing
+from rmod_pipeline.build.outcome import Failure, Waits
 from rmod_pipeline.build.plan import plan_shards
 from rmod_pipeline.build.space import check_space
 from rmod_pipeline.errors import BuildError
@@ -38,15 +38,23 @@ class Summary:
     """Pairs that this run made."""
     seconds: float
     failures: list[Failure] = field(default_factory=list)
+    waits: Waits = field(default_factory=Waits)
+    """How long workers and encoders of this run stood still for each other."""
 
 
-def run_build(job: Job, executor: Executor, progress: Progress, space_check: bool = True) -> Summary:
-    """Build a data set, or what is missing of it. Raises RmodError if it cannot even begin.
+def run_build(
+    job: Job,
+    executor: Executor,
+    progress: Progress,
+    space_check: bool = True,
+    only: Sequence[ShardPlan] | None = None,
+) -> Summary:
+    """Build a data set, or what is missing of it, or of some of its shards. Raises RmodError if it cannot even begin.
 
     A shard that fails is reported and the others go on; giving the same command again tries it again.
     """
     started = time.monotonic()
-    plans = plan_shards(job.counts, job.shard_size)
+    plans = plan_shards(job.counts, job.shard_size) if only is None else only
     check_job(job)
     # Looked at before anything is written or removed: it may be another data set's folder.
     check_folder(job.fingerprint(), job.layout.build)
@@ -55,11 +63,9 @@ def run_build(job: Job, executor: Executor, progress: Progress, space_check: boo
     missing = job.missing(plans)
     if space_check:
         check_space(missing, job)
-    _open_folder(job)
-    failures, made = make_missing(plans, missing, job, executor, progress)
-    summary = summarise(_receipts(job.layout, job.families(), plans), failures, made, time.monotonic() - started)
-    append_event(job.layout.log, "end", made=made, seconds=round(summary.seconds, 1), failures=len(failures))
-    return summary
+    open_folder(job)
+    made = make_missing(plans, missing, job, executor, progress)
+    return _ended(job.layout, list(job.families()), plans, made, started)
 
 
 def run_encode(job: EncodeJob, executor: Executor, progress: Progress) -> Summary:
@@ -69,9 +75,17 @@ def run_encode(job: EncodeJob, executor: Executor, progress: Progress) -> Summar
     check_family(job.encoding.family, job.layout)
     missing = job.missing(plans)
     _open_tokens(job)
-    failures, made = make_missing(plans, missing, job, executor, progress)
-    families = [job.encoding.family.family]
-    return summarise(_receipts(job.layout, families, plans), failures, made, time.monotonic() - started)
+    made = make_missing(plans, missing, job, executor, progress)
+    return _ended(job.layout, [job.encoding.family.family], plans, made, started)
+
+
+def _ended(layout: Layout, families: Sequence[str], plans: Sequence[ShardPlan], made: Made, started: float) -> Summary:
+    """Sum a run up, and note its end."""
+    summary = summarise(receipts_of(layout, families, plans), made, time.monotonic() - started)
+    failed = [failure.shard for failure in made.failures]
+    seconds = round(summary.seconds, 1)
+    append_event(layout.log, END, made=made.pairs, seconds=seconds, failures=failed, waits=made.waits.rounded())
+    return summary
 
 
 def check_job(job: Job) -> None:
@@ -83,7 +97,8 @@ def check_job(job: Job) -> None:
     refuse_torn_groups(job.library)
 
 
-def _open_folder(job: Job) -> None:
+def open_folder(job: Job) -> None:
+    """Make the folder a data set's, or see that it is this one's. Raises RmodError."""
     layout = job.layout
     try:
         claim_folder(job.fingerprint(), layout.build, layout.drafts)
@@ -108,7 +123,7 @@ def _unwritable(out: Place, error: OSError) -> BuildError:
     return BuildError(out, f"cannot be written: {reason}", "choose another --out, or mend the disk")
 
 
-def _receipts(layout: Layout, families: Iterable[str], plans: Sequence[ShardPlan]) -> list[Receipt]:
+def receipts_of(layout: Layout, families: Iterable[str], plans: Sequence[ShardPlan]) -> list[Receipt]:
     """Return the receipts of the shards that are there, family by family."""
     families = [*families]
     layout = layout.with_receipts([plan.name for plan in plans], families)
@@ -116,7 +131,7 @@ def _receipts(layout: Layout, families: Iterable[str], plans: Sequence[ShardPlan
     return [read_receipt(path) for path in paths if path.exists()]
 
 
-def summarise(receipts: Sequence[Receipt], failures: list[Failure], made: int, seconds: float) -> Summary:
+def summarise(receipts: Sequence[Receipt], made: Made, seconds: float) -> Summary:
     """Count what stands in the folder, from its receipts: never summed up over runs.
 
     Of several families the pairs of the first are counted, and the bytes of all.
@@ -131,7 +146,8 @@ def summarise(receipts: Sequence[Receipt], failures: list[Failure], made: int, s
         rejects=dict(rejects.most_common()),
         absent=sum(len(receipt.absent) for receipt in counted),
         bytes=sum(file.bytes for receipt in receipts for file in receipt.files),
-        made=made,
+        made=made.pairs,
         seconds=seconds,
-        failures=failures,
+        failures=made.failures,
+        waits=made.waits,
     )

@@ -21,6 +21,11 @@ class Maker(Protocol):
         """Make what is missing of a shard and publish it; ``on_pair`` is called after every pair."""
         ...
 
+    @property
+    def waited(self) -> float:
+        """Seconds that it stood still because the encoder was behind."""
+        ...
+
     def close(self) -> None:
         """Let go of what was opened."""
         ...
@@ -45,6 +50,10 @@ class Work(Protocol):
 
     def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
         """Return the shards that are not done. Raises BuildError for a receipt of another data set."""
+        ...
+
+    def needed(self) -> list[str]:
+        """Return paths of files that every machine must be able to read; of very many, some."""
         ...
 
     def digest(self) -> str:

@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from rmod_pipeline.build.leases import claim_on
-from rmod_pipeline.build.outcome import Elsewhere, Result, failure_of
+from rmod_pipeline.build.making import making_shard, pair_in_hand
+from rmod_pipeline.build.outcome import Elsewhere, Result, Waits, failure_of
 from rmod_pipeline.build.work import Maker
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 
 logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Takes one plan after the other, and knows how long it took over them."""
+
+    def __init__(self, maker: Maker, layout: Layout, on_pairs: Callable[[int], None]) -> None:
+        self._maker, self._layout, self._on_pairs = maker, layout, on_pairs
+        self._seconds = 0.0
+
+    def run(self, plan: ShardPlan) -> Result:
+        """Make a shard and return what came of it. Never raises but to stop the worker."""
+        began = time.monotonic()
+        try:
+            return run_shard(plan, self._maker, self._layout, self._on_pairs)
+        finally:
+            self._seconds += time.monotonic() - began
+
+    @property
+    def waits(self) -> Waits:
+        """How long it took over shards so far, and how much of that it waited for an encoder."""
+        return Waits(workers=self._seconds, for_encoders=self._maker.waited)
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        self._maker.close()
 
 
 def run_shard(plan: ShardPlan, maker: Maker, layout: Layout, on_pairs: Callable[[int], None]) -> Result:
@@ -20,21 +47,22 @@ def run_shard(plan: ShardPlan, maker: Maker, layout: Layout, on_pairs: Callable[
     """
     claim = claim_on(layout.claims, plan.name)
     told = 0
-    try:
-        if not claim.take():
-            return Elsewhere(shard=plan.name)
-        with claim:
-            if maker.done(plan):
+    with making_shard(plan.name):
+        try:
+            if not claim.take():
                 return Elsewhere(shard=plan.name)
+            with claim:
+                if maker.done(plan):
+                    return Elsewhere(shard=plan.name)
 
-            def made() -> None:
-                nonlocal told
-                claim.renew()
-                told += 1
-                on_pairs(1)
+                def made() -> None:
+                    nonlocal told
+                    claim.renew()
+                    told += 1
+                    on_pairs(1)
 
-            return maker.make(plan, made)
-    except Exception as error:
-        logger.debug("shard %s failed", plan.name, exc_info=True)
-        on_pairs(-told)
-        return failure_of(plan.name, error)
+                return maker.make(plan, made)
+        except Exception as error:
+            logger.debug("failed", exc_info=True)
+            on_pairs(-told)
+            return failure_of(plan.name, error, pair_in_hand())

@@ -21,6 +21,7 @@ from rmod_pipeline.cli import (
     pairs,
     preview,
     recipe,
+    status,
     tokens,
     train,
     verify,
@@ -65,6 +66,7 @@ app.add_typer(recipe.app, name="recipe", help="What a data set is to be: show, c
 app.add_typer(codec.app, name="codec", help="What turns audio into tokens: list, fetch, show, train.")
 app.add_typer(dose.app, name="dose", help="Models that take one-shots out of mixtures: import.")
 app.command("build", cls=Command)(build.build)
+app.command("status", cls=Command)(status.status)
 app.command("verify", cls=Command)(verify.verify)
 app.command("show", cls=Command)(pairs.show)
 app.command("render", cls=Command)(pairs.render)
@@ -89,7 +91,9 @@ def _options(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is going on.")] = False,
 ) -> None:
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    from rmod_pipeline.build.making import begin_log
+
+    begin_log(logging.INFO if verbose else logging.WARNING)
 
 
 def main() -> NoReturn:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rmod_pipeline.cli.executor import (
+    WHERE,
+    AddressOption,
+    ExecutorOption,
+    ShardMinutesOption,
+    WorkersOption,
+    at_least,
+    open_executor,
+)
 from rmod_pipeline.cli.kit import open_library
 from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_precision, tell_summary
 from rmod_pipeline.cli.tokens import (
@@ -25,6 +33,7 @@ from rmod_pipeline.storage import place
 if TYPE_CHECKING:
     from rmod_pipeline.build.job import Job
     from rmod_pipeline.build.run import Summary
+    from rmod_pipeline.shards.layout import ShardPlan
     from rmod_pipeline.storage import Place
 
 
@@ -70,10 +79,22 @@ def build(
     engine: Annotated[
         str, typer.Option(metavar="NAME", help="What applies the effects.", rich_help_panel=WHAT)
     ] = "pedalboard",
-    workers: Annotated[
-        int,
-        typer.Option(metavar="N", help="Processes that render: as many as cores, or fewer.", rich_help_panel=HOW),
-    ] = 1,
+    workers: WorkersOption = None,
+    executor: ExecutorOption = None,
+    address: AddressOption = None,
+    shards: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FROM:TO",
+            help="Make these alone, counted over all splits from 0: for many machines without Ray.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Make only shards whose last try failed.", rich_help_panel=WHERE),
+    ] = False,
+    shard_minutes: ShardMinutesOption = None,
     cache_gb: Annotated[
         float,
         typer.Option(metavar="GB", help="Disk that pitch-shifted loops may take in the cache.", rich_help_panel=HOW),
@@ -105,7 +126,8 @@ def build(
 
     A build that was stopped, by Ctrl-C or a power cut, goes on where it was when the same command is given again. The
     same recipe, library and seed give the same bytes, with any number of workers. Two machines that share the folder
-    share the work. Exits with 1 if a shard failed: the others are finished, and the same command makes what is missing.
+    share the work, and `--executor ray` spreads it over a cluster. Exits with 1 if a shard failed: the others are
+    finished, and the same command makes what is missing.
 
     Examples:
 
@@ -116,14 +138,14 @@ def build(
         rmod build rmod --library lib.csv --out OUT --pairs train=100000 --workers 16 --codec dac-44khz --no-audio
 
         rmod build rmod --library s3://bucket/lib.csv --out s3://bucket/data --pairs train=100000 --workers 16
+        rmod build rmod --library lib.csv --out OUT --pairs train=100000 --shards 100:200 --workers 16
     """
-    from rmod_pipeline.build.executors.local import local_executor
     from rmod_pipeline.build.plan import check_shard_size, parse_counts
     from rmod_pipeline.build.run import run_build
     from rmod_pipeline.errors import UsageError
 
     counts = parse_counts(pairs)
-    executor = local_executor(round(_at_least("--workers", workers, 1)), encoders)
+    where = open_executor(executor, address, workers, encoders, shard_minutes)
     job = _job(
         recipe,
         library,
@@ -135,21 +157,41 @@ def build(
         stems=stems,
         engine=engine,
         audio=audio,
-        cache_bytes=round(_at_least("--cache-gb", cache_gb, 0) * 2**30),
+        cache_bytes=round(at_least("--cache-gb", cache_gb, 0) * 2**30),
     )
     if codec != NONE:
         choice = choose(codec, device=device, precision=precision, batch=batch, compiled=compiled)
-        job = replace(job, encoding=encoding(choice, job.recipe, job.digest()))
+        job = replace(job, encoding=encoding(choice, job.recipe, job.digest(), where.elsewhere))
     elif not audio:
         raise UsageError("--no-audio", "nothing would be kept", "name a codec too: --codec mini")
+    only = _chosen(job, shards, retry_failed)
     with build_bar() as bar:
-        summary = run_build(job, executor, bar, space_check)
+        summary = run_build(job, where, bar, space_check, only)
     _tell(summary, out)
     if tell_failures(summary):
         raise typer.Exit(1)
     if job.encoding:
         tell_precision(job.encoding, out)
-    typer.echo(f"Next: rmod verify {out} --rerender 4; rmod preview {out}")
+    if only is None:
+        typer.echo(f"Next: rmod verify {out} --rerender 4; rmod preview {out}")
+    else:
+        typer.echo(f"That was {len(only)} of the shards. Next: rmod status {out}")
+
+
+def _chosen(job: Job, shards: str | None, retry_failed: bool) -> list[ShardPlan] | None:
+    """Return the shards that are asked for; None for all. Raises UsageError."""
+    from rmod_pipeline.build.log import read_events
+    from rmod_pipeline.build.plan import choose_shards, plan_shards
+    from rmod_pipeline.build.status import failed_shards
+
+    if shards is None and not retry_failed:
+        return None
+    plans = plan_shards(job.counts, job.shard_size)
+    chosen = plans if shards is None else choose_shards(plans, shards)
+    if retry_failed:
+        failed = {each.shard for each in failed_shards(read_events(job.layout.log))}
+        chosen = [plan for plan in chosen if plan.name in failed]
+    return chosen
 
 
 def _job(recipe: str, library: str, out: Place, **options: Any) -> Job:
@@ -169,16 +211,6 @@ def _job(recipe: str, library: str, out: Place, **options: Any) -> Job:
         raise UsageError("--out", f"{out} is a file", "give a folder")
     loaded = load_recipe(find_recipe(recipe))
     return Job(recipe=loaded, library=open_library(library), out=out.resolve(), cache=pitch_folder(), **options)
-
-
-def _at_least(option: str, value: float, least: int) -> float:
-    from rmod_pipeline.errors import UsageError
-
-    if not math.isfinite(value):
-        raise UsageError(option, f"{value} is no number", f"give {least} or more")
-    if value < least:
-        raise UsageError(option, f"{value} is too small", f"give {least} or more")
-    return value
 
 
 def _tell(summary: Summary, out: Place) -> None:

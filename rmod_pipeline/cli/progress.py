@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from rmod_pipeline.build.run import Summary
     from rmod_pipeline.storage import Place
 
+MOST_SHOWN = 20
+"""Failed shards listed at the end."""
+
 LINE_SECONDS = 30.0
 """Between two lines of progress in a log."""
 
@@ -75,10 +78,19 @@ def pace_in_words(made: int, missing: int, seconds: float) -> str:
     if made < 1 or seconds <= 0:
         return ""
     rate = made / seconds
-    left = round(missing / rate)
-    hours, minutes = left // 3600, left % 3600 // 60
-    time_left = f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {left % 60:02d} s"
-    return f"{rate:.1f} pairs/s, {time_left} left"
+    return f"{rate:.1f} pairs/s, {time_in_words(missing / rate)} left"
+
+
+def time_in_words(seconds: float) -> str:
+    """Return ``2 h 46 min`` or ``0 min 12 s``."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {whole % 60:02d} s"
+
+
+def share_in_words(part: float, whole: float) -> str:
+    """Return ``12.3 s of 100.0 s (12 %)``."""
+    return f"{part:.1f} s of {whole:.1f} s ({part / whole:.0%})" if whole else f"{part:.1f} s"
 
 
 def tell_summary(summary: Summary, where: Place, verb: str) -> None:
@@ -92,6 +104,11 @@ def tell_summary(summary: Summary, where: Place, verb: str) -> None:
         typer.echo(f"{verb} {summary.made} pairs in {summary.seconds:.1f} s, {rate:.1f} pairs/s.")
     elif not summary.failures:
         typer.echo("Nothing to do: everything was there already.")
+    waits = summary.waits
+    if waits.encoders:
+        workers = f"workers {share_in_words(waits.for_encoders, waits.workers)} for encoders"
+        encoders = f"encoders {share_in_words(waits.for_workers, waits.encoders)} for workers"
+        typer.echo(f"Waited: {workers}, {encoders}.")
 
 
 def tell_precision(encoding: Encoding, out: Place) -> None:
@@ -106,7 +123,11 @@ def tell_precision(encoding: Encoding, out: Place) -> None:
 def tell_failures(summary: Summary) -> bool:
     """Say which shards failed; return whether any did."""
     if summary.failures:
-        names = ", ".join(failure.shard for failure in summary.failures)
-        typer.secho(f"{len(summary.failures)} shard(s) failed: {names}.", fg=typer.colors.RED, err=True)
+        typer.secho(f"{len(summary.failures)} shard(s) failed:", fg=typer.colors.RED, err=True)
+        for failure in summary.failures[:MOST_SHOWN]:
+            at = f" at {failure.key}" if failure.key else ""
+            typer.echo(f"  {failure.shard}{at}: {failure.cause}", err=True)
+        if len(summary.failures) > MOST_SHOWN:
+            typer.echo(f"  and {len(summary.failures) - MOST_SHOWN} more: see rmod status", err=True)
         typer.echo("Mend the cause above and give the same command again: what is missing is made.", err=True)
     return bool(summary.failures)

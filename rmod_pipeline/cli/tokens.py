@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rmod_pipeline.cli.executor import (
+    AddressOption,
+    ExecutorOption,
+    ShardMinutesOption,
+    WorkersOption,
+    open_executor,
+)
 from rmod_pipeline.cli.places import Folder, Out
 
 if TYPE_CHECKING:
@@ -62,8 +69,11 @@ def encode(
     precision: PrecisionOption = "fp32",
     batch: BatchOption = None,
     compiled: CompileOption = False,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes that read shards.")] = 1,
+    workers: WorkersOption = None,
     encoders: EncodersOption = None,
+    executor: ExecutorOption = None,
+    address: AddressOption = None,
+    shard_minutes: ShardMinutesOption = None,
 ) -> None:
     """Turn finished sound into tokens: OUT/tokens/CODEC/*.tar, beside what is there.
 
@@ -77,19 +87,19 @@ def encode(
         rmod codec fetch dac-44khz && rmod encode OUT --codec dac-44khz --device cuda --batch 32
     """
     from rmod_pipeline.build.encode import EncodeJob
-    from rmod_pipeline.build.executors.local import local_executor
     from rmod_pipeline.build.run import run_encode
     from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_precision, tell_summary
     from rmod_pipeline.recipe import Recipe
     from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
     from rmod_pipeline.shards.layout import Layout
 
+    where = open_executor(executor, address, workers, encoders, shard_minutes)
     fingerprint = read_fingerprint(Layout(out).build)
     recipe = Recipe.model_validate(fingerprint["recipe"])
     choice = choose(codec, device=device, precision=precision, batch=batch, compiled=compiled)
-    job = EncodeJob(out=out.resolve(), encoding=encoding(choice, recipe, digest(fingerprint)))
+    job = EncodeJob(out=out.resolve(), encoding=encoding(choice, recipe, digest(fingerprint), where.elsewhere))
     with build_bar() as bar:
-        summary = run_encode(job, local_executor(workers, encoders), bar)
+        summary = run_encode(job, where, bar)
     folder = out / job.encoding.family.family
     tell_summary(summary, folder, "Encoded")
     if tell_failures(summary):
@@ -140,11 +150,14 @@ def choose(codec: str, **options: Any) -> Choice:
     return Choice(name=str(Path(codec).resolve()) if Path(codec).is_file() else codec, **options)
 
 
-def encoding(choice: Choice, recipe: Recipe, build: str) -> Encoding:
-    """Return the tokens that a codec makes of a recipe's pairs. Raises CodecError, UsageError and BuildError."""
-    choice = choice.settled()
+def encoding(choice: Choice, recipe: Recipe, build: str, elsewhere: bool = False) -> Encoding:
+    """Return the tokens that a codec makes of a recipe's pairs, here or on other machines.
+
+    Raises CodecError, UsageError and BuildError.
+    """
     from rmod_pipeline.build.encoding import Encoding
     from rmod_pipeline.shards.tokens import TokenFamily
 
-    said: Mapping[str, Any] = choice.fingerprint()
-    return Encoding(choice=replace(choice, sha256=said["sha256"]), family=TokenFamily.of(recipe, said, build))
+    said: Mapping[str, Any] = choice.fingerprint(elsewhere)
+    settled = replace(choice, batch=said["batch"], sha256=said["sha256"])
+    return Encoding(choice=settled, family=TokenFamily.of(recipe, said, build))

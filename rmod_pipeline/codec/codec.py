@@ -99,9 +99,12 @@ class Choice:
     def _settled_on(self, device: str) -> Choice:
         return replace(self, device=device, batch=self.batch or BATCH_ON[device.partition(":")[0]])
 
-    def fingerprint(self) -> dict[str, Any]:
-        """Return what the opened codec's ``fingerprint`` would be; nothing is put on a GPU. Raises as ``open`` does."""
-        identity, _, device = self._load()
+    def fingerprint(self, elsewhere: bool = False) -> dict[str, Any]:
+        """Return what the opened codec's ``fingerprint`` would be; nothing is put on a GPU. Raises as ``open`` does.
+
+        ``elsewhere`` a GPU may be asked for that this machine does not have.
+        """
+        identity, _, device = self._load(elsewhere)
         return self.fingerprint_on(device, identity)
 
     def fingerprint_on(self, device: str, identity: Identity) -> dict[str, Any]:
@@ -110,10 +113,10 @@ class Choice:
         options = {"precision": self.precision, "batch": batch, "compiled": self.compiled}
         return {**identity.to_dict(), **options, "device": device.partition(":")[0], "torch": _torch_version()}
 
-    def _load(self) -> tuple[Identity, Any, str]:
+    def _load(self, elsewhere: bool = False) -> tuple[Identity, Any, str]:
         _check_choice(self)
         plain, path, expected = find_weights(self.name)
-        device = _device(self.device, self.precision)
+        device = _device(self.device, self.precision, elsewhere)
         checkpoint = read_checkpoint(path, expected)
         model = load_model(checkpoint)
         identity = _identity(plain, checkpoint, model)
@@ -297,7 +300,7 @@ def _check_choice(choice: Choice) -> None:
         raise UsageError("--batch", f"{choice.batch} is too small", "give 1 or more")
 
 
-def _device(name: str, precision: str) -> str:
+def _device(name: str, precision: str, elsewhere: bool = False) -> str:
     from rmod_pipeline.codec.descript import import_dac
 
     import_dac()  # says what is missing, torch too
@@ -308,7 +311,7 @@ def _device(name: str, precision: str) -> str:
     kind = chosen.partition(":")[0]
     if kind not in ("cpu", "cuda"):
         raise UsageError("--device", f"unknown '{name}'", "choose auto, cpu, cuda or cuda:1")
-    if kind == "cuda" and not there:
+    if kind == "cuda" and not there and not elsewhere:
         raise UsageError("--device", "no GPU that this torch can use", "give --device cpu, or install a CUDA torch")
     if precision == "tf32" and kind == "cpu":
         raise UsageError("--precision", "tf32 is a GPU's", "choose fp32 or bf16 on a CPU")

@@ -187,8 +187,8 @@ def test_innocent_shards_go_on_with_all_workers_after_a_death(tiny_manifest: Pat
     rounds: list[tuple[int, int]] = []
 
     class Watched(ProcessPool):
-        def _round(self, plans, work, on_pairs, workers, encoders):  # type: ignore[no-untyped-def]  # noqa: ARG002
-            rounds.append((len(plans), workers))
+        def _round(self, plans, work, on_pairs, slots, encoders):  # type: ignore[no-untyped-def]  # noqa: ARG002
+            rounds.append((len(plans), slots.count))
             if len(rounds) == 1:
                 yield plans[0], None  # a worker died over this one
                 return

@@ -24,7 +24,7 @@ Rmod = Callable[..., Any]
 
 COMMANDS = [
     [],
-    *([name] for name in ("build", "verify", "show", "render", "encode", "decode", "preview")),
+    *([name] for name in ("build", "status", "verify", "show", "render", "encode", "decode", "preview")),
     *([name] for name in ("train", "evaluate", "extract")),
     *([name] for name in ("library", "recipe", "codec", "dose")),
     *(["library", name] for name in ("scan", "check")),
@@ -36,7 +36,7 @@ COMMANDS = [
 GROUPS = [[], ["library"], ["recipe"], ["codec"], ["dose"]]
 
 # Pydantic is not among them: the command line's own library loads it where it is installed.
-HEAVY = ("torch", "lightning", "librosa", "scipy", "pyarrow", "numba", "pedalboard", "soundfile", "numpy")
+HEAVY = ("torch", "lightning", "ray", "librosa", "scipy", "pyarrow", "numba", "pedalboard", "soundfile", "numpy")
 
 
 def test_every_command_is_listed_here() -> None:

@@ -20,9 +20,11 @@ from multiprocessing.connection import Client, Connection, Listener
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from rmod_pipeline.build.encoding import Encode, Encoding
+from rmod_pipeline.build.encoding import Encode, Encoding, Timed
 from rmod_pipeline.build.executors.processes import begin_child, signals_held
+from rmod_pipeline.build.outcome import Waits
 from rmod_pipeline.codec import Choice, CodecError, Tokens
 from rmod_pipeline.codec.codec import AudioBatch
 from rmod_pipeline.codec.device import gpu_count, use_threads
@@ -80,6 +82,8 @@ class Encoders:
         self.doors = Doors(tuple(str(self._folder / str(i)) for i in range(len(devices))), secrets.token_bytes(32))
         self._processes: list[BaseProcess] = []
         self._restarts = 0
+        # Worked and waited of each: written by it alone.
+        self._clocks = multiprocessing.get_context("spawn").RawArray("d", 2 * len(devices))
 
     def __enter__(self) -> Encoders:
         self._processes = [self._start(place) for place in range(len(self._devices))]
@@ -92,6 +96,12 @@ class Encoders:
             process.terminate()
             process.join()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def waits(self) -> Waits:
+        """How long they were there, and how much of that they waited; what a dead one had told counts too."""
+        worked, waited = sum(self._clocks[::2]), sum(self._clocks[1::2])
+        return Waits(encoders=worked + waited, for_workers=waited)
 
     def look_after(self) -> None:
         """Start those again that died. Raises BuildError if that happens too often."""
@@ -108,7 +118,8 @@ class Encoders:
                 self._processes[place] = self._start(place)
 
     def _start(self, place: int) -> BaseProcess:
-        arguments = (self._choice, self._devices[place], self.doors.addresses[place], self.doors.key)
+        clock = (self._clocks, 2 * place)
+        arguments = (self._choice, self._devices[place], self.doors.addresses[place], self.doors.key, clock)
         process = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, daemon=True)
         with signals_held():
             process.start()
@@ -149,9 +160,11 @@ class Remote:
         raise CodecError("encoder", f"not up after {PATIENCE_SECONDS:g} s", "give the same command again")
 
 
-def _serve(choice: Choice, device: str, address: str, key: bytes) -> None:
+def _serve(choice: Choice, device: str, address: str, key: bytes, clock: tuple[Any, int]) -> None:
     begin_child()
-    encode, alone = open_here(choice, device), threading.Lock()
+    encode, alone = Timed(open_here(choice, device)), threading.Lock()
+    clocks, place = clock
+    worked, waited = clocks[place : place + 2]  # by one that died
 
     def answer(connection: Connection) -> None:
         with connection, suppress(EOFError, OSError):
@@ -160,6 +173,7 @@ def _serve(choice: Choice, device: str, address: str, key: bytes) -> None:
                 try:
                     with alone:
                         tokens: Tokens | CodecError = encode(audio)
+                        clocks[place : place + 2] = [worked + encode.worked, waited + encode.waited]
                 except CodecError as error:
                     tokens = error
                 connection.send(tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
 import threading
@@ -10,16 +11,19 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+from rmod_pipeline.build.encoding import Timed
 from rmod_pipeline.build.executors import OnPairs
 from rmod_pipeline.build.executors.encoders import Doors, Encoders, encoder_devices, open_here
-from rmod_pipeline.build.executors.processes import STOPS, begin_child, signals_held
-from rmod_pipeline.build.outcome import Failure, Result
-from rmod_pipeline.build.work import Maker, Work
-from rmod_pipeline.build.worker import run_shard
-from rmod_pipeline.shards.layout import Layout, ShardPlan
+from rmod_pipeline.build.executors.processes import STOPS, Slots, begin_child, signals_held
+from rmod_pipeline.build.outcome import Failure, Result, Waits, took_too_long
+from rmod_pipeline.build.work import Work
+from rmod_pipeline.build.worker import Worker
+from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
+
+logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 TRIES = 3
@@ -30,34 +34,42 @@ TRIES = 3
 class InProcess:
     """One worker: this process."""
 
+    elsewhere: ClassVar[bool] = False
+
     def run(self, plans: Sequence[ShardPlan], work: Work, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards one after the other."""
         encoding = work.encoding
-        encode = open_here(encoding.choice, encoder_devices(encoding, 1, 1)[0]) if encoding else None
-        with closing(work.open(encode)) as maker, _stopped_between_pairs() as check:
+        encode = Timed(open_here(encoding.choice, encoder_devices(encoding, 1, 1)[0])) if encoding else None
+        with _stopped_between_pairs() as check:
 
             def made(pairs: int) -> None:
                 on_pairs(pairs)
                 check()
 
-            for plan in plans:
-                yield run_shard(plan, maker, work.layout, made)
-                check()
+            with closing(Worker(work.open(encode), work.layout, made)) as worker:
+                for plan in plans:
+                    yield worker.run(plan)
+                    check()
+                yield worker.waits + (encode.waits if encode else Waits())
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessPool:
     """Several workers, each a process with sounds of its own; the driver holds receipts only."""
 
+    elsewhere: ClassVar[bool] = False
     workers: int
     encoders: int | None = None
     """Processes that encode, if tokens are asked for; by default as many as there are GPUs, or a few."""
+    shard_seconds: float | None = None
+    """How long a shard may take; a worker that takes longer is killed."""
 
     def run(self, plans: Sequence[ShardPlan], work: Work, on_pairs: OnPairs) -> Iterator[Result]:
         """Make the shards, several at a time; those that were under way when a worker died are begun again alone."""
         tries = dict.fromkeys(plans, 0)
         with self._encoders(work) as encoders:
             yield from self._rounds(tries, work, on_pairs, encoders)
+            yield encoders.waits if encoders else Waits()
 
     @contextmanager
     def _encoders(self, work: Work) -> Iterator[Encoders | None]:
@@ -74,7 +86,8 @@ class ProcessPool:
         while tries:
             suspects = [plan for plan, count in tries.items() if count]
             workers = 1 if suspects else min(self.workers, len(tries))
-            for plan, result in self._round(suspects or list(tries), work, on_pairs, workers, encoders):
+            slots = Slots(workers)
+            for plan, result in self._round(suspects or list(tries), work, on_pairs, slots, encoders):
                 if result is not None:
                     del tries[plan]
                     yield result
@@ -83,31 +96,38 @@ class ProcessPool:
                 if tries[plan] >= TRIES:
                     del tries[plan]
                     yield Failure(shard=plan.name, cause=f"its worker died {TRIES} times (out of memory, or killed)")
+            yield slots.waits()
 
     def _round(
-        self, plans: list[ShardPlan], work: Work, on_pairs: OnPairs, workers: int, encoders: Encoders | None
+        self, plans: list[ShardPlan], work: Work, on_pairs: OnPairs, slots: Slots, encoders: Encoders | None
     ) -> Iterator[tuple[ShardPlan, Result | None]]:
-        """Yield each plan with what came of it, or None if it was under way when a worker died."""
+        """Yield each plan with what came of it, or None if it was under way when a worker died.
+
+        When a worker was killed because it took too long, only its plan is yielded: no other is to blame.
+        """
         # Spawned, not forked: a forked copy of a process with threads (numba, pedalboard) may hang.
         context = multiprocessing.get_context("spawn")
         made, stop = context.Value("q", 0), context.Event()
         doors = encoders.doors if encoders else None
-        begun = (work, made, stop, doors, context.Value("q", 0))
-        pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=begun)
+        begun = (work, _Told(made, stop), doors, slots, logger.getEffectiveLevel())
+        pool = ProcessPoolExecutor(slots.count, context, initializer=_begin, initargs=begun)
         told = finished = 0
+        slow: list[int] = []
         try:
             # A few more shards than workers are handed out, so that who is done first goes on at once. To one worker
             # only one: there it is known which shard a death was due to.
-            ahead = 1 if workers == 1 else 2 * workers
-            waiting, running = list(reversed(plans)), dict[Future[Result], ShardPlan]()
+            ahead = 1 if slots.count == 1 else 2 * slots.count
+            waiting, running = list(reversed(list(enumerate(plans)))), dict[Future[Result], ShardPlan]()
             while waiting or running:
                 while waiting and len(running) < ahead:
-                    plan = waiting.pop()
+                    number, plan = waiting.pop()
                     with signals_held():
-                        future = pool.submit(_make, plan)
+                        future = pool.submit(_make, number, plan)
                     running[future] = plan
                 if encoders:
                     encoders.look_after()
+                if self.shard_seconds:
+                    slow = slow or slots.kill_slow(self.shard_seconds)
                 done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
                 now = made.value  # read once: workers go on counting meanwhile
                 on_pairs(now - told)
@@ -118,8 +138,9 @@ class ProcessPool:
                     yield running.pop(future), result
         except BrokenProcessPool:
             on_pairs(finished - told)  # what the shards under way had made is lost
-            for plan in running.values():
-                yield plan, None
+            hung = [plans[number] for number in slow if plans[number] in running.values()]
+            for plan in hung or running.values():
+                yield plan, took_too_long(plan.name, self.shard_seconds) if hung and self.shard_seconds else None
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -158,9 +179,13 @@ def _stopped_between_pairs() -> Iterator[Callable[[], None]]:
         restore()
 
 
-def local_executor(workers: int, encoders: int | None = None) -> InProcess | ProcessPool:
+def local_executor(
+    workers: int, encoders: int | None = None, shard_seconds: float | None = None
+) -> InProcess | ProcessPool:
     """Return the executor for a number of workers on this machine, and of encoders if tokens are asked for."""
-    return InProcess() if workers == 1 and encoders in (None, 1) else ProcessPool(workers, encoders)
+    # Nobody can kill the process that it is.
+    alone = workers == 1 and encoders in (None, 1) and shard_seconds is None
+    return InProcess() if alone else ProcessPool(workers, encoders, shard_seconds)
 
 
 class _Stopped(Exception):
@@ -168,9 +193,9 @@ class _Stopped(Exception):
 
 
 @dataclass(slots=True)
-class _Worker:
-    maker: Maker
-    layout: Layout
+class _Told:
+    """What a worker tells of pairs, and hears of the end."""
+
     made: Any
     stop: Any
 
@@ -181,17 +206,20 @@ class _Worker:
             raise _Stopped
 
 
-_worker: list[_Worker] = []  # a pool hands a worker process its state no other way
+_worker: list[tuple[Worker, Slots, int]] = []  # a pool hands a worker process its state no other way
 
 
-def _begin(work: Work, made: Any, stop: Any, doors: Doors | None, ordinals: Any) -> None:
-    begin_child()
-    with ordinals.get_lock():
-        ordinal = ordinals.value
-        ordinals.value += 1
-    _worker.append(_Worker(work.open(doors.open(ordinal) if doors else None), work.layout, made, stop))
+def _begin(work: Work, told: _Told, doors: Doors | None, slots: Slots, level: int) -> None:
+    begin_child(level)
+    place = slots.take()
+    maker = work.open(doors.open(place) if doors else None)
+    _worker.append((Worker(maker, work.layout, told.on_pairs), slots, place))
 
 
-def _make(plan: ShardPlan) -> Result:
-    worker = _worker[0]
-    return run_shard(plan, worker.maker, worker.layout, worker.on_pairs)
+def _make(number: int, plan: ShardPlan) -> Result:
+    worker, slots, place = _worker[0]
+    slots.begin(place, number)
+    try:
+        return worker.run(plan)
+    finally:
+        slots.end(place, worker.waits)

@@ -1,0 +1,156 @@
+"""How many pairs a second so many cores and GPUs make, what holds them up, and what a million pairs cost.
+
+    python benchmarks/scaling.py
+    python benchmarks/scaling.py --render-ms 164 --check 8.1 15.2
+
+A simulation, shard by shard: every core renders, then waits for its tokens and for the disk, and the driver takes the
+receipt. Costs are given as options; the defaults are those of docs/scaling.md, which says which were measured. With
+--check, the pairs a second of real builds with one and two workers are held against what it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+from dataclasses import dataclass, replace
+
+CORES = (1, 2, 4, 16, 64, 256, 1000)
+GPUS = (0, 1, 4, 16)
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What things take; seconds, bytes, dollars."""
+
+    render_s: float
+    """A pair, on one core, with all that belongs to it."""
+    write_s: float
+    """More, to store it in a format."""
+    pair_bytes: float
+    shard_pairs: int
+    shard_s: float
+    """That the driver takes for a shard."""
+    storage_bytes_s: float
+    gpu_pairs_s: float
+    """Pairs a second that a GPU encodes; none for a build of sound."""
+    batch_bytes: float
+    """Of a pair, on its way to the encoder."""
+    network_bytes_s: float
+    """That goes into a machine with GPUs, four of them a machine."""
+    core_hour: float
+    gpu_hour: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a simulated build came to."""
+
+    pairs_s: float
+    limit: str
+    dollars: float
+    """For a million pairs."""
+
+
+def main() -> None:
+    options = parse()
+    base = Costs(
+        render_s=options.render_ms / 1000, write_s=0.0, pair_bytes=options.wav_mb * 1e6, shard_pairs=options.shard_size,
+        shard_s=options.shard_ms / 1000, storage_bytes_s=options.storage_mb_s * 1e6, gpu_pairs_s=0.0,
+        batch_bytes=options.batch_mb * 1e6, network_bytes_s=options.network_mb_s * 1e6,
+        core_hour=options.core_hour, gpu_hour=options.gpu_hour,
+    )  # fmt: skip
+    if options.check:
+        check(base, options.check)
+        return
+    forms = {
+        "WAV": base,
+        "FLAC": replace(base, pair_bytes=options.flac_mb * 1e6, write_s=options.flac_ms / 1000),
+        "tokens only": replace(base, pair_bytes=options.token_kb * 1e3, gpu_pairs_s=options.gpu_pairs_s),
+    }
+    for form, costs in forms.items():
+        print(f"\n**{form}**: {costs.pair_bytes / 1e6:.3f} MB a pair\n")
+        gpus = GPUS[1:] if costs.gpu_pairs_s else GPUS[:1]
+        print("| cores | " + " | ".join(f"{count} GPU" if count else "pairs/s" for count in gpus) + " |")
+        print("|---|" + "---|" * len(gpus))
+        for cores in CORES:
+            cells = []
+            for count in gpus:
+                outcome = simulate(costs, cores, count)
+                cells.append(f"{outcome.pairs_s:.3g} ({outcome.limit}), {outcome.dollars:,.0f} $")
+            print(f"| {cores} | " + " | ".join(cells) + " |")
+    print("\nThe driver alone would take " + f"{base.shard_pairs / base.shard_s:,.0f} pairs/s.")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--render-ms", type=float, default=164.0, help="a pair on one core")
+    parser.add_argument("--wav-mb", type=float, default=0.96)
+    parser.add_argument("--flac-mb", type=float, default=0.72)
+    parser.add_argument("--flac-ms", type=float, default=5.0, help="more than WAV, a pair")
+    parser.add_argument("--token-kb", type=float, default=20.0)
+    parser.add_argument("--shard-size", type=int, default=100)
+    parser.add_argument("--shard-ms", type=float, default=10.0, help="of the driver, a shard")
+    parser.add_argument("--storage-mb-s", type=float, default=1000.0)
+    parser.add_argument("--gpu-pairs-s", type=float, default=735.0)
+    parser.add_argument("--batch-mb", type=float, default=1.2)
+    parser.add_argument("--network-mb-s", type=float, default=1250.0)
+    parser.add_argument("--core-hour", type=float, default=0.04)
+    parser.add_argument("--gpu-hour", type=float, default=3.0)
+    parser.add_argument("--check", type=float, nargs="*", help="pairs/s measured with 1, 2, ... workers")
+    return parser.parse_args()
+
+
+def simulate(costs: Costs, cores: int, gpus: int = 0) -> Outcome:
+    """Run a build of a dozen shards a core and return its steady pace, without the first and the last shards."""
+    shards = max(40, 12 * cores)
+    servers = {"storage": 0.0, "driver": 0.0, "GPUs": 0.0, "network": 0.0}
+    busy = dict.fromkeys(servers, 0.0)
+    service = {
+        "storage": costs.shard_pairs * costs.pair_bytes / costs.storage_bytes_s,
+        "driver": costs.shard_s,
+        "GPUs": costs.shard_pairs / (costs.gpu_pairs_s * gpus) if gpus else 0.0,
+        "network": costs.shard_pairs * costs.batch_bytes / (costs.network_bytes_s * -(-gpus // 4)) if gpus else 0.0,
+    }
+    own = costs.shard_pairs * (costs.render_s + costs.write_s)
+    # A shard's time differs from the next one's: spread evenly between nine and eleven tenths, by its number.
+    free = [own * place / cores for place in range(cores)]
+    heapq.heapify(free)
+    done: list[float] = []
+    for number in range(shards):
+        began = heapq.heappop(free)
+        end = rendered = began + own * (0.9 + 0.2 * (number * 7919 % 97) / 96)
+        if gpus:
+            # Encoded while it is rendered, so a shard can be done no sooner than what stands in line before it.
+            for name in ("network", "GPUs"):
+                servers[name] = max(servers[name], rendered - own) + service[name]
+                busy[name] += service[name]
+                end = max(end, servers[name])
+        for name in ("storage", "driver"):
+            servers[name] = max(servers[name], end) + service[name]
+            busy[name] += service[name]
+            end = servers[name]
+            if name == "storage":
+                heapq.heappush(free, end)  # what the driver does, nobody waits for
+        done.append(end)
+    done.sort()
+    first, last = len(done) // 4, len(done) * 3 // 4
+    pace = (last - first) * costs.shard_pairs / (done[last] - done[first])
+    share = {name: seconds / done[-1] for name, seconds in busy.items()}
+    worst = max(share, key=lambda name: share[name])
+    hours = MILLION / pace / 3600
+    limit = worst if share[worst] > 0.8 else "cores"
+    return Outcome(pairs_s=pace, limit=limit, dollars=hours * (cores * costs.core_hour + gpus * costs.gpu_hour))
+
+
+def check(costs: Costs, measured: list[float]) -> None:
+    """Hold real builds against the simulation."""
+    print("| workers | pairs/s measured | simulated | difference |")
+    print("|---|---|---|---|")
+    for workers, real in enumerate(measured, 1):
+        said = simulate(costs, workers).pairs_s
+        print(f"| {workers} | {real:.2f} | {said:.2f} | {said / real - 1:+.0%} |")
+
+
+if __name__ == "__main__":
+    main()

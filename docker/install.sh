@@ -1,0 +1,36 @@
+#!/bin/sh
+# Install rmod with its exact versions and Ray into a virtual environment of its own: what both images run, and what does
+# on a machine without Docker.
+#
+#     docker/install.sh /opt/rmod               # PYTHON=python3.12 chooses another Python
+#     TORCH_BACKEND=cu128 docker/install.sh /opt/rmod
+#
+# TORCH_BACKEND is cpu, cu128 or auto; without it, torch comes from wherever pip takes its packages.
+set -eu
+
+prefix=${1:?give the folder to install into, such as /opt/rmod}
+source=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+
+"${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rmod needs Python 3.11 or later")'
+test -x "$prefix/bin/python" || "${PYTHON:-python3}" -m venv "$prefix"
+
+pip() {
+    "$prefix/bin/python" -m pip --disable-pip-version-check "$@"
+}
+
+if [ -n "${TORCH_BACKEND:-}" ]; then
+    pip install --quiet --no-cache-dir uv
+    torch=$(sed -n 's/^\(torch==.*\)$/\1/p' "$source/requirements/lock.txt")
+    "$prefix/bin/uv" pip install --python "$prefix/bin/python" --no-cache "$torch" --torch-backend="$TORCH_BACKEND"
+fi
+pip install --quiet --no-cache-dir -r "$source/requirements/lock.txt"
+pip install --quiet --no-cache-dir --no-deps -r "$source/requirements/lock-nodeps.txt"
+pip install --quiet --no-cache-dir --no-deps "$source"
+
+# What is installed is what runs: a pair, what opens codecs, and Ray.
+check=$(mktemp -d)
+trap 'rm -rf "$check"' EXIT
+RMOD_CACHE=$check/cache "$prefix/bin/rmod" build quick --library builtin --out "$check/out" --pairs train=1
+"$prefix/bin/rmod" verify "$check/out"
+"$prefix/bin/rmod" codec list
+"$prefix/bin/python" -c 'import ray, torch; print("ray", ray.__version__, "torch", torch.__version__)'

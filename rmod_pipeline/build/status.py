@@ -1,0 +1,150 @@
+"""How far is a build? Told from its receipts and OUT/log alone, on any machine that sees the folder."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rmod_pipeline.build.leases import claim_on
+from rmod_pipeline.build.log import AGAIN, BEGIN, FAILURE, SHARD, Event, read_events
+from rmod_pipeline.build.plan import plan_shards
+from rmod_pipeline.build.run import receipts_of
+from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.layout import AUDIO, INDEX, Layout, ShardPlan
+from rmod_pipeline.shards.tokens import family_names
+
+RECENT_SECONDS = 900.0
+"""The rate is that of the shards finished within this time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A shard whose last try failed."""
+
+    shard: str
+    key: str
+    cause: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyStatus:
+    """What stands of one family of shards: counted from its receipts."""
+
+    family: str
+    shards: int
+    pairs: int
+    absent: int
+    rejects: dict[str, int]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How far a build is."""
+
+    out: str
+    shards: int
+    """Of the whole data set; each family is to have as many."""
+    pairs: int
+    families: list[FamilyStatus]
+    running: list[str]
+    """Shards that somebody has a lease on."""
+    failed: list[Failed]
+    pairs_per_second: float | None
+    """Of all runs at work together; None if no shard was finished lately."""
+    seconds_left: float | None
+
+    @property
+    def done(self) -> bool:
+        """Whether all shards of all families are there."""
+        return all(family.shards == self.shards for family in self.families)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {**asdict(self), "done": self.done}
+
+
+def read_status(out: Path) -> Status:
+    """Return how far a build is. Raises ShardError where there is none."""
+    layout = Layout(out)
+    fingerprint = read_fingerprint(layout.build)
+    plans = plan_shards(fingerprint["pairs"], fingerprint["shard_size"])
+    total = sum(plan.count for plan in plans)
+    main = AUDIO if fingerprint.get("audio", True) else INDEX
+    names = [main, *(f"tokens/{name}" for name in family_names(out))]
+    families = [_family(layout, name, plans) for name in names]
+    events = read_events(layout.log)
+
+    def made(shard: str) -> bool:
+        # By another run, or by one that was killed before it could say so.
+        return all(layout.receipt(shard, name).exists() for name in names)
+
+    running = [plan.name for plan in plans if claim_on(layout.claims, plan.name).held()]
+    rate = _rate(events, bool(running))
+    # A shard is done when all of its families are.
+    missing = total - min(family.pairs + family.absent for family in families)
+    return Status(
+        out=str(out),
+        shards=len(plans),
+        pairs=total,
+        families=families,
+        running=running,
+        failed=[each for each in failed_shards(events) if not made(each.shard)],
+        pairs_per_second=rate,
+        seconds_left=missing / rate if rate and running else None,
+    )
+
+
+def failed_shards(events: Iterable[Event]) -> list[Failed]:
+    """Return the shards whose last event is a failure, in order of their names."""
+    last: dict[str, Event] = {}
+    for event in events:
+        if event["event"] in (SHARD, AGAIN, FAILURE):
+            last[str(event.get("shard"))] = event
+    return [
+        Failed(shard=shard, key=str(event.get("key", "")), cause=str(event.get("cause", "")), time=event["time"])
+        for shard, event in sorted(last.items())
+        if event["event"] == FAILURE
+    ]
+
+
+def _family(layout: Layout, family: str, plans: Sequence[ShardPlan]) -> FamilyStatus:
+    receipts = receipts_of(layout, [family], plans)
+    rejects = Counter[str]()
+    for receipt in receipts:
+        rejects.update(receipt.rejects)
+    return FamilyStatus(
+        family=family,
+        shards=len(receipts),
+        pairs=sum(receipt.pairs for receipt in receipts),
+        absent=sum(len(receipt.absent) for receipt in receipts),
+        rejects=dict(rejects.most_common()),
+        bytes=sum(file.bytes for receipt in receipts for file in receipt.files),
+    )
+
+
+def _rate(events: Sequence[Event], running: bool) -> float | None:
+    """Return the pairs a second of the shards finished lately, from when a run began or the first of them was over."""
+    times = [(_seconds(event["time"]), event) for event in events]
+    made = [(when, int(event.get("pairs", 0))) for when, event in times if event["event"] == SHARD]
+    if not made:
+        return None
+    end = time.time() if running else made[-1][0]
+    since = end - RECENT_SECONDS
+    begun = [when for when, event in times if event["event"] == BEGIN and when < made[-1][0]]
+    start = max(since, begun[-1] if begun else since)
+    pairs = sum(count for when, count in made if start <= when <= end)
+    return pairs / (end - start) if pairs and end > start else None
+
+
+def _seconds(moment: str) -> float:
+    try:
+        return datetime.fromisoformat(moment).astimezone(UTC).timestamp()
+    except ValueError:
+        return 0.0

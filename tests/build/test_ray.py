@@ -1,0 +1,323 @@
+"""A Ray cluster makes the bytes of one process, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_build import HANGS, RECIPE, command_of, drafts, eventually, make_job, make_library, promised, start
+
+pytest.importorskip("ray")
+# Without the first, Ray leaves a token in the home folder, and other clusters ask for it.
+os.environ.update({"RAY_AUTH_MODE": "disabled", "RAY_metrics_report_interval_ms": "1000"})
+
+import ray
+from ray.cluster_utils import Cluster
+
+from rmod_pipeline.build.executors import Executor
+from rmod_pipeline.build.executors.local import ProcessPool
+from rmod_pipeline.build.executors.ray import RayCluster, _Machines, _Run, _start_encoders
+from rmod_pipeline.build.log import read_events
+from rmod_pipeline.build.loop import Progress
+from rmod_pipeline.build.run import run_build
+from rmod_pipeline.build.status import read_status
+from rmod_pipeline.errors import BuildError
+from rmod_pipeline.shards.layout import Layout
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+
+DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
+Rmod = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def cluster(cache: Path) -> Iterator[Cluster]:
+    """Three machines of one core each, on this one; the first is where jobs are sent to."""
+    head = {"num_cpus": 1, "include_dashboard": True, "dashboard_port": 0}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, wait=False)
+    cluster.wait_for_nodes()
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture(params=["processes", "ray"])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    if request.param == "processes":
+        return ProcessPool(2)
+    return RayCluster(request.getfixturevalue("cluster").address)
+
+
+def ray_pids(part: str) -> list[int]:
+    """Return the processes of Ray whose title holds a text."""
+    found = subprocess.run(["ps", "-A", "-o", "pid="], capture_output=True, text=True, check=True).stdout
+    return [int(pid) for pid in found.split() if part in command_of(int(pid))]
+
+
+@dataclass
+class AtPairs(Progress):
+    """Does something once, when some pairs are made."""
+
+    what: Callable[[], None] = lambda: None
+    after: int = 1
+    made: int = 0
+    did: bool = field(default=False)
+
+    def advance(self, pairs: int) -> None:
+        self.made += pairs
+        if self.made >= self.after and not self.did:
+            self.did = True
+            self.what()
+
+
+def test_the_bytes_of_one_process(executor: Executor, tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    progress = AtPairs()
+    summary = run_build(make_job(tiny_manifest, tmp_path), executor, progress)
+    assert (summary.made, progress.made, summary.failures) == (12, 12, [])
+    assert promised(tmp_path) == promised(tiny_built)
+
+
+def test_the_tokens_of_one_process(
+    executor: Executor, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    from tiny_codec import with_tokens
+
+    job = with_tokens(make_job(tiny_manifest, tmp_path / "tokens"), tiny_weights)
+    waits = run_build(job, executor, Progress()).waits
+    assert promised(tmp_path / "tokens") == promised(tiny_tokens)
+    assert waits.encoders > waits.for_workers > 0
+    assert waits.workers > waits.for_encoders > 0
+
+
+def test_a_poisoned_sound_fails_its_shard_alone(executor: Executor, tiny_built: Path, tmp_path: Path) -> None:
+    manifest, out = make_library(tmp_path / "library"), tmp_path / "out"
+    sound = tmp_path / "library" / "snare" / "valid-1.wav"
+    whole = sound.read_bytes()
+    sound.write_bytes(whole[:-2] + b"\x55\x55")
+    summary = run_build(make_job(manifest, out), executor, Progress())
+    (failure,) = summary.failures
+    assert failure.shard == "valid-000000"
+    assert failure.key.startswith("valid-0000000")
+    assert "valid-1.wav" in failure.cause
+    assert summary.pairs == {"train": 10}
+    events = [each["event"] for each in read_events(out / "log") if each.get("shard") == failure.shard]
+    assert events == ["again", "failure"], "tried once more, and then reported"
+    assert [each.shard for each in read_status(out).failed] == ["valid-000000"]
+    sound.write_bytes(whole)
+    assert not run_build(make_job(manifest, out), ProcessPool(1), Progress()).failures
+    assert promised(out) == promised(tiny_built)
+
+
+def in_environment(cluster: Cluster, **variables: str) -> None:
+    """Connect to the cluster so that its workers get these variables."""
+    ray.init(address=cluster.address, runtime_env={"env_vars": variables}, log_to_driver=False)
+
+
+@pytest.fixture
+def disconnected() -> Iterator[None]:
+    yield
+    ray.shutdown()
+
+
+DEADLY = HANGS.replace("while True:\n                time.sleep(1)", "os._exit(9)").replace(
+    'not os.path.exists(os.environ["HANGS_ONCE"])', "True"
+)
+
+
+def test_a_hung_shard_is_tried_again_and_a_deadly_one_given_up(
+    cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path, disconnected: None
+) -> None:
+    job = make_job(tiny_manifest, tmp_path / "out")
+    for name, code in (("hangs", HANGS), ("deadly", DEADLY)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sitecustomize.py").write_text(code)
+    in_environment(cluster, PYTHONPATH=str(tmp_path / "deadly"), HANGS_ONCE=str(tmp_path / "died"))
+    summary = run_build(job, RayCluster(), Progress())
+    (failure,) = summary.failures
+    assert failure.shard == "train-000001"
+    assert "its worker died 3 times" in failure.cause
+    assert summary.made == 9
+    ray.shutdown()
+    in_environment(cluster, PYTHONPATH=str(tmp_path / "hangs"), HANGS_ONCE=str(tmp_path / "hung"))
+    summary = run_build(job, RayCluster(shard_seconds=5.0), Progress())
+    assert (tmp_path / "hung").exists()
+    assert not summary.failures
+    (again,) = (each for each in read_events(tmp_path / "out" / "log") if each["event"] == "again")
+    assert "took longer than" in again["cause"]
+    assert promised(tmp_path / "out") == promised(tiny_built)
+
+
+def test_a_machine_with_other_versions_is_named_and_left_out(
+    cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    info = tmp_path / "other" / "numpy-9.9.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 9.9\n")
+    other = cluster.add_node(num_cpus=4, env_vars={"PYTHONPATH": str(info.parent)})
+    try:
+        summary = run_build(make_job(tiny_manifest, tmp_path / "out"), RayCluster(cluster.address), Progress())
+        assert not summary.failures
+        assert promised(tmp_path / "out") == promised(tiny_built)
+        (refused,) = (each for each in read_events(tmp_path / "out" / "log") if each["event"] == "refused")
+        assert "numpy is 9.9, not " in refused["cause"]
+        assert other.node_id[:8] in refused["node"]
+        assert "takes no part: numpy is 9.9" in caplog.text
+    finally:
+        cluster.remove_node(other)
+
+
+def test_a_machine_that_does_not_see_the_folder_is_refused(
+    cluster: Cluster, tiny_manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, here = make_job(tiny_manifest, tmp_path / "out"), str(tmp_path / "only-on-the-driver")
+    monkeypatch.setattr("rmod_pipeline.build.executors.ray.nodes.facts", lambda *_: {here: "0" * 64})
+    with pytest.raises(BuildError, match=r"no machine can take part:\n.*cannot read"):
+        # What the others answer is true; what the driver has is not.
+        run_build(job, RayCluster(cluster.address), Progress())
+    assert not Layout(job.out).receipts()
+
+
+def test_the_death_of_an_encoder_costs_nothing_but_time(
+    cluster: Cluster, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    from tiny_codec import with_tokens
+
+    killed: list[int] = []
+
+    def kill() -> None:
+        killed.extend(ray_pids("ray::_Encoder"))
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+    job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
+    summary = run_build(job, RayCluster(cluster.address), AtPairs(kill))
+    assert killed
+    assert not summary.failures
+    assert promised(job.out) == promised(tiny_tokens)
+
+
+def test_where_no_build_can_be_made_is_named(tiny_manifest: Path, tmp_path: Path, tiny_weights: Path) -> None:
+    from tiny_codec import with_tokens
+
+    job = make_job(tiny_manifest, tmp_path / "out")
+    with pytest.raises(BuildError, match="ray job submit"):
+        run_build(job, RayCluster("ray://head:10001"), Progress())
+    job = with_tokens(job, tiny_weights)
+    assert job.encoding
+    family = replace(job.encoding.family, codec={**job.encoding.family.codec, "device": "cuda"})
+    job = replace(job, encoding=replace(job.encoding, family=family))
+    with pytest.raises(BuildError, match="no GPUs there"):
+        _start_encoders(RayCluster(), job, _Machines(job, {}))
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory, tiny_manifest: Path) -> Path:
+    """A data set of 120 pairs in shards of 5, made on this machine."""
+    out = tmp_path_factory.mktemp("larger") / "out"
+    run_build(make_job(tiny_manifest, out, **LARGER), ProcessPool(1), Progress())
+    return out
+
+
+LARGER: dict[str, Any] = {"counts": {"train": 120}, "shard_size": 5}
+
+
+def command(manifest: Path, folder: Path, *more: object) -> list[object]:
+    """The same as a command."""
+    (folder / "tiny.yaml").write_text(RECIPE)
+    arguments = ["build", folder / "tiny.yaml", "--library", manifest, "--out", folder / "out"]
+    return [*arguments, "--pairs", "train=120", "--shard-size", 5, *more]
+
+
+def test_a_driver_that_is_killed_or_stopped_goes_on_beside_another(
+    cluster: Cluster, tiny_manifest: Path, larger: Path, tmp_path: Path
+) -> None:
+    """Killed by force, then stopped as Ctrl-C does, then given again, together with a build without Ray."""
+    on_ray = command(tiny_manifest, tmp_path, "--address", cluster.address)
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+        there = len(Layout(tmp_path / "out").receipts())
+        run = start(on_ray)
+        assert eventually(lambda there=there: len(Layout(tmp_path / "out").receipts()) > there, 60)
+        run.send_signal(number)
+        _, err = run.communicate(timeout=30)
+        assert run.returncode == code, err
+    assert "Stopped. What is finished is kept" in err
+    assert eventually(lambda: not ray_pids("ray::rmod")), "workers outlive their driver"
+    done = len(Layout(tmp_path / "out").receipts())
+    assert done < 24, "nothing was left to go on with"
+    runs = [start(on_ray), start(command(tiny_manifest, tmp_path))]
+    said = [run.communicate(timeout=90) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert promised(tmp_path / "out") == promised(larger)
+    assert not drafts(tmp_path / "out")
+    shards = [each["shard"] for each in read_events(tmp_path / "out" / "log") if each["event"] == "shard"]
+    assert len(shards) == len(set(shards)), "a shard was made twice"
+
+
+def test_jobs_are_submitted_as_the_docs_say_and_prometheus_can_read_them(
+    cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    line = re.search(r"```sh\n(ray job submit .*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    assert line
+    words = shlex.split(line[1].replace("\\\n", " "))
+    place = words.index("--")
+    assert words[place + 1 : place + 3] == ["rmod", "build"]
+    changed = {
+        "http://HEAD:8265": f"http://{cluster.webui_url}",
+        "/shared/my.yaml": str(tmp_path / "tiny.yaml"),
+        "/shared/library.csv": str(tiny_manifest),
+        "/shared/OUT": str(tmp_path / "out"),
+        "train=1000000,valid=10000,test=10000": "train=10,valid=2",
+        "1000": "3",
+    }
+    words = [re.sub(r"/shared/cache", os.environ["RMOD_CACHE"], changed.get(word, word)) for word in words]
+    words[0] = str(Path(sys.executable).with_name("ray"))
+    words[place + 1 : place + 2] = [sys.executable, "-c", "from rmod_pipeline.cli import main; main()"]
+    run = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Made 12 pairs" in run.stdout
+    assert promised(tmp_path / "out") == promised(tiny_built)
+
+    def scraped() -> str:
+        found = ""
+        for node in cluster.list_all_nodes():
+            with urllib.request.urlopen(f"http://{node.node_ip_address}:{node.metrics_export_port}/metrics") as answer:
+                found += answer.read().decode()
+        return found
+
+    assert eventually(lambda: "ray_rmod_pairs_total" in scraped(), 20)
+    assert "ray_rmod_shards_total{" in scraped()
+
+
+def test_the_death_of_a_machine_costs_nothing_but_time(
+    cluster: Cluster, tiny_manifest: Path, larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test: two machines are left. The driver never has more shards with Ray than two a core."""
+    most: list[int] = []
+    hand_out = _Run._hand_out
+
+    def counted(run: _Run, plan: Any) -> None:
+        hand_out(run, plan)
+        most.append(len(run.running))
+
+    monkeypatch.setattr(_Run, "_hand_out", counted)
+    victim = next(node for node in cluster.worker_nodes)
+    progress = AtPairs(lambda: cluster.remove_node(victim, allow_graceful=False), after=15)
+    job = make_job(tiny_manifest, tmp_path / "out", **LARGER)
+    summary = run_build(job, RayCluster(cluster.address), progress)
+    assert progress.did
+    assert not summary.failures
+    assert progress.made == 120, "pairs that were lost with the machine are counted twice"
+    assert promised(job.out) == promised(larger)
+    assert max(most) == 6
