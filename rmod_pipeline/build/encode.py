@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rmod_pipeline.audio import Pcm
 from rmod_pipeline.build.encoding import Ahead, Encode, Encoding, encode_token_shard
@@ -47,7 +48,7 @@ class EncodeJob:
 
     def needed(self) -> list[str]:
         """Return files that every machine must be able to read."""
-        return [str(self.layout.build)]
+        return [str(self.layout.build)] if isinstance(self.out, Path) else []
 
     def open(self, encode: Encode | None) -> Encoder:
         """Open it on a worker."""

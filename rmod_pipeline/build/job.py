@@ -95,10 +95,14 @@ class Job:
         return found
 
     def needed(self) -> list[str]:
-        """Return files that every machine must be able to read: the data set's own, and some of the library's."""
+        """Return files that every machine must be able to read: the data set's own, and some of the library's.
+
+        What lies on an object store is left out: whoever cannot reach it fails at its first shard, and says so.
+        """
         assets = self.library.assets
         some = assets[:: max(1, len(assets) // SOUNDS_LOOKED_AT)]
-        return [str(self.layout.build), *(str(self.library.path_of(one).absolute()) for one in some)]
+        places = [self.layout.build, *(self.library.path_of(one) for one in some)]
+        return [str(path.absolute()) for path in places if isinstance(path, Path)]
 
     def open(self, encode: Encode | None = None) -> Studio:
         """Open it on a worker."""
