@@ -44,7 +44,7 @@ check: env ## lint, formatting, types, and which room may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: env ## run the scripts behind the figures in docs/ (RMOD_REAL_LIBRARY=DIR for those on real sounds)
+bench: demo ## run the scripts behind the figures in docs/ (RMOD_REAL_LIBRARY=DIR for those on real sounds)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock: ## write the versions in .venv to requirements/lock.txt

@@ -1,6 +1,6 @@
 """What reading, training and extraction of DOSE cost beside the plain ways, all in one run.
 
-    python benchmarks/dose.py --data OUT [--part loader --part step --part extract] [--recipe laptop] [--threads 1]
+    python benchmarks/dose.py [--data OUT] [--part loader --part step --part extract] [--recipe laptop] [--threads 1]
 
 - loader: pairs a second of `shards.read` from tars, and of a folder with one .npy a sound, read one by one.
 - step: a training step of our loss, and of the published code's, which computes logits at every row and averages zeros.
@@ -47,7 +47,12 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a data set with tokens in its train split")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=Path("demo"),
+        help="a data set with tokens in its train split; default: what `make demo` leaves",
+    )
     parser.add_argument("--recipe", default="laptop", help="the model whose steps are timed")
     parser.add_argument("--part", action="append", choices=["loader", "step", "extract"])
     parser.add_argument("--threads", type=int, default=1)
