@@ -114,10 +114,10 @@ def train(
     from rmod_pipeline.training.codec.recipe import load_codec_recipe, with_minutes
     from rmod_pipeline.training.codec.train import WEIGHTS, Trainer
 
-    use_threads(threads)
-    flush_denormals()
     loaded = with_minutes(load_codec_recipe(recipe), minutes)
     libraries = [open_library(each) for each in library]
+    use_threads(threads)
+    flush_denormals()
     valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))
     with _training_bar() as on_step:
         Trainer(loaded, train, valid, out, device).run(_tell, on_step)
