@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
 
 from rmod_pipeline.codec import Choice, Codec, CodecError
-from rmod_pipeline.codec.known import KNOWN
+from rmod_pipeline.codec.known import name_of_identity
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import ShardError, UsageError
 from rmod_pipeline.shards.tokens import TokenFamily, choose_family, decode_codes, read_tokens
 from rmod_pipeline.storage import Place, place
-
-NAME_HASH = 9
-"""Letters of ``-1a2b3c4d`` at the end of a codec's name."""
 
 
 def decoder_for(out: Place, codec: str | None = None, device: str = "auto") -> tuple[Codec, TokenFamily]:
@@ -23,34 +19,26 @@ def decoder_for(out: Place, codec: str | None = None, device: str = "auto") -> t
     """
     is_file = codec is not None and place(codec).is_file()
     family = choose_family(out, None if is_file else codec)
-    name = codec if is_file else family.name[:-NAME_HASH]
-    if name not in KNOWN and not is_file:
+    name = codec if is_file else name_of_identity(family.name)
+    if name is None:
         hint = "give the path of its weights: --codec PATH"
         raise UsageError("--codec", f"the weights of {family.name} are not known by that name", hint)
-    opened = Choice(name=str(name), device=device, batch=1).open()
+    opened = Choice(name=name, device=device, batch=1).open()
     opened.identity.require(family.codec, f"{out}/{family.family}")
     return opened, family
 
 
 def decode_pair(out: Place, key: str, family: TokenFamily, codec: Codec) -> dict[str, Mono]:
     """Return a pair's sounds, each [samples] float32, cut to the true length. Raises ShardError and CodecError."""
-    return next(decode_pairs(out, [key], family, codec))[1]
-
-
-def decode_pairs(
-    out: Place, keys: Iterable[str], family: TokenFamily, codec: Codec
-) -> Iterator[tuple[str, dict[str, Mono]]]:
-    """Yield each key with its decoded sounds."""
-    for key in keys:
-        members = read_tokens(out, key, family)
-        try:
-            frames = {sound: int(count) for sound, count in json.loads(members["json"])["tokens"]["frames"].items()}
-            codes = {sound: decode_codes(members[f"{sound}.npy"], f"{key}.{sound}.npy") for sound in family.windows}
-            lengths = {sound: min(frames[sound], codes[sound].shape[1]) * codec.identity.hop for sound in codes}
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            hint = "`rmod verify OUT` says which shard is damaged"
-            raise ShardError(key, f"not the tokens of a pair: {error!r}", hint) from error
-        try:
-            yield key, {sound: codec.decode(each[None])[0, : lengths[sound]] for sound, each in codes.items()}
-        except CodecError as error:
-            raise CodecError(f"{key}: {error.about}", error.found, error.hint) from error
+    members = read_tokens(out, key, family)
+    try:
+        frames = {sound: int(count) for sound, count in json.loads(members["json"])["tokens"]["frames"].items()}
+        codes = {sound: decode_codes(members[f"{sound}.npy"], f"{key}.{sound}.npy") for sound in family.windows}
+        lengths = {sound: min(frames[sound], codes[sound].shape[1]) * codec.identity.hop for sound in codes}
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        hint = "`rmod verify OUT` says which shard is damaged"
+        raise ShardError(key, f"not the tokens of a pair: {error!r}", hint) from error
+    try:
+        return {sound: codec.decode(each[None])[0, : lengths[sound]] for sound, each in codes.items()}
+    except CodecError as error:
+        raise CodecError(f"{key}: {error.about}", error.found, error.hint) from error

@@ -13,7 +13,7 @@ from rmod_pipeline.build.receipts import is_done
 from rmod_pipeline.errors import BuildError, ShardError
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout, ShardPlan, plan_shards
-from rmod_pipeline.shards.members import FORMATS, decode_audio
+from rmod_pipeline.shards.members import audio_member, decode_audio
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.storage import Place
@@ -33,7 +33,7 @@ class EncodeJob:
     def plans(self) -> list[ShardPlan]:
         """Return the shards whose sound is there. Raises ShardError where there is none."""
         fingerprint = read_fingerprint(self.layout.build)
-        if not fingerprint.get("audio", True):
+        if not fingerprint["audio"]:
             hint = "give the build command again with this --codec: its pairs are rendered again"
             raise BuildError(self.out, "keeps no sound that could be encoded", hint)
         there = {path.stem for path in self.layout.receipts(AUDIO)}
@@ -111,10 +111,10 @@ def _pairs(tar: Place, wanted: Iterable[str], sample_rate: int) -> Iterator[tupl
     for key, members in read_tar(tar):
         sounds: dict[str, Pcm] = {}
         for sound in wanted:
-            ending = next((ending for ending in FORMATS if f"{sound}.{ending}" in members), None)
-            if ending is None or "json" not in members:
+            name = audio_member(members, sound)
+            if name is None or "json" not in members:
                 raise ShardError(tar, f"{key} has no {sound}", "`rmod verify OUT` says what is damaged")
-            sounds[sound], rate = decode_audio(members[f"{sound}.{ending}"])
+            sounds[sound], rate = decode_audio(members[name])
             if rate != sample_rate:
                 found = f"{key}.{sound} is at {rate} Hz, the codec takes {sample_rate} Hz"
                 raise ShardError(tar, found, "choose another codec")

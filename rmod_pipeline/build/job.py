@@ -128,6 +128,7 @@ class Studio:
         store = AudioStore(job.library, job.recipe.sample_rate, STORE_BYTES)
         self.sounds = Sounds(store, PitchCache(job.cache, job.cache_bytes))
         self.fingerprint = job.digest()
+        self._families = tuple(job.families())
         self.ahead = Ahead(encode) if encode else None
         self._palettes: dict[str, Palette] = {}
 
@@ -139,7 +140,7 @@ class Studio:
 
     def done(self, plan: ShardPlan) -> bool:
         """Return whether the shard has all its receipts."""
-        return all(self.job.layout.receipt(plan.name, family).exists() for family in self.job.families())
+        return all(self.job.layout.receipt(plan.name, family).exists() for family in self._families)
 
     def make(self, plan: ShardPlan, on_pair: Callable[[], None] = lambda: None) -> Receipt:
         """Make a shard; where only its tokens are missing, from its sound."""

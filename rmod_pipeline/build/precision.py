@@ -6,8 +6,7 @@ import numpy as np
 
 from rmod_pipeline.build.encoding import Encoding
 from rmod_pipeline.codec import Codec
-from rmod_pipeline.shards.layout import AUDIO
-from rmod_pipeline.shards.members import FORMATS, MIX, decode_audio
+from rmod_pipeline.shards.members import MIX, audio_member, decode_audio
 from rmod_pipeline.shards.stored import list_keys, read_pair
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
 from rmod_pipeline.storage import Place
@@ -27,10 +26,9 @@ def share_unlike_fp32(out: Place, encoding: Encoding) -> tuple[float, int]:
 
 
 def _mixture(out: Place, key: str, codec: Codec, family: TokenFamily) -> np.ndarray:
-    if (out / AUDIO).exists():
-        members = read_pair(out, key).members
-        name = next(name for name in members if name in {f"{MIX}.{ending}" for ending in FORMATS})
-        pcm = decode_audio(members[name])[0]
-        return family.window_of(MIX, pcm).audio
+    members = read_pair(out, key).members
+    name = audio_member(members, MIX)
+    if name is not None:
+        return family.window_of(MIX, decode_audio(members[name])[0]).audio
     codes = decode_codes(read_tokens(out, key, family)[f"{MIX}.npy"], key)
     return codec.decode(codes[None])[0]

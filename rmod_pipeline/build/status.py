@@ -15,7 +15,7 @@ from rmod_pipeline.build.log import AGAIN, BEGIN, FAILURE, SHARD, Event, read_ev
 from rmod_pipeline.build.plan import plan_shards
 from rmod_pipeline.build.run import receipts_of
 from rmod_pipeline.shards.fingerprint import read_fingerprint
-from rmod_pipeline.shards.layout import AUDIO, INDEX, Layout, ShardPlan
+from rmod_pipeline.shards.layout import Layout, ShardPlan, main_family
 from rmod_pipeline.shards.tokens import family_names
 
 RECENT_SECONDS = 900.0
@@ -76,8 +76,7 @@ def read_status(out: Path) -> Status:
     fingerprint = read_fingerprint(layout.build)
     plans = plan_shards(fingerprint["pairs"], fingerprint["shard_size"])
     total = sum(plan.count for plan in plans)
-    main = AUDIO if fingerprint.get("audio", True) else INDEX
-    names = [main, *(f"tokens/{name}" for name in family_names(out))]
+    names = [main_family(fingerprint["audio"]), *(f"tokens/{name}" for name in family_names(out))]
     families = [_family(layout, name, plans) for name in names]
     events = read_events(layout.log)
 

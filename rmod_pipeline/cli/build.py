@@ -170,7 +170,7 @@ def build(
     _tell(summary, out)
     if tell_failures(summary):
         raise typer.Exit(1)
-    if job.encoding:
+    if job.encoding and not where.elsewhere:
         tell_precision(job.encoding, out)
     if only is None:
         typer.echo(f"Next: rmod verify {out} --rerender 4; rmod preview {out}")

@@ -93,7 +93,8 @@ def preview(
 
 def _of_data_set(out: Place, split: str, count: int) -> tuple[list[StoredPair], str, str]:
     """Return pairs of a data set, and the title and note of their page."""
-    from rmod_pipeline.release.preview.pick import evenly, stored_pairs
+    from rmod_pipeline.build.rerender import evenly
+    from rmod_pipeline.release.preview.pick import stored_pairs
     from rmod_pipeline.shards.stored import list_keys
 
     keys = list_keys(out, split)

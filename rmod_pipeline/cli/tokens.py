@@ -104,7 +104,8 @@ def encode(
     tell_summary(summary, folder, "Encoded")
     if tell_failures(summary):
         raise typer.Exit(1)
-    tell_precision(job.encoding, out)
+    if not where.elsewhere:
+        tell_precision(job.encoding, out)
     typer.echo(f"Next: rmod verify {out}; rmod preview {out}; rmod decode {out} KEY --out DIR")
 
 

@@ -23,7 +23,7 @@ from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.evaluation.distance import spectral_distance
-from rmod_pipeline.shards.members import FORMATS, MIX, decode_audio
+from rmod_pipeline.shards.members import MIX, audio_member, decode_audio
 from rmod_pipeline.shards.stored import StoredPair, list_keys, read_pair
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
 from rmod_pipeline.storage import Place
@@ -100,11 +100,11 @@ def _one_shots(out: Place, keys: Sequence[str], kind: str, samples: int) -> Tens
 
 
 def _one_shot(pair: StoredPair, kind: str, samples: int) -> np.ndarray:
-    for ending in FORMATS:
-        if f"{kind}.{ending}" in pair.members:
-            pcm, _ = decode_audio(pair.members[f"{kind}.{ending}"])
-            return fit_window(mono_of(pcm), samples, 1).audio
-    raise ShardError(pair.key, f"keeps no sound of its {kind}", "evaluate on a data set built with its sound")
+    name = audio_member(pair.members, kind)
+    if name is None:
+        raise ShardError(pair.key, f"keeps no sound of its {kind}", "evaluate on a data set built with its sound")
+    pcm, _ = decode_audio(pair.members[name])
+    return fit_window(mono_of(pcm), samples, 1).audio
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,12 @@ INDEX = "index"
 TOKENS = "tokens"
 """The folder of the families that hold tokens, one a codec."""
 
+
+def main_family(audio: bool) -> str:
+    """Return the family whose receipts say that a shard of pairs is done, for a data set with or without sound."""
+    return AUDIO if audio else INDEX
+
+
 _KEY = re.compile(r"([a-z]+)-([0-9]{8})")
 
 

@@ -14,7 +14,7 @@ from rmod_pipeline.audio import Pcm
 from rmod_pipeline.errors import LibraryError, RecipeError, nearest
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.render import Pair
-from rmod_pipeline.shards.layout import AUDIO, INDEX
+from rmod_pipeline.shards.layout import main_family
 from rmod_pipeline.shards.midi import midi_bytes
 from rmod_pipeline.spec import PairSpec
 
@@ -39,7 +39,7 @@ class Form:
     @property
     def family(self) -> str:
         """The family of shards whose receipts say that a shard of pairs is done."""
-        return AUDIO if self.kept else INDEX
+        return main_family(self.kept)
 
 
 def encode_members(pair: Pair, library: Library, form: Form) -> dict[str, bytes]:
@@ -72,6 +72,12 @@ def encode_audio(pcm: Pcm, sample_rate: int, audio_format: str) -> bytes:
     stream = io.BytesIO()
     soundfile.write(stream, pcm.T, sample_rate, format=audio_format.upper(), subtype="PCM_16")
     return stream.getvalue()
+
+
+def audio_member(members: Iterable[str], sound: str) -> str | None:
+    """Return what a sound's file is called among a pair's, whatever its format; None if it is not there."""
+    names = set(members)
+    return next((name for name in (f"{sound}.{ending}" for ending in FORMATS) if name in names), None)
 
 
 def decode_audio(data: bytes) -> tuple[Pcm, int]:

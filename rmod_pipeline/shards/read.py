@@ -118,7 +118,7 @@ def read_audio(
     stream = _webdataset()
     layout = Layout(place(out))
     fingerprint = read_fingerprint(layout.build)
-    if not fingerprint.get("audio", True):
+    if not fingerprint["audio"]:
         raise ShardError(layout.out, "keeps no sound", "read its tokens: read_tokens")
     known, ending = _sounds(fingerprint, layout.build), str(fingerprint["format"])
     chosen = _choose(sounds, known, default=[sound for sound in known if not sound.startswith(STEM)])

@@ -11,7 +11,7 @@ from typing import Any
 from rmod_pipeline.errors import ShardError, nearest
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
-from rmod_pipeline.shards.layout import AUDIO, INDEX, Layout, parse_key, shard_of
+from rmod_pipeline.shards.layout import Layout, main_family, parse_key, shard_of
 from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_members
@@ -114,7 +114,7 @@ def read_pair(out: Place, key: str) -> StoredPair:
     layout = Layout(out)
     fingerprint = read_fingerprint(layout.build)
     shard = shard_of(index, split, fingerprint["shard_size"])
-    path = layout.receipt(shard, AUDIO if fingerprint["audio"] else INDEX)
+    path = layout.receipt(shard, main_family(fingerprint["audio"]))
     if path.exists():
         if key in read_receipt(path).absent:
             raise ShardError(key, "is absent: every attempt was rejected", "see the rejects in the index")

@@ -12,7 +12,7 @@ from typing import Any
 from rmod_pipeline.errors import RmodError, ShardError
 from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
-from rmod_pipeline.shards.layout import AUDIO, INDEX, Layout, ShardPlan, plan_shards
+from rmod_pipeline.shards.layout import AUDIO, INDEX, Layout, ShardPlan, main_family, plan_shards
 from rmod_pipeline.shards.members import Form, member_names
 from rmod_pipeline.shards.publish import file_digest
 from rmod_pipeline.shards.receipt import FileRecord, Receipt, read_receipt
@@ -73,7 +73,7 @@ class Expected:
         return cls(
             digest=digest(fingerprint),
             recipe=recipe,
-            family=AUDIO if fingerprint["audio"] else INDEX,
+            family=main_family(fingerprint["audio"]),
             plans={plan.name: plan for plan in plan_shards(fingerprint["pairs"], fingerprint["shard_size"])},
             members=member_names(targets, Form(audio_format=fingerprint["format"], stem_kinds=stems)),
             seed=fingerprint["seed"],

@@ -13,9 +13,9 @@ import pytest
 import soundfile
 from preview_pairs import make_pair, make_spec, measure, with_member, without_member
 
+from rmod_pipeline.build.rerender import evenly
 from rmod_pipeline.errors import ShardError, UsageError
 from rmod_pipeline.release.preview import Sound, SoundGroup, preview_html, write_preview
-from rmod_pipeline.release.preview.pick import evenly
 from rmod_pipeline.spec import SpecError
 
 VOID = {"meta", "input", "img", "br", "hr", "link"}

@@ -12,12 +12,6 @@ from rmod_pipeline.spec import Address
 from rmod_pipeline.storage import Place
 
 
-def evenly(keys: list[str], count: int) -> list[str]:
-    """Return so many keys, spread evenly over all, the first among them; all if there are no more."""
-    count = min(count, len(keys))
-    return [keys[place * len(keys) // count] for place in range(count)]
-
-
 def stored_pairs(out: Place, keys: list[str]) -> list[StoredPair]:
     """Read pairs of a data set. Raises ShardError."""
     return [read_pair(out, key) for key in keys]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 from rmod_pipeline.audio import to_pcm
-from rmod_pipeline.build.decode import decode_pairs, decoder_for
+from rmod_pipeline.build.decode import decode_pair, decoder_for
 from rmod_pipeline.codec import Codec, CodecError
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import ShardError, UsageError
@@ -42,7 +42,12 @@ def decoded_groups(out: Place, keys: Sequence[str], decoders: Sequence[Decoder])
     """Return the players of decoded tokens by key; a pair that has none yet is left out."""
     groups: dict[str, list[SoundGroup]] = {}
     for codec, family in decoders:
-        for key, decoded in _decoded(out, keys, codec, family):
+        for key in keys:
+            try:
+                decoded = decode_pair(out, key, family, codec)
+            except ShardError as error:
+                log.warning("tokens of %s are not decoded: %s", key, error.found)
+                continue
             groups.setdefault(key, []).extend(_groups(decoded, family))
     return groups
 
@@ -53,18 +58,8 @@ def heard_from_tokens(out: Place, pairs: Sequence[StoredPair], decoders: Sequenc
         hint = "name the weights of its tokens: --codec PATH"
         raise ShardError(out, "keeps no sound, and the codec of its tokens is not here", hint)
     codec, family = decoders[0]
-    decoded = dict(_decoded(out, [pair.key for pair in pairs], codec, family))
-    return [_with_sound(pair, decoded[pair.key], codec.identity.sample_rate) for pair in pairs]
-
-
-def _decoded(
-    out: Place, keys: Sequence[str], codec: Codec, family: TokenFamily
-) -> Iterator[tuple[str, dict[str, Mono]]]:
-    for key in keys:
-        try:
-            yield from decode_pairs(out, [key], family, codec)
-        except ShardError as error:
-            log.warning("tokens of %s are not decoded: %s", key, error.found)
+    rate = codec.identity.sample_rate
+    return [_with_sound(pair, decode_pair(out, pair.key, family, codec), rate) for pair in pairs]
 
 
 def _with_sound(pair: StoredPair, decoded: Mapping[str, Mono], sample_rate: int) -> StoredPair:

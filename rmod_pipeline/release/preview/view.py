@@ -11,6 +11,7 @@ from rmod_pipeline.errors import ShardError
 from rmod_pipeline.release.preview import pianoroll, pictures, sounds, words
 from rmod_pipeline.release.preview.players import Player, PlayerGroup, player_group, whole_player
 from rmod_pipeline.release.preview.sounds import Sound, SoundGroup
+from rmod_pipeline.shards.members import audio_member
 from rmod_pipeline.shards.stored import StoredPair
 from rmod_pipeline.spec import DrumTrack, PairSpec, Send, Track
 
@@ -128,14 +129,14 @@ def read_facts(pair: StoredPair) -> Facts:
 
 def _audio_member(pair: StoredPair, name: str) -> tuple[bytes, str]:
     """Return the bytes of an audio member, whatever its format, and what to call it in an error."""
-    for suffix in (f"{name}.wav", f"{name}.flac"):
-        if suffix in pair.members:
-            return pair.members[suffix], f"{pair.key}.{suffix}"
-    raise ShardError(pair.key, f"has no {name}.wav", "the shard is damaged; `rmod verify` says where")
+    member = audio_member(pair.members, name)
+    if member is None:
+        raise ShardError(pair.key, f"has no {name}.wav", "the shard is damaged; `rmod verify` says where")
+    return pair.members[member], f"{pair.key}.{member}"
 
 
 def _has_audio(pair: StoredPair, name: str) -> bool:
-    return f"{name}.wav" in pair.members or f"{name}.flac" in pair.members
+    return audio_member(pair.members, name) is not None
 
 
 def _own_groups(pair: StoredPair, facts: Facts) -> Iterator[SoundGroup]:
