@@ -143,14 +143,14 @@ def bucket(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from local_store import CREDENTIALS, Bucket
     from s3fs import S3FileSystem
 
-    from rmod_pipeline import storage
+    from rmod_pipeline.storage import requests
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": s3_server.endpoint}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(storage, "FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(storage, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(requests, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(requests, "LONGEST_PAUSE_SECONDS", 0.01)
     S3FileSystem.clear_instance_cache()  # each keeps the environment that it was made in
     yield Bucket(s3_server)
     s3_server.fault = lambda _method, _path: None

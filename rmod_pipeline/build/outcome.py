@@ -12,7 +12,7 @@ from rmod_pipeline.shards.receipt import Receipt
 
 _FREE = "free some space and give the same command again: it goes on where it stopped"
 
-_FATAL = {
+_DISK = {
     errno.ENOSPC: ("the disk is full", _FREE),
     errno.EDQUOT: ("the disk quota is used up", _FREE),
     errno.EROFS: ("the disk cannot be written", "choose another --out, or mount it for writing"),
@@ -32,6 +32,8 @@ class Failure:
     """The traceback, for the log, if the cause is no mistake of the user's."""
     fatal: bool = False
     """Whether every other shard would fail too: a full disk, for instance."""
+    machine: bool = False
+    """Whether it is this machine's fault: with several, another may do better."""
     again: bool = False
     """Whether it may go better later: what could not be read, a network disk's hiccup perhaps."""
 
@@ -82,9 +84,9 @@ def _described(shard: str, error: Exception) -> Failure:
         return Failure(shard=shard, cause=str(error), fatal=True)  # out of memory: it would be for every shard
     if isinstance(error, RmodError):
         return Failure(shard=shard, cause=str(error), again=True)
-    if isinstance(error, OSError) and error.errno in _FATAL:
-        found, hint = _FATAL[error.errno]
-        return Failure(shard=shard, cause=f"{found}: {error}\n  -> {hint}", fatal=True)
+    if isinstance(error, OSError) and error.errno in _DISK:
+        found, hint = _DISK[error.errno]
+        return Failure(shard=shard, cause=f"{found}: {error}\n  -> {hint}", fatal=True, machine=True)
     if isinstance(error, OSError):
         return Failure(shard=shard, cause=f"{type(error).__name__}: {error}", again=True)
     detail = "".join(traceback.format_exception(error))

@@ -105,6 +105,7 @@ class Attention(nn.Module):
     def __init__(self, size: ModelSize) -> None:
         super().__init__()
         self.heads, self.dropout = size.heads, size.dropout
+        self.attention_dropout = size.dropout if size.attention_dropout is None else size.attention_dropout
         self.query_key_value = nn.Linear(size.width, 3 * size.width)
         self.out = nn.Linear(size.width, size.width)
 
@@ -119,7 +120,7 @@ class Attention(nn.Module):
             query,
             key,
             value,
-            dropout_p=self.dropout if self.training else 0.0,
+            dropout_p=self.attention_dropout if self.training else 0.0,
             is_causal=query.shape[2] > 1,  # one row alone comes last and sees all
         )
         out: Tensor = self.out(looked_up.transpose(1, 2).flatten(2))

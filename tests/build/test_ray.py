@@ -8,9 +8,11 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,9 @@ from rmod_pipeline.build.loop import Progress
 from rmod_pipeline.build.run import run_build
 from rmod_pipeline.build.status import read_status
 from rmod_pipeline.errors import BuildError
+from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.storage import place
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
@@ -175,6 +179,62 @@ def test_a_machine_with_other_versions_is_named_and_left_out(
         assert "takes no part: numpy is 9.9" in caplog.text
     finally:
         cluster.remove_node(other)
+
+
+FULL = """
+import errno, os
+def full(_file):
+    raise OSError(errno.ENOSPC, "No space left on device")
+os.fsync = full
+"""
+
+
+def test_a_machine_whose_disk_is_full_is_named_and_left_out(
+    cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path
+) -> None:
+    """It fails shards faster than the others make them: it must not get them all."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "sitecustomize.py").write_text(FULL)
+    other = cluster.add_node(num_cpus=4, env_vars={"PYTHONPATH": str(tmp_path / "full")})
+    try:
+        summary = run_build(make_job(tiny_manifest, tmp_path / "out"), RayCluster(cluster.address), Progress())
+        assert not summary.failures
+        assert promised(tmp_path / "out") == promised(tiny_built)
+        assert not drafts(tmp_path / "out")
+        (refused,) = (each for each in read_events(tmp_path / "out" / "log") if each["event"] == "refused")
+        assert "the disk is full" in refused["cause"]
+        assert other.node_id[:8] in refused["node"]
+    finally:
+        cluster.remove_node(other)
+
+
+def test_a_cluster_builds_straight_to_a_store(
+    cluster: Cluster, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, bucket: Any, disconnected: None
+) -> None:
+    """Library, weights and data set on a store that refuses one write in five; the machines share nothing else."""
+    from local_store import CREDENTIALS
+    from tiny_codec import with_tokens
+
+    bucket.put_folder(tiny_manifest.parent, "library")
+    bucket.put("weights/tiny.pth", tiny_weights.read_bytes())
+    turns = count()
+    bucket.server.fault = lambda method, _path: 503 if method == "PUT" and next(turns) % 5 == 4 else None
+    in_environment(cluster, **{name: os.environ[name] for name in (*CREDENTIALS, "AWS_ENDPOINT_URL")})
+    library = load_library(f"{bucket}/library/library.csv")
+    job = replace(make_job(tiny_manifest, Path()), library=library, out=place(f"{bucket}/data"))
+    summary = run_build(with_tokens(job, f"{bucket}/weights/tiny.pth"), RayCluster(), Progress())
+    assert not summary.failures
+    assert next(turns) > 5
+    assert bucket.promised("data") == promised(tiny_tokens)
+
+
+def test_a_machine_that_cannot_reach_the_store_is_named_and_left_out(
+    cluster: Cluster, tiny_manifest: Path, bucket: Any, disconnected: None
+) -> None:
+    in_environment(cluster, AWS_ENDPOINT_URL=os.environ["AWS_ENDPOINT_URL"], AWS_EC2_METADATA_DISABLED="true")
+    job = replace(make_job(tiny_manifest, Path()), out=place(f"{bucket}/data"))
+    with pytest.raises(BuildError, match=r"no machine can take part:\n.*build.json.*credentials"):
+        run_build(job, RayCluster(), Progress())
 
 
 def test_a_machine_that_does_not_see_the_folder_is_refused(

@@ -12,11 +12,11 @@ from uuid import uuid4
 
 import pytest
 
-from rmod_pipeline import storage
 from rmod_pipeline.errors import RmodError, UsageError
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.publish import draft, file_digest, publish, publish_bytes, publish_new
 from rmod_pipeline.storage import StoreError, StorePath, keep, kept_copy, listed, opened, place, read_kept
+from rmod_pipeline.storage.requests import TRIES
 
 fsspec = pytest.importorskip("fsspec")
 pytest.importorskip("tenacity")
@@ -122,7 +122,7 @@ def test_a_store_is_read_by_pathlibs_names(root: StorePath) -> None:
 def test_what_is_listed_is_not_asked_again(root: StorePath, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "a").write_bytes(b"123")
     there = listed(root)
-    monkeypatch.setattr(storage, "_store", lambda _: pytest.fail("the store was asked"))
+    monkeypatch.setattr("rmod_pipeline.storage.path.store_of", lambda _: pytest.fail("the store was asked"))
     assert (there / "a").is_file()
     assert (there / "a").stat().st_size == 3
     assert not (there / "b").exists()
@@ -134,7 +134,7 @@ def test_receipts_are_read_together(root: StorePath, monkeypatch: pytest.MonkeyP
     for shard in ("a", "b"):
         layout.receipt(shard).write_bytes(shard.encode())
     there = layout.with_receipts(["a", "b", "absent"], ["audio"])
-    monkeypatch.setattr(storage, "_store", lambda _: pytest.fail("the store was asked"))
+    monkeypatch.setattr("rmod_pipeline.storage.path.store_of", lambda _: pytest.fail("the store was asked"))
     assert [there.receipt(shard).read_bytes() for shard in ("a", "b")] == [b"a", b"b"]
     assert not there.receipt("absent").exists()
 
@@ -188,17 +188,17 @@ class Failing:
 def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Failing]:
     def make(error: Exception, times: int = 1000) -> Failing:
         store = Failing(error, times)
-        monkeypatch.setattr(storage, "_store", lambda _: store)
-        monkeypatch.setattr(storage, "FIRST_PAUSE_SECONDS", 0.0)
+        monkeypatch.setattr("rmod_pipeline.storage.path.store_of", lambda _: store)
+        monkeypatch.setattr("rmod_pipeline.storage.requests.FIRST_PAUSE_SECONDS", 0.0)
         return store
 
     return make
 
 
 def test_a_failure_that_may_pass_is_asked_again(failing: Callable[..., Failing], root: StorePath) -> None:
-    store = failing(OSError(errno.EBUSY, "slow down"), times=storage.TRIES - 1)
+    store = failing(OSError(errno.EBUSY, "slow down"), times=TRIES - 1)
     assert root.read_bytes() == b"at last"
-    assert store.asked == storage.TRIES
+    assert store.asked == TRIES
 
 
 def test_a_failure_that_stays_is_told_with_what_to_do(failing: Callable[..., Failing], root: StorePath) -> None:
@@ -263,7 +263,7 @@ def test_a_file_is_fetched_once_and_again_if_it_is_another(root: StorePath, own_
 
 
 def test_copies_make_room_for_newer_ones(root: StorePath, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "FETCHED_BYTES", 250)
+    monkeypatch.setattr("rmod_pipeline.storage.copies.FETCHED_BYTES", 250)
     copies = []
     for number in range(4):
         (root / str(number)).write_bytes(bytes(100))

@@ -40,10 +40,11 @@ from rmod_pipeline.build.work import Work
 from rmod_pipeline.build.worker import Worker
 from rmod_pipeline.codec import Choice, CodecError, Tokens
 from rmod_pipeline.codec.codec import AudioBatch
-from rmod_pipeline.errors import BuildError
+from rmod_pipeline.errors import BuildError, RmodError
 from rmod_pipeline.shards.fingerprint import DECISIVE
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
+from rmod_pipeline.storage import StorePath
 
 logger = logging.getLogger(__name__)
 
@@ -316,11 +317,26 @@ def _make(run: str, held: Sequence[Any], plan: ShardPlan, begun: str) -> Result 
         # Within a list a reference is no argument to be fetched for every shard.
         ticket: _Ticket = ray.get(held[0])
         begin_log(ticket.level)
-        why = nodes.complaints(_facts_of(ticket.facts), ticket.facts)
+        why = nodes.complaints(_facts_of(ticket.facts), ticket.facts) or _unreachable(ticket.work)
         if why:
-            return _Refused(node=str(ray.get_runtime_context().get_node_id()), why=why)
+            return _refused(why)
         _bench[run] = _Bench(ticket)
-    return _bench[run].run(plan, begun)
+    result = _bench[run].run(plan, begun)
+    return _refused(result.cause) if isinstance(result, Failure) and result.machine else result
+
+
+def _refused(why: str) -> _Refused:
+    return _Refused(node=str(ray.get_runtime_context().get_node_id()), why=why)
+
+
+def _unreachable(work: Work) -> str:
+    """Say why this machine cannot read the data set, where that lies on an object store; nothing if it can."""
+    if isinstance(work.layout.build, StorePath):
+        try:
+            work.layout.build.read_bytes()
+        except (RmodError, OSError) as error:
+            return str(error)
+    return ""
 
 
 def _through(encoder: Any) -> Encode:
@@ -384,7 +400,8 @@ class _Machines:
             logger.warning("the cluster has no cores yet: the build waits for them")
         if self.refused and not good:
             said = "\n  ".join(f"{self._names[name]}: {why}" for name, why in self.refused.items())
-            raise BuildError("cluster", f"no machine can take part:\n  {said}", "give all machines one image: docker/")
+            hint = "mend what is named; docker/ gives all machines one image"
+            raise BuildError("cluster", f"no machine can take part:\n  {said}", hint)
 
     def refuse(self, node: str, why: str) -> None:
         """Leave a machine out from now on."""
