@@ -35,8 +35,9 @@ def evaluate(
     """Tell how near a model's one-shots are to the true ones, beside guesses that do not listen.
 
     The distance is of log spectrograms at six resolutions, both sounds at full scale: 0 is equal, 1 is 20 dB off
-    everywhere. `chance` is a one-shot of the same kind picked from the training split; `codec` is the true one-shot
-    through the codec, as near as tokens can come.
+    everywhere. `chance` is a one-shot of the same kind picked from the training split, `coded chance` the same through
+    the codec; `codec` is the true one-shot through the codec, as near as tokens can come. The last columns are the
+    shares of pairs in which the model is nearer than these two.
 
     Example:
 
@@ -61,12 +62,13 @@ def _tell(found: list[Comparison]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rmod_pipeline.evaluation.compare import WAYS
+    from rmod_pipeline.evaluation.compare import CHANCE, CODED_CHANCE, WAYS
 
-    table = Table("instrument", "pairs", *WAYS, "nearer than chance")
+    table = Table("instrument", "pairs", *WAYS, "nearer than chance", "nearer than coded chance")
     for each in found:
         means = [f"{each.mean(way):.3f}" for way in WAYS]
-        table.add_row(each.instrument, str(len(each.keys)), *means, f"{each.nearer_than_chance:.0%}")
+        shares = [f"{each.nearer_than(way):.0%}" for way in (CHANCE, CODED_CHANCE)]
+        table.add_row(each.instrument, str(len(each.keys)), *means, *shares)
     Console(highlight=False).print(table)
 
 

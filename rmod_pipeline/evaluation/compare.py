@@ -1,9 +1,10 @@
 """A model against simpler ways to guess a one-shot, on pairs of a split it was not trained on.
 
-extracted    the model's greedy answer to the mixture's tokens, decoded
-chance       a one-shot of the same kind picked from the training split: what a model that does not listen can do
-codec        the true one-shot through the codec and back: as near as an answer in tokens can come
-silence      nothing at all
+extracted      the model's greedy answer to the mixture's tokens, decoded
+chance         a one-shot of the same kind picked from the training split: who knows recordings and does not listen
+coded chance   the same through the codec and back: who speaks in tokens, as the model must, and does not listen
+codec          the true one-shot through the codec and back: as near as an answer in tokens can come
+silence        nothing at all
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from rmod_pipeline.shards.stored import StoredPair, list_keys, read_pair
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
 from rmod_pipeline.storage import Place
 
-WAYS = ("extracted", "chance", "codec", "silence")
+EXTRACTED, CHANCE, CODED_CHANCE, CODEC, SILENCE = WAYS = ("extracted", "chance", "coded chance", "codec", "silence")
 BATCH = 16
 
 
@@ -45,10 +46,9 @@ class Comparison:
         """Return the mean distance of a way."""
         return float(np.mean(self.distances[way]))
 
-    @property
-    def nearer_than_chance(self) -> float:
-        """The share of pairs, 0..1, whose extracted one-shot is nearer to the true one than that picked by chance."""
-        pairs = zip(self.distances["extracted"], self.distances["chance"], strict=True)
+    def nearer_than(self, way: str) -> float:
+        """Return the share of pairs, 0..1, whose extracted one-shot is nearer to the true one than another way's."""
+        pairs = zip(self.distances[EXTRACTED], self.distances[way], strict=True)
         return float(np.mean([one < other for one, other in pairs]))
 
 
@@ -74,11 +74,13 @@ def compare(
         window = frames * codec.identity.hop
         true = _one_shots(out, keys, instrument, window)
         places = [Draw.of("evaluation", split).at(instrument, key).below(len(trained)) for key in keys]
+        chance = _one_shots(out, [trained[place] for place in places], instrument, window)
         made = {
-            "extracted": _in_batches(keys, partial(answers.to, instrument), on_pairs),
-            "chance": _one_shots(out, [trained[place] for place in places], instrument, window),
-            "codec": torch.from_numpy(codec.decode(codec.encode(true.numpy()))[:, :window]),
-            "silence": torch.zeros_like(true),
+            EXTRACTED: _in_batches(keys, partial(answers.to, instrument), on_pairs),
+            CHANCE: chance,
+            CODED_CHANCE: _coded(chance, codec),
+            CODEC: _coded(true, codec),
+            SILENCE: torch.zeros_like(true),
         }
         distances = {way: tuple(spectral_distance(made[way], true).tolist()) for way in WAYS}
         yield Comparison(instrument=instrument, keys=tuple(keys), distances=distances)
@@ -92,6 +94,11 @@ def _in_batches(
         parts.append(answer(keys[start : start + BATCH]))
         on_pairs(len(parts[-1]))
     return torch.cat(parts)
+
+
+def _coded(sounds: Tensor, codec: Codec) -> Tensor:
+    """Return sounds [n, samples] through the codec and back."""
+    return torch.from_numpy(codec.decode(codec.encode(sounds.numpy()))[:, : sounds.shape[1]])
 
 
 def _one_shots(out: Place, keys: Sequence[str], kind: str, samples: int) -> Tensor:

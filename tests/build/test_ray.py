@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -40,7 +41,7 @@ from rmod_pipeline.storage import place
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
-DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
+DOCS = Path(__file__).parents[2] / "docs"
 Rmod = Callable[..., Any]
 
 
@@ -324,6 +325,19 @@ def test_a_driver_that_is_killed_or_stopped_goes_on_beside_another(
     assert len(shards) == len(set(shards)), "a shard was made twice"
 
 
+def printed(page: Path, changed: dict[str, str]) -> list[str]:
+    """Return the `ray job submit` that a page prints, with some of its words changed, ready to be run."""
+    line = re.search(r"```sh\n(ray job submit .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert line
+    words = shlex.split(line[1].replace("\\\n", " "))
+    assert changed.keys() <= set(words)
+    words = [re.sub(r"/shared/cache", os.environ["RMOD_CACHE"], changed.get(word, word)) for word in words]
+    place = words.index("--") + 1
+    assert words[place] == "rmod"
+    words[place : place + 1] = [sys.executable, "-c", "from rmod_pipeline.cli import main; main()"]
+    return [str(Path(sys.executable).with_name("ray")), *words[1:]]
+
+
 def submitted(words: list[str]) -> subprocess.CompletedProcess[str]:
     """Return what came of a job. A head whose agent is not up yet asks to try again later."""
     for _ in range(20):
@@ -338,11 +352,6 @@ def test_jobs_are_submitted_as_the_docs_say_and_prometheus_can_read_them(
     cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "tiny.yaml").write_text(RECIPE)
-    line = re.search(r"```sh\n(ray job submit .*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    assert line
-    words = shlex.split(line[1].replace("\\\n", " "))
-    place = words.index("--")
-    assert words[place + 1 : place + 3] == ["rmod", "build"]
     changed = {
         "http://HEAD:8265": f"http://{cluster.webui_url}",
         "/shared/my.yaml": str(tmp_path / "tiny.yaml"),
@@ -351,10 +360,7 @@ def test_jobs_are_submitted_as_the_docs_say_and_prometheus_can_read_them(
         "train=1000000,valid=10000,test=10000": "train=10,valid=2",
         "1000": "3",
     }
-    words = [re.sub(r"/shared/cache", os.environ["RMOD_CACHE"], changed.get(word, word)) for word in words]
-    words[0] = str(Path(sys.executable).with_name("ray"))
-    words[place + 1 : place + 2] = [sys.executable, "-c", "from rmod_pipeline.cli import main; main()"]
-    run = submitted(words)
+    run = submitted(printed(DOCS / "cluster.md", changed))
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Made 12 pairs" in run.stdout
     assert promised(tmp_path / "out") == promised(tiny_built)
@@ -368,6 +374,25 @@ def test_jobs_are_submitted_as_the_docs_say_and_prometheus_can_read_them(
 
     assert eventually(lambda: "ray_rmod_pairs_total" in scraped(), 20)
     assert "ray_rmod_shards_total{" in scraped()
+
+
+def test_a_training_is_submitted_as_the_docs_say(cluster: Cluster, tiny_tokens: Path, tmp_path: Path) -> None:
+    model = {"layers": 1, "width": 16, "heads": 2, "feed_forward": 32, "condition_frames": 44}
+    schedule = {"batch": 4, "steps": 4, "check_every_steps": 2}
+    content = {"name": "small", "instruments": ["kick"], "model": model, "schedule": schedule}
+    (tmp_path / "small.yaml").write_text(json.dumps(content))
+    changed = {
+        "http://HEAD:8265": f"http://{cluster.webui_url}",
+        "--entrypoint-num-gpus": "--entrypoint-num-cpus",
+        "8": "1",
+        "paper": str(tmp_path / "small.yaml"),
+        "/shared/OUT": str(tiny_tokens),
+        "/shared/models": str(tmp_path / "models"),
+    }
+    run = submitted(printed(DOCS / "training.md", changed))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "unigram" in run.stdout
+    assert (tmp_path / "models" / "kick.pth").is_file()
 
 
 def test_the_death_of_a_machine_costs_nothing_but_time(

@@ -66,7 +66,9 @@ def test_every_way_is_measured_on_every_pair(tiny_tokens: Path, tiny_weights: Pa
     for each in found:
         assert len(each.keys) == 2
         assert all(len(each.distances[way]) == 2 for way in WAYS)
-        assert 0 <= each.nearer_than_chance <= 1
+        assert each.nearer_than("extracted") == 0
+        assert 0 <= each.nearer_than("coded chance") <= 1
+        assert each.distances["coded chance"] != each.distances["chance"]
         assert each.mean("silence") > 0
     again = list(compare(tiny_tokens, "valid", checkpoint, codec, family))
     assert [each.distances for each in again] == [each.distances for each in found]
