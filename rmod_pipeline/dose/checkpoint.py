@@ -60,7 +60,7 @@ class Checkpoint:
     def require_size(self, size: ModelSize) -> None:
         """Raise DoseError if the model has not this size, as one to be trained on must. Dropout may differ."""
         own, wanted = self.recipe.model.model_dump(), size.model_dump()
-        for name in own.keys() - {"dropout", "attention_dropout"}:
+        for name in own.keys() - {"dropout", "attention_dropout", "condition_dropout"}:
             if own[name] != wanted[name]:
                 found = f"a model with {name.replace('_', ' ')} {own[name]}, the recipe asks for {wanted[name]}"
                 raise DoseError(self.about, found, "give the recipe that it was made by, or begin a new training")

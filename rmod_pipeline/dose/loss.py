@@ -50,7 +50,7 @@ def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> Losses:
     Only codes count. The zeros around them (in the published code a tenth of all places, half of the onset's) are fixed
     by the layout, and generation never asks for them.
     """
-    condition, target = condition_of(pairs.mixtures), target_of(pairs.targets)
+    condition, target = _thinned(condition_of(pairs.mixtures), model), target_of(pairs.targets)
     counted = counted_places(pairs, target, settings)[:, 1:-1]
     # Row r predicts row r + 1; the target's last row is zeros and predicted by nobody.
     hidden = model.hidden(torch.cat([condition, target[:, :-2]], dim=1), pairs.instruments)[:, condition.shape[1] :]
@@ -63,6 +63,14 @@ def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> Losses:
     onset, onset_tokens = _mean(surprise, (places & onset_places).flatten())
     total = full + settings.onset * onset
     return Losses(total=total, full=full, onset=onset, full_tokens=full_tokens, onset_tokens=onset_tokens)
+
+
+def _thinned(condition: Tensor, model: Dose) -> Tensor:
+    """Return a mixture's rows with some of their codes left out, 0 in their place, while the model is trained."""
+    share = model.size.condition_dropout
+    if not model.training or not share:
+        return condition
+    return condition * (torch.rand(condition.shape, device=condition.device) >= share)
 
 
 def counted_places(pairs: Pairs, target: Tensor, settings: LossSettings) -> Tensor:

@@ -34,6 +34,12 @@ class ModelSize(Strict):
         lt=1,
         description="Share of attention left out; null is as dropout. With 0, a step on a CPU takes half as long.",
     )
+    condition_dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the mixture's codes left out in training: against learning few mixtures by heart.",
+    )
     codebooks: int = Field(default=9, ge=1, le=64, description="Codebooks of a token frame.")
     codebook_size: int = Field(default=1024, ge=2, le=65_535, description="Entries of a codebook.")
     condition_frames: Frames = Field(default=345, description="Token frames of a mixture: 4 s at 44.1 kHz are 345.")
