@@ -30,6 +30,9 @@ def evaluate(
     write: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write every pair's distances to a file.")
     ] = None,
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu, cuda or cuda:1; auto takes a GPU if it can.")] = (
+        "auto"
+    ),
     threads: Annotated[int, typer.Option(metavar="N", min=1, help="Processor cores to use.")] = 1,
 ) -> None:
     """Tell how near a model's one-shots are to the true ones, beside guesses that do not listen.
@@ -43,6 +46,10 @@ def evaluate(
 
         rmod evaluate models/kick.pth --data OUT --split test
     """
+    from rmod_pipeline.codec.plain import need_torch
+    from rmod_pipeline.dose.errors import DoseError
+
+    need_torch(DoseError, "train")
     from rmod_pipeline.build.decode import decoder_for
     from rmod_pipeline.codec.device import use_threads
     from rmod_pipeline.dose.checkpoint import read_checkpoint
@@ -50,7 +57,7 @@ def evaluate(
 
     use_threads(threads)
     read = read_checkpoint(checkpoint)
-    opened, family = decoder_for(data, codec, "cpu")
+    opened, family = decoder_for(data, codec, device)
     with _bar() as on_pairs:
         found = list(compare(data, split, read, opened, family, most=pairs, on_pairs=on_pairs))
     _tell(found)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -67,33 +66,25 @@ def compare(
     The data set must keep its sound. Raises ShardError, CodecError for a model that speaks another codec's tokens.
     """
     checkpoint.require_codec(codec.identity)
-    keys, trained = list_keys(out, split)[:most], list_keys(out, "train")
-    answers = _Answers(out, checkpoint, load_model(checkpoint), codec, family)
+    keys, trained = _keys(out, split)[:most], _keys(out, "train")
+    answers = _Answers(out, checkpoint, load_model(checkpoint).to(codec.device), codec, family)
     for instrument in checkpoint.instruments:
-        frames = checkpoint.recipe.frames(instrument)
-        window = frames * codec.identity.hop
-        true = _one_shots(out, keys, instrument, window)
-        places = [Draw.of("evaluation", split).at(instrument, key).below(len(trained)) for key in keys]
-        chance = _one_shots(out, [trained[place] for place in places], instrument, window)
-        made = {
-            EXTRACTED: _in_batches(keys, partial(answers.to, instrument), on_pairs),
-            CHANCE: chance,
-            CODED_CHANCE: _coded(chance, codec),
-            CODEC: _coded(true, codec),
-            SILENCE: torch.zeros_like(true),
-        }
-        distances = {way: tuple(spectral_distance(made[way], true).tolist()) for way in WAYS}
-        yield Comparison(instrument=instrument, keys=tuple(keys), distances=distances)
+        measured: dict[str, list[float]] = {way: [] for way in WAYS}
+        for start in range(0, len(keys), BATCH):
+            part = keys[start : start + BATCH]
+            places = [Draw.of("evaluation", split).at(instrument, key).below(len(trained)) for key in part]
+            for way, distances in answers.measured(instrument, part, [trained[place] for place in places]).items():
+                measured[way] += distances
+            on_pairs(len(part))
+        found = {way: tuple(distances) for way, distances in measured.items()}
+        yield Comparison(instrument=instrument, keys=tuple(keys), distances=found)
 
 
-def _in_batches(
-    keys: Sequence[str], answer: Callable[[Sequence[str]], Tensor], on_pairs: Callable[[int], None]
-) -> Tensor:
-    parts = []
-    for start in range(0, len(keys), BATCH):
-        parts.append(answer(keys[start : start + BATCH]))
-        on_pairs(len(parts[-1]))
-    return torch.cat(parts)
+def _keys(out: Place, split: str) -> list[str]:
+    keys = list_keys(out, split)
+    if not keys:
+        raise ShardError(f"{out}, split {split}", "all of its pairs were rejected", "build the split with more pairs")
+    return keys
 
 
 def _coded(sounds: Tensor, codec: Codec) -> Tensor:
@@ -124,14 +115,28 @@ class _Answers:
     codec: Codec
     family: TokenFamily
 
-    def to(self, instrument: str, keys: Sequence[str]) -> Tensor:
+    def measured(self, instrument: str, keys: Sequence[str], others: Sequence[str]) -> dict[str, list[float]]:
+        """Return how far each way is from the true one-shots of some pairs; chance takes those of ``others``."""
+        samples = self.checkpoint.recipe.frames(instrument) * self.codec.identity.hop
+        true, chance = (_one_shots(self.out, several, instrument, samples) for several in (keys, others))
+        made = {
+            EXTRACTED: self._extracted(instrument, keys),
+            CHANCE: chance,
+            CODED_CHANCE: _coded(chance, self.codec),
+            CODEC: _coded(true, self.codec),
+            SILENCE: torch.zeros_like(true),
+        }
+        return {way: spectral_distance(made[way], true).tolist() for way in WAYS}
+
+    def _extracted(self, instrument: str, keys: Sequence[str]) -> Tensor:
         """Return the greedy answers to some pairs' mixtures: [n, samples]."""
-        mixtures = np.stack([self._mixture(key) for key in keys]).astype(np.int64)
+        device = self.codec.device
+        mixtures = torch.from_numpy(np.stack([self._mixture(key) for key in keys]).astype(np.int64)).to(device)
         kind = self.checkpoint.class_of(instrument) if len(self.checkpoint.instruments) > 1 else None
-        asked = None if kind is None else torch.full((len(keys),), kind)
+        asked = None if kind is None else torch.full((len(keys),), kind, device=device)
         frames = self.checkpoint.recipe.frames(instrument)
-        made = generate(self.model, torch.from_numpy(mixtures), frames, instruments=asked)
-        sound = self.codec.decode(made.best.numpy().astype(np.uint16))
+        made = generate(self.model, mixtures, frames, instruments=asked)
+        sound = self.codec.decode(made.best.cpu().numpy().astype(np.uint16))
         return torch.from_numpy(sound[:, : frames * self.codec.identity.hop])
 
     def _mixture(self, key: str) -> np.ndarray:
