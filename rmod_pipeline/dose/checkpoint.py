@@ -26,6 +26,7 @@ from rmod_pipeline.shards.publish import publish_bytes
 
 FORMAT = "rmod_dose"
 VERSION = 1
+DROPOUTS = {"dropout", "attention_dropout", "condition_dropout", "history_dropout"}
 GIVE = "give a checkpoint that `rmod dose` wrote"
 
 
@@ -60,7 +61,7 @@ class Checkpoint:
     def require_size(self, size: ModelSize) -> None:
         """Raise DoseError if the model has not this size, as one to be trained on must. Dropout may differ."""
         own, wanted = self.recipe.model.model_dump(), size.model_dump()
-        for name in own.keys() - {"dropout", "attention_dropout", "condition_dropout"}:
+        for name in own.keys() - DROPOUTS:
             if own[name] != wanted[name]:
                 found = f"a model with {name.replace('_', ' ')} {own[name]}, the recipe asks for {wanted[name]}"
                 raise DoseError(self.about, found, "give the recipe that it was made by, or begin a new training")
