@@ -42,6 +42,9 @@ def evaluate(
     the codec; `codec` is the true one-shot through the codec, as near as tokens can come. The last columns are the
     shares of pairs in which the model is nearer than these two.
 
+    Below, its loss in nats a code, beside that when each pair is given another's mixture: where both are the same, the
+    model goes on well from its own codes and does not listen.
+
     Example:
 
         rmod evaluate models/kick.pth --data OUT --split test
@@ -54,6 +57,7 @@ def evaluate(
     from rmod_pipeline.codec.device import use_threads
     from rmod_pipeline.dose.checkpoint import read_checkpoint
     from rmod_pipeline.evaluation.compare import compare
+    from rmod_pipeline.evaluation.listening import listening
 
     use_threads(threads)
     read = read_checkpoint(checkpoint)
@@ -61,6 +65,11 @@ def evaluate(
     with _bar() as on_pairs:
         found = list(compare(data, split, read, opened, family, most=pairs, on_pairs=on_pairs))
     _tell(found)
+    for each in listening(data, split, read, family, device=opened.device, most=pairs):
+        typer.echo(
+            f"{each.instrument}: loss {each.full:.3f} (onset {each.onset:.3f}), with another pair's mixture "
+            f"{each.full_of_another:.3f} (onset {each.onset_of_another:.3f})"
+        )
     if write:
         _write(found, write)
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from rmod_pipeline.codec import open_codec  # noqa: E402
-from rmod_pipeline.dose.checkpoint import Checkpoint, write_checkpoint  # noqa: E402
+from rmod_pipeline.dose.checkpoint import Checkpoint, load_model, write_checkpoint  # noqa: E402
+from rmod_pipeline.dose.loss import Pairs, dose_losses  # noqa: E402
 from rmod_pipeline.dose.model import Dose  # noqa: E402
 from rmod_pipeline.dose.recipe import DoseRecipe  # noqa: E402
 from rmod_pipeline.evaluation.compare import WAYS, compare  # noqa: E402
 from rmod_pipeline.evaluation.distance import spectral_distance  # noqa: E402
+from rmod_pipeline.evaluation.listening import listening  # noqa: E402
+from rmod_pipeline.shards.read import read_tokens  # noqa: E402
 from rmod_pipeline.shards.tokens import choose_family  # noqa: E402
 
 
@@ -42,6 +47,7 @@ def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> Checkpoint:
     """A model that was never trained, for the small data set."""
     codec = open_codec(str(tiny_weights), device="cpu")
     size = {"layers": 1, "width": 16, "heads": 2, "feed_forward": 16, "dropout": 0.0, "condition_frames": 44}
+    size["history_dropout"] = 0.9
     recipe = DoseRecipe.model_validate(
         {
             "name": "tiny",
@@ -82,7 +88,32 @@ def test_the_command_prints_a_table_and_writes_every_distance(
     said = rmod("evaluate", path, *asked, "--json", tmp_path / "distances.json")
     assert said.code == 0, said
     assert "nearer than chance" in " ".join(said.out.split())
+    assert "with another pair's mixture" in said.out
     assert "valid-00000000" in (tmp_path / "distances.json").read_text()
+
+
+def test_a_model_that_knows_its_mixtures_is_told_from_one_that_does_not(
+    tiny_tokens: Path, checkpoint: Checkpoint
+) -> None:
+    family = choose_family(tiny_tokens)
+    for each in listening(tiny_tokens, "valid", checkpoint, family):
+        assert abs(each.full - each.full_of_another) < 0.1, "an untrained model hears nothing"
+    model = load_model(checkpoint).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    pairs = list(read_tokens(tiny_tokens, "valid", family.name))
+    batch = Pairs(
+        mixtures=torch.from_numpy(np.stack([pair["codes"]["mix"] for pair in pairs])),
+        targets=torch.from_numpy(np.stack([pair["codes"]["kick"] for pair in pairs])),
+        lengths=torch.tensor([pair["frames"]["kick"] for pair in pairs]),
+        instruments=torch.zeros(len(pairs), dtype=torch.int64),
+    )
+    for _ in range(150):
+        optimizer.zero_grad()
+        dose_losses(model, batch, checkpoint.recipe.loss).total.backward()
+        optimizer.step()
+    kick, _ = listening(tiny_tokens, "valid", replace(checkpoint, state=model.state_dict()), family)
+    assert kick.full_of_another > 1.2 * kick.full
+    assert kick.onset_of_another > 3 * kick.onset, "what comes first is known from the mixture alone"
 
 
 def test_a_model_of_another_codec_is_refused(
