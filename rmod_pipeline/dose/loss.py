@@ -53,12 +53,8 @@ def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> Losses:
     condition, target = condition_of(pairs.mixtures), target_of(pairs.targets)
     counted = counted_places(pairs, target, settings)[:, 1:-1]
     # Row r predicts row r + 1; the target's last row is zeros and predicted by nobody.
-    heard, before = condition, target[:, :-2]
-    if model.training and (model.size.condition_dropout or model.size.history_dropout):
-        # Who has all of what came before goes on from there and does not listen; generation begins with nothing.
-        shares = model.size.history_dropout * torch.rand(len(before), 1, 1, device=before.device)
-        heard, before = _thinned(heard, model.size.condition_dropout), _thinned(before, shares)
-    hidden = model.hidden(torch.cat([heard, before], dim=1), pairs.instruments)[:, condition.shape[1] :]
+    heard = _thinned(condition, model.size.condition_dropout) if model.training else condition
+    hidden = model.hidden(torch.cat([heard, target[:, :-2]], dim=1), pairs.instruments)[:, condition.shape[1] :]
     needed = counted.any(2)
     places, wanted = counted[needed], target[:, 1:-1][needed]
     logits = model.logits(hidden[needed])
@@ -70,9 +66,9 @@ def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> Losses:
     return Losses(total=total, full=full, onset=onset, full_tokens=full_tokens, onset_tokens=onset_tokens)
 
 
-def _thinned(rows: Tensor, share: float | Tensor) -> Tensor:
+def _thinned(rows: Tensor, share: float) -> Tensor:
     """Return rows [n, rows, codebooks] with so many of their codes left out, 0 in their place."""
-    return rows * (torch.rand(rows.shape, device=rows.device) >= share)
+    return rows * (torch.rand(rows.shape, device=rows.device) >= share) if share else rows
 
 
 def counted_places(pairs: Pairs, target: Tensor, settings: LossSettings) -> Tensor:

@@ -40,12 +40,6 @@ class ModelSize(Strict):
         lt=1,
         description="Share of the mixture's codes left out in training: against learning few mixtures by heart.",
     )
-    history_dropout: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Up to this share of a one-shot's earlier codes is left out in training, so that it listens.",
-    )
     codebooks: int = Field(default=9, ge=1, le=64, description="Codebooks of a token frame.")
     codebook_size: int = Field(default=1024, ge=2, le=65_535, description="Entries of a codebook.")
     condition_frames: Frames = Field(default=345, description="Token frames of a mixture: 4 s at 44.1 kHz are 345.")

@@ -47,7 +47,6 @@ def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> Checkpoint:
     """A model that was never trained, for the small data set."""
     codec = open_codec(str(tiny_weights), device="cpu")
     size = {"layers": 1, "width": 16, "heads": 2, "feed_forward": 16, "dropout": 0.0, "condition_frames": 44}
-    size["history_dropout"] = 0.9
     recipe = DoseRecipe.model_validate(
         {
             "name": "tiny",
