@@ -5,75 +5,183 @@ A lease saves work and guards nothing: if two runs make the same shard all the s
 
 from __future__ import annotations
 
+import logging
 import os
-import socket
+import tempfile
+import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import ClassVar, Self
+from uuid import uuid4
 
-from rmod_pipeline.shards.publish import process_alive
+from rmod_pipeline.errors import RmodError
+from rmod_pipeline.shards.machine import is_gone, machine
+
+logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 60.0
-RENEW_SECONDS = 10.0
+
+PATIENCE_SECONDS = 1200.0
+"""How long a lease is renewed without a word of progress: a large tar is checked and put, an encoder is waited for.
+Whoever hangs for longer loses it."""
+
+CLOCK_SECONDS = 60.0
+"""Between looks at how far the clock of a disk's server is from this machine's."""
 
 
-class Claim:
+class Renewed(ABC):
+    """What leases on a disk and on a store have in common: while one is held, a thread renews it."""
+
+    every: ClassVar[float]
+    """Seconds between renewals."""
+
+    def __init__(self) -> None:
+        self._progress = time.monotonic()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def renew(self) -> None:
+        """Say that the shard is getting on: without that for long, the lease is left to expire."""
+        self._progress = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self.renew()
+        self._thread = threading.Thread(target=self._keep_on, name="lease", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        # A renewal that is under way would bring back what is given back here.
+        if self._thread:
+            self._thread.join(self.every)
+        try:
+            self._give_back()
+        except (OSError, RmodError) as trouble:
+            logger.debug("a lease ends by itself: %s", trouble)  # what was made is there
+
+    def _keep_on(self) -> None:
+        while not self._over.wait(self.every):
+            if time.monotonic() - self._progress < PATIENCE_SECONDS:
+                with suppress(OSError, RmodError):
+                    self._extend()
+
+    @abstractmethod
+    def _extend(self) -> None:
+        """Put the lease's end off, if it is still this one's."""
+
+    @abstractmethod
+    def _give_back(self) -> None:
+        """Remove the lease, if it is still this one's."""
+
+
+class Claim(Renewed):
     """A lease on one shard: a file that its owner touches now and then, and that is void once it is old."""
 
+    every: ClassVar[float] = 10.0
+
     def __init__(self, folder: Path, shard: str) -> None:
+        super().__init__()
         self._path = folder / shard
-        self._renewed = 0.0
+        self._said = f"{machine()} {os.getpid()} {uuid4().hex}"
 
     def take(self) -> bool:
         """Take the lease if it is free, expired or held by a process of this machine that is gone."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         if self._create():
             return True
-        if not self._void():
-            return False
-        # Two runs may both find it void and both go on: see above.
-        self._path.unlink(missing_ok=True)
-        return self._create()
+        try:
+            return _void(self._path) and self._take_over()
+        except FileNotFoundError:
+            return self._create()  # given back this moment
 
     def held(self) -> bool:
         """Return whether somebody has the lease, and it is not void."""
-        return self._path.exists() and not self._void()
-
-    def renew(self) -> None:
-        """Say that the shard is still being made."""
-        now = time.monotonic()
-        if now - self._renewed > RENEW_SECONDS:
-            self._renewed = now
-            with suppress(OSError):
-                os.utime(self._path)
-
-    def __enter__(self) -> Claim:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._path.unlink(missing_ok=True)
+        try:
+            return not _void(self._path)
+        except OSError:
+            return False
 
     def _create(self) -> bool:
         try:
             with self._path.open("x") as file:
-                file.write(f"{socket.gethostname()} {os.getpid()}")
+                file.write(self._said)
         except FileExistsError:
             return False
         except OSError:
             self._path.unlink(missing_ok=True)  # a full disk: a lease without an owner would be in force
             raise
-        self._renewed = time.monotonic()
         return True
 
-    def _void(self) -> bool:
+    def _take_over(self) -> bool:
+        """Put this lease in the place of a void one; of several that want to, one does."""
+        sign = self._path.with_name(f".{self._path.name}.taking")
+        draft = self._path.with_name(f".{self._path.name}.{uuid4().hex[:8]}")
         try:
-            age = time.time() - self._path.stat().st_mtime
-            host, _, process = self._path.read_text().partition(" ")
-        except OSError:
-            return True  # given back this moment
-        if age > LEASE_SECONDS:
+            sign.open("x").close()
+        except FileExistsError:
+            with suppress(OSError):
+                if _age(sign) > LEASE_SECONDS:
+                    sign.unlink()  # of one that was killed at it
+            return False
+        try:
+            if not _void(self._path):
+                return False  # another was quicker
+            draft.write_text(self._said)
+            draft.replace(self._path)
             return True
-        return host == socket.gethostname() and process.isdecimal() and not process_alive(int(process))
+        except FileNotFoundError:
+            return self._create()  # given back this moment
+        finally:
+            draft.unlink(missing_ok=True)
+            sign.unlink(missing_ok=True)
+
+    def _extend(self) -> None:
+        if self._ours():
+            os.utime(self._path)
+
+    def _give_back(self) -> None:
+        if self._ours():
+            self._path.unlink(missing_ok=True)
+
+    def _ours(self) -> bool:
+        try:
+            return self._path.read_text(errors="replace") == self._said
+        except FileNotFoundError:
+            return False
+
+
+def _void(path: Path) -> bool:
+    """Return whether a lease is in force no more. Raises FileNotFoundError if it was given back."""
+    with path.open(errors="replace") as file:  # opened, a shared disk tells its time afresh
+        where, process = [*file.read().split(), "", ""][:2]
+        age = _age(path)
+    return age > LEASE_SECONDS or (process.isdecimal() and is_gone(where, int(process)))
+
+
+def _age(path: Path) -> float:
+    return _clock(path.parent) - path.stat().st_mtime
+
+
+_clocks: dict[Path, tuple[float, float]] = {}
+"""By folder: when it was looked at, and how far its server's clock was ahead of this machine's."""
+
+
+def _clock(folder: Path) -> float:
+    """Return the time by the clock that a folder's files get theirs from; by this machine's if nothing can be written.
+
+    On a shared disk that is the server's, which may be minutes off.
+    """
+    looked, ahead = _clocks.get(folder, (-CLOCK_SECONDS, 0.0))
+    if time.monotonic() - looked >= CLOCK_SECONDS:
+        ahead = 0.0
+        with suppress(OSError), tempfile.NamedTemporaryFile(prefix=".clock-", dir=folder) as file:
+            os.utime(file.name)
+            ahead = Path(file.name).stat().st_mtime - time.time()
+        _clocks[folder] = time.monotonic(), ahead
+    return time.time() + ahead

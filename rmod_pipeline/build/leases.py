@@ -9,21 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
-from contextlib import suppress
-from types import TracebackType
+from typing import ClassVar
 from uuid import uuid4
 
-from rmod_pipeline.build.claims import Claim
-from rmod_pipeline.errors import RmodError
-from rmod_pipeline.shards.publish import process_alive
+from rmod_pipeline.build.claims import Claim, Renewed
+from rmod_pipeline.shards.machine import is_gone, machine
 from rmod_pipeline.storage import Place, StorePath
 
 LEASE_SECONDS = 180.0
 """Longer than on a disk: a shard's tar is under way for a while, and machines' clocks differ by seconds."""
-
-RENEW_SECONDS = 30.0
 
 LOOK_SECONDS = 5.0
 """Between looks at shards that another run is making: each is some requests."""
@@ -34,50 +29,52 @@ def claim_on(folder: Place, shard: str) -> Claim | Lease:
     return Lease(folder / shard) if isinstance(folder, StorePath) else Claim(folder, shard)
 
 
-class Lease:
+def shards_at_work(folder: Place) -> set[str]:
+    """Return the shards that somebody is making: only the leases that are there are looked at, on a store together."""
+    names = [path.name for path in folder.glob("*") if not path.name.startswith(".")]
+    if isinstance(folder, StorePath):
+        folder = folder.ahead([folder / name for name in names])
+    return {name for name in names if claim_on(folder, name).held()}
+
+
+class Lease(Renewed):
     """A lease on one shard: an object that its owner writes anew now and then, and that is void once its time is up."""
 
+    every: ClassVar[float] = 30.0
+
     def __init__(self, place: StorePath) -> None:
+        super().__init__()
         self._place = place
         self._owner = uuid4().hex
-        self._renewed = 0.0
 
     def take(self) -> bool:
         """Take the lease if it is free, expired or held by a process of this machine that is gone."""
-        self._renewed = time.monotonic()
         there = self._read()  # looked at first: not every store refuses to put what is there
         if there and not _void(there):
-            return there.get("owner") == self._owner
+            return there.get("owner") == self._owner  # put by a request whose answer got lost
         if there:
             self._place.unlink(missing_ok=True)  # two runs may both find it void and both go on: see above
-        # Refused, it may be our own: put by a request whose answer got lost.
-        return self._place.create(self._content()) or self._read().get("owner") == self._owner
+        return self._place.create(self._content()) or self._ours()  # refused, it may be our own: see above
 
     def held(self) -> bool:
         """Return whether somebody has the lease, and it is not void."""
         return not _void(self._read())
 
-    def renew(self) -> None:
-        """Say that the shard is still being made."""
-        now = time.monotonic()
-        if now - self._renewed > RENEW_SECONDS:
-            self._renewed = now
-            with suppress(OSError, RmodError):
-                self._place.write_bytes(self._content())
+    def _extend(self) -> None:
+        if self._ours():
+            self._place.write_bytes(self._content())
 
-    def __enter__(self) -> Lease:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(OSError, RmodError):  # it ends by itself; what was made is there
+    def _give_back(self) -> None:
+        if self._ours():
             self._place.unlink(missing_ok=True)
+
+    def _ours(self) -> bool:
+        return self._read().get("owner") == self._owner
 
     def _content(self) -> bytes:
         said = {
             "owner": self._owner,
-            "host": socket.gethostname(),
+            "machine": machine(),
             "process": os.getpid(),
             "until": time.time() + LEASE_SECONDS,
         }
@@ -94,4 +91,4 @@ def _void(lease: dict[str, object]) -> bool:
     until, process = lease.get("until"), lease.get("process")
     if not isinstance(until, int | float) or until < time.time():
         return True
-    return lease.get("host") == socket.gethostname() and isinstance(process, int) and not process_alive(process)
+    return isinstance(process, int) and is_gone(str(lease.get("machine")), process)

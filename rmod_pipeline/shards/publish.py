@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from rmod_pipeline.shards.machine import is_gone, machine
 from rmod_pipeline.storage import Place, StorePath, opened
 
 ABANDONED_SECONDS = 24 * 3600
@@ -24,7 +24,7 @@ def draft(folder: Path, name: str) -> Iterator[Path]:
     The name is unique, so that two processes that make the same shard never write into one file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.{_host()}.{os.getpid()}.{uuid4().hex[:8]}"
+    path = folder / f"{name}.{machine()}.{os.getpid()}.{uuid4().hex[:8]}"
     try:
         yield path
     finally:
@@ -80,11 +80,10 @@ def publish_bytes(content: bytes, final: Place, drafts: Place) -> None:
 def sweep_drafts(folder: Path) -> None:
     """Remove drafts that a killed process left behind: this machine's by its process, others' by age."""
     for path in folder.glob("*.*.*.*"):
-        host, process, _ = path.name.rsplit(".", 3)[1:]
+        where, process, _ = path.name.rsplit(".", 3)[1:]
         with suppress(OSError):
             old = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-            ours = host == _host() and process.isdecimal()
-            if old or (ours and not process_alive(int(process))):
+            if old or (process.isdecimal() and is_gone(where, int(process))):
                 path.unlink()
 
 
@@ -92,21 +91,6 @@ def file_digest(path: Place) -> str:
     """Return the SHA-256 of a file's bytes; of one on a store, as they are there now."""
     with opened(path, fresh=True) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _host() -> str:
-    return socket.gethostname().replace(".", "-") or "host"
-
-
-def process_alive(process: int) -> bool:
-    """Return whether a process of this machine exists."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _sync_folder(folder: Path) -> None:

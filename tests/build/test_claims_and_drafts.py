@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-import socket
+import resource
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
+from tiny_build import eventually
 
-from rmod_pipeline.build.claims import LEASE_SECONDS, Claim
-from rmod_pipeline.shards import publish
+from rmod_pipeline.build import claims
+from rmod_pipeline.build.claims import CLOCK_SECONDS, LEASE_SECONDS, Claim
+from rmod_pipeline.shards import machine as machines
+from rmod_pipeline.shards.machine import machine
 from rmod_pipeline.shards.publish import ABANDONED_SECONDS, draft, publish_new, sweep_drafts
 
 
@@ -24,9 +29,15 @@ def dead() -> int:
     return run.pid
 
 
-def held_by(folder: Path, host: str, process: int, seconds_ago: float = 0) -> Claim:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are renewed all the time."""
+    monkeypatch.setattr(Claim, "every", 0.01)
+
+
+def held_by(folder: Path, where: str, process: int, seconds_ago: float = 0) -> Claim:
     path = folder / "train-000000"
-    path.write_text(f"{host} {process}")
+    path.write_text(f"{where} {process} an-owner")
     os.utime(path, (time.time() - seconds_ago,) * 2)
     return Claim(folder, path.name)
 
@@ -43,31 +54,157 @@ def test_a_lease_is_had_by_one(tmp_path: Path) -> None:
 
 
 def test_a_lease_ends_with_its_holder(tmp_path: Path, dead: int) -> None:
-    assert held_by(tmp_path, socket.gethostname(), dead).take()
-    assert not held_by(tmp_path, socket.gethostname(), os.getpid()).take()
+    assert held_by(tmp_path, machine(), dead).take()
+    assert not held_by(tmp_path, machine(), os.getpid()).take()
     assert not held_by(tmp_path, "elsewhere", dead).take()
     assert held_by(tmp_path, "elsewhere", dead, LEASE_SECONDS + 1).take()
-    assert held_by(tmp_path, socket.gethostname(), os.getpid(), LEASE_SECONDS + 1).take()
+    assert held_by(tmp_path, machine(), os.getpid(), LEASE_SECONDS + 1).take()
+    assert [path.name for path in tmp_path.iterdir()] == ["train-000000"], "nothing is left of what was void"
 
 
-def test_a_lease_that_could_not_be_written_down_is_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a full disk a file can be made, but nothing written into it."""
-    monkeypatch.setattr(socket, "gethostname", lambda: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
-        Claim(tmp_path, "train-000000").take()
+def test_a_process_of_another_container_is_not_taken_for_dead(
+    tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two containers may bear one host name, and number their processes alike."""
+    here = machine()
+    monkeypatch.setattr(machines.Path, "readlink", lambda _: Path("pid:[7]"))
+    machine.cache_clear()
+    try:
+        assert machine() != here
+        assert machine().rpartition("-")[0] == here.rpartition("-")[0]
+        assert not held_by(tmp_path, here, dead).take()
+        (tmp_path / f"a.tar.{here}.{dead}.0a").write_text("")
+        sweep_drafts(tmp_path)
+        assert (tmp_path / f"a.tar.{here}.{dead}.0a").exists()
+        monkeypatch.setattr(machines.Path, "readlink", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
+        machine.cache_clear()
+        assert machine() == here.rpartition("-")[0], "without /proc it is the host"
+    finally:
+        machine.cache_clear()
+
+
+def test_a_lease_lasts_as_long_as_its_owner_works(tmp_path: Path, quick: None) -> None:
+    """While a tar is checked, synced and put, or an encoder is waited for, no pair is made."""
+    claim = Claim(tmp_path, "train-000000")
+    assert claim.take()
+
+    def grow_old() -> None:
+        os.utime(tmp_path / "train-000000", (time.time() - LEASE_SECONDS - 1,) * 2)
+
+    with claim:
+        grow_old()
+        assert eventually(Claim(tmp_path, "train-000000").held, 5)
+    assert not (tmp_path / "train-000000").exists()
+
+
+def test_a_lease_of_one_that_hangs_expires(tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "PATIENCE_SECONDS", 0.2)
+    claim, other = Claim(tmp_path, "train-000000"), Claim(tmp_path, "train-000000")
+    assert claim.take()
+    with claim:
+        time.sleep(0.3)
+        os.utime(tmp_path / "train-000000", (time.time() - LEASE_SECONDS - 1,) * 2)
+        time.sleep(0.1)
+        assert other.take()
+        claim.renew()  # it was slow after all
+        (tmp_path / "train-000000").touch()
+        touched = (tmp_path / "train-000000").stat().st_mtime_ns
+        time.sleep(0.1)
+        assert (tmp_path / "train-000000").stat().st_mtime_ns == touched, "another's lease is not renewed"
+    assert other.held(), "nor given back"
+
+
+def test_of_two_that_find_a_lease_void_one_gets_it(tmp_path: Path) -> None:
+    for turn in range(20):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        held_by(folder, "elsewhere", 1, LEASE_SECONDS + 1)
+        barrier = Barrier(8)
+
+        def take(_: int, folder: Path = folder, barrier: Barrier = barrier) -> bool:
+            claim = Claim(folder, "train-000000")
+            barrier.wait()
+            return claim.take()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(take, range(8))) == 1
+        assert [path.name for path in folder.iterdir()] == ["train-000000"]
+
+
+def test_a_lease_that_was_taken_since_it_was_found_void_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_by(tmp_path, machine(), os.getpid())
+    found = iter([True])
+    void = claims._void
+    monkeypatch.setattr(claims, "_void", lambda path: next(found, None) or void(path))
+    assert not Claim(tmp_path, "train-000000").take()
+    assert (tmp_path / "train-000000").read_text() == f"{machine()} {os.getpid()} an-owner"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_one_that_was_killed_while_it_took_a_lease_over_blocks_nobody(tmp_path: Path) -> None:
+    held_by(tmp_path, "elsewhere", 1, LEASE_SECONDS + 1)
+    sign = tmp_path / ".train-000000.taking"
+    sign.touch()
+    claim = Claim(tmp_path, "train-000000")
+    assert not claim.take(), "somebody is at it"
+    os.utime(sign, (time.time() - LEASE_SECONDS - 1,) * 2)
+    assert [claim.take(), claim.take()] == [False, True]
+
+
+def test_a_lease_that_cannot_be_given_back_fails_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = Claim(tmp_path, "train-000000")
+    assert claim.take()
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    with claim:
+        pass
     monkeypatch.undo()
+    assert (tmp_path / "train-000000").exists(), "it ends by itself"
+
+
+def test_it_is_the_clock_of_the_disk_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's clock may be off, or this machine's; the files' times are the server's."""
+    now = time.time
+    for number, off in enumerate((-3600, 3600)):
+        monkeypatch.setattr(claims.time, "time", lambda off=off: now() + off)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        path = folder / "train-000000"
+        path.write_text("elsewhere 1 an-owner")
+        claim = Claim(folder, path.name)
+        assert not claim.take()
+        os.utime(path, (now() - LEASE_SECONDS - 1,) * 2)
+        assert claim.take()
+
+
+def test_leases_can_be_looked_at_where_nothing_may_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_by(tmp_path, "elsewhere", 1)
+    monkeypatch.setattr(claims.tempfile, "NamedTemporaryFile", lambda **_: (_ for _ in ()).throw(PermissionError()))
+    assert Claim(tmp_path, "train-000000").held()
+    os.utime(tmp_path / "train-000000", (time.time() - LEASE_SECONDS - CLOCK_SECONDS,) * 2)
+    assert not Claim(tmp_path, "train-000000").held()
+
+
+def test_a_lease_that_could_not_be_written_down_is_nobodys(tmp_path: Path) -> None:
+    """On a full disk a file can be made, but nothing written into it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            Claim(tmp_path, "train-000000").take()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.iterdir())
 
 
 def test_only_what_nobody_works_on_is_swept(tmp_path: Path, dead: int) -> None:
-    host = publish._host()
+    here = machine()
     kept = [
-        f"train-000000.tar.{host}.{os.getpid()}.0a",
+        f"train-000000.tar.{here}.{os.getpid()}.0a",
         f"train-000000.tar.elsewhere.{dead}.0b",
         ".nfs0001",
         "notes.txt",
     ]
-    swept = [f"train-000000.tar.{host}.{dead}.0c", f"build.json.{host}.{dead}.0d"]
+    swept = [f"train-000000.tar.{here}.{dead}.0c", f"build.json.{here}.{dead}.0d"]
     abandoned = f"train-000000.tar.elsewhere.{dead}.0e"
     for name in [*kept, *swept, abandoned]:
         (tmp_path / name).write_text("")
