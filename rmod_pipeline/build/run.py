@@ -14,6 +14,7 @@ from rmod_pipeline.build.log import END, append_event, remember_library
 from rmod_pipeline.build.loop import Made, Progress, make_missing
 from rmod_pipeline.build.outcome import Failure, Waits
 from rmod_pipeline.build.plan import plan_shards
+from rmod_pipeline.build.receipts import receipts_there
 from rmod_pipeline.build.space import check_space
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.splits import check_splits, refuse_torn_groups
@@ -21,7 +22,7 @@ from rmod_pipeline.shards.fingerprint import check_folder, claim_folder
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.publish import sweep_drafts
-from rmod_pipeline.shards.receipt import Receipt, read_receipt
+from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.shards.tokens import check_family, claim_family
 from rmod_pipeline.storage import Place
 
@@ -127,8 +128,7 @@ def receipts_of(layout: Layout, families: Iterable[str], plans: Sequence[ShardPl
     """Return the receipts of the shards that are there, family by family."""
     families = [*families]
     layout = layout.with_receipts([plan.name for plan in plans], families)
-    paths = (layout.receipt(plan.name, family) for family in families for plan in plans)
-    return [read_receipt(path) for path in paths if path.exists()]
+    return [receipt for family in families for receipt in receipts_there(layout, family, plans)]
 
 
 def summarise(receipts: Sequence[Receipt], made: Made, seconds: float) -> Summary:

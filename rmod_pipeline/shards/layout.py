@@ -18,7 +18,7 @@ from pathlib import Path
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.places import cache_folder
 from rmod_pipeline.spec import Address
-from rmod_pipeline.storage import Place, StorePath, ahead, listed
+from rmod_pipeline.storage import Place, StorePath, afresh, ahead, listed
 
 AUDIO = "audio"
 """The family of shards that hold sound."""
@@ -81,6 +81,10 @@ class Layout:
     def listed(self) -> Layout:
         """Return the same layout, which on a store knows what is there now: for whoever asks about every shard."""
         return Layout(listed(self.out))
+
+    def afresh(self) -> Layout:
+        """Return the same layout, which asks the store again, whatever was listed or read before."""
+        return Layout(afresh(self.out))
 
     def with_receipts(self, shards: Iterable[str], families: Iterable[str]) -> Layout:
         """Return the same, with the receipts of some shards read, which on a store takes as long as reading a few."""

@@ -7,7 +7,7 @@ differs: on a store nothing is renamed, so a file is finished on local disk and 
 Every request is tried again, with growing and scattered pauses, before it fails with StoreError.
 """
 
-from rmod_pipeline.storage.address import Place, ahead, is_address, listed, place
+from rmod_pipeline.storage.address import Place, afresh, ahead, is_address, listed, place
 from rmod_pipeline.storage.copies import keep, kept_copy, opened, read_kept
 from rmod_pipeline.storage.path import Status, StorePath
 from rmod_pipeline.storage.requests import StoreError
@@ -17,6 +17,7 @@ __all__ = [
     "Status",
     "StoreError",
     "StorePath",
+    "afresh",
     "ahead",
     "is_address",
     "keep",

@@ -58,6 +58,11 @@ def listed(where: Place) -> Place:
     return where.listed() if isinstance(where, StorePath) else where
 
 
+def afresh(where: Place) -> Place:
+    """Return a place that is asked of the store again, whatever was listed or read before; a local path as it is."""
+    return where.afresh() if isinstance(where, StorePath) else where
+
+
 def ahead(where: Place, wanted: Iterable[Place]) -> Place:
     """Return a place that has read those of the wanted objects that are there; a local path as it is."""
     if not isinstance(where, StorePath):

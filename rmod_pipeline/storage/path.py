@@ -100,6 +100,10 @@ class StorePath:
         sizes = {f"{self.address}{name[len(prefix) :]}": int(each["size"] or 0) for name, each in found.items()}
         return StorePath(self.address, sizes)
 
+    def afresh(self) -> StorePath:
+        """Return the same address, which knows nothing and asks the store."""
+        return StorePath(self.address)
+
     def ahead(self, wanted: Iterable[StorePath]) -> StorePath:
         """Return the same address with some objects read, many at a time; what cannot be is read when asked for."""
         by_path = {each._stripped(): each.address for each in wanted}
