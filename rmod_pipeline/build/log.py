@@ -61,7 +61,9 @@ def read_events(log: Place) -> list[Event]:
     """Return what happened, oldest first; a line that was cut, or that two machines wrote into, is left out."""
     try:
         if isinstance(log, StorePath):
-            lines = [path.read_bytes() for path in sorted((log / EVENTS).glob("*.json"), key=str)]
+            paths = sorted((log / EVENTS).glob("*.json"), key=str)
+            there = (log / EVENTS).ahead(paths)
+            lines = [(there / path.name).read_bytes() for path in paths]
         else:
             lines = (log / RUNS).read_bytes().splitlines()
     except OSError:

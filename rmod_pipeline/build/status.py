@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from rmod_pipeline.build.leases import claim_on
+from rmod_pipeline.build.leases import shards_at_work
 from rmod_pipeline.build.log import AGAIN, BEGIN, FAILURE, SHARD, Event, read_events
 from rmod_pipeline.build.plan import plan_shards
-from rmod_pipeline.build.run import receipts_of
+from rmod_pipeline.build.receipts import receipts_there
+from rmod_pipeline.errors import ShardError
 from rmod_pipeline.shards.fingerprint import read_fingerprint
-from rmod_pipeline.shards.layout import Layout, ShardPlan, main_family
-from rmod_pipeline.shards.tokens import family_names
+from rmod_pipeline.shards.layout import TOKENS, Layout, ShardPlan, main_family
+from rmod_pipeline.shards.tokens import family_names, read_family
+from rmod_pipeline.storage import Place, ahead, listed
 
 RECENT_SECONDS = 900.0
 """The rate is that of the shards finished within this time."""
@@ -30,6 +32,10 @@ class Failed:
     key: str
     cause: str
     time: str
+    run: str = ""
+    """The digest of what the run made: of a data set's build.json, or of a family of tokens; empty if it said none."""
+    family: str = ""
+    """The tokens that an `rmod encode` failed to make; empty if it was a build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,21 +76,29 @@ class Status:
         return {**asdict(self), "done": self.done}
 
 
-def read_status(out: Path) -> Status:
+def read_status(out: Place) -> Status:
     """Return how far a build is. Raises ShardError where there is none."""
-    layout = Layout(out)
-    fingerprint = read_fingerprint(layout.build)
+    fingerprint = read_fingerprint(Layout(out).build)
     plans = plan_shards(fingerprint["pairs"], fingerprint["shard_size"])
     total = sum(plan.count for plan in plans)
-    names = [main_family(fingerprint["audio"]), *(f"tokens/{name}" for name in family_names(out))]
+    there = listed(out)
+    tokens = family_names(there)
+    names = [main_family(fingerprint["audio"]), *(f"{TOKENS}/{name}" for name in tokens)]
+    layout = Layout(there)
+    layout = Layout(ahead(there, [layout.receipt(plan.name, name) for name in names for plan in plans]))
     families = [_family(layout, name, plans) for name in names]
     events = read_events(layout.log)
+    at_work = shards_at_work(layout.claims)
+    running = [plan.name for plan in plans if plan.name in at_work]
+    runs = _token_runs(there, tokens)
 
-    def made(shard: str) -> bool:
-        # By another run, or by one that was killed before it could say so.
-        return all(layout.receipt(shard, name).exists() for name in names)
+    def open_still(failed: Failed) -> bool:
+        # What is there was made by another run, or by one that was killed before it could say so.
+        wanted = [failed.family] if failed.family else names
+        there = all(layout.receipt(failed.shard, name).exists() for name in wanted)
+        return not there and failed.shard not in at_work
 
-    running = [plan.name for plan in plans if claim_on(layout.claims, plan.name).held()]
+    failed = [replace(each, family=runs.get(each.run, "")) for each in failed_shards(events)]
     rate = _rate(events, bool(running))
     # A shard is done when all of its families are.
     missing = total - min(family.pairs + family.absent for family in families)
@@ -94,27 +108,47 @@ def read_status(out: Path) -> Status:
         pairs=total,
         families=families,
         running=running,
-        failed=[each for each in failed_shards(events) if not made(each.shard)],
+        failed=[each for each in failed if open_still(each)],
         pairs_per_second=rate,
         seconds_left=missing / rate if rate and running else None,
     )
 
 
 def failed_shards(events: Iterable[Event]) -> list[Failed]:
-    """Return the shards whose last event is a failure, in order of their names."""
-    last: dict[str, Event] = {}
+    """Return the shards whose last event is a failure, in order of their names.
+
+    One that was to be tried again counts too: its run may have been killed before. A build and an `rmod encode` are
+    told apart by what their drivers said when they began.
+    """
+    begun: dict[tuple[object, object], str] = {}
+    last: dict[tuple[str, str], Event] = {}
     for event in events:
-        if event["event"] in (SHARD, AGAIN, FAILURE):
-            last[str(event.get("shard"))] = event
+        driver = event.get("host"), event.get("process")
+        if event["event"] == BEGIN:
+            begun[driver] = str(event.get("fingerprint", ""))
+        elif event["event"] in (SHARD, AGAIN, FAILURE):
+            last[str(event.get("shard")), begun.get(driver, "")] = event
     return [
-        Failed(shard=shard, key=str(event.get("key", "")), cause=str(event.get("cause", "")), time=event["time"])
-        for shard, event in sorted(last.items())
-        if event["event"] == FAILURE
+        Failed(
+            shard=shard, key=str(event.get("key", "")), cause=str(event.get("cause", "")), time=event["time"], run=run
+        )
+        for (shard, run), event in sorted(last.items())
+        if event["event"] != SHARD
     ]
 
 
+def _token_runs(out: Place, names: Iterable[str]) -> dict[str, str]:
+    """Return the families of tokens by the digest that runs of `rmod encode` begin with."""
+    found = {}
+    for name in names:
+        with suppress(ShardError):  # a codec.json that somebody wrote into: `rmod verify` says so
+            family = read_family(out, name)
+            found[family.digest()] = family.family
+    return found
+
+
 def _family(layout: Layout, family: str, plans: Sequence[ShardPlan]) -> FamilyStatus:
-    receipts = receipts_of(layout, [family], plans)
+    receipts = receipts_there(layout, family, plans)
     rejects = Counter[str]()
     for receipt in receipts:
         rejects.update(receipt.rejects)

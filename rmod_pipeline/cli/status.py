@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from rmod_pipeline.cli.places import Out
 
 if TYPE_CHECKING:
     from rmod_pipeline.build.status import Status
@@ -14,19 +15,19 @@ MOST_SHOWN = 20
 
 
 def status(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `rmod build --out` writes.")],
+    out: Out,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Say how far a build is: what is done, running and failed, how fast it goes and how long it will take.
 
-    Told from the receipts and the log in OUT alone, so on any machine that sees the folder, during a build and after.
+    Told from the receipts and the log in OUT alone, so on any machine that sees it, during a build and after.
     Exits with 1 if there are shards whose last try failed.
 
     Examples:
 
         rmod status OUT
 
-        rmod status OUT --json
+        rmod status s3://bucket/data --json
     """
     import json
 
@@ -61,11 +62,16 @@ def _tell(found: Status) -> None:
     if found.failed:
         typer.secho(f"failed: {len(found.failed)} shards", fg=typer.colors.RED)
         for failed in found.failed[:MOST_SHOWN]:
+            of = f" of {failed.family}" if failed.family else ""
             at = f" at {failed.key}" if failed.key else ""
-            typer.echo(f"  {failed.shard}{at}, {failed.time}: {failed.cause}")
+            typer.echo(f"  {failed.shard}{of}{at}, {failed.time}: {failed.cause}")
         if len(found.failed) > MOST_SHOWN:
             typer.echo(f"  and {len(found.failed) - MOST_SHOWN} more: --json lists all")
-        typer.echo("To try them again: the build command with --retry-failed.")
+        for tokens in sorted({failed.family for failed in found.failed}):
+            again = "the build command with --retry-failed"
+            if tokens:
+                again = f"the `rmod encode` command that was to make {tokens}: it makes what is missing"
+            typer.echo(f"To try them again: {again}.")
     elif found.done:
         typer.echo("Done.")
     elif not found.running:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,6 @@ from typing import Any
 import pytest
 from tiny_build import RECIPE, children, command_of, eventually, make_job, promised, start
 
-from rmod_pipeline.build import leases
 from rmod_pipeline.build.executors.local import local_executor
 from rmod_pipeline.build.leases import LEASE_SECONDS, Lease, claim_on
 from rmod_pipeline.build.log import read_events
@@ -24,6 +22,8 @@ from rmod_pipeline.build.loop import Progress
 from rmod_pipeline.build.run import Summary, run_build
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.shards.layout import Layout, plan_shards
+from rmod_pipeline.shards.machine import machine
 from rmod_pipeline.storage import Place, StorePath, place
 
 ARGUMENTS = ["--pairs", "train=10,valid=2", "--shard-size", 3]
@@ -292,13 +292,13 @@ def test_a_lease_is_had_by_one_and_ends_with_its_holder(bucket: Any, dead: int) 
     assert not second.held()
     assert second.take()
 
-    def left_by(host: str, process: int, seconds: float) -> Lease:
-        said = {"owner": "x", "host": host, "process": process, "until": time.time() + seconds}
+    def left_by(where: str, process: int, seconds: float) -> Lease:
+        said = {"owner": "x", "machine": where, "process": process, "until": time.time() + seconds}
         (folder / "b").write_bytes(json.dumps(said).encode())
         return Lease(folder / "b")
 
-    assert left_by(socket.gethostname(), dead, 60).take()
-    assert not left_by(socket.gethostname(), os.getpid(), 60).take()
+    assert left_by(machine(), dead, 60).take()
+    assert not left_by(machine(), os.getpid(), 60).take()
     assert not left_by("elsewhere", dead, 60).take()
     assert left_by("elsewhere", dead, -1).take()
 
@@ -307,10 +307,86 @@ def test_a_lease_is_renewed_and_one_whose_answer_got_lost_is_had(bucket: Any, mo
     lease = Lease(at(bucket) / "a")
     assert lease.take()
     assert lease.take(), "the store has it already, put by the same owner"
-    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.0)
+    monkeypatch.setattr(Lease, "every", 0.01)
     before = json.loads(bucket.get("data/a"))["until"]
-    lease.renew()
-    assert json.loads(bucket.get("data/a"))["until"] > before
+    with lease:
+        assert eventually(lambda: json.loads(bucket.get("data/a"))["until"] > before, 10)
+    assert not bucket.keys("data/a")
+
+
+def test_a_lease_that_another_has_is_neither_renewed_nor_given_back(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner was slow, and another took it over."""
+    monkeypatch.setattr(Lease, "every", 0.01)
+    slow, quick = Lease(at(bucket) / "a"), Lease(at(bucket) / "a")
+    assert slow.take()
+    said = json.loads(bucket.get("data/a"))
+    bucket.put("data/a", json.dumps({**said, "until": time.time() - 1}).encode())
+    assert quick.take()
+    theirs = bucket.get("data/a")
+    with slow:
+        time.sleep(0.2)
+    assert bucket.get("data/a") == theirs
+    bucket.server.fault = lambda method, _path: 500 if method == "DELETE" else None
+    with quick:
+        pass  # a store that fails here fails no shard
+
+
+def test_status_is_told_of_a_store(
+    tiny_manifest: Path, tiny_built: Path, recipe: Path, bucket: Any, rmod: Callable[..., Any]
+) -> None:
+    command = ["build", recipe, "--library", tiny_manifest, "--out", f"{bucket}/data", *ARGUMENTS]
+    said = rmod("status", f"{bucket}/data")
+    assert (said.code, "no data set here" in said.err) == (2, True), said
+    bucket.server.fault = lambda method, path: 500 if method == "PUT" and path.endswith("/train-000001.tar") else None
+    assert rmod(*command).code == 1
+    bucket.server.fault = lambda _method, _path: None
+    lease = claim_on(Layout(at(bucket)).claims, "train-000002")
+    assert lease.take()
+    bucket.server.requests.clear()
+    said = rmod("status", f"{bucket}/data", "--json")
+    assert said.code == 1, said
+    status = json.loads(said.out)
+    assert [each["shard"] for each in status["failed"]] == ["train-000001"]
+    assert status["running"] == ["train-000002"]
+    assert (status["shards"], status["families"][0]["shards"], status["done"]) == (5, 4, False)
+    asked = [path for method, path in bucket.server.requests if method == "GET" and "/log/claims/" in path]
+    assert len(asked) == 1, "leases that are not there are not asked for"
+    lease.__enter__()
+    lease.__exit__(None, None, None)
+    bucket.remove("data/receipts/audio/train-000000.json")
+    said = rmod("status", f"{bucket}/data")
+    assert (said.code, "--retry-failed" in said.out) == (1, True), said
+    assert rmod(*command, "--retry-failed").code == 0
+    assert bucket.keys("data/receipts/audio/train-000001")
+    assert not bucket.keys("data/receipts/audio/train-000000"), "it had not failed"
+    assert rmod("status", f"{bucket}/data").code == 0
+    assert rmod(*command).code == 0
+    assert "Done." in rmod("status", f"{bucket}/data").out
+    assert bucket.promised("data") == promised(tiny_built)
+
+
+def test_a_shard_that_is_published_while_a_store_is_listed_keeps_its_receipt(
+    tiny_manifest: Path, tiny_built: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list comes page by page, audio before receipts."""
+    bucket.put_folder(tiny_built, "data")
+    whole = StorePath.listed
+    late = f"{bucket}/data/audio/train-000001.tar"
+
+    def listed(self: StorePath) -> StorePath:
+        there = whole(self)
+        return replace(there, listing={key: size for key, size in (there.listing or {}).items() if key != late})
+
+    monkeypatch.setattr(StorePath, "listed", listed)
+    bucket.server.requests.clear()
+    job = replace(make_job(tiny_manifest, Path()), out=at(bucket))
+    assert not job.missing(plan_shards(job.counts, job.shard_size))
+    assert not any(method == "DELETE" for method, _ in bucket.server.requests)
+    bucket.remove("data/audio/train-000001.tar")
+    assert [plan.name for plan in job.missing(plan_shards(job.counts, job.shard_size))] == ["train-000001"]
+    assert not bucket.keys("data/receipts/audio/train-000001")
 
 
 def test_no_bucket_no_access_no_data_set(
