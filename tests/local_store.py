@@ -29,7 +29,7 @@ CREDENTIALS = {
 Fault = Callable[[str, str], int | None]
 """Told of method and path of a request; returns the status to fail with, or None to let it pass."""
 
-_WORDS = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
+_WORDS = {403: "AccessDenied", 404: "NoSuchUpload", 500: "InternalError", 503: "SlowDown"}
 
 
 class _Quiet(WSGIRequestHandler):

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -13,12 +14,14 @@ from typing import Any
 
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.storage.requests import (
+    LARGE_BYTES,
     LOCAL_DISK,
     Result,
     StoreError,
     UnableError,
     code_of,
     complaint,
+    parts_tried,
     store_of,
     tried,
 )
@@ -156,11 +159,29 @@ class StorePath:
 
     def fetch(self, target: Path) -> None:
         """Copy the object to a file, by one request or, where the store's client thinks it large, by several."""
-        self._ask(lambda store, path: store.get_file(path, str(target)))
+
+        def get(store: Any, path: str) -> None:
+            with parts_tried(store):
+                store.get_file(path, str(target))
+
+        self._ask(get)
 
     def upload(self, file: Path) -> None:
         """Put a finished file here: readers see all of it or what was here before."""
-        self._ask(lambda store, path: store.put_file(str(file), path))
+
+        large = file.stat().st_size >= LARGE_BYTES
+
+        def put(store: Any, path: str) -> None:
+            try:
+                with parts_tried(store) if large else nullcontext():
+                    store.put_file(str(file), path)
+            except FileNotFoundError as error:
+                if code_of(error) != "NoSuchUpload":
+                    raise
+                # Perhaps the parts were joined and the answer got lost: then asking again finds no upload.
+                raise ConnectionError("the store knows nothing of the upload that was under way") from None
+
+        self._ask(put)
 
     def write_bytes(self, content: bytes) -> None:
         """Put an object here."""

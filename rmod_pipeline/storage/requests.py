@@ -6,7 +6,9 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypeVar
 
 from rmod_pipeline.errors import RmodError
@@ -17,6 +19,12 @@ TRIES = 8
 FIRST_PAUSE_SECONDS = 0.5
 """The most that is waited after a first failure; it doubles, and how much of it is waited is drawn."""
 LONGEST_PAUSE_SECONDS = 20.0
+
+PART_TRIES = 5
+"""How often the client of S3 asks for each part of a large file, before the whole file is begun again."""
+
+LARGE_BYTES = 32 * 2**20
+"""A file from this on is too dear to be put anew for one refused part."""
 
 TELL_FROM = 3
 """Failures in a row that are worth a warning: one or two are everyday."""
@@ -40,13 +48,13 @@ class UnableError(StoreError):
 
 
 def store_of(address: str) -> Any:
-    """Return the client of an address's store; fsspec keeps one a process."""
+    """Return the client of an address's store; fsspec keeps one a thread."""
     import fsspec
 
     scheme = address.partition("://")[0]
     options: dict[str, Any] = {"use_listings_cache": False}  # another machine may have put something this moment
     if scheme in ("s3", "s3a"):
-        # One who tries again is enough: two inside each other would try dozens of times.
+        # One who tries again is enough, but for parts of large files: two inside each other try dozens of times.
         config = fsspec.config.conf.get("s3", {}).get("config_kwargs")
         options["config_kwargs"] = {
             "retries": {"total_max_attempts": 1},
@@ -55,7 +63,25 @@ def store_of(address: str) -> Any:
     store = fsspec.filesystem(scheme, **options)
     if scheme in ("s3", "s3a"):
         store.retries = 1
+        # By itself it takes few errors for passing. It knows one such rule a process.
+        import_module("s3fs.core").set_custom_error_handler(_passing)
     return store
+
+
+@contextmanager
+def parts_tried(store: Any) -> Iterator[None]:
+    """Have the client of S3 try each part of a file again: one that is refused is not to cost all the others.
+
+    Elsewhere who tries again is ``tried`` alone. fsspec gives every thread a client of its own.
+    """
+    if not hasattr(store, "retries"):  # another store's client, which has ways of its own
+        yield
+        return
+    before, store.retries = store.retries, PART_TRIES
+    try:
+        yield
+    finally:
+        store.retries = before
 
 
 def tried(request: Callable[[], Result], about: str) -> Result:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 from rmod_pipeline.errors import RmodError, UsageError
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.publish import draft, file_digest, publish, publish_bytes, publish_new
-from rmod_pipeline.storage import StoreError, StorePath, keep, kept_copy, listed, opened, place, read_kept
+from rmod_pipeline.storage import StoreError, StorePath, copies, keep, kept_copy, listed, opened, place, read_kept
 from rmod_pipeline.storage.requests import TRIES
 
 fsspec = pytest.importorskip("fsspec")
@@ -275,6 +277,27 @@ def test_copies_make_room_for_newer_ones(root: StorePath, own_cache: Path, monke
     assert not list((own_cache / "fetched").glob(".*"))
 
 
+def test_kept_sounds_make_room_for_newer_ones(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those unused for longest go first; and all are looked through now and then, not for every sound."""
+    monkeypatch.setattr(copies, "KEPT_BYTES", 1600)
+    monkeypatch.setattr(copies, "_KEPT", copies._Kept())
+    rooms = []
+    make_room = copies._make_room
+    monkeypatch.setattr(copies, "_make_room", lambda *given: rooms.append(given) or make_room(*given))
+    sounds = [bytes([number]) * 25 for number in range(80)]
+    names = [hashlib.sha256(sound).hexdigest() for sound in sounds]
+    for number, sound in enumerate(sounds):
+        keep(sound)
+        os.utime(copies._kept(names[number]), (number, number))
+        assert read_kept(names[0]) == sounds[0], "it is in use all the time"
+    assert len(rooms) == 20, "at the first, and after every hundred bytes"
+    there = [read_kept(name) is not None for name in names]
+    assert there[0]
+    assert not any(there[1:10])
+    assert all(there[-60:])
+    assert 1600 - 100 <= 25 * sum(there) <= 1600 + 100
+
+
 def test_a_kept_sound_that_is_damaged_is_not_taken(own_cache: Path) -> None:
     keep(b"sound")
     digest = next((own_cache / "sounds").glob("*/*")).name
@@ -317,3 +340,58 @@ def test_a_file_of_many_parts_is_seen_whole_or_not_at_all(bucket: Any, tmp_path:
     assert failed
     assert target.stat().st_size == 101 * 2**20
     assert bucket.keys("data/") == ["data/large.tar"]
+
+
+def test_one_refused_part_in_five_does_not_begin_the_file_again(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large file some part is refused nearly always: each is asked for again, not all of them."""
+    from s3fs import S3FileSystem, core
+
+    part, size = 5 * 2**20, 41 * 2**20
+    monkeypatch.setattr(core, "calculate_chunksize", lambda *_, **__: part)
+    monkeypatch.setattr(S3FileSystem, "default_block_size", part)
+    file, target = tmp_path / "large", place(f"{bucket}/data/large.tar")
+    assert isinstance(target, StorePath)
+    content = os.urandom(size)
+    file.write_bytes(content)
+    asked: Counter[str] = Counter()
+
+    def one_in_five(method: str, _path: str) -> int | None:
+        asked[method] += 1
+        return (500, 503)[asked[method] % 2] if asked[method] % 5 == 0 else None
+
+    bucket.server.fault = one_in_five
+    target.upload(file)
+    assert bucket.get("data/large.tar") == content
+    assert asked["POST"] == 2, "it was begun once and joined once"
+    assert 9 < asked["PUT"] < 2 * 9
+    back = tmp_path / "back"
+    asked.clear()
+    target.fetch(back)
+    assert back.read_bytes() == content
+    assert 9 < asked["GET"] < 2 * 9 + 2
+
+
+def test_a_large_file_whose_last_answer_gets_lost_is_put_again(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked once more to join the parts, a store may say that it knows no such upload: it has joined them."""
+    from s3fs import core
+
+    monkeypatch.setattr(core, "calculate_chunksize", lambda *_, **__: 32 * 2**20)
+    file, target = tmp_path / "large", place(f"{bucket}/data/large.tar")
+    assert isinstance(target, StorePath)
+    with file.open("wb") as stream:
+        stream.truncate(65 * 2**20)
+    posts = 0
+
+    def second_post(method: str, _path: str) -> int | None:
+        nonlocal posts
+        posts += method == "POST"
+        return 404 if method == "POST" and posts == 2 else None
+
+    bucket.server.fault = second_post
+    target.upload(file)
+    assert target.stat().st_size == 65 * 2**20
+    assert posts == 4, "it was put again"
