@@ -135,7 +135,7 @@ def build(
 
         rmod build recipes/rmod.yaml --library lib.csv --out OUT --pairs train=300,valid=30,test=30 --workers 2
 
-        rmod build rmod --library lib.csv --out OUT --pairs train=100000 --workers 16 --codec dac-44khz --no-audio
+        rmod build rmod --library lib.csv --out OUT --pairs train=100000,valid=1000 --codec dac-44khz --no-audio
 
         rmod build rmod --library s3://bucket/lib.csv --out s3://bucket/data --pairs train=100000 --workers 16
         rmod build rmod --library lib.csv --out OUT --pairs train=100000 --shards 100:200 --workers 16
