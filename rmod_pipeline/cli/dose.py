@@ -14,7 +14,7 @@ app = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode="markdown")
 _IMPORT_HELP = """Turn a checkpoint that the DOSE authors published into rmod's own.
 
 Writes OUT/kick.pth (or snare, hihat), a model with the published arithmetic. The file is read as plain arrays: what
-would have to be run is refused.
+would have to be run is refused. Another model of this name in OUT is left, and said.
 
 Examples:
 
@@ -45,12 +45,12 @@ def import_published(
     from rmod_pipeline.dose.errors import DoseError
 
     need_torch(DoseError, "train")
-    from rmod_pipeline.dose.checkpoint import load_model, write_checkpoint
+    from rmod_pipeline.dose.checkpoint import load_model, write_new_checkpoint
     from rmod_pipeline.dose.reference import import_reference
 
     imported = import_reference(checkpoint, instrument, heads)
     model = load_model(imported)
-    path = write_checkpoint(imported, out)
+    path = write_new_checkpoint(imported, out)
     size = model.size
     typer.echo(
         f"{path}: {', '.join(imported.instruments)}, {size.layers} layers of width {size.width}, "

@@ -69,7 +69,8 @@ def extract(
 
     Finds where each drum is heard most clearly, lets a DOSE model hear 4 s there, in several tries, and keeps what the
     model is surest of. The others lie in DIR/candidates, extraction.json says where each comes from, and listen.html
-    has them all beside what they were heard in. The same command gives the same bytes.
+    has them all beside what they were heard in. The same command gives the same bytes. An earlier extraction in DIR is
+    replaced; any other file that would be is left, and said.
 
     Examples:
 
@@ -80,9 +81,9 @@ def extract(
     from rmod_pipeline.codec.plain import need_torch
     from rmod_pipeline.dose.errors import DoseError
     from rmod_pipeline.dose.extraction import Asked
-    from rmod_pipeline.dose.results import check_folder, write_extraction
+    from rmod_pipeline.dose.results import check_folder, check_sounds, write_extraction
     from rmod_pipeline.dose.song import song_of_file
-    from rmod_pipeline.release.extraction import write_page
+    from rmod_pipeline.release.extraction import check_page, write_page
 
     asked = Asked(
         windows=windows,
@@ -96,12 +97,14 @@ def extract(
         normalize=normalize,
     )
     check_folder(out)
+    check_page(out)
     opened_song = song_of_file(song)
     need_torch(DoseError, "train")
     from rmod_pipeline.dose.extract import extract_song
     from rmod_pipeline.dose.extractor import open_extractors
 
     extractors, opened_codec = open_extractors(checkpoint, instrument or (), codec, device)
+    check_sounds(out, [each.instrument for each in extractors], asked)
     with _bar() as on_step:
         extraction = extract_song(opened_song, extractors, opened_codec, asked, on_step=on_step)
     best = write_extraction(extraction, out)

@@ -96,6 +96,14 @@ def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
     return path
 
 
+def write_new_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
+    """Write a checkpoint as ``write_checkpoint`` does. Raises DoseError if that would replace another one."""
+    path = folder / checkpoint_name(checkpoint.instruments)
+    if path.exists() and not (path.is_file() and path.read_bytes() == checkpoint_bytes(checkpoint)):
+        raise DoseError(path, "is there already, and another model", "choose another --out, or move this file away")
+    return write_checkpoint(checkpoint, folder)
+
+
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint. Nothing in it is ever run. Raises DoseError if it is missing, broken, or something else."""
     content = unpickled(file_bytes(path, DoseError, GIVE), path, DoseError)

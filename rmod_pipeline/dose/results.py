@@ -2,14 +2,15 @@
 
 OUT/kick.wav                      the best
 OUT/candidates/kick-02.wav        the others, by rank
-OUT/extraction.json               window, seed, try and score of each; checkpoints, codec. Written last
+OUT/extraction.json               window, seed, try and score of each; checkpoints, codec. Written last; before that it
+                                  only lists the sounds, so that those of a stopped extraction count as ours
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,12 +19,13 @@ from typing import Any
 from rmod_pipeline import __version__
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.dose.errors import DoseError
-from rmod_pipeline.dose.extraction import Candidate, Extracted, Extraction
+from rmod_pipeline.dose.extraction import Asked, Candidate, Extracted, Extraction
 from rmod_pipeline.shards.members import encode_audio
 from rmod_pipeline.shards.publish import publish_bytes
 
 JSON = "extraction.json"
 FURTHER = "candidates"
+ELSEWHERE = "choose another --out, or move this file away"
 
 _OURS = re.compile(rf"[a-z][a-z0-9_]*\.wav|{FURTHER}/[a-z][a-z0-9_]*-\d+\.wav")
 _DIGITS = 6
@@ -37,11 +39,29 @@ def check_folder(out: Path) -> None:
         raise DoseError(existing, "is a file, a folder is needed", "choose another --out")
 
 
+def check_sounds(out: Path, instruments: Iterable[str], asked: Asked) -> None:
+    """Raise DoseError if an extraction of these would replace what no extraction wrote. To be asked before the work."""
+    most = (len(asked.at) or asked.windows) * (1 + asked.tries)
+    _refuse_others(out, [sound_name(each, rank) for each in instruments for rank in range(1, most + 1)])
+
+
+def _refuse_others(out: Path, names: Sequence[str]) -> set[str]:
+    """Return the sounds of an earlier extraction. Raises DoseError if one of these files is there and not among them."""
+    before = _earlier(out)
+    if before is None and (out / JSON).exists():
+        raise DoseError(out / JSON, "is there already, and no extraction of rmod's", ELSEWHERE)
+    ours = before or set()
+    for name in names:
+        if name not in ours and (out / name).exists():
+            raise DoseError(out / name, f"is there already, and by no extraction: {JSON} does not list it", ELSEWHERE)
+    return ours
+
+
 def write_extraction(extraction: Extraction, out: Path) -> dict[str, Path]:
     """Write a folder of results and return the best sound's path by instrument.
 
     Each file appears whole or not at all; those of an earlier extraction into this folder are replaced or removed.
-    Raises DoseError.
+    Raises DoseError, also before a file is replaced that no extraction wrote.
     """
     rate = extraction.codec.sample_rate
     names = {
@@ -50,18 +70,24 @@ def write_extraction(extraction: Extraction, out: Path) -> dict[str, Path]:
         for rank, candidate in enumerate(each.candidates, 1)
     }
     try:
-        before = _earlier(out)
+        before = _refuse_others(out, list(names))
+        claim = {"rmod_extraction": 1, "unfinished": True, "sounds": [{"file": name} for name in dict.fromkeys([*names, *sorted(before)])]}
+        _write_json(claim, out)
         for name, candidate in names.items():
             publish_bytes(encode_audio(to_pcm(candidate.audio[None]), rate, "wav"), out / name, out)
         for name in before - set(names):
             (out / name).unlink(missing_ok=True)
         with suppress(OSError):  # there if it is empty
             (out / FURTHER).rmdir()
-        publish_bytes(json.dumps(describe(extraction), indent=1).encode() + b"\n", out / JSON, out)
+        _write_json(describe(extraction), out)
     except OSError as error:
         found = f"cannot be written: {error.strerror or error}"
         raise DoseError(error.filename or out, found, "choose another --out") from error
     return {each.instrument: out / sound_name(each.instrument, 1) for each in extraction.instruments}
+
+
+def _write_json(said: Mapping[str, Any], out: Path) -> None:
+    publish_bytes(json.dumps(said, indent=1).encode() + b"\n", out / JSON, out)
 
 
 def sound_name(instrument: str, rank: int) -> str:
@@ -110,13 +136,18 @@ def _origin(extracted: Extracted, candidate: Candidate) -> Mapping[str, Any]:
     }
 
 
-def _earlier(out: Path) -> set[str]:
-    """Return the sounds of an earlier extraction into this folder, by its own JSON; nothing that we would not write."""
+def _earlier(out: Path) -> set[str] | None:
+    """Return the sounds of an earlier extraction into this folder, by its own JSON; nothing that we would not write.
+
+    None if there was none.
+    """
     try:
         said = json.loads((out / JSON).read_bytes())
-        names = {str(sound["file"]) for sound in said["sounds"]} if "rmod_extraction" in said else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
+        if "rmod_extraction" not in said:
+            return None
+        names = {str(sound["file"]) for sound in said["sounds"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
     return {name for name in names if _OURS.fullmatch(name)}
 
 

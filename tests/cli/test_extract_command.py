@@ -85,6 +85,35 @@ def test_a_song_becomes_a_folder_of_drums(world: World, tmp_path: Path, rmod: Rm
     assert content(tmp_path / "again") == files
 
 
+@pytest.mark.parametrize("name", ["kick.wav", "candidates/snare-04.wav", "listen.html", "extraction.json"])
+def test_a_file_of_somebody_elses_is_left_and_said_before_any_work(
+    name: str, world: World, tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rmod_pipeline.dose import extract
+
+    def worked(*_arguments: Any, **_named: Any) -> None:
+        pytest.fail("it went to work")
+
+    mine = tmp_path / "MyKit" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    monkeypatch.setattr(extract, "extract_song", worked)
+    said = rmod(*asked(world, tmp_path / "MyKit"))
+    assert said.code == 2
+    assert f"{mine}: is there already" in said.err
+    assert "choose another --out, or move this file away" in said.err
+    assert content(tmp_path / "MyKit") == {name: b"mine"}
+
+
+def test_an_extraction_of_ours_is_replaced(world: World, tmp_path: Path, rmod: Rmod) -> None:
+    first = rmod(*asked(world, tmp_path / "out", "--tries", 2))
+    assert first.code == 0, first.err
+    (tmp_path / "out" / "clap.wav").write_bytes(b"mine")
+    assert rmod(*asked(world, tmp_path / "out")).code == 0
+    assert rmod(*asked(world, tmp_path / "fresh")).code == 0
+    assert content(tmp_path / "out") == {**content(tmp_path / "fresh"), "clap.wav": b"mine"}
+
+
 def test_the_page_holds_the_sounds_and_makes_no_request(world: World, tmp_path: Path, rmod: Rmod) -> None:
     song = tmp_path / "<b>song & more.wav"
     song.write_bytes(song_of(world).read_bytes())

@@ -247,6 +247,20 @@ def test_the_command_writes_what_can_be_read(kick: Path, tmp_path: Path, rmod: A
     load_model(read)
 
 
+def test_the_command_replaces_no_other_model(kick: Path, tmp_path: Path, rmod: Any) -> None:
+    out = tmp_path / "models"
+    out.mkdir()
+    (out / "kick.pth").write_bytes(b"trained for a week")
+    said = rmod("dose", "import", kick, "--out", out, "--heads", HEADS)
+    assert said.code == 2
+    assert f"{out / 'kick.pth'}: is there already, and another model" in said.err
+    assert "choose another --out" in said.err
+    assert (out / "kick.pth").read_bytes() == b"trained for a week"
+    (out / "kick.pth").unlink()
+    for _ in range(2):  # the same again is no loss
+        assert rmod("dose", "import", kick, "--out", out, "--heads", HEADS).code == 0
+
+
 def test_the_command_says_what_is_wrong(tmp_path: Path, rmod: Any) -> None:
     said = rmod("dose", "import", tmp_path / "kick.ckpt", "--out", tmp_path)
     assert said.code == 2

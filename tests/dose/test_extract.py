@@ -17,6 +17,7 @@ from tiny_dose import AT, FRAMES, RATE, WINDOW_SECONDS, World, make_song, write_
 
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.codec import CodecError
+from rmod_pipeline.dose import results
 from rmod_pipeline.dose import song as songs
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.extract import _batches, extract, extract_song, tries_of
@@ -148,6 +149,34 @@ def test_an_earlier_extraction_is_replaced_and_nothing_else_touched(
     write_extraction(extract(by_heart.song, RATE, extractors[:1], codec, Asked(at=(0.0,), tries=0)), tmp_path)
     assert set(content(tmp_path)) == {"kick.wav", "extraction.json", "mine.wav"}
     assert not (tmp_path / "candidates").exists()
+
+
+@pytest.mark.parametrize("name", ["kick.wav", "candidates/kick-02.wav", "extraction.json"])
+def test_a_file_that_no_extraction_wrote_is_left(name: str, made: Extraction, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(DoseError, match="is there already, and .*\n.*choose another --out, or move this file away"):
+        write_extraction(made, tmp_path)
+    assert content(tmp_path) == {name: b"{}"}
+
+
+def test_what_a_stopped_extraction_left_is_replaced_by_the_next(
+    made: Extraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = results.publish_bytes
+
+    def stopped(data: bytes, path: Path, drafts: Path) -> None:
+        if path.name == "hihat.wav":
+            raise KeyboardInterrupt
+        publish(data, path, drafts)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(results, "publish_bytes", stopped)
+        write_extraction(made, tmp_path)
+    assert (tmp_path / "kick.wav").exists()
+    write_extraction(made, tmp_path)
+    write_extraction(made, tmp_path.with_name("whole"))
+    assert content(tmp_path) == content(tmp_path.with_name("whole"))
 
 
 def test_progress_is_told_to_the_end(by_heart: World, opened: Any) -> None:

@@ -13,6 +13,7 @@ from rmod_pipeline import __version__
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.extraction import Candidate, Extracted, Extraction, Window
+from rmod_pipeline.dose.results import ELSEWHERE
 from rmod_pipeline.release.preview import DRUM_COLOURS, NO_COLOUR, pianoroll, pictures, sounds, words
 from rmod_pipeline.release.preview.pages import page_template
 from rmod_pipeline.release.preview.players import Player, PlayerGroup, player_group, whole_player
@@ -21,7 +22,10 @@ from rmod_pipeline.shards.publish import publish_bytes
 
 PAGE = "listen.html"
 
-__all__ = ["PAGE", "extraction_html", "write_page"]
+MARK = '<meta name="generator" content="rmod extract">'
+"""In the head of every page of ours: what tells it from somebody else's."""
+
+__all__ = ["PAGE", "check_page", "extraction_html", "write_page"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +52,23 @@ class InstrumentView:
     """That of the best candidate first."""
 
 
+def check_page(out: Path) -> None:
+    """Raise DoseError if the page would replace a file that is none of ours."""
+    page = out / PAGE
+    try:
+        ours = not page.exists() or MARK.encode() in page.read_bytes()
+    except OSError:  # a folder
+        ours = False
+    if not ours:
+        raise DoseError(page, "is there already, and no page of rmod's", ELSEWHERE)
+
+
 def write_page(extraction: Extraction, out: Path) -> Path:
-    """Write the page into a folder of results and return its path. It appears whole or not at all. Raises DoseError."""
+    """Write the page into a folder of results and return its path. It appears whole or not at all.
+
+    Raises DoseError, also before a page is replaced that is none of ours.
+    """
+    check_page(out)
     try:
         publish_bytes(extraction_html(extraction).encode(), out / PAGE, out)
     except OSError as error:
@@ -70,6 +89,7 @@ def extraction_html(extraction: Extraction) -> str:
         no_colour=NO_COLOUR,
         window_format=sounds.mix_format(),
         version=__version__,
+        mark=MARK,
     )
 
 
