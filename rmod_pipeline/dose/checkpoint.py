@@ -7,6 +7,7 @@ One file of plain arrays, numbers and text, so that it can be read without runni
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from rmod_pipeline.codec import Identity
+from rmod_pipeline.codec import CodecError, Identity
 from rmod_pipeline.codec.plain import checked_state, file_bytes, unpickled
 from rmod_pipeline.dose.errors import DoseError, ForeignFile
 from rmod_pipeline.dose.model import Dose
@@ -55,8 +56,16 @@ class Checkpoint:
         return self.instruments.index(instrument)
 
     def require_codec(self, identity: Identity) -> None:
-        """Raise CodecError if tokens of this codec are not those that the model speaks."""
+        """Raise CodecError if tokens of this codec are not those that the model speaks.
+
+        Where its weights are not known, as of the published models, its name has to do: other codecs have its shape.
+        """
         identity.require(self.codec, self.about)
+        name = str(self.codec.get("name", ""))
+        if "sha256" not in self.codec and name and _plain(name) != _plain(identity.name):
+            found = f"speaks tokens of {name}, the codec is {identity.name}"
+            hint = f"give tokens of {name}; if these are its weights in another file, call the file {_plain(name)}.pth"
+            raise CodecError(self.about, found, hint)
 
     def require_size(self, size: ModelSize) -> None:
         """Raise DoseError if the model has not this size, as one to be trained on must. Dropout may differ."""
@@ -129,6 +138,11 @@ def load_model(checkpoint: Checkpoint) -> Dose:
         found = f"the weights do not fit the model that they name: {reason}"
         raise DoseError(checkpoint.about, found, "give an unchanged checkpoint") from error
     return model.eval()
+
+
+def _plain(codec: str) -> str:
+    """Return a codec's name without the hash of its weights."""
+    return re.sub(r"-[0-9a-f]{8}$", "", codec)
 
 
 def _described(metadata: Any, state: Mapping[str, Tensor], path: Path) -> Checkpoint:

@@ -126,7 +126,7 @@ def _recipe(size: ModelSize, instrument: str) -> DoseRecipe:
 
 def _translated(theirs: Mapping[str, Tensor], size: ModelSize, path: Path) -> dict[str, Tensor]:
     """Return their arrays under our names. Raises DoseError for one that is missing, unknown, or of another shape."""
-    left = dict(theirs)
+    left = {**_zeros(size), **theirs}
     ours: dict[str, Tensor] = {}
     for name, (parts, shape) in _expected(size).items():
         each = (shape[0] // len(parts), *shape[1:])
@@ -136,6 +136,11 @@ def _translated(theirs: Mapping[str, Tensor], size: ModelSize, path: Path) -> di
     if left:
         raise DoseError(path, f"{PREFIX}{min(left)}: the published model has no such part", GIVE)
     return ours
+
+
+def _zeros(size: ModelSize) -> dict[str, Tensor]:
+    """Return what stands for arrays that a published model may lack."""
+    return {"fc.bias": torch.zeros(size.codebooks * size.vocabulary)}
 
 
 def _expected(size: ModelSize) -> dict[str, tuple[list[str], tuple[int, ...]]]:

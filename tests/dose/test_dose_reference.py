@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from dose_examples import torch
 from test_dose_checkpoint import Malice
 
 from rmod_pipeline.codec import CodecError, Identity
-from rmod_pipeline.dose.checkpoint import load_model, read_checkpoint
+from rmod_pipeline.dose.checkpoint import load_model, read_checkpoint, write_checkpoint
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.generate import generate
 from rmod_pipeline.dose.layout import condition_of
@@ -146,6 +147,17 @@ def test_tokens_of_another_shape_are_not_its_own(kick: Path) -> None:
         import_reference(kick, heads=HEADS).require_codec(other)
 
 
+def test_tokens_of_another_codec_of_the_same_shape_are_not_its_own(kick: Path, tmp_path: Path) -> None:
+    """`mini` has DAC's shape, and no published checkpoint says which weights its codec had."""
+    mini = Identity(
+        name="mini-1a2b3c4d", version="", sha256="00", sample_rate=44_100, hop=512, codebooks=9, codebook_size=1024
+    )
+    read = read_checkpoint(write_checkpoint(import_reference(kick, heads=HEADS), tmp_path))
+    with pytest.raises(CodecError, match="speaks tokens of dac-44khz, the codec is mini-1a2b3c4d\n.*dac-44khz"):
+        read.require_codec(mini)
+    read.require_codec(replace(mini, name="dac-44khz-0123abcd"))
+
+
 @pytest.mark.parametrize("name", ["snare.ckpt", "Snare-epoch=3.ckpt", "hi-hat.ckpt"])
 def test_its_name_says_what_it_extracts(kick: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / name).symlink_to(kick)
@@ -194,6 +206,7 @@ def test_code_beside_the_weights_is_not_run(tmp_path: Path) -> None:
     ("drop", "put", "says"),
     [
         ("blocks.1.ln2.bias", {}, "blocks.1.ln2.bias is missing"),
+        ("fc.weight", {}, "fc.weight is missing"),
         ("fc.weight", {"fc.weight": (10, WIDTH)}, "fc.weight is 10 x 32, not 9225 x 32"),
         ("blocks.0.attn.query.weight", {"blocks.0.attn.query.weight": (WIDTH,)}, "query.weight is 32, not"),
         (
@@ -215,6 +228,16 @@ def test_another_model_is_named(tmp_path: Path, drop: str, put: dict[str, tuple[
     state |= {f"inst_decoder.{name}": torch.zeros(shape) for name, shape in put.items()}
     with pytest.raises(DoseError, match=says):
         load_model(import_reference(save(tmp_path / "kick.ckpt", state), heads=HEADS))
+
+
+def test_a_head_without_bias_has_a_bias_of_zeros(tmp_path: Path) -> None:
+    state = {name: value for name, value in published().items() if name != "inst_decoder.fc.bias"}
+    imported = import_reference(save(tmp_path / "kick.ckpt", state), heads=HEADS)
+    zeros = {**published(), "inst_decoder.fc.bias": torch.zeros(BOOKS * VOCABULARY)}
+    expected = import_reference(save(tmp_path / "kick.ckpt", zeros), heads=HEADS)
+    assert imported.state.keys() == expected.state.keys()
+    assert all(torch.equal(value, expected.state[name]) for name, value in imported.state.items())
+    load_model(imported)
 
 
 def test_what_is_no_published_checkpoint_is_named(tmp_path: Path) -> None:

@@ -441,6 +441,27 @@ def test_a_gpu_that_is_not_there_is_named(tiny_tokens: Path, tmp_path: Path) -> 
         trained(tiny_tokens, tmp_path / "out", machine=Machine(device="cuda"))
 
 
+@pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (1, "cuda")])
+def test_auto_takes_a_gpu_that_torch_can_use_and_no_other(
+    gpus: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(gpus))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert machine_here(Machine(workers=3)) == Machine(device=device, workers=3)
+    assert machine_here(Machine(device="cpu", devices=2)).devices == 2
+
+
+def test_more_devices_than_there_are_is_refused_with_auto_too(
+    tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(DoseError, match="--device auto: 1 GPUs that this torch can use, 2 asked for"):
+        trained(tiny_tokens, tmp_path / "out", machine=Machine(devices=2))
+    assert not (tmp_path / "out").exists()
+
+
 def test_weights_and_biases_is_asked_for_by_name(tiny_tokens: Path, tmp_path: Path) -> None:
     if find_spec("wandb") is not None:
         pytest.skip("it is installed")

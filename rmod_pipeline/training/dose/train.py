@@ -14,7 +14,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ from rmod_pipeline.training.dose.watch import Listener, Watch
 LOGGED_EVERY = 50
 """Steps."""
 
-ACCELERATORS = {"auto": "auto", "cpu": "cpu", "cuda": "gpu"}
+AUTO = "auto"
+ACCELERATORS = {"cpu": "cpu", "cuda": "gpu"}
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
@@ -50,7 +51,7 @@ class Machine:
     """What a training runs on. The order of pairs depends on devices, nodes and workers; nothing else does."""
 
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """auto, cpu or cuda; auto is cuda where torch can use it."""
     devices: int = 1
     """Of each node."""
     nodes: int = 1
@@ -117,15 +118,18 @@ def train(training: Training, listener: Listener | None = None) -> Iterator[Repo
     begin = _beginning(training, models, data)
     digest = file_digest(training.begin_from) if training.begin_from else None
     claim_run(describe_run(recipe, data, digest), out)
+    first = False  # rank: it writes all files, and another that ends before it must not remove where it drafts them
     for instruments in models:
         module = DoseModule(recipe, instruments, data, machine.workers)
         if begin is not None:
             module.model.load_state_dict(begin.state)
         report = _fit(module, training, machine, listener or Listener())
         if report is not None:
+            first = True
             yield report
-    with suppress(OSError):
-        (out / DRAFTS).rmdir()
+    if first:
+        with suppress(OSError):
+            (out / DRAFTS).rmdir()
 
 
 def chosen_models(recipe: DoseRecipe, instrument: str | None) -> tuple[tuple[str, ...], ...]:
@@ -147,13 +151,18 @@ def machine_here(machine: Machine) -> Machine:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         world = int(os.environ["WORLD_SIZE"])
-        machine = Machine(device=machine.device, devices=local, nodes=world // local, workers=machine.workers)
-    if machine.device not in ACCELERATORS:
-        raise UsageError("--device", f"no device is called {machine.device}", f"choose {', '.join(ACCELERATORS)}")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        machine = replace(machine, devices=local, nodes=world // local)
+    asked, there = machine.device, torch.cuda.is_available()
+    if asked not in (AUTO, *ACCELERATORS):
+        raise UsageError("--device", f"no device is called {asked}", f"choose {', '.join((AUTO, *ACCELERATORS))}")
+    if asked == AUTO:
+        # Not lightning's: it would take Apple's GPUs, which have no float64 for the losses to be summed in.
+        machine = replace(machine, device="cuda" if there else "cpu")
+    found = torch.cuda.device_count() if there else 0
     if machine.device == "cuda" and found < machine.devices:
         hint = "give as many --devices as there are, or --device cpu"
-        raise DoseError("--device cuda", f"{found} GPUs that this torch can use, {machine.devices} asked for", hint)
+        about = f"--device {asked}"
+        raise DoseError(about, f"{found} GPUs that this torch can use, {machine.devices} asked for", hint)
     return machine
 
 
