@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from rmod_pipeline.errors import UsageError
+from rmod_pipeline.storage import Place, place
 
 if TYPE_CHECKING:
     from rmod_pipeline.training.dose.losses import Losses
@@ -15,15 +18,28 @@ if TYPE_CHECKING:
     from rmod_pipeline.training.dose.watch import Listener, Standing
 
 
+def _here(text: str | Place) -> Path:
+    """Return a path of this machine. Raises UsageError for an address of a store."""
+    where = place(text)
+    if not isinstance(where, Path):
+        raise UsageError(where, "is on an object store; models are kept on disks", "give a path of this machine")
+    return where
+
+
 def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="A DOSE recipe: a file, or a name that comes with rmod: tiny, small, paper."
+            metavar="RECIPE", help="A DOSE recipe: a file, or a name that comes with rmod: tiny, laptop, small, paper."
         ),
     ],
-    data: Annotated[Path, typer.Option(metavar="OUT", help="A data set with tokens: what `rmod build` wrote.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where models and all that it takes to go on are kept.")],
+    data: Annotated[
+        Any,  # a Place: typer knows no unions
+        typer.Option(metavar="OUT", parser=place, help="A data set with tokens: a folder, or s3://bucket/data."),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=_here, help="Where models and all that it takes to go on are kept.")
+    ],
     instrument: Annotated[
         str | None, typer.Option(metavar="NAME", help="One of the recipe's; default: all, one after another.")
     ] = None,
@@ -31,7 +47,8 @@ def train(
         str | None, typer.Option(metavar="NAME", help="Whose tokens, if OUT has those of several codecs.")
     ] = None,
     begin_from: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Begin with the weights of a checkpoint, such as kick.pth.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=_here, help="Begin with the weights of a checkpoint, such as kick.pth."),
     ] = None,
     until: Annotated[
         int | None, typer.Option(metavar="STEP", min=1, help="Stop after the validation at or after this step.")

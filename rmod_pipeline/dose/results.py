@@ -46,7 +46,7 @@ def check_sounds(out: Path, instruments: Iterable[str], asked: Asked) -> None:
 
 
 def _refuse_others(out: Path, names: Sequence[str]) -> set[str]:
-    """Return the sounds of an earlier extraction. Raises DoseError if one of these files is there and not among them."""
+    """Return the sounds of an earlier extraction. Raises DoseError if another file has one of these names."""
     before = _earlier(out)
     if before is None and (out / JSON).exists():
         raise DoseError(out / JSON, "is there already, and no extraction of rmod's", ELSEWHERE)
@@ -71,8 +71,8 @@ def write_extraction(extraction: Extraction, out: Path) -> dict[str, Path]:
     }
     try:
         before = _refuse_others(out, list(names))
-        claim = {"rmod_extraction": 1, "unfinished": True, "sounds": [{"file": name} for name in dict.fromkeys([*names, *sorted(before)])]}
-        _write_json(claim, out)
+        listed = [{"file": name} for name in sorted({*names, *before})]
+        _write_json({"rmod_extraction": 1, "unfinished": True, "sounds": listed}, out)
         for name, candidate in names.items():
             publish_bytes(encode_audio(to_pcm(candidate.audio[None]), rate, "wav"), out / name, out)
         for name in before - set(names):

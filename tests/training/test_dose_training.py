@@ -11,8 +11,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -216,6 +218,46 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_pairs(
     assert all(bool(torch.isfinite(each).all()) for each in read_checkpoint(out / "kick.pth").state.values())
 
 
+def test_a_loss_that_is_no_number_before_anything_is_kept_promises_nothing(
+    tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = module_room.dose_losses
+
+    def spoilt(*arguments: Any) -> Any:
+        made = losses(*arguments)
+        object.__setattr__(made, "total", made.total * math.nan)
+        return made
+
+    monkeypatch.setattr(module_room, "dose_losses", spoilt)
+    with pytest.raises(DoseError, match=r"no number at step 0; its pairs: train-.*\n  -> look at these pairs"):
+        trained(tiny_tokens, tmp_path / "out")
+
+
+@pytest.mark.parametrize(("after", "hint"), [(2, "look at these"), (4, "the latest checkpoint is kept; look at these")])
+def test_a_validation_loss_that_is_no_number_names_its_pairs(
+    after: int, hint: str, tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses, step = module_room.dose_losses, DoseModule.validation_step
+    module: list[DoseModule] = []
+
+    def validated(self: DoseModule, batch: Any, place: int) -> None:
+        module[:] = [self]
+        step(self, batch, place)
+
+    def spoilt(model: Any, *arguments: Any) -> Any:
+        made = losses(model, *arguments)
+        if not model.training and module[0].global_step == after:
+            object.__setattr__(made, "full", made.full * math.nan)
+        return made
+
+    monkeypatch.setattr(module_room, "dose_losses", spoilt)
+    monkeypatch.setattr(DoseModule, "validation_step", validated)
+    says = rf"validation loss is no number at step {after}; its pairs: valid-00000000, valid-00000001\n  -> {hint}"
+    with pytest.raises(DoseError, match=says):
+        trained(tiny_tokens, tmp_path / "out")
+    assert (tmp_path / "out" / "kick" / "last.ckpt").exists() == hint.startswith("the latest")
+
+
 class _Trap:
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, ("trapped",)
@@ -377,6 +419,13 @@ Case = tuple[Callable[[Path], object], dict[str, Any], list[str], str]
     [
         (_without_tokens, {}, [], "no tokens here -> make them: rmod encode"),
         (_half_finished, {}, [], "1 of 4 shards of tokens/tiny"),
+        (_half_finished, {}, [], "finish it with the command that began it; `rmod status "),
+        (
+            _nothing,
+            {},
+            ["--devices", "4"],
+            "split valid: 2 pairs in it, for 4 devices -> give fewer --devices, or build",
+        ),
         (_no_valid_pairs, {}, [], "split valid: no pairs in it; there are 10 train -> build it with pairs of both"),
         (shutil.rmtree, {}, [], "no data set here"),
         (_nothing, {"instruments": ["kick", "clap"]}, [], "no tokens of clap; there are kick, snare -> take clap"),
@@ -426,6 +475,7 @@ def test_bad_input_is_named_with_its_remedy(case: Case, data: Path, tmp_path: Pa
     assert run.code == 2
     assert said in " ".join(run.err.split())
     assert "Traceback" not in run.err
+    assert "=True" not in run.err, "a hint for those who call it in Python"
     assert not out.exists()
 
 
@@ -467,6 +517,118 @@ def test_weights_and_biases_is_asked_for_by_name(tiny_tokens: Path, tmp_path: Pa
         pytest.skip("it is installed")
     with pytest.raises(UsageError, match="Weights & Biases is not installed"):
         trained(tiny_tokens, tmp_path / "out", wandb="drums")
+    assert not (tmp_path / "out").exists()
+
+
+class _WandbRun:
+    """What stands for a run at Weights & Biases."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options, self.config, self.steps, self.over = options, {}, [], False
+
+    def log(self, metrics: dict[str, Any]) -> None:
+        assert not self.over
+        self.steps.append(metrics["trainer/global_step"])
+
+    def finish(self) -> None:
+        self.over, sys.modules["wandb"].run = True, None  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def wandb_runs(monkeypatch: pytest.MonkeyPatch) -> list[_WandbRun]:
+    """A module in the place of wandb, with one live run at a time as it has; returns the runs that it opens."""
+    from lightning.pytorch.loggers import wandb as logger
+
+    runs: list[_WandbRun] = []
+    names = ("wandb", "wandb.sdk", "wandb.sdk.lib", "wandb.wandb_run")
+    modules: dict[str, Any] = {name: ModuleType(name) for name in names}
+
+    def init(**options: Any) -> _WandbRun:
+        assert modules["wandb"].run is None, "the run before is still open"
+        runs.append(_WandbRun(options))
+        modules["wandb"].run = runs[-1]
+        return runs[-1]
+
+    modules["wandb"].run, modules["wandb"].init = None, init
+    modules["wandb"].__spec__ = ModuleSpec("wandb", None)
+    modules["wandb.sdk.lib"].RunDisabled = modules["wandb.wandb_run"].Run = type("Run", (), {})
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(logger, "_WANDB_AVAILABLE", True)
+    return runs
+
+
+def test_each_model_has_a_run_of_its_own_and_a_resume_goes_on_in_it(
+    wandb_runs: list[_WandbRun], tiny_tokens: Path, tmp_path: Path
+) -> None:
+    out, both = tmp_path / "out", {"instruments": ["kick", "snare"]}
+    trained(tiny_tokens, out, changes=both, until=2, wandb="drums")
+    trained(tiny_tokens, out, changes=both, wandb="drums")
+    assert [run.options["name"] for run in wandb_runs] == ["kick", "snare", "kick", "snare"]
+    ids = [run.options["id"] for run in wandb_runs]
+    assert ids[:2] == ids[2:]
+    assert ids[0] != ids[1]
+    assert {(run.options["project"], run.options["resume"], run.over) for run in wandb_runs} == {
+        ("drums", "allow", True)
+    }
+    assert [max(run.steps) for run in wandb_runs] == [2, 2, 6, 6]
+    # Begun anew it is another training, which must not log over the first one's steps.
+    (out / "kick" / "last.ckpt").unlink()
+    trained(tiny_tokens, out, changes=both, instrument="kick", until=2, wandb="drums")
+    assert wandb_runs[-1].options["id"] not in ids
+
+
+def test_a_training_that_fails_lets_its_run_go(
+    wandb_runs: list[_WandbRun], tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(*_arguments: Any) -> None:
+        raise DoseError("training", "spoilt", "")
+
+    monkeypatch.setattr(DoseModule, "training_step", spoilt)
+    with pytest.raises(DoseError, match="spoilt"):
+        trained(tiny_tokens, tmp_path / "out", wandb="drums")
+    assert [run.over for run in wandb_runs] == [True]
+
+
+def test_a_training_reads_tokens_from_a_store(
+    bucket: Any, finished: Path, tiny_tokens: Path, tmp_path: Path, rmod: Rmod
+) -> None:
+    bucket.put_folder(tiny_tokens, "data")
+    out = tmp_path / "models"
+    command = ["train", written(tmp_path), "--out", out, "--workers", 0, "--device", "cpu"]
+    said = rmod(*command, "--data", f"{bucket}/data")
+    assert said.code == 0, said.err
+    assert (out / "kick.pth").read_bytes() == (finished / "kick.pth").read_bytes()
+    missing = rmod(*command, "--data", f"{bucket}/none")
+    assert missing.code == 2
+    assert f"{bucket}/none" in missing.err
+
+
+@pytest.mark.parametrize("option", ["--out", "--begin-from"])
+def test_models_are_on_disks(option: str, bucket: Any, tiny_tokens: Path, tmp_path: Path, rmod: Rmod) -> None:
+    there = {"--data": tiny_tokens, "--out": tmp_path / "out", option: f"{bucket}/kick.pth"}
+    said = rmod("train", written(tmp_path), *(part for each in there.items() for part in each))
+    assert said.code == 2
+    assert f"{bucket}/kick.pth: is on an object store; models are kept on disks" in said.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_going_on_with_other_workers_or_versions_is_said(
+    tiny_tokens: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    trained(tiny_tokens, out, until=2)
+    trained(tiny_tokens, out, until=4)
+    assert "goes on" not in caplog.text
+    state = weights(out)
+    state["rmod_training"]["versions"]["torch"] = "1.0"
+    torch.save(state, out / "kick" / "last.ckpt")
+    trained(tiny_tokens, out, machine=Machine(device="cpu", workers=1))
+    (said,) = [record.getMessage() for record in caplog.records if "goes on" in record.getMessage()]
+    assert "kick goes on otherwise than before: workers 1 instead of 0, torch" in said
+    assert "instead of 1.0" in said
+    trained(tiny_tokens, out)
+    assert caplog.text.count("goes on") == 1, "a finished training does not go on"
 
 
 def _code_out_of_range(data: Path) -> None:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -33,8 +32,11 @@ from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.shards.read import TokenPair, read_tokens
 from rmod_pipeline.shards.stream import PairStream
 from rmod_pipeline.shards.tokens import TokenFamily, choose_family
+from rmod_pipeline.storage import Place
 
 TRAIN, VALID = "train", "valid"
+
+UNFINISHED = "finish it with the command that began it"
 
 HELD = 500
 """Pairs that each worker holds to draw the next one from. Pairs are drawn independently, so few would do."""
@@ -44,7 +46,7 @@ HELD = 500
 class TokenData:
     """A data set whose tokens can be trained on."""
 
-    out: Path
+    out: Place
     family: TokenFamily
 
     @property
@@ -60,8 +62,13 @@ class TokenData:
         return {"build": self.family.build, "tokens": self.family.digest(), **told}
 
 
-def open_data(out: Path, codec: str | None, recipe: DoseRecipe, instruments: Sequence[str]) -> TokenData:
-    """Return a data set after checking that a recipe can be trained on it. Raises ShardError, DoseError."""
+def open_data(
+    out: Place, codec: str | None, recipe: DoseRecipe, instruments: Sequence[str], world: int = 1
+) -> TokenData:
+    """Return a data set after checking that a recipe can be trained on it, by so many devices.
+
+    Raises ShardError, DoseError.
+    """
     family = choose_family(out, codec)
     data = TokenData(out=out, family=family)
     pairs = read_fingerprint(Layout(out).build)["pairs"]
@@ -70,11 +77,27 @@ def open_data(out: Path, codec: str | None, recipe: DoseRecipe, instruments: Seq
             there = ", ".join(f"{count} {name}" for name, count in pairs.items())
             hint = f"build it with pairs of both: --pairs {TRAIN}=1000,{VALID}=100"
             raise ShardError(f"{out}, split {split}", f"no pairs in it; there are {there}", hint)
-        finished_shards(Layout(out), family.family, family.digest(), split)
+        _check_finished(data, split, world)
     _check_shape(data, recipe)
     for instrument in instruments:
         _check_instrument(data, recipe, instrument)
     return data
+
+
+def _check_finished(data: TokenData, split: str, world: int) -> None:
+    about = f"{data.out}, split {split}"
+    try:
+        shards = finished_shards(Layout(data.out), data.family.family, data.family.digest(), split)
+    except ShardError as error:
+        if not error.hint.startswith(UNFINISHED):
+            raise
+        # What the reader of shards adds is for those who call it in Python.
+        hint = f"{UNFINISHED}; `rmod status {data.out}` tells how far it is"
+        raise ShardError(about, error.found, hint) from error
+    pairs = sum(shard.pairs for shard in shards)
+    if pairs < world:
+        hint = f"give fewer --devices, or build more pairs: --pairs {TRAIN}=1000,{VALID}=100"
+        raise ShardError(about, f"{pairs} pairs in it, for {world} devices", hint)
 
 
 def _check_shape(data: TokenData, recipe: DoseRecipe) -> None:

@@ -6,7 +6,8 @@ lightning's own way of reading would run whatever a file says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.shards.fingerprint import refuse_differences
 from rmod_pipeline.shards.publish import draft, publish, publish_bytes
 from rmod_pipeline.training.dose.module import DoseModule
+
+log = logging.getLogger(__name__)
 
 OURS = "rmod_training"
 VERSION = 1
@@ -84,9 +87,17 @@ class Keeper(CheckpointCallback):
     """
 
     def __init__(
-        self, out: Path, folder: Path, until: int | None, then: Callable[[Trainer, LightningModule], None]
+        self,
+        out: Path,
+        folder: Path,
+        until: int | None,
+        then: Callable[[Trainer, LightningModule], None],
+        how: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self.out, self.folder, self.until, self.then = out, folder, until, then
+        self.how = how
+        """On which machine and with which versions: told in the state, and free to change."""
+        self._changes: list[str] = []
         self.best: dict[str, Any] = {}
         """Step and held-out losses of the best model."""
         self.ended = ""
@@ -105,7 +116,21 @@ class Keeper(CheckpointCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         assert isinstance(pl_module, DoseModule)
-        checkpoint[OURS] = {"version": VERSION, **about(pl_module)}
+        told = {name: dict(part) for name, part in self.how.items()}
+        checkpoint[OURS] = {"version": VERSION, **about(pl_module), **told}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        self._changes = list(_changes(checkpoint[OURS], self.how))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, DoseModule)
+        if self._changes and trainer.is_global_zero:
+            log.warning(
+                "%s goes on otherwise than before: %s. It is a sound training still, but not the one that it would "
+                "have been: pairs may come in another order, or numbers be rounded in another way",
+                "-".join(pl_module.instruments),
+                ", ".join(self._changes),
+            )
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         if self.ended:
@@ -151,12 +176,24 @@ def about(module: DoseModule) -> dict[str, Any]:
     }
 
 
+def _changes(there: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield in words what is no longer as a state tells it. One that does not tell it, changes nothing."""
+    for part, values in now.items():
+        before = there.get(part)
+        if not isinstance(before, dict):
+            continue
+        for name, value in values.items():
+            if name in before and before[name] != value:
+                yield f"{name} {value} instead of {before[name]}"
+
+
 def require_same(state: Mapping[str, Any], module: DoseModule, path: Path) -> None:
     """Raise BuildError or DoseError unless a state is of this very training: size, classes, codec, recipe."""
-    there = {name: value for name, value in state[OURS].items() if name != "version"}
-    refuse_differences(there, about(module), path, "the state of another training", ANOTHER)
+    wanted = about(module)
+    there = {name: state[OURS].get(name) for name in wanted}
+    refuse_differences(there, wanted, path, "the state of another training", ANOTHER)
     weights = module.state_dict()
     for name in weights.keys() | state["state_dict"].keys():
-        have, wanted = state["state_dict"].get(name), weights.get(name)
-        if have is None or wanted is None or have.shape != wanted.shape:
+        have, ours = state["state_dict"].get(name), weights.get(name)
+        if have is None or ours is None or have.shape != ours.shape:
             raise DoseError(path, f"its weights are of another model: {name}", ANOTHER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -17,6 +17,8 @@ from rmod_pipeline.dose.recipe import DoseRecipe, Schedule
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.training.dose.data import Batch, Legs, Once, Reading, TokenData
 from rmod_pipeline.training.dose.losses import Losses, means
+
+Mine = TypeVar("Mine")
 
 VALID_LOSS = "valid/full"
 """What tells the best checkpoint and ends a training: as the paper, the loss of the whole one-shot."""
@@ -49,6 +51,8 @@ class DoseModule(LightningModule):
         self._keys: Sequence[str] = ()
         self._sums = torch.zeros(len(self.instruments), 2, 2, dtype=torch.float64)
         """[instruments, (full, onset), (nats, codes)] of a validation so far."""
+        self._validated: list[tuple[Tensor, list[str]]] = []
+        """The loss of each of its batches, and of which pairs."""
 
     @property
     def reading(self) -> Reading:
@@ -110,19 +114,28 @@ class DoseModule(LightningModule):
         self.log("train/slope", slope)
 
     def _no_number(self) -> DoseError:
-        mine = (bool(torch.isfinite(self._loss)), list(self._keys))
-        everyone = [mine]
-        if self.trainer.world_size > 1:
-            everyone = [mine for _ in range(self.trainer.world_size)]
-            torch.distributed.all_gather_object(everyone, mine)
+        everyone = self._of_all((bool(torch.isfinite(self._loss)), list(self._keys)))
         guilty = [keys for finite, keys in everyone if not finite] or [keys for _, keys in everyone]
         what = "the slope" if all(finite for finite, _ in everyone) else "the loss"
         pairs = ", ".join(key for keys in guilty for key in keys)
         found = f"{what} is no number at step {self.global_step}; its pairs: {pairs}"
-        hint = "the latest checkpoints are kept; look at these pairs, or lower schedule.learning_rate and begin anew"
+        return self._error(found, self.global_step >= self.recipe.schedule.check_every_steps)
+
+    def _error(self, found: str, kept: bool) -> DoseError:
+        there = "the latest checkpoint is kept; " if kept else ""
+        hint = f"{there}look at these pairs, or lower schedule.learning_rate and begin anew"
         return DoseError(f"training {'-'.join(self.instruments)}", found, hint)
 
+    def _of_all(self, mine: Mine) -> list[Mine]:
+        """Return what each rank has."""
+        if self.trainer.world_size == 1:
+            return [mine]
+        everyone = [mine for _ in range(self.trainer.world_size)]
+        torch.distributed.all_gather_object(everyone, mine)
+        return everyone
+
     def on_validation_epoch_start(self) -> None:
+        self._validated = []
         self._sums = torch.zeros_like(self._sums, device=self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
@@ -133,6 +146,7 @@ class DoseModule(LightningModule):
             losses = dose_losses(self.model, part.pairs(len(self.instruments) > 1), self.recipe.loss)
             for row, loss, count in ((0, losses.full, losses.full_tokens), (1, losses.onset, losses.onset_tokens)):
                 self._sums[place, row] += torch.stack([loss.double() * count, count.double()])
+            self._validated.append((losses.full, part.keys))
 
     def on_validation_epoch_end(self) -> None:
         # Ranks differ in how many batches they had, and meet here alone.
@@ -141,7 +155,11 @@ class DoseModule(LightningModule):
         self.held_out = means(sums.cpu(), self.instruments)
         loss = self.held_out["all"]["full"]
         if not math.isfinite(loss):
-            found = f"the validation loss is no number at step {self.global_step}"
-            raise DoseError(f"training {'-'.join(self.instruments)}", found, "the latest checkpoints are kept")
+            # Which pairs it was is only asked now: a look at each loss would hold up a GPU.
+            mine = [key for full, keys in self._validated if not bool(torch.isfinite(full)) for key in keys]
+            pairs = ", ".join(dict.fromkeys(key for keys in self._of_all(mine) for key in keys))
+            found = f"the validation loss is no number at step {self.global_step}; its pairs: {pairs}"
+            # The state is kept after the validation.
+            raise self._error(found, self.global_step > self.recipe.schedule.check_every_steps)
         told = {f"valid/{part}": value for part, value in self.held_out["all"].items()}
         self.log_dict(told, sync_dist=self.trainer.world_size > 1, batch_size=1)

@@ -24,14 +24,19 @@ DECISIVE = ("recipe", "data", "codec", "begun_from")
 
 def describe_run(recipe: DoseRecipe, data: TokenData, begun_from: str | None) -> dict[str, Any]:
     """Return what stands in run.json. ``begun_from`` is the SHA-256 of the checkpoint whose weights it began with."""
-    packages = {name: version(name) for name in ("torch", "lightning", "webdataset")}
     return {
         "recipe": recipe.model_dump(mode="json"),
         "data": data.to_dict(),
         "codec": data.identity.to_dict(),
         "begun_from": begun_from,
-        "versions": {"rmod": __version__, "python": platform.python_version(), **packages},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what trains."""
+    packages = {name: version(name) for name in ("torch", "lightning", "webdataset")}
+    return {"rmod": __version__, "python": platform.python_version(), **packages}
 
 
 def claim_run(run: Mapping[str, Any], out: Path) -> None:

@@ -14,15 +14,16 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from rmod_pipeline.dose.checkpoint import Checkpoint, checkpoint_name, read_checkpoint
@@ -30,16 +31,20 @@ from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import UsageError, nearest
 from rmod_pipeline.shards.publish import file_digest, publish_bytes, sweep_drafts
+from rmod_pipeline.storage import Place
 from rmod_pipeline.training.dose.baseline import Baseline
 from rmod_pipeline.training.dose.data import TokenData, open_data, share
 from rmod_pipeline.training.dose.keep import DRAFTS, Keeper, PlainFiles, read_state, require_same, unwritable
 from rmod_pipeline.training.dose.losses import Losses
 from rmod_pipeline.training.dose.module import VALID_LOSS, DoseModule
-from rmod_pipeline.training.dose.run import claim_run, describe_run
+from rmod_pipeline.training.dose.run import claim_run, describe_run, versions
 from rmod_pipeline.training.dose.watch import Listener, Watch
 
 LOGGED_EVERY = 50
 """Steps."""
+
+WANDB_RUN = "wandb-run"
+"""In a model's folder: the id of its run at Weights & Biases."""
 
 AUTO = "auto"
 ACCELERATORS = {"cpu": "cpu", "cuda": "gpu"}
@@ -69,8 +74,8 @@ class Training:
     """What is to be trained, on what, and where to."""
 
     recipe: DoseRecipe
-    data: Path
-    """The folder of a data set with tokens."""
+    data: Place
+    """A data set with tokens: its folder, or its address on an object store."""
     out: Path
     codec: str | None = None
     """Whose tokens, where there are several."""
@@ -112,9 +117,11 @@ def train(training: Training, listener: Listener | None = None) -> Iterator[Repo
     What is begun in the folder is gone on with. Raises RmodError.
     """
     recipe, out, machine = training.recipe, training.out, machine_here(training.machine)
+    if training.wandb is not None and find_spec("wandb") is None:
+        raise UsageError("--wandb", "Weights & Biases is not installed", "pip install wandb, and log in to it")
     models = chosen_models(recipe, training.instrument)
     share(recipe, machine.world)
-    data = open_data(training.data, training.codec, recipe, [name for names in models for name in names])
+    data = open_data(training.data, training.codec, recipe, [name for names in models for name in names], machine.world)
     begin = _beginning(training, models, data)
     digest = file_digest(training.begin_from) if training.begin_from else None
     claim_run(describe_run(recipe, data, digest), out)
@@ -184,7 +191,8 @@ def _fit(module: DoseModule, training: Training, machine: Machine, listener: Lis
     """Train a model to its end, or as far as is asked for; return its report on the first rank."""
     name, out = "-".join(module.instruments), training.out
     watch = Watch(listener)
-    keeper = Keeper(out, out / name, training.until, watch.tell)
+    how = {"machine": asdict(machine), "versions": versions()}
+    keeper = Keeper(out, out / name, training.until, watch.tell, how)
     baseline = Baseline(out / name / "unigram.json", out / DRAFTS)
     with _quietly(), _interrupts_as_they_are():
         trainer = _trainer(module, training, machine, [watch, baseline, keeper])
@@ -193,6 +201,10 @@ def _fit(module: DoseModule, training: Training, machine: Machine, listener: Lis
         resumed = keeper.state_file if keeper.state_file.exists() else None
         if resumed:
             require_same(read_state(resumed), module, resumed)
+        wandb = None
+        if training.wandb is not None and trainer.is_global_zero:
+            wandb = _wandb_logger(out / name, training.wandb, out / DRAFTS, resumed is not None)
+            trainer.loggers = [*trainer.loggers, wandb]
         try:
             trainer.fit(module, ckpt_path=resumed, weights_only=True)
         except torch.OutOfMemoryError as error:
@@ -201,6 +213,8 @@ def _fit(module: DoseModule, training: Training, machine: Machine, listener: Lis
             raise DoseError(f"training {name}", found, hint) from error
         finally:
             module.close()
+            if wandb is not None:
+                wandb.experiment.finish()  # or the next model would log into the same run
     if not trainer.is_global_zero:
         return None
     report = Report(
@@ -231,7 +245,7 @@ def _trainer(module: DoseModule, training: Training, machine: Machine, callbacks
         num_nodes=machine.nodes,
         strategy=DDPStrategy(broadcast_buffers=False) if machine.world > 1 else "auto",
         precision=PRECISIONS[schedule.precision],  # type: ignore[arg-type]
-        logger=_loggers(folder, training.wandb),
+        logger=TensorBoardLogger(folder, name="log", version=""),
         callbacks=callbacks,
         plugins=[PlainFiles(training.out / DRAFTS)],
         max_epochs=-(-schedule.steps // schedule.check_every_steps),
@@ -244,15 +258,16 @@ def _trainer(module: DoseModule, training: Training, machine: Machine, callbacks
     )
 
 
-def _loggers(folder: Path, wandb: str | None) -> list[Logger]:
-    loggers: list[Logger] = [TensorBoardLogger(folder, name="log", version="")]
-    if wandb is not None:
-        if find_spec("wandb") is None:
-            raise UsageError("--wandb", "Weights & Biases is not installed", "pip install wandb, and log in to it")
-        from lightning.pytorch.loggers import WandbLogger
-
-        loggers.append(WandbLogger(project=wandb, name=folder.name, save_dir=folder))
-    return loggers
+def _wandb_logger(folder: Path, project: str, drafts: Path, resumed: bool) -> WandbLogger:
+    """Return a logger to the run that this training has logged to before, or to a new one if it begins."""
+    kept = folder / WANDB_RUN
+    try:
+        if not (resumed and kept.exists()):
+            publish_bytes(f"{uuid4().hex}\n".encode(), kept, drafts)
+        run = kept.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise unwritable(kept, error) from error
+    return WandbLogger(project=project, name=folder.name, id=run, resume="allow", save_dir=folder)
 
 
 @contextmanager
