@@ -182,6 +182,12 @@ def _notes(
     for instrument, several in windows.items():
         if not asked.at and not any(window.clarity_db for window in several):
             yield f"No clear {instrument} was heard; the loudest places were taken instead."
+    endless = [each.instrument for each in extractors if not each.knows_the_end]
+    if endless:
+        yield (
+            f"What follows the end of a sound means nothing ({', '.join(endless)}): the model was trained with tail: "
+            "masked, which leaves the end out. Cut it by ear, or train with tail: learned."
+        )
 
 
 def _extracted(extractor: Extractor, windows: Sequence[Window], codec: Codec, asked: Asked, step: _Step) -> Extracted:

@@ -39,6 +39,8 @@ class Extractor:
     """The instrument's class, in a model of several."""
     source: Mapping[str, Any]
     """Where the model comes from: file, sha256, recipe, step."""
+    knows_the_end: bool = True
+    """Whether it has learned what comes after a sound's end; with ``tail: masked`` it has not."""
 
 
 def open_extractors(
@@ -82,6 +84,7 @@ def extractor_of(
         frames=checkpoint.recipe.frames(instrument),
         model=model,
         place=place if len(checkpoint.instruments) > 1 else None,
+        knows_the_end=checkpoint.recipe.loss.tail == "learned",
         source=source or {"file": Path(checkpoint.about).name, "recipe": checkpoint.recipe.name},
     )
 
@@ -95,14 +98,22 @@ def _read(path: Path, instruments: Sequence[str]) -> list[Checkpoint]:
     files = sorted(path.glob("*.pth"))
     # kick.pth and kick-snare.pth are named by what they extract; no other need be read for a kick.
     named = [each for each in files if set(each.stem.split("-")) & set(instruments)]
+    found = _readable(named)
+    if not named or set(instruments) - {each for checkpoint in found for each in checkpoint.instruments}:
+        # A file may have been given another name.
+        found = _readable(files)
+    if not found:
+        raise DoseError(path, f"no DOSE checkpoint among {len(files)} .pth files", GIVE)
+    return found
+
+
+def _readable(files: Sequence[Path]) -> list[Checkpoint]:
     found = []
-    for file in named or files:
+    for file in files:
         try:
             found.append(read_checkpoint(file))
         except ForeignFile as error:
             log.info("%s is left out: %s", error.about, error.found)
-    if not found:
-        raise DoseError(path, f"no DOSE checkpoint among {len(files)} .pth files", GIVE)
     return found
 
 
@@ -135,7 +146,10 @@ def _codec(checkpoints: Sequence[Checkpoint], chosen: str | None, device: str) -
         try:
             checkpoint.require_codec(codec.identity)
         except CodecError as error:
-            hint = f"give the codec {said} that it was trained with: --codec PATH"
+            own = str(checkpoint.codec.get("name", ""))
+            hint = f"give the codec {own} that it was trained with: --codec PATH"
+            if own != said:
+                hint = f"its codec is {own}, another than that of {checkpoints[0].about}: extract with one at a time"
             raise CodecError(error.about, error.found, hint) from error
     return codec
 

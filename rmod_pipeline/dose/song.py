@@ -19,6 +19,8 @@ from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.library.blocks import BLOCK, open_long
 
 ABOUT_ARRAY = "audio"
+MOST_CHANNELS = 64
+"""Of an array: one with more has its samples where its channels ought to be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,9 @@ def song_of_array(audio: NDArray[Any], sample_rate: int) -> Song:
     if sound.ndim != 2 or not np.issubdtype(sound.dtype, np.floating) or not sound.size:
         found = f"{sound.dtype} {list(np.shape(audio))}, not floats [samples] or [channels, samples]"
         raise DoseError(ABOUT_ARRAY, found, "give floats with full scale at 1")
+    if sound.shape[0] > MOST_CHANNELS:
+        found = f"{sound.shape[0]} channels of {sound.shape[1]} samples: [samples, channels] it seems"
+        raise DoseError(ABOUT_ARRAY, found, "transpose it: audio.T")
     if not np.isfinite(sound).all():
         raise DoseError(ABOUT_ARRAY, "NaN or infinite samples", "look at what made this audio")
     if sample_rate < 1:

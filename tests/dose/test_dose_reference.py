@@ -153,7 +153,7 @@ def test_tokens_of_another_codec_of_the_same_shape_are_not_its_own(kick: Path, t
         name="mini-1a2b3c4d", version="", sha256="00", sample_rate=44_100, hop=512, codebooks=9, codebook_size=1024
     )
     read = read_checkpoint(write_checkpoint(import_reference(kick, heads=HEADS), tmp_path))
-    with pytest.raises(CodecError, match="speaks tokens of dac-44khz, the codec is mini-1a2b3c4d\n.*dac-44khz"):
+    with pytest.raises(CodecError, match=r"speaks tokens of dac-44khz, the codec is mini-1a2b3c4d\n.*dac-44khz"):
         read.require_codec(mini)
     read.require_codec(replace(mini, name="dac-44khz-0123abcd"))
 

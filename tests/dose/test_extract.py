@@ -19,10 +19,11 @@ from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.codec import CodecError
 from rmod_pipeline.dose import results
 from rmod_pipeline.dose import song as songs
+from rmod_pipeline.dose.checkpoint import load_model, read_checkpoint
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.extract import _batches, extract, extract_song, tries_of
 from rmod_pipeline.dose.extraction import Asked, Extraction
-from rmod_pipeline.dose.extractor import open_extractors
+from rmod_pipeline.dose.extractor import extractor_of, open_extractors
 from rmod_pipeline.dose.hearing import hits_of, listen, pick_windows
 from rmod_pipeline.dose.polish import polish
 from rmod_pipeline.dose.results import write_extraction
@@ -155,7 +156,7 @@ def test_an_earlier_extraction_is_replaced_and_nothing_else_touched(
 def test_a_file_that_no_extraction_wrote_is_left(name: str, made: Extraction, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("{}")
-    with pytest.raises(DoseError, match="is there already, and .*\n.*choose another --out, or move this file away"):
+    with pytest.raises(DoseError, match=r"is there already, and .*\n.*choose another --out, or move this file away"):
         write_extraction(made, tmp_path)
     assert content(tmp_path) == {name: b"{}"}
 
@@ -373,6 +374,26 @@ def test_a_drum_that_is_not_there_is_said_to_be_unheard(opened: Any) -> None:
     assert not any("kick" in note for note in made.notes)
 
 
+def test_a_model_that_knows_no_end_is_said_to_know_none(by_heart: World, opened: Any) -> None:
+    extractors, codec = opened
+    asked = Asked(at=(0.0,), tries=0)
+    assert not extract(by_heart.song, RATE, extractors, codec, asked).notes
+    kick, *others = extractors
+    made = extract(by_heart.song, RATE, [replace(kick, knows_the_end=False), *others], codec, asked)
+    (note,) = made.notes
+    assert "the end of a sound means nothing (kick)" in note
+    assert "tail: learned" in note
+
+
+@pytest.mark.parametrize("tail", ["learned", "masked"])
+def test_whether_a_model_knows_the_end_is_in_its_recipe(tail: str, by_heart: World) -> None:
+    checkpoint = read_checkpoint(by_heart.folder / "kick.pth")
+    loss = checkpoint.recipe.loss.model_copy(update={"tail": tail})
+    other = replace(checkpoint, recipe=checkpoint.recipe.model_copy(update={"loss": loss}))
+    made = extractor_of(other, "kick", load_model(other))
+    assert made.knows_the_end == (tail == "learned")
+
+
 def test_a_window_near_the_end_is_moved_forward(by_heart: World, opened: Any) -> None:
     extractors, codec = opened
     made = extract(by_heart.song, RATE, extractors[:1], codec, Asked(at=(3.9, 3.8), tries=0))
@@ -387,6 +408,7 @@ def test_a_window_near_the_end_is_moved_forward(by_heart: World, opened: Any) ->
         (noise(1, 4000)[0], "too short"),
         (np.full(RATE, np.nan, np.float32), "NaN"),
         (np.zeros((2, 3, 4), np.float32), "not floats"),
+        (noise(2, 10 * RATE).T, r"441000 channels of 2 samples.*\n.*transpose it"),
         (np.zeros(RATE, np.int16), "not floats"),
         (np.zeros(0, np.float32), "not floats"),
     ],
@@ -442,6 +464,25 @@ def test_other_files_in_a_folder_are_left_out(by_heart: World, tmp_path: Path) -
     assert [each.instrument for each in extractors] == ["kick"]
     (tmp_path / "kick.pth").unlink()
     with pytest.raises(DoseError, match=r"no DOSE checkpoint among 1 \.pth files"):
+        open_extractors(tmp_path, (), str(by_heart.weights), "cpu")
+
+
+def test_a_checkpoint_of_another_name_is_found_too(by_heart: World, tmp_path: Path) -> None:
+    (tmp_path / "kick.pth").write_bytes((by_heart.folder / "kick.pth").read_bytes())
+    (tmp_path / "others.pth").write_bytes((by_heart.folder / "snare-hihat.pth").read_bytes())
+    (tmp_path / "snare.pth").write_bytes(by_heart.weights.read_bytes())
+    for asked in (["kick", "snare"], ["snare"], ["hihat", "kick"]):
+        extractors, _ = open_extractors(tmp_path, asked, str(by_heart.weights), "cpu")
+        assert [each.instrument for each in extractors] == asked
+    with pytest.raises(DoseError, match="extracts kick and snare and hihat, not tom"):
+        open_extractors(tmp_path, ["kick", "tom"], str(by_heart.weights), "cpu")
+
+
+def test_a_hint_names_the_codec_of_the_file_that_it_is_about(by_heart: World, tmp_path: Path) -> None:
+    identity = by_heart.codec.identity.to_dict()
+    write_model(tmp_path, ["kick"], identity)
+    write_model(tmp_path, ["snare"], {**identity, "name": "other-87654321", "sha256": "0" * 64})
+    with pytest.raises(CodecError, match=r"snare\.pth: made with sha256 0.*\n.*its codec is other-87654321, another"):
         open_extractors(tmp_path, (), str(by_heart.weights), "cpu")
 
 
