@@ -13,7 +13,7 @@ from rmod_pipeline.errors import RecipeError
 TINY = {"name": "mine", "schedule": {"steps": 10}}
 
 
-@pytest.mark.parametrize("name", ["paper", "small", "tiny"])
+@pytest.mark.parametrize("name", ["paper", "small", "laptop", "tiny"])
 def test_a_recipe_that_ships_is_one(name: str) -> None:
     recipe = load_dose_recipe(name)
     assert recipe.name == name

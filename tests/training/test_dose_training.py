@@ -6,11 +6,13 @@ import json
 import math
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,9 +36,13 @@ from rmod_pipeline.build.run import run_build  # noqa: E402
 from rmod_pipeline.codec.errors import CodecError  # noqa: E402
 from rmod_pipeline.dose.checkpoint import Checkpoint, load_model, read_checkpoint, write_checkpoint  # noqa: E402
 from rmod_pipeline.dose.errors import DoseError  # noqa: E402
-from rmod_pipeline.dose.recipe import DoseRecipe, Schedule  # noqa: E402
+from rmod_pipeline.dose.extract import extract  # noqa: E402
+from rmod_pipeline.dose.extraction import Asked  # noqa: E402
+from rmod_pipeline.dose.extractor import open_extractors  # noqa: E402
+from rmod_pipeline.dose.recipe import DoseRecipe, Schedule, load_dose_recipe  # noqa: E402
 from rmod_pipeline.errors import RmodError, UsageError  # noqa: E402
 from rmod_pipeline.shards.layout import Layout  # noqa: E402
+from rmod_pipeline.shards.read import read_audio, read_tokens  # noqa: E402
 from rmod_pipeline.shards.tar import TarWriter, read_tar  # noqa: E402
 from rmod_pipeline.shards.tokens import encode_codes, family_names  # noqa: E402
 from rmod_pipeline.training.dose import module as module_room  # noqa: E402
@@ -156,6 +162,20 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(
             assert torch.equal(value, resumed["optimizer_states"][0]["state"][place][name])
     assert (finished / "kick.pth").read_bytes() == (parts / "kick.pth").read_bytes()
     assert (finished / "kick" / "report.json").read_bytes() == (parts / "kick" / "report.json").read_bytes()
+
+
+def test_one_model_for_several_goes_on_as_if_it_had_not_been_stopped(tiny_tokens: Path, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    changes = {"instruments": ["kick", "snare"], "one_model": True}
+    trained(tiny_tokens, whole, changes=changes)
+    for until in (2, None):
+        trained(tiny_tokens, parts, changes=changes, until=until)
+    first, second = weights(whole, "kick-snare"), weights(parts, "kick-snare")
+    assert first["global_step"] == second["global_step"] == 6
+    for name, value in first["state_dict"].items():
+        assert torch.equal(value, second["state_dict"][name]), name
+    for name in ("kick-snare.pth", "kick-snare/report.json", "kick-snare/unigram.json"):
+        assert (whole / name).read_bytes() == (parts / name).read_bytes(), name
 
 
 def test_an_interrupt_leaves_a_training_to_go_on_with(
@@ -787,6 +807,35 @@ def test_models_are_those_of_the_recipe() -> None:
     assert chosen_models(both, "snare") == (("snare",),)
 
 
+# The whole way.
+
+
+@pytest.mark.slow
+def test_the_recipe_that_ships_learns_eight_pairs_by_heart_and_extraction_returns_them(
+    tmp_path: Path, cache: Path, rmod: Rmod
+) -> None:
+    """Sound -> tokens -> training -> extraction from sound: of the kicks nothing is lost on the way."""
+    weights_file, out = save_tiny(tmp_path / "codec.pth"), tmp_path / "OUT"
+    built = rmod("build", "quick", "--library", "builtin", "--out", out, "--pairs", "train=8,valid=1", "--workers", 1,
+                 "--codec", weights_file, "--device", "cpu")  # fmt: skip
+    assert built.code == 0, built.err
+    tiny = load_dose_recipe("tiny")
+    longer = tiny.schedule.model_copy(update={"steps": 320, "check_every_steps": 160})
+    kicks = tiny.model_copy(update={"instruments": ("kick",), "one_model": False, "schedule": longer})
+    (report,) = train(Training(recipe=kicks, data=out, out=tmp_path / "models", machine=CPU))
+    assert report.ended == "all steps"
+    # The checkpoint is the best on pairs that were not learned; what was learned by heart is in the last state.
+    state = {name.removeprefix("model."): value for name, value in weights(tmp_path / "models")["state_dict"].items()}
+    folder = tmp_path / "by-heart"
+    write_checkpoint(replace(read_checkpoint(report.model), state=state), folder)
+    extractors, codec = open_extractors(folder, codec=str(weights_file), device="cpu")
+    tokens = {pair["key"]: pair["codes"]["kick"] for pair in read_tokens(out, "train", sounds=["kick"])}
+    assert len({codes.tobytes() for codes in tokens.values()}) == 8
+    for pair in read_audio(out, "train"):
+        made = extract(pair["audio"]["mix"], pair["rate"], extractors, codec, Asked(at=(0.0,), tries=0))
+        assert (made.instruments[0].best.codes == tokens[pair["key"]]).all(), pair["key"]
+
+
 # Several processes.
 
 RANKS = """
@@ -852,6 +901,62 @@ def test_two_ranks_with_uneven_shards_take_the_same_steps_and_end(uneven: Path, 
     )
     assert report.unigram["all"]["full"] == pytest.approx(float(unigram))
     assert report.best["held_out"]["all"]["full"] == pytest.approx(float(ranks[0][-1][3]), rel=1e-6)
+
+
+SPOILT = """
+import os
+import sys
+from pathlib import Path
+import torch
+from rmod_pipeline.dose.errors import DoseError
+from rmod_pipeline.dose.recipe import DoseRecipe
+from rmod_pipeline.training.dose import module
+from rmod_pipeline.training.dose.train import Machine, Training, train
+
+torch.set_num_threads(1)
+recipe, data, out, told, phase = sys.argv[1:]
+rank, losses, step, steps = os.environ.get("LOCAL_RANK", "0"), module.dose_losses, module.DoseModule.training_step, []
+
+def stepped(self, batch, place):
+    steps.append(batch.keys)
+    return step(self, batch, place)
+
+def spoilt(model, *arguments):
+    made = losses(model, *arguments)
+    if rank == "1" and len(steps) == 4 and model.training == (phase == "training"):
+        for part in ("total", "full"):
+            object.__setattr__(made, part, getattr(made, part) * float("nan"))
+    return made
+
+module.dose_losses, module.DoseModule.training_step = spoilt, stepped
+training = Training(recipe=DoseRecipe.model_validate_json(recipe), data=Path(data), out=Path(out),
+                    machine=Machine(device="cpu", devices=2))
+try:
+    list(train(training))
+except DoseError as error:
+    Path(f"{told}-{rank}").write_text(" ".join(steps[-1]) + "\\n" + str(error))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["training", "validation"])
+def test_no_number_on_one_of_two_ranks_ends_both_and_names_its_pairs(phase: str, uneven: Path, tmp_path: Path) -> None:
+    (tmp_path / "ranks.py").write_text(SPOILT)
+    out, told = tmp_path / "out", tmp_path / "told"
+    made = recipe(schedule={"batch": 2})
+    command = [sys.executable, tmp_path / "ranks.py", made.model_dump_json(), uneven, out, told, phase]
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=150, check=False)
+    assert run.returncode == 0, run.stderr
+    keys, errors = zip(*(Path(f"{told}-{rank}").read_text().split("\n", 1) for rank in range(2)), strict=True)
+    assert errors[0] == errors[1], "both say the same, and neither waits for the other"
+    if phase == "training":
+        assert f"the loss is no number at step 3; its pairs: {keys[1]}\n" in errors[0]
+    else:
+        found = re.search(r"validation loss is no number at step 4; its pairs: (.*)\n", errors[0])
+        assert found is not None
+        assert set(found[1].split(", ")) < {f"valid-0000000{pair}" for pair in range(3)}, "those of one rank"
+    assert "the latest checkpoint is kept" in errors[0]
+    assert weights(out)["global_step"] == 2
 
 
 def test_a_listener_hears_what_happens(tiny_tokens: Path, tmp_path: Path) -> None:
