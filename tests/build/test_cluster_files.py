@@ -1,0 +1,107 @@
+"""The files in docker/ are what Ray, KubeRay and Slurm take."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+DOCKER = Path(__file__).parents[2] / "docker"
+
+STANDINS = {
+    "srun": 'while [[ $1 == --* ]]; do shift; done; exec "$@"',
+    "scontrol": "echo node1; echo node2",
+    "getent": "echo 192.0.2.1 node1",
+    "ray": """
+case $1 in
+    get-auth-token) ;;
+    start) echo "$@" >> started; exec sleep 60 ;;
+    health-check) echo . >> asked; [ "$(wc -l < asked)" -ge "$UP_AT" ] ;;
+esac""",
+    "rmod": 'until [ "$(wc -l < started)" -ge 2 ]; do sleep; done; echo "cache ${RMOD_CACHE:-none}"; echo "$@"; exit 3',
+    "sleep": "/bin/sleep 0.01",
+}
+"""What Slurm and Ray would bring."""
+
+
+def loaded(name: str) -> Any:
+    return yaml.safe_load((DOCKER / name).read_text(encoding="utf-8"))
+
+
+def test_the_head_knows_of_its_workers() -> None:
+    config = loaded("cluster.yaml")
+    start = shlex.split(config["head_start_ray_commands"][-1])
+    assert start[:3] == ["ray", "start", "--head"]
+    assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in start
+    assert config["provider"]["worker_ips"]
+
+
+def test_the_job_of_kubernetes_is_whole() -> None:
+    spec = loaded("rayjob.yaml")["spec"]
+    cluster = spec["rayClusterSpec"]
+    assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    groups = {group["groupName"]: group for group in cluster["workerGroupSpecs"]}
+    assert groups["encoders"]["replicas"] == 0
+    for group in groups.values():
+        assert group["minReplicas"] <= group["replicas"] <= group["maxReplicas"]
+    assert shlex.split(spec["entrypoint"])[:2] == ["rmod", "build"]
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.cuda"])
+def test_a_login_shell_finds_what_is_installed(name: str) -> None:
+    text = (DOCKER / name).read_text(encoding="utf-8")
+    assert "echo 'export PATH=/opt/rmod/bin:$PATH' > /etc/profile.d/rmod.sh" in text
+    assert text.index("profile.d") < text.index("USER rmod"), "only root may write there"
+
+
+def slurm(folder: Path, out: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the script with stand-ins for all that Slurm and Ray bring."""
+    tools = folder / "bin"
+    tools.mkdir()
+    for name, code in STANDINS.items():
+        (tools / name).write_text(f"#!/bin/bash\n{code}\n")
+        (tools / name).chmod(0o755)
+    environment = {
+        "PATH": f"{tools}:/usr/bin:/bin",
+        "HOME": str(folder),
+        "SLURM_JOB_ID": "7",
+        "SLURM_JOB_NODELIST": "node[1-2]",
+        "SLURM_JOB_NUM_NODES": "2",
+        "SLURM_CPUS_ON_NODE": "4",
+        "UP_AT": "3",
+        **variables,
+    }
+    command = ["bash", str(DOCKER / "slurm.sh"), out, "rmod", "--pairs", "train=10"]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+needs_bash = pytest.mark.skipif(os.name != "posix" or shutil.which("bash") is None, reason="needs bash")
+
+
+@needs_bash
+@pytest.mark.parametrize(("out", "cache"), [("/shared/OUT", "/shared/cache"), ("s3://bucket/OUT", "none")])
+def test_slurm_starts_ray_waits_for_it_and_ends_as_the_build_does(tmp_path: Path, out: str, cache: str) -> None:
+    run = slurm(tmp_path, out)
+    assert run.returncode == 3, run.stderr
+    assert run.stdout.splitlines() == [
+        f"cache {cache}",
+        f"build rmod --pairs train=10 --out {out} --address 192.0.2.1:20007",
+    ]
+    started = (tmp_path / "started").read_text()
+    assert "--head --port=20007" in started
+    assert "--address=192.0.2.1:20007" in started
+    assert len((tmp_path / "asked").read_text().splitlines()) == 3
+
+
+@needs_bash
+def test_slurm_gives_up_on_a_head_that_never_comes(tmp_path: Path) -> None:
+    run = slurm(tmp_path, "/shared/OUT", UP_AT="1000", RAY_START_TRIES="4")
+    assert run.returncode == 1
+    assert "Ray is not up at 192.0.2.1:20007" in run.stderr
+    assert not run.stdout
