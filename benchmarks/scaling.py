@@ -88,7 +88,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--wav-mb", type=float, default=0.96)
     parser.add_argument("--flac-mb", type=float, default=0.72)
     parser.add_argument("--flac-ms", type=float, default=5.0, help="more than WAV, a pair")
-    parser.add_argument("--token-kb", type=float, default=20.0)
+    parser.add_argument("--token-kb", type=float, default=22.0)
     parser.add_argument("--shard-size", type=int, default=100)
     parser.add_argument("--shard-ms", type=float, default=10.0, help="of the driver, a shard")
     parser.add_argument("--storage-mb-s", type=float, default=1000.0)
