@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rmod_pipeline.build.executors import Executor
@@ -11,6 +11,7 @@ from rmod_pipeline.build.leases import LOOK_SECONDS, claim_on
 from rmod_pipeline.build.log import AGAIN, BEGIN, FAILURE, SHARD, append_event
 from rmod_pipeline.build.outcome import Elsewhere, Failure, Result, Waits
 from rmod_pipeline.build.work import Work
+from rmod_pipeline.errors import RmodError
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.storage import StorePath
@@ -50,29 +51,44 @@ class _Run:
     made: int = 0
     failures: dict[str, Failure] = field(default_factory=dict)
     tried_again: set[str] = field(default_factory=set)
+    put_off: dict[str, Failure] = field(default_factory=dict)
+    """Those to be tried again of which nothing came yet."""
     waits: Waits = field(default_factory=Waits)
 
     def take(self, result: Result) -> None:
         """Take down what came of a shard."""
         log = self.work.layout.log
+        if isinstance(result, Waits):
+            self.waits += result
+            return
+        self.put_off.pop(result.shard, None)
         if isinstance(result, Failure):
             if result.again and result.shard not in self.tried_again and not self._ended():
                 self.tried_again.add(result.shard)
+                self.put_off[result.shard] = result
                 append_event(log, AGAIN, shard=result.shard, key=result.key, cause=result.cause)
                 return
-            self.failures[result.shard] = result
-            self.progress.fail(result)
-            said = {"shard": result.shard, "key": result.key, "cause": result.cause, "detail": result.detail}
-            append_event(log, FAILURE, **said)
+            self._fail(result)
         elif isinstance(result, Receipt):
             self.made += result.count
             append_event(log, SHARD, shard=result.shard, pairs=result.pairs, rejects=result.rejects)
-        elif isinstance(result, Waits):
-            self.waits += result
 
-    def told(self) -> Made:
-        """Return what it came to."""
-        return Made(pairs=self.made, failures=list(self.failures.values()), waits=self.waits)
+    def give_up(self) -> None:
+        """Take down as failed what was to be tried again and never was, because the run ends before."""
+        while self.put_off:
+            self._fail(self.put_off.popitem()[1])
+
+    def told(self, missing: Iterable[ShardPlan]) -> Made:
+        """Return what it came to; what another run has made after all is no failure."""
+        names = {plan.name for plan in missing}
+        failures = [failure for failure in self.failures.values() if failure.shard in names]
+        return Made(pairs=self.made, failures=failures, waits=self.waits)
+
+    def _fail(self, failure: Failure) -> None:
+        self.failures[failure.shard] = failure
+        self.progress.fail(failure)
+        said = {"shard": failure.shard, "key": failure.key, "cause": failure.cause, "detail": failure.detail}
+        append_event(self.work.layout.log, FAILURE, **said)
 
     def _ended(self) -> bool:
         return any(failure.fatal for failure in self.failures.values())
@@ -86,16 +102,36 @@ def make_missing(
     total = sum(plan.count for plan in plans)
     append_event(work.layout.log, BEGIN, shards=len(plans), missing=len(missing), fingerprint=work.digest())
     progress.start(total - sum(plan.count for plan in missing), total)
+    try:
+        _make_all(missing, run, executor)
+    finally:
+        run.give_up()
+    failed = [plan for plan in plans if plan.name in run.failures]
+    return run.told(_missing(failed, work))
+
+
+def _make_all(missing: list[ShardPlan], run: _Run, executor: Executor) -> None:
+    """Make shards until none is missing but those that fail, or one fails that ends the run."""
+    work, progress = run.work, run.progress
     while missing:
         elsewhere: set[str] = set()
         for result in executor.run(missing, work, progress.advance):
             run.take(result)
             if isinstance(result, Failure) and result.fatal:
-                return run.told()
+                return
             if isinstance(result, Elsewhere):
                 elsewhere.add(result.shard)
         missing = _await_others([plan for plan in missing if plan.name not in run.failures], elsewhere, work, progress)
-    return run.told()
+        for name in run.put_off.keys() - {plan.name for plan in missing}:
+            del run.put_off[name]  # another run has made it
+
+
+def _missing(failed: list[ShardPlan], work: Work) -> list[ShardPlan]:
+    """Return which of the shards that failed are not there; all, where nobody can look."""
+    try:
+        return work.missing(failed) if failed else []
+    except (OSError, RmodError):
+        return failed
 
 
 def _await_others(plans: Sequence[ShardPlan], elsewhere: set[str], work: Work, progress: Progress) -> list[ShardPlan]:
