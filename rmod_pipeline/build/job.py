@@ -19,6 +19,7 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render import Pair, PitchCache, Sounds, render_pair
+from rmod_pipeline.render.pitch import pitch_folder
 from rmod_pipeline.shards.fingerprint import digest, versions
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import MIX, Form
@@ -52,7 +53,8 @@ class Job:
     encoding: Encoding | None = None
     """The tokens to make beside the sound, or in its place."""
     out: Place
-    cache: Path
+    cache: Path | None = None
+    """Where loops shifted in pitch are kept; by default where each machine keeps what it keeps."""
     cache_bytes: int
 
     @property
@@ -126,7 +128,7 @@ class Studio:
             sweep_drafts(job.layout.drafts)  # those of workers that died on this machine, which the driver may not see
         self.settings: Settings = settings_for(job.recipe, job.engine)
         store = AudioStore(job.library, job.recipe.sample_rate, STORE_BYTES)
-        self.sounds = Sounds(store, PitchCache(job.cache, job.cache_bytes))
+        self.sounds = Sounds(store, PitchCache(job.cache or pitch_folder(), job.cache_bytes))
         self.fingerprint = job.digest()
         self._families = tuple(job.families())
         self.ahead = Ahead(encode) if encode else None

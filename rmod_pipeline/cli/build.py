@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -210,7 +211,9 @@ def _job(recipe: str, library: str, out: Place, **options: Any) -> Job:
     if out.exists() and not out.is_dir():
         raise UsageError("--out", f"{out} is a file", "give a folder")
     loaded = load_recipe(find_recipe(recipe))
-    return Job(recipe=loaded, library=open_library(library), out=out.resolve(), cache=pitch_folder(), **options)
+    # Unless it is told, each machine keeps things in a home of its own.
+    cache = pitch_folder() if os.environ.get("RMOD_CACHE") else None
+    return Job(recipe=loaded, library=open_library(library), out=out.resolve(), cache=cache, **options)
 
 
 def _tell(summary: Summary, out: Place) -> None:
