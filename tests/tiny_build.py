@@ -62,6 +62,34 @@ if write:
 """
 """A `sitecustomize` that makes the fifth pair hang for ever, but once only."""
 
+SHORT_LIVED = """
+import os
+try:
+    import rmod_pipeline.build.executors.encoders as encoders
+except ImportError:
+    encoders = None
+if encoders:
+    open_here = encoders.open_here
+    def short_lived(choice, device):
+        encode, batches = open_here(choice, device), []
+        def sick(audio):
+            batches.append(audio)
+            if len(batches) > int(os.environ["BATCHES_LIVED"]):
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+            return encode(audio)
+        return sick
+    encoders.open_here = short_lived
+"""
+"""A `sitecustomize` that lets an encoder encode so many batches, and raise from then on."""
+
+
+def customised(folder: Path, code: str) -> str:
+    """Return the PYTHONPATH with which processes run some code when they start."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(code)
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+
+
 SPLITS = {"train": 3, "valid": 2, "test": 2}
 """How many sounds of each kind on each side."""
 

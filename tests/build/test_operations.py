@@ -5,23 +5,28 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
-from tiny_build import HANGS, RECIPE, make_job, make_library, promised
+from tiny_build import HANGS, RECIPE, SHORT_LIVED, customised, make_job, make_library, promised
 
 from rmod_pipeline.build.claims import Claim
-from rmod_pipeline.build.executors import nodes
+from rmod_pipeline.build.executors import local, nodes
+from rmod_pipeline.build.executors.encoders import Encoders
 from rmod_pipeline.build.executors.local import ProcessPool, local_executor
+from rmod_pipeline.build.job import Studio
 from rmod_pipeline.build.log import RUNS, append_event, read_events
 from rmod_pipeline.build.loop import Progress
+from rmod_pipeline.build.outcome import Failure, Result
 from rmod_pipeline.build.plan import choose_shards
 from rmod_pipeline.build.run import run_build
 from rmod_pipeline.build.status import failed_shards, read_status
-from rmod_pipeline.errors import UsageError
-from rmod_pipeline.shards.layout import Layout, plan_shards
+from rmod_pipeline.errors import BuildError, LibraryError, UsageError
+from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 
 Rmod = Callable[..., Any]
 
@@ -79,12 +84,114 @@ def test_what_failed_is_listed_and_tried_again_alone(tmp_path: Path, rmod: Rmod,
     assert promised(out) == promised(tiny_built)
 
 
+@dataclass
+class Scripted:
+    """An executor that does what it is told to."""
+
+    elsewhere: ClassVar[bool] = False
+    script: Callable[[], Iterator[Result]]
+
+    def run(self, plans: Sequence[ShardPlan], work: object, on_pairs: object) -> Iterator[Result]:  # noqa: ARG002
+        yield from self.script()
+
+
+UNREADABLE = Failure(shard="train-000000", cause="cannot be read", again=True)
+
+
+def test_what_was_to_be_tried_again_has_failed_if_the_run_ends_before(tiny_manifest: Path, tmp_path: Path) -> None:
+    def full() -> Iterator[Result]:
+        yield UNREADABLE
+        yield Failure(shard="train-000001", cause="the disk is full", fatal=True)
+
+    summary = run_build(make_job(tiny_manifest, tmp_path / "full"), Scripted(full), Progress())
+    assert {each.shard for each in summary.failures} == {"train-000000", "train-000001"}
+
+    def stopped() -> Iterator[Result]:
+        yield UNREADABLE
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_build(make_job(tiny_manifest, tmp_path / "stopped"), Scripted(stopped), Progress())
+    (failed,) = failed_shards(read_events(tmp_path / "stopped" / "log"))
+    assert (failed.shard, failed.cause) == ("train-000000", "cannot be read")
+
+
+def test_what_another_run_makes_after_all_is_no_failure(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(tiny_built, tmp_path / "out")
+    receipt = Layout(out).receipt("train-000000")
+    content = receipt.read_bytes()
+    receipt.unlink()
+
+    def other_run() -> Iterator[Result]:
+        yield Failure(shard="train-000000", cause="its worker died 3 times")
+        receipt.write_bytes(content)
+
+    assert not run_build(make_job(tiny_manifest, out), Scripted(other_run), Progress()).failures
+
+
+def test_what_a_worker_cannot_open_is_what_its_shards_fail_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_encode: object) -> None:
+        raise LibraryError("library", "holds no kick", "add one")
+
+    monkeypatch.setattr(local, "begin_child", lambda _level: None)
+    monkeypatch.setattr(local, "_worker", [])
+    local._begin(SimpleNamespace(open=fails), SimpleNamespace(), None, local.Slots(1), 0)  # type: ignore[arg-type]
+    result = local._make(0, ShardPlan(split="train", number=0, first=0, count=1))
+    assert isinstance(result, Failure)
+    assert "holds no kick" in result.cause
+
+
+def test_what_a_machine_keeps_lies_where_that_machine_says(
+    tiny_manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(tiny_manifest, tmp_path / "out", cache=None)
+    monkeypatch.setenv("RMOD_CACHE", str(tmp_path / "of-the-worker"))
+    assert Studio(job).sounds.pitch.folder == tmp_path / "of-the-worker" / "pitch"
+    told = make_job(tiny_manifest, tmp_path / "out", cache=tmp_path / "told")
+    assert Studio(told).sounds.pitch.folder == tmp_path / "told"
+
+
+class _Dies:
+    """An encoder process that is gone."""
+
+    exitcode = -9
+
+    def is_alive(self) -> bool:
+        return False
+
+
+def test_an_encoder_is_started_again_as_long_as_it_gets_something_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Encoders, "_start", lambda *_: _Dies())
+    encoders = Encoders(None, ["cuda:0"])  # type: ignore[arg-type]
+    encoders._processes = [_Dies()]  # type: ignore[list-item]
+    for batches in range(20):
+        encoders._clocks[0] = batches
+        encoders.look_after()
+    with pytest.raises(BuildError, match=r"on cuda:0 was killed by signal 9 \(Killed\), 4 times in a row, without a"):
+        for _ in range(4):
+            encoders.look_after()
+
+
+@pytest.mark.slow
+def test_an_encoder_ends_of_what_it_cannot_answer_and_another_goes_on(
+    tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiny_codec import with_tokens
+
+    job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
+    monkeypatch.setenv("PYTHONPATH", customised(tmp_path / "sick", SHORT_LIVED))
+    monkeypatch.setenv("BATCHES_LIVED", "0")
+    with pytest.raises(BuildError, match=r"died \(exit code 1\), 4 times in a row"):
+        run_build(job, ProcessPool(2), Progress())
+    monkeypatch.setenv("BATCHES_LIVED", "3")
+    assert not run_build(job, ProcessPool(2), Progress()).failures
+    assert promised(job.out) == promised(tiny_tokens)
+
+
 @pytest.fixture
 def hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers started from here on hang at the fifth pair, but once only."""
-    (tmp_path / "hangs").mkdir()
-    (tmp_path / "hangs" / "sitecustomize.py").write_text(HANGS)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hangs"))
+    monkeypatch.setenv("PYTHONPATH", customised(tmp_path / "hangs", HANGS))
     monkeypatch.setenv("HANGS_ONCE", str(tmp_path / "hung"))
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import secrets
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -36,7 +38,9 @@ RENDERERS_PER_ENCODER = 4
 """On a CPU, of the small codec: encoding a pair takes less time than rendering it."""
 
 RESTARTS = 3
-"""How often an encoder is started again before the build gives up."""
+"""How often an encoder is started again over one batch before the build gives up. Over a run there is no limit."""
+
+ENDS = "an encoder ends of this, and is started again"
 
 PATIENCE_SECONDS = 120.0
 """How long a renderer waits for an encoder that is being started: a large codec takes its time."""
@@ -81,7 +85,9 @@ class Encoders:
         self._folder = Path(tempfile.mkdtemp(prefix="rmod-encoders-"))
         self.doors = Doors(tuple(str(self._folder / str(i)) for i in range(len(devices))), secrets.token_bytes(32))
         self._processes: list[BaseProcess] = []
-        self._restarts = 0
+        self._deaths = [0] * len(devices)
+        """Of each, in a row, without a batch between."""
+        self._worked = [0.0] * len(devices)
         # Worked and waited of each: written by it alone.
         self._clocks = multiprocessing.get_context("spawn").RawArray("d", 2 * len(devices))
 
@@ -104,18 +110,21 @@ class Encoders:
         return Waits(encoders=worked + waited, for_workers=waited)
 
     def look_after(self) -> None:
-        """Start those again that died. Raises BuildError if that happens too often."""
+        """Start those again that died. Raises BuildError for one that does so again and again, and encodes nothing."""
         for place, process in enumerate(self._processes):
-            if not process.is_alive():
-                self._restarts += 1
-                found = f"an encoder on {self._devices[place]} died (exit code {process.exitcode})"
-                if self._restarts > RESTARTS:
-                    hint = (
-                        "look at the memory of the machine; a smaller --batch needs less, and gives a family of its own"
-                    )
-                    raise BuildError("encoders", f"{found}, for the {self._restarts}th time", hint)
-                logger.warning("%s and is started again", found)
-                self._processes[place] = self._start(place)
+            if process.is_alive():
+                continue
+            worked = self._clocks[2 * place]
+            self._deaths[place] = 1 if worked > self._worked[place] else self._deaths[place] + 1
+            self._worked[place] = worked
+            found = f"an encoder on {self._devices[place]} {_ended(process.exitcode)}"
+            if self._deaths[place] > RESTARTS:
+                times = f"{self._deaths[place]} times in a row, without a batch between"
+                hint = "its last words are above; if it was killed, look at the memory: a smaller --batch needs less"
+                shutil.rmtree(self._folder, ignore_errors=True)  # so that nobody waits for one that never comes
+                raise BuildError("encoders", f"{found}, {times}", hint)
+            logger.warning("%s and is started again", found)
+            self._processes[place] = self._start(place)
 
     def _start(self, place: int) -> BaseProcess:
         clock = (self._clocks, 2 * place)
@@ -148,16 +157,24 @@ class Remote:
             if isinstance(answer, CodecError):
                 raise answer
             return answer
-        raise CodecError("encoder", f"died {RESTARTS + 1} times over one batch", "give a smaller --batch")
+        hint = "its last words are above; if it was killed, look at the memory: a smaller --batch needs less"
+        raise CodecError("encoder", f"lost {RESTARTS + 1} times over one batch", hint)
 
     def _connect(self) -> Connection:
         end = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < end:
+        while time.monotonic() < end and Path(self._address).parent.is_dir():
             try:
                 return Client(self._address, "AF_UNIX", authkey=self._key)
             except (OSError, EOFError):
                 time.sleep(0.05)
-        raise CodecError("encoder", f"not up after {PATIENCE_SECONDS:g} s", "give the same command again")
+        raise CodecError("encoder", f"not up after {PATIENCE_SECONDS:g} s, or given up", "give the same command again")
+
+
+def _ended(exitcode: int | None) -> str:
+    """Say how a process ended."""
+    if exitcode is not None and exitcode < 0:
+        return f"was killed by signal {-exitcode} ({signal.strsignal(-exitcode)})"
+    return f"died (exit code {exitcode})"
 
 
 def _serve(choice: Choice, device: str, address: str, key: bytes, clock: tuple[Any, int]) -> None:
@@ -176,6 +193,10 @@ def _serve(choice: Choice, device: str, address: str, key: bytes, clock: tuple[A
                         clocks[place : place + 2] = [worked + encode.worked, waited + encode.waited]
                 except CodecError as error:
                     tokens = error
+                except Exception:
+                    # After some, of CUDA for instance, a process can do nothing more; the renderer asks the next one.
+                    logger.critical(ENDS, exc_info=True)
+                    os._exit(1)
                 connection.send(tokens)
 
     Path(address).unlink(missing_ok=True)  # of one that died

@@ -17,7 +17,7 @@ from rmod_pipeline.build.encoding import Timed
 from rmod_pipeline.build.executors import OnPairs
 from rmod_pipeline.build.executors.encoders import Doors, Encoders, encoder_devices, open_here
 from rmod_pipeline.build.executors.processes import STOPS, Slots, begin_child, signals_held
-from rmod_pipeline.build.outcome import Failure, Result, Waits, took_too_long
+from rmod_pipeline.build.outcome import Failure, Result, Waits, failure_of, took_too_long
 from rmod_pipeline.build.work import Work
 from rmod_pipeline.build.worker import Worker
 from rmod_pipeline.shards.layout import ShardPlan
@@ -206,18 +206,25 @@ class _Told:
             raise _Stopped
 
 
-_worker: list[tuple[Worker, Slots, int]] = []  # a pool hands a worker process its state no other way
+_worker: list[tuple[Worker | Exception, Slots, int]] = []  # a pool hands a worker process its state no other way
 
 
 def _begin(work: Work, told: _Told, doors: Doors | None, slots: Slots, level: int) -> None:
     begin_child(level)
     place = slots.take()
-    maker = work.open(doors.open(place) if doors else None)
-    _worker.append((Worker(maker, work.layout, told.on_pairs), slots, place))
+    try:
+        maker = work.open(doors.open(place) if doors else None)
+        _worker.append((Worker(maker, work.layout, told.on_pairs), slots, place))
+    except Exception as error:
+        logger.debug("failed", exc_info=True)
+        # Raised here it would break the pool, and nobody would hear of it.
+        _worker.append((error, slots, place))
 
 
 def _make(number: int, plan: ShardPlan) -> Result:
     worker, slots, place = _worker[0]
+    if isinstance(worker, Exception):
+        return failure_of(plan.name, worker)
     slots.begin(place, number)
     try:
         return worker.run(plan)
