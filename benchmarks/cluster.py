@@ -37,6 +37,7 @@ from rmod_pipeline.recipe import find_recipe, load_recipe
 from rmod_pipeline.render.pitch import pitch_folder
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
+from rmod_pipeline.storage import Place
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -53,7 +54,7 @@ class Nothing:
     def layout(self) -> Layout:
         return Layout(self.out)
 
-    def needed(self) -> list[str]:
+    def needed(self) -> list[Place]:
         return []
 
     def digest(self) -> str:

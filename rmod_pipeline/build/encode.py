@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rmod_pipeline.audio import Pcm
 from rmod_pipeline.build.encoding import Ahead, Encode, Encoding, encode_token_shard
@@ -46,9 +45,9 @@ class EncodeJob:
         """Return the digest that the receipts bear."""
         return self.encoding.family.digest()
 
-    def needed(self) -> list[str]:
-        """Return files that every machine must be able to read."""
-        return [str(self.layout.build)] if isinstance(self.out, Path) else []
+    def needed(self) -> list[Place]:
+        """Return what every machine must be able to read."""
+        return [self.layout.build]
 
     def open(self, encode: Encode | None) -> Encoder:
         """Open it on a worker."""

@@ -96,15 +96,13 @@ class Job:
             found[self.encoding.family.family] = self.encoding.family.digest()
         return found
 
-    def needed(self) -> list[str]:
-        """Return files that every machine must be able to read: the data set's own, and some of the library's.
-
-        What lies on an object store is left out: whoever cannot reach it fails at its first shard, and says so.
-        """
+    def needed(self) -> list[Place]:
+        """Return what every machine must be able to read: the data set's own, and some of the library's sounds; of one
+        on an object store a single sound, each being a request."""
         assets = self.library.assets
-        some = assets[:: max(1, len(assets) // SOUNDS_LOOKED_AT)]
-        places = [self.layout.build, *(self.library.path_of(one) for one in some)]
-        return [str(path.absolute()) for path in places if isinstance(path, Path)]
+        most = 1 if isinstance(self.library.root, StorePath) else SOUNDS_LOOKED_AT
+        some = assets[:: max(1, -(-len(assets) // most))]
+        return [self.layout.build, *(self.library.path_of(one) for one in some)]
 
     def open(self, encode: Encode | None = None) -> Studio:
         """Open it on a worker."""

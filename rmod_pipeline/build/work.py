@@ -8,6 +8,7 @@ from typing import Protocol
 from rmod_pipeline.build.encoding import Encode, Encoding
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
+from rmod_pipeline.storage import Place
 
 
 class Maker(Protocol):
@@ -52,8 +53,8 @@ class Work(Protocol):
         """Return the shards that are not done. Raises BuildError for a receipt of another data set."""
         ...
 
-    def needed(self) -> list[str]:
-        """Return paths of files that every machine must be able to read; of very many, some."""
+    def needed(self) -> list[Place]:
+        """Return files and objects that every machine must be able to read; of very many, some."""
         ...
 
     def digest(self) -> str:

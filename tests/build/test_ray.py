@@ -18,7 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_build import HANGS, RECIPE, command_of, drafts, eventually, make_job, make_library, promised, start
+from tiny_build import (
+    HANGS,
+    RECIPE,
+    SHORT_LIVED,
+    command_of,
+    customised,
+    drafts,
+    eventually,
+    make_job,
+    make_library,
+    promised,
+    start,
+)
 
 pytest.importorskip("ray")
 # Without the first, Ray leaves a token in the home folder, and other clusters ask for it.
@@ -26,17 +38,20 @@ os.environ.update({"RAY_AUTH_MODE": "disabled", "RAY_metrics_report_interval_ms"
 
 import ray
 from ray.cluster_utils import Cluster
+from ray.exceptions import RayTaskError
 
-from rmod_pipeline.build.executors import Executor
+from rmod_pipeline.build.executors import Executor, nodes
+from rmod_pipeline.build.executors import ray as ray_executor
 from rmod_pipeline.build.executors.local import ProcessPool
-from rmod_pipeline.build.executors.ray import RayCluster, _Machines, _Run, _start_encoders
+from rmod_pipeline.build.executors.ray import RayCluster, _lost, _Machines, _Run, _start_encoders, _Ticket
 from rmod_pipeline.build.log import read_events
 from rmod_pipeline.build.loop import Progress
+from rmod_pipeline.build.outcome import Failure
 from rmod_pipeline.build.run import run_build
 from rmod_pipeline.build.status import read_status
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.manifest import load_library
-from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.storage import place
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
@@ -144,17 +159,15 @@ def test_a_hung_shard_is_tried_again_and_a_deadly_one_given_up(
     cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path, disconnected: None
 ) -> None:
     job = make_job(tiny_manifest, tmp_path / "out")
-    for name, code in (("hangs", HANGS), ("deadly", DEADLY)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "sitecustomize.py").write_text(code)
-    in_environment(cluster, PYTHONPATH=str(tmp_path / "deadly"), HANGS_ONCE=str(tmp_path / "died"))
+    deadly, hangs = customised(tmp_path / "deadly", DEADLY), customised(tmp_path / "hangs", HANGS)
+    in_environment(cluster, PYTHONPATH=deadly, HANGS_ONCE=str(tmp_path / "died"))
     summary = run_build(job, RayCluster(), Progress())
     (failure,) = summary.failures
     assert failure.shard == "train-000001"
     assert "its worker died 3 times" in failure.cause
     assert summary.made == 9
     ray.shutdown()
-    in_environment(cluster, PYTHONPATH=str(tmp_path / "hangs"), HANGS_ONCE=str(tmp_path / "hung"))
+    in_environment(cluster, PYTHONPATH=hangs, HANGS_ONCE=str(tmp_path / "hung"))
     summary = run_build(job, RayCluster(shard_seconds=5.0), Progress())
     assert (tmp_path / "hung").exists()
     assert not summary.failures
@@ -194,9 +207,7 @@ def test_a_machine_whose_disk_is_full_is_named_and_left_out(
     cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path
 ) -> None:
     """It fails shards faster than the others make them: it must not get them all."""
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "sitecustomize.py").write_text(FULL)
-    other = cluster.add_node(num_cpus=4, env_vars={"PYTHONPATH": str(tmp_path / "full")})
+    other = cluster.add_node(num_cpus=4, env_vars={"PYTHONPATH": customised(tmp_path / "full", FULL)})
     try:
         summary = run_build(make_job(tiny_manifest, tmp_path / "out"), RayCluster(cluster.address), Progress())
         assert not summary.failures
@@ -207,6 +218,141 @@ def test_a_machine_whose_disk_is_full_is_named_and_left_out(
         assert other.node_id[:8] in refused["node"]
     finally:
         cluster.remove_node(other)
+
+
+LOSES = """
+import errno, os, pathlib
+try:
+    import rmod_pipeline.shards.write as write
+except ImportError:
+    write = None
+lost = []
+def lose(of, name):
+    whole = getattr(of, name)
+    def reading(path, *rest):
+        if lost and os.environ["LOST"] in str(path):
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+        return whole(path, *rest)
+    setattr(of, name, reading)
+if write:
+    lose(os, "open")
+    lose(pathlib.Path, "read_bytes")
+    add = write.PairShard.add
+    def adds(self, pair):
+        lost.append(pair)
+        return add(self, pair)
+    write.PairShard.add = adds
+"""
+"""A `sitecustomize` that makes a folder unreadable after the first pair."""
+
+
+def test_a_machine_that_loses_the_library_under_way_is_named_and_left_out(
+    cluster: Cluster, tiny_built: Path, tmp_path: Path
+) -> None:
+    manifest = make_library(tmp_path / "library")
+    variables = {"PYTHONPATH": customised(tmp_path / "loses", LOSES), "LOST": str(manifest.parent)}
+    other = cluster.add_node(num_cpus=4, env_vars=variables)
+    try:
+        summary = run_build(make_job(manifest, tmp_path / "out"), RayCluster(cluster.address), Progress())
+        assert not summary.failures
+        assert promised(tmp_path / "out") == promised(tiny_built)
+        (refused,) = (each for each in read_events(tmp_path / "out" / "log") if each["event"] == "refused")
+        assert f"cannot read {manifest.parent}" in refused["cause"]
+        assert other.node_id[:8] in refused["node"]
+    finally:
+        cluster.remove_node(other)
+
+
+def ticket(job: Any) -> _Ticket:
+    """What a worker process knows of a job."""
+    files = [str(place) for place in job.needed() if isinstance(place, Path)]
+    facts = nodes.facts([], files)
+    return _Ticket(work=job, facts=facts, tally=None, encoders=[], shard_seconds=None, level=0)
+
+
+def test_what_a_machine_has_lost_is_told_from_what_passes(
+    tiny_manifest: Path, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_executor, "LOOK_AGAIN_SECONDS", 0.0)
+    manifest = make_library(tmp_path / "library")
+    on_disk = ticket(make_job(manifest, tmp_path / "out"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "build.json").write_text("{}")
+    on_disk = ticket(on_disk.work)
+    assert _lost(on_disk) == ""
+    (tmp_path / "out" / "build.json").write_text("{ }")
+    assert _lost(on_disk) == "", "another file is another file on all machines"
+    manifest.parent.rename(tmp_path / "gone")
+    assert "cannot read" in _lost(on_disk)
+
+    bucket.put_folder(tiny_manifest.parent, "library")
+    bucket.put("data/build.json", b"{}")
+    library = load_library(f"{bucket}/library/library.csv")
+    on_store = ticket(replace(make_job(tiny_manifest, Path()), library=library, out=place(f"{bucket}/data")))
+    assert _lost(on_store) == ""
+    bucket.server.fault = lambda _method, path: 503 if "data" in path else None
+    assert _lost(on_store) == "", "an outage passes"
+    bucket.server.fault = lambda _method, path: 403 if "library" in path else None
+    assert "access denied" in _lost(on_store)
+    bucket.server.fault = lambda _method, _path: None
+    bucket.remove("data/build.json")
+    assert "no such object" in _lost(on_store)
+
+
+def test_a_fault_elsewhere_keeps_its_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(_: object) -> None:
+        raise RayTaskError("rmod", 'File "over/there.py", line 7, in render', ZeroDivisionError("by nought"))
+
+    monkeypatch.setattr(ray_executor.ray, "get", get)
+    run = _Run(RayCluster(), None, [], lambda _: None)  # type: ignore[arg-type]
+    result = run._result(None, ShardPlan(split="train", number=0, first=0, count=1), "")
+    assert isinstance(result, Failure)
+    assert result.cause == "ZeroDivisionError: by nought"
+    assert "over/there.py" in result.detail
+
+
+def test_a_cluster_without_cores_waits_unless_its_machines_are_refused(
+    tiny_manifest: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tiny_codec import with_tokens
+
+    alive = [{"NodeID": name, "Alive": True, "Resources": {"CPU": cores}} for name, cores in (("head", 0), ("one", 4))]
+    for node in alive:
+        node["NodeManagerAddress"] = "192.0.2.1"
+    job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
+    machines = _Machines(job, {})
+    monkeypatch.setattr(ray_executor.ray, "nodes", lambda: alive)
+    monkeypatch.setattr(_Machines, "_ask", lambda *_: None)
+    machines.look(wait=True)
+    assert machines.cores == 4
+    machines.refuse("one", "cannot read /shared/library.csv")
+    with pytest.raises(BuildError, match=r"no machine can take part:\n.*cannot read /shared"):
+        machines.look(wait=True)
+    del alive[1]
+    machines.look(wait=True)
+    assert machines.cores == 0, "another may come"
+
+    asked: list[dict[str, Any]] = []
+    started: list[object] = []
+
+    class Kind:
+        def options(self, **options: Any) -> Kind:
+            asked.append(options)
+            return self
+
+        def remote(self, *arguments: object) -> Kind:
+            started.extend(arguments[:1])
+            return self
+
+        @property
+        def node(self) -> Kind:
+            return self
+
+    monkeypatch.setattr(ray_executor.ray, "remote", lambda _: Kind())
+    monkeypatch.setattr(ray_executor.ray, "get", lambda *_, **__: None)
+    _start_encoders(RayCluster(), job, machines)
+    assert len(started) == 1, "who renders needs one to encode"
+    assert asked[0]["num_cpus"] == 1
 
 
 def test_a_cluster_builds_straight_to_a_store(
@@ -268,6 +414,29 @@ def test_the_death_of_an_encoder_costs_nothing_but_time(
     assert promised(job.out) == promised(tiny_tokens)
 
 
+def test_an_encoder_ends_of_what_it_cannot_answer_and_another_goes_on(
+    cluster: Cluster,
+    tiny_manifest: Path,
+    tiny_tokens: Path,
+    tiny_weights: Path,
+    tmp_path: Path,
+    disconnected: None,
+) -> None:
+    """Again and again over a run, but not over one batch."""
+    from tiny_codec import with_tokens
+
+    job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
+    sick = customised(tmp_path / "sick", SHORT_LIVED)
+    in_environment(cluster, PYTHONPATH=sick, BATCHES_LIVED="0")
+    failure = run_build(job, RayCluster(), Progress()).failures[-1]
+    assert failure.fatal
+    assert "encoder: lost 4 times over one batch" in failure.cause
+    ray.shutdown()
+    in_environment(cluster, PYTHONPATH=sick, BATCHES_LIVED="3")
+    assert not run_build(job, RayCluster(), Progress()).failures
+    assert promised(job.out) == promised(tiny_tokens)
+
+
 def test_where_no_build_can_be_made_is_named(tiny_manifest: Path, tmp_path: Path, tiny_weights: Path) -> None:
     from tiny_codec import with_tokens
 
@@ -325,11 +494,10 @@ def test_a_driver_that_is_killed_or_stopped_goes_on_beside_another(
     assert len(shards) == len(set(shards)), "a shard was made twice"
 
 
-def printed(page: Path, changed: dict[str, str]) -> list[str]:
-    """Return the `ray job submit` that a page prints, with some of its words changed, ready to be run."""
-    line = re.search(r"```sh\n(ray job submit .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    assert line
-    words = shlex.split(line[1].replace("\\\n", " "))
+def printed(page: Path, changed: dict[str, str], which: int = 0) -> list[str]:
+    """Return a `ray job submit` that a page prints, with some of its words changed, ready to be run."""
+    lines = re.findall(r"```sh\n(ray job submit .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    words = shlex.split(lines[which].replace("\\\n", " "))
     assert changed.keys() <= set(words)
     words = [re.sub(r"/shared/cache", os.environ["RMOD_CACHE"], changed.get(word, word)) for word in words]
     place = words.index("--") + 1
@@ -374,6 +542,39 @@ def test_jobs_are_submitted_as_the_docs_say_and_prometheus_can_read_them(
 
     assert eventually(lambda: "ray_rmod_pairs_total" in scraped(), 20)
     assert "ray_rmod_shards_total{" in scraped()
+
+
+def test_a_job_with_a_recipe_from_elsewhere_is_stopped_and_goes_on(
+    cluster: Cluster, tiny_manifest: Path, larger: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "laptop").mkdir()
+    (tmp_path / "laptop" / "my.yaml").write_text(RECIPE)
+    layout, dashboard = Layout(tmp_path / "out"), f"http://{cluster.webui_url}"
+    changed = {
+        "http://HEAD:8265": dashboard,
+        "./my-recipes": str(tmp_path / "laptop"),
+        "/shared/library.csv": str(tiny_manifest),
+        "/shared/OUT": str(tmp_path / "out"),
+        "train=1000000": "train=120",
+        "1000": "5",
+    }
+    words = printed(DOCS / "cluster.md", changed, which=1)
+    run = submitted([*words[:3], "--no-wait", "--submission-id", "to-be-stopped", *words[3:]])
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert eventually(layout.receipts, 90)
+
+    def job(verb: str) -> str:
+        command = [words[0], "job", verb, "--address", dashboard, "to-be-stopped"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+    job("stop")
+    assert "Stopped. What is finished is kept" in job("logs")
+    assert not list(layout.claims.iterdir()), "a lease is left"
+    assert len(layout.receipts()) < 24, "nothing was left to go on with"
+    run = submitted(words)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert promised(tmp_path / "out") == promised(larger)
+    assert not drafts(tmp_path / "out")
 
 
 def test_a_training_is_submitted_as_the_docs_say(cluster: Cluster, tiny_tokens: Path, tmp_path: Path) -> None:

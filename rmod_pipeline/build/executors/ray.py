@@ -16,7 +16,8 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -25,13 +26,20 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 import ray
 from ray import cloudpickle
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError, RuntimeEnvSetupError
+from ray.exceptions import (
+    ActorUnavailableError,
+    GetTimeoutError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    RuntimeEnvSetupError,
+)
 from ray.util.metrics import Counter
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rmod_pipeline.build.encoding import Encode, Timed
 from rmod_pipeline.build.executors import OnPairs, nodes
-from rmod_pipeline.build.executors.encoders import RENDERERS_PER_ENCODER, RESTARTS, open_here
+from rmod_pipeline.build.executors.encoders import ENDS, RENDERERS_PER_ENCODER, RESTARTS, open_here
 from rmod_pipeline.build.executors.local import TRIES
 from rmod_pipeline.build.log import REFUSED, append_event
 from rmod_pipeline.build.making import begin_log
@@ -44,13 +52,13 @@ from rmod_pipeline.errors import BuildError, RmodError
 from rmod_pipeline.shards.fingerprint import DECISIVE
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.storage import StorePath
+from rmod_pipeline.storage import StoreError, StorePath
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
-TELL_SECONDS = 2.0
-"""Between two words of a worker about the pairs it has made."""
+TELL_SECONDS = 1.0
+"""Between two words of a worker about the pairs it has made; what it hears is an answer to the last but one."""
 
 LOOK_SECONDS = 5.0
 """Between two looks at the machines of the cluster: some may have come or gone."""
@@ -60,6 +68,9 @@ PROBE_SECONDS = 120.0
 
 ENCODER_SECONDS = 600.0
 """How long encoders may take to be up: a cluster may have to start a machine for them."""
+
+LOOK_AGAIN_SECONDS = 5.0
+"""After which a file that could not be read must be read, or its machine is left out."""
 
 STOP_SECONDS = 5.0
 """How long workers have to let go of their shards before they end with Ray."""
@@ -204,8 +215,14 @@ class _Tally:
 class _Encoder:
     """A codec on a GPU of its own, or on one core."""
 
-    def __init__(self, choice: Choice, device: str, level: int) -> None:
+    def __init__(self, choice: Choice, device: str, facts: Mapping[str, str], level: int) -> None:
         begin_log(level)
+        why = nodes.complaints(_facts_of(facts), facts)
+        if why:
+            # Started again, it may have come to a machine that nobody has asked: its tokens would be others.
+            logger.critical("no encoder here, but elsewhere perhaps: %s", why)
+            time.sleep(LOOK_SECONDS)
+            os._exit(1)
         self._encode = Timed(open_here(choice, device))
         self._metrics = _Metrics()
         self._told = 0.0
@@ -215,11 +232,14 @@ class _Encoder:
         return str(ray.get_runtime_context().get_node_id())
 
     def encode(self, audio: AudioBatch) -> Tokens | CodecError:
-        """Return a batch's tokens, or why there are none."""
+        """Return a batch's tokens, or why there are none; of what is no CodecError the process ends."""
         try:
             return self._encode(audio)
         except CodecError as error:
             return error
+        except Exception:
+            logger.critical(ENDS, exc_info=True)
+            os._exit(1)
         finally:
             self._metrics.encoder_waits.inc(self._encode.waited - self._told)
             self._told = self._encode.waited
@@ -252,7 +272,8 @@ class _Bench:
     """What a worker process keeps between the shards of a run: sounds, the way to an encoder, what it has told."""
 
     def __init__(self, ticket: _Ticket) -> None:
-        self._tally, self._limit, self._metrics = ticket.tally, ticket.shard_seconds, _Metrics()
+        self.ticket, self._tally, self._limit = ticket, ticket.tally, ticket.shard_seconds
+        self._metrics = _Metrics()
         place = ray.get(self._tally.join.remote())
         encode = _through(ticket.encoders[place % len(ticket.encoders)]) if ticket.encoders else None
         self._worker = Worker(ticket.work.open(encode), ticket.work.layout, self._on_pairs)
@@ -311,32 +332,66 @@ _bench: dict[str, _Bench] = {}  # Ray hands a worker process its state no other 
 
 @ray.remote(num_cpus=1, max_retries=0)  # the driver counts the tries
 def _make(run: str, held: Sequence[Any], plan: ShardPlan, begun: str) -> Result | _Refused:
+    # Within a list a reference is no argument to be fetched for every shard.
+    ticket: _Ticket = _bench[run].ticket if run in _bench else ray.get(held[0])
     if run not in _bench:
         while _bench:
             _bench.popitem()[1].close()
-        # Within a list a reference is no argument to be fetched for every shard.
-        ticket: _Ticket = ray.get(held[0])
         begin_log(ticket.level)
         why = nodes.complaints(_facts_of(ticket.facts), ticket.facts) or _unreachable(ticket.work)
         if why:
             return _refused(why)
         _bench[run] = _Bench(ticket)
     result = _bench[run].run(plan, begun)
-    return _refused(result.cause) if isinstance(result, Failure) and result.machine else result
+    why = _fault_of_machine(result, ticket) if isinstance(result, Failure) else ""
+    return _refused(why) if why else result
+
+
+def _fault_of_machine(failure: Failure, ticket: _Ticket) -> str:
+    """Say why other shards would fail on this machine too, faster than others make them; nothing if they would not."""
+    if failure.machine:
+        return failure.cause
+    return _lost(ticket) if failure.again else ""
 
 
 def _refused(why: str) -> _Refused:
     return _Refused(node=str(ray.get_runtime_context().get_node_id()), why=why)
 
 
+def _lost(ticket: _Ticket) -> str:
+    """Say what this machine could read when it began and cannot any more; nothing for what passes in some seconds."""
+    files = {name: digest for name, digest in ticket.facts.items() if name.startswith("/")}
+    if _unread(files):
+        time.sleep(LOOK_AGAIN_SECONDS)
+    return _unread(files) or _unreachable(ticket.work)
+
+
+def _unread(files: Mapping[str, str]) -> str:
+    """Say which files cannot be read; one that is another by now is the same on all machines."""
+    there = nodes.facts([], files)
+    return nodes.complaints(there, {name: digest for name, digest in files.items() if there[name] == nodes.MISSING})
+
+
 def _unreachable(work: Work) -> str:
-    """Say why this machine cannot read the data set, where that lies on an object store; nothing if it can."""
-    if isinstance(work.layout.build, StorePath):
+    """Say why this machine can read none of what lies on a store; nothing if it can, or if it may later."""
+    for place in work.needed():
         try:
-            work.layout.build.read_bytes()
+            if isinstance(place, StorePath):
+                place.read_bytes()
+        except FileNotFoundError as error:
+            if place == work.layout.build:  # another store answers to that name; a sound that is gone is gone for all
+                return str(error)
+        except StoreError as error:
+            if _lasting(error):
+                return str(error)
         except (RmodError, OSError) as error:
             return str(error)
     return ""
+
+
+def _lasting(error: StoreError) -> bool:
+    """Return whether a store's trouble is this machine's: no credentials, for instance, and not an outage."""
+    return not error.found.startswith("failed ")
 
 
 def _through(encoder: Any) -> Encode:
@@ -346,7 +401,10 @@ def _through(encoder: Any) -> Encode:
         try:
             answer = ray.get(encoder.encode.remote(audio))
         except RayActorError as error:
-            raise CodecError("encoder", f"died {RESTARTS + 1} times", "give a smaller --batch") from error
+            lost = isinstance(error, ActorUnavailableError)
+            found = f"lost {RESTARTS + 1} times over one batch" if lost else "gone for good"
+            hint = "look at its log, and at the memory of its machine and GPU: a smaller --batch needs less"
+            raise CodecError("encoder", f"{found}: {error}", hint) from error
         if isinstance(answer, CodecError):
             raise answer
         return answer
@@ -377,6 +435,8 @@ class _Machines:
     """Machines that may take no part, each with the reason."""
     _asked: dict[str, Any] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
+    homes: list[str] = field(default_factory=list)
+    """Those that may take part and have cores."""
     cores: int = 0
     gpus: int = 0
     _looked: float = 0.0
@@ -394,11 +454,12 @@ class _Machines:
                 self._asked[name] = self._ask(name)
         self._hear([name for name in alive if name not in self.refused], PROBE_SECONDS if wait else 0)
         good = [node["Resources"] for name, node in alive.items() if name not in self.refused]
+        self.homes = [name for name, node in alive.items() if name not in self.refused and node["Resources"].get("CPU")]
         self.cores = int(sum(resources.get("CPU", 0) for resources in good))
         self.gpus = int(sum(resources.get("GPU", 0) for resources in good))
         if wait and not self.cores:
             logger.warning("the cluster has no cores yet: the build waits for them")
-        if self.refused and not good:
+        if not self.cores and any(name in self.refused for name in alive):
             said = "\n  ".join(f"{self._names[name]}: {why}" for name, why in self.refused.items())
             hint = "mend what is named; docker/ gives all machines one image"
             raise BuildError("cluster", f"no machine can take part:\n  {said}", hint)
@@ -459,7 +520,8 @@ class _Crew:
     def hire(cls, executor: RayCluster, work: Work) -> _Crew:
         """Look at the machines, start the encoders and wait until they are up. Raises BuildError."""
         packages = _packages() if work.encoding else [*DECISIVE, "ray"]
-        facts = nodes.facts(packages, work.needed())
+        files = [str(place.absolute()) for place in work.needed() if isinstance(place, Path)]
+        facts = nodes.facts(packages, files)
         machines = _Machines(work, facts)
         machines.look(wait=True)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
@@ -499,17 +561,19 @@ def _start_encoders(executor: RayCluster, work: Work, machines: _Machines) -> li
     choice = work.encoding.choice
     if work.encoding.family.codec["device"] == "cpu":
         cores = min(machines.cores, executor.workers or machines.cores)
-        count, device, gpus = executor.encoders or -(-cores // RENDERERS_PER_ENCODER), "cpu", 0
+        count, device, gpus = executor.encoders or max(1, -(-cores // RENDERERS_PER_ENCODER)), "cpu", 0
     else:
         count, device, gpus = executor.encoders or machines.gpus, "cuda", 1
         if not count:
             hint = "add machines with GPUs; say how many will come by --encoders; or give --device cpu: other tokens"
             raise BuildError("cluster", "no GPUs there", hint)
-    # A core of its own, unless that would leave none to render.
-    needs = {"num_gpus": gpus, "num_cpus": 1 if machines.cores > count else 0}
-    lasting = {"max_restarts": RESTARTS, "max_task_retries": RESTARTS, "label_selector": machines.allowed()}
-    kind = ray.remote(_Encoder).options(**needs, **lasting)
-    encoders = [kind.remote(choice, device, logger.getEffectiveLevel()) for _ in range(count)]
+    # Machines that are lent go and come all night: what has a bound is how often one batch is tried.
+    lasting = {"max_restarts": -1, "max_task_retries": RESTARTS}
+    kind, level = ray.remote(_Encoder), logger.getEffectiveLevel()
+    encoders = [
+        kind.options(**lasting, **_place_of(number, gpus, machines)).remote(choice, device, machines.facts, level)
+        for number in range(count)
+    ]
     try:
         ray.get([encoder.node.remote() for encoder in encoders], timeout=ENCODER_SECONDS)
     except GetTimeoutError as error:
@@ -521,6 +585,19 @@ def _start_encoders(executor: RayCluster, work: Work, machines: _Machines) -> li
         found = f"an encoder could not be started: {error}"
         raise BuildError("cluster", found, "see `ray status` and the log of the actor") from error
     return encoders
+
+
+def _place_of(number: int, gpus: int, machines: _Machines) -> dict[str, Any]:
+    """Return, for Ray, where an encoder is to be: with a GPU, or else dealt out over the machines that have cores.
+
+    It gets no core of its own: when it has to be started again, workers hold them all, and wait for it.
+    """
+    if gpus:
+        return {"num_gpus": gpus, "num_cpus": 0, "label_selector": machines.allowed()}
+    if not machines.homes:
+        return {"num_cpus": 1, "label_selector": machines.allowed()}  # so that a machine is started for it
+    home = machines.homes[number % len(machines.homes)]
+    return {"num_cpus": 0, "scheduling_strategy": NodeAffinitySchedulingStrategy(home, soft=True)}
 
 
 @dataclass(slots=True)
@@ -578,7 +655,8 @@ class _Run:
         try:
             result = ray.get(reference)
         except RayTaskError as error:
-            return failure_of(plan.name, error.cause if isinstance(error.cause, Exception) else error)
+            failure = failure_of(plan.name, error.cause if isinstance(error.cause, Exception) else error)
+            return replace(failure, detail=str(error)) if failure.detail else failure  # it has the frames of over there
         except RuntimeEnvSetupError as error:
             return Failure(shard=plan.name, cause=f"the job's environment cannot be set up: {error}", fatal=True)
         except RayError as error:
