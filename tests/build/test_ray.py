@@ -43,7 +43,7 @@ from ray.exceptions import RayTaskError
 from rmod_pipeline.build.executors import Executor, nodes
 from rmod_pipeline.build.executors import ray as ray_executor
 from rmod_pipeline.build.executors.local import ProcessPool
-from rmod_pipeline.build.executors.ray import RayCluster, _lost, _Machines, _Run, _start_encoders, _Ticket
+from rmod_pipeline.build.executors.ray import RayCluster, _blind, _lost, _Machines, _Run, _start_encoders, _Ticket
 from rmod_pipeline.build.log import read_events
 from rmod_pipeline.build.loop import Progress
 from rmod_pipeline.build.outcome import Failure
@@ -282,8 +282,13 @@ def test_what_a_machine_has_lost_is_told_from_what_passes(
     assert _lost(on_disk) == ""
     (tmp_path / "out" / "build.json").write_text("{ }")
     assert _lost(on_disk) == "", "another file is another file on all machines"
+    assert _blind(on_disk) == ""
+    (tmp_path / "out").rename(tmp_path / "unmounted")
+    assert "build.json" in _blind(on_disk)
+    (tmp_path / "unmounted").rename(tmp_path / "out")
     manifest.parent.rename(tmp_path / "gone")
     assert "cannot read" in _lost(on_disk)
+    assert _blind(on_disk) == "", "some shards can be made all the same"
 
     bucket.put_folder(tiny_manifest.parent, "library")
     bucket.put("data/build.json", b"{}")

@@ -342,6 +342,9 @@ def _make(run: str, held: Sequence[Any], plan: ShardPlan, begun: str) -> Result 
         if why:
             return _refused(why)
         _bench[run] = _Bench(ticket)
+    why = _blind(ticket)
+    if why:
+        return _refused(why)
     result = _bench[run].run(plan, begun)
     why = _fault_of_machine(result, ticket) if isinstance(result, Failure) else ""
     return _refused(why) if why else result
@@ -356,6 +359,13 @@ def _fault_of_machine(failure: Failure, ticket: _Ticket) -> str:
 
 def _refused(why: str) -> _Refused:
     return _Refused(node=str(ray.get_runtime_context().get_node_id()), why=why)
+
+
+def _blind(ticket: _Ticket) -> str:
+    """Say that OUT is gone from this machine: where its disk was mounted, shards would be made for nobody."""
+    build = ticket.work.layout.build
+    known = isinstance(build, Path) and str(build.absolute()) in ticket.facts
+    return _lost(ticket) if known and not build.exists() else ""
 
 
 def _lost(ticket: _Ticket) -> str:
