@@ -223,9 +223,9 @@ def test_a_machine_whose_disk_is_full_is_named_and_left_out(
 LOSES = """
 import errno, os, pathlib
 try:
-    import rmod_pipeline.shards.write as write
+    import rmod_pipeline.build.job as job
 except ImportError:
-    write = None
+    job = None
 lost = []
 def lose(of, name):
     whole = getattr(of, name)
@@ -234,16 +234,16 @@ def lose(of, name):
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
         return whole(path, *rest)
     setattr(of, name, reading)
-if write:
+if job:
     lose(os, "open")
     lose(pathlib.Path, "read_bytes")
-    add = write.PairShard.add
-    def adds(self, pair):
-        lost.append(pair)
-        return add(self, pair)
-    write.PairShard.add = adds
+    make = job.Studio.make
+    def makes(self, plan, on_pair):
+        lost.append(plan)
+        return make(self, plan, on_pair)
+    job.Studio.make = makes
 """
-"""A `sitecustomize` that makes a folder unreadable after the first pair."""
+"""A `sitecustomize` that makes a folder unreadable once a worker is open: it was asked before what it can read."""
 
 
 def test_a_machine_that_loses_the_library_under_way_is_named_and_left_out(
