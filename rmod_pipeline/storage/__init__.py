@@ -10,9 +10,10 @@ Every request is tried again, with growing and scattered pauses, before it fails
 from rmod_pipeline.storage.address import Place, afresh, ahead, is_address, listed, place
 from rmod_pipeline.storage.copies import keep, kept_copy, opened, read_kept
 from rmod_pipeline.storage.path import Status, StorePath
-from rmod_pipeline.storage.requests import StoreError
+from rmod_pipeline.storage.requests import OutageError, StoreError
 
 __all__ = [
+    "OutageError",
     "Place",
     "Status",
     "StoreError",

@@ -43,6 +43,10 @@ class StoreError(RmodError):
     """An object store does not do what is asked of it: not there, not allowed, or failing again and again."""
 
 
+class OutageError(StoreError):
+    """A store fails again and again in a way that may pass: it, or the network, is down."""
+
+
 class UnableError(StoreError):
     """A store has no such request."""
 
@@ -142,7 +146,7 @@ def complaint(address: str, error: Exception) -> StoreError:
     if not _passing(error):
         return StoreError(address, f"refused: {said}", "correct the address, or look at the store's settings")
     hint = "look at the network and at AWS_ENDPOINT_URL, if that is set; then give the same command again"
-    return StoreError(address, f"failed {TRIES} times: {said}", hint)
+    return OutageError(address, f"failed {TRIES} times: {said}", hint)
 
 
 def _said(error: BaseException | None) -> str:

@@ -43,7 +43,8 @@ from ray.exceptions import RayTaskError
 from rmod_pipeline.build.executors import Executor, nodes
 from rmod_pipeline.build.executors import ray as ray_executor
 from rmod_pipeline.build.executors.local import ProcessPool
-from rmod_pipeline.build.executors.ray import RayCluster, _blind, _lost, _Machines, _Run, _start_encoders, _Ticket
+from rmod_pipeline.build.executors.ray import RayCluster, _Machines, _Run, _start_encoders
+from rmod_pipeline.build.executors.ray_worker import Ticket, _blind, _lost
 from rmod_pipeline.build.log import read_events
 from rmod_pipeline.build.loop import Progress
 from rmod_pipeline.build.outcome import Failure
@@ -263,17 +264,17 @@ def test_a_machine_that_loses_the_library_under_way_is_named_and_left_out(
         cluster.remove_node(other)
 
 
-def ticket(job: Any) -> _Ticket:
+def ticket(job: Any) -> Ticket:
     """What a worker process knows of a job."""
     files = [str(place) for place in job.needed() if isinstance(place, Path)]
     facts = nodes.facts([], files)
-    return _Ticket(work=job, facts=facts, tally=None, encoders=[], shard_seconds=None, level=0)
+    return Ticket(work=job, facts=facts, tally=None, encoders=[], shard_seconds=None, level=0)
 
 
 def test_what_a_machine_has_lost_is_told_from_what_passes(
     tiny_manifest: Path, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_executor, "LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("rmod_pipeline.build.executors.ray_worker.LOOK_AGAIN_SECONDS", 0.0)
     manifest = make_library(tmp_path / "library")
     on_disk = ticket(make_job(manifest, tmp_path / "out"))
     (tmp_path / "out").mkdir()
@@ -408,7 +409,7 @@ def test_the_death_of_an_encoder_costs_nothing_but_time(
     killed: list[int] = []
 
     def kill() -> None:
-        killed.extend(ray_pids("ray::_Encoder"))
+        killed.extend(ray_pids("ray::EncoderActor"))
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
 
