@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 
 CORES = (1, 2, 4, 16, 64, 256, 1000)
 GPUS = (0, 1, 4, 16)
+PUTS = 5
+"""Requests of a shard: lease, tar, index, receipt, and the lease's end."""
 MILLION = 1_000_000
 
 
@@ -40,6 +42,10 @@ class Costs:
     """That goes into a machine with GPUs, four of them a machine."""
     core_hour: float
     gpu_hour: float
+    put_s: float = 0.0
+    """That a shard's core waits for an object store's answers."""
+    storage_cores: int = 0
+    """Cores that share a way to storage, those of a machine; 0 is all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +71,19 @@ def main() -> None:
         return
     forms = {
         "WAV": base,
+        "WAV to an object store": replace(
+            base,
+            storage_bytes_s=options.network_mb_s * 1e6,
+            storage_cores=options.machine_cores,
+            put_s=PUTS * options.put_ms / 1000 + options.shard_size * options.wav_mb / options.put_mb_s,
+        ),
         "FLAC": replace(base, pair_bytes=options.flac_mb * 1e6, write_s=options.flac_ms / 1000),
-        "tokens only": replace(base, pair_bytes=options.token_kb * 1e3, gpu_pairs_s=options.gpu_pairs_s),
+        "tokens of `mini`, on the cores": replace(
+            base, pair_bytes=options.token_kb * 1e3, write_s=options.mini_ms / 1000
+        ),
+        "tokens of `dac-44khz`, on GPUs": replace(
+            base, pair_bytes=options.token_kb * 1e3, gpu_pairs_s=options.gpu_pairs_s
+        ),
     }
     for form, costs in forms.items():
         print(f"\n**{form}**: {costs.pair_bytes / 1e6:.3f} MB a pair\n")
@@ -90,8 +107,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--flac-ms", type=float, default=5.0, help="more than WAV, a pair")
     parser.add_argument("--token-kb", type=float, default=22.0)
     parser.add_argument("--shard-size", type=int, default=100)
-    parser.add_argument("--shard-ms", type=float, default=10.0, help="of the driver, a shard")
+    parser.add_argument("--shard-ms", type=float, default=5.0, help="of the driver, a shard")
     parser.add_argument("--storage-mb-s", type=float, default=1000.0)
+    parser.add_argument("--machine-cores", type=int, default=64, help="that share a way to an object store")
+    parser.add_argument("--put-ms", type=float, default=50.0, help="an object store's answer")
+    parser.add_argument("--put-mb-s", type=float, default=90.0, help="of one upload")
+    parser.add_argument("--mini-ms", type=float, default=203.0, help="tokens of a pair by `mini` on one core")
     parser.add_argument("--gpu-pairs-s", type=float, default=735.0)
     parser.add_argument("--batch-mb", type=float, default=1.2)
     parser.add_argument("--network-mb-s", type=float, default=1250.0)
@@ -106,13 +127,14 @@ def simulate(costs: Costs, cores: int, gpus: int = 0) -> Outcome:
     shards = max(40, 12 * cores)
     servers = {"storage": 0.0, "driver": 0.0, "GPUs": 0.0, "network": 0.0}
     busy = dict.fromkeys(servers, 0.0)
+    ways = -(-cores // costs.storage_cores) if costs.storage_cores else 1
     service = {
-        "storage": costs.shard_pairs * costs.pair_bytes / costs.storage_bytes_s,
+        "storage": costs.shard_pairs * costs.pair_bytes / (costs.storage_bytes_s * ways),
         "driver": costs.shard_s,
         "GPUs": costs.shard_pairs / (costs.gpu_pairs_s * gpus) if gpus else 0.0,
         "network": costs.shard_pairs * costs.batch_bytes / (costs.network_bytes_s * -(-gpus // 4)) if gpus else 0.0,
     }
-    own = costs.shard_pairs * (costs.render_s + costs.write_s)
+    own = costs.shard_pairs * (costs.render_s + costs.write_s) + costs.put_s
     # A shard's time differs from the next one's: spread evenly between nine and eleven tenths, by its number.
     free = [own * place / cores for place in range(cores)]
     heapq.heapify(free)
