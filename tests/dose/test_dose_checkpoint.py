@@ -111,7 +111,7 @@ def test_another_codec_is_named(path: Path) -> None:
 def test_another_size_is_named(path: Path) -> None:
     read = read_checkpoint(path)
     read.require_size(small_size())
-    read.require_size(small_size(dropout=0.3))
+    read.require_size(small_size(dropout=0.3, attention_dropout=0.1, condition_dropout=0.2))
     with pytest.raises(DoseError, match="a model with layers 2, the recipe asks for 3"):
         read.require_size(small_size(layers=3))
     wrong = changed(path, recipe=small_recipe(model=small_size(width=64)).model_dump(mode="json"))

@@ -178,3 +178,20 @@ def test_dropout_is_for_training_alone() -> None:
     assert not torch.equal(model.hidden(rows), model.hidden(rows))
     model.eval()
     assert torch.equal(model.hidden(rows), model.hidden(rows))
+
+
+def test_a_mixture_is_thinned_out_in_training_alone() -> None:
+    pairs = some_pairs(4)
+    model = small_model(condition_dropout=0.9)
+    losses = [dose_losses(model.train(), pairs, LEARNED).parts() for _ in range(2)]
+    assert losses[0] != losses[1], "other codes are left out each time"
+    plain = small_model()
+    assert dose_losses(model.eval(), pairs, LEARNED).parts() == dose_losses(plain.eval(), pairs, LEARNED).parts()
+
+
+def test_attention_may_have_a_dropout_of_its_own() -> None:
+    rows = some_rows()
+    model = small_model(dropout=0.0, attention_dropout=0.5).train()
+    assert not torch.equal(model.hidden(rows), model.hidden(rows))
+    model = small_model(dropout=0.0).train()
+    assert torch.equal(model.hidden(rows), model.hidden(rows))
