@@ -623,3 +623,23 @@ def test_the_death_of_a_machine_costs_nothing_but_time(
     assert progress.made == 120, "pairs that were lost with the machine are counted twice"
     assert promised(job.out) == promised(larger)
     assert max(most) == 6
+
+
+def test_a_lost_head_leaves_a_build_to_go_on_with(
+    tiny_manifest: Path, larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray ends a driver that hears nothing of its head for a while, and says so; what was made is kept."""
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
+    other = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        other.add_node(num_cpus=1)
+        run = start(command(tiny_manifest, tmp_path, "--address", other.address))
+        assert eventually(lambda: Layout(tmp_path / "out").receipts(), 60)
+        other.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+        _, err = run.communicate(timeout=90)
+        assert run.returncode not in (0, None)
+        assert "GCS" in err
+    finally:
+        other.shutdown()
+    assert run_build(make_job(tiny_manifest, tmp_path / "out", **LARGER), ProcessPool(1), Progress()).failures == []
+    assert promised(tmp_path / "out") == promised(larger)
