@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from tiny_build import RECIPE, children, command_of, eventually, make_job, promised, start
 
@@ -198,6 +199,28 @@ def test_answers_that_end_in_the_middle_are_asked_for_again(
     said = rmod("verify", at(bucket))
     assert said.code == 0, said
     bucket.server.cut = lambda _method, _path: False
+    assert bucket.promised("data") == promised(tiny_built)
+
+
+def test_answers_that_are_long_in_coming_are_asked_for_again(
+    tiny_manifest: Path, tiny_built: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every tenth is slower than the client's patience; the store does then what nobody waits for any more."""
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 0.5}})
+    asked, late = 0, []
+
+    def slow(method: str, path: str) -> None:
+        nonlocal asked
+        asked += 1
+        if asked % 10 == 0:
+            late.append((method, path))
+            time.sleep(1.2)
+
+    bucket.server.fault = slow
+    assert not build(tiny_manifest, at(bucket)).failures
+    assert len(late) > 2
+    assert all(bucket.server.requests.count(each) > 1 for each in late)
+    bucket.server.fault = lambda _method, _path: None
     assert bucket.promised("data") == promised(tiny_built)
 
 
