@@ -139,6 +139,7 @@ def build(
         rmod build rmod --library lib.csv --out OUT --pairs train=100000,valid=1000 --codec dac-44khz --no-audio
 
         rmod build rmod --library s3://bucket/lib.csv --out s3://bucket/data --pairs train=100000 --workers 16
+
         rmod build rmod --library lib.csv --out OUT --pairs train=100000 --shards 100:200 --workers 16
     """
     from rmod_pipeline.build.plan import check_shard_size, parse_counts
@@ -166,6 +167,9 @@ def build(
     elif not audio:
         raise UsageError("--no-audio", "nothing would be kept", "name a codec too: --codec mini")
     only = _chosen(job, shards, retry_failed)
+    if retry_failed and not only:
+        typer.echo(f"Nothing to try again: no shard's last try failed. What there is: rmod status {out}")
+        return
     with build_bar() as bar:
         summary = run_build(job, where, bar, space_check, only)
     _tell(summary, out)

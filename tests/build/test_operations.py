@@ -79,7 +79,7 @@ def test_what_failed_is_listed_and_tried_again_alone(tmp_path: Path, rmod: Rmod,
     assert Layout(out).receipt("valid-000000").exists()
     assert not Layout(out).receipt("train-000001").exists(), "it had not failed"
     assert rmod("status", out).code == 0
-    assert "That was 0 of the shards" in rmod(*build, "--retry-failed").out
+    assert "Nothing to try again" in rmod(*build, "--retry-failed").out
     assert rmod(*build).code == 0
     assert promised(out) == promised(tiny_built)
 

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -449,6 +450,12 @@ def test_where_no_build_can_be_made_is_named(tiny_manifest: Path, tmp_path: Path
     job = make_job(tiny_manifest, tmp_path / "out")
     with pytest.raises(BuildError, match="ray job submit"):
         run_build(job, RayCluster("ray://head:10001"), Progress())
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        with pytest.raises(BuildError, match=r"no Ray cluster: .*refused"):
+            run_build(job, RayCluster(f"127.0.0.1:{unused.getsockname()[1]}"), Progress())
+    with pytest.raises(BuildError, match="no Ray cluster"):
+        run_build(job, RayCluster("no-such-host.invalid:6379"), Progress())
     job = with_tokens(job, tiny_weights)
     assert job.encoding
     family = replace(job.encoding.family, codec={**job.encoding.family.codec, "device": "cuda"})

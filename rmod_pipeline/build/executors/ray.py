@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections import deque
@@ -58,6 +59,9 @@ PROBE_SECONDS = 120.0
 ENCODER_SECONDS = 600.0
 """How long encoders may take to be up: a cluster may have to start a machine for them."""
 
+KNOCK_SECONDS = 10.0
+"""How long the head of a cluster may take to answer."""
+
 STOP_SECONDS = 5.0
 """How long workers have to let go of their shards before they end with Ray."""
 
@@ -102,6 +106,8 @@ def _connected(address: str | None, cores: int | None) -> Iterator[None]:
     if address and "://" in address:
         hint = "start the build inside the cluster: ray job submit --address http://HEAD:8265 -- rmod build ..."
         raise BuildError(address, "is not where a build can be driven from", hint)
+    if address:
+        _knock(address)
     alone = {} if address else {"num_cpus": cores, "include_dashboard": False}
     handlers = _signal_handlers()
     try:
@@ -116,6 +122,18 @@ def _connected(address: str | None, cores: int | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise BuildError where nothing answers at HOST:PORT: Ray itself would go on asking for ever."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        hint = "give --address HOST:6379 of a cluster that runs, or --executor local"
+        raise BuildError(address, f"no Ray cluster: {error}", hint) from error
 
 
 def _signal_handlers() -> dict[signal.Signals, Any]:
