@@ -32,7 +32,7 @@ class ModelSize(Strict):
         default=None,
         ge=0,
         lt=1,
-        description="Share of attention left out; null is as dropout. With 0, a step on a CPU takes half as long.",
+        description="Share of attention left out; null is as dropout. With 0, a step on a CPU is much faster.",
     )
     condition_dropout: float = Field(
         default=0.0,

@@ -7,7 +7,7 @@ difference, in nats a code, is what it takes from the mixture.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -56,7 +56,7 @@ def listening(
             batch = _batch(part, instrument, place if several else None, device)
             sums[0] += _sums(model, batch, checkpoint)
             # The last of a batch is given the first's; where there is but one pair, no other is there.
-            sums[1] += _sums(model, _rolled(batch), checkpoint)
+            sums[1] += _sums(model, replace(batch, mixtures=batch.mixtures.roll(1, 0)), checkpoint)
         means = (sums[..., 0] / sums[..., 1].clamp_min(1)).tolist()
         (full, onset), (full_of_another, onset_of_another) = means
         yield Listening(
@@ -84,13 +84,4 @@ def _batch(part: list[TokenPair], instrument: str, place: int | None, device: st
         targets=torch.from_numpy(targets.astype(np.int64)).to(device),
         lengths=torch.tensor([pair["frames"][instrument] for pair in part], device=device),
         instruments=None if place is None else torch.full((len(part),), place, device=device),
-    )
-
-
-def _rolled(batch: Pairs) -> Pairs:
-    return Pairs(
-        mixtures=batch.mixtures.roll(1, 0),
-        targets=batch.targets,
-        lengths=batch.lengths,
-        instruments=batch.instruments,
     )

@@ -40,6 +40,7 @@ RENDERERS_PER_ENCODER = 4
 RESTARTS = 3
 """How often an encoder is started again over one batch before the build gives up. Over a run there is no limit."""
 
+LOST = "its last words are above; if it was killed, look at the memory: a smaller --batch needs less"
 ENDS = "an encoder ends of this, and is started again"
 
 PATIENCE_SECONDS = 120.0
@@ -120,9 +121,8 @@ class Encoders:
             found = f"an encoder on {self._devices[place]} {_ended(process.exitcode)}"
             if self._deaths[place] > RESTARTS:
                 times = f"{self._deaths[place]} times in a row, without a batch between"
-                hint = "its last words are above; if it was killed, look at the memory: a smaller --batch needs less"
                 shutil.rmtree(self._folder, ignore_errors=True)  # so that nobody waits for one that never comes
-                raise BuildError("encoders", f"{found}, {times}", hint)
+                raise BuildError("encoders", f"{found}, {times}", LOST)
             logger.warning("%s and is started again", found)
             self._processes[place] = self._start(place)
 
@@ -157,8 +157,7 @@ class Remote:
             if isinstance(answer, CodecError):
                 raise answer
             return answer
-        hint = "its last words are above; if it was killed, look at the memory: a smaller --batch needs less"
-        raise CodecError("encoder", f"lost {RESTARTS + 1} times over one batch", hint)
+        raise CodecError("encoder", f"lost {RESTARTS + 1} times over one batch", LOST)
 
     def _connect(self) -> Connection:
         end = time.monotonic() + PATIENCE_SECONDS
