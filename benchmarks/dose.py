@@ -1,9 +1,10 @@
 """What reading, training and extraction of DOSE cost beside the plain ways, all in one run.
 
-    python benchmarks/dose.py [--data OUT] [--part loader --part step --part extract] [--recipe laptop] [--threads 1]
+    python benchmarks/dose.py [--data OUT] [--part loader ...] [--recipe laptop] [--threads 1]
 
 - loader: pairs of `shards.read` from tars, and of a folder with one .npy a sound, known by name and read one by one.
 - step: a training step of our loss, and of the published code's, which computes logits at every row and averages zeros.
+- dropout: that step of ours without and with dropout in the attention.
 - extract: one window at paper size (random weights), with keys and values kept and by computing everything again at
   each row, as the published code does.
 
@@ -18,6 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -42,8 +44,8 @@ def main() -> None:
     torch.manual_seed(0)
     print("| what | ours | plain | ratio |")
     print("|---|---|---|---|")
-    for part in options.part or ["loader", "step", "extract"]:
-        {"loader": loader, "step": step, "extract": extract}[part](options)
+    for part in options.part or list(PARTS):
+        PARTS[part](options)
 
 
 def parse() -> argparse.Namespace:
@@ -55,7 +57,7 @@ def parse() -> argparse.Namespace:
         help="a data set with tokens in its train split; default: what `make demo` leaves",
     )
     parser.add_argument("--recipe", default="laptop", help="the model whose steps are timed")
-    parser.add_argument("--part", action="append", choices=["loader", "step", "extract"])
+    parser.add_argument("--part", action="append", choices=["loader", "step", "dropout", "extract"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
@@ -103,6 +105,21 @@ def step(options: argparse.Namespace) -> None:
 
     one, other = alternate(3 * options.rounds, ours, plain)
     report(f"step, {BATCH} kicks of {frames} frames, {recipe.name}: steps/s", 1 / one, 1 / other, one, other)
+
+
+def dropout(options: argparse.Namespace) -> None:
+    recipe = load_dose_recipe(options.recipe)
+    batches = cycle(pairs_of(options.data, "kick"))
+    shares = (0.0, 0.1)
+    models = [Dose(recipe.model.model_copy(update={"attention_dropout": share})).train() for share in shares]
+
+    def step_of(model: Dose) -> None:
+        dose_losses(model, next(batches), recipe.loss).total.backward()
+
+    one, other = alternate(3 * options.rounds, partial(step_of, models[0]), partial(step_of, models[1]))
+    report(
+        f"the same without and with dropout in the attention, {recipe.name}: steps/s", 1 / one, 1 / other, one, other
+    )
 
 
 def published_loss(model: Dose, pairs: Pairs) -> torch.Tensor:
@@ -159,6 +176,9 @@ def alternate(rounds: int, ours: Callable[[], None], plain: Callable[[], None]) 
 
 def report(what: str, ours: float, plain: float, one: float, other: float) -> None:
     print(f"| {what} | {ours:.3g} | {plain:.3g} | {other / one:.2f} |", flush=True)
+
+
+PARTS = {"loader": loader, "step": step, "dropout": dropout, "extract": extract}
 
 
 if __name__ == "__main__":
