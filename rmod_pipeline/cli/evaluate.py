@@ -27,6 +27,9 @@ def evaluate(
     split: Annotated[str, typer.Option(metavar="NAME", help="The pairs to ask about.")] = "test",
     pairs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first so many; default: all.")] = None,
     codec: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The tokens' codec, or its weights.")] = None,
+    tries: Annotated[
+        int, typer.Option(metavar="N", min=0, max=256, help="Sampled answers to each mixture, beside the likeliest.")
+    ] = 8,
     write: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write every pair's distances to a file.")
     ] = None,
@@ -38,9 +41,11 @@ def evaluate(
     """Tell how near a model's one-shots are to the true ones, beside guesses that do not listen.
 
     The distance is of log spectrograms at six resolutions, both sounds at full scale: 0 is equal, 1 is 20 dB off
-    everywhere. `chance` is a one-shot of the same kind picked from the training split, `coded chance` the same through
-    the codec; `codec` is the true one-shot through the codec, as near as tokens can come. The last columns are the
-    shares of pairs in which the model is nearer than these two.
+    everywhere. `extracted` is what `rmod extract` would take: of several tries the one that is nearest to all of them.
+    `another's` is the answer to another pair's mixture, `greedy` the likeliest try alone. `chance` is a one-shot of the
+    same kind picked from the training split, `coded chance` the same through the codec; `codec` is the true one-shot
+    through the codec, as near as tokens can come. The last columns are the shares of pairs in which the model is nearer
+    than chance, and than its own answer to another mixture: half of them if it does not listen.
 
     Below, its loss in nats a code, beside that when each pair is given another's mixture: where both are the same, the
     model goes on well from its own codes and does not listen.
@@ -63,7 +68,7 @@ def evaluate(
     read = read_checkpoint(checkpoint)
     opened, family = decoder_for(data, codec, device)
     with _bar() as on_pairs:
-        found = list(compare(data, split, read, opened, family, most=pairs, on_pairs=on_pairs))
+        found = list(compare(data, split, read, opened, family, most=pairs, tries=tries, on_pairs=on_pairs))
     _tell(found)
     for each in listening(data, split, read, family, device=opened.device, most=pairs):
         typer.echo(
@@ -78,12 +83,13 @@ def _tell(found: list[Comparison]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rmod_pipeline.evaluation.compare import CHANCE, CODED_CHANCE, WAYS
+    from rmod_pipeline.evaluation.compare import ANOTHERS, CHANCE, CODED_CHANCE, WAYS
 
-    table = Table("instrument", "pairs", *WAYS, "nearer than chance", "nearer than coded chance")
+    judged = (CHANCE, CODED_CHANCE, ANOTHERS)
+    table = Table("instrument", "pairs", *WAYS, *(f"nearer than {way}" for way in judged))
     for each in found:
         means = [f"{each.mean(way):.3f}" for way in WAYS]
-        shares = [f"{each.nearer_than(way):.0%}" for way in (CHANCE, CODED_CHANCE)]
+        shares = [f"{each.nearer_than(way):.0%}" for way in judged]
         table.add_row(each.instrument, str(len(each.keys)), *means, *shares)
     Console(highlight=False).print(table)
 

@@ -44,7 +44,8 @@ def train(
         str | None, typer.Option(metavar="NAME", help="One of the recipe's; default: all, one after another.")
     ] = None,
     codec: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Whose tokens, if OUT has those of several codecs.")
+        str | None,
+        typer.Option(metavar="NAME|PATH", help="Whose tokens, if OUT has those of several codecs; or its weights."),
     ] = None,
     begin_from: Annotated[
         Path | None,

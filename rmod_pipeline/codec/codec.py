@@ -126,6 +126,16 @@ class Choice:
         return identity, model, device
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codebooks:
+    """What the entries of a codec's codebooks are: those that sound alike lie near each other."""
+
+    entries: NDArray[np.float32]
+    """[codebooks, entries, dimensions], each of length 1: a code is chosen by the largest product with them."""
+    latents: NDArray[np.float32]
+    """[codebooks, entries, latent dimensions]: what a code adds to the latent, of which the decoder makes the sound."""
+
+
 class Codec:
     """A ``dac.DAC`` on one device. Its tokens depend on weights, precision, batch and the kind of device alone."""
 
@@ -151,6 +161,18 @@ class Codec:
     def frames(self, samples: int) -> int:
         """Return the token frames of so many samples."""
         return frames_of(samples, self.identity.hop)
+
+    def codebooks(self) -> Codebooks:
+        """Return what the entries of each codebook are."""
+        import torch
+
+        with torch.inference_mode():
+            stages = self._model.quantizer.quantizers
+            entries = [torch.nn.functional.normalize(each.codebook.weight, dim=1) for each in stages]
+            latents = [each.out_proj(each.codebook.weight.t()[None])[0].t() for each in stages]
+        return Codebooks(
+            entries=torch.stack(entries).float().cpu().numpy(), latents=torch.stack(latents).float().cpu().numpy()
+        )
 
     def encode(self, audio: AudioBatch, precision: str | None = None) -> Tokens:
         """Return the tokens of [n, samples] float32, mono, at the codec's rate: uint16 [n, codebooks, frames].

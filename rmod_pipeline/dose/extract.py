@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.audio import gain_to_db, peak
 from rmod_pipeline.codec import Codec, Tokens
-from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.codec.window import Mono, fit_window
+from rmod_pipeline.dose.distance import distance_from_mean
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.extraction import Asked, Candidate, Extracted, Extraction, Window
 from rmod_pipeline.dose.extractor import Extractor
@@ -208,9 +209,24 @@ def _extracted(extractor: Extractor, windows: Sequence[Window], codec: Codec, as
     return Extracted(
         instrument=extractor.instrument,
         windows=tuple(windows),
-        candidates=tuple(sorted(candidates, key=_rank)),
+        candidates=tuple(ranked(candidates)),
         checkpoint=extractor.source,
     )
+
+
+def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates for one instrument, the best first: what they agree on, and silent ones last.
+
+    The one that is nearest to all others is what a model is most of the opinion of, while the likeliest sequence of
+    codes may be a dull sound or a loop. Of fewer than three none is nearer to the others, and the surest is taken.
+    """
+    heard = [each for each in candidates if not each.silent]
+    if len(heard) > 2:
+        longest = max(each.audio.size for each in heard)
+        sounds = np.stack([fit_window(each.audio, longest, 1).audio for each in heard])
+        apart = distance_from_mean(torch.from_numpy(sounds)).tolist()
+        heard = [replace(each, apart=far) for each, far in zip(heard, apart, strict=True)]
+    return sorted([*heard, *(each for each in candidates if each.silent)], key=_rank)
 
 
 def _candidate(
@@ -232,7 +248,7 @@ def _candidate(
 
 def _rank(candidate: Candidate) -> tuple[Any, ...]:
     """Return what candidates are sorted by: a silent one is sure of little but silence, and comes last."""
-    return (candidate.silent, -candidate.log_probability, candidate.window, candidate.number)
+    return (candidate.silent, candidate.apart or 0.0, -candidate.log_probability, candidate.window, candidate.number)
 
 
 def tries_of(asked: Asked) -> list[Try]:

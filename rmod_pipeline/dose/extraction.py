@@ -93,6 +93,9 @@ class Candidate:
     """[codebooks, frames]"""
     audio: Mono
     """[samples] at the codec's rate, polished."""
+    apart: float | None = None
+    """Spectral distance from what all candidates have in common, the less the better; None where there is no such
+    thing: of a silent one, and where fewer than three sound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +105,7 @@ class Extracted:
     instrument: str
     windows: tuple[Window, ...]
     candidates: tuple[Candidate, ...]
-    """The best first: those that sound before silent ones, then the surest. Of equals the earlier window and try."""
+    """The best first: those that sound before silent ones, then what is nearest to all others, then the surest."""
     checkpoint: Mapping[str, Any]
     """Which model made them: file, sha256, recipe, step."""
 

@@ -40,12 +40,14 @@ class Dose(nn.Module):
         ``instruments`` [n] int64 is needed by a model of several. With a cache, the rows follow those that it holds and
         are added to it; after the first call they can only come one by one.
         """
-        known = self._embedded(rows, start=cache.rows if cache else 0)
+        start = cache.rows if cache else 0
+        known = self._embedded(rows, start)
         if self.instruments is not None:
             # On every row: what to listen for in the mixture depends on it.
             known = known + self.instruments(instruments)[:, None]
+        turns = self._turns(start, rows.shape[1], rows.device)
         for place, block in enumerate(self.blocks):
-            known = block(known, cache, place)
+            known = block(known, turns, cache, place)
         if cache:
             cache.rows += rows.shape[1]
         return known
@@ -64,9 +66,15 @@ class Dose(nn.Module):
         codebooks = [0, *range(self.size.codebooks)] if self.size.reference_compatible else range(self.size.codebooks)
         first, *others = (self.tokens[k](rows[..., k]) for k in codebooks)
         summed: Tensor = sum(others, start=first)
-        if self.size.reference_compatible:
+        if self.size.reference_compatible or self.size.positions == "rotary":
             return summed
         return summed + sinusoids(start, rows.shape[1], self.size.width, rows.device)
+
+    def _turns(self, start: int, rows: int, device: torch.device) -> Tensor | None:
+        """Return the sines and cosines by which rotary queries and keys are turned; None where they are not."""
+        if self.size.positions != "rotary":
+            return None
+        return sinusoids(start, rows, self.size.width // self.size.heads, device)
 
     @torch.no_grad()
     def _begin(self) -> None:
@@ -93,8 +101,8 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(size.width)
         self.feed_forward = FeedForward(size)
 
-    def forward(self, known: Tensor, cache: Cache | None, place: int) -> Tensor:
-        known = known + self.attention(self.attention_norm(known), cache, place)
+    def forward(self, known: Tensor, turns: Tensor | None, cache: Cache | None, place: int) -> Tensor:
+        known = known + self.attention(self.attention_norm(known), turns, cache, place)
         added: Tensor = self.feed_forward(self.feed_forward_norm(known))
         return known + added
 
@@ -109,11 +117,13 @@ class Attention(nn.Module):
         self.query_key_value = nn.Linear(size.width, 3 * size.width)
         self.out = nn.Linear(size.width, size.width)
 
-    def forward(self, known: Tensor, cache: Cache | None, place: int) -> Tensor:
+    def forward(self, known: Tensor, turns: Tensor | None, cache: Cache | None, place: int) -> Tensor:
         """Return [n, rows, width] of as many; ``place`` is the block's in the cache."""
         # [n, rows, 3 * width] -> three of [n, heads, rows, width / heads]
         parts = self.query_key_value(known).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = parts.unbind(0)
+        if turns is not None:
+            query, key = turned(query, turns), turned(key, turns)
         if cache:
             key, value = cache.extended(place, key, value)
         looked_up = functional.scaled_dot_product_attention(
@@ -168,6 +178,16 @@ class Cache:
         for place, (keys, values) in self._kept.items():
             many._kept[place] = keys.repeat_interleave(times, dim=0), values.repeat_interleave(times, dim=0)
         return many
+
+
+def turned(known: Tensor, turns: Tensor) -> Tensor:
+    """Return queries or keys [n, heads, rows, channels], each pair of channels turned by its row's angle.
+
+    The product of two then depends on how far apart their rows are, and not on where they are (arXiv 2104.09864).
+    """
+    sine, cosine = turns.chunk(2, dim=-1)
+    one, other = known.chunk(2, dim=-1)
+    return torch.cat([one * cosine - other * sine, one * sine + other * cosine], dim=-1)
 
 
 def sinusoids(start: int, rows: int, width: int, device: torch.device) -> Tensor:

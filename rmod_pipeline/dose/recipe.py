@@ -43,6 +43,11 @@ class ModelSize(Strict):
     codebooks: int = Field(default=9, ge=1, le=64, description="Codebooks of a token frame.")
     codebook_size: int = Field(default=1024, ge=2, le=65_535, description="Entries of a codebook.")
     condition_frames: Frames = Field(default=345, description="Token frames of a mixture: 4 s at 44.1 kHz are 345.")
+    positions: Literal["sinusoids", "rotary"] = Field(
+        default="sinusoids",
+        description="How places are told: added to the rows, or by turning queries and keys, so that only how far apart "
+        "two rows are counts (RoPE).",
+    )
     reference_compatible: bool = Field(
         default=False,
         description="The arithmetic of the published code, for its checkpoints: no positions, codebook 0 summed twice.",
@@ -57,6 +62,11 @@ class ModelSize(Strict):
     def _divisible(self) -> ModelSize:
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"the width {self.width} must be even and a multiple of the {self.heads} heads")
+        if self.positions == "rotary" and self.width // self.heads % 2:
+            found = f"{self.heads} heads of {self.width // self.heads} channels"
+            raise ValueError(f"rotary positions turn channels in pairs, and there are {found}: set an even number")
+        if self.positions == "rotary" and self.reference_compatible:
+            raise ValueError("the published model knows no positions: rotary and reference_compatible exclude another")
         return self
 
 
@@ -81,6 +91,15 @@ class Schedule(Strict):
         default=1.0, ge=0, le=1, description="Share of the learning rate left at the end, by a cosine; 1 is constant."
     )
     weight_decay: float = Field(default=0.0, ge=0, description="Share of the weights taken off a step, as in AdamW.")
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw",
+        description="muon moves the blocks' matrices by orthogonal steps, 20 times the learning rate, the rest by adamw.",
+    )
+    begin: Literal["noise", "codebooks"] = Field(
+        default="noise",
+        description="The first weights of tokens and head: noise, or the codec's codebooks, so that codes that sound "
+        "alike are alike from the start.",
+    )
     clip: float = Field(default=1.0, gt=0, description="The steepest slope that a step follows.")
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="bf16 is mixed: weights stay in fp32.")
     check_every_steps: int = Field(default=1000, ge=1, description="Steps between validations, each with a checkpoint.")

@@ -130,6 +130,7 @@ def _origin(extracted: Extracted, candidate: Candidate) -> Mapping[str, Any]:
         "temperature": candidate.temperature,
         "top_p": candidate.top_p,
         "log_probability": _rounded(candidate.log_probability),
+        "apart": None if candidate.apart is None else _rounded(candidate.apart),
         "silent": candidate.silent,
         "gain_db": _rounded(candidate.gain_db),
         "samples": int(candidate.audio.size),

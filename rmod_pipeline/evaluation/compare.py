@@ -1,6 +1,8 @@
 """A model against simpler ways to guess a one-shot, on pairs of a split it was not trained on.
 
-extracted      the model's greedy answer to the mixture's tokens, decoded
+extracted      the model's answer to the mixture's tokens, decoded: of several tries the one nearest to all, as in `extract`
+another's      its answer to another pair's mixture: how it would do if it did not listen
+greedy         the likeliest token each time, alone
 chance         a one-shot of the same kind picked from the training split: who knows recordings and does not listen
 coded chance   the same through the codec and back: who speaks in tokens, as the model must, and does not listen
 codec          the true one-shot through the codec and back: as near as an answer in tokens can come
@@ -18,18 +20,30 @@ from torch import Tensor
 
 from rmod_pipeline.codec import Codec, fit_window, mono_of
 from rmod_pipeline.dose.checkpoint import Checkpoint, load_model
-from rmod_pipeline.dose.generate import generate
+from rmod_pipeline.dose.distance import distance_from_mean, spectral_distance
+from rmod_pipeline.dose.extract import tries_of
+from rmod_pipeline.dose.extraction import Asked
+from rmod_pipeline.dose.generate import Try, generate
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.evaluation.distance import spectral_distance
 from rmod_pipeline.shards.members import MIX, audio_member, decode_audio
 from rmod_pipeline.shards.stored import StoredPair, list_keys, read_pair
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
 from rmod_pipeline.storage import Place
 
-EXTRACTED, CHANCE, CODED_CHANCE, CODEC, SILENCE = WAYS = ("extracted", "chance", "coded chance", "codec", "silence")
+EXTRACTED, ANOTHERS, GREEDY, CHANCE, CODED_CHANCE, CODEC, SILENCE = WAYS = (
+    "extracted",
+    "another's",
+    "greedy",
+    "chance",
+    "coded chance",
+    "codec",
+    "silence",
+)
 BATCH = 16
+TRIES = 8
+"""Sampled ones, beside the greedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +73,7 @@ def compare(
     family: TokenFamily,
     *,
     most: int | None = None,
+    tries: int = TRIES,
     on_pairs: Callable[[int], None] = lambda _count: None,
 ) -> Iterator[Comparison]:
     """Yield a comparison for each instrument of a model, over a split's pairs or so many of them.
@@ -67,14 +82,21 @@ def compare(
     """
     checkpoint.require_codec(codec.identity)
     keys, trained = _keys(out, split)[:most], _keys(out, "train")
-    answers = _Answers(out, checkpoint, load_model(checkpoint).to(codec.device), codec, family)
+    asked = tries_of(Asked(tries=tries))
+    answers = _Answers(out, checkpoint, load_model(checkpoint).to(codec.device), codec, family, asked)
     for instrument in checkpoint.instruments:
         measured: dict[str, list[float]] = {way: [] for way in WAYS}
+        before: Tensor | None = None
         for start in range(0, len(keys), BATCH):
             part = keys[start : start + BATCH]
             places = [Draw.of("evaluation", split).at(instrument, key).below(len(trained)) for key in part]
-            for way, distances in answers.measured(instrument, part, [trained[place] for place in places]).items():
-                measured[way] += distances
+            sounds = answers.sounds(instrument, part, [trained[place] for place in places])
+            # Each pair is given the answer to the one before it; the very first that to the last of its batch.
+            first = sounds.made[EXTRACTED][-1:] if before is None else before
+            before = sounds.made[EXTRACTED][-1:]
+            sounds.made[ANOTHERS] = torch.cat([first, sounds.made[EXTRACTED][:-1]])
+            for way in WAYS:
+                measured[way] += spectral_distance(sounds.made[way], sounds.true).tolist()
             on_pairs(len(part))
         found = {way: tuple(distances) for way, distances in measured.items()}
         yield Comparison(instrument=instrument, keys=tuple(keys), distances=found)
@@ -105,6 +127,15 @@ def _one_shot(pair: StoredPair, kind: str, samples: int) -> np.ndarray:
     return fit_window(mono_of(pcm), samples, 1).audio
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sounds:
+    """What is compared, each [n, samples]."""
+
+    true: Tensor
+    made: dict[str, Tensor]
+    """By way."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Answers:
     """A model, and what it takes to hear its answers."""
@@ -114,30 +145,39 @@ class _Answers:
     model: Dose
     codec: Codec
     family: TokenFamily
+    tries: Sequence[Try]
+    """The greedy one first."""
 
-    def measured(self, instrument: str, keys: Sequence[str], others: Sequence[str]) -> dict[str, list[float]]:
-        """Return how far each way is from the true one-shots of some pairs; chance takes those of ``others``."""
+    def sounds(self, instrument: str, keys: Sequence[str], others: Sequence[str]) -> _Sounds:
+        """Return the true one-shots of some pairs and all ways to guess them; chance takes those of ``others``."""
         samples = self.checkpoint.recipe.frames(instrument) * self.codec.identity.hop
         true, chance = (_one_shots(self.out, several, instrument, samples) for several in (keys, others))
+        tried = self._tried(instrument, keys)
         made = {
-            EXTRACTED: self._extracted(instrument, keys),
+            EXTRACTED: torch.stack([_nearest_to_all(each) for each in tried]),
+            GREEDY: tried[:, 0],
             CHANCE: chance,
             CODED_CHANCE: _coded(chance, self.codec),
             CODEC: _coded(true, self.codec),
             SILENCE: torch.zeros_like(true),
         }
-        return {way: spectral_distance(made[way], true).tolist() for way in WAYS}
+        return _Sounds(true=true, made=made)
 
-    def _extracted(self, instrument: str, keys: Sequence[str]) -> Tensor:
-        """Return the greedy answers to some pairs' mixtures: [n, samples]."""
+    def _tried(self, instrument: str, keys: Sequence[str]) -> Tensor:
+        """Return the model's answers to some pairs' mixtures: [n, tries, samples]."""
         device = self.codec.device
         mixtures = torch.from_numpy(np.stack([self._mixture(key) for key in keys]).astype(np.int64)).to(device)
         kind = self.checkpoint.class_of(instrument) if len(self.checkpoint.instruments) > 1 else None
         asked = None if kind is None else torch.full((len(keys),), kind, device=device)
         frames = self.checkpoint.recipe.frames(instrument)
-        made = generate(self.model, mixtures, frames, instruments=asked)
-        sound = self.codec.decode(made.best.cpu().numpy().astype(np.uint16))
-        return torch.from_numpy(sound[:, : frames * self.codec.identity.hop])
+        made = generate(self.model, mixtures, frames, self.tries, instruments=asked)
+        sound = self.codec.decode(made.codes.flatten(0, 1).cpu().numpy().astype(np.uint16))
+        return torch.from_numpy(sound[:, : frames * self.codec.identity.hop]).unflatten(0, (len(keys), -1))
 
     def _mixture(self, key: str) -> np.ndarray:
         return decode_codes(read_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy")
+
+
+def _nearest_to_all(tried: Tensor) -> Tensor:
+    """Return of several tries [tries, samples] the one that `extract` would take, but that its end is not cut off."""
+    return tried[distance_from_mean(tried).argmin()]

@@ -18,7 +18,7 @@ from rmod_pipeline.dose.loss import Pairs, dose_losses  # noqa: E402
 from rmod_pipeline.dose.model import Dose  # noqa: E402
 from rmod_pipeline.dose.recipe import DoseRecipe  # noqa: E402
 from rmod_pipeline.evaluation.compare import WAYS, compare  # noqa: E402
-from rmod_pipeline.evaluation.distance import spectral_distance  # noqa: E402
+from rmod_pipeline.dose.distance import spectral_distance  # noqa: E402
 from rmod_pipeline.evaluation.listening import listening  # noqa: E402
 from rmod_pipeline.shards.read import read_tokens  # noqa: E402
 from rmod_pipeline.shards.tokens import choose_family  # noqa: E402

@@ -144,14 +144,23 @@ def _summary(window: Window) -> Iterator[tuple[str, str]]:
 
 def _sound(rank: int, candidate: Candidate, kind: str, sample_rate: int) -> Sound:
     data, mime = sounds.lossless(to_pcm(candidate.audio[None]), sample_rate)
-    sureness = "silent" if candidate.silent else f"log-probability {words.number(candidate.log_probability)}"
     return Sound(
         label="best" if rank == 1 else f"{rank}",
         data=data,
         mime=mime,
         kind=kind,
-        caption=f"{_try_words(candidate)}, {sureness}",
+        caption=", ".join(_caption(candidate)),
     )
+
+
+def _caption(candidate: Candidate) -> Iterator[str]:
+    yield _try_words(candidate)
+    if candidate.silent:
+        yield "silent"
+        return
+    if candidate.apart is not None:
+        yield f"{words.number(candidate.apart)} from the others"
+    yield f"log-probability {words.number(candidate.log_probability)}"
 
 
 def _try_words(candidate: Candidate) -> str:

@@ -17,6 +17,7 @@ from rmod_pipeline.dose.recipe import DoseRecipe, Schedule
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.training.dose.data import Batch, Legs, Once, Reading, TokenData
 from rmod_pipeline.training.dose.losses import Losses, means
+from rmod_pipeline.training.dose.optimizer import RATE, optimizer_of
 
 Mine = TypeVar("Mine")
 
@@ -85,8 +86,7 @@ class DoseModule(LightningModule):
         return self.once
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        schedule = self.recipe.schedule
-        return torch.optim.AdamW(self.model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+        return optimizer_of(self.model, self.recipe.schedule)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         schedule, step = self.recipe.schedule, self.global_step
@@ -94,7 +94,7 @@ class DoseModule(LightningModule):
             draw = Draw.of("dose training", self.recipe.seed, step, self.global_rank)
             torch.manual_seed(draw.bits(1)[0] >> 1)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate_at(schedule, step)
+            group["lr"] = rate_at(schedule, step) * group.get(RATE, 1.0)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         losses = dose_losses(self.model, batch.pairs(len(self.instruments) > 1), self.recipe.loss)

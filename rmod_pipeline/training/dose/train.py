@@ -26,13 +26,15 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.strategies import DDPStrategy
 
+from rmod_pipeline.build.decode import decoder_for
 from rmod_pipeline.dose.checkpoint import Checkpoint, checkpoint_name, read_checkpoint
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import UsageError, nearest
 from rmod_pipeline.shards.publish import file_digest, publish_bytes, sweep_drafts
-from rmod_pipeline.storage import Place
+from rmod_pipeline.storage import Place, place
 from rmod_pipeline.training.dose.baseline import Baseline
+from rmod_pipeline.training.dose.begin import begin_with_codebooks
 from rmod_pipeline.training.dose.data import TokenData, open_data, share
 from rmod_pipeline.training.dose.keep import DRAFTS, Keeper, PlainFiles, read_state, require_same, unwritable
 from rmod_pipeline.training.dose.losses import Losses
@@ -78,7 +80,7 @@ class Training:
     """A data set with tokens: its folder, or its address on an object store."""
     out: Path
     codec: str | None = None
-    """Whose tokens, where there are several."""
+    """Whose tokens, where there are several; or the path of its weights, where rmod does not know them by name."""
     instrument: str | None = None
     """One of the recipe's; all by default."""
     begin_from: Path | None = None
@@ -121,8 +123,13 @@ def train(training: Training, listener: Listener | None = None) -> Iterator[Repo
         raise UsageError("--wandb", "Weights & Biases is not installed", "pip install wandb, and log in to it")
     models = chosen_models(recipe, training.instrument)
     share(recipe, machine.world)
-    data = open_data(training.data, training.codec, recipe, [name for names in models for name in names], machine.world)
+    # The tokens' name, or the weights where rmod does not know them by it.
+    spoken = None if training.codec and place(training.codec).is_file() else training.codec
+    data = open_data(training.data, spoken, recipe, [name for names in models for name in names], machine.world)
     begin = _beginning(training, models, data)
+    codec = None
+    if begin is None and recipe.schedule.begin == "codebooks":
+        codec, _ = decoder_for(training.data, training.codec, device="cpu")
     digest = file_digest(training.begin_from) if training.begin_from else None
     claim_run(describe_run(recipe, data, digest), out)
     first = False  # rank: it writes all files, and another that ends before it must not remove where it drafts them
@@ -130,6 +137,8 @@ def train(training: Training, listener: Listener | None = None) -> Iterator[Repo
         module = DoseModule(recipe, instruments, data, machine.workers)
         if begin is not None:
             module.model.load_state_dict(begin.state)
+        elif codec is not None:
+            begin_with_codebooks(module.model, codec, recipe.seed)
         report = _fit(module, training, machine, listener or Listener())
         if report is not None:
             first = True
