@@ -27,7 +27,7 @@ from rmod_pipeline.shards.publish import publish_bytes
 
 FORMAT = "rmod_dose"
 VERSION = 1
-DROPOUTS = {"dropout", "attention_dropout", "condition_dropout"}
+DROPOUTS = {"dropout", "attention_dropout", "condition_dropout", "history_dropout"}
 GIVE = "give a checkpoint that `rmod dose` wrote"
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rmod_pipeline.dose.errors import DoseError
-from rmod_pipeline.dose.layout import code_area, codes_of_target, condition_of, target_rows
+from rmod_pipeline.dose.layout import code_area, codes_of_target, target_rows
 from rmod_pipeline.dose.model import Cache, Dose
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import UsageError
@@ -79,7 +79,7 @@ def generate(
     training = model.training
     model.eval()
     try:
-        way = (_Cached if cached else _Recomputed)(model, condition_of(mixtures), instruments, len(tries), rows)
+        way = (_Cached if cached else _Recomputed)(model, model.condition(mixtures), instruments, len(tries), rows)
         return _generated(way, _Chooser(tries, rows, model.size.codebooks, mixtures.device), frames)
     finally:
         model.train(training)

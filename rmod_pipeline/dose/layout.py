@@ -39,6 +39,14 @@ def condition_of(codes: Tensor) -> Tensor:
     return _delayed(codes, first=0, rows=condition_rows(codes.shape[2], codes.shape[1]))
 
 
+def aligned_condition_of(codes: Tensor) -> Tensor:
+    """Return a mixture's codes as rows without a delay: row r holds all codes of frame r, each + 1.
+
+    Nobody has to predict them, so none need wait for another; and a row is then one moment of the sound.
+    """
+    return codes.transpose(1, 2).long() + 1
+
+
 def target_of(codes: Tensor) -> Tensor:
     """Return the rows of a one-shot's codes: row r holds code [k, r - 1 - k] + 1; the first and last are all 0."""
     return _delayed(codes, first=1, rows=target_rows(codes.shape[2], codes.shape[1]))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rmod_pipeline.dose.layout import code_area, condition_of, onset_area, target_of
+from rmod_pipeline.dose.layout import code_area, onset_area, target_of
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import LossSettings
 
@@ -50,11 +50,15 @@ def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> Losses:
     Only codes count. The zeros around them (in the published code a tenth of all places, half of the onset's) are fixed
     by the layout, and generation never asks for them.
     """
-    condition, target = condition_of(pairs.mixtures), target_of(pairs.targets)
+    condition, target = model.condition(pairs.mixtures), target_of(pairs.targets)
     counted = counted_places(pairs, target, settings)[:, 1:-1]
     # Row r predicts row r + 1; the target's last row is zeros and predicted by nobody.
-    heard = _thinned(condition, model.size.condition_dropout) if model.training else condition
-    hidden = model.hidden(torch.cat([heard, target[:, :-2]], dim=1), pairs.instruments)[:, condition.shape[1] :]
+    heard, before = condition, target[:, :-2]
+    if model.training and (model.size.condition_dropout or model.size.history_dropout):
+        # Who has all of what came before goes on from there and does not listen; generation begins with nothing.
+        shares = model.size.history_dropout * torch.rand(len(before), 1, 1, device=before.device)
+        heard, before = _thinned(heard, model.size.condition_dropout), _thinned(before, shares)
+    hidden = model.hidden(torch.cat([heard, before], dim=1), pairs.instruments)[:, condition.shape[1] :]
     needed = counted.any(2)
     places, wanted = counted[needed], target[:, 1:-1][needed]
     logits = model.logits(hidden[needed])
@@ -66,9 +70,9 @@ def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> Losses:
     return Losses(total=total, full=full, onset=onset, full_tokens=full_tokens, onset_tokens=onset_tokens)
 
 
-def _thinned(rows: Tensor, share: float) -> Tensor:
+def _thinned(rows: Tensor, share: float | Tensor) -> Tensor:
     """Return rows [n, rows, codebooks] with so many of their codes left out, 0 in their place."""
-    return rows * (torch.rand(rows.shape, device=rows.device) >= share) if share else rows
+    return rows * (torch.rand(rows.shape, device=rows.device) >= share)
 
 
 def counted_places(pairs: Pairs, target: Tensor, settings: LossSettings) -> Tensor:

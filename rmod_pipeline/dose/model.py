@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rmod_pipeline.dose.layout import aligned_condition_of, condition_of
 from rmod_pipeline.dose.recipe import ModelSize
 
 SLOWEST = 10_000.0
@@ -33,6 +34,10 @@ class Dose(nn.Module):
         self.norm = nn.LayerNorm(size.width)
         self.head = nn.Linear(size.width, size.codebooks * size.vocabulary)
         self._begin()
+
+    def condition(self, mixtures: Tensor) -> Tensor:
+        """Return the rows of mixtures' codes [n, codebooks, frames], as this model reads them: int64."""
+        return aligned_condition_of(mixtures) if self.size.condition == "aligned" else condition_of(mixtures)
 
     def hidden(self, rows: Tensor, instruments: Tensor | None = None, cache: Cache | None = None) -> Tensor:
         """Return what the model knows after each row: [n, rows, width] of [n, rows, codebooks] int64.

@@ -40,13 +40,24 @@ class ModelSize(Strict):
         lt=1,
         description="Share of the mixture's codes left out in training: against learning few mixtures by heart.",
     )
+    history_dropout: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Up to this share of a one-shot's earlier codes is left out in training, so that it listens.",
+    )
     codebooks: int = Field(default=9, ge=1, le=64, description="Codebooks of a token frame.")
     codebook_size: int = Field(default=1024, ge=2, le=65_535, description="Entries of a codebook.")
     condition_frames: Frames = Field(default=345, description="Token frames of a mixture: 4 s at 44.1 kHz are 345.")
+    condition: Literal["delayed", "aligned"] = Field(
+        default="delayed",
+        description="The mixture's rows: delayed, as the paper and as the one-shot's, or aligned, all codes of a frame "
+        "in one row.",
+    )
     positions: Literal["sinusoids", "rotary"] = Field(
         default="sinusoids",
-        description="How places are told: added to the rows, or by turning queries and keys, so that only how far apart "
-        "two rows are counts (RoPE).",
+        description="How places are told: added to the rows, or by turning queries and keys, so that it counts how far "
+        "apart two rows are and not where they are (RoPE).",
     )
     reference_compatible: bool = Field(
         default=False,
@@ -65,8 +76,9 @@ class ModelSize(Strict):
         if self.positions == "rotary" and self.width // self.heads % 2:
             found = f"{self.heads} heads of {self.width // self.heads} channels"
             raise ValueError(f"rotary positions turn channels in pairs, and there are {found}: set an even number")
-        if self.positions == "rotary" and self.reference_compatible:
-            raise ValueError("the published model knows no positions: rotary and reference_compatible exclude another")
+        if self.reference_compatible and (self.positions == "rotary" or self.condition == "aligned"):
+            found = "no positions, and a condition that is delayed"
+            raise ValueError(f"the published model knows {found}: leave positions and condition out")
         return self
 
 
@@ -93,7 +105,8 @@ class Schedule(Strict):
     weight_decay: float = Field(default=0.0, ge=0, description="Share of the weights taken off a step, as in AdamW.")
     optimizer: Literal["adamw", "muon"] = Field(
         default="adamw",
-        description="muon moves the blocks' matrices by orthogonal steps, 20 times the learning rate, the rest by adamw.",
+        description="muon moves the blocks' matrices by orthogonal steps, at 20 times the learning rate; all else is "
+        "moved by adamw.",
     )
     begin: Literal["noise", "codebooks"] = Field(
         default="noise",

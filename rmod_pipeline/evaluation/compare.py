@@ -1,6 +1,6 @@
 """A model against simpler ways to guess a one-shot, on pairs of a split it was not trained on.
 
-extracted      the model's answer to the mixture's tokens, decoded: of several tries the one nearest to all, as in `extract`
+extracted      the model's answer to the mixture's tokens, decoded: of several tries the one nearest to all
 another's      its answer to another pair's mixture: how it would do if it did not listen
 greedy         the likeliest token each time, alone
 chance         a one-shot of the same kind picked from the training split: who knows recordings and does not listen

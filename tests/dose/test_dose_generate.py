@@ -33,9 +33,9 @@ def sure_model(**changes: Any) -> Any:
     return model
 
 
-@pytest.mark.parametrize("compatible", [False, True])
-def test_with_and_without_a_cache_are_the_same(compatible: bool) -> None:
-    model = sure_model(reference_compatible=compatible)
+@pytest.mark.parametrize("changes", [{}, {"reference_compatible": True}, {"positions": "rotary"}])
+def test_with_and_without_a_cache_are_the_same(changes: dict[str, Any]) -> None:
+    model = sure_model(**changes)
     cached = generate(model, mixtures(), 20, TRIES)
     again = generate(model, mixtures(), 20, TRIES, cached=False)
     assert torch.equal(cached.codes, again.codes)

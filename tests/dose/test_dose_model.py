@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.dose.layout import ABSENT, condition_of, target_of
 from rmod_pipeline.dose.loss import dose_losses
-from rmod_pipeline.dose.model import Cache, sinusoids
+from rmod_pipeline.dose.model import Cache, sinusoids, turned
 from rmod_pipeline.dose.recipe import LossSettings
 
 LEARNED, MASKED = LossSettings(tail="learned"), LossSettings(tail="masked")
@@ -53,6 +53,24 @@ def test_positions_do_not_depend_on_where_one_begins() -> None:
     whole = sinusoids(0, 12, 32, torch.device("cpu"))
     assert torch.equal(sinusoids(5, 7, 32, torch.device("cpu")), whole[5:])
     assert len({tuple(row) for row in whole.round(decimals=4).tolist()}) == 12
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 400))
+def test_turned_products_depend_on_how_far_apart_rows_are_alone(one: int, other: int, further: int) -> None:
+    query, key = torch.randn(2, 16, generator=torch.Generator().manual_seed(one)).double()
+
+    def product(first: int, second: int) -> Any:
+        turns = [sinusoids(place, 1, 16, torch.device("cpu")).double() for place in (first, second)]
+        return turned(query[None], turns[0]) @ turned(key[None], turns[1]).T
+
+    torch.testing.assert_close(product(one, other), product(one + further, other + further), rtol=1e-3, atol=1e-3)
+
+
+def test_rotary_positions_tell_rows_apart_by_what_came_before() -> None:
+    rows = some_rows(1)
+    model = small_model(positions="rotary").eval()
+    backwards = torch.cat([rows[:, :-1].flip(1), rows[:, -1:]], dim=1)
+    assert not torch.allclose(model.hidden(rows)[:, -1], model.hidden(backwards)[:, -1], atol=0.05)
 
 
 def test_published_arithmetic_counts_codebook_0_twice() -> None:

@@ -38,6 +38,8 @@ def test_frames_of_another_kind_can_be_chosen() -> None:
     [
         ({"model": {"width": 100, "heads": 16}}, "multiple of the 16 heads"),
         ({"model": {"width": 9, "heads": 3}}, "even"),
+        ({"model": {"width": 18, "heads": 6, "positions": "rotary"}}, "channels in pairs"),
+        ({"model": {"positions": "rotary", "reference_compatible": True}}, "knows no positions"),
         ({"instruments": ["kick", "kick"]}, "twice"),
         ({"instruments": ["Kick"]}, "pattern"),
         ({"instruments": []}, "at least 1"),

@@ -13,7 +13,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_codec import noise
-from tiny_dose import AT, FRAMES, RATE, WINDOW_SECONDS, World, make_song, write_model
+from tiny_dose import AT, FRAMES, RATE, SOUNDS, WINDOW_SECONDS, World, make_song, write_model
 
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.codec import CodecError
@@ -21,8 +21,8 @@ from rmod_pipeline.dose import results
 from rmod_pipeline.dose import song as songs
 from rmod_pipeline.dose.checkpoint import load_model, read_checkpoint
 from rmod_pipeline.dose.errors import DoseError
-from rmod_pipeline.dose.extract import _batches, extract, extract_song, tries_of
-from rmod_pipeline.dose.extraction import Asked, Extraction
+from rmod_pipeline.dose.extract import _batches, extract, extract_song, ranked, tries_of
+from rmod_pipeline.dose.extraction import Asked, Candidate, Extraction
 from rmod_pipeline.dose.extractor import extractor_of, open_extractors
 from rmod_pipeline.dose.hearing import hits_of, listen, pick_windows
 from rmod_pipeline.dose.polish import polish
@@ -50,6 +50,40 @@ def made(by_heart: World, opened: Any) -> Extraction:
 
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def candidate(sound: Any, number: int = 0, log_probability: float = -1.0, silent: bool = False) -> Candidate:
+    return Candidate(
+        window=0,
+        number=number,
+        seed=0,
+        temperature=1.0,
+        top_p=1.0,
+        log_probability=log_probability,
+        silent=silent,
+        gain_db=0.0,
+        codes=np.zeros((1, 1), np.uint16),
+        audio=sound,
+    )
+
+
+def test_the_best_is_what_most_tries_agree_on_and_not_the_likeliest() -> None:
+    kick = SOUNDS["kick"]().astype(np.float32)
+    alike = [candidate(kick[: 6000 + 300 * number], number) for number in range(3)]
+    odd = candidate(SOUNDS["hihat"]().astype(np.float32), 3, log_probability=-0.1)
+    quiet = candidate(np.zeros(99, np.float32), 4, log_probability=0.0, silent=True)
+    first, *others = ranked([quiet, odd, *alike])
+    assert first.number in {0, 1, 2}
+    assert [each.number for each in others[-2:]] == [3, 4]
+    assert [each.apart for each in [first, *others[:-1]]] == sorted(each.apart for each in [first, *others[:-1]])
+    assert others[-1].apart is None, "silence says nothing about the others"
+
+
+def test_of_two_candidates_neither_is_nearer_to_the_others_and_the_surer_is_taken() -> None:
+    one, other = (SOUNDS[name]().astype(np.float32) for name in ("kick", "hihat"))
+    best, worse = ranked([candidate(one, 0, -2.0), candidate(other, 1, -1.0)])
+    assert (best.number, worse.number) == (1, 0)
+    assert best.apart is None
 
 
 # Known by heart
@@ -89,8 +123,8 @@ def test_the_folder_says_where_each_sound_comes_from(by_heart: World, made: Extr
         assert (first["try"], first["silent"], first["codec"]) == (0, False, by_heart.codec.name)
         assert first["checkpoint"]["step"] == 7
         assert len(first["checkpoint"]["sha256"]) == 64
-        scores = [s["log_probability"] for s in said["sounds"] if s["instrument"] == extracted.instrument]
-        assert scores == sorted(scores, reverse=True)
+        apart = [s["apart"] for s in said["sounds"] if s["instrument"] == extracted.instrument]
+        assert apart == sorted(apart)
     assert files["kick.wav"]["checkpoint"]["file"] == "kick.pth"
     assert files["hihat.wav"]["checkpoint"]["file"] == "snare-hihat.pth"
     assert len({sound["seed"] for sound in said["sounds"]}) == 4
@@ -196,11 +230,10 @@ def test_silent_candidates_come_last(by_heart: World, opened: Any, monkeypatch: 
     monkeypatch.setattr(
         codec, "decode", lambda codes: decode(codes) * (0.0001 if np.array_equal(codes[0], quiet) else 1.0)
     )
-    ranked = extract(by_heart.song, RATE, extractors[:1], codec, Asked(at=AT, tries=0)).instruments[0].candidates
-    assert [each.silent for each in ranked] == [False, False, False, True]
-    assert ranked[-1].window == surest.window
-    assert ranked[-1].log_probability == max(each.log_probability for each in ranked)
-    assert ranked[-1].gain_db == 0
+    made = extract(by_heart.song, RATE, extractors[:1], codec, Asked(at=AT, tries=0)).instruments[0].candidates
+    assert [each.silent for each in made] == [False, False, False, True]
+    assert made[-1].window == surest.window
+    assert made[-1].gain_db == 0
 
 
 # Where drums are heard

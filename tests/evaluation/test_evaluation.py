@@ -14,11 +14,11 @@ torch = pytest.importorskip("torch")
 
 from rmod_pipeline.codec import open_codec  # noqa: E402
 from rmod_pipeline.dose.checkpoint import Checkpoint, load_model, write_checkpoint  # noqa: E402
+from rmod_pipeline.dose.distance import distance_from_mean, spectral_distance  # noqa: E402
 from rmod_pipeline.dose.loss import Pairs, dose_losses  # noqa: E402
 from rmod_pipeline.dose.model import Dose  # noqa: E402
 from rmod_pipeline.dose.recipe import DoseRecipe  # noqa: E402
 from rmod_pipeline.evaluation.compare import WAYS, compare  # noqa: E402
-from rmod_pipeline.dose.distance import spectral_distance  # noqa: E402
 from rmod_pipeline.evaluation.listening import listening  # noqa: E402
 from rmod_pipeline.shards.read import read_tokens  # noqa: E402
 from rmod_pipeline.shards.tokens import choose_family  # noqa: E402
@@ -40,6 +40,15 @@ def test_the_distance_is_the_same_both_ways_and_grows_with_what_is_wrong() -> No
     mixed = [float(spectral_distance(sound + share * other, sound)) for share in (0.01, 0.1, 1.0)]
     assert mixed == sorted(mixed)
     assert float(spectral_distance(torch.zeros_like(sound), sound)) > mixed[-1]
+
+
+def test_the_nearest_to_the_mean_is_the_nearest_to_all_others() -> None:
+    several = torch.cat([hits(4), hits(2, seed=1) + 0.1 * hits(2, seed=2)])
+    pairwise = torch.stack([spectral_distance(each.expand_as(several), several).mean() for each in several])
+    from_mean = distance_from_mean(several)
+    assert int(from_mean.argmin()) == int(pairwise.argmin())
+    # A squared distance: what separates the two is the spread of all, the same for each.
+    torch.testing.assert_close(pairwise - from_mean, from_mean.mean().expand(6))
 
 
 @pytest.fixture
@@ -74,9 +83,12 @@ def test_every_way_is_measured_on_every_pair(tiny_tokens: Path, tiny_weights: Pa
         assert each.nearer_than("extracted") == 0
         assert 0 <= each.nearer_than("coded chance") <= 1
         assert each.distances["coded chance"] != each.distances["chance"]
+        assert each.distances["extracted"] != each.distances["another's"]
         assert each.mean("silence") > 0
     again = list(compare(tiny_tokens, "valid", checkpoint, codec, family))
     assert [each.distances for each in again] == [each.distances for each in found]
+    for each in compare(tiny_tokens, "valid", checkpoint, codec, family, tries=0):
+        assert each.distances["extracted"] == each.distances["greedy"], "the only try there is"
 
 
 def test_the_command_prints_a_table_and_writes_every_distance(

@@ -33,12 +33,14 @@ from tiny_codec import save_tiny, with_tokens  # noqa: E402
 from rmod_pipeline.build.executors.local import local_executor  # noqa: E402
 from rmod_pipeline.build.loop import Progress  # noqa: E402
 from rmod_pipeline.build.run import run_build  # noqa: E402
+from rmod_pipeline.codec import open_codec  # noqa: E402
 from rmod_pipeline.codec.errors import CodecError  # noqa: E402
 from rmod_pipeline.dose.checkpoint import Checkpoint, load_model, read_checkpoint, write_checkpoint  # noqa: E402
 from rmod_pipeline.dose.errors import DoseError  # noqa: E402
 from rmod_pipeline.dose.extract import extract  # noqa: E402
 from rmod_pipeline.dose.extraction import Asked  # noqa: E402
 from rmod_pipeline.dose.extractor import open_extractors  # noqa: E402
+from rmod_pipeline.dose.model import Dose  # noqa: E402
 from rmod_pipeline.dose.recipe import DoseRecipe, Schedule, load_dose_recipe  # noqa: E402
 from rmod_pipeline.errors import RmodError, UsageError  # noqa: E402
 from rmod_pipeline.shards.layout import Layout  # noqa: E402
@@ -46,6 +48,7 @@ from rmod_pipeline.shards.read import read_audio, read_tokens  # noqa: E402
 from rmod_pipeline.shards.tar import TarWriter, read_tar  # noqa: E402
 from rmod_pipeline.shards.tokens import encode_codes, family_names  # noqa: E402
 from rmod_pipeline.training.dose import module as module_room  # noqa: E402
+from rmod_pipeline.training.dose.begin import begin_with_codebooks  # noqa: E402
 from rmod_pipeline.training.dose.data import Collate, Failure, Item, Legs, Once, Reading, open_data, unfailing  # noqa: E402
 from rmod_pipeline.training.dose.losses import means  # noqa: E402
 from rmod_pipeline.training.dose.module import DoseModule, rate_at  # noqa: E402
@@ -164,9 +167,12 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not(
     assert (finished / "kick" / "report.json").read_bytes() == (parts / "kick" / "report.json").read_bytes()
 
 
-def test_one_model_for_several_goes_on_as_if_it_had_not_been_stopped(tiny_tokens: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("schedule", [{}, {"optimizer": "muon", "weight_decay": 0.01}])
+def test_one_model_for_several_goes_on_as_if_it_had_not_been_stopped(
+    schedule: dict[str, Any], tiny_tokens: Path, tmp_path: Path
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    changes = {"instruments": ["kick", "snare"], "one_model": True}
+    changes = {"instruments": ["kick", "snare"], "one_model": True, "schedule": schedule}
     trained(tiny_tokens, whole, changes=changes)
     for until in (2, None):
         trained(tiny_tokens, parts, changes=changes, until=until)
@@ -176,6 +182,66 @@ def test_one_model_for_several_goes_on_as_if_it_had_not_been_stopped(tiny_tokens
         assert torch.equal(value, second["state_dict"][name]), name
     for name in ("kick-snare.pth", "kick-snare/report.json", "kick-snare/unigram.json"):
         assert (whole / name).read_bytes() == (parts / name).read_bytes(), name
+
+
+def test_muon_moves_the_blocks_matrices_and_adamw_the_rest(tiny_tokens: Path, tmp_path: Path) -> None:
+    trained(tiny_tokens, tmp_path, changes={"schedule": {"optimizer": "muon"}}, until=2)
+    model = load_model(read_checkpoint(tmp_path / "kick.pth"))
+    names = [name for name, _ in model.named_parameters()]
+    kept = weights(tmp_path)["optimizer_states"][0]
+    # Muon keeps one number a weight, AdamW two.
+    order = [*_matrices(names), *(name for name in names if name not in _matrices(names))]
+    moved = {order[place]: set(state) for place, state in kept["state"].items()}
+    assert set(moved) == set(names)
+    assert {name for name, state in moved.items() if "momentum_buffer" in state} == set(_matrices(names))
+    muon, adamw = kept["param_groups"]
+    assert muon["lr"] == pytest.approx(20 * adamw["lr"])
+
+
+def _matrices(names: list[str]) -> list[str]:
+    return [name for name in names if re.fullmatch(r"blocks\.\d+\.(attention|feed_forward)\.\w+\.weight", name)]
+
+
+def test_a_training_can_begin_from_the_codebooks(
+    tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
+) -> None:
+    changes = {"schedule": {"begin": "codebooks"}}
+    command = ["train", written(tmp_path, **changes), "--data", tiny_tokens, "--workers", 0, "--device", "cpu"]
+    unknown = rmod(*command, "--out", tmp_path / "unknown")
+    assert unknown.code == 2
+    assert "give the path of its weights: --codec PATH" in " ".join(unknown.err.split())
+    said = rmod(*command, "--out", tmp_path / "out", "--codec", tiny_weights)
+    assert said.code == 0, said.err
+    another = save_tiny(tmp_path / "another.pth", seed=5, sample_rate=RATE)
+    other = rmod(*command, "--out", tmp_path / "other", "--codec", another)
+    assert other.code == 2
+    assert "made with sha256" in other.err
+
+
+def test_codes_that_sound_alike_begin_alike(tiny_weights: Path) -> None:
+    codec = open_codec(str(tiny_weights), device="cpu")
+    known, size = codec.codebooks(), recipe().model
+    assert known.entries.shape == (9, 1024, 8)
+    assert known.latents.shape[:2] == (9, 1024)
+    torch.manual_seed(0)
+    model, noise = Dose(size.model_copy(update={"width": 256})), Dose(size.model_copy(update={"width": 256}))
+    begin_with_codebooks(model, codec, seed=0)
+    alike = torch.from_numpy(known.entries[0] @ known.entries[0].T)
+    near, far = alike > 0.9, alike < 0.0
+    near.fill_diagonal_(False)
+    for start, least in ((model, 0.3), (noise, 0.0)):
+        heard, told = start.tokens[0].weight[1:], start.head.weight[1:1025]
+        for some in (heard, told):
+            rows = torch.nn.functional.normalize(some - some.mean(0), dim=1)
+            likeness = rows @ rows.T
+            difference = (likeness[near].mean() - likeness[far].mean()).item()
+            assert difference > least if least else abs(difference) < 0.02
+    again, other = (Dose(size.model_copy(update={"width": 256})) for _ in range(2))
+    for start, seed in ((again, 0), (other, 1)):
+        start.load_state_dict(noise.state_dict())
+        begin_with_codebooks(start, codec, seed=seed)
+    assert not torch.equal(again.head.weight, other.head.weight)
+    assert torch.equal(again.head.weight[0], other.head.weight[0]), "no code has no direction"
 
 
 def test_an_interrupt_leaves_a_training_to_go_on_with(

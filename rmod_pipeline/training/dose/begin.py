@@ -30,17 +30,12 @@ def begin_with_codebooks(model: Dose, codec: Codec, seed: int) -> None:
     latents = latents * (latents.shape[2] ** 0.5 / latents[0].std(0).norm())
     generator = torch.Generator().manual_seed(Draw.of("dose codebooks", seed).bits(1)[0] >> 1)
     width = model.size.width
-    heard = latents @ _projection(latents.shape[2], width, generator)
+    heard = latents @ (torch.randn(latents.shape[2], width, generator=generator) * latents.shape[2] ** -0.5)
     rows = model.head.weight.unflatten(0, (model.size.codebooks, model.size.vocabulary))
     for book, tokens in enumerate(model.tokens):
-        own = entries[book] @ _projection(1, entries.shape[2] * width, generator).view(-1, width)
-        tokens.weight.mul_(NOISE)
+        own, told = (entries[book] @ torch.randn(entries.shape[2], width, generator=generator) for _ in range(2))
+        embedding: Tensor = tokens.get_parameter("weight")
+        embedding.mul_(NOISE)
         # Token 0 is no code.
-        tokens.weight[1:] += LATENT * heard[book] + OWN * own
-        told = entries[book] @ _projection(1, entries.shape[2] * width, generator).view(-1, width)
+        embedding[1:] += LATENT * heard[book] + OWN * own
         rows[book, 1:] += told * (HEAD * width**-0.5)
-
-
-def _projection(dimensions: int, width: int, generator: torch.Generator) -> Tensor:
-    """Return a random map that keeps the size of what it maps."""
-    return torch.randn(dimensions, width, generator=generator) * dimensions**-0.5
