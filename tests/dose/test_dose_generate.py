@@ -33,7 +33,9 @@ def sure_model(**changes: Any) -> Any:
     return model
 
 
-@pytest.mark.parametrize("changes", [{}, {"reference_compatible": True}, {"positions": "rotary"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"reference_compatible": True}, {"positions": "rotary"}, {"condition": "aligned"}]
+)
 def test_with_and_without_a_cache_are_the_same(changes: dict[str, Any]) -> None:
     model = sure_model(**changes)
     cached = generate(model, mixtures(), 20, TRIES)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.dose.layout import (
     ABSENT,
+    aligned_condition_of,
     code_area,
     codes_of_condition,
     codes_of_target,
@@ -51,6 +52,16 @@ def test_the_published_sizes() -> None:
     assert (target_rows(90, 9), target_rows(40, 9)) == (100, 50)
     assert condition_of(torch.zeros(1, 9, 345)).shape == (1, 353, 9)
     assert target_of(torch.zeros(1, 9, 90)).shape == (1, 100, 9)
+
+
+@given(codes())
+def test_an_aligned_row_is_all_codes_of_a_frame(given: Any) -> None:
+    rows = aligned_condition_of(given)
+    assert rows.shape == (given.shape[0], given.shape[2], given.shape[1])
+    # What the delay takes apart: codebook k of the row is where the delayed layout has it k rows later.
+    delayed, frames = condition_of(given), given.shape[2]
+    for book in range(given.shape[1]):
+        assert torch.equal(rows[..., book], delayed[:, book : book + frames, book])
 
 
 @given(codes())

@@ -198,13 +198,23 @@ def test_dropout_is_for_training_alone() -> None:
     assert torch.equal(model.hidden(rows), model.hidden(rows))
 
 
-def test_a_mixture_is_thinned_out_in_training_alone() -> None:
+@pytest.mark.parametrize("name", ["condition_dropout", "history_dropout"])
+def test_rows_are_thinned_out_in_training_alone(name: str) -> None:
     pairs = some_pairs(4)
-    model = small_model(condition_dropout=0.9)
+    model = small_model(**{name: 0.9})
     losses = [dose_losses(model.train(), pairs, LEARNED).parts() for _ in range(2)]
     assert losses[0] != losses[1], "other codes are left out each time"
     plain = small_model()
     assert dose_losses(model.eval(), pairs, LEARNED).parts() == dose_losses(plain.eval(), pairs, LEARNED).parts()
+
+
+def test_what_is_hidden_of_the_history_changes_the_loss_of_what_follows_alone() -> None:
+    pairs, model = some_pairs(2), small_model(history_dropout=1.0)
+    torch.manual_seed(1)
+    hidden = dose_losses(model.train(), pairs, LEARNED)
+    shown = dose_losses(model.eval(), pairs, LEARNED)
+    assert float(hidden.full) != float(shown.full)
+    assert int(hidden.full_tokens) == int(shown.full_tokens), "every code is still to be predicted"
 
 
 def test_attention_may_have_a_dropout_of_its_own() -> None:
