@@ -45,8 +45,9 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:
-        """Take a step."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step, after the closure that makes the slopes, if there is one; return what it returns."""
+        loss = _called(closure)
         for group in self.param_groups:
             for weight in group["params"]:
                 kept = self.state[weight]
@@ -57,6 +58,7 @@ class Muon(torch.optim.Optimizer):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 # A tall matrix's step is made longer, so that what comes out of it changes as much.
                 weight.add_(step, alpha=-group["lr"] * max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5)
+        return loss
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
@@ -81,11 +83,8 @@ class Together(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take a step with each."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        """Take a step with each, after the closure; return what it returns."""
+        loss = _called(closure)
         for part in self.parts:
             part.step()
         return loss
@@ -101,3 +100,10 @@ class Together(torch.optim.Optimizer):
         for part in self.parts:
             part.param_groups = [next(groups) for _ in part.param_groups]
             part.state = self.state
+
+
+def _called(closure: Callable[[], Any] | None) -> Any:
+    if closure is None:
+        return None
+    with torch.enable_grad():
+        return closure()
