@@ -52,6 +52,7 @@ from rmod_pipeline.training.dose.begin import begin_with_codebooks  # noqa: E402
 from rmod_pipeline.training.dose.data import Collate, Failure, Item, Legs, Once, Reading, open_data, unfailing  # noqa: E402
 from rmod_pipeline.training.dose.losses import means  # noqa: E402
 from rmod_pipeline.training.dose.module import DoseModule, rate_at  # noqa: E402
+from rmod_pipeline.training.dose.optimizer import Muon, orthogonal  # noqa: E402
 from rmod_pipeline.training.dose.train import Machine, Report, Training, chosen_models, machine_here, train  # noqa: E402
 from rmod_pipeline.training.dose.unigram import Counts, baseline, count_codes, surprise  # noqa: E402
 from rmod_pipeline.training.dose.watch import Listener  # noqa: E402
@@ -196,6 +197,23 @@ def test_muon_moves_the_blocks_matrices_and_adamw_the_rest(tiny_tokens: Path, tm
     assert {name for name, state in moved.items() if "momentum_buffer" in state} == set(_matrices(names))
     muon, adamw = kept["param_groups"]
     assert muon["lr"] == pytest.approx(20 * adamw["lr"])
+
+
+def test_muon_steps_as_torchs_own_does_in_full_precision() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((48, 16), (16, 48), (16, 16)):
+        ours, theirs = (torch.nn.Parameter(torch.ones(shape)) for _ in range(2))
+        kinds = ((Muon, ours), (torch.optim.Muon, theirs))
+        optimizers = [kind([weight], lr=0.02, weight_decay=0.01) for kind, weight in kinds]
+        for _ in range(5):
+            slope = torch.randn(shape, generator=generator)
+            for optimizer, weight in zip(optimizers, (ours, theirs), strict=True):
+                weight.grad = slope.clone()
+                optimizer.step()
+        # Theirs is in bfloat16.
+        torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
+        spread = torch.linalg.svdvals(orthogonal(slope))
+        assert 0.3 < float(spread.min()) < float(spread.max()) < 1.3
 
 
 def _matrices(names: list[str]) -> list[str]:
@@ -911,6 +929,7 @@ import torch
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.training.dose.keep import Keeper
 from rmod_pipeline.training.dose.module import DoseModule
+from rmod_pipeline.training.dose.optimizer import Muon, orthogonal  # noqa: E402
 from rmod_pipeline.training.dose.train import Machine, Training, train
 
 torch.set_num_threads(1)
@@ -977,6 +996,7 @@ import torch
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.training.dose import module
+from rmod_pipeline.training.dose.optimizer import Muon, orthogonal  # noqa: E402
 from rmod_pipeline.training.dose.train import Machine, Training, train
 
 torch.set_num_threads(1)
