@@ -19,12 +19,14 @@ import torch
 from torch import Tensor
 
 from rmod_pipeline.codec import Codec, fit_window, mono_of
+from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.dose.checkpoint import Checkpoint, load_model
 from rmod_pipeline.dose.distance import distance_from_mean, spectral_distance
 from rmod_pipeline.dose.extract import tries_of
 from rmod_pipeline.dose.extraction import Asked
 from rmod_pipeline.dose.generate import Try, generate
 from rmod_pipeline.dose.model import Dose
+from rmod_pipeline.dose.polish import polish
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.shards.members import MIX, audio_member, decode_audio
@@ -171,13 +173,19 @@ class _Answers:
         asked = None if kind is None else torch.full((len(keys),), kind, device=device)
         frames = self.checkpoint.recipe.frames(instrument)
         made = generate(self.model, mixtures, frames, self.tries, instruments=asked)
-        sound = self.codec.decode(made.codes.flatten(0, 1).cpu().numpy().astype(np.uint16))
-        return torch.from_numpy(sound[:, : frames * self.codec.identity.hop]).unflatten(0, (len(keys), -1))
+        sounds = self.codec.decode(made.codes.flatten(0, 1).cpu().numpy().astype(np.uint16))
+        heard = np.stack([self._polished(each, frames) for each in sounds])
+        return torch.from_numpy(heard).unflatten(0, (len(keys), -1))
+
+    def _polished(self, sound: Mono, frames: int) -> Mono:
+        """Return a decoded sound as `extract` would hand it out, in its window again."""
+        polished = polish(sound, self.codec.identity.sample_rate)
+        return fit_window(polished.audio, frames, self.codec.identity.hop).audio
 
     def _mixture(self, key: str) -> np.ndarray:
         return decode_codes(read_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy")
 
 
 def _nearest_to_all(tried: Tensor) -> Tensor:
-    """Return of several tries [tries, samples] the one that `extract` would take, but that its end is not cut off."""
+    """Return of several tries [tries, samples] the one that `extract` would take of one window."""
     return tried[distance_from_mean(tried).argmin()]
