@@ -5,6 +5,7 @@
 - loader: pairs of `shards.read` from tars, and of a folder with one .npy a sound, known by name and read one by one.
 - step: a training step of our loss, and of the published code's, which computes logits at every row and averages zeros.
 - dropout: that step of ours without and with dropout in the attention.
+- muon: a whole step with our Muon, in fp32, and with torch's, which orthogonalises in bfloat16.
 - extract: one window at paper size (random weights), with keys and values kept and by computing everything again at
   each row, as the published code does.
 
@@ -28,11 +29,12 @@ import torch
 from torch.nn import functional
 
 from rmod_pipeline.dose.generate import generate
-from rmod_pipeline.dose.layout import condition_of, target_of
+from rmod_pipeline.dose.layout import target_of
 from rmod_pipeline.dose.loss import Pairs, dose_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import load_dose_recipe
 from rmod_pipeline.shards.read import read_tokens
+from rmod_pipeline.training.dose.optimizer import optimizer_of
 
 PAIRS, BATCH = 400, 8
 """Pairs that are read at most; a step's batch."""
@@ -57,7 +59,7 @@ def parse() -> argparse.Namespace:
         help="a data set with tokens in its train split; default: what `make demo` leaves",
     )
     parser.add_argument("--recipe", default="laptop", help="the model whose steps are timed")
-    parser.add_argument("--part", action="append", choices=["loader", "step", "dropout", "extract"])
+    parser.add_argument("--part", action="append", choices=["loader", "step", "dropout", "muon", "extract"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
@@ -122,9 +124,28 @@ def dropout(options: argparse.Namespace) -> None:
     )
 
 
+def muon(options: argparse.Namespace) -> None:
+    recipe = load_dose_recipe(options.recipe)
+    schedule = recipe.schedule.model_copy(update={"optimizer": "muon"})
+    batches = cycle(pairs_of(options.data, "kick"))
+    models = [Dose(recipe.model).train() for _ in range(2)]
+    optimizers = [optimizer_of(model, schedule) for model in models]
+    mine = optimizers[1].parts[0]
+    optimizers[1].parts[0] = torch.optim.Muon(mine.param_groups, lr=mine.defaults["lr"])
+
+    def step_of(model: Dose, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        dose_losses(model, next(batches), recipe.loss).total.backward()
+        optimizer.step()
+
+    ways = (partial(step_of, *each) for each in zip(models, optimizers, strict=True))
+    one, other = alternate(3 * options.rounds, *ways)
+    report(f"Muon in fp32 and torch's, {recipe.name}: steps/s", 1 / one, 1 / other, one, other)
+
+
 def published_loss(model: Dose, pairs: Pairs) -> torch.Tensor:
     """Return the loss as the published code has it: logits at every row, zeros averaged in."""
-    condition, target = condition_of(pairs.mixtures), target_of(pairs.targets)
+    condition, target = model.condition(pairs.mixtures), target_of(pairs.targets)
     rows = torch.cat([condition, target], dim=1)
     logits = model.logits(model.hidden(rows[:, :-1]))
     tail, books = target.shape[1:]
@@ -178,7 +199,7 @@ def report(what: str, ours: float, plain: float, one: float, other: float) -> No
     print(f"| {what} | {ours:.3g} | {plain:.3g} | {other / one:.2f} |", flush=True)
 
 
-PARTS = {"loader": loader, "step": step, "dropout": dropout, "extract": extract}
+PARTS = {"loader": loader, "step": step, "dropout": dropout, "muon": muon, "extract": extract}
 
 
 if __name__ == "__main__":

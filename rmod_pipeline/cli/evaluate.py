@@ -42,10 +42,19 @@ def evaluate(
 
     The distance is of log spectrograms at six resolutions, both sounds at full scale: 0 is equal, 1 is 20 dB off
     everywhere. `extracted` is what `rmod extract` would take: of several tries the one that is nearest to all of them.
-    `another's` is the answer to another pair's mixture, `greedy` the likeliest try alone. `chance` is a one-shot of the
-    same kind picked from the training split, `coded chance` the same through the codec; `codec` is the true one-shot
-    through the codec, as near as tokens can come. The last columns are the shares of pairs in which the model is nearer
-    than chance, and than its own answer to another mixture: half of them if it does not listen.
+    In brackets: in how many of the pairs it is nearer to the true one-shot than
+
+      another's      its answer to another pair's mixture: half of the pairs, if the model is deaf
+
+      greedy         the likeliest try alone
+
+      chance         a one-shot of the same kind picked from the training split
+
+      typical        the most usual of 64 such
+
+      coded chance   chance through the codec
+
+      codec          the true one-shot through the codec: as near as tokens can come
 
     Below, its loss in nats a code, beside that when each pair is given another's mixture: where both are the same, the
     model goes on well from its own codes and does not listen.
@@ -83,14 +92,13 @@ def _tell(found: list[Comparison]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rmod_pipeline.evaluation.compare import ANOTHERS, CHANCE, CODED_CHANCE, WAYS
+    from rmod_pipeline.evaluation.compare import EXTRACTED, WAYS
 
-    judged = (CHANCE, CODED_CHANCE, ANOTHERS)
-    table = Table("instrument", "pairs", *WAYS, *(f"nearer than {way}" for way in judged))
-    for each in found:
-        means = [f"{each.mean(way):.3f}" for way in WAYS]
-        shares = [f"{each.nearer_than(way):.0%}" for way in judged]
-        table.add_row(each.instrument, str(len(each.keys)), *means, *shares)
+    table = Table("distance, mean of pairs", *(f"{each.instrument} ({len(each.keys)})" for each in found))
+    for way in WAYS:
+        nearer = ["" if way == EXTRACTED else f" ({each.nearer_than(way):.0%})" for each in found]
+        cells = [f"{each.mean(way):.3f}{share}" for each, share in zip(found, nearer, strict=True)]
+        table.add_row(way, *cells)
     Console(highlight=False).print(table)
 
 

@@ -50,7 +50,7 @@ def extract(
     ] = 4,
     temperature: Annotated[
         float, typer.Option(metavar="X", help="Below 1 more cautious, above more daring.", rich_help_panel=TRIES)
-    ] = 1.0,
+    ] = 0.8,
     top_p: Annotated[
         float,
         typer.Option(metavar="X", help="Sample among the likeliest with so much in sum.", rich_help_panel=TRIES),

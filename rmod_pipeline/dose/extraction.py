@@ -26,7 +26,7 @@ class Asked:
     """Where the windows begin, in seconds; empty to look where the drum is heard clearly."""
     tries: int = 4
     """Sampled candidates of each window, beside the greedy one."""
-    temperature: float = 1.0
+    temperature: float = 0.8
     top_p: float = 0.9
     seed: int = 0
     batch: int = 8

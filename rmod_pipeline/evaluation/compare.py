@@ -4,7 +4,8 @@ extracted      the model's answer to the mixture's tokens, decoded: of several t
 another's      its answer to another pair's mixture: how it would do if it did not listen
 greedy         the likeliest token each time, alone
 chance         a one-shot of the same kind picked from the training split: who knows recordings and does not listen
-coded chance   the same through the codec and back: who speaks in tokens, as the model must, and does not listen
+typical        of 64 such one-shots the one that is nearest to all, for every pair: the best guess without listening
+coded chance   chance through the codec and back: who speaks in tokens, as the model must, and does not listen
 codec          the true one-shot through the codec and back: as near as an answer in tokens can come
 silence        nothing at all
 """
@@ -34,11 +35,12 @@ from rmod_pipeline.shards.stored import StoredPair, list_keys, read_pair
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
 from rmod_pipeline.storage import Place
 
-EXTRACTED, ANOTHERS, GREEDY, CHANCE, CODED_CHANCE, CODEC, SILENCE = WAYS = (
+EXTRACTED, ANOTHERS, GREEDY, CHANCE, TYPICAL, CODED_CHANCE, CODEC, SILENCE = WAYS = (
     "extracted",
     "another's",
     "greedy",
     "chance",
+    "typical",
     "coded chance",
     "codec",
     "silence",
@@ -46,6 +48,8 @@ EXTRACTED, ANOTHERS, GREEDY, CHANCE, CODED_CHANCE, CODEC, SILENCE = WAYS = (
 BATCH = 16
 TRIES = 8
 """Sampled ones, beside the greedy."""
+MANY = 64
+"""Training one-shots that the typical one is chosen from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,8 @@ def compare(
     answers = _Answers(out, checkpoint, load_model(checkpoint).to(codec.device), codec, family, asked)
     for instrument in checkpoint.instruments:
         measured: dict[str, list[float]] = {way: [] for way in WAYS}
+        draw = Draw.of("evaluation", split).at(instrument, "typical")
+        typical = answers.typical(instrument, [trained[draw.at(number).below(len(trained))] for number in range(MANY)])
         before: Tensor | None = None
         for start in range(0, len(keys), BATCH):
             part = keys[start : start + BATCH]
@@ -97,6 +103,7 @@ def compare(
             first = sounds.made[EXTRACTED][-1:] if before is None else before
             before = sounds.made[EXTRACTED][-1:]
             sounds.made[ANOTHERS] = torch.cat([first, sounds.made[EXTRACTED][:-1]])
+            sounds.made[TYPICAL] = typical.expand_as(sounds.true)
             for way in WAYS:
                 measured[way] += spectral_distance(sounds.made[way], sounds.true).tolist()
             on_pairs(len(part))
@@ -165,6 +172,11 @@ class _Answers:
         }
         return _Sounds(true=true, made=made)
 
+    def typical(self, instrument: str, keys: Sequence[str]) -> Tensor:
+        """Return of the one-shots of so many pairs the one that is nearest to all: [samples]."""
+        samples = self.checkpoint.recipe.frames(instrument) * self.codec.identity.hop
+        return _nearest_to_all(_one_shots(self.out, keys, instrument, samples))
+
     def _tried(self, instrument: str, keys: Sequence[str]) -> Tensor:
         """Return the model's answers to some pairs' mixtures: [n, tries, samples]."""
         device = self.codec.device
@@ -186,6 +198,6 @@ class _Answers:
         return decode_codes(read_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy")
 
 
-def _nearest_to_all(tried: Tensor) -> Tensor:
-    """Return of several tries [tries, samples] the one that `extract` would take of one window."""
-    return tried[distance_from_mean(tried).argmin()]
+def _nearest_to_all(sounds: Tensor) -> Tensor:
+    """Return of several sounds [n, samples] the one that is nearest to all, as `extract` chooses among its tries."""
+    return sounds[distance_from_mean(sounds).argmin()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,7 +99,9 @@ def test_the_command_prints_a_table_and_writes_every_distance(
     asked = ["--data", tiny_tokens, "--split", "valid", "--codec", tiny_weights, "--pairs", 1]
     said = rmod("evaluate", path, *asked, "--json", tmp_path / "distances.json")
     assert said.code == 0, said
-    assert "nearer than chance" in " ".join(said.out.split())
+    rows = {line.split("│")[1].strip(): line.split("│")[2:4] for line in said.out.splitlines() if "│" in line}
+    assert list(rows) == list(WAYS)
+    assert all(re.fullmatch(r"\d\.\d{3} \(\d+%\)", cell.strip()) for way in WAYS[1:] for cell in rows[way])
     assert "with another pair's mixture" in said.out
     assert "valid-00000000" in (tmp_path / "distances.json").read_text()
 
