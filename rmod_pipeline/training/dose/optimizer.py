@@ -50,6 +50,8 @@ class Muon(torch.optim.Optimizer):
         loss = _called(closure)
         for group in self.param_groups:
             for weight in group["params"]:
+                if weight.grad is None:
+                    continue
                 kept = self.state[weight]
                 if not kept:
                     kept["momentum_buffer"] = torch.zeros_like(weight)
