@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import socket
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from rmod_pipeline.audio import processor
 from rmod_pipeline.shards.publish import publish_bytes
 from rmod_pipeline.storage import Place, StoreError, StorePath
 
@@ -93,8 +93,3 @@ def recall_library(log: Place) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {}
-
-
-def processor() -> str:
-    """Return the family of this machine's processor: within one, audio is promised to the bit."""
-    return f"{platform.machine()} {platform.system()}"

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rmod_pipeline import OUTPUT_VERSION
+from rmod_pipeline.audio import processor
 from rmod_pipeline.build.job import STORE_BYTES
-from rmod_pipeline.build.log import processor, recall_library
+from rmod_pipeline.build.log import recall_library
 from rmod_pipeline.compose import Palette, compose_pair, settings_for
 from rmod_pipeline.effects import check_engine
 from rmod_pipeline.errors import RmodError, UsageError

@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import platform
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,7 +26,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from rmod_pipeline import OUTPUT_VERSION
-from rmod_pipeline.audio import Audio
+from rmod_pipeline.audio import Audio, processor
 from rmod_pipeline.places import cache_folder
 
 logger = logging.getLogger(__name__)
@@ -144,4 +143,4 @@ def _load(path: Path) -> Audio | None:
 def _versions() -> tuple[str, ...]:
     """Return all that decides the last bits besides the loop itself: the code, and the family of the processor."""
     packages = (f"{name} {version(name)}" for name in ("librosa", "numba", "numpy", "scipy", "soundfile", "soxr"))
-    return (f"rmod output {OUTPUT_VERSION}", *packages, platform.machine(), platform.system())
+    return (f"rmod output {OUTPUT_VERSION}", *packages, processor())
