@@ -144,7 +144,9 @@ class Remote:
 
     def encode(self, audio: AudioBatch) -> Tokens:
         """Have a batch encoded. Raises CodecError: what the encoder raised, or that it cannot be reached."""
-        for _ in range(RESTARTS + 1):
+        # Once more than encoders are started again: it is the run that gives up, and says which encoder died and how.
+        losses = RESTARTS + 2
+        for _ in range(losses):
             connection = self._connection or self._connect()
             try:
                 connection.send(audio)
@@ -157,7 +159,7 @@ class Remote:
             if isinstance(answer, CodecError):
                 raise answer
             return answer
-        raise CodecError("encoder", f"lost {RESTARTS + 1} times over one batch", LOST)
+        raise CodecError("encoder", f"lost {losses} times over one batch", LOST)
 
     def _connect(self) -> Connection:
         end = time.monotonic() + PATIENCE_SECONDS
