@@ -95,6 +95,13 @@ def train(
     ] = None,
     threads: Annotated[int, typer.Option(metavar="N", min=1, help="Processor cores to use.")] = 1,
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
+    begin_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="A codec whose decoder alone is trained further: its tokens stay what they are, and sound better.",
+        ),
+    ] = None,
 ) -> None:
     """Fit a small codec to this pipeline's own sounds.
 
@@ -107,20 +114,28 @@ def train(
         rmod codec train mini --library builtin --out OUT
 
         rmod codec train recipes/codec/mini.yaml --library builtin --library lib.csv --out OUT --minutes 240
+
+        rmod codec train mini_decoder --begin-from mini --library builtin --library lib.csv --out OUT
     """
     from rmod_pipeline.cli.kit import open_library
+    from rmod_pipeline.codec.checkpoint import read_checkpoint
     from rmod_pipeline.codec.device import flush_denormals, use_threads
+    from rmod_pipeline.codec.known import find_weights
     from rmod_pipeline.training.codec.material import prepare_material
     from rmod_pipeline.training.codec.recipe import load_codec_recipe, with_minutes
     from rmod_pipeline.training.codec.train import WEIGHTS, Trainer
 
     loaded = with_minutes(load_codec_recipe(recipe), minutes)
+    begun = None
+    if begin_from is not None:
+        _, path, sha256 = find_weights(begin_from)
+        begun = read_checkpoint(path, sha256)
     libraries = [open_library(each) for each in library]
     use_threads(threads)
     flush_denormals()
     valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))
     with _training_bar() as on_step:
-        Trainer(loaded, train, valid, out, device).run(_tell, on_step)
+        Trainer(loaded, train, valid, out, device, begun).run(_tell, on_step)
     typer.echo(f"{out / WEIGHTS}: done. Try it: rmod codec show {out / WEIGHTS}")
 
 

@@ -19,7 +19,7 @@ FLOOR = 1e-4
 
 def spectral_distance(made: Tensor, wanted: Tensor) -> Tensor:
     """Return the distances [n] of sounds [n, samples]: 0 for equal ones. Silence is at -80 dB everywhere."""
-    return _apart(_spectra(made), _spectra(wanted))
+    return squared_difference(log_spectra(_levelled(made)), log_spectra(_levelled(wanted)))
 
 
 def distance_from_mean(sounds: Tensor) -> Tensor:
@@ -29,22 +29,28 @@ def distance_from_mean(sounds: Tensor) -> Tensor:
     the others on average: the candidate to take where the truth is as likely to be any of them (minimum Bayes risk).
     One spectrum of each sound is held at a time.
     """
-    sums = _spectra(sounds[:1])
-    for sound in sounds[1:]:
-        sums = [total + each for total, each in zip(sums, _spectra(sound[None]), strict=True)]
+    levelled = _levelled(sounds)
+    sums = log_spectra(levelled[:1])
+    for sound in levelled[1:]:
+        sums = [total + each for total, each in zip(sums, log_spectra(sound[None]), strict=True)]
     mean = [total / len(sounds) for total in sums]
-    return torch.cat([_apart(_spectra(sound[None]), mean) for sound in sounds])
+    return torch.cat([squared_difference(log_spectra(sound[None]), mean) for sound in levelled])
 
 
-def _spectra(sounds: Tensor) -> list[Tensor]:
-    """Return the log spectra of sounds [n, samples] at full scale, each [n, bins, frames]."""
-    level = sounds / sounds.abs().amax(-1, keepdim=True).clamp_min(1e-6)
-    return [_log_magnitude(level, size) for size in WINDOWS]
+def log_spectra(sounds: Tensor) -> list[Tensor]:
+    """Return the log spectra of sounds [n, samples] at their own level, one a window, each [n, bins, frames]."""
+    return [_log_magnitude(sounds, size) for size in WINDOWS]
 
 
-def _apart(some: list[Tensor], others: list[Tensor]) -> Tensor:
+def squared_difference(some: list[Tensor], others: list[Tensor]) -> Tensor:
+    """Return the distances [n] of two sets of log spectra."""
     distances = [(one - other).square().mean((1, 2)) for one, other in zip(some, others, strict=True)]
     return torch.stack(distances).mean(0)
+
+
+def _levelled(sounds: Tensor) -> Tensor:
+    """Return sounds [n, samples] with a peak of 1."""
+    return sounds / sounds.abs().amax(-1, keepdim=True).clamp_min(1e-6)
 
 
 def _log_magnitude(sound: Tensor, size: int) -> Tensor:

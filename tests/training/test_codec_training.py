@@ -14,8 +14,9 @@ pytest.importorskip("argbind")
 torch.set_num_threads(1)
 
 from rmod_pipeline.codec import open_codec  # noqa: E402
+from rmod_pipeline.codec.checkpoint import read_checkpoint  # noqa: E402
 from rmod_pipeline.codec.descript import new_model  # noqa: E402
-from rmod_pipeline.errors import LibraryError, RecipeError  # noqa: E402
+from rmod_pipeline.errors import BuildError, LibraryError, RecipeError  # noqa: E402
 from rmod_pipeline.library.manifest import load_library  # noqa: E402
 from rmod_pipeline.places import shipped  # noqa: E402
 from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths  # noqa: E402
@@ -23,6 +24,7 @@ from rmod_pipeline.training.codec.crops import Crops  # noqa: E402
 from rmod_pipeline.training.codec.losses import (  # noqa: E402
     MelDistance,
     signal_to_distortion_db,
+    spectral_difference,
     waveform_distance,
 )
 from rmod_pipeline.training.codec.material import Clip, Material, allowed, mono, prepare_material  # noqa: E402
@@ -141,6 +143,21 @@ def test_distances_are_nothing_for_equal_sounds() -> None:
     assert float(signal_to_distortion_db(sound + loud, sound)) == pytest.approx(0, abs=0.5)
 
 
+def test_a_lost_attack_is_a_difference_of_spectra() -> None:
+    noise = torch.randn(1, 8192, generator=torch.Generator().manual_seed(0))
+    hit = noise * torch.exp(-torch.arange(8192) / 800)
+    dull = hit.clone()
+    dull[:, :64] *= 0.1
+    assert float(spectral_difference(hit, hit)) == 0
+    assert float(spectral_difference(dull, hit)) > 0
+    assert float(spectral_difference(0.1 * hit, hit)) > float(spectral_difference(0.5 * hit, hit))
+    # At any level of both it is the same.
+    assert float(spectral_difference(0.2 * dull, 0.2 * hit)) == pytest.approx(
+        float(spectral_difference(dull, hit)), rel=1e-3
+    )
+    assert float(spectral_difference(torch.zeros(1, 8192), torch.zeros(1, 8192))) == 0
+
+
 def test_the_rate_rises_then_falls() -> None:
     schedule = small_recipe(steps=100, warm_up_steps=10, learning_rate=1.0).schedule
     rates = [rate_at(schedule, Progress(step=step)) for step in range(100)]
@@ -171,6 +188,45 @@ def test_two_trainings_of_one_seed_are_one(tmp_path: Path) -> None:
         Trainer(small_recipe(), some_material(), some_material(1), tmp_path / name).run(lambda _report: None)
     one, other = (torch.load(tmp_path / name / STATE, weights_only=True)["model"] for name in ("one", "other"))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_decoder_trained_further_leaves_the_tokens_as_they_were(tmp_path: Path) -> None:
+    recipe = small_recipe(steps=40)
+    Trainer(recipe, some_material(), some_material(1), tmp_path / "first").run(lambda _report: None)
+    first = read_checkpoint(tmp_path / "first" / WEIGHTS)
+    losses = recipe.losses.model_copy(update={"spectral": 10.0, "adversarial": 0.0})
+    sounds = recipe.sounds.model_copy(update={"crop_frames": 2048})
+    further, told = recipe.model_copy(update={"losses": losses, "sounds": sounds}), []
+    for steps in (20, 30):
+        # The second goes on where the first stopped.
+        schedule = recipe.schedule.model_copy(update={"steps": steps})
+        longer = further.model_copy(update={"schedule": schedule})
+        Trainer(longer, some_material(), some_material(1), tmp_path / "second", begin_from=first).run(told.append)
+    assert [each["step"] for each in told] == [20, 30]
+    assert "spectral" in told[0]["train"]
+    assert "codebook" not in told[0]["train"]
+    one, other = (open_codec(str(tmp_path / name / WEIGHTS), device="cpu") for name in ("first", "second"))
+    sound = np.random.default_rng(0).uniform(-1, 1, (2, 6400)).astype(np.float32)
+    np.testing.assert_array_equal(one.encode(sound), other.encode(sound))
+    assert not np.array_equal(one.decode(one.encode(sound)), other.decode(one.encode(sound)))
+    assert one.identity.sha256 != other.identity.sha256
+    assert read_checkpoint(tmp_path / "second" / WEIGHTS).about["begun_from"] == one.identity.sha256
+
+
+def test_crops_that_are_too_short_for_the_losses_are_refused() -> None:
+    said = small_recipe().model_dump()
+    with pytest.raises(ValueError, match=r"crop_frames is 1024, but the losses' largest window takes more than 1024"):
+        CodecRecipe.model_validate({**said, "losses": {**said["losses"], "spectral": 1.0}})
+
+
+def test_a_decoder_cannot_be_trained_further_in_another_shape_or_folder(tmp_path: Path) -> None:
+    Trainer(small_recipe(steps=2), some_material(), some_material(1), tmp_path / "first").run(lambda _report: None)
+    first = read_checkpoint(tmp_path / "first" / WEIGHTS)
+    other = CodecRecipe.model_validate({**small_recipe().model_dump(), "shape": {**SHAPE, "latent_dim": 16}})
+    with pytest.raises(BuildError, match="latent_dim 12"):
+        Trainer(other, some_material(), some_material(1), tmp_path / "other", begin_from=first)
+    with pytest.raises(BuildError, match="began from another codec, or from none"):
+        Trainer(small_recipe(), some_material(), some_material(1), tmp_path / "first", begin_from=first)
 
 
 def test_sounds_under_other_licences_never_reach_a_codec() -> None:

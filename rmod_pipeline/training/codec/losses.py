@@ -1,4 +1,4 @@
-"""What a reconstruction is worth: distances of mel spectrograms and of waveforms."""
+"""What a reconstruction is worth: distances of spectra, of mel spectrograms and of waveforms."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import librosa
 import torch
 from torch import Tensor, nn
+
+from rmod_pipeline.dose.distance import log_spectra, squared_difference
 
 FLOOR = 1e-5
 """Below this magnitude nothing counts: as in DAC's mel loss."""
@@ -38,6 +40,16 @@ class MelDistance(nn.Module):
         # The root's slope at silence would be infinite.
         magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
         return (bank @ magnitude).clamp_min(FLOOR).log10()
+
+
+def spectral_difference(made: Tensor, wanted: Tensor) -> Tensor:
+    """Return the mean squared difference of log10 spectra of [n, frames] at six resolutions: 1 where all is 20 dB off.
+
+    As `rmod evaluate` compares sounds, but both at the level that gives the wanted one a peak of 1, so that a lost
+    attack costs as much as a tail that is too loud. Crops that are nearly silent are not made louder than by 40 dB.
+    """
+    peak = wanted.abs().amax(-1, keepdim=True).clamp_min(1e-2)
+    return squared_difference(log_spectra(made / peak), log_spectra(wanted / peak)).mean()
 
 
 def waveform_distance(made: Tensor, wanted: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ from rmod_pipeline.distributions import Strict
 from rmod_pipeline.recipe.find import find_in_folder
 from rmod_pipeline.recipe.load import load_as
 
+SPECTRAL_WINDOW = 2048
+"""The largest of those that `losses.spectral` looks through."""
+
 FOLDER = "codec"
 """Codecs' recipes lie in a folder of their own below the others."""
 
@@ -60,6 +63,7 @@ class Losses(Strict):
         default=0.5, gt=0, le=1, description="Share of the training from which `mel` counts in full."
     )
     waveform: float = Field(default=10.0, ge=0, description="Logarithm of the error's share of a crop's energy.")
+    spectral: float = Field(default=0.0, ge=0, description="Squared difference of log spectra, attacks included.")
     codebook: float = Field(default=1.0, ge=0, description="Pulls codebooks to what is encoded.")
     commitment: float = Field(default=5.0, ge=0, description="Pulls what is encoded to the codebooks.")
     adversarial: float = Field(default=0.0, ge=0, description="DAC's discriminators; 0 is without, as suits a CPU.")
@@ -120,6 +124,15 @@ class CodecRecipe(Strict):
     sounds: Sounds
     losses: Losses = Field(default_factory=Losses)
     schedule: Schedule
+
+    @model_validator(mode="after")
+    def _crops_hold_a_window(self) -> CodecRecipe:
+        half = max([*self.losses.windows, SPECTRAL_WINDOW if self.losses.spectral else 0]) // 2
+        if self.sounds.crop_frames <= half:
+            raise ValueError(
+                f"sounds.crop_frames is {self.sounds.crop_frames}, but the losses' largest window takes more than {half}"
+            )
+        return self
 
 
 def load_codec_recipe(name: str) -> CodecRecipe:

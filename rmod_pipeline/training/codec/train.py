@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.checkpoint import checkpoint_bytes
+from rmod_pipeline.codec.checkpoint import Checkpoint, checkpoint_bytes
+from rmod_pipeline.codec.codec import weights_digest
 from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.shards.publish import publish_bytes
@@ -23,7 +24,12 @@ from rmod_pipeline.training.codec.adversary import Adversary
 from rmod_pipeline.training.codec.average import Average
 from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths
 from rmod_pipeline.training.codec.crops import Crops, held_out
-from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db, waveform_distance
+from rmod_pipeline.training.codec.losses import (
+    MelDistance,
+    signal_to_distortion_db,
+    spectral_difference,
+    waveform_distance,
+)
 from rmod_pipeline.training.codec.material import Material
 from rmod_pipeline.training.codec.recipe import CodecRecipe, Schedule
 
@@ -77,13 +83,31 @@ def mel_share(recipe: CodecRecipe, progress: Progress) -> float:
 
 
 class Trainer:
-    """A codec in the making, in a folder that holds all that it takes to go on."""
+    """A codec in the making, in a folder that holds all that it takes to go on.
 
-    def __init__(self, recipe: CodecRecipe, train: Material, valid: Material, out: Path, device: str = "cpu") -> None:
+    One that begins from another codec has its encoder and codebooks, which rest, and trains the decoder alone: its
+    tokens are the other's, and sound better. Raises BuildError for a codec of another shape than the recipe's.
+    """
+
+    def __init__(
+        self,
+        recipe: CodecRecipe,
+        train: Material,
+        valid: Material,
+        out: Path,
+        device: str = "cpu",
+        begin_from: Checkpoint | None = None,
+    ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.out, self.device = recipe, out, device
         self.kwargs = {key: _listed(value) for key, value in recipe.shape.model_dump().items()}
+        self.begun_from = begin_from and weights_digest(begin_from)
         self.model = begin_lively(new_model(**self.kwargs)).to(device).train()
+        if begin_from:
+            _check_shape(begin_from, self.kwargs, recipe)
+            self.model.load_state_dict(begin_from.state)
+            self.model.encoder.requires_grad_(False)
+            self.model.quantizer.requires_grad_(False)
         for quantizer in self.model.quantizer.quantizers:
             # Computed, and left alone: see `quantize`.
             quantizer.in_proj.requires_grad_(False)
@@ -95,7 +119,7 @@ class Trainer:
         self.adversary = Adversary.of(recipe, device)
         self.crops = Crops(train, recipe.sounds, recipe.seed)
         self.held_out = held_out(valid, 2 * recipe.sounds.crop_frames, HELD_OUT)
-        self.progress = Progress()
+        self.progress = Progress(fits=recipe.schedule.fits if begin_from else 0)
         if (out / STATE).exists():
             self._resume()
 
@@ -127,15 +151,17 @@ class Trainer:
         if self.progress.fits < schedule.fits_by(self.progress.share(schedule)):
             self._fit_codebooks()
         audio = self.crops.batch(step, schedule.batch).to(self.device)
-        latent, pulls = self._quantize(self.model.encoder(audio))
+        with torch.set_grad_enabled(not self.begun_from):
+            latent, pulls = self._quantize(self.model.encoder(audio))
         made = self.model.decode(latent)
         parts = {
             "mel": self.mel(made[:, 0], audio[:, 0]),
             "waveform": waveform_distance(made[:, 0], audio[:, 0]),
+            **({"spectral": spectral_difference(made[:, 0], audio[:, 0])} if weights.spectral else {}),
             **pulls,
             **self.adversary.losses(made, audio),
         }
-        scale = {"mel": mel_share(self.recipe, self.progress)}
+        scale = {} if self.begun_from else {"mel": mel_share(self.recipe, self.progress)}
         loss = torch.stack([getattr(weights, name) * scale.get(name, 1.0) * part for name, part in parts.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -156,6 +182,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.progress.step)
         depths = some_depths(len(latent), shape.n_codebooks, shape.quantizer_dropout, generator).to(latent.device)
         rounded = quantize(self.model, latent, self.progress.energy, depths)
+        if self.begun_from:
+            return rounded.latent, {}
         return rounded.latent, {"codebook": rounded.codebook, "commitment": rounded.commitment}
 
     @torch.no_grad()
@@ -209,12 +237,14 @@ class Trainer:
 
     def _save(self) -> None:
         about = {"name": self.recipe.name, "version": self.recipe.version, "steps": self.progress.step}
+        about |= {"begun_from": self.begun_from} if self.begun_from else {}
         weights = checkpoint_bytes(self.average.model.state_dict(), self.kwargs, about, half=True)
         publish_bytes(weights, self.out / WEIGHTS, self.out)
         stream = io.BytesIO()
         torch.save(
             {
                 "shape": self.kwargs,
+                "begun_from": self.begun_from,
                 "step": self.progress.step,
                 "seconds": self.progress.seconds,
                 "fits": self.progress.fits,
@@ -233,6 +263,8 @@ class Trainer:
         state = torch.load(path, map_location=self.device, weights_only=True)
         if state["shape"] != self.kwargs:
             raise BuildError(path, "a training of a codec of another shape", "choose another --out")
+        if state.get("begun_from") != self.begun_from:
+            raise BuildError(path, "a training that began from another codec, or from none", "choose another --out")
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -260,6 +292,15 @@ def mean_of(losses: list[dict[str, float]], name: str) -> float:
     """Return the mean of one part of the loss over the steps that had it."""
     found = [each[name] for each in losses if name in each]
     return sum(found) / len(found)
+
+
+def _check_shape(begin_from: Checkpoint, kwargs: dict[str, Any], recipe: CodecRecipe) -> None:
+    have = {key: _listed(value) for key, value in begin_from.kwargs.items()}
+    for key, wanted in kwargs.items():
+        # How the codebooks were dropped in training is no part of what a codec is.
+        if key != "quantizer_dropout" and have.get(key) != wanted:
+            found = f"has {key} {have.get(key)}, the recipe {recipe.name} has shape.{key} {wanted}"
+            raise BuildError(begin_from.path, found, f"set shape.{key}: {have.get(key)} in the recipe")
 
 
 def _listed(value: Any) -> Any:
