@@ -22,18 +22,18 @@ def spectral_distance(made: Tensor, wanted: Tensor) -> Tensor:
     return squared_difference(log_spectra(_levelled(made)), log_spectra(_levelled(wanted)))
 
 
-def distance_from_mean(sounds: Tensor) -> Tensor:
+def distance_from_mean(sounds: Tensor, weights: Tensor | None = None) -> Tensor:
     """Return how far each of several sounds [n, samples] is from the mean of all their log spectra: [n].
 
-    The spectral distance is a squared one, so the sound with the least of this is also the one that is nearest to all
-    the others on average: the candidate to take where the truth is as likely to be any of them (minimum Bayes risk).
+    ``weights`` [n], which add up to 1, are how much each counts for the mean; all alike without. The spectral distance
+    is a squared one, so the sound with the least of this is also the one that is nearest to all the others on average.
     One spectrum of each sound is held at a time.
     """
     levelled = _levelled(sounds)
-    sums = log_spectra(levelled[:1])
-    for sound in levelled[1:]:
-        sums = [total + each for total, each in zip(sums, log_spectra(sound[None]), strict=True)]
-    mean = [total / len(sounds) for total in sums]
+    shares = torch.full((len(sounds),), 1 / len(sounds), device=sounds.device) if weights is None else weights
+    mean = [share * each for share in shares[:1] for each in log_spectra(levelled[:1])]
+    for sound, share in zip(levelled[1:], shares[1:], strict=True):
+        mean = [total + share * each for total, each in zip(mean, log_spectra(sound[None]), strict=True)]
     return torch.cat([squared_difference(log_spectra(sound[None]), mean) for sound in levelled])
 
 

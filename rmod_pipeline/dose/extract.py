@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from rmod_pipeline.audio import gain_to_db, peak
 from rmod_pipeline.codec import Codec, Tokens
 from rmod_pipeline.codec.window import Mono, fit_window
-from rmod_pipeline.dose.distance import distance_from_mean
+from rmod_pipeline.dose.consensus import judge
+from rmod_pipeline.dose.distance import WINDOWS
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.extraction import Asked, Candidate, Extracted, Extraction, Window
 from rmod_pipeline.dose.extractor import Extractor
@@ -209,23 +210,30 @@ def _extracted(extractor: Extractor, windows: Sequence[Window], codec: Codec, as
     return Extracted(
         instrument=extractor.instrument,
         windows=tuple(windows),
-        candidates=tuple(ranked(candidates)),
+        candidates=tuple(ranked(candidates, extractor.instrument, windows, rate)),
         checkpoint=extractor.source,
     )
 
 
-def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
+def ranked(
+    candidates: Sequence[Candidate], instrument: str, windows: Sequence[Window], sample_rate: int
+) -> list[Candidate]:
     """Return the candidates for one instrument, the best first: what they agree on, and silent ones last.
 
-    The one that is nearest to all others is what a model is most of the opinion of, while the likeliest sequence of
-    codes may be a dull sound or a loop. Of fewer than three none is nearer to the others, and the surest is taken.
+    ``consensus`` says how. Of fewer than three none is nearer to the others, and the surest is taken.
     """
     heard = [each for each in candidates if not each.silent]
     if len(heard) > 2:
-        longest = max(each.audio.size for each in heard)
-        sounds = np.stack([fit_window(each.audio, longest, 1).audio for each in heard])
-        apart = distance_from_mean(torch.from_numpy(sounds)).tolist()
-        heard = [replace(each, apart=far) for each, far in zip(heard, apart, strict=True)]
+        # Shorter than the largest of the spectra's windows none may be.
+        longest = max([WINDOWS[0], *(each.audio.size for each in heard)])
+        sounds = torch.from_numpy(np.stack([fit_window(each.audio, longest, 1).audio for each in heard]))
+        music = torch.from_numpy(np.stack([window.audio for window in windows]))
+        judged = judge(instrument, sounds, music, [each.window for each in heard], sample_rate)
+        misfits = [None] * len(heard) if judged.misfit is None else judged.misfit.tolist()
+        heard = [
+            replace(each, apart=far, misfit_db=misfit)
+            for each, far, misfit in zip(heard, judged.apart.tolist(), misfits, strict=True)
+        ]
     return sorted([*heard, *(each for each in candidates if each.silent)], key=_rank)
 
 

@@ -96,6 +96,8 @@ class Candidate:
     apart: float | None = None
     """Spectral distance from what all candidates have in common, the less the better; None where there is no such
     thing: of a silent one, and where fewer than three sound."""
+    misfit_db: float | None = None
+    """How badly it explains the window, the less the better (``match``); None where that does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,8 @@ class Extracted:
     instrument: str
     windows: tuple[Window, ...]
     candidates: tuple[Candidate, ...]
-    """The best first: those that sound before silent ones, then what is nearest to all others, then the surest."""
+    """The best first: those that sound before silent ones, then what is nearest to what all have in common, then the
+    surest."""
     checkpoint: Mapping[str, Any]
     """Which model made them: file, sha256, recipe, step."""
 

@@ -3,7 +3,8 @@
 A model proposes; this listens again. A one-shot is laid over every moment of the window, at the gain that suits it
 there. Where it is then louder than what is heard, it cannot be what was played; where something is louder than it,
 something else may play too, so that costs less. That is the quantile (pinball) loss of the difference in dB, over the
-mel bands and times in which the one-shot itself sounds. What is left at the best moments is its misfit.
+mel bands and times in which the one-shot itself sounds. What is left at the best moments, less half of what is left
+at a usual one, is its misfit: a sound that suits every moment is found at none.
 
 What an effect chain does to a drum counts as misfit as well, for all candidates alike: only differences between
 candidates for one window mean anything.
@@ -33,21 +34,20 @@ CLOSER = 16
 """Moments that are looked at closely."""
 MOMENTS = 3
 """The best of them, whose mean is taken: most drums are hit more than once."""
-_LEAST = 1e-10
-_FAINT_DB = 80.0
+ELSEWHERE = 0.5
+"""Share of a usual moment's misfit that is taken off."""
+LEAST_DB = -100.0
+"""Below this nothing is heard."""
 
 
 @torch.no_grad()
 def misfits(window: Tensor, sounds: Tensor, sample_rate: int) -> Tensor:
-    """Return how badly each of several one-shots [n, samples] explains a window [samples], in dB: [n]. 0 is perfectly.
-
-    None of the sounds may be silent.
-    """
+    """Return how badly each of several one-shots [n, samples] explains a window [samples], in dB: [n]."""
     heard, candidates = (_log_mel(each, sample_rate) for each in (window[None], sounds))
     candidates = candidates[..., :LONGEST_FRAMES]
     frames = candidates.shape[2]
     # What is asked for may end after the window does: there nothing is heard.
-    padded = torch.nn.functional.pad(heard[0], (0, frames - 1), value=float(heard.max()) - _FAINT_DB)
+    padded = torch.nn.functional.pad(heard[0], (0, frames - 1), value=LEAST_DB)
     moments = padded.unfold(1, frames, 1).transpose(0, 1).flatten(1)
     return torch.stack([_misfit(moments, each.flatten()) for each in candidates])
 
@@ -59,7 +59,7 @@ def _misfit(moments: Tensor, candidate: Tensor) -> Tensor:
     rough = _unexplained(moments[:, sketch] - candidate[sketch])
     best = rough.topk(min(CLOSER, len(rough)), largest=False).indices
     fine = _unexplained(moments[best][:, sounding] - candidate[sounding])
-    return fine.topk(min(MOMENTS, len(fine)), largest=False).values.mean()
+    return fine.topk(min(MOMENTS, len(fine)), largest=False).values.mean() - ELSEWHERE * rough.median()
 
 
 def _unexplained(louder: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def _unexplained(louder: Tensor) -> Tensor:
 def _log_mel(sounds: Tensor, sample_rate: int) -> Tensor:
     """Return mel spectrograms of sounds [n, samples] in dB, [n, bands, times]."""
     spectrum = torch.stft(sounds, WINDOW, HOP, window=_hann(), return_complex=True).abs().square()
-    return 10 * (_bank(sample_rate) @ spectrum).clamp_min(_LEAST).log10()
+    return (10 * (_bank(sample_rate) @ spectrum).log10()).clamp_min(LEAST_DB)
 
 
 @cache

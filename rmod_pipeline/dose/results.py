@@ -131,6 +131,7 @@ def _origin(extracted: Extracted, candidate: Candidate) -> Mapping[str, Any]:
         "top_p": candidate.top_p,
         "log_probability": _rounded(candidate.log_probability),
         "apart": None if candidate.apart is None else _rounded(candidate.apart),
+        "misfit_db": None if candidate.misfit_db is None else _rounded(candidate.misfit_db),
         "silent": candidate.silent,
         "gain_db": _rounded(candidate.gain_db),
         "samples": int(candidate.audio.size),

@@ -1,6 +1,6 @@
 """A model against simpler ways to guess a one-shot, on pairs of a split it was not trained on.
 
-extracted      the model's answer to the mixture's tokens, decoded: of several tries the one nearest to all
+extracted      the model's answer to the mixture's tokens, decoded: of several tries the one that `extract` would take
 another's      its answer to another pair's mixture: how it would do if it did not listen
 greedy         the likeliest token each time, alone
 chance         a one-shot of the same kind picked from the training split: who knows recordings and does not listen
@@ -22,6 +22,7 @@ from torch import Tensor
 from rmod_pipeline.codec import Codec, fit_window, mono_of
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.dose.checkpoint import Checkpoint, load_model
+from rmod_pipeline.dose.consensus import judge
 from rmod_pipeline.dose.distance import distance_from_mean, spectral_distance
 from rmod_pipeline.dose.extract import tries_of
 from rmod_pipeline.dose.extraction import Asked
@@ -125,10 +126,10 @@ def _coded(sounds: Tensor, codec: Codec) -> Tensor:
 
 def _one_shots(out: Place, keys: Sequence[str], kind: str, samples: int) -> Tensor:
     """Return the true one-shots of pairs in their window: [n, samples]."""
-    return torch.from_numpy(np.stack([_one_shot(read_pair(out, key), kind, samples) for key in keys]))
+    return torch.from_numpy(np.stack([_sound(read_pair(out, key), kind, samples) for key in keys]))
 
 
-def _one_shot(pair: StoredPair, kind: str, samples: int) -> np.ndarray:
+def _sound(pair: StoredPair, kind: str, samples: int) -> Mono:
     name = audio_member(pair.members, kind)
     if name is None:
         raise ShardError(pair.key, f"keeps no sound of its {kind}", "evaluate on a data set built with its sound")
@@ -163,7 +164,7 @@ class _Answers:
         true, chance = (_one_shots(self.out, several, instrument, samples) for several in (keys, others))
         tried = self._tried(instrument, keys)
         made = {
-            EXTRACTED: torch.stack([_nearest_to_all(each) for each in tried]),
+            EXTRACTED: torch.stack([self._chosen(instrument, key, each) for key, each in zip(keys, tried, strict=True)]),
             GREEDY: tried[:, 0],
             CHANCE: chance,
             CODED_CHANCE: _coded(chance, self.codec),
@@ -194,10 +195,17 @@ class _Answers:
         polished = polish(sound, self.codec.identity.sample_rate)
         return fit_window(polished.audio, frames, self.codec.identity.hop).audio
 
+    def _chosen(self, instrument: str, key: str, tried: Tensor) -> Tensor:
+        """Return of the answers to a pair's mixture [tries, samples] the one that `extract` would take."""
+        samples = self.family.windows[MIX] * self.codec.identity.hop
+        mixture = _sound(read_pair(self.out, key), MIX, samples)[None]
+        rate = self.codec.identity.sample_rate
+        return tried[judge(instrument, tried, torch.from_numpy(mixture), [0] * len(tried), rate).apart.argmin()]
+
     def _mixture(self, key: str) -> np.ndarray:
         return decode_codes(read_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy")
 
 
 def _nearest_to_all(sounds: Tensor) -> Tensor:
-    """Return of several sounds [n, samples] the one that is nearest to all, as `extract` chooses among its tries."""
+    """Return of several sounds [n, samples] the one that is nearest to all."""
     return sounds[distance_from_mean(sounds).argmin()]

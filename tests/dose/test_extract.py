@@ -12,6 +12,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import resample
 from tiny_codec import noise
 from tiny_dose import AT, FRAMES, RATE, SOUNDS, WINDOW_SECONDS, World, make_song, write_model
 
@@ -22,7 +23,7 @@ from rmod_pipeline.dose import song as songs
 from rmod_pipeline.dose.checkpoint import load_model, read_checkpoint
 from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.extract import _batches, extract, extract_song, ranked, tries_of
-from rmod_pipeline.dose.extraction import Asked, Candidate, Extraction
+from rmod_pipeline.dose.extraction import Asked, Candidate, Extraction, Window
 from rmod_pipeline.dose.extractor import extractor_of, open_extractors
 from rmod_pipeline.dose.hearing import hits_of, listen, pick_windows
 from rmod_pipeline.dose.polish import polish
@@ -67,12 +68,16 @@ def candidate(sound: Any, number: int = 0, log_probability: float = -1.0, silent
     )
 
 
+def window(audio: Any) -> Window:
+    return Window(seconds=0.0, clarity_db=None, hits=(), audio=audio.astype(np.float32))
+
+
 def test_the_best_is_what_most_tries_agree_on_and_not_the_likeliest() -> None:
     kick = SOUNDS["kick"]().astype(np.float32)
     alike = [candidate(kick[: 6000 + 300 * number], number) for number in range(3)]
     odd = candidate(SOUNDS["hihat"]().astype(np.float32), 3, log_probability=-0.1)
     quiet = candidate(np.zeros(99, np.float32), 4, log_probability=0.0, silent=True)
-    first, *others = ranked([quiet, odd, *alike])
+    first, *others = ranked([quiet, odd, *alike], "snare", [window(kick)], 44_100)
     assert first.number in {0, 1, 2}
     assert [each.number for each in others[-2:]] == [3, 4]
     assert [each.apart for each in [first, *others[:-1]]] == sorted(each.apart for each in [first, *others[:-1]])
@@ -81,9 +86,33 @@ def test_the_best_is_what_most_tries_agree_on_and_not_the_likeliest() -> None:
 
 def test_of_two_candidates_neither_is_nearer_to_the_others_and_the_surer_is_taken() -> None:
     one, other = (SOUNDS[name]().astype(np.float32) for name in ("kick", "hihat"))
-    best, worse = ranked([candidate(one, 0, -2.0), candidate(other, 1, -1.0)])
+    best, worse = ranked([candidate(one, 0, -2.0), candidate(other, 1, -1.0)], "kick", [window(one)], 44_100)
     assert (best.number, worse.number) == (1, 0)
     assert best.apart is None
+    assert best.misfit_db is None
+
+
+def test_of_kicks_the_one_that_is_found_in_the_music_counts_more_than_the_many_that_are_not() -> None:
+    kick = SOUNDS["kick"]().astype(np.float32)
+    higher = [resample(kick, round(kick.size * (1 - step / 20))).astype(np.float32) for step in (8, 9, 10)]
+    music = np.zeros(4 * 44_100, np.float32)
+    for start in (0, 30_000, 77_777, 120_000):
+        music[start : start + kick.size] += 0.4 * kick[: music.size - start]
+    music += 0.01 * np.random.default_rng(0).standard_normal(music.size).astype(np.float32)
+    made = [candidate(sound, number) for number, sound in enumerate([*higher, kick])]
+    by_music = ranked(made, "kick", [window(music)], 44_100)
+    assert by_music[0].number == 3
+    misfits = [each.misfit_db for each in by_music if each.misfit_db is not None]
+    assert len(misfits) == 4
+    assert misfits[0] == min(misfits)
+    # Asked of a drum whose misfit does not count, the many win.
+    assert ranked(made, "snare", [window(music)], 44_100)[0].number != 3
+
+
+def test_clicks_are_ranked_too() -> None:
+    clicks = [candidate(np.full(30 + number, 0.5, np.float32), number) for number in range(3)]
+    ranks = ranked(clicks, "kick", [window(np.random.default_rng(0).uniform(-1, 1, 9000))], 44_100)
+    assert all(each.apart is not None and np.isfinite(each.apart) for each in ranks)
 
 
 # Known by heart

@@ -160,6 +160,8 @@ def _caption(candidate: Candidate) -> Iterator[str]:
         return
     if candidate.apart is not None:
         yield f"{words.number(candidate.apart)} from the others"
+    if candidate.misfit_db is not None:
+        yield f"misfit {words.level(candidate.misfit_db)}"
     yield f"log-probability {words.number(candidate.log_probability)}"
 
 
