@@ -1,9 +1,11 @@
 """How good a codec is, on mixtures and one-shots of kits that `mini` never saw, beside plainer ways to lose quality.
 
-    python benchmarks/codec_quality.py [--codec mini] [--library builtin --library more.csv] [--pictures docs/images]
+    python benchmarks/codec_quality.py [--codec mini --codec other.pth] [--library builtin --library more.csv]
+                                       [--pictures docs/images]
 
-Prints a table for docs/codec.md: the distance of multi-resolution mel spectrograms (mean), the scale-invariant
-signal-to-distortion ratio (median), and how evenly each codebook is used.
+Prints a table for docs/codec.md: the distance of multi-resolution mel spectrograms (mean), the spectral distance of
+`rmod evaluate` (mean), the scale-invariant signal-to-distortion ratio (median), and how evenly each codebook of the
+first codec is used.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from rmod_pipeline.codec import Codec, Tokens, fit_window, frames_of, open_codec
 from rmod_pipeline.codec.checkpoint import checkpoint_bytes
 from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.codec.window import Windowed
+from rmod_pipeline.dose.distance import spectral_distance
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db
 from rmod_pipeline.training.codec.material import Material, prepare_material, to_float
@@ -43,7 +46,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     recipe = load_codec_recipe("mini")
     libraries = [load_library(name) for name in options.library]
-    codec = open_codec(options.codec, device="cpu", batch=4)
+    codec, *others = [open_codec(name, device="cpu", batch=4) for name in options.codec]
     with tempfile.TemporaryDirectory() as folder:
         material = prepare_material(recipe, libraries, "test", options.material or Path(folder))
         windowed = {kind: windows(material, kind, codec) for kind in KINDS}
@@ -56,6 +59,10 @@ def main() -> None:
     cut = {kind: cut_to(batch, lengths[kind]) for kind, batch in made.items()}
     ways: dict[str, Mapping[str, Batch]] = {
         codec.name: cut,
+        **{
+            other.name: {kind: cut_to(each, lengths[kind]) for kind, each in applied(through(other), sounds).items()}
+            for other in others
+        },
         "at 16 kHz": applied(at_16_khz, sounds),
         "8-bit mu-law": applied(mu_law, sounds),
         "untrained codec": {
@@ -70,13 +77,13 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--codec", default="mini")
+    parser.add_argument("--codec", action="append")
     parser.add_argument("--library", action="append")
     parser.add_argument("--material", type=Path, help="folder that keeps the rendered sounds")
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    options.library = options.library or ["builtin"]
+    options.codec, options.library = options.codec or ["mini"], options.library or ["builtin"]
     return options
 
 
@@ -129,13 +136,15 @@ def applied(way: Way, sounds: Mapping[str, Batch]) -> Mapping[str, Batch]:
 
 def print_table(sounds: Mapping[str, Batch], ways: Mapping[str, Mapping[str, Batch]]) -> None:
     mel = MelDistance(44_100, WINDOWS, MELS)
-    print("| | " + " | ".join(f"{kind} mel | {kind} SI-SDR, dB" for kind in sounds) + " |")
-    print("|---" * (1 + 2 * len(sounds)) + "|")
+    print("| | " + " | ".join(f"{kind} mel | spectral | SI-SDR, dB" for kind in sounds) + " |")
+    print("|---" * (1 + 3 * len(sounds)) + "|")
     for name, made in ways.items():
         cells = []
         for kind, wanted in sounds.items():
             one, other = torch.from_numpy(made[kind]), torch.from_numpy(wanted)
-            cells.append(f"{float(mel(one, other)):.3f} | {float(signal_to_distortion_db(one, other).median()):.1f}")
+            distances = float(mel(one, other)), float(spectral_distance(one, other).mean())
+            ratio = float(signal_to_distortion_db(one, other).median())
+            cells.append(f"{distances[0]:.3f} | {distances[1]:.3f} | {ratio:.1f}")
         print(f"| {name} | {' | '.join(cells)} |")
 
 

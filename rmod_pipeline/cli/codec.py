@@ -135,7 +135,7 @@ def train(
     flush_denormals()
     valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))
     with _training_bar() as on_step:
-        Trainer(loaded, train, valid, out, device, begun).run(_tell, on_step)
+        Trainer(loaded, train, valid, out, device, begin_from=begun).run(_tell, on_step)
     typer.echo(f"{out / WEIGHTS}: done. Try it: rmod codec show {out / WEIGHTS}")
 
 

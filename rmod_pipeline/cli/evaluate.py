@@ -41,10 +41,12 @@ def evaluate(
     """Tell how near a model's one-shots are to the true ones, beside guesses that do not listen.
 
     The distance is of log spectrograms at six resolutions, both sounds at full scale: 0 is equal, 1 is 20 dB off
-    everywhere. `extracted` is what `rmod extract` would take: of several tries the one that is nearest to all of them.
+    everywhere. `extracted` is which of several tries `rmod extract` would take.
     In brackets: in how many of the pairs it is nearer to the true one-shot than
 
       another's      its answer to another pair's mixture: half of the pairs, if the model is deaf
+
+      agreed         of the tries the nearest to all, without listening again whether a kick is found in the mixture
 
       greedy         the likeliest try alone
 

@@ -68,9 +68,9 @@ def extract(
     """Take the dry drum sounds out of a song: kick.wav, snare.wav, hihat.wav.
 
     Finds where each drum is heard most clearly, lets a DOSE model hear 4 s there, in several tries, and keeps the one
-    that is nearest to all of them. The others lie in DIR/candidates, extraction.json says where each comes from, and
-    listen.html has them all beside what they were heard in. The same command gives the same bytes. An earlier
-    extraction in DIR is replaced; any other file that would be is left, and said.
+    that is nearest to what they have in common. The others lie in DIR/candidates, extraction.json says where each
+    comes from, and listen.html has them all beside what they were heard in. The same command gives the same bytes. An
+    earlier extraction in DIR is replaced; any other file that would be is left, and said.
 
     Examples:
 

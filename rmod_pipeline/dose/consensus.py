@@ -1,8 +1,8 @@
 """Which of several candidates to take: what they agree on, those counting most that can be found in the music.
 
-The one that is nearest to all others is what a model is most of the opinion of, while the likeliest sequence of codes may
-be a dull sound or a loop. Where the truth is as likely to be any of them it is the best choice (minimum Bayes risk). Where
-listening again tells which are likelier, these weigh more.
+The one that is nearest to all others is what a model is most of the opinion of, while the likeliest sequence of codes
+may be a dull sound or a loop. Where the truth is as likely to be any of them it is the best choice (minimum Bayes
+risk). Where listening again tells which are likelier, these weigh more.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from rmod_pipeline.dose.distance import distance_from_mean
 from rmod_pipeline.dose.match import misfits
 
 TRUST: Mapping[str, float] = {"kick": 2.0}
-"""How much a candidate's misfit counts, by instrument; 0 for what is not listed. Hardly anything else sounds where a kick
-does for as long as it does. Noise is found everywhere: for snares nothing was gained, and short hi-hats, which have little
-to explain, won (docs/decisions/0016)."""
+"""How much a candidate's misfit counts, by instrument; 0 for what is not listed. Hardly anything else sounds where a
+kick does for as long as it does. Noise is found everywhere: for snares nothing was gained, and short hi-hats, which
+have little to explain, won (docs/decisions/0016)."""
 
 
 class Judged(NamedTuple):
@@ -32,7 +32,13 @@ class Judged(NamedTuple):
 
 
 def judge(
-    instrument: str, sounds: Tensor, windows: Tensor, places: Sequence[int], sample_rate: int, trust: float | None = None
+    instrument: str,
+    sounds: Tensor,
+    windows: Tensor,
+    places: Sequence[int],
+    sample_rate: int,
+    *,
+    trust: float | None = None,
 ) -> Judged:
     """Judge candidates [n, samples] for windows [w, samples], each made for the window at its place."""
     trusted = TRUST.get(instrument, 0.0) if trust is None else trust

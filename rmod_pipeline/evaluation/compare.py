@@ -2,6 +2,7 @@
 
 extracted      the model's answer to the mixture's tokens, decoded: of several tries the one that `extract` would take
 another's      its answer to another pair's mixture: how it would do if it did not listen
+agreed         of the tries the one that is nearest to all, without listening again whether it is found in the mixture
 greedy         the likeliest token each time, alone
 chance         a one-shot of the same kind picked from the training split: who knows recordings and does not listen
 typical        of 64 such one-shots the one that is nearest to all, for every pair: the best guess without listening
@@ -36,9 +37,10 @@ from rmod_pipeline.shards.stored import StoredPair, list_keys, read_pair
 from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
 from rmod_pipeline.storage import Place
 
-EXTRACTED, ANOTHERS, GREEDY, CHANCE, TYPICAL, CODED_CHANCE, CODEC, SILENCE = WAYS = (
+EXTRACTED, ANOTHERS, AGREED, GREEDY, CHANCE, TYPICAL, CODED_CHANCE, CODEC, SILENCE = WAYS = (
     "extracted",
     "another's",
+    "agreed",
     "greedy",
     "chance",
     "typical",
@@ -164,7 +166,8 @@ class _Answers:
         true, chance = (_one_shots(self.out, several, instrument, samples) for several in (keys, others))
         tried = self._tried(instrument, keys)
         made = {
-            EXTRACTED: torch.stack([self._chosen(instrument, key, each) for key, each in zip(keys, tried, strict=True)]),
+            EXTRACTED: self._chosen(instrument, keys, tried),
+            AGREED: torch.stack([_nearest_to_all(each) for each in tried]),
             GREEDY: tried[:, 0],
             CHANCE: chance,
             CODED_CHANCE: _coded(chance, self.codec),
@@ -195,12 +198,15 @@ class _Answers:
         polished = polish(sound, self.codec.identity.sample_rate)
         return fit_window(polished.audio, frames, self.codec.identity.hop).audio
 
-    def _chosen(self, instrument: str, key: str, tried: Tensor) -> Tensor:
-        """Return of the answers to a pair's mixture [tries, samples] the one that `extract` would take."""
-        samples = self.family.windows[MIX] * self.codec.identity.hop
-        mixture = _sound(read_pair(self.out, key), MIX, samples)[None]
-        rate = self.codec.identity.sample_rate
-        return tried[judge(instrument, tried, torch.from_numpy(mixture), [0] * len(tried), rate).apart.argmin()]
+    def _chosen(self, instrument: str, keys: Sequence[str], tried: Tensor) -> Tensor:
+        """Return of the answers to some pairs' mixtures [n, tries, samples] those that `extract` would take."""
+        samples, rate = self.family.windows[MIX] * self.codec.identity.hop, self.codec.identity.sample_rate
+        chosen = []
+        for key, answers in zip(keys, tried, strict=True):
+            mixture = torch.from_numpy(_sound(read_pair(self.out, key), MIX, samples))
+            judged = judge(instrument, answers, mixture[None], [0] * len(answers), rate)
+            chosen.append(answers[judged.apart.argmin()])
+        return torch.stack(chosen)
 
     def _mixture(self, key: str) -> np.ndarray:
         return decode_codes(read_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy")

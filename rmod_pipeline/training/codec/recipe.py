@@ -129,9 +129,8 @@ class CodecRecipe(Strict):
     def _crops_hold_a_window(self) -> CodecRecipe:
         half = max([*self.losses.windows, SPECTRAL_WINDOW if self.losses.spectral else 0]) // 2
         if self.sounds.crop_frames <= half:
-            raise ValueError(
-                f"sounds.crop_frames is {self.sounds.crop_frames}, but the losses' largest window takes more than {half}"
-            )
+            found = f"sounds.crop_frames is {self.sounds.crop_frames}"
+            raise ValueError(f"{found}, but the losses' largest window takes more than {half}")
         return self
 
 

@@ -96,6 +96,7 @@ class Trainer:
         valid: Material,
         out: Path,
         device: str = "cpu",
+        *,
         begin_from: Checkpoint | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
