@@ -904,7 +904,7 @@ def test_the_recipe_that_ships_learns_eight_pairs_by_heart_and_extraction_return
                  "--codec", weights_file, "--device", "cpu")  # fmt: skip
     assert built.code == 0, built.err
     tiny = load_dose_recipe("tiny")
-    seldom = tiny.schedule.model_copy(update={"check_every_steps": 100})
+    seldom = tiny.schedule.model_copy(update={"check_every_steps": 100, "steps": 200})
     kicks = tiny.model_copy(update={"instruments": ("kick",), "one_model": False, "schedule": seldom})
     asked = Training(recipe=kicks, data=out, out=tmp_path / "models", codec=str(weights_file), machine=CPU)
     (report,) = train(asked)
