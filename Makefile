@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 DEMO := demo
-DEMO_PAIRS := train=32,valid=4,test=4
+DEMO_PAIRS := train=24,valid=4,test=4
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test check bench lock clean
