@@ -59,15 +59,10 @@ def main() -> None:
     cut = {kind: cut_to(batch, lengths[kind]) for kind, batch in made.items()}
     ways: dict[str, Mapping[str, Batch]] = {
         codec.name: cut,
-        **{
-            other.name: {kind: cut_to(each, lengths[kind]) for kind, each in applied(through(other), sounds).items()}
-            for other in others
-        },
+        **{other.name: coded(other, sounds, lengths) for other in others},
         "at 16 kHz": applied(at_16_khz, sounds),
         "8-bit mu-law": applied(mu_law, sounds),
-        "untrained codec": {
-            kind: cut_to(batch, lengths[kind]) for kind, batch in applied(through(untrained), sounds).items()
-        },
+        "untrained codec": coded(untrained, sounds, lengths),
     }
     print_table(sounds, ways)
     print_entropy(list(tokens.values()), codec.identity.codebook_size)
@@ -126,8 +121,12 @@ def mu_law(batch: Batch) -> Batch:
     return (np.sign(steps) * np.expm1(np.abs(steps) * np.log(256)) / 255).astype(np.float32)
 
 
-def through(codec: Codec) -> Way:
-    return lambda batch: codec.decode(codec.encode(batch))[:, : batch.shape[1]]
+def coded(codec: Codec, sounds: Mapping[str, Batch], lengths: Mapping[str, list[int]]) -> Mapping[str, Batch]:
+    """Return the sounds through a codec and back, cut to their true lengths."""
+    return {
+        kind: cut_to(codec.decode(codec.encode(batch))[:, : batch.shape[1]], lengths[kind])
+        for kind, batch in sounds.items()
+    }
 
 
 def applied(way: Way, sounds: Mapping[str, Batch]) -> Mapping[str, Batch]:

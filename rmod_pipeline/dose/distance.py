@@ -31,7 +31,7 @@ def distance_from_mean(sounds: Tensor, weights: Tensor | None = None) -> Tensor:
     """
     levelled = _levelled(sounds)
     shares = torch.full((len(sounds),), 1 / len(sounds), device=sounds.device) if weights is None else weights
-    mean = [share * each for share in shares[:1] for each in log_spectra(levelled[:1])]
+    mean = [shares[0] * each for each in log_spectra(levelled[:1])]
     for sound, share in zip(levelled[1:], shares[1:], strict=True):
         mean = [total + share * each for total, each in zip(mean, log_spectra(sound[None]), strict=True)]
     return torch.cat([squared_difference(log_spectra(sound[None]), mean) for sound in levelled])

@@ -16,6 +16,7 @@ torch.set_num_threads(1)
 from rmod_pipeline.codec import open_codec  # noqa: E402
 from rmod_pipeline.codec.checkpoint import read_checkpoint  # noqa: E402
 from rmod_pipeline.codec.descript import new_model  # noqa: E402
+from rmod_pipeline.codec.errors import CodecError  # noqa: E402
 from rmod_pipeline.errors import BuildError, LibraryError, RecipeError  # noqa: E402
 from rmod_pipeline.library.manifest import load_library  # noqa: E402
 from rmod_pipeline.places import shipped  # noqa: E402
@@ -225,6 +226,9 @@ def test_a_decoder_cannot_be_trained_further_in_another_shape_or_folder(tmp_path
     other = CodecRecipe.model_validate({**small_recipe().model_dump(), "shape": {**SHAPE, "latent_dim": 16}})
     with pytest.raises(BuildError, match="latent_dim 12"):
         Trainer(other, some_material(), some_material(1), tmp_path / "other", begin_from=first)
+    broken = replace(first, state={name: first.state[name] for name in list(first.state)[1:]})
+    with pytest.raises(CodecError, match="the weights do not fit the model they name"):
+        Trainer(small_recipe(), some_material(), some_material(1), tmp_path / "other", begin_from=broken)
     with pytest.raises(BuildError, match="began from another codec, or from none"):
         Trainer(small_recipe(), some_material(), some_material(1), tmp_path / "first", begin_from=first)
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from rmod_pipeline.distributions import Strict
+from rmod_pipeline.dose.distance import WINDOWS
 from rmod_pipeline.recipe.find import find_in_folder
 from rmod_pipeline.recipe.load import load_as
-
-SPECTRAL_WINDOW = 2048
-"""The largest of those that `losses.spectral` looks through."""
 
 FOLDER = "codec"
 """Codecs' recipes lie in a folder of their own below the others."""
@@ -127,7 +125,7 @@ class CodecRecipe(Strict):
 
     @model_validator(mode="after")
     def _crops_hold_a_window(self) -> CodecRecipe:
-        half = max([*self.losses.windows, SPECTRAL_WINDOW if self.losses.spectral else 0]) // 2
+        half = max([*self.losses.windows, *(WINDOWS if self.losses.spectral else ())]) // 2
         if self.sounds.crop_frames <= half:
             found = f"sounds.crop_frames is {self.sounds.crop_frames}"
             raise ValueError(f"{found}, but the losses' largest window takes more than {half}")

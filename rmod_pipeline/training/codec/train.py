@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.checkpoint import Checkpoint, checkpoint_bytes
+from rmod_pipeline.codec.checkpoint import Checkpoint, checkpoint_bytes, load_model
 from rmod_pipeline.codec.codec import weights_digest
 from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.errors import BuildError
@@ -86,7 +86,8 @@ class Trainer:
     """A codec in the making, in a folder that holds all that it takes to go on.
 
     One that begins from another codec has its encoder and codebooks, which rest, and trains the decoder alone: its
-    tokens are the other's, and sound better. Raises BuildError for a codec of another shape than the recipe's.
+    tokens are the other's, and sound better. Raises BuildError for a codec of another shape than the recipe's,
+    CodecError for one whose weights do not fit it.
     """
 
     def __init__(
@@ -103,12 +104,13 @@ class Trainer:
         self.recipe, self.out, self.device = recipe, out, device
         self.kwargs = {key: _listed(value) for key, value in recipe.shape.model_dump().items()}
         self.begun_from = begin_from and weights_digest(begin_from)
-        self.model = begin_lively(new_model(**self.kwargs)).to(device).train()
         if begin_from:
             _check_shape(begin_from, self.kwargs, recipe)
-            self.model.load_state_dict(begin_from.state)
+            self.model = load_model(begin_from).to(device).train()
             self.model.encoder.requires_grad_(False)
             self.model.quantizer.requires_grad_(False)
+        else:
+            self.model = begin_lively(new_model(**self.kwargs)).to(device).train()
         for quantizer in self.model.quantizer.quantizers:
             # Computed, and left alone: see `quantize`.
             quantizer.in_proj.requires_grad_(False)
