@@ -23,6 +23,11 @@ Frames = Annotated[int, Field(ge=0, le=2**28)]
 Count = Annotated[int, Field(ge=0)]
 
 
+def _not_used(value: object) -> bool:
+    """Leave out of the JSON what a recipe does not vary, so that its pairs are the bytes they were."""
+    return value in (0.0, ())
+
+
 class SpecError(RmodError):
     """A pair's JSON is not a PairSpec."""
 
@@ -83,6 +88,8 @@ class Layer:
     asset: str
     sha256: str
     weight: float
+    semitones: Annotated[float, Field(ge=-24, le=24, exclude_if=_not_used)] = 0.0
+    """Played so much faster, pitch and length together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +112,8 @@ class DrumTrack:
     notes: tuple[Note, ...]
     inserts: tuple[AnyEffect, ...]
     sends: tuple[Send, ...] = ()
+    one_shot: Annotated[tuple[AnyEffect, ...], Field(exclude_if=_not_used)] = ()
+    """What the layered one-shot goes through before it is played: part of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from rmod_pipeline.compose.palette import Palette
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.recipe import DrumRanges, LoopRanges, Recipe
-from rmod_pipeline.recipe.schema import Layering
+from rmod_pipeline.recipe.schema import OneShots
 from rmod_pipeline.spec import Address, DrumTrack, Layer, LoopTrack, Note, PairSpec, Settings
 
 
@@ -43,22 +43,29 @@ def compose_drum(kind: str, ranges: DrumRanges, recipe: Recipe, assets: tuple[As
     return DrumTrack(
         kind=kind,
         target=ranges.target,
-        layers=compose_layers(recipe.one_shots.layering, assets, draw.at("layers")),
+        layers=compose_layers(recipe.one_shots, assets, draw.at("layers")),
         notes=compose_notes(ranges, recipe.grid, draw.at("notes")),
         inserts=compose_chain(ranges.inserts, draw.at("inserts")),
         sends=compose_sends(ranges.sends, draw.at("sends")),
+        one_shot=compose_chain(recipe.one_shots.effects, draw.at("one-shot")),
     )
 
 
-def compose_layers(layering: Layering, assets: tuple[Asset, ...], draw: Draw) -> tuple[Layer, ...]:
+def compose_layers(one_shots: OneShots, assets: tuple[Asset, ...], draw: Draw) -> tuple[Layer, ...]:
     """Draw the sounds of a one-shot: one alone, or as many different ones as a row of weights has gains."""
+    layering, semitones = one_shots.layering, one_shots.semitones
     weights = (1.0,) if draw.at("none").chance(layering.none) else draw.at("weights").pick(layering.weights)
     chosen = draw.at("assets").distinct(len(weights), len(assets))
     # `distinct` is ascending; which of the sounds is the loud one is a draw of its own.
     places = [chosen[place] for place in draw.at("order").order(len(chosen))]
     return tuple(
-        Layer(asset=assets[place].id, sha256=assets[place].sha256, weight=weight)
-        for place, weight in zip(places, weights, strict=True)
+        Layer(
+            asset=assets[place].id,
+            sha256=assets[place].sha256,
+            weight=weight,
+            semitones=semitones.at(draw.at("semitones", number)) if semitones else 0.0,
+        )
+        for number, (place, weight) in enumerate(zip(places, weights, strict=True))
     )
 
 

@@ -149,7 +149,7 @@ def trim_leading_silence(audio: Audio) -> Audio:
     return audio[:, onset(audio) :]
 
 
-def resample(audio: Audio, rate_from: int, rate_to: int) -> Audio:
+def resample(audio: Audio, rate_from: float, rate_to: float) -> Audio:
     """Return the audio [channels, frames] at another rate in Hz; the same array if the rates are equal."""
     if rate_from == rate_to:
         return audio

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from rmod_pipeline.effects import EFFECTS
 from rmod_pipeline.errors import RecipeError, nearest
 from rmod_pipeline.names import NAME_IN_WORDS
+from rmod_pipeline.recipe.find import find_recipe
 from rmod_pipeline.recipe.schema import Recipe
 
 AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
@@ -24,6 +25,22 @@ Place = tuple[str | int, ...]
 
 NOTES = "x-"
 """A top-level key that begins so is the author's own: a home for YAML anchors, not read by us."""
+
+EXTENDS = "extends"
+"""The top-level key that names another recipe, whose keys count where a recipe has none of its own."""
+
+Sections = Mapping[str, "Sections"]
+
+_EACH = "*"
+_SECTIONS: Sections = {
+    "one_shots": {"layering": {}},
+    "drums": {_EACH: {}},
+    "loops": {_EACH: {}},
+    "reject": {},
+}
+"""What is taken over key by key; anything else is wholly the one recipe's or the other's, a random value above all."""
+_OWN = ("name", "description")
+"""What no recipe takes over."""
 
 
 _NOTHING = {
@@ -74,7 +91,7 @@ class Problem:
 
 def load_recipe(path: Path) -> Recipe:
     """Read and check a recipe. Raises RecipeError that lists every problem with its line."""
-    return parse_recipe(_text(path), path)
+    return _recipe(_text(path), path, path)
 
 
 def load_as(model: type[AnyRecipe], path: Path, example: str) -> AnyRecipe:
@@ -87,7 +104,60 @@ def load_as(model: type[AnyRecipe], path: Path, example: str) -> AnyRecipe:
 
 def parse_recipe(text: str, about: object = "recipe") -> Recipe:
     """Read a recipe from YAML text; ``about`` names it in errors. Raises RecipeError."""
-    return _parse_as(Recipe, text, about, "recipes/quick.yaml", "`rmod recipe schema` lists every key with its meaning")
+    return _recipe(text, about, None)
+
+
+def _recipe(text: str, about: object, path: Path | None) -> Recipe:
+    tree, content = _extended(text, about, (path,) if path else ())
+    return _validated(Recipe, tree, content, about, _KEYS)
+
+
+_KEYS = "`rmod recipe schema` lists every key with its meaning"
+
+
+def _extended(text: str, about: object, files: tuple[Path, ...]) -> tuple[yaml.Node, dict[str, Any]]:
+    """Return a recipe's tree, and its content with what it takes over from the recipe that it extends.
+
+    ``files`` are those that led here, the recipe's own last; none for a text of no file.
+    """
+    tree, content = _read(text, about, "recipes/quick.yaml")
+    if EXTENDS not in content:
+        return tree, content
+    path = _found_base(content.pop(EXTENDS), tree, about, files[-1].parent if files else None)
+    if any(path.resolve() == file.resolve() for file in files):
+        raise RecipeError(about, f"extends {path}, which extends it in turn", "let one of them stand on its own")
+    below, base = _extended(_text(path), path, (*files, path))
+    # What is wrong there is told at its lines, not at this recipe's.
+    _validated(Recipe, below, base, path, _KEYS)
+    kept = {key: value for key, value in base.items() if key not in _OWN}
+    return tree, _merged(kept, content, _SECTIONS)
+
+
+def _found_base(name: Any, tree: yaml.Node, about: object, folder: Path | None) -> Path:
+    """Return the file of the recipe to extend: in the folder of the one that names it, or as on the command line."""
+    line = _line(tree, (EXTENDS,))
+    if not isinstance(name, str):
+        found = str(Problem(line, EXTENDS, "the name or path of a recipe is needed here" + _found(name)))
+        raise RecipeError(about, found, "write for instance `extends: rmod`")
+    beside = folder / name if folder else None
+    if beside and beside.is_file():
+        return beside
+    try:
+        return find_recipe(name)
+    except RecipeError as error:
+        raise RecipeError(about, str(Problem(line, EXTENDS, str(error))), "") from error
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any], sections: Sections) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in own.items():
+        below, taken = sections.get(key, sections.get(_EACH)), base.get(key)
+        # An empty mapping says none, as it does in a recipe that stands on its own.
+        if value and below is not None and isinstance(value, dict) and isinstance(taken, dict):
+            merged[key] = _merged(taken, value, below)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _text(path: Path) -> str:
@@ -98,10 +168,19 @@ def _text(path: Path) -> str:
 
 
 def _parse_as(model: type[AnyRecipe], text: str, about: object, example: str, hint: str) -> AnyRecipe:
+    tree, content = _read(text, about, example)
+    return _validated(model, tree, content, about, hint)
+
+
+def _read(text: str, about: object, example: str) -> tuple[yaml.Node, dict[str, Any]]:
+    """Return YAML as a tree, and what it holds without the author's notes."""
     tree, content = _parse_yaml(text, about, example)
     if not isinstance(content, dict):
         raise RecipeError(about, "is not a recipe: no keys at the top", f"see {example} for a small one")
-    content = {key: value for key, value in content.items() if not str(key).startswith(NOTES)}
+    return tree, {key: value for key, value in content.items() if not str(key).startswith(NOTES)}
+
+
+def _validated(model: type[AnyRecipe], tree: yaml.Node, content: dict[str, Any], about: object, hint: str) -> AnyRecipe:
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -162,8 +241,8 @@ def _problem(base: type[BaseModel], tree: yaml.Node, found: Any) -> Problem:
     if kind == "inconsistent":
         # Found when the whole was looked at: its own location is the top, the place is in the context.
         location = tuple(int(part) if part.isdecimal() else part for part in found["ctx"]["place"].split("."))
-        place = tuple(_written(tree, location))
-        return Problem(_line(tree, place), ".".join(map(str, place)), found["ctx"]["message"])
+        # Told in full: what is longer than a mixture may be the loop of a recipe that this one extends.
+        return Problem(_line(tree, tuple(_written(tree, location))), found["ctx"]["place"], found["ctx"]["message"])
     place = tuple(_written(tree, found["loc"]))
     message = found["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":

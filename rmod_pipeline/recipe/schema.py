@@ -48,6 +48,11 @@ class SendRanges(Strict):
     probability: Probability = Field(default=1.0, description="Chance that the track has this send, 0..1.")
 
 
+def _is_default(value: Any) -> bool:
+    """Leave what a recipe does not use out of its dump: a key that was added later changes no older fingerprint."""
+    return value is None or value == ()
+
+
 class TrackRanges(Strict):
     """What drums and loops have in common."""
 
@@ -133,6 +138,16 @@ class OneShots(Strict):
         default=0.0, description="Fade before a new hit cuts the sounding one, in ms; 0 is a hard cut."
     )
     layering: Layering = Field(default_factory=Layering, description="How one-shots are layered.")
+    semitones: Annotated[Number, Within("semitones", -24, 24)] | None = Field(
+        default=None,
+        exclude_if=_is_default,
+        description="Each layer is played so much faster, pitch and length together; none: as it is.",
+    )
+    effects: Chain = Field(
+        default=(),
+        exclude_if=_is_default,
+        description="What a layered one-shot goes through before it is played: part of the answer, its peak as before.",
+    )
 
 
 class RejectLimits(Strict):

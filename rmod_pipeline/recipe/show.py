@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from rmod_pipeline.recipe.load import NOTES
+from rmod_pipeline.recipe.load import EXTENDS, NOTES
 from rmod_pipeline.recipe.schema import Recipe
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -29,7 +29,21 @@ def recipe_schema() -> dict[str, Any]:
         _complete(model, schema["$defs"])
     # An author's own keys are dropped before a recipe is checked, so pydantic does not know of them.
     home = {"description": "The author's own: a home for YAML anchors, not read."}
-    return {"$schema": DIALECT, **schema, "patternProperties": {f"^{NOTES}": home}}
+    schema["properties"][EXTENDS] = {
+        "type": "string",
+        "title": EXTENDS,
+        "description": "A recipe by name or path, whose keys count where this one has none of its own.",
+    }
+    # What is needed of a recipe may be the other's, but for the name.
+    needed = [key for key in schema.pop("required") if key != "name"]
+    either = [{"required": [EXTENDS]}, {"required": needed}]
+    return {
+        "$schema": DIALECT,
+        **schema,
+        "required": ["name"],
+        "anyOf": either,
+        "patternProperties": {f"^{NOTES}": home},
+    }
 
 
 def _complete(model: dict[str, Any], models: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from rmod_pipeline.errors import RecipeError
 from rmod_pipeline.render.chain import apply_chain, apply_effects, with_sends
 from rmod_pipeline.render.measure import Measured, TrackLevels, audible_db, measure_mix, measure_target
 from rmod_pipeline.render.sounds import Sounds
-from rmod_pipeline.render.tracks import layer, render_backing_loop, render_drum_loop
+from rmod_pipeline.render.tracks import at_peak, layer, render_backing_loop, render_drum_loop
 from rmod_pipeline.spec import DrumTrack, LoopTrack, PairSpec, Settings, Track
 
 
@@ -68,7 +68,8 @@ def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
 def render_one_shot(drum: DrumTrack, sounds: Sounds, settings: Settings) -> Audio:
     """Return a drum's layered one-shot [1 or 2, frames]: what is placed in the loop and, as 16-bit, the target."""
     layers = [sounds.one_shot(one, settings) for one in drum.layers]
-    return layer(layers, [one.weight for one in drum.layers])
+    layered = layer(layers, [one.weight for one in drum.layers])
+    return at_peak(apply_effects(layered, drum.one_shot, settings), peak(layered)) if drum.one_shot else layered
 
 
 def render_loop(track: LoopTrack, sounds: Sounds, settings: Settings) -> Audio:

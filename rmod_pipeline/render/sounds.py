@@ -9,7 +9,7 @@ from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.render.pitch import PitchCache
-from rmod_pipeline.render.tracks import prepare_one_shot
+from rmod_pipeline.render.tracks import at_speed, prepare_one_shot
 from rmod_pipeline.spec import Layer, LoopTrack, Settings
 
 DEFAULT_MEMORY = 512 * 2**20
@@ -28,9 +28,13 @@ class Sounds:
         self._bytes = 0
 
     def one_shot(self, layer: Layer, settings: Settings) -> Audio:
-        """Return a layer's sound [1 or 2, frames], peak at full scale, read-only."""
-        key = ("one-shot", layer.sha256, settings)
-        return self._once(key, lambda: prepare_one_shot(self._read(layer.asset, layer.sha256), settings))
+        """Return a layer's sound [1 or 2, frames], at its speed, peak at full scale, read-only."""
+
+        def prepared() -> Audio:
+            return prepare_one_shot(at_speed(self._read(layer.asset, layer.sha256), layer.semitones), settings)
+
+        # No other layer will be played at a speed that was drawn from a range.
+        return prepared() if layer.semitones else self._once(("one-shot", layer.sha256, settings), prepared)
 
     def loop(self, track: LoopTrack, settings: Settings) -> Audio:
         """Return a track's loop [1 or 2, frames], shifted in pitch, read-only."""

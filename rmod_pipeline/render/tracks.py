@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rmod_pipeline.audio import Audio, fit, peak
+from rmod_pipeline.library.read import resample
 from rmod_pipeline.spec import Note, Settings
 
 
@@ -23,6 +24,14 @@ def prepare_one_shot(sound: Audio, settings: Settings) -> Audio:
     return scaled
 
 
+def at_speed(sound: Audio, semitones: float) -> Audio:
+    """Return a sound [1 or 2, frames] played faster, or slower below 0: pitch and length move, as in a sampler.
+
+    At 0 it is the same array.
+    """
+    return resample(sound, 2.0 ** (semitones / 12.0), 1.0) if semitones else sound
+
+
 def layer(sounds: Sequence[Audio], weights: Sequence[float]) -> Audio:
     """Return the weighted sum of one-shots, as long as the longest; stereo if any of them is.
 
@@ -34,6 +43,12 @@ def layer(sounds: Sequence[Audio], weights: Sequence[float]) -> Audio:
     for sound, weight in zip(sounds, weights, strict=True):
         total[:, : sound.shape[1]] += sound * np.float32(weight)
     return total
+
+
+def at_peak(audio: Audio, wanted: float) -> Audio:
+    """Return the audio scaled to a peak; silence stays silence."""
+    loudest = peak(audio)
+    return audio * np.float32(wanted / loudest) if loudest > 0 else audio
 
 
 def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings) -> Audio:

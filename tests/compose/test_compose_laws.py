@@ -156,6 +156,25 @@ def test_an_effect_that_is_shuffled_in_leaves_every_other_value_unchanged() -> N
         assert old == new
 
 
+VARIED = {"semitones": [-4, 4], "effects": [{"effect": "decay", "seconds": [0.1, 2.0]}]}
+
+
+def test_varied_one_shots_leave_every_other_draw_unchanged(rmod: Composer) -> None:
+    content = rmod.recipe.model_dump(mode="json")
+    after = Composer(Recipe.model_validate({**content, "one_shots": {**content["one_shots"], **VARIED}}))
+    speeds, decays = set(), set()
+    for index in range(20):
+        spec = after.at(index).to_dict()
+        for drum in spec["drums"]:
+            decays.update(effect["seconds"] for effect in drum.pop("one_shot"))
+            speeds.update(layer.pop("semitones") for layer in drum["layers"])
+        # What is not varied does not stand in the JSON at all: its bytes are those of before it could be.
+        assert spec == rmod.at(index).to_dict()
+    assert len(decays) == 20 * 3
+    assert len(speeds) == 20 * 3 * 2
+    assert -4 <= min(speeds) < -3 < 3 < max(speeds) <= 4
+
+
 def test_effects_of_one_name_have_draws_of_their_own(rmod: Composer) -> None:
     compressor = rmod.recipe.model_dump(mode="json")["drums"]["kick"]["inserts"][2]
     after = Composer(recipe_with(rmod.recipe, (("drums", "kick", "inserts", 5), compressor)))

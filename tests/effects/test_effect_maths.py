@@ -11,6 +11,7 @@ from effect_examples import SAMPLE_RATE, every_engine, impulse, noise, sine
 from rmod_pipeline.audio import Audio, db_to_gain, gain_to_db, peak, rms
 from rmod_pipeline.effects import EFFECTS, Effect
 from rmod_pipeline.effects.compressor import Compressor
+from rmod_pipeline.effects.decay import Decay
 from rmod_pipeline.effects.delay import Delay
 from rmod_pipeline.effects.equalizer import Band, Equalizer
 from rmod_pipeline.effects.filter import Filter
@@ -168,6 +169,16 @@ def test_a_reverb_has_no_direct_sound_and_rings_longer_in_a_larger_room(engine: 
     assert treble > 2 * np.abs(np.fft.rfft(tail(0.8, damping=1.0)[0]))[-10_000:].sum()
     assert np.array_equal(*tail(0.5, width=0.0))
     assert not np.array_equal(*tail(0.5, width=1.0))
+
+
+@engines
+@pytest.mark.parametrize("seconds", [0.05, 0.4, 30.0])
+def test_a_decay_falls_by_60_db_in_its_time(engine: str, seconds: float) -> None:
+    one = np.ones((2, 8000), np.float32)
+    fallen = applied(engine, Decay(seconds=seconds), one)
+    level_db = 20 * np.log10(fallen.astype(np.float64))
+    assert level_db[:, 0] == pytest.approx(0)
+    assert level_db == pytest.approx(np.tile(-60 * np.arange(8000) / (seconds * SAMPLE_RATE), (2, 1)), abs=1e-3)
 
 
 @engines

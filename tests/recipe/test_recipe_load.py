@@ -52,14 +52,77 @@ def test_shipped_recipes_load_under_their_name(name: str) -> None:
 
 
 def test_the_recipes_there_are() -> None:
-    assert recipe_names() == ["quick", "rmod", "rmod_drums_only", "rmod_wide"]
+    assert recipe_names() == ["quick", "rmod", "rmod_drums_only", "rmod_drums_only_varied", "rmod_varied", "rmod_wide"]
 
 
 def test_drums_only_is_rmod_without_loops() -> None:
     whole, drums = load_recipe(find_recipe("rmod")), load_recipe(find_recipe("rmod_drums_only"))
-    alike = {"name": "x", "description": "", "loops": {}, "loop_max_seconds": 8.0}
+    alike = {"name": "x", "description": "", "loops": {}}
     assert drums.loops == {}
     assert whole.model_copy(update=alike) == drums.model_copy(update=alike)
+
+
+@pytest.mark.parametrize("name", ["rmod", "rmod_drums_only"])
+def test_a_varied_recipe_differs_by_its_one_shots_alone(name: str) -> None:
+    plain, varied = load_recipe(find_recipe(name)), load_recipe(find_recipe(f"{name}_varied"))
+    one_shots = varied.one_shots
+    assert one_shots.semitones
+    assert len(one_shots.effects) == 2
+    assert one_shots.model_copy(update={"semitones": None, "effects": ()}) == plain.one_shots
+    alike = {"name": "x", "description": "", "one_shots": one_shots}
+    assert plain.model_copy(update=alike) == varied.model_copy(update=alike)
+
+
+# Digests of version 0.1's recipes: a key that was added since changes the fingerprint of no build that does not use it.
+@pytest.mark.parametrize(
+    ("name", "digest"), [("quick", "13f1696581d7"), ("rmod", "614d815be49a"), ("rmod_drums_only", "b9e75671eb3b")]
+)
+def test_keys_that_are_not_used_leave_a_fingerprint_as_it_was(name: str, digest: str) -> None:
+    assert recipe_digest(load_recipe(find_recipe(name))).startswith(digest)
+
+
+def test_a_recipe_takes_over_what_it_does_not_say() -> None:
+    rmod = load_recipe(find_recipe("rmod"))
+    own = "{name: mine, extends: rmod, grid: 960, drums: {kick: {hits: {choice: [2]}}}, loops: {bass: {seconds: 1}}}"
+    mine = parse_recipe(own)
+    assert (mine.name, mine.description, mine.grid, mine.master) == ("mine", "", 960, rmod.master)
+    kick = mine.drums["kick"]
+    assert kick.hits.support() == (2, 2)
+    assert kick.model_copy(update={"hits": rmod.drums["kick"].hits}) == rmod.drums["kick"]
+    assert list(mine.drums) == list(rmod.drums)
+    assert mine.loops["bass"].seconds.support() == (1.0, 1.0)
+    assert parse_recipe(own.replace("loops: {bass: {seconds: 1}}", "loops: {}")).loops == {}
+
+
+def test_a_recipe_extends_one_that_lies_beside_it_and_that_one_another(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(SMALL)
+    (tmp_path / "middle.yaml").write_text("extends: base.yaml\nname: middle\none_shots: {fade_ms: 7}\n")
+    (tmp_path / "mine.yaml").write_text("extends: middle.yaml\nname: mine\none_shots: {max_seconds: 1}\n")
+    mine, base = load_recipe(tmp_path / "mine.yaml"), parse_recipe(SMALL)
+    assert (mine.one_shots.fade_ms, mine.one_shots.max_seconds) == (7, 1)
+    assert mine.model_copy(update={"name": "small", "one_shots": base.one_shots}) == base
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("extends: rmd\nname: a", "mine.yaml: line 1: extends: rmd: no such recipe (did you mean 'rmod'?)"),
+        ("name: a\nextends: 3", "mine.yaml: line 2: extends: the name or path of a recipe is needed here, found 3"),
+        ("extends: rmod", "mine.yaml: 1 problem\n  line 1: the key 'name' is missing"),
+        ("extends: wrong.yaml\nname: a", "wrong.yaml: 2 problems\n  line 1: the key 'name' is missing"),
+        ("extends: rmod\nname: a\nseconds: 3", "mine.yaml: 1 problem\n  line 3: loops.bass.seconds: 4 s is longer"),
+        ("extends: rmod\nname: a\ndrums:\n  kick: {hitz: 2}", "mine.yaml: 1 problem\n  line 4: drums.kick.hitz"),
+        ("extends: mine.yaml\nname: a", "which extends it in turn"),
+        ("extends: round.yaml\nname: a", "which extends it in turn"),
+    ],
+)
+def test_what_is_said_of_what_cannot_be_extended(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("nmae: wrong\ndrums: {kick: {}}\n")
+    (tmp_path / "round.yaml").write_text("extends: mine.yaml\nname: round\n")
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(tmp_path / "mine.yaml")
+    assert said in str(error.value)
 
 
 def test_the_wide_recipe_places_what_rmod_places() -> None:
@@ -100,7 +163,7 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
         ("hits: 2", "presence: 0.5", "line 3: drums.kick: presence is 0.5, but a target is in every pair"),
         ("[-6, 0]", "[0, -6]", "line 6: drums.kick.inserts.0.gain_db: the range is out of order: 0 > -6"),
         ("effect: gain", "effect: gian", "line 6: drums.kick.inserts.0: unknown effect 'gian' (did you mean 'gain'?)"),
-        ("effect: gain, ", "", "line 6: drums.kick.inserts.0: no `effect:` key; effects are compressor, delay"),
+        ("effect: gain, ", "", "line 6: drums.kick.inserts.0: no `effect:` key; effects are compressor, decay"),
         ("effect: gain", "effect: gain, probability: -0.1", "line 6: drums.kick.inserts.0.probability"),
         ("effect: gain", "effect: gain, probability: -0.1", "found -0.1"),
         ("ratio: 4", "ratoi: 4", "unknown key 'ratoi' (did you mean 'ratio'?)"),

@@ -11,6 +11,7 @@ from render_examples import RATE, SETTINGS, compose, drum, loop, open_sounds, qu
 
 from rmod_pipeline.audio import Audio, Pcm, db_to_gain, from_pcm, rms, to_channels, to_pcm
 from rmod_pipeline.effects.compressor import Compressor
+from rmod_pipeline.effects.decay import Decay
 from rmod_pipeline.effects.delay import Delay
 from rmod_pipeline.effects.gain import Gain
 from rmod_pipeline.effects.limiter import Limiter
@@ -84,6 +85,31 @@ def test_a_target_is_the_weighted_sum_of_its_peak_normalised_layers(tiny: Librar
     for source, weight in zip(sources, (0.6, 0.4), strict=True):
         expected[:, : source.shape[1]] += weight * to_channels(source, 2) / np.abs(source).max()
     assert np.abs(from_pcm(render_pair(spec_of([track]), sounds).targets["kick"]) - expected).max() < 1 / 32767
+
+
+def test_a_varied_one_shot_is_played_and_is_the_answer(tiny: Library, sounds: Sounds) -> None:
+    track = drum(tiny, "kick", [480], weights=(0.6, 0.4))
+    one, other_one = track.layers
+    fast, slow = replace(one, semitones=12.0), replace(other_one, semitones=-5.0)
+    varied = replace(track, layers=(fast, slow), one_shot=(Decay(seconds=0.1), Gain(gain_db=9.0)))
+    plain, other = render_one_shot(track, sounds, SETTINGS), render_one_shot(varied, sounds, SETTINGS)
+    # Each layer at its own speed: the slowed one is the longest now.
+    lengths = [sounds.one_shot(layer, SETTINGS).shape[1] for layer in (*track.layers, *varied.layers)]
+    assert lengths[2] == pytest.approx(lengths[0] / 2, abs=1)
+    assert lengths[3] == pytest.approx(lengths[1] * 2 ** (5 / 12), abs=1)
+    assert other.shape[1] == max(lengths[2:])
+    layered = render_one_shot(replace(varied, one_shot=()), sounds, SETTINGS)
+    time = np.arange(layered.shape[1]) / RATE
+    decayed = layered * 10 ** (-3 / 0.1 * time)
+    expected = decayed / np.abs(decayed).max() * np.abs(layered).max()
+    assert other == pytest.approx(expected, abs=1e-5)
+    assert rms(plain) > 0
+
+    pair = render_pair(spec_of([varied]), sounds)
+    assert np.array_equal(pair.targets["kick"], to_pcm(to_channels(other, 2)))
+    start = SETTINGS.onset(480)
+    heard = from_pcm(pair.stems["kick"])[:, start : start + other.shape[1]] * 128 / (varied.notes[0].velocity + 1)
+    assert heard == pytest.approx(from_pcm(pair.targets["kick"])[:, : heard.shape[1]], abs=1e-4)
 
 
 def test_a_one_shot_longer_than_two_seconds_is_cut_and_faded(tiny: Library, sounds: Sounds) -> None:

@@ -10,6 +10,8 @@ from render_examples import RATE, SETTINGS, noise
 
 from rmod_pipeline.audio import Audio, peak
 from rmod_pipeline.render.tracks import (
+    at_peak,
+    at_speed,
     fade_in,
     fade_out,
     layer,
@@ -44,6 +46,34 @@ def drum_loop_by_hand(one_shot: Audio, notes: list[Note], settings: Settings) ->
             sample = sample * ramp[age - (until_cut - steps)]
         out[:, frame] = sample
     return out
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("semitones", [-12.0, -3.7, 0.01, 4.0, 12.0])
+def test_a_faster_sound_is_higher_and_shorter_by_the_same_ratio(channels: int, semitones: float) -> None:
+    frames, hz, ratio = RATE // 2, 1000.0, 2 ** (semitones / 12)
+    sine = np.sin(2 * np.pi * hz * np.arange(frames) / RATE) * np.ones((channels, 1))
+    out = at_speed(sine.astype(np.float32), semitones)
+    assert out.dtype == np.float32
+    assert out.shape == (channels, pytest.approx(frames / ratio, abs=1))
+    expected = np.sin(2 * np.pi * hz * ratio * np.arange(out.shape[1]) / RATE)
+    middle = slice(500, -500)  # at its ends the sound is cut, which a filter hears
+    assert out[:, middle] == pytest.approx(np.tile(expected[middle], (channels, 1)), abs=1e-3)
+
+
+def test_at_its_own_speed_a_sound_is_the_same_array() -> None:
+    sound = noise(2, 100)
+    assert at_speed(sound, 0.0) is sound
+
+
+@given(st.integers(1, 2), st.integers(1, 50), st.floats(1e-3, 1.0), st.floats(1e-6, 10.0))
+def test_at_a_peak(channels: int, frames: int, wanted: float, gain: float) -> None:
+    sound = noise(channels, frames) * np.float32(gain)
+    scaled = at_peak(sound, wanted)
+    assert scaled.dtype == np.float32
+    assert peak(scaled) == pytest.approx(wanted, rel=1e-6)
+    assert np.allclose(scaled * peak(sound), sound * peak(scaled), rtol=1e-5)
+    assert not at_peak(np.zeros_like(sound), wanted).any()
 
 
 @st.composite
