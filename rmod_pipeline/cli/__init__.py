@@ -56,8 +56,8 @@ Make training data for models that pull drum one-shots out of music.
 
     rmod verify OUT --rerender 20
 
-A command that was stopped goes on when it is given again. Exit codes: 0 done, 1 done with findings or failures, 2 a
-mistake in what was given, 130 stopped.
+A build, an encoding or a training that was stopped goes on when its command is given again. Exit codes: 0 done, 1 done
+with findings or failures, 2 a mistake in what was given, 130 stopped.
 """,
 )
 
@@ -130,7 +130,8 @@ def main() -> NoReturn:
 
 
 def _say_stopped() -> NoReturn:
-    typer.echo("\nStopped. What is finished is kept; the same command goes on from there.", err=True)
+    kept = "What is finished is kept; a build, an encoding or a training goes on when its command is given again."
+    typer.echo(f"\nStopped. {kept}", err=True)
     sys.exit(INTERRUPTED)
 
 

@@ -9,13 +9,11 @@ import typer
 if TYPE_CHECKING:
     from rmod_pipeline.library.asset import Library
 
-BUILTIN = "builtin"
-
 
 def open_library(name: str) -> Library:
     """Read a manifest, or make and read the built-in kit. Raises UsageError or ManifestError."""
     from rmod_pipeline.errors import UsageError
-    from rmod_pipeline.library.manifest import load_library
+    from rmod_pipeline.library.manifest import BUILTIN, load_library
 
     if name == BUILTIN:
         try:

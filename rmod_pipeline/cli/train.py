@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rmod_pipeline.cli.progress import LINE_SECONDS
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.storage import Place, place
 
@@ -133,6 +135,7 @@ def _training_bar() -> Iterator[Listener]:
     from rmod_pipeline.training.dose.watch import Listener
 
     console = Console(stderr=True)
+    told_at = time.monotonic()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -149,7 +152,11 @@ def _training_bar() -> Iterator[Listener]:
                 typer.echo(f"{name}: going on from step {step:,}", err=True)
 
         def stepped(standing: Standing) -> None:
+            nonlocal told_at
             bar.update(task, total=standing.steps, completed=standing.step, told=_speed(standing))
+            if not console.is_terminal and time.monotonic() - told_at >= LINE_SECONDS:
+                told_at = time.monotonic()
+                typer.echo(f"step {standing.step:,} of {standing.steps:,}: {_speed(standing)}", err=True)
 
         def validated(standing: Standing, losses: Losses) -> None:
             told = f"step {standing.step:,} of {standing.steps:,}: held-out loss {_losses(losses['all'])}"

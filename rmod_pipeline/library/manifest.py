@@ -24,6 +24,9 @@ from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.names import NAME_IN_WORDS, is_name, nearest_name
 from rmod_pipeline.storage import Place, StorePath, place
 
+BUILTIN = "builtin"
+"""What stands for the manifest of the kit that ships."""
+
 SPLITS = ("train", "valid", "test")
 
 ROOT = "# root:"
@@ -61,11 +64,12 @@ def load_library(manifest: Place | str) -> Library:
     Looks at no audio. Raises UsageError if there is no such file and ManifestError, with line and column, for a row
     that is not what it should be.
     """
-    if str(manifest) == "builtin":
+    if str(manifest) == BUILTIN:
         from rmod_pipeline.library.builtin import ensure_builtin
 
         manifest = ensure_builtin()
-    path = existing_file(place(manifest), "make one with `rmod library scan DIR --out NAME.csv`")
+    meant = nearest(str(manifest), (BUILTIN,)) if str(manifest).isalpha() else ""
+    path = existing_file(place(manifest), f"make one with `rmod library scan DIR --out NAME.csv`{meant}")
     rows = list(read_rows(path, COLUMNS))
     if not rows:
         raise ManifestError(path, "a header but no rows", "scan a folder that holds audio: `rmod library scan DIR`")

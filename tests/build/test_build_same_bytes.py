@@ -261,7 +261,8 @@ def test_a_stopped_build_says_so_and_can_go_on(
         run.send_signal(signal_number)
     _, err = run.communicate(timeout=20)
     assert run.returncode == 130, err
-    assert err.strip() == "Stopped. What is finished is kept; the same command goes on from there."
+    kept = "What is finished is kept; a build, an encoding or a training goes on when its command is given again."
+    assert err.strip() == f"Stopped. {kept}"
     assert not drafts(tmp_path / "out") or signal_number == signal.SIGTERM
     assert eventually(lambda: not any(map(command_of, started)))
 

@@ -242,6 +242,11 @@ GROUPS: dict[str, list[Case]] = {
             says=("none.csv", "no such file", "->"),
         ),
         Case(
+            name="the built-in kit, spelt otherwise",
+            act=lambda world: world.build(library="bultin"),
+            says=("bultin: no such file", "(did you mean 'builtin'?)"),
+        ),
+        Case(
             name="too few one-shots to layer",
             act=few_kicks,
             says=("train has only 1 kick, 2 needed", "valid has no kick, 2 needed", "->"),
