@@ -49,9 +49,9 @@ LOOPS = ("bass", "piano", "guitar", "vocal")
 
 
 @pytest.fixture(scope="session")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The manifest of the whole kit, made once a session by the code at hand."""
-    return ensure_builtin(tmp_path_factory.mktemp("cache"))
+def kit(cache: Path) -> Path:
+    """The manifest of the whole kit, made once a run by the code at hand."""
+    return ensure_builtin(cache)
 
 
 def rows(manifest: Path) -> list[dict[str, str]]:
@@ -163,6 +163,17 @@ def test_two_at_once_make_it_once(tmp_path: Path, few: tuple[Sound, ...]) -> Non
         made = [pool.submit(ensure_builtin, tmp_path, lambda done, _: calls.append(done)) for _ in range(2)]
     assert {each.result() for each in made} == {tmp_path / store.folder_name() / "builtin.csv"}
     assert sorted(calls) == [1, 2, 3]
+
+
+def test_several_processes_make_the_same_files(kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = tuple(sound for sound in catalogue() if sound.kind in ("hihat", "snare"))
+    monkeypatch.setattr(store, "catalogue", lambda: chosen)
+    calls: list[tuple[int, int]] = []
+    manifest = ensure_builtin(tmp_path, on_sound=lambda done, total: calls.append((done, total)), workers=2)
+    assert calls == [(done, len(chosen)) for done in range(1, len(chosen) + 1)]
+    for sound in chosen:
+        assert (manifest.parent / sound.path).read_bytes() == (kit.parent / sound.path).read_bytes()
+    assert rows(manifest) == [row for row in rows(kit) if row["kind"] in ("hihat", "snare")]
 
 
 def test_the_cache_is_where_the_environment_says(

@@ -12,6 +12,7 @@ import io
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from rmod_pipeline.audio import from_pcm, gain_to_db, peak, rms
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.builtin.catalogue import Sound, catalogue, make
 from rmod_pipeline.library.builtin.dsp import SAMPLE_RATE
+from rmod_pipeline.library.pool import spread
 from rmod_pipeline.places import cache_folder, shipped
 
 log = logging.getLogger(__name__)
@@ -37,12 +39,13 @@ OnSound = Callable[[int, int], None]
 """Called after every sound with how many are done and how many there are."""
 
 
-def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None) -> Path:
+def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None, workers: int = 1) -> Path:
     """Make what is missing of the built-in library and return the path of its manifest.
 
     ``cache`` is the folder to keep it under; by default the environment variable RMOD_CACHE, else the user's cache
-    folder. Making all takes some ten seconds, finding all in place some milliseconds. Two processes may call this at
-    once: one makes, the other waits.
+    folder. Making all takes some twenty seconds of one core, finding all in place some milliseconds; with more than
+    one of ``workers`` they are processes of their own, which a script has to expect (``if __name__ == "__main__"``).
+    Two callers may ask at once: one makes, the other waits.
     """
     folder = (cache or cache_folder()) / folder_name()
     if not _missing(folder):
@@ -51,7 +54,7 @@ def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None) -
     with FileLock(folder.with_name(f"{folder.name}.lock")):
         missing = _missing(folder)
         if missing:
-            _fill(folder, missing, on_sound)
+            _fill(folder, missing, on_sound, workers)
     return folder / MANIFEST
 
 
@@ -86,15 +89,22 @@ def _in_place(folder: Path, row: dict[str, str]) -> bool:
         return False
 
 
-def _fill(folder: Path, missing: Sequence[Sound], on_sound: OnSound | None) -> None:
+def _fill(folder: Path, missing: Sequence[Sound], on_sound: OnSound | None, workers: int) -> None:
     rows = _rows(folder / MANIFEST)
-    for done, sound in enumerate(missing, start=1):
-        rows[sound.id] = {key: str(value) for key, value in _row(_write(folder, sound)).items()}
+    made = spread(partial(_write_all, folder), missing, workers, len(missing))
+    for done, (sound, asset) in enumerate(made, start=1):
+        # A process that was killed, for want of memory say, may have been one too many.
+        row = _row(asset or _write(folder, sound))
+        rows[sound.id] = {key: str(value) for key, value in row.items()}
         if on_sound:
             on_sound(done, len(missing))
     table = _table([rows[sound.id] for sound in catalogue()])
     _warn_if_other(table)
     _replace(folder / MANIFEST, table)
+
+
+def _write_all(folder: Path, sounds: Sequence[Sound]) -> list[Asset]:
+    return [_write(folder, sound) for sound in sounds]
 
 
 def _write(folder: Path, sound: Sound) -> Asset:
