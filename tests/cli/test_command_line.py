@@ -211,7 +211,8 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, rmod: Rmod, mon
 def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
     tiny_manifest: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def ensure(on_sound: Callable[[int, int], None]) -> Path:
+    def ensure(on_sound: Callable[[int, int], None], workers: int) -> Path:
+        assert workers >= 1
         for done in (1, 2, 3):
             on_sound(done, 3)
         return tiny_manifest
@@ -219,6 +220,8 @@ def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
     monkeypatch.setattr("rmod_pipeline.library.builtin.ensure_builtin", ensure)
     make_builtin()
     assert capfd.readouterr().err == "Making the built-in kit, 3 sounds, once.\n"
-    monkeypatch.setattr("rmod_pipeline.library.builtin.ensure_builtin", lambda on_sound: on_sound and tiny_manifest)
+    monkeypatch.setattr(
+        "rmod_pipeline.library.builtin.ensure_builtin", lambda on_sound, workers: on_sound and workers and tiny_manifest
+    )
     make_builtin()
     assert capfd.readouterr().err == ""
