@@ -16,10 +16,11 @@ from torch import Tensor
 from rmod_pipeline.dose.distance import distance_from_mean
 from rmod_pipeline.dose.match import misfits
 
-TRUST: Mapping[str, float] = {"kick": 2.0}
-"""How much a candidate's misfit counts, by instrument; 0 for what is not listed. Hardly anything else sounds where a
-kick does for as long as it does. Noise is found everywhere: for snares nothing was gained, and short hi-hats, which
-have little to explain, won (docs/decisions/0016)."""
+TELLING_DB: Mapping[str, float] = {"kick": 0.25}
+"""By how much misfit, in dB, a candidate counts e times less, for the instruments that are listened for again. Where all
+candidates are found equally well they count alike, as without listening. Hardly anything else sounds where a kick does
+for as long as it does. Noise is found everywhere: for snares nothing was gained, and short hi-hats, which have little
+to explain, won (docs/decisions/0016)."""
 
 
 class Judged(NamedTuple):
@@ -37,17 +38,13 @@ def judge(
     windows: Tensor,
     places: Sequence[int],
     sample_rate: int,
-    *,
-    trust: float | None = None,
 ) -> Judged:
     """Judge candidates [n, samples] for windows [w, samples], each made for the window at its place."""
-    trusted = TRUST.get(instrument, 0.0) if trust is None else trust
-    if not trusted:
+    if instrument not in TELLING_DB:
         return Judged(distance_from_mean(sounds), None)
     place = torch.tensor(places)
     misfit = torch.zeros(len(sounds))
     for number in sorted(set(places)):
         misfit[place == number] = misfits(windows[number], sounds[place == number], sample_rate)
-    spread = misfit.std(correction=0).clamp_min(1e-6)
-    weights = torch.softmax(-trusted * (misfit - misfit.mean()) / spread, 0)
+    weights = torch.softmax(-misfit / TELLING_DB[instrument], 0)
     return Judged(distance_from_mean(sounds, weights), misfit)

@@ -23,7 +23,7 @@ from torch import Tensor
 from rmod_pipeline.codec import Codec, fit_window, mono_of
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.dose.checkpoint import Checkpoint, load_model
-from rmod_pipeline.dose.consensus import TRUST, judge
+from rmod_pipeline.dose.consensus import TELLING_DB, judge
 from rmod_pipeline.dose.distance import distance_from_mean, spectral_distance
 from rmod_pipeline.dose.extract import tries_of
 from rmod_pipeline.dose.extraction import Asked
@@ -167,7 +167,7 @@ class _Answers:
         tried = self._tried(instrument, keys)
         agreed = torch.stack([_nearest_to_all(each) for each in tried])
         made = {
-            EXTRACTED: self._chosen(instrument, keys, tried) if instrument in TRUST else agreed,
+            EXTRACTED: self._chosen(instrument, keys, tried) if instrument in TELLING_DB else agreed,
             AGREED: agreed,
             GREEDY: tried[:, 0],
             CHANCE: chance,

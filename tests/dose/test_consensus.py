@@ -62,7 +62,7 @@ def test_silence_and_short_windows_are_judged_without_an_error() -> None:
         assert bool(misfits(window, sounds, RATE).isfinite().all())
 
 
-def test_only_drums_whose_misfit_is_trusted_are_asked_of_the_music() -> None:
+def test_only_drums_that_are_listened_for_again_are_asked_of_the_music() -> None:
     sounds = torch.stack([drum(60.0), drum(61.0), drum(62.0)])
     windows = torch.stack([music(drum(60.0)), music(drum(62.0))])
     judged = judge("kick", sounds, windows, [0, 1, 1], RATE)
@@ -73,4 +73,16 @@ def test_only_drums_whose_misfit_is_trusted_are_asked_of_the_music() -> None:
     untold = judge("hihat", sounds, windows, [0, 1, 1], RATE)
     assert untold.misfit is None
     torch.testing.assert_close(untold.apart, distance_from_mean(sounds))
-    torch.testing.assert_close(judge("kick", sounds, windows, [0, 1, 1], RATE, trust=0.0).apart, untold.apart)
+
+
+def test_what_is_found_equally_well_counts_alike_and_what_is_not_found_hardly_counts() -> None:
+    played, other = drum(60.0), drum(140.0)
+    window = music(played)[None]
+    # Three that differ by their level alone, which is not judged: nothing tells them apart.
+    alike = torch.stack([played, 0.5 * played, 0.1 * played])
+    judged = judge("kick", alike, window, [0, 0, 0], RATE)
+    torch.testing.assert_close(judged.apart, distance_from_mean(alike), atol=1e-4, rtol=0)
+    # Two that were not played, and one that was: by what they have in common it would lose.
+    mixed = torch.stack([other, drum(141.0), played])
+    assert int(distance_from_mean(mixed).argmin()) != 2
+    assert int(judge("kick", mixed, window, [0, 0, 0], RATE).apart.argmin()) == 2
