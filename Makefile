@@ -5,7 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
-LARGE := ^(torch|ray)==
 
 DEMO := demo
 DEMO_PAIRS := train=24,valid=4,test=4
@@ -19,14 +18,11 @@ help: ## print this
 env: $(STAMP) ## make the environment in .venv (PYTHON=python3.12 chooses another Python, 3.11 or later)
 
 # A torch of the locked version that is there already is kept, be it a CPU or a CUDA build: see CONTRIBUTING.md.
-# --no-compile: Python compiles what it imports when it imports it, and most of this is never imported. pip unpacks one
-# package at a time, so torch and Ray, half of it all, go beside the rest; the third line looks over the whole.
+# --no-compile: Python compiles what it imports when it imports it, and most of this is never imported.
 $(STAMP): requirements/lock.txt requirements/lock-nodeps.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rmod needs Python 3.11 or later: make env PYTHON=python3.11")'
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip
-	@grep -E '$(LARGE)' requirements/lock.txt > $(VENV)/large.txt; grep -vE '$(LARGE)' requirements/lock.txt > $(VENV)/others.txt
-	$(PIP) --no-deps -r $(VENV)/large.txt & $(PIP) --no-deps -r $(VENV)/others.txt; wait
 	$(PIP) -r requirements/lock.txt
 	$(PIP) --no-deps -r requirements/lock-nodeps.txt
 	$(PIP) --no-deps --editable .
