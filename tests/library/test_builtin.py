@@ -6,6 +6,8 @@ import csv
 import hashlib
 import logging
 import re
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -163,6 +165,26 @@ def test_two_at_once_make_it_once(tmp_path: Path, few: tuple[Sound, ...]) -> Non
         made = [pool.submit(ensure_builtin, tmp_path, lambda done, _: calls.append(done)) for _ in range(2)]
     assert {each.result() for each in made} == {tmp_path / store.folder_name() / "builtin.csv"}
     assert sorted(calls) == [1, 2, 3]
+
+
+def test_who_waits_for_another_to_make_it_says_so(
+    tmp_path: Path, few: tuple[Sound, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def on_sound(done: int, total: int) -> None:
+        begun.set()
+        go_on.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ensure_builtin, tmp_path, on_sound)
+        assert begun.wait(30)
+        second = pool.submit(ensure_builtin, tmp_path)
+        while not any("waiting for it" in line for line in caplog.messages) and not second.done():
+            time.sleep(0.01)
+        go_on.set()
+        assert first.result() == second.result()
+    assert caplog.text.count("another process is making the built-in kit") == 1
 
 
 def test_several_processes_make_the_same_files(kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

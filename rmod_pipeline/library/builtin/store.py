@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from filelock import FileLock
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from rmod_pipeline.audio import from_pcm, gain_to_db, peak, rms
 from rmod_pipeline.library.asset import Asset
@@ -51,11 +51,21 @@ def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None, w
     if not _missing(folder):
         return folder / MANIFEST
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f"{folder.name}.lock")):
+    with _alone(folder.with_name(f"{folder.name}.lock")):
         missing = _missing(folder)
         if missing:
             _fill(folder, missing, on_sound, workers)
     return folder / MANIFEST
+
+
+def _alone(lock: Path) -> AcquireReturnProxy:
+    """Take a lock, and say so where that means to wait."""
+    own = FileLock(lock)
+    try:
+        return own.acquire(timeout=0)
+    except Timeout:
+        log.warning("another process is making the built-in kit: waiting for it")
+        return own.acquire()
 
 
 def _missing(folder: Path) -> list[Sound]:
