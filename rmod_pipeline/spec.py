@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from operator import not_
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -21,11 +22,6 @@ Name = Annotated[str, Field(pattern=NAME)]
 
 Frames = Annotated[int, Field(ge=0, le=2**28)]
 Count = Annotated[int, Field(ge=0)]
-
-
-def _not_used(value: object) -> bool:
-    """Leave out of the JSON what a recipe does not vary, so that its pairs are the bytes they were."""
-    return value in (0.0, ())
 
 
 class SpecError(RmodError):
@@ -88,8 +84,8 @@ class Layer:
     asset: str
     sha256: str
     weight: float
-    semitones: Annotated[float, Field(ge=-24, le=24, exclude_if=_not_used)] = 0.0
-    """Played so much faster, pitch and length together."""
+    semitones: Annotated[float, Field(ge=-24, le=24, exclude_if=not_)] = 0.0
+    """Played so much faster, pitch and length together. The JSON has the key only where it is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +108,8 @@ class DrumTrack:
     notes: tuple[Note, ...]
     inserts: tuple[AnyEffect, ...]
     sends: tuple[Send, ...] = ()
-    one_shot: Annotated[tuple[AnyEffect, ...], Field(exclude_if=_not_used)] = ()
-    """What the layered one-shot goes through before it is played: part of the answer."""
+    one_shot: Annotated[tuple[AnyEffect, ...], Field(exclude_if=not_)] = ()
+    """What the layered one-shot goes through before it is played: part of the answer. In the JSON if there is any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

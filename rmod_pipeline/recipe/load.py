@@ -41,6 +41,7 @@ _SECTIONS: Sections = {
 """What is taken over key by key; anything else is wholly the one recipe's or the other's, a random value above all."""
 _OWN = ("name", "description")
 """What no recipe takes over."""
+_KEYS = "`rmod recipe schema` lists every key with its meaning"
 
 
 _NOTHING = {
@@ -99,7 +100,8 @@ def load_as(model: type[AnyRecipe], path: Path, example: str) -> AnyRecipe:
 
     Raises RecipeError that lists every problem with its line.
     """
-    return _parse_as(model, _text(path), path, example, f"see {example}, where every key is explained")
+    tree, content = _read(_text(path), path, example)
+    return _validated(model, tree, content, path, f"see {example}, where every key is explained")
 
 
 def parse_recipe(text: str, about: object = "recipe") -> Recipe:
@@ -110,9 +112,6 @@ def parse_recipe(text: str, about: object = "recipe") -> Recipe:
 def _recipe(text: str, about: object, path: Path | None) -> Recipe:
     tree, content = _extended(text, about, (path,) if path else ())
     return _validated(Recipe, tree, content, about, _KEYS)
-
-
-_KEYS = "`rmod recipe schema` lists every key with its meaning"
 
 
 def _extended(text: str, about: object, files: tuple[Path, ...]) -> tuple[yaml.Node, dict[str, Any]]:
@@ -165,11 +164,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(path, f"cannot be read: {error}", "a recipe is a YAML file in UTF-8") from error
-
-
-def _parse_as(model: type[AnyRecipe], text: str, about: object, example: str, hint: str) -> AnyRecipe:
-    tree, content = _read(text, about, example)
-    return _validated(model, tree, content, about, hint)
 
 
 def _read(text: str, about: object, example: str) -> tuple[yaml.Node, dict[str, Any]]:
