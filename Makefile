@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
+# Where this is set, as in many containers, every process would compile all that it imports again, torch too: ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 DEMO := demo
 DEMO_PAIRS := train=24,valid=4,test=4
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from rmod_pipeline.codec import CodecError, Identity
 from rmod_pipeline.codec.plain import checked_state, file_bytes, unpickled
@@ -128,7 +129,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def load_model(checkpoint: Checkpoint) -> Dose:
     """Return the model of a checkpoint, in float32, ready to generate. Raises DoseError if they do not fit."""
-    with torch.device("meta"):  # takes no memory until the weights are there
+    with torch.device("meta"), _Unfilled():  # takes no memory until the weights are there
         model = Dose(checkpoint.recipe.model, len(checkpoint.instruments))
     state = {name: value.to(torch.float32, copy=True) for name, value in checkpoint.state.items()}
     try:
@@ -138,6 +139,16 @@ def load_model(checkpoint: Checkpoint) -> Dose:
         found = f"the weights do not fit the model that they name: {reason}"
         raise DoseError(checkpoint.about, found, "give an unchanged checkpoint") from error
     return model.eval()
+
+
+class _Unfilled(TorchFunctionMode):
+    """Within it no first weights are drawn. On the meta device that would import torch's compiler: seconds for nothing."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        return given["tensor"] if func is nn.init.normal_ else func(*args, **given)
 
 
 def _plain(codec: str) -> str:

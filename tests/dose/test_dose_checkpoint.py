@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,18 @@ def test_a_loaded_model_can_be_trained_and_leaves_its_checkpoint_alone(path: Pat
     with torch.no_grad():
         model.head.bias.add_(1)
     assert not torch.equal(model.head.bias, read.state["head.bias"])
+
+
+def test_a_model_is_loaded_without_torchs_compiler_and_without_a_draw(path: Path) -> None:
+    code = """if True:
+        import pathlib, sys, torch
+        from rmod_pipeline.dose.checkpoint import load_model, read_checkpoint
+        drawn = torch.get_rng_state()
+        load_model(read_checkpoint(pathlib.Path(sys.argv[1])))
+        print("torch._dynamo" in sys.modules, torch.equal(drawn, torch.get_rng_state()))
+    """
+    run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "True"]
 
 
 def test_a_model_of_several_is_called_by_them_and_knows_their_order(tmp_path: Path) -> None:
