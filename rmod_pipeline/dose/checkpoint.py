@@ -142,7 +142,7 @@ def load_model(checkpoint: Checkpoint) -> Dose:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Within it no first weights are drawn. On the meta device that would import torch's compiler: seconds for nothing."""
+    """Within it no first weights are drawn: on the meta device that would import torch's compiler, for seconds."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
