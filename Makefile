@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
@@ -20,18 +21,22 @@ help: ## print this
 
 env: $(STAMP) ## make the environment in .venv (PYTHON=python3.12 chooses another Python, 3.11 or later)
 
+# What one machine needs to build, train and extract: all that the demo waits for. The rest is for tests, clusters and stores.
 # A torch of the locked version that is there already is kept, be it a CPU or a CUDA build: see CONTRIBUTING.md.
 # --no-compile: Python compiles what it imports when it imports it, and most of this is never imported.
-$(STAMP): requirements/lock.txt requirements/lock-nodeps.txt pyproject.toml
+$(RUNS): requirements/lock.txt requirements/lock-nodeps.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rmod needs Python 3.11 or later: make env PYTHON=python3.11")'
 	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip
-	$(PIP) -r requirements/lock.txt
+	$(PIP) --constraint requirements/lock.txt --editable '.[codec,train,plots]'
 	$(PIP) --no-deps -r requirements/lock-nodeps.txt
-	$(PIP) --no-deps --editable .
 	@touch $@
 
-demo: env ## build a small data set from the sounds that ship, verify it, look and listen, train on it, extract a drum
+$(STAMP): $(RUNS)
+	$(PIP) -r requirements/lock.txt
+	@touch $@
+
+demo: $(RUNS) ## build a small data set from the sounds that ship, verify it, look and listen, train on it, extract a drum
 	$(BIN)/rmod build quick --library builtin --out $(DEMO) --pairs $(DEMO_PAIRS) --workers 2 --shard-size 12 --codec mini
 	$(BIN)/rmod verify $(DEMO) --rerender 4
 	$(BIN)/rmod preview $(DEMO) --pairs 12
@@ -49,7 +54,7 @@ check: env ## lint, formatting, types, and which room may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: demo ## run the scripts behind the figures in docs/ (RMOD_REAL_LIBRARY=DIR for those on real sounds)
+bench: env demo ## run the scripts behind the figures in docs/ (RMOD_REAL_LIBRARY=DIR for those on real sounds)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock: ## write the versions in .venv to requirements/lock.txt
