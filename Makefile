@@ -58,6 +58,7 @@ bench: env demo ## run the scripts behind the figures in docs/ (RMOD_REAL_LIBRAR
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock: ## write the versions in .venv to requirements/lock.txt
+	@test -e $(STAMP) || { echo "only what the demo needs is in $(VENV): make env first" >&2; exit 1; }
 	@{ sed -n '/^#/p' requirements/lock.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > requirements/lock.new
 	@mv requirements/lock.new requirements/lock.txt
 
