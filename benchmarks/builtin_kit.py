@@ -23,7 +23,7 @@ import soundfile
 import soxr
 from PIL import Image
 
-from rmod_pipeline.library.builtin import ensure_builtin
+from rmod_pipeline.library.builtin_kit import ensure_builtin
 
 mpl.use("agg")
 import matplotlib.pyplot as plt

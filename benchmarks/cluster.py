@@ -24,20 +24,19 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a token would stay in the 
 
 import ray
 
-from rmod_pipeline.build.encoding import Encode, Encoding
-from rmod_pipeline.build.executors import Executor
-from rmod_pipeline.build.executors.local import local_executor
-from rmod_pipeline.build.executors.ray import RayCluster
-from rmod_pipeline.build.job import Job
-from rmod_pipeline.build.loop import Progress
-from rmod_pipeline.build.plan import plan_shards
-from rmod_pipeline.build.run import open_folder, run_build
 from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.pipeline.encoding import EncodeBatch, TokenSettings
+from rmod_pipeline.pipeline.executors import Executor
+from rmod_pipeline.pipeline.executors.local import local_executor
+from rmod_pipeline.pipeline.executors.ray import RayExecutor
+from rmod_pipeline.pipeline.jobs.build import BuildJob
+from rmod_pipeline.pipeline.run import open_folder, run_build
+from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.recipe import find_recipe, load_recipe
 from rmod_pipeline.render.pitch import pitch_folder
-from rmod_pipeline.shards.layout import Layout, ShardPlan
+from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.storage import Place
+from rmod_pipeline.storage import Location
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -47,14 +46,14 @@ class Nothing:
     """Work that is done at once: what is left is the executor."""
 
     out: Path
-    encoding: Encoding | None = None
+    encoding: TokenSettings | None = None
     waited: float = 0.0
 
     @property
     def layout(self) -> Layout:
         return Layout(self.out)
 
-    def needed(self) -> list[Place]:
+    def needed(self) -> list[Location]:
         return []
 
     def digest(self) -> str:
@@ -63,7 +62,7 @@ class Nothing:
     def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
         return list(plans)
 
-    def open(self, encode: Encode | None) -> Nothing:  # noqa: ARG002
+    def open(self, encode: EncodeBatch | None) -> Nothing:  # noqa: ARG002
         return self
 
     def done(self, plan: ShardPlan) -> bool:  # noqa: ARG002
@@ -111,7 +110,7 @@ def parse() -> argparse.Namespace:
 def executors() -> Iterator[tuple[str, int, Executor]]:
     for workers in (1, 2):
         yield "local", workers, local_executor(workers)
-        yield "ray", workers, RayCluster(workers=workers)
+        yield "ray", workers, RayExecutor(workers=workers)
 
 
 def of_nothing(folder: Path, options: argparse.Namespace) -> None:
@@ -139,7 +138,7 @@ def memory(folder: Path, shards: int) -> None:
     """Resident memory of the driver while it takes receipts."""
     plans = [ShardPlan(split="train", number=i, first=i, count=1) for i in range(shards)]
     told = []
-    results = RayCluster(workers=2).run(plans, Nothing(folder / "memory"), lambda _: None)
+    results = RayExecutor(workers=2).run(plans, Nothing(folder / "memory"), lambda _: None)
     for count, _ in enumerate(results):
         if count % (shards // 5) == 10:
             told.append(f"{count} shards {resident():.1f}")
@@ -154,12 +153,12 @@ def resident() -> float:
 
 def of_pairs(folder: Path, options: argparse.Namespace) -> None:
     """Pairs a second of real builds, from the first shard finished to the last."""
-    job = Job(
+    job = BuildJob(
         recipe=load_recipe(find_recipe(options.recipe)), library=load_library(options.library), seed=0,
         counts={"train": options.pairs}, shard_size=options.shard_size, engine="pedalboard", audio_format="wav",
         stems=False, out=folder / "warm", cache=pitch_folder(), cache_bytes=4 * 2**30,
     )  # fmt: skip
-    run_build(job, local_executor(2), Progress())  # so that no shift in pitch is computed twice
+    run_build(job, local_executor(2), BuildProgress())  # so that no shift in pitch is computed twice
     size = sum(path.stat().st_size for path in job.out.rglob("*") if path.is_file())
     plans = plan_shards(job.counts, job.shard_size)
     took: dict[tuple[str, int], list[float]] = {}
@@ -178,7 +177,7 @@ def of_pairs(folder: Path, options: argparse.Namespace) -> None:
         print(f"| {name} | {workers} | {middle:.2f} ({min(paces):.2f} .. {max(paces):.2f}) | {middle / one:.2f} |")
 
 
-def pace(executor: Executor, plans: Sequence[ShardPlan], job: Job, workers: int) -> float:
+def pace(executor: Executor, plans: Sequence[ShardPlan], job: BuildJob, workers: int) -> float:
     """Return pairs a second between each worker's first shard and the last one of all."""
     done = [
         (time.monotonic(), result.count)

@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 
 from rmod_pipeline.codec import Codec, Tokens, fit_window, frames_of, open_codec, target_frames
-from rmod_pipeline.codec.checkpoint import checkpoint_bytes
+from rmod_pipeline.codec.checkpoint import codec_checkpoint_bytes
 from rmod_pipeline.codec.descript import new_model
+from rmod_pipeline.codec.spectral_distance import spectral_distance
 from rmod_pipeline.codec.window import Windowed
-from rmod_pipeline.dose.distance import spectral_distance
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db
 from rmod_pipeline.training.codec.material import Material, prepare_material, to_float
@@ -103,7 +103,7 @@ def untrained_codec(folder: Path) -> Path:
     torch.manual_seed(0)
     kwargs = {key: list(value) if isinstance(value, tuple) else value for key, value in load_codec_recipe("mini").shape}
     path = folder / "untrained.pth"
-    path.write_bytes(checkpoint_bytes(new_model(**kwargs).state_dict(), kwargs, {}, half=False))
+    path.write_bytes(codec_checkpoint_bytes(new_model(**kwargs).state_dict(), kwargs, {}, half=False))
     return path
 
 

@@ -28,12 +28,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from rmod_pipeline.dose.generate import generate
+from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.dose.layout import target_of
 from rmod_pipeline.dose.loss import Pairs, dose_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import load_dose_recipe
-from rmod_pipeline.shards.read import read_tokens
+from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.training.dose.optimizer import optimizer_of
 
 PAIRS, BATCH = 400, 8
@@ -68,14 +68,14 @@ def parse() -> argparse.Namespace:
 def loader(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tokens, files = 0, []
-        for pair in islice(read_tokens(options.data, "train"), PAIRS):
+        for pair in islice(load_tokens(options.data, "train"), PAIRS):
             files.append([Path(folder) / f"{pair['key']}.{sound}.npy" for sound in pair["codes"]])
             for path, codes in zip(files[-1], pair["codes"].values(), strict=True):
                 np.save(path, codes.astype(np.uint16))
                 tokens += codes.size
 
         def from_shards() -> None:
-            for _ in islice(read_tokens(options.data, "train", shuffle=100), PAIRS):
+            for _ in islice(load_tokens(options.data, "train", shuffle=100), PAIRS):
                 pass
 
         def from_files() -> None:
@@ -173,7 +173,7 @@ def extract(options: argparse.Namespace) -> None:
 
 def pairs_of(data: Path, instrument: str) -> list[Pairs]:
     """Return batches, read before anything is timed."""
-    held = list(islice(read_tokens(data, "train", sounds=["mix", instrument]), 4 * BATCH))
+    held = list(islice(load_tokens(data, "train", sounds=["mix", instrument]), 4 * BATCH))
     return [
         Pairs(
             mixtures=torch.from_numpy(np.stack([pair["codes"]["mix"] for pair in part])),

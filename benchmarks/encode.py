@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from rmod_pipeline.codec import Codec, open_codec
-from rmod_pipeline.codec.checkpoint import checkpoint_bytes
+from rmod_pipeline.codec.checkpoint import codec_checkpoint_bytes
 from rmod_pipeline.codec.descript import new_model
 
 FULL_GFLOP_A_SECOND = 61.0
@@ -65,7 +65,7 @@ def full_size(folder: Path) -> Path:
     for name, value in model.named_parameters():
         if name.startswith("encoder") and name.endswith("weight_g"):
             value.data.mul_(1.5)
-    path.write_bytes(checkpoint_bytes(model.state_dict(), {}, {}, half=False))
+    path.write_bytes(codec_checkpoint_bytes(model.state_dict(), {}, {}, half=False))
     return path
 
 

@@ -24,14 +24,14 @@ import numpy as np
 
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.asset import Asset
-from rmod_pipeline.library.cache import ScanCache
 from rmod_pipeline.library.fingerprint import LENGTH, SAME, VERSION, Probe, candidates, fingerprint, likeness, probe
-from rmod_pipeline.library.labels import Labels
-from rmod_pipeline.library.measure import Measured
-from rmod_pipeline.library.names import ONE_SHOT_KINDS
-from rmod_pipeline.library.read import decode, read_audio
-from rmod_pipeline.library.scan import Rules, Scan, scan_folder
+from rmod_pipeline.library.read import decode_sound, read_sound
+from rmod_pipeline.library.scanning.cache import ScanCache
+from rmod_pipeline.library.scanning.labels import Labels
+from rmod_pipeline.library.scanning.measure import MeasuredFile
+from rmod_pipeline.library.scanning.scan import Scan, ScanRules, scan_folder
 from rmod_pipeline.library.splits import parse_shares
+from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "library"))
 
@@ -86,7 +86,7 @@ def timed_scan(folder: Path, cache: ScanCache) -> Timed:
             read = time.process_time()
 
     # The manifest is not written; its folder alone says what paths are relative to.
-    manifest, rules = folder / "scanned.csv", Rules(shares=parse_shares("90/5/5"))
+    manifest, rules = folder / "scanned.csv", ScanRules(shares=parse_shares("90/5/5"))
     found = scan_folder(folder, manifest, rules, labels=labels, cache=cache, progress=progress)
     return Timed(
         found=found,
@@ -100,7 +100,7 @@ def near_pairs(folder: Path, assets: Sequence[Asset], cache: ScanCache) -> list[
     """Return how alike each two files near enough for a closer look are; None where others had joined them already."""
     paths = [folder.resolve() / asset.path for asset in assets]
     known = [cache.known(path, path.stat()) for path in paths]
-    files = [each for each in known if isinstance(each, Measured)]
+    files = [each for each in known if isinstance(each, MeasuredFile)]
     assert len(files) == len(assets), "a file changed while it was looked at"
     marks = np.frombuffer(b"".join(file.fingerprint for file in files), np.float32).reshape(-1, LENGTH)
     return [cache.likeness(files[i].sound, files[j].sound, VERSION) for i, j in candidates(marks)]
@@ -116,7 +116,7 @@ def print_planted(folder: Path, chosen: Sequence[Asset]) -> None:
     found: Counter[str] = Counter()
     stereo = 0
     for asset in chosen:
-        audio, rate = read_audio(folder / asset.path)
+        audio, rate = read_sound(folder / asset.path)
         stereo += audio.shape[0] == 2
         original = probe(audio, rate)
         for difference, disguise in (DISGUISES | LIMITS).items():
@@ -135,7 +135,7 @@ def print_planted(folder: Path, chosen: Sequence[Asset]) -> None:
 def probe_of(disguise: Disguise, audio: np.ndarray, rate: int) -> Probe:
     """Return what of a copy is compared; nothing if there is nothing left of it."""
     try:
-        decoded = decode(disguise(audio, rate), "copy")
+        decoded = decode_sound(disguise(audio, rate), "copy")
     except AssetError:
         return Probe(np.zeros(1, np.float32), rate / 2)
     return probe(decoded.audio, decoded.sample_rate)

@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rmod_pipeline.compose import Palette, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.library.manifest import load_library, write_manifest
-from rmod_pipeline.library.read import decode
-from rmod_pipeline.library.scan import Rules, scan_folder
+from rmod_pipeline.library.read import decode_sound
+from rmod_pipeline.library.scanning.scan import ScanRules, scan_folder
 from rmod_pipeline.library.splits import parse_shares
-from rmod_pipeline.places import shipped
 from rmod_pipeline.recipe import find_recipe, load_recipe, parse_recipe
-from rmod_pipeline.spec import Address, PairSpec
+from rmod_pipeline.spec import PairId, PairSpec
+from rmod_pipeline.storage.folders import shipped
 
 RATE = 44_100
 FORMATS = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
@@ -47,7 +47,9 @@ def print_odd_sounds(folder: Path) -> None:
     kicks = folder / "kick"
     kicks.mkdir(parents=True)
     names = dict(make_odd(kicks))
-    rules = Rules(shares=parse_shares("90/5/5"), licence="", max_one_shot_seconds=10, max_loop_seconds=600, workers=1)
+    rules = ScanRules(
+        shares=parse_shares("90/5/5"), licence="", max_one_shot_seconds=10, max_loop_seconds=600, workers=1
+    )
     found = scan_folder(folder, folder / "odd.csv", rules)
     became = {asset.path: f"used: {asset.sample_rate} Hz, channels {asset.channels}" for asset in found.assets}
     became |= {drop.path: f"dropped: {drop.reason}" for drop in found.dropped}
@@ -127,7 +129,7 @@ def inputs(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:
     """Return the kinds of input: bytes that are right, and the function that reads them."""
     hit = drum_hit(0.3)
     found: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
-        f"a sound, {name}": (encoded(hit, name), lambda data: decode(data, "sound")) for name in FORMATS
+        f"a sound, {name}": (encoded(hit, name), lambda data: decode_sound(data, "sound")) for name in FORMATS
     }
     manifest = folder / "m.csv"
     library = load_library("builtin")
@@ -142,8 +144,8 @@ def inputs(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:
         text = (shipped("recipes") / f"{name}.yaml").read_bytes()
         found[f"recipe {name}"] = (text, lambda data: parse_recipe(data.decode("utf-8", "replace")))
     recipe = load_recipe(find_recipe("rmod"))
-    address = Address(seed=0, split="train", index=0)
-    spec = compose_pair(recipe, Palette.of(recipe, library, "train"), settings_for(recipe, "pedalboard"), address)
+    address = PairId(seed=0, split="train", index=0)
+    spec = compose_pair(recipe, SplitAssets.of(recipe, library, "train"), settings_for(recipe, "pedalboard"), address)
     found["a pair's JSON"] = (spec.to_json().encode(), PairSpec.from_json)
     return found
 

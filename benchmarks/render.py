@@ -30,17 +30,17 @@ import pedalboard
 import soundfile
 
 from rmod_pipeline.audio import from_pcm
-from rmod_pipeline.build.job import STORE_BYTES
-from rmod_pipeline.compose import Palette, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
 from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.pipeline.context import STORE_BYTES
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
 from rmod_pipeline.render import Pair, PitchCache, Sounds, render_pair
 from rmod_pipeline.render import pair as rendering
-from rmod_pipeline.shards.members import Form, encode_members
-from rmod_pipeline.spec import Address, PairSpec
+from rmod_pipeline.shards.members import AudioStorage, encode_members
+from rmod_pipeline.spec import PairId, PairSpec
 
 SCRIPT, COLD, WARM = "a straightforward script", "rmod, no shifts kept", "rmod, shifts kept on disk"
 SPECS = 1000
@@ -205,10 +205,10 @@ class Bench:
 
     def __init__(self, recipe: Recipe, library: Library, out: Path) -> None:
         self.recipe, self.library, self.out = recipe, library, out
-        self.palette, self.settings = Palette.of(recipe, library, "train"), settings_for(recipe, PEDALBOARD)
+        self.palette, self.settings = SplitAssets.of(recipe, library, "train"), settings_for(recipe, PEDALBOARD)
 
     def spec(self, index: int) -> PairSpec:
-        address = Address(seed=0, split="train", index=index)
+        address = PairId(seed=0, split="train", index=index)
         return compose_pair(self.recipe, self.palette, self.settings, address)
 
     def sounds(self, cache: Path) -> Sounds:
@@ -221,7 +221,7 @@ class Bench:
                 spec = self.spec(index)
             pair = render_pair(spec, sounds)
             with clock.of("encode WAV, MIDI, JSON"):
-                encode_members(pair, self.library, Form())
+                encode_members(pair, self.library, AudioStorage())
         return spec, pair
 
     def turn(self, pairs: int) -> Clock:

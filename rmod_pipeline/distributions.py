@@ -70,9 +70,9 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-Pair = tuple[float, float]
+Interval = tuple[float, float]
 IntegerPair = tuple[int, int]
-Range = Annotated[Pair, AfterValidator(_ordered)]
+Range = Annotated[Interval, AfterValidator(_ordered)]
 IntegerRange = Annotated[IntegerPair, AfterValidator(_ordered)]
 
 
@@ -227,7 +227,7 @@ Number = Annotated[
     Discriminator(_form, **_WRONG_FORM),
     BeforeValidator(
         _number_spelled_out,
-        json_schema_input_type=float | Pair | Constant | Uniform | LogUniform | Integers | Normal | Choice[float],
+        json_schema_input_type=float | Interval | Constant | Uniform | LogUniform | Integers | Normal | Choice[float],
     ),
 ]
 """A random number: a number, a pair, or one of the six long forms."""

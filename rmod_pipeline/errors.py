@@ -8,15 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Protocol, TypeVar
-
-
-class _Place(Protocol):
-    def is_dir(self) -> bool: ...
-    def is_file(self) -> bool: ...
-
-
-AnyPlace = TypeVar("AnyPlace", bound=_Place)
 
 
 class RmodError(Exception):
@@ -59,16 +50,19 @@ class UsageError(RmodError):
     """An option of a command has a value that it cannot have."""
 
 
+class CodecError(RmodError):
+    """A codec cannot be found, loaded or used."""
+
+
+class DoseError(RmodError):
+    """A DOSE model cannot be found, does not fit the request, or cannot take its input."""
+
+
+class ForeignFileError(DoseError):
+    """A readable file holds something other than a DOSE model."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the nearest known name, or an empty string."""
     match = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean '{match[0]}'?)" if match else ""
-
-
-def existing_file(path: AnyPlace, hint: str) -> AnyPlace:
-    """Return the path if it is a readable file, else raise an error that carries the hint."""
-    if path.is_dir():
-        raise UsageError(path, "is a folder, a file is needed", hint)
-    if not path.is_file():
-        raise UsageError(path, "no such file", hint)
-    return path

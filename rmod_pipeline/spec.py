@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from rmod_pipeline.effects import AnyEffect
 from rmod_pipeline.errors import RmodError
-from rmod_pipeline.names import NAME
+from rmod_pipeline.storage.naming import NAME
 
 Name = Annotated[str, Field(pattern=NAME)]
 """A split or kind: it becomes part of file names, so a spec from elsewhere may not smuggle a path in."""
@@ -29,7 +29,7 @@ class SpecError(RmodError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class PairId:
     """Where a pair stands: with recipe and library, all that it depends on."""
 
     seed: int
@@ -135,7 +135,7 @@ class PairSpec:
 
     recipe: str
     output_version: int
-    address: Address
+    address: PairId
     settings: Settings
     drums: tuple[DrumTrack, ...]
     loops: tuple[LoopTrack, ...]

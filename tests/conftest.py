@@ -57,11 +57,12 @@ def tiny_built(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manif
     """A finished data set of 12 pairs. Not to be changed: a test that must, copies it."""
     from tiny_build import make_job
 
-    from rmod_pipeline.build.executors.local import local_executor
-    from rmod_pipeline.build.run import Progress, run_build
+    from rmod_pipeline.pipeline.executors.local import local_executor
+    from rmod_pipeline.pipeline.run import run_build
+    from rmod_pipeline.pipeline.scheduler import BuildProgress
 
     out = tmp_path_factory.mktemp("tiny-built") / "out"
-    run_build(make_job(tiny_manifest, out), local_executor(1), Progress())
+    run_build(make_job(tiny_manifest, out), local_executor(1), BuildProgress())
     return out
 
 
@@ -80,12 +81,12 @@ def tiny_tokens(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_mani
     from tiny_build import make_job
     from tiny_codec import with_tokens
 
-    from rmod_pipeline.build.executors.local import local_executor
-    from rmod_pipeline.build.loop import Progress
-    from rmod_pipeline.build.run import run_build
+    from rmod_pipeline.pipeline.executors.local import local_executor
+    from rmod_pipeline.pipeline.run import run_build
+    from rmod_pipeline.pipeline.scheduler import BuildProgress
 
     out = tmp_path_factory.mktemp("tiny-tokens") / "out"
-    run_build(with_tokens(make_job(tiny_manifest, out), tiny_weights), local_executor(1), Progress())
+    run_build(with_tokens(make_job(tiny_manifest, out), tiny_weights), local_executor(1), BuildProgress())
     return out
 
 

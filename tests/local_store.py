@@ -15,8 +15,8 @@ pytest.importorskip("moto")
 pytest.importorskip("flask_cors")
 boto3 = pytest.importorskip("boto3")
 
-from moto.server import DomainDispatcherApplication, create_backend_app  # noqa: E402
-from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 SECRET = "a-secret-that-nobody-may-read"
 CREDENTIALS = {

@@ -10,17 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rmod_pipeline.audio import (
-    SILENCE_DB,
-    db_to_gain,
-    fit,
-    from_pcm,
-    gain_to_db,
-    peak,
-    rms,
-    to_channels,
-    to_pcm,
-)
+from rmod_pipeline.audio import SILENCE_DB, db_to_gain, fit, from_pcm, gain_to_db, peak, rms, to_channels, to_pcm
 
 audio = arrays(
     np.float32,

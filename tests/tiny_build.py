@@ -14,9 +14,9 @@ import numpy as np
 import soundfile
 
 from rmod_pipeline.audio import gain_to_db, peak, rms
-from rmod_pipeline.build.job import Job
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.manifest import load_library, write_manifest
+from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.recipe.load import parse_recipe
 
 RATE = 22_050
@@ -47,25 +47,25 @@ master: [{effect: limiter, threshold_db: [-3, -1], release_ms: 50}]
 HANGS = """
 import os, time
 try:
-    import rmod_pipeline.shards.write as write
+    import rmod_pipeline.shards.writer as write
 except ImportError:
     write = None
 if write:
-    add = write.PairShard.add
+    add = writer.ShardWriter.add
     def hangs(self, pair):
         if pair.spec.key == "train-00000004" and not os.path.exists(os.environ["HANGS_ONCE"]):
             open(os.environ["HANGS_ONCE"], "w").close()
             while True:
                 time.sleep(1)
         return add(self, pair)
-    write.PairShard.add = hangs
+    writer.ShardWriter.add = hangs
 """
 """A `sitecustomize` that makes the fifth pair hang for ever, but once only."""
 
 SHORT_LIVED = """
 import os
 try:
-    import rmod_pipeline.build.executors.encoders as encoders
+    import rmod_pipeline.pipeline.executors.encoder_processes as encoders
 except ImportError:
     encoders = None
 if encoders:
@@ -134,7 +134,7 @@ def _sound(folder: Path, kind: str, split: str, number: int, rng: np.random.Gene
     )
 
 
-def make_job(manifest: Path, out: Path, **changes: object) -> Job:
+def make_job(manifest: Path, out: Path, **changes: object) -> BuildJob:
     """Return a job of 10 + 2 pairs in shards of 3."""
     options: dict[str, object] = {
         "recipe": parse_recipe(RECIPE),
@@ -149,7 +149,7 @@ def make_job(manifest: Path, out: Path, **changes: object) -> Job:
         "cache": Path(os.environ["RMOD_CACHE"]) / "pitch",
         "cache_bytes": 2**30,
     }
-    return Job(**{**options, **changes})  # type: ignore[arg-type]
+    return BuildJob(**{**options, **changes})  # type: ignore[arg-type]
 
 
 def promised(out: Path) -> dict[str, bytes]:

@@ -16,12 +16,12 @@ pytest.importorskip("argbind")
 # So many threads for so little work only wait for each other.
 torch.set_num_threads(1)
 
-from rmod_pipeline.build.encoding import Encoding  # noqa: E402
-from rmod_pipeline.build.job import Job  # noqa: E402
-from rmod_pipeline.codec import Choice  # noqa: E402
-from rmod_pipeline.codec.checkpoint import checkpoint_bytes  # noqa: E402
-from rmod_pipeline.codec.descript import new_model  # noqa: E402
-from rmod_pipeline.shards.tokens import TokenFamily  # noqa: E402
+from rmod_pipeline.codec import CodecChoice
+from rmod_pipeline.codec.checkpoint import codec_checkpoint_bytes
+from rmod_pipeline.codec.descript import new_model
+from rmod_pipeline.pipeline.encoding import TokenSettings
+from rmod_pipeline.pipeline.jobs.build import BuildJob
+from rmod_pipeline.shards.token_family import TokenFamily
 
 TINY: dict[str, Any] = {
     "encoder_dim": 2,
@@ -45,7 +45,7 @@ def save_tiny(path: Path, seed: int = 0, half: bool = False, **changes: Any) -> 
         # PyTorch's own start makes nearly the same tokens of everything.
         if name.startswith("encoder") and name.endswith("weight_g"):
             value.data.mul_(2)
-    path.write_bytes(checkpoint_bytes(model.state_dict(), kwargs, {"version": "7"}, half))
+    path.write_bytes(codec_checkpoint_bytes(model.state_dict(), kwargs, {"version": "7"}, half))
     return path
 
 
@@ -54,12 +54,12 @@ def noise(count: int, samples: int, seed: int = 0) -> np.ndarray:
     return (0.3 * np.random.default_rng(seed).standard_normal((count, samples))).astype(np.float32)
 
 
-def encoding_of(job: Job, weights: Path, **options: object) -> Encoding:
+def encoding_of(job: BuildJob, weights: Path, **options: object) -> TokenSettings:
     """Return the tokens that some weights make of a job's pairs, four at a time."""
-    choice = Choice(name=str(weights), device="cpu", batch=4, **options)  # type: ignore[arg-type]
-    return Encoding(choice=choice, family=TokenFamily.of(job.recipe, choice.fingerprint(), job.digest()))
+    choice = CodecChoice(name=str(weights), device="cpu", batch=4, **options)  # type: ignore[arg-type]
+    return TokenSettings(choice=choice, family=TokenFamily.of(job.recipe, choice.fingerprint(), job.digest()))
 
 
-def with_tokens(job: Job, weights: Path, **options: object) -> Job:
+def with_tokens(job: BuildJob, weights: Path, **options: object) -> BuildJob:
     """Return the job with tokens."""
     return replace(job, encoding=encoding_of(job, weights, **options))

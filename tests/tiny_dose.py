@@ -11,7 +11,7 @@ import numpy as np
 from tiny_codec import save_tiny, torch
 
 from rmod_pipeline.codec import Codec, open_codec
-from rmod_pipeline.dose.checkpoint import Checkpoint, write_checkpoint
+from rmod_pipeline.dose.checkpoint import DoseCheckpoint, write_checkpoint
 from rmod_pipeline.dose.loss import Pairs, dose_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, LossSettings
@@ -151,7 +151,7 @@ def _learn(instruments: Sequence[str], mixtures: Any) -> tuple[Dose, dict[str, A
 
 
 def _written(folder: Path, recipe: DoseRecipe, codec: Mapping[str, Any], model: Dose) -> Path:
-    checkpoint = Checkpoint(
+    checkpoint = DoseCheckpoint(
         recipe=recipe,
         instruments=recipe.models[0],
         codec=codec,

@@ -26,7 +26,7 @@ from rmod_pipeline.cli import (
     train,
     verify,
 )
-from rmod_pipeline.cli.usage import Command, Group
+from rmod_pipeline.cli.help_format import Command, Group
 from rmod_pipeline.errors import RmodError
 
 USER_MISTAKE = 2
@@ -91,9 +91,9 @@ def _options(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is going on.")] = False,
 ) -> None:
-    from rmod_pipeline.build.making import begin_log
+    from rmod_pipeline.pipeline.log_context import configure_logging
 
-    begin_log(logging.INFO if verbose else logging.WARNING)
+    configure_logging(logging.INFO if verbose else logging.WARNING)
 
 
 def main() -> NoReturn:

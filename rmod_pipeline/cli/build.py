@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmod_pipeline.cli.executor import (
+from rmod_pipeline.cli.executor_options import (
     WHERE,
     AddressOption,
     ExecutorOption,
@@ -18,7 +18,7 @@ from rmod_pipeline.cli.executor import (
     open_executor,
 )
 from rmod_pipeline.cli.kit import open_library
-from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_precision, tell_summary
+from rmod_pipeline.cli.progress import build_bar, print_failures, print_precision, print_summary
 from rmod_pipeline.cli.tokens import (
     TOKENS,
     BatchOption,
@@ -29,13 +29,13 @@ from rmod_pipeline.cli.tokens import (
     choose,
     encoding,
 )
-from rmod_pipeline.storage import place
+from rmod_pipeline.storage import parse_location
 
 if TYPE_CHECKING:
-    from rmod_pipeline.build.job import Job
-    from rmod_pipeline.build.run import Summary
+    from rmod_pipeline.pipeline.jobs.build import BuildJob
+    from rmod_pipeline.pipeline.run import BuildSummary
     from rmod_pipeline.shards.layout import ShardPlan
-    from rmod_pipeline.storage import Place
+    from rmod_pipeline.storage import Location
 
 
 WHAT, HOW = "What is made", "How it is made"
@@ -56,7 +56,7 @@ def build(
         Any,
         typer.Option(
             metavar="DIR",
-            parser=place,
+            parser=parse_location,
             help="The folder to write, or s3://bucket/data; or to go on with if it is this build's.",
             rich_help_panel=WHAT,
         ),
@@ -142,9 +142,9 @@ def build(
 
         rmod build rmod --library lib.csv --out OUT --pairs train=100000 --shards 100:200 --workers 16
     """
-    from rmod_pipeline.build.plan import check_shard_size, parse_counts
-    from rmod_pipeline.build.run import run_build
     from rmod_pipeline.errors import UsageError
+    from rmod_pipeline.pipeline.plan import check_shard_size, parse_counts
+    from rmod_pipeline.pipeline.run import run_build
 
     counts = parse_counts(pairs)
     where = open_executor(executor, address, workers, encoders, shard_minutes)
@@ -163,7 +163,7 @@ def build(
     )
     if codec != NONE:
         choice = choose(codec, device=device, precision=precision, batch=batch, compiled=compiled)
-        job = replace(job, encoding=encoding(choice, job.recipe, job.digest(), where.elsewhere))
+        job = replace(job, encoding=encoding(choice, job.recipe, job.digest(), where.is_remote))
     elif not audio:
         raise UsageError("--no-audio", "nothing would be kept", "name a codec too: --codec mini")
     only = _chosen(job, shards, retry_failed)
@@ -173,21 +173,22 @@ def build(
     with build_bar() as bar:
         summary = run_build(job, where, bar, space_check, only)
     _tell(summary, out)
-    if tell_failures(summary):
+    if print_failures(summary):
         raise typer.Exit(1)
-    if job.encoding and not where.elsewhere:
-        tell_precision(job.encoding, out)
+    if job.encoding and not where.is_remote:
+        print_precision(job.encoding, out)
     if only is None:
         typer.echo(f"Next: rmod verify {out} --rerender 4; rmod preview {out}")
     else:
         typer.echo(f"That was {len(only)} of the shards. Next: rmod status {out}")
 
 
-def _chosen(job: Job, shards: str | None, retry_failed: bool) -> list[ShardPlan] | None:
+def _chosen(job: BuildJob, shards: str | None, retry_failed: bool) -> list[ShardPlan] | None:
     """Return the shards that are asked for; None for all. Raises UsageError."""
-    from rmod_pipeline.build.log import read_events
-    from rmod_pipeline.build.plan import choose_shards, plan_shards
-    from rmod_pipeline.build.status import failed_shards
+    from rmod_pipeline.inspection.status import failed_shards
+    from rmod_pipeline.pipeline.event_log import read_events
+    from rmod_pipeline.pipeline.plan import choose_shards
+    from rmod_pipeline.shards.layout import plan_shards
 
     if shards is None and not retry_failed:
         return None
@@ -199,10 +200,10 @@ def _chosen(job: Job, shards: str | None, retry_failed: bool) -> list[ShardPlan]
     return chosen
 
 
-def _job(recipe: str, library: str, out: Place, **options: Any) -> Job:
-    from rmod_pipeline.build.job import Job
+def _job(recipe: str, library: str, out: Location, **options: Any) -> BuildJob:
     from rmod_pipeline.effects import check_engine
     from rmod_pipeline.errors import UsageError, nearest
+    from rmod_pipeline.pipeline.jobs.build import BuildJob
     from rmod_pipeline.recipe import find_recipe, load_recipe
     from rmod_pipeline.render.pitch import pitch_folder
     from rmod_pipeline.shards.members import FORMATS
@@ -217,11 +218,11 @@ def _job(recipe: str, library: str, out: Place, **options: Any) -> Job:
     loaded = load_recipe(find_recipe(recipe))
     # Unless it is told, each machine keeps things in a home of its own.
     cache = pitch_folder() if os.environ.get("RMOD_CACHE") else None
-    return Job(recipe=loaded, library=open_library(library), out=out.resolve(), cache=cache, **options)
+    return BuildJob(recipe=loaded, library=open_library(library), out=out.resolve(), cache=cache, **options)
 
 
-def _tell(summary: Summary, out: Place) -> None:
-    tell_summary(summary, out, "Made")
+def _tell(summary: BuildSummary, out: Location) -> None:
+    print_summary(summary, out, "Made")
     if summary.rejects:
         listed = ", ".join(f"{reason} {count}" for reason, count in summary.rejects.items())
         typer.echo(f"Rejected and drawn again: {listed}.")

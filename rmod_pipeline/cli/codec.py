@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rmod_pipeline.cli.usage import Command, Group
+from rmod_pipeline.cli.help_format import Command, Group
 
 app = typer.Typer(no_args_is_help=True, cls=Group, rich_markup_mode="markdown")
 
@@ -24,7 +24,7 @@ def list_codecs() -> None:
 
         rmod codec list
     """
-    from rmod_pipeline.codec.known import KNOWN
+    from rmod_pipeline.codec.catalogue import KNOWN
 
     for known in KNOWN.values():
         where = known.path if known.path.is_file() else f"not here: rmod codec fetch {known.name}"
@@ -41,8 +41,8 @@ def fetch(name: Annotated[str, typer.Argument(metavar="NAME", help="A codec that
 
         rmod codec fetch dac-44khz
     """
-    from rmod_pipeline.codec.fetch import fetch as fetch_weights
-    from rmod_pipeline.codec.known import find_known
+    from rmod_pipeline.codec.catalogue import find_known
+    from rmod_pipeline.codec.download import download_weights as fetch_weights
 
     with _download_bar() as heard:
         path = fetch_weights(find_known(name), heard)
@@ -118,24 +118,24 @@ def train(
         rmod codec train mini_decoder --begin-from mini --library builtin --library lib.csv --out OUT
     """
     from rmod_pipeline.cli.kit import open_library
-    from rmod_pipeline.codec.checkpoint import read_checkpoint
+    from rmod_pipeline.codec.catalogue import find_weights
+    from rmod_pipeline.codec.checkpoint import read_codec_checkpoint
     from rmod_pipeline.codec.device import flush_denormals, use_threads
-    from rmod_pipeline.codec.known import find_weights
     from rmod_pipeline.training.codec.material import prepare_material
     from rmod_pipeline.training.codec.recipe import load_codec_recipe, with_minutes
-    from rmod_pipeline.training.codec.train import WEIGHTS, Trainer
+    from rmod_pipeline.training.codec.train import WEIGHTS, CodecTrainer
 
     loaded = with_minutes(load_codec_recipe(recipe), minutes)
     begun = None
     if begin_from is not None:
         _, path, sha256 = find_weights(begin_from)
-        begun = read_checkpoint(path, sha256)
+        begun = read_codec_checkpoint(path, sha256)
     libraries = [open_library(each) for each in library]
     use_threads(threads)
     flush_denormals()
     valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))
     with _training_bar() as on_step:
-        Trainer(loaded, train, valid, out, device, begin_from=begun).run(_tell, on_step)
+        CodecTrainer(loaded, train, valid, out, device, begin_from=begun).run(_tell, on_step)
     typer.echo(f"{out / WEIGHTS}: done. Try it: rmod codec show {out / WEIGHTS}")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rmod_pipeline.cli.usage import Command, Group
+from rmod_pipeline.cli.help_format import Command, Group
 
 app = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -41,15 +41,15 @@ def import_published(
         int, typer.Option(min=1, metavar="N", help="Heads of attention, which its weights do not show.")
     ] = 16,
 ) -> None:
-    from rmod_pipeline.codec.plain import need_torch
-    from rmod_pipeline.dose.errors import DoseError
+    from rmod_pipeline.codec.torch_support import need_torch
+    from rmod_pipeline.errors import DoseError
 
     need_torch(DoseError, "train")
-    from rmod_pipeline.dose.checkpoint import load_model, write_new_checkpoint
+    from rmod_pipeline.dose.checkpoint import load_dose_model, write_new_checkpoint
     from rmod_pipeline.dose.reference import import_reference
 
     imported = import_reference(checkpoint, instrument, heads)
-    model = load_model(imported)
+    model = load_dose_model(imported)
     path = write_new_checkpoint(imported, out)
     size = model.size
     typer.echo(

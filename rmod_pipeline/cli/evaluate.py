@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmod_pipeline.storage import place
+from rmod_pipeline.storage import parse_location
 
 if TYPE_CHECKING:
     from rmod_pipeline.evaluation.compare import Comparison
@@ -22,7 +22,9 @@ def evaluate(
     ],
     data: Annotated[
         Any,
-        typer.Option(metavar="OUT", parser=place, help="A data set with sound and with tokens of the model's codec."),
+        typer.Option(
+            metavar="OUT", parser=parse_location, help="A data set with sound and with tokens of the model's codec."
+        ),
     ],
     split: Annotated[str, typer.Option(metavar="NAME", help="The pairs to ask about.")] = "test",
     pairs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first so many; default: all.")] = None,
@@ -65,18 +67,18 @@ def evaluate(
 
         rmod evaluate models/kick.pth --data OUT --split test
     """
-    from rmod_pipeline.codec.plain import need_torch
-    from rmod_pipeline.dose.errors import DoseError
+    from rmod_pipeline.codec.torch_support import need_torch
+    from rmod_pipeline.errors import DoseError
 
     need_torch(DoseError, "train")
-    from rmod_pipeline.build.decode import decoder_for
     from rmod_pipeline.codec.device import use_threads
-    from rmod_pipeline.dose.checkpoint import read_checkpoint
+    from rmod_pipeline.dose.checkpoint import read_dose_checkpoint
     from rmod_pipeline.evaluation.compare import compare
-    from rmod_pipeline.evaluation.listening import listening
+    from rmod_pipeline.evaluation.condition_use import listening
+    from rmod_pipeline.reading.decoding import decoder_for
 
     use_threads(threads)
-    read = read_checkpoint(checkpoint)
+    read = read_dose_checkpoint(checkpoint)
     opened, family = decoder_for(data, codec, device)
     with _bar() as on_pairs:
         found = list(compare(data, split, read, opened, family, most=pairs, tries=tries, on_pairs=on_pairs))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rmod_pipeline.dose.extraction import Extraction
+    from rmod_pipeline.extraction.results import Extraction
 
 PLACES, TRIES = "Where to listen", "Tries"
 
@@ -78,14 +78,14 @@ def extract(
 
         rmod extract song.wav --checkpoint models/kick.pth --out drums --at 12.5 --at 61 --tries 16
     """
-    from rmod_pipeline.codec.plain import need_torch
-    from rmod_pipeline.dose.errors import DoseError
-    from rmod_pipeline.dose.extraction import Asked
-    from rmod_pipeline.dose.results import check_folder, check_sounds, write_extraction
-    from rmod_pipeline.dose.song import song_of_file
-    from rmod_pipeline.release.extraction import check_page, write_page
+    from rmod_pipeline.codec.torch_support import need_torch
+    from rmod_pipeline.errors import DoseError
+    from rmod_pipeline.extraction.output import check_extraction_folder, check_sounds, write_extraction
+    from rmod_pipeline.extraction.results import ExtractionConfig
+    from rmod_pipeline.extraction.song import song_of_file
+    from rmod_pipeline.pages.extraction import check_page, write_page
 
-    asked = Asked(
+    asked = ExtractionConfig(
         windows=windows,
         at=tuple(at or ()),
         tries=tries,
@@ -96,12 +96,12 @@ def extract(
         trim=trim,
         normalize=normalize,
     )
-    check_folder(out)
+    check_extraction_folder(out)
     check_page(out)
     opened_song = song_of_file(song)
     need_torch(DoseError, "train")
-    from rmod_pipeline.dose.extract import extract_song
-    from rmod_pipeline.dose.extractor import open_extractors
+    from rmod_pipeline.extraction.extract import extract_song
+    from rmod_pipeline.extraction.extractor import open_extractors
 
     extractors, opened_codec = open_extractors(checkpoint, instrument or (), codec, device)
     check_sounds(out, [each.instrument for each in extractors], asked)
@@ -121,7 +121,7 @@ def _bar() -> Iterator[Callable[[str, float, float], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from rmod_pipeline.dose.extract import EXTRACTING
+    from rmod_pipeline.extraction.extract import EXTRACTING
 
     console = Console(stderr=True)
     columns = (

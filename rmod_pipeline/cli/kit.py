@@ -34,7 +34,7 @@ def make_builtin() -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from rmod_pipeline.library.builtin import ensure_builtin
+    from rmod_pipeline.library.builtin_kit import ensure_builtin
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

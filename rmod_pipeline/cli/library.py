@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.usage import Command, Group
+from rmod_pipeline.cli.help_format import Command, Group
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rmod_pipeline.library.asset import Asset
-    from rmod_pipeline.library.near import Progress
-    from rmod_pipeline.library.scan import Scan
+    from rmod_pipeline.library.process_pool import ScanProgress
+    from rmod_pipeline.library.scanning.scan import Scan
 
 app = typer.Typer(
     cls=Group,
@@ -79,17 +79,17 @@ def scan(
 
     from rich.console import Console
 
-    from rmod_pipeline.library.cache import ScanCache
-    from rmod_pipeline.library.labels import Labels
-    from rmod_pipeline.library.names import checked_licence
-    from rmod_pipeline.library.previous import Previous
-    from rmod_pipeline.library.report import refuse_overwriting, write_scan
-    from rmod_pipeline.library.scan import Rules, scan_folder
+    from rmod_pipeline.library.scanning.cache import ScanCache
+    from rmod_pipeline.library.scanning.labels import Labels
+    from rmod_pipeline.library.scanning.previous import Previous
+    from rmod_pipeline.library.scanning.report import refuse_overwriting, write_scan
+    from rmod_pipeline.library.scanning.scan import ScanRules, scan_folder
     from rmod_pipeline.library.splits import parse_shares
-    from rmod_pipeline.places import cache_folder
+    from rmod_pipeline.library.taxonomy import checked_licence
+    from rmod_pipeline.storage.folders import cache_folder
 
     refuse_overwriting(out)
-    rules = Rules(
+    rules = ScanRules(
         shares=parse_shares(splits),
         licence=checked_licence(licence),
         max_one_shot_seconds=max_one_shot,
@@ -121,8 +121,8 @@ def check(
 ) -> None:
     from rich.console import Console
 
-    from rmod_pipeline.library.check import check_library
     from rmod_pipeline.library.manifest import load_library
+    from rmod_pipeline.library.scanning.check import check_library
 
     library = load_library(manifest)
     console = Console()
@@ -138,7 +138,7 @@ def check(
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Progress]:
+def _progress(console: Console) -> Iterator[ScanProgress]:
     """Show a bar with rate and time left while work goes on."""
     from rich.progress import (
         BarColumn,
@@ -174,7 +174,7 @@ def _progress(console: Console) -> Iterator[Progress]:
 def _print_scan(console: Console, found: Scan, out: Path) -> None:
     from collections import Counter
 
-    from rmod_pipeline.library.report import report_path
+    from rmod_pipeline.library.scanning.report import report_path
 
     _print_counts(console, found.assets, found.rule)
     copies = sum(len(paths) for paths in found.copies)
@@ -192,7 +192,7 @@ def _print_counts(console: Console, assets: list[Asset] | tuple[Asset, ...], rul
 
     from rich.table import Table
 
-    from rmod_pipeline.library.report import count_kinds
+    from rmod_pipeline.library.scanning.report import count_kinds
 
     table = Table("kind", *(["split by"] if rule else []))
     for column in ("files", "groups", "train", "valid", "test", "minutes"):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmod_pipeline.cli.kit import open_library
-from rmod_pipeline.cli.places import Folder, Out
+from rmod_pipeline.cli.options import Folder, Out
 
 MOST_TIMES = 6
 """Of the hits of a drum that are told; the JSON holds all."""
 
 if TYPE_CHECKING:
-    from rmod_pipeline.shards.stored import StoredPair
-    from rmod_pipeline.storage import Place
+    from rmod_pipeline.reading.pairs import StoredPair
+    from rmod_pipeline.storage import Location
 
 
 def show(
@@ -38,7 +38,7 @@ def show(
         rmod show OUT --keys | head
     """
     from rmod_pipeline.errors import UsageError
-    from rmod_pipeline.shards.stored import list_keys, read_pair
+    from rmod_pipeline.reading.pairs import list_keys, read_pair
 
     if keys:
         typer.echo("\n".join(list_keys(out)))
@@ -70,14 +70,15 @@ def render(
 
         rmod render pair.json --library lib.csv --out listen
     """
-    from rmod_pipeline.build.rerender import sounds_of
     from rmod_pipeline.effects import check_engine
-    from rmod_pipeline.errors import UsageError, existing_file
+    from rmod_pipeline.errors import UsageError
+    from rmod_pipeline.inspection.proof import sounds_of
+    from rmod_pipeline.reading.pairs import spec_in
     from rmod_pipeline.render import render_pair
-    from rmod_pipeline.shards.members import Form, encode_members
-    from rmod_pipeline.shards.publish import publish_bytes
-    from rmod_pipeline.shards.stored import spec_in
+    from rmod_pipeline.shards.members import AudioStorage, encode_members
     from rmod_pipeline.spec import SpecError
+    from rmod_pipeline.storage.folders import existing_file
+    from rmod_pipeline.storage.publish import publish_bytes
 
     existing_file(pair, "give the JSON that `rmod show OUT KEY --json` prints")
     spec = spec_in(pair.read_bytes(), pair)
@@ -89,7 +90,7 @@ def render(
     except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         # Values that no recipe gives: a JSON that somebody wrote into.
         raise SpecError(pair, f"cannot be rendered: {error}", "use the .json that stands beside a pair") from error
-    form = Form(stem_kinds=tuple(track.kind for track in spec.tracks))
+    form = AudioStorage(stem_kinds=tuple(track.kind for track in spec.tracks))
     for name, data in encode_members(rendered, opened, form).items():
         path = out / f"{spec.key}.{name}"
         try:
@@ -105,16 +106,16 @@ def _sound_words(fingerprint: Mapping[str, Any]) -> str:
     return f"{fingerprint['format']}{' with stems' if fingerprint['stems'] else ''}"
 
 
-def _sum_up(out: Place) -> None:
+def _sum_up(out: Location) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rmod_pipeline.build.space import gigabytes
+    from rmod_pipeline.pipeline.jobs.disk_space import gigabytes
+    from rmod_pipeline.reading.pairs import list_licences, read_receipts
     from rmod_pipeline.shards.fingerprint import read_fingerprint
     from rmod_pipeline.shards.layout import TOKENS, Layout, plan_shards
     from rmod_pipeline.shards.receipt import read_receipt
-    from rmod_pipeline.shards.stored import list_licences, read_receipts
-    from rmod_pipeline.shards.tokens import family_names
+    from rmod_pipeline.shards.token_family import family_names
 
     fingerprint = read_fingerprint(Layout(out).build)
     recipe, receipts = fingerprint["recipe"], read_receipts(out)
@@ -166,7 +167,7 @@ def _print_pair(pair: StoredPair) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from rmod_pipeline.release.preview.words import effect_words, level
+    from rmod_pipeline.pages.preview.words import effect_words, level
 
     spec, content = pair.spec(), pair.description()
     measured, sources = content["measured"], {source["id"]: source for source in content["sources"]}

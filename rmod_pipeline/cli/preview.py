@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rmod_pipeline.build.job import Job
-    from rmod_pipeline.release.preview import SoundGroup
-    from rmod_pipeline.shards.stored import StoredPair
-    from rmod_pipeline.storage import Place
+    from rmod_pipeline.pages.preview import PageSoundGroup
+    from rmod_pipeline.pipeline.jobs.build import BuildJob
+    from rmod_pipeline.reading.pairs import StoredPair
+    from rmod_pipeline.storage import Location
 
 RECIPES = (".yaml", ".yml")
 
@@ -66,10 +66,10 @@ def preview(
         rmod preview my.yaml --library samples/library.csv --open
     """
     from rmod_pipeline.errors import UsageError
-    from rmod_pipeline.release.preview import write_preview
-    from rmod_pipeline.storage import place
+    from rmod_pipeline.pages.preview import write_preview
+    from rmod_pipeline.storage import parse_location
 
-    where = place(what)
+    where = parse_location(what)
     if where.is_dir():
         if library is not None:
             found = f"{what} is a data set, whose sounds are chosen already"
@@ -91,27 +91,27 @@ def preview(
         typer.launch(target.resolve().as_uri())
 
 
-def _of_data_set(out: Place, split: str, count: int) -> tuple[list[StoredPair], str, str]:
+def _of_data_set(out: Location, split: str, count: int) -> tuple[list[StoredPair], str, str]:
     """Return pairs of a data set, and the title and note of their page."""
-    from rmod_pipeline.build.rerender import evenly
-    from rmod_pipeline.release.preview.pick import stored_pairs
-    from rmod_pipeline.shards.stored import list_keys
+    from rmod_pipeline.inspection.proof import spread_evenly
+    from rmod_pipeline.pages.preview.pick import stored_pairs
+    from rmod_pipeline.reading.pairs import list_keys
 
     keys = list_keys(out, split)
-    chosen = evenly(keys, count)
+    chosen = spread_evenly(keys, count)
     share = f"all {len(keys):,}" if len(chosen) == len(keys) else f"{len(chosen)} of {len(keys):,}"
     note = f"{share} {split} pairs{'' if len(chosen) == len(keys) else ', evenly spread over the split'}."
     return stored_pairs(out, chosen), out.resolve().name, note[0].upper() + note[1:]
 
 
 def _with_tokens(
-    out: Place, pairs: list[StoredPair], codec: str | None
-) -> tuple[list[StoredPair], dict[str, list[SoundGroup]]]:
+    out: Location, pairs: list[StoredPair], codec: str | None
+) -> tuple[list[StoredPair], dict[str, list[PageSoundGroup]]]:
     """Return the pairs, and what their tokens sound like beside them; of pairs without sound, in its place."""
-    from rmod_pipeline.release.preview.tokens import decoded_groups, heard_from_tokens, open_decoders
+    from rmod_pipeline.pages.preview.tokens import decoded_groups, heard_from_tokens, open_decoders
     from rmod_pipeline.shards.fingerprint import read_fingerprint
     from rmod_pipeline.shards.layout import Layout
-    from rmod_pipeline.shards.tokens import family_names
+    from rmod_pipeline.shards.token_family import family_names
 
     if codec is None and not family_names(out):
         return pairs, {}
@@ -123,7 +123,7 @@ def _with_tokens(
 
 def _of_recipe(name: str, split: str, count: int, library: str, seed: int) -> tuple[list[StoredPair], str, str]:
     """Return the first pairs of a recipe, and the title and note of their page."""
-    from rmod_pipeline.release.preview.pick import fresh_pairs
+    from rmod_pipeline.pages.preview.pick import fresh_pairs
 
     job = _job(name, library, seed, {split: count})
     sounds = "the built-in kit" if library == "builtin" else Path(library).name
@@ -134,14 +134,14 @@ def _of_recipe(name: str, split: str, count: int, library: str, seed: int) -> tu
     return made, job.recipe.name, note
 
 
-def _job(name: str, library: str, seed: int, counts: dict[str, int]) -> Job:
-    from rmod_pipeline.build.job import Job
+def _job(name: str, library: str, seed: int, counts: dict[str, int]) -> BuildJob:
     from rmod_pipeline.effects import PEDALBOARD
     from rmod_pipeline.library.manifest import load_library
+    from rmod_pipeline.pipeline.jobs.build import BuildJob
     from rmod_pipeline.recipe import find_recipe, load_recipe
     from rmod_pipeline.render.pitch import DEFAULT_LIMIT, pitch_folder
 
-    return Job(
+    return BuildJob(
         recipe=load_recipe(find_recipe(_recipe_name(name))),
         library=load_library(library),
         seed=seed,
@@ -169,7 +169,7 @@ def _recipe_name(name: str) -> str:
     return name
 
 
-def _beside(out: Place) -> Path:
+def _beside(out: Location) -> Path:
     """Return OUT-preview.html beside OUT; ``.`` has a name too. Of what is on a store, in this folder."""
     if not isinstance(out, Path):
         return Path(f"{out.name}-preview.html")

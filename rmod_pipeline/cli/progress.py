@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from rmod_pipeline.build.encoding import Encoding
-    from rmod_pipeline.build.outcome import Failure
-    from rmod_pipeline.build.run import Summary
-    from rmod_pipeline.storage import Place
+    from rmod_pipeline.pipeline.encoding import TokenSettings
+    from rmod_pipeline.pipeline.results import ShardFailure
+    from rmod_pipeline.pipeline.run import BuildSummary
+    from rmod_pipeline.storage import Location
 
 MOST_SHOWN = 20
 """Failed shards listed at the end."""
@@ -26,9 +26,9 @@ def build_bar() -> Any:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    from rmod_pipeline.build.loop import Progress
+    from rmod_pipeline.pipeline.scheduler import BuildProgress
 
-    class BuildBar(Progress):
+    class BuildBar(BuildProgress):
         def __init__(self) -> None:
             console = Console(stderr=True)
             self._plain = not console.is_terminal
@@ -66,7 +66,7 @@ def build_bar() -> Any:
                 self._told = now
                 typer.echo(f"{self._done} of {self._total} pairs, {pace or 'none yet'}", err=True)
 
-        def fail(self, failure: Failure) -> None:
+        def fail(self, failure: ShardFailure) -> None:
             self._bar.console.print(f"{failure.shard} failed", style="red", highlight=False)
             self._bar.console.print(failure.cause, highlight=False, markup=False, soft_wrap=True)
 
@@ -93,9 +93,9 @@ def share_in_words(part: float, whole: float) -> str:
     return f"{part:.1f} s of {whole:.1f} s ({part / whole:.0%})" if whole else f"{part:.1f} s"
 
 
-def tell_summary(summary: Summary, where: Place, verb: str) -> None:
+def print_summary(summary: BuildSummary, where: Location, verb: str) -> None:
     """Say what stands there, and what this run did."""
-    from rmod_pipeline.build.space import gigabytes
+    from rmod_pipeline.pipeline.jobs.disk_space import gigabytes
 
     counted = ", ".join(f"{count} {split}" for split, count in summary.pairs.items()) or "no pairs"
     typer.echo(f"{where}: {counted}; {gigabytes(summary.bytes)}.")
@@ -111,16 +111,16 @@ def tell_summary(summary: Summary, where: Place, verb: str) -> None:
         typer.echo(f"Waited: {workers}, {encoders}.")
 
 
-def tell_precision(encoding: Encoding, out: Place) -> None:
+def print_precision(encoding: TokenSettings, out: Location) -> None:
     """Say what a lower precision than fp32 changed."""
-    from rmod_pipeline.build.precision import share_unlike_fp32
+    from rmod_pipeline.inspection.precision import share_unlike_fp32
 
     if encoding.choice.precision != "fp32":
         share, count = share_unlike_fp32(out, encoding)
         typer.echo(f"{encoding.choice.precision}: {share:.2%} of the tokens of {count} mixtures differ from fp32's.")
 
 
-def tell_failures(summary: Summary) -> bool:
+def print_failures(summary: BuildSummary) -> bool:
     """Say which shards failed; return whether any did."""
     if summary.failures:
         typer.secho(f"{len(summary.failures)} shard(s) failed:", fg=typer.colors.RED, err=True)

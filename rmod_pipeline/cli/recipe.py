@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.usage import Command, Group
+from rmod_pipeline.cli.help_format import Command, Group
 
 if TYPE_CHECKING:
     from rmod_pipeline.recipe import Recipe
@@ -82,11 +82,11 @@ def check(
     typer.echo(f"{name}: ok, {recipe.seconds:g} s of {kinds}; to extract: {', '.join(recipe.targets)}")
     if library is None:
         return
-    from rmod_pipeline.compose import Palette
+    from rmod_pipeline.compose import SplitAssets
     from rmod_pipeline.library.manifest import load_library
 
     sounds = load_library(library)
-    palettes = [Palette.of(recipe, sounds, split) for split in wanted]
+    palettes = [SplitAssets.of(recipe, sounds, split) for split in wanted]
     for palette in palettes:
         counts = ", ".join(f"{kind} {len(assets)}" for kind, assets in palette.by_kind.items())
         typer.echo(f"{library}: {palette.split} has enough: {counts}")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.places import Out
+from rmod_pipeline.cli.options import Out
 
 if TYPE_CHECKING:
-    from rmod_pipeline.build.status import Status
+    from rmod_pipeline.inspection.status import BuildStatus
 
 MOST_SHOWN = 20
 
@@ -31,7 +31,7 @@ def status(
     """
     import json
 
-    from rmod_pipeline.build.status import read_status
+    from rmod_pipeline.inspection.status import read_status
 
     found = read_status(out)
     if as_json:
@@ -42,9 +42,9 @@ def status(
         raise typer.Exit(1)
 
 
-def _tell(found: Status) -> None:
-    from rmod_pipeline.build.space import gigabytes
+def _tell(found: BuildStatus) -> None:
     from rmod_pipeline.cli.progress import time_in_words
+    from rmod_pipeline.pipeline.jobs.disk_space import gigabytes
 
     for family in found.families:
         rejects = ", ".join(f"{reason} {count}" for reason, count in family.rejects.items())

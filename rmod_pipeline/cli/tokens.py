@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.executor import (
+from rmod_pipeline.cli.executor_options import (
     AddressOption,
     ExecutorOption,
     ShardMinutesOption,
     WorkersOption,
     open_executor,
 )
-from rmod_pipeline.cli.places import Folder, Out
+from rmod_pipeline.cli.options import Folder, Out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from rmod_pipeline.build.encoding import Encoding
-    from rmod_pipeline.codec import Choice
+    from rmod_pipeline.codec import CodecChoice
+    from rmod_pipeline.pipeline.encoding import TokenSettings
     from rmod_pipeline.recipe import Recipe
 
 TOKENS = "Tokens"
@@ -86,9 +86,9 @@ def encode(
 
         rmod codec fetch dac-44khz && rmod encode OUT --codec dac-44khz --device cuda --batch 32
     """
-    from rmod_pipeline.build.encode import EncodeJob
-    from rmod_pipeline.build.run import run_encode
-    from rmod_pipeline.cli.progress import build_bar, tell_failures, tell_precision, tell_summary
+    from rmod_pipeline.cli.progress import build_bar, print_failures, print_precision, print_summary
+    from rmod_pipeline.pipeline.jobs.encode import EncodeJob
+    from rmod_pipeline.pipeline.run import run_encode
     from rmod_pipeline.recipe import Recipe
     from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
     from rmod_pipeline.shards.layout import Layout
@@ -97,15 +97,15 @@ def encode(
     fingerprint = read_fingerprint(Layout(out).build)
     recipe = Recipe.model_validate(fingerprint["recipe"])
     choice = choose(codec, device=device, precision=precision, batch=batch, compiled=compiled)
-    job = EncodeJob(out=out.resolve(), encoding=encoding(choice, recipe, digest(fingerprint), where.elsewhere))
+    job = EncodeJob(out=out.resolve(), encoding=encoding(choice, recipe, digest(fingerprint), where.is_remote))
     with build_bar() as bar:
         summary = run_encode(job, where, bar)
-    folder = out / job.encoding.family.family
-    tell_summary(summary, folder, "Encoded")
-    if tell_failures(summary):
+    folder = out / job.encoding.family.folder
+    print_summary(summary, folder, "Encoded")
+    if print_failures(summary):
         raise typer.Exit(1)
-    if not where.elsewhere:
-        tell_precision(job.encoding, out)
+    if not where.is_remote:
+        print_precision(job.encoding, out)
     typer.echo(f"Next: rmod verify {out}; rmod preview {out}; rmod decode {out} KEY --out DIR")
 
 
@@ -128,10 +128,10 @@ def decode(
         rmod decode OUT train-00000012 --out listen --codec ~/weights.pth
     """
     from rmod_pipeline.audio import to_pcm
-    from rmod_pipeline.build.decode import decode_pair, decoder_for
     from rmod_pipeline.errors import UsageError
+    from rmod_pipeline.reading.decoding import decode_pair, decoder_for
     from rmod_pipeline.shards.members import encode_audio
-    from rmod_pipeline.shards.publish import publish_bytes
+    from rmod_pipeline.storage.publish import publish_bytes
 
     opened, family = decoder_for(out, codec, device)
     for sound, audio in decode_pair(out, key, family, opened).items():
@@ -144,21 +144,21 @@ def decode(
         typer.echo(path)
 
 
-def choose(codec: str, **options: Any) -> Choice:
+def choose(codec: str, **options: Any) -> CodecChoice:
     """Return which codec to open and how."""
-    from rmod_pipeline.codec import Choice
+    from rmod_pipeline.codec import CodecChoice
 
-    return Choice(name=str(Path(codec).resolve()) if Path(codec).is_file() else codec, **options)
+    return CodecChoice(name=str(Path(codec).resolve()) if Path(codec).is_file() else codec, **options)
 
 
-def encoding(choice: Choice, recipe: Recipe, build: str, elsewhere: bool = False) -> Encoding:
+def encoding(choice: CodecChoice, recipe: Recipe, build: str, elsewhere: bool = False) -> TokenSettings:
     """Return the tokens that a codec makes of a recipe's pairs, here or on other machines.
 
     Raises CodecError, UsageError and BuildError.
     """
-    from rmod_pipeline.build.encoding import Encoding
-    from rmod_pipeline.shards.tokens import TokenFamily
+    from rmod_pipeline.pipeline.encoding import TokenSettings
+    from rmod_pipeline.shards.token_family import TokenFamily
 
     said: Mapping[str, Any] = choice.fingerprint(elsewhere)
     settled = replace(choice, batch=said["batch"], sha256=said["sha256"])
-    return Encoding(choice=settled, family=TokenFamily.of(recipe, said, build))
+    return TokenSettings(choice=settled, family=TokenFamily.of(recipe, said, build))

@@ -12,17 +12,17 @@ import typer
 
 from rmod_pipeline.cli.progress import LINE_SECONDS
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.storage import Place, place
+from rmod_pipeline.storage import Location, parse_location
 
 if TYPE_CHECKING:
-    from rmod_pipeline.training.dose.losses import Losses
-    from rmod_pipeline.training.dose.train import Report
-    from rmod_pipeline.training.dose.watch import Listener, Standing
+    from rmod_pipeline.training.dose.losses import StepLosses
+    from rmod_pipeline.training.dose.monitor import ProgressListener, TrainingState
+    from rmod_pipeline.training.dose.train import TrainingReport
 
 
-def _here(text: str | Place) -> Path:
+def _here(text: str | Location) -> Path:
     """Return a path of this machine. Raises UsageError for an address of a store."""
-    where = place(text)
+    where = parse_location(text)
     if not isinstance(where, Path):
         raise UsageError(where, "is on an object store; models are kept on disks", "give a path of this machine")
     return where
@@ -37,7 +37,9 @@ def train(
     ],
     data: Annotated[
         Any,  # a Place: typer knows no unions
-        typer.Option(metavar="OUT", parser=place, help="A data set with tokens: a folder, or s3://bucket/data."),
+        typer.Option(
+            metavar="OUT", parser=parse_location, help="A data set with tokens: a folder, or s3://bucket/data."
+        ),
     ],
     out: Annotated[
         Path, typer.Option(metavar="DIR", parser=_here, help="Where models and all that it takes to go on are kept.")
@@ -79,15 +81,15 @@ def train(
 
         rmod train paper --data OUT --instrument kick --out models --devices 8
     """
-    from rmod_pipeline.codec.plain import need_torch
-    from rmod_pipeline.dose.errors import DoseError
+    from rmod_pipeline.codec.torch_support import need_torch
     from rmod_pipeline.dose.recipe import load_dose_recipe
+    from rmod_pipeline.errors import DoseError
 
     loaded = load_dose_recipe(recipe)
     need_torch(DoseError, "train")
     try:
-        from rmod_pipeline.training.dose.train import Machine, Training
-        from rmod_pipeline.training.dose.train import train as train_models
+        from rmod_pipeline.training.dose.train import DeviceSettings, Training
+        from rmod_pipeline.training.dose.train import train_dose as train_models
     except ModuleNotFoundError as error:
         raise DoseError(
             "training", f"needs {error.name}, which is not installed", "pip install 'rmod-pipeline[train]'"
@@ -102,14 +104,14 @@ def train(
         begin_from=begin_from,
         until=until,
         wandb=wandb,
-        machine=Machine(device=device, devices=devices, nodes=nodes, workers=workers),
+        machine=DeviceSettings(device=device, devices=devices, nodes=nodes, workers=workers),
     )
     with _training_bar() as listener:
         for report in train_models(training, listener):
             _tell(report)
 
 
-def _tell(report: Report) -> None:
+def _tell(report: TrainingReport) -> None:
     name = "-".join(report.instruments)
     ends = {"": "not at its end: the same command goes on", "patience": "no better for long enough"}
     typer.echo(
@@ -127,12 +129,12 @@ def _losses(parts: Mapping[str, float]) -> str:
 
 
 @contextmanager
-def _training_bar() -> Iterator[Listener]:
+def _training_bar() -> Iterator[ProgressListener]:
     """Give a listener that draws where a training stands while somebody looks on, and tells of validations."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from rmod_pipeline.training.dose.watch import Listener
+    from rmod_pipeline.training.dose.monitor import ProgressListener
 
     console = Console(stderr=True)
     told_at = time.monotonic()
@@ -151,21 +153,21 @@ def _training_bar() -> Iterator[Listener]:
             if step:
                 typer.echo(f"{name}: going on from step {step:,}", err=True)
 
-        def stepped(standing: Standing) -> None:
+        def stepped(standing: TrainingState) -> None:
             nonlocal told_at
             bar.update(task, total=standing.steps, completed=standing.step, told=_speed(standing))
             if not console.is_terminal and time.monotonic() - told_at >= LINE_SECONDS:
                 told_at = time.monotonic()
                 typer.echo(f"step {standing.step:,} of {standing.steps:,}: {_speed(standing)}", err=True)
 
-        def validated(standing: Standing, losses: Losses) -> None:
+        def validated(standing: TrainingState, losses: StepLosses) -> None:
             told = f"step {standing.step:,} of {standing.steps:,}: held-out loss {_losses(losses['all'])}"
             typer.echo(f"{told}; {_speed(standing)}", err=True)
 
-        yield Listener(began=began, stepped=stepped, validated=validated)
+        yield ProgressListener(began=began, stepped=stepped, validated=validated)
 
 
-def _speed(standing: Standing) -> str:
+def _speed(standing: TrainingState) -> str:
     return (
         f"in training {standing.loss:.3f}, {standing.tokens_per_second:,.0f} tokens/s, "
         f"{standing.waiting:.0%} of the time waiting for data"

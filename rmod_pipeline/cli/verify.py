@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.places import Out
+from rmod_pipeline.cli.options import Out
 
 MOST_FINDINGS = 100
 MOST_SHOWN = 20
 
 if TYPE_CHECKING:
-    from rmod_pipeline.shards.verify import Report
-    from rmod_pipeline.storage import Place
+    from rmod_pipeline.inspection.verify import VerifyReport
+    from rmod_pipeline.storage import Location
 
 
 def verify(
@@ -50,8 +50,8 @@ def verify(
 
         rmod verify OUT --rerender 20 --library lib.csv
     """
-    from rmod_pipeline.shards.verify import expectations, verify_shards
-    from rmod_pipeline.shards.verify_tokens import verify_tokens
+    from rmod_pipeline.inspection.verify import expectations, verify_shards
+    from rmod_pipeline.inspection.verify_tokens import verify_tokens
 
     with _bar("shards") as advance:
         report = verify_shards(out, advance)
@@ -63,7 +63,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _tell(out: Place, report: Report) -> None:
+def _tell(out: Location, report: VerifyReport) -> None:
     from rmod_pipeline.storage import is_address
 
     counted = f"{report.shards} shards, {report.pairs} pairs, {report.rejects} rejects, {report.sources} sounds"
@@ -83,19 +83,19 @@ def _tell(out: Place, report: Report) -> None:
         typer.echo(f"  {shown}{more}" if is_address(out) else f"  rm {shown}{more}")
 
 
-def _compare(out: Place, report: Report, count: int) -> int:
+def _compare(out: Location, report: VerifyReport, count: int) -> int:
     """Return how many targets of one split were heard in another."""
-    from rmod_pipeline.build.rerender import evenly
+    from rmod_pipeline.inspection.leakage import near_duplicates
+    from rmod_pipeline.inspection.proof import spread_evenly
     from rmod_pipeline.shards.fingerprint import read_fingerprint
     from rmod_pipeline.shards.layout import Layout, parse_key
-    from rmod_pipeline.shards.leakage import near_duplicates
 
     by_split: dict[str, list[str]] = {}
     for key in report.keys:
         by_split.setdefault(parse_key(key)[0], []).append(key)
     if len(by_split) < 2 or not count or not read_fingerprint(Layout(out).build)["audio"]:
         return 0
-    keys = [key for of_split in by_split.values() for key in evenly(of_split, count)]
+    keys = [key for of_split in by_split.values() for key in spread_evenly(of_split, count)]
     leaks = list(near_duplicates(out, keys))
     for leak in leaks:
         typer.secho(f"  {leak}", fg=typer.colors.RED)
@@ -103,12 +103,12 @@ def _compare(out: Place, report: Report, count: int) -> int:
     return len(leaks)
 
 
-def _rerender(out: Place, report: Report, count: int, manifest: str | None) -> int:
+def _rerender(out: Location, report: VerifyReport, count: int, manifest: str | None) -> int:
     """Return how many pairs came out otherwise, by more than is allowed."""
-    from rmod_pipeline.build.rerender import Proof, evenly
-    from rmod_pipeline.shards.rerender import BOUND_DB
+    from rmod_pipeline.inspection.proof import Proof, spread_evenly
+    from rmod_pipeline.inspection.rerender import BOUND_DB
 
-    proof, keys, differing = Proof(out, manifest), evenly(report.keys, count), 0
+    proof, keys, differing = Proof(out, manifest), spread_evenly(report.keys, count), 0
     with _bar("pairs again") as advance:
         for done, key in enumerate(keys):
             advance(done, len(keys))

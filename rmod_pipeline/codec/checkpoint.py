@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmod_pipeline.codec.descript import new_model
-from rmod_pipeline.codec.errors import CodecError
-from rmod_pipeline.codec.plain import checked_state, file_bytes, unpickled
+from rmod_pipeline.codec.torch_support import checked_state, file_bytes, unpickled
+from rmod_pipeline.errors import CodecError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class CodecCheckpoint:
     """A codec's weights and what they are weights of."""
 
     path: Path
@@ -31,7 +31,7 @@ class Checkpoint:
     """What else the file says of itself, such as a version."""
 
 
-def read_checkpoint(path: Path, expected_sha256: str | None = None) -> Checkpoint:
+def read_codec_checkpoint(path: Path, expected_sha256: str | None = None) -> CodecCheckpoint:
     """Read a checkpoint. Nothing in it is ever run: a pickle with code is refused.
 
     Raises CodecError for a file that is missing, broken, no DAC checkpoint, or not the one that was expected.
@@ -41,10 +41,10 @@ def read_checkpoint(path: Path, expected_sha256: str | None = None) -> Checkpoin
     if expected_sha256 and found != expected_sha256:
         raise CodecError(path, f"sha256 is {found}, expected {expected_sha256}", "remove the file and fetch it again")
     state, kwargs, about = _parts(unpickled(data, path, CodecError), path)
-    return Checkpoint(path=path, sha256=found, kwargs=kwargs, state=state, about=about)
+    return CodecCheckpoint(path=path, sha256=found, kwargs=kwargs, state=state, about=about)
 
 
-def load_model(checkpoint: Checkpoint) -> Any:
+def load_codec_model(checkpoint: CodecCheckpoint) -> Any:
     """Return the ``dac.DAC`` of a checkpoint, in float32, ready to encode. Raises CodecError if they do not fit."""
     try:
         model = new_model(**checkpoint.kwargs)
@@ -56,7 +56,7 @@ def load_model(checkpoint: Checkpoint) -> Any:
     return model.eval()
 
 
-def checkpoint_bytes(
+def codec_checkpoint_bytes(
     state: Mapping[str, Tensor], kwargs: Mapping[str, Any], about: Mapping[str, Any], half: bool
 ) -> bytes:
     """Return a checkpoint that both rmod and ``dac.DAC.load`` read; halved weights are read as float32 again."""

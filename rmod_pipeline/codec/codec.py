@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.codec.checkpoint import Checkpoint, load_model, read_checkpoint
-from rmod_pipeline.codec.errors import CodecError
-from rmod_pipeline.codec.known import find_weights, plain_name
+from rmod_pipeline.codec.catalogue import find_weights, plain_name
+from rmod_pipeline.codec.checkpoint import CodecCheckpoint, load_codec_model, read_codec_checkpoint
 from rmod_pipeline.codec.window import frames_of
-from rmod_pipeline.errors import UsageError, nearest
+from rmod_pipeline.errors import CodecError, UsageError, nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +40,7 @@ makes `mini` twice as fast as eight at once (benchmarks/encode.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class CodecIdentity:
     """What a codec is: all that decides what its tokens mean."""
 
     name: str
@@ -70,7 +69,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class CodecChoice:
     """Which codec to open and how: small, and ready to be sent to a worker."""
 
     name: str
@@ -84,19 +83,19 @@ class Choice:
     compiled: bool = False
     """Whether torch.compile makes the encoder faster, after a minute of its own."""
     sha256: str | None = None
-    """Of the weights, as in ``Identity``: others are refused, so that all who work on one build open the same."""
+    """Of the weights, as in ``CodecIdentity``: others are refused, so that all who work on one build open the same."""
 
     def open(self) -> Codec:
         """Open the codec. Raises CodecError and UsageError."""
         identity, model, device = self._load()
         return Codec(identity, _without_weight_norm(model).to(device), self._settled_on(device), device)
 
-    def settled(self) -> Choice:
+    def settled(self) -> CodecChoice:
         """Return the choice with its device and batch said, as they are on this machine. Raises UsageError."""
         _check_choice(self)
         return self._settled_on(_device(self.device, self.precision))
 
-    def _settled_on(self, device: str) -> Choice:
+    def _settled_on(self, device: str) -> CodecChoice:
         return replace(self, device=device, batch=self.batch or BATCH_ON[device.partition(":")[0]])
 
     def fingerprint(self, elsewhere: bool = False) -> dict[str, Any]:
@@ -107,18 +106,18 @@ class Choice:
         identity, _, device = self._load(elsewhere)
         return self.fingerprint_on(device, identity)
 
-    def fingerprint_on(self, device: str, identity: Identity) -> dict[str, Any]:
+    def fingerprint_on(self, device: str, identity: CodecIdentity) -> dict[str, Any]:
         """Return all that decides the tokens of given audio: the codec, how it is run, on what kind of device."""
         batch = self._settled_on(device).batch
         options = {"precision": self.precision, "batch": batch, "compiled": self.compiled}
         return {**identity.to_dict(), **options, "device": device.partition(":")[0], "torch": _torch_version()}
 
-    def _load(self, elsewhere: bool = False) -> tuple[Identity, Any, str]:
+    def _load(self, elsewhere: bool = False) -> tuple[CodecIdentity, Any, str]:
         _check_choice(self)
         plain, path, expected = find_weights(self.name)
         device = _device(self.device, self.precision, elsewhere)
-        checkpoint = read_checkpoint(path, expected)
-        model = load_model(checkpoint)
+        checkpoint = read_codec_checkpoint(path, expected)
+        model = load_codec_model(checkpoint)
         identity = _identity(plain, checkpoint, model)
         if self.sha256 not in (None, identity.sha256):
             found = f"its weights have become others: sha256 {identity.sha256[:12]}..., the build began with"
@@ -139,7 +138,7 @@ class Codebooks:
 class Codec:
     """A ``dac.DAC`` on one device. Its tokens depend on weights, precision, batch and the kind of device alone."""
 
-    def __init__(self, identity: Identity, model: Any, choice: Choice, device: str) -> None:
+    def __init__(self, identity: CodecIdentity, model: Any, choice: CodecChoice, device: str) -> None:
         self.identity, self.choice, self.device = identity, choice, device
         self._batch = choice.batch or 1
         self._model = model
@@ -281,7 +280,7 @@ def open_codec(
 
     Raises CodecError for weights that are missing, broken, changed or not a DAC's, and UsageError for an option.
     """
-    return Choice(name=name, device=device, precision=precision, batch=batch, compiled=compiled).open()
+    return CodecChoice(name=name, device=device, precision=precision, batch=batch, compiled=compiled).open()
 
 
 def differing(one: Tokens, other: Tokens) -> float:
@@ -289,7 +288,7 @@ def differing(one: Tokens, other: Tokens) -> float:
     return float((one != other).mean()) if one.size else 0.0
 
 
-def weights_digest(checkpoint: Checkpoint) -> str:
+def weights_digest(checkpoint: CodecCheckpoint) -> str:
     """Return the SHA-256 of the model's arguments and of every array as float32, in the order of names."""
     digest = hashlib.sha256(repr(sorted(checkpoint.kwargs.items())).encode())
     for name in sorted(checkpoint.state):
@@ -299,11 +298,11 @@ def weights_digest(checkpoint: Checkpoint) -> str:
     return digest.hexdigest()
 
 
-def _identity(plain: str, checkpoint: Checkpoint, model: Any) -> Identity:
+def _identity(plain: str, checkpoint: CodecCheckpoint, model: Any) -> CodecIdentity:
     digest = weights_digest(checkpoint)
     # A file that says what it is called keeps its name wherever it lies: OUT/codec.pth of a training of mini is mini.
     plain = plain_name(str(checkpoint.about.get("name", plain)))
-    return Identity(
+    return CodecIdentity(
         name=f"{plain}-{digest[:8]}",
         version=str(checkpoint.about.get("version", "")),
         sha256=digest,
@@ -314,7 +313,7 @@ def _identity(plain: str, checkpoint: Checkpoint, model: Any) -> Identity:
     )
 
 
-def _check_choice(choice: Choice) -> None:
+def _check_choice(choice: CodecChoice) -> None:
     if choice.precision not in PRECISIONS:
         found = f"unknown '{choice.precision}'{nearest(choice.precision, PRECISIONS)}"
         raise UsageError("--precision", found, f"choose {', '.join(PRECISIONS)}")

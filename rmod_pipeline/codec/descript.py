@@ -14,8 +14,8 @@ import types
 import warnings
 from typing import Any
 
-from rmod_pipeline.codec.errors import CodecError
-from rmod_pipeline.codec.plain import need_torch
+from rmod_pipeline.codec.torch_support import need_torch
+from rmod_pipeline.errors import CodecError
 
 INSTALL = "pip install --no-deps descript-audio-codec==1.0.0, or `make env` in a checkout"
 _NAMES = ("audiotools", "audiotools.core", "audiotools.ml")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.compose.chain import compose_chain, compose_sends
-from rmod_pipeline.compose.palette import Palette
+from rmod_pipeline.compose.split_assets import SplitAssets
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.recipe import DrumRanges, LoopRanges, Recipe
 from rmod_pipeline.recipe.schema import OneShots
-from rmod_pipeline.spec import Address, DrumTrack, Layer, LoopTrack, Note, PairSpec, Settings
+from rmod_pipeline.spec import DrumTrack, Layer, LoopTrack, Note, PairId, PairSpec, Settings
 
 
-def compose_pair(recipe: Recipe, palette: Palette, settings: Settings, address: Address) -> PairSpec:
+def compose_pair(recipe: Recipe, palette: SplitAssets, settings: Settings, address: PairId) -> PairSpec:
     """Return the spec of the pair at an address: a pure function, the same on every machine."""
     draw = Draw.of(address.seed, address.split, address.index, address.attempt)
     drums = (

@@ -18,13 +18,12 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from rmod_pipeline.codec import CodecError, Identity
-from rmod_pipeline.codec.plain import checked_state, file_bytes, unpickled
-from rmod_pipeline.dose.errors import DoseError, ForeignFile
+from rmod_pipeline.codec import CodecIdentity
+from rmod_pipeline.codec.torch_support import checked_state, file_bytes, unpickled
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize
-from rmod_pipeline.errors import nearest
-from rmod_pipeline.shards.publish import publish_bytes
+from rmod_pipeline.errors import CodecError, DoseError, ForeignFileError, nearest
+from rmod_pipeline.storage.publish import publish_bytes
 
 FORMAT = "rmod_dose"
 VERSION = 1
@@ -33,14 +32,14 @@ GIVE = "give a checkpoint that `rmod dose` wrote"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class DoseCheckpoint:
     """A model's weights and all that it takes to use them."""
 
     recipe: DoseRecipe
     instruments: tuple[str, ...]
     """What this model extracts; the place of one in here is its class."""
     codec: Mapping[str, Any]
-    """The ``Identity`` of the codec that made the tokens, as JSON, or as much of it as is known."""
+    """The ``CodecIdentity`` of the codec that made the tokens, as JSON, or as much of it as is known."""
     progress: Mapping[str, Any] = field(default_factory=dict)
     """Where the training stood: step, validation losses; plain numbers and text."""
     state: Mapping[str, Tensor]
@@ -56,7 +55,7 @@ class Checkpoint:
             raise DoseError(self.about, found, f"give a checkpoint for {instrument}")
         return self.instruments.index(instrument)
 
-    def require_codec(self, identity: Identity) -> None:
+    def require_codec(self, identity: CodecIdentity) -> None:
         """Raise CodecError if tokens of this codec are not those that the model speaks.
 
         Where its weights are not known, as of the published models, its name has to do: other codecs have its shape.
@@ -82,7 +81,7 @@ def checkpoint_name(instruments: tuple[str, ...]) -> str:
     return f"{'-'.join(instruments)}.pth"
 
 
-def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
+def dose_checkpoint_bytes(checkpoint: DoseCheckpoint) -> bytes:
     """Return the file of a checkpoint."""
     metadata = {
         "recipe": checkpoint.recipe.model_dump(mode="json"),
@@ -96,38 +95,38 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
     return stream.getvalue()
 
 
-def write_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
+def write_checkpoint(checkpoint: DoseCheckpoint, folder: Path) -> Path:
     """Write a checkpoint whole or not at all, under its instruments' name; return its path. Raises DoseError."""
     path = folder / checkpoint_name(checkpoint.instruments)
     try:
-        publish_bytes(checkpoint_bytes(checkpoint), path, folder)
+        publish_bytes(dose_checkpoint_bytes(checkpoint), path, folder)
     except OSError as error:
         raise DoseError(path, f"cannot be written: {error.strerror or error}", "give a folder to write to") from error
     return path
 
 
-def write_new_checkpoint(checkpoint: Checkpoint, folder: Path) -> Path:
+def write_new_checkpoint(checkpoint: DoseCheckpoint, folder: Path) -> Path:
     """Write a checkpoint as ``write_checkpoint`` does. Raises DoseError if that would replace another one."""
     path = folder / checkpoint_name(checkpoint.instruments)
-    if path.exists() and not (path.is_file() and path.read_bytes() == checkpoint_bytes(checkpoint)):
+    if path.exists() and not (path.is_file() and path.read_bytes() == dose_checkpoint_bytes(checkpoint)):
         raise DoseError(path, "is there already, and another model", "choose another --out, or move this file away")
     return write_checkpoint(checkpoint, folder)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_dose_checkpoint(path: Path) -> DoseCheckpoint:
     """Read a checkpoint. Nothing in it is ever run. Raises DoseError if it is missing, broken, or something else."""
     content = unpickled(file_bytes(path, DoseError, GIVE), path, DoseError)
     if not isinstance(content, dict) or FORMAT not in content:
         lightning = isinstance(content, dict) and "pytorch-lightning_version" in content
         hint = f"`rmod dose import {path} --out DIR` reads the published checkpoints" if lightning else GIVE
-        raise ForeignFile(path, "not a checkpoint of rmod's", hint)
+        raise ForeignFileError(path, "not a checkpoint of rmod's", hint)
     if content[FORMAT] != VERSION:
         raise DoseError(path, f"written in format {content[FORMAT]}, this rmod reads {VERSION}", "update rmod")
     state = checked_state(content.get("state_dict"), path, DoseError, "a DOSE checkpoint", GIVE)
     return _described(content.get("metadata"), state, path)
 
 
-def load_model(checkpoint: Checkpoint) -> Dose:
+def load_dose_model(checkpoint: DoseCheckpoint) -> Dose:
     """Return the model of a checkpoint, in float32, ready to generate. Raises DoseError if they do not fit."""
     with torch.device("meta"), _Unfilled():  # takes no memory until the weights are there
         model = Dose(checkpoint.recipe.model, len(checkpoint.instruments))
@@ -156,7 +155,7 @@ def _plain(codec: str) -> str:
     return re.sub(r"-[0-9a-f]{8}$", "", codec)
 
 
-def _described(metadata: Any, state: Mapping[str, Tensor], path: Path) -> Checkpoint:
+def _described(metadata: Any, state: Mapping[str, Tensor], path: Path) -> DoseCheckpoint:
     if not isinstance(metadata, dict):
         raise DoseError(path, "not a DOSE checkpoint: no metadata", GIVE)
     try:
@@ -171,7 +170,7 @@ def _described(metadata: Any, state: Mapping[str, Tensor], path: Path) -> Checkp
         raise DoseError(path, f"a model for {instruments}, which its recipe does not have", GIVE)
     if not isinstance(codec, dict) or not isinstance(progress, dict):
         raise DoseError(path, "does not say which codec's tokens it speaks", GIVE)
-    return Checkpoint(
+    return DoseCheckpoint(
         recipe=recipe,
         instruments=tuple(instruments),
         codec=codec,

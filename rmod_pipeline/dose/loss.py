@@ -28,7 +28,7 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Losses:
+class DoseLosses:
     """Cross-entropies in nats a token, each a mean over so many tokens."""
 
     total: Tensor
@@ -44,7 +44,7 @@ class Losses:
         return {name: float(part.detach()) for name, part in parts.items()}
 
 
-def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> Losses:
+def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> DoseLosses:
     """Return the losses of a model on pairs.
 
     Only codes count. The zeros around them (in the published code a tenth of all places, half of the onset's) are fixed
@@ -67,7 +67,7 @@ def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> Losses:
     full, full_tokens = _mean(surprise, places.flatten())
     onset, onset_tokens = _mean(surprise, (places & onset_places).flatten())
     total = full + settings.onset * onset
-    return Losses(total=total, full=full, onset=onset, full_tokens=full_tokens, onset_tokens=onset_tokens)
+    return DoseLosses(total=total, full=full, onset=onset, full_tokens=full_tokens, onset_tokens=onset_tokens)
 
 
 def _thinned(rows: Tensor, share: float | Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class Dose(nn.Module):
         """Return the rows of mixtures' codes [n, codebooks, frames], as this model reads them: int64."""
         return aligned_condition_of(mixtures) if self.size.condition == "aligned" else condition_of(mixtures)
 
-    def hidden(self, rows: Tensor, instruments: Tensor | None = None, cache: Cache | None = None) -> Tensor:
+    def hidden(self, rows: Tensor, instruments: Tensor | None = None, cache: KeyValueCache | None = None) -> Tensor:
         """Return what the model knows after each row: [n, rows, width] of [n, rows, codebooks] int64.
 
         ``instruments`` [n] int64 is needed by a model of several. With a cache, the rows follow those that it holds and
@@ -106,7 +106,7 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(size.width)
         self.feed_forward = FeedForward(size)
 
-    def forward(self, known: Tensor, turns: Tensor | None, cache: Cache | None, place: int) -> Tensor:
+    def forward(self, known: Tensor, turns: Tensor | None, cache: KeyValueCache | None, place: int) -> Tensor:
         known = known + self.attention(self.attention_norm(known), turns, cache, place)
         added: Tensor = self.feed_forward(self.feed_forward_norm(known))
         return known + added
@@ -122,13 +122,13 @@ class Attention(nn.Module):
         self.query_key_value = nn.Linear(size.width, 3 * size.width)
         self.out = nn.Linear(size.width, size.width)
 
-    def forward(self, known: Tensor, turns: Tensor | None, cache: Cache | None, place: int) -> Tensor:
-        """Return [n, rows, width] of as many; ``place`` is the block's in the cache."""
+    def forward(self, known: Tensor, turns: Tensor | None, cache: KeyValueCache | None, place: int) -> Tensor:
+        """Return [n, rows, width] of as many; ``location`` is the block's in the cache."""
         # [n, rows, 3 * width] -> three of [n, heads, rows, width / heads]
         parts = self.query_key_value(known).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = parts.unbind(0)
         if turns is not None:
-            query, key = turned(query, turns), turned(key, turns)
+            query, key = rotate(query, turns), rotate(key, turns)
         if cache:
             key, value = cache.extended(place, key, value)
         looked_up = functional.scaled_dot_product_attention(
@@ -155,7 +155,7 @@ class FeedForward(nn.Module):
         return functional.dropout(self.out(functional.gelu(self.into(known))), self.dropout, self.training)
 
 
-class Cache:
+class KeyValueCache:
     """Keys and values of all rows so far, so that a row more costs a row and not all of them again."""
 
     def __init__(self, most_rows: int) -> None:
@@ -176,16 +176,16 @@ class Cache:
         values[:, :, self.rows : end] = value
         return keys[:, :, :end], values[:, :, :end]
 
-    def repeated(self, times: int) -> Cache:
+    def repeated(self, times: int) -> KeyValueCache:
         """Return it with every item so many times in a row, to go on in as many ways."""
-        many = Cache(self.most_rows)
+        many = KeyValueCache(self.most_rows)
         many.rows = self.rows
         for place, (keys, values) in self._kept.items():
             many._kept[place] = keys.repeat_interleave(times, dim=0), values.repeat_interleave(times, dim=0)
         return many
 
 
-def turned(known: Tensor, turns: Tensor) -> Tensor:
+def rotate(known: Tensor, turns: Tensor) -> Tensor:
     """Return queries or keys [n, heads, rows, channels], each pair of channels turned by its row's angle.
 
     The product of two then depends on how far apart their rows are, and not on where they are (arXiv 2104.09864).

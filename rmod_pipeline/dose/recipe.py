@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from rmod_pipeline.codec.window import target_frames
 from rmod_pipeline.distributions import Strict
-from rmod_pipeline.names import NAME
 from rmod_pipeline.recipe.find import find_in_folder
 from rmod_pipeline.recipe.load import load_as
+from rmod_pipeline.storage.naming import NAME
 
 FOLDER = "dose"
 """DOSE recipes lie in a folder of their own below the others."""
@@ -92,7 +92,7 @@ class LossSettings(Strict):
     )
 
 
-class Schedule(Strict):
+class DoseSchedule(Strict):
     """How long, and how fast."""
 
     batch: int = Field(default=16, ge=1, description="Pairs in a step.")
@@ -113,7 +113,7 @@ class Schedule(Strict):
         description="The first weights of tokens and head: noise, or the codec's codebooks, so that codes that sound "
         "alike are alike from the start.",
     )
-    clip: float = Field(default=1.0, gt=0, description="The steepest slope that a step follows.")
+    clip: float = Field(default=1.0, gt=0, description="The steepest grad_norm that a step follows.")
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="bf16 is mixed: weights stay in fp32.")
     check_every_steps: int = Field(default=1000, ge=1, description="Steps between validations, each with a checkpoint.")
     patience: int | None = Field(
@@ -121,7 +121,7 @@ class Schedule(Strict):
     )
 
     @model_validator(mode="after")
-    def _warm_before_the_end(self) -> Schedule:
+    def _warm_before_the_end(self) -> DoseSchedule:
         if self.warm_up_steps >= self.steps:
             raise ValueError(f"warm_up_steps ({self.warm_up_steps}) must be below steps ({self.steps})")
         return self
@@ -144,7 +144,7 @@ class DoseRecipe(Strict):
     )
     model: ModelSize = Field(default_factory=ModelSize)
     loss: LossSettings = Field(default_factory=LossSettings)
-    schedule: Schedule
+    schedule: DoseSchedule
 
     @model_validator(mode="after")
     def _instruments_agree(self) -> DoseRecipe:

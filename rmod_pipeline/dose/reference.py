@@ -15,11 +15,11 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from rmod_pipeline.codec.plain import checked_state, file_bytes, unpickled
+from rmod_pipeline.codec.torch_support import checked_state, file_bytes, unpickled
 from rmod_pipeline.codec.window import TARGET_FRAMES
-from rmod_pipeline.dose.checkpoint import Checkpoint
-from rmod_pipeline.dose.errors import DoseError
-from rmod_pipeline.dose.recipe import DoseRecipe, LossSettings, ModelSize, Schedule
+from rmod_pipeline.dose.checkpoint import DoseCheckpoint
+from rmod_pipeline.dose.recipe import DoseRecipe, DoseSchedule, LossSettings, ModelSize
+from rmod_pipeline.errors import DoseError
 
 PREFIX = "inst_decoder."
 UNUSED = re.compile(r"positional_encoder\.|midi_embedding_layer\.|dac_projection_layer\.|blocks\.\d+\.attn\.mask$")
@@ -46,7 +46,7 @@ _NAMES = {
 """The parts of a block: our name and theirs. Query, key and value are one array here and three there."""
 
 
-def import_reference(path: Path, instrument: str | None = None, heads: int = HEADS) -> Checkpoint:
+def import_reference(path: Path, instrument: str | None = None, heads: int = HEADS) -> DoseCheckpoint:
     """Read a published checkpoint; nothing in it is ever run.
 
     Without an ``instrument``, the file's name is to say it. Raises DoseError for anything else than such a checkpoint.
@@ -58,7 +58,7 @@ def import_reference(path: Path, instrument: str | None = None, heads: int = HEA
     theirs = checked_state(_used(content["state_dict"]), path, DoseError, "a Lightning checkpoint", GIVE)
     size = _size(theirs, heads, path)
     step = content.get("global_step")
-    return Checkpoint(
+    return DoseCheckpoint(
         recipe=_recipe(size, chosen),
         instruments=(chosen,),
         codec={**SPOKEN, "codebooks": size.codebooks, "codebook_size": size.codebook_size},
@@ -120,7 +120,7 @@ def _recipe(size: ModelSize, instrument: str) -> DoseRecipe:
         instruments=(instrument,),
         model=size,
         loss=LossSettings(onset=1.0, tail="learned"),
-        schedule=Schedule(batch=96, learning_rate=1e-4, steps=1_562_500, check_every_steps=10_417),
+        schedule=DoseSchedule(batch=96, learning_rate=1e-4, steps=1_562_500, check_every_steps=10_417),
     )
 
 

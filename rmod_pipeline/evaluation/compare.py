@@ -21,21 +21,22 @@ import torch
 from torch import Tensor
 
 from rmod_pipeline.codec import Codec, fit_window, mono_of
+from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_distance
 from rmod_pipeline.codec.window import Mono
-from rmod_pipeline.dose.checkpoint import Checkpoint, load_model
-from rmod_pipeline.dose.consensus import TELLING_DB, judge
-from rmod_pipeline.dose.distance import distance_from_mean, spectral_distance
-from rmod_pipeline.dose.extract import tries_of
-from rmod_pipeline.dose.extraction import Asked
-from rmod_pipeline.dose.generate import Try, generate
+from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model
+from rmod_pipeline.dose.generation import Try, generate
 from rmod_pipeline.dose.model import Dose
-from rmod_pipeline.dose.polish import polish
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
+from rmod_pipeline.extraction.extract import tries_of
+from rmod_pipeline.extraction.polish import polish
+from rmod_pipeline.extraction.ranking import TELLING_DB, score_candidates
+from rmod_pipeline.extraction.results import ExtractionConfig
+from rmod_pipeline.reading.pairs import StoredPair, list_keys, read_pair, read_pair_tokens
 from rmod_pipeline.shards.members import MIX, audio_member, decode_audio
-from rmod_pipeline.shards.stored import StoredPair, list_keys, read_pair
-from rmod_pipeline.shards.tokens import TokenFamily, decode_codes, read_tokens
-from rmod_pipeline.storage import Place
+from rmod_pipeline.shards.token_family import TokenFamily
+from rmod_pipeline.shards.tokens import decode_codes
+from rmod_pipeline.storage import Location
 
 EXTRACTED, ANOTHERS, AGREED, GREEDY, CHANCE, TYPICAL, CODED_CHANCE, CODEC, SILENCE = WAYS = (
     "extracted",
@@ -75,9 +76,9 @@ class Comparison:
 
 
 def compare(
-    out: Place,
+    out: Location,
     split: str,
-    checkpoint: Checkpoint,
+    checkpoint: DoseCheckpoint,
     codec: Codec,
     family: TokenFamily,
     *,
@@ -91,8 +92,8 @@ def compare(
     """
     checkpoint.require_codec(codec.identity)
     keys, trained = _keys(out, split)[:most], _keys(out, "train")
-    asked = tries_of(Asked(tries=tries))
-    answers = _Answers(out, checkpoint, load_model(checkpoint).to(codec.device), codec, family, asked)
+    asked = tries_of(ExtractionConfig(tries=tries))
+    answers = _Answers(out, checkpoint, load_dose_model(checkpoint).to(codec.device), codec, family, asked)
     for instrument in checkpoint.instruments:
         measured: dict[str, list[float]] = {way: [] for way in WAYS}
         draw = Draw.of("evaluation", split).at(instrument, "typical")
@@ -114,7 +115,7 @@ def compare(
         yield Comparison(instrument=instrument, keys=tuple(keys), distances=found)
 
 
-def _keys(out: Place, split: str) -> list[str]:
+def _keys(out: Location, split: str) -> list[str]:
     keys = list_keys(out, split)
     if not keys:
         raise ShardError(f"{out}, split {split}", "all of its pairs were rejected", "build the split with more pairs")
@@ -126,7 +127,7 @@ def _coded(sounds: Tensor, codec: Codec) -> Tensor:
     return torch.from_numpy(codec.decode(codec.encode(sounds.numpy()))[:, : sounds.shape[1]])
 
 
-def _one_shots(out: Place, keys: Sequence[str], kind: str, samples: int) -> Tensor:
+def _one_shots(out: Location, keys: Sequence[str], kind: str, samples: int) -> Tensor:
     """Return the true one-shots of pairs in their window: [n, samples]."""
     return torch.from_numpy(np.stack([_sound(read_pair(out, key), kind, samples) for key in keys]))
 
@@ -152,8 +153,8 @@ class _Sounds:
 class _Answers:
     """A model, and what it takes to hear its answers."""
 
-    out: Place
-    checkpoint: Checkpoint
+    out: Location
+    checkpoint: DoseCheckpoint
     model: Dose
     codec: Codec
     family: TokenFamily
@@ -205,12 +206,12 @@ class _Answers:
         chosen = []
         for key, answers in zip(keys, tried, strict=True):
             mixture = torch.from_numpy(_sound(read_pair(self.out, key), MIX, samples))
-            judged = judge(instrument, answers, mixture[None], [0] * len(answers), rate)
+            judged = score_candidates(instrument, answers, mixture[None], [0] * len(answers), rate)
             chosen.append(answers[judged.apart.argmin()])
         return torch.stack(chosen)
 
     def _mixture(self, key: str) -> np.ndarray:
-        return decode_codes(read_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy")
+        return decode_codes(read_pair_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy")
 
 
 def _nearest_to_all(sounds: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rmod_pipeline.storage import Place
+from rmod_pipeline.storage import Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +48,9 @@ class Library:
 
     assets: tuple[Asset, ...]
     """Sorted by id, so that a draw by position does not depend on the order of rows."""
-    root: Place
+    root: Location
     """The folder that the assets' paths are relative to."""
-    manifest: Place
+    manifest: Location
     """The file that the library was read from."""
     digest: str
     """SHA-256 over what decides the bytes of a build: id, kind, group, split, licence, source, sha256 of every row."""
@@ -69,6 +69,6 @@ class Library:
         """Return the names of all kinds, sorted."""
         return tuple(sorted({asset.kind for asset in self.assets}))
 
-    def path_of(self, asset: Asset) -> Place:
+    def path_of(self, asset: Asset) -> Location:
         """Return where the asset's file lies."""
         return self.root / asset.path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 
-class Union:
+class DisjointSets:
     """Disjoint sets over 0..count-1."""
 
     def __init__(self, count: int) -> None:
@@ -33,9 +33,9 @@ class Union:
         return list(members.values())
 
 
-def tied(names: Sequence[Iterable[str]]) -> Iterator[tuple[set[str], list[int]]]:
+def joined_groups(names: Sequence[Iterable[str]]) -> Iterator[tuple[set[str], list[int]]]:
     """Yield every group of items that share a name, directly or through others: its names, and its items' places."""
-    union, first = Union(len(names)), dict[str, int]()
+    union, first = DisjointSets(len(names)), dict[str, int]()
     for place, mine in enumerate(names):
         for name in mine:
             union.join(place, first.setdefault(name, place))

@@ -19,10 +19,11 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
-from rmod_pipeline.errors import ManifestError, UsageError, existing_file, nearest
+from rmod_pipeline.errors import ManifestError, UsageError, nearest
 from rmod_pipeline.library.asset import Asset, Library
-from rmod_pipeline.names import NAME_IN_WORDS, is_name, nearest_name
-from rmod_pipeline.storage import Place, StorePath, place
+from rmod_pipeline.storage import Location, StorePath, parse_location
+from rmod_pipeline.storage.folders import existing_file
+from rmod_pipeline.storage.naming import NAME_IN_WORDS, is_name, nearest_name
 
 BUILTIN = "builtin"
 """What stands for the manifest of the kit that ships."""
@@ -49,7 +50,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 class Row:
     """One row of a CSV file: where it stands, and its cells by column."""
 
-    file: Place
+    file: Location
     line: int
     cells: dict[str, str]
 
@@ -58,18 +59,18 @@ class Row:
         return ManifestError(f"{self.file}, line {self.line}, column {column}", found, hint)
 
 
-def load_library(manifest: Place | str) -> Library:
+def load_library(manifest: Location | str) -> Library:
     """Read a manifest; the name ``builtin`` stands for the kit that ships.
 
     Looks at no audio. Raises UsageError if there is no such file and ManifestError, with line and column, for a row
     that is not what it should be.
     """
     if str(manifest) == BUILTIN:
-        from rmod_pipeline.library.builtin import ensure_builtin
+        from rmod_pipeline.library.builtin_kit import ensure_builtin
 
         manifest = ensure_builtin()
     meant = nearest(str(manifest), (BUILTIN,)) if str(manifest).isalpha() else ""
-    path = existing_file(place(manifest), f"make one with `rmod library scan DIR --out NAME.csv`{meant}")
+    path = existing_file(parse_location(manifest), f"make one with `rmod library scan DIR --out NAME.csv`{meant}")
     rows = list(read_rows(path, COLUMNS))
     if not rows:
         raise ManifestError(path, "a header but no rows", "scan a folder that holds audio: `rmod library scan DIR`")
@@ -122,7 +123,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]
         temporary.unlink(missing_ok=True)
 
 
-def read_rows(path: Place, columns: Sequence[str]) -> Iterator[Row]:
+def read_rows(path: Location, columns: Sequence[str]) -> Iterator[Row]:
     """Yield the rows of a CSV file that has the given columns, in any order and perhaps among others.
 
     Raises ManifestError for text that is no CSV, for a missing column and for a row with too few or too many cells.
@@ -184,7 +185,7 @@ def checked_inside(row: Row, path: str, root: str) -> None:
         raise row.error("path", f"{path!r} is a link that leaves the folder", "copy the file to where the link is")
 
 
-def _root(path: Place) -> Place:
+def _root(path: Location) -> Location:
     """Return the folder that a manifest's paths are relative to. Raises ManifestError for one that is absolute."""
     folder = path.absolute().parent
     for line in csv.reader(io.StringIO(_decoded(path), newline="")):
@@ -200,7 +201,7 @@ def _root(path: Place) -> Place:
     return folder
 
 
-def _joined(folder: Place, root: str, path: Place) -> Place:
+def _joined(folder: Location, root: str, path: Location) -> Location:
     if isinstance(folder, Path):
         return Path(os.path.normpath(folder / root))
     try:
@@ -291,7 +292,7 @@ def _refuse_twice(rows: Iterable[Row]) -> None:
                 raise row.error(column, f"{text!r} stands in line {line} already", hint)
 
 
-def _header(path: Place, lines: Iterator[list[str]], columns: Sequence[str]) -> list[str]:
+def _header(path: Location, lines: Iterator[list[str]], columns: Sequence[str]) -> list[str]:
     header = [cell.strip() for cell in next(lines, [])]
     while header and header[0].startswith(_DIRECTIVES):
         header = [cell.strip() for cell in next(lines, [])]
@@ -305,7 +306,7 @@ def _header(path: Place, lines: Iterator[list[str]], columns: Sequence[str]) -> 
     return header
 
 
-def _decoded(path: Place) -> str:
+def _decoded(path: Location) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:

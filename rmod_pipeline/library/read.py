@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rmod_pipeline.audio import Audio, db_to_gain, peak
 from rmod_pipeline.errors import AssetError, LibraryError, nearest
 from rmod_pipeline.library.asset import Asset, Library
-from rmod_pipeline.storage import Place, StorePath, keep, read_kept
+from rmod_pipeline.storage import Location, StorePath, keep, read_kept
 
 ONSET_DB = -60.0
 """A sound begins at the first frame that is louder than this, relative to the file's peak."""
@@ -72,17 +72,17 @@ class Decoded:
     """In the file, before any downmix."""
 
 
-def read_audio(path: Path) -> tuple[Audio, int]:
+def read_sound(path: Path) -> tuple[Audio, int]:
     """Return a file's sound, float32 [1 or 2, frames], and its rate in Hz.
 
     Two equal channels become one; more than two are mixed down to two. Raises AssetError for what cannot be read,
     holds no frames, holds NaN or infinite samples, or ends before its header says.
     """
-    decoded = decode(read_bytes(path), path)
+    decoded = decode_sound(read_bytes(path), path)
     return decoded.audio, decoded.sample_rate
 
 
-def read_bytes(path: Place) -> bytes:
+def read_bytes(path: Location) -> bytes:
     """Return a file's bytes. Raises AssetError for what is no ordinary, readable file of a sane size."""
     if isinstance(path, StorePath):
         return _fetched(path)
@@ -102,7 +102,7 @@ def read_bytes(path: Place) -> bytes:
         raise AssetError(path, f"cannot be read: {reason}", "check the file's permissions") from error
 
 
-def decode(data: bytes, about: object, max_seconds: float = float("inf")) -> Decoded:
+def decode_sound(data: bytes, about: object, max_seconds: float = float("inf")) -> Decoded:
     """Return the sound that a file's bytes hold; ``about`` names the file in errors.
 
     Raises AssetError as ``read_audio`` does, and for a sound longer than ``max_seconds``, of which no more is decoded.
@@ -220,14 +220,14 @@ class AudioStore:
                 self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
 
 
-def decode_unchanged(path: Place, expected_sha256: str) -> Decoded:
+def decode_unchanged(path: Location, expected_sha256: str) -> Decoded:
     """Return a file's sound. Raises AssetError if its bytes are not those that were scanned."""
     data = _fetched(path, expected_sha256) if isinstance(path, StorePath) else read_bytes(path)
     found = sha256(data).hexdigest()
     if found != expected_sha256:
         detail = f"changed since the scan: sha256 {found[:12]}..., the manifest has {expected_sha256[:12]}..."
         raise AssetError(path, detail, "put the old file back, or run `rmod library scan` again with --previous")
-    return decode(data, path)
+    return decode_sound(data, path)
 
 
 def not_readable(error: Exception, about: object) -> AssetError:

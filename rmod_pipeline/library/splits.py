@@ -15,7 +15,7 @@ from hashlib import blake2b
 
 from rmod_pipeline.errors import LibraryError, UsageError, nearest
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.groups import tied
+from rmod_pipeline.library.groups import joined_groups
 from rmod_pipeline.library.manifest import SPLITS
 
 OFF = 0.1
@@ -29,7 +29,7 @@ Shares = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sound:
+class SplitItem:
     """What a split needs to know of one file."""
 
     id: str
@@ -42,7 +42,7 @@ class Sound:
 
 
 @dataclass(slots=True, kw_only=True)
-class Assignment:
+class SplitAssignment:
     """Which side every sound is on, and why."""
 
     split: dict[str, str] = field(default_factory=dict)
@@ -67,7 +67,7 @@ def parse_shares(text: str) -> Shares:
     return {split: percent / 100 for split, percent in zip(SPLITS, percents, strict=True)}
 
 
-def assign_splits(sounds: Sequence[Sound], shares: Shares) -> Assignment:
+def assign_splits(sounds: Sequence[SplitItem], shares: Shares) -> SplitAssignment:
     """Return the split and the group of every sound.
 
     A kind is split by kit if every split can then get a kit and at least half of its share, else by sound. A group
@@ -86,7 +86,7 @@ def assign_splits(sounds: Sequence[Sound], shares: Shares) -> Assignment:
         by_kit -= short
 
 
-def uneven_splits(sounds: Sequence[Sound], assigned: Assignment, shares: Shares) -> Iterator[str]:
+def uneven_splits(sounds: Sequence[SplitItem], assigned: SplitAssignment, shares: Shares) -> Iterator[str]:
     """Say of each kind whose sides are well off their shares what it got instead, why, and what helps.
 
     Well off is by more than OFF of the kind, and by more than one sound; or less than half of a share, which would not
@@ -104,7 +104,7 @@ def uneven_splits(sounds: Sequence[Sound], assigned: Assignment, shares: Shares)
             yield f"{kind} is split {got} percent where {wanted} was asked: {_why_uneven(mine, assigned)}"
 
 
-def _why_uneven(mine: Sequence[Sound], assigned: Assignment) -> str:
+def _why_uneven(mine: Sequence[SplitItem], assigned: SplitAssignment) -> str:
     """Return the reason and the remedy for one kind."""
     if any(sound.pinned for sound in mine):
         return "old sounds keep their sides -> scan without --previous to split all anew"
@@ -180,12 +180,12 @@ def _percents(parts: Iterable[float]) -> str:
     return "/".join(f"{100 * part:.0f}" for part in parts)
 
 
-def _share_sounds(mine: Iterable[Sound], groups: Collection[str]) -> bool:
+def _share_sounds(mine: Iterable[SplitItem], groups: Collection[str]) -> bool:
     """Say whether kits are tied to others, so that they are fewer groups than kits."""
     return len({sound.kit or sound.copies for sound in mine}) > len(groups)
 
 
-def _kinds(sounds: Iterable[Sound]) -> list[str]:
+def _kinds(sounds: Iterable[SplitItem]) -> list[str]:
     return sorted({sound.kind for sound in sounds})
 
 
@@ -194,7 +194,7 @@ class _Group:
     """Sounds that move as one."""
 
     name: str
-    members: tuple[Sound, ...]
+    members: tuple[SplitItem, ...]
     size: Counter[str]
     """Sounds by kind."""
 
@@ -207,7 +207,7 @@ class _Group:
         return Counter(sound.pinned for sound in self.members if sound.pinned)
 
 
-def _groups(sounds: Sequence[Sound], by_kit: set[str]) -> list[_Group]:
+def _groups(sounds: Sequence[SplitItem], by_kit: set[str]) -> list[_Group]:
     """Tie sounds by copies, and by kit for the given kinds; the groups stand in line."""
     ties = [
         (f"sound/{sound.copies}", f"kit/{sound.kit}")
@@ -218,7 +218,7 @@ def _groups(sounds: Sequence[Sound], by_kit: set[str]) -> list[_Group]:
     # "kit/..." sorts before "sound/...": a group that holds a kit is named after its first kit.
     groups = [
         _Group(min(names), tuple(sounds[at] for at in places), Counter(sounds[at].kind for at in places))
-        for names, places in tied(ties)
+        for names, places in joined_groups(ties)
     ]
     return sorted(groups, key=lambda group: group.place)
 
@@ -257,8 +257,8 @@ class _Filling:
             for split in self._order
         )
 
-    def assignment(self, rule: dict[str, str]) -> Assignment:
-        result = Assignment(rule=rule, torn=[group.name for group in self._torn])
+    def assignment(self, rule: dict[str, str]) -> SplitAssignment:
+        result = SplitAssignment(rule=rule, torn=[group.name for group in self._torn])
         for group, split in self._taken:
             for sound in group.members:
                 result.split[sound.id], result.group[sound.id] = split, group.name
@@ -306,7 +306,7 @@ class _Filling:
             self._left.subtract(dict.fromkeys(group.size, 1))
 
 
-def _sides(group: _Group, order: Sequence[str]) -> Iterable[tuple[Sound, str]]:
+def _sides(group: _Group, order: Sequence[str]) -> Iterable[tuple[SplitItem, str]]:
     """Yield each sound of a torn group and its split: its own, else its copies', else that of most of the group."""
     copies: dict[str, Counter[str]] = defaultdict(Counter)
     for sound in group.members:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rmod_pipeline.errors import RecipeError, nearest
-from rmod_pipeline.places import shipped
+from rmod_pipeline.storage.folders import shipped
 
 
 def find_recipe(name: str) -> Path:

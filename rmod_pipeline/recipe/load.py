@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from rmod_pipeline.effects import EFFECTS
 from rmod_pipeline.errors import RecipeError, nearest
-from rmod_pipeline.names import NAME_IN_WORDS
 from rmod_pipeline.recipe.find import find_recipe
 from rmod_pipeline.recipe.schema import Recipe
+from rmod_pipeline.storage.naming import NAME_IN_WORDS
 
 AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
 

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from rmod_pipeline.distributions import Integer, Number, Probability, Strict, Within
 from rmod_pipeline.effects import AnyRanges
-from rmod_pipeline.names import NAME
+from rmod_pipeline.storage.naming import NAME
 
 Name = Annotated[str, Field(pattern=NAME)]
 """A name that becomes part of file names: small letters, digits and underscores."""

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.audio import Audio, processor
-from rmod_pipeline.places import cache_folder
+from rmod_pipeline.storage.folders import cache_folder
 
 logger = logging.getLogger(__name__)
 

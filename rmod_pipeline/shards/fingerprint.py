@@ -13,8 +13,8 @@ from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.effects import CONSOLE
 from rmod_pipeline.effects.console import console_version
 from rmod_pipeline.errors import BuildError, ShardError
-from rmod_pipeline.shards.publish import publish_new
-from rmod_pipeline.storage import Place
+from rmod_pipeline.storage import Location
+from rmod_pipeline.storage.publish import publish_new
 
 DECISIVE = (
     "librosa", "mido", "miditoolkit", "numpy", "pedalboard", "pyarrow", "pyloudnorm", "scipy", "soundfile", "soxr",
@@ -45,14 +45,14 @@ def digest(fingerprint: Fingerprint) -> str:
     return hashlib.sha256(encode_fingerprint(fingerprint)).hexdigest()
 
 
-def claim_folder(fingerprint: Fingerprint, path: Place, drafts: Path) -> None:
+def claim_folder(fingerprint: Fingerprint, path: Location, drafts: Path) -> None:
     """Make a data set's build.json unless the one that stands there says the same. Raises BuildError, ShardError."""
     if not path.exists():
         publish_new(encode_fingerprint(fingerprint), path, drafts)
     check_folder(fingerprint, path)  # of two builds that begin at once, one finds the other's here
 
 
-def check_folder(fingerprint: Fingerprint, path: Place) -> None:
+def check_folder(fingerprint: Fingerprint, path: Location) -> None:
     """Check that a build.json, if there is one, says the same. Writes nothing. Raises BuildError, ShardError."""
     if not path.exists():
         left = [name for name in ("audio", "index", "receipts", "tokens") if (path.parent / name).exists()]
@@ -74,7 +74,7 @@ def refuse_differences(there: Fingerprint, asked: Fingerprint, about: object, wh
         raise BuildError(about, f"holds {what}:\n  {listed}", hint)
 
 
-def read_fingerprint(path: Place) -> dict[str, Any]:
+def read_fingerprint(path: Location) -> dict[str, Any]:
     """Read a build.json. Raises ShardError."""
     try:
         content = json.loads(path.read_bytes())

@@ -16,7 +16,7 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.render import Measured, Pair
 from rmod_pipeline.shards.members import list_sources
 from rmod_pipeline.spec import PairSpec
-from rmod_pipeline.storage import Place, opened
+from rmod_pipeline.storage import Location, opened
 
 PAIR, REJECT = "pair", "reject"
 
@@ -70,7 +70,7 @@ def write_index(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path, compression="zstd")
 
 
-def read_index(path: Place, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+def read_index(path: Location, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Return the rows of an index. Raises ShardError."""
     try:
         with nullcontext(path) if isinstance(path, Path) else opened(path) as source:

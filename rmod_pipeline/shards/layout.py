@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.places import cache_folder
-from rmod_pipeline.spec import Address
-from rmod_pipeline.storage import Place, StorePath, afresh, ahead, listed
+from rmod_pipeline.spec import PairId
+from rmod_pipeline.storage import Location, StorePath, with_listing, with_prefetched, without_cache
+from rmod_pipeline.storage.folders import cache_folder
 
 AUDIO = "audio"
 """The family of shards that hold sound."""
@@ -57,10 +57,10 @@ class ShardPlan:
         """The indices of its pairs."""
         return range(self.first, self.first + self.count)
 
-    def addresses(self, seed: int) -> Iterator[Address]:
+    def pair_ids(self, seed: int) -> Iterator[PairId]:
         """Yield the address of each pair's first attempt, in order."""
         for index in self.indices:
-            yield Address(seed=seed, split=self.split, index=index)
+            yield PairId(seed=seed, split=self.split, index=index)
 
 
 def plan_shards(counts: Mapping[str, int], shard_size: int) -> list[ShardPlan]:
@@ -76,28 +76,30 @@ def plan_shards(counts: Mapping[str, int], shard_size: int) -> list[ShardPlan]:
 class Layout:
     """The places of one data set, which lies in a folder or on an object store."""
 
-    out: Place
+    out: Location
 
     def listed(self) -> Layout:
         """Return the same layout, which on a store knows what is there now: for whoever asks about every shard."""
-        return Layout(listed(self.out))
+        return Layout(with_listing(self.out))
 
     def afresh(self) -> Layout:
         """Return the same layout, which asks the store again, whatever was listed or read before."""
-        return Layout(afresh(self.out))
+        return Layout(without_cache(self.out))
 
     def with_receipts(self, shards: Iterable[str], families: Iterable[str]) -> Layout:
         """Return the same, with the receipts of some shards read, which on a store takes as long as reading a few."""
         there = self.listed()
         named = [*shards]
-        return Layout(ahead(there.out, [there.receipt(shard, family) for family in families for shard in named]))
+        return Layout(
+            with_prefetched(there.out, [there.receipt(shard, family) for family in families for shard in named])
+        )
 
     @property
-    def build(self) -> Place:
+    def build(self) -> Location:
         return self.out / "build.json"
 
     @property
-    def log(self) -> Place:
+    def log(self) -> Location:
         return self.out / "log"
 
     @property
@@ -109,31 +111,31 @@ class Layout:
         return cache_folder() / "drafts" if isinstance(self.out, StorePath) else self.out / "log" / "drafts"
 
     @property
-    def claims(self) -> Place:
+    def claims(self) -> Location:
         return self.log / "claims"
 
-    def tar(self, shard: str, family: str = AUDIO) -> Place:
+    def tar(self, shard: str, family: str = AUDIO) -> Location:
         return self.out / family / f"{shard}.tar"
 
-    def codec(self, family: str) -> Place:
+    def codec(self, family: str) -> Location:
         """Return where a family of tokens says what it is."""
         return self.out / family / "codec.json"
 
-    def index(self, shard: str) -> Place:
+    def index(self, shard: str) -> Location:
         return self.out / INDEX / f"{shard}.parquet"
 
-    def receipt(self, shard: str, family: str = AUDIO) -> Place:
+    def receipt(self, shard: str, family: str = AUDIO) -> Location:
         return self.out / "receipts" / family / f"{shard}.json"
 
-    def receipts(self, family: str = AUDIO) -> list[Place]:
+    def receipts(self, family: str = AUDIO) -> list[Location]:
         """Return the receipts of a family, in order of shards."""
         return sorted((self.out / "receipts" / family).glob("*.json"), key=str)
 
-    def main_receipts(self) -> list[Place]:
+    def main_receipts(self) -> list[Location]:
         """Return the receipts of the sound, or of the index where no sound is kept; there is one or the other."""
         return self.receipts(AUDIO) or self.receipts(INDEX)
 
-    def relative(self, path: Place) -> str:
+    def relative(self, path: Location) -> str:
         """Return a path as it stands in receipts: relative to the folder, POSIX."""
         return path.relative_to(self.out).as_posix()  # type: ignore[arg-type]  # both are of one kind
 

@@ -27,7 +27,7 @@ LONGEST_KIND = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class AudioStorage:
     """How a data set's sound is stored."""
 
     audio_format: str = "wav"
@@ -42,7 +42,7 @@ class Form:
         return main_family(self.kept)
 
 
-def encode_members(pair: Pair, library: Library, form: Form) -> dict[str, bytes]:
+def encode_members(pair: Pair, library: Library, form: AudioStorage) -> dict[str, bytes]:
     """Return a pair's files by suffix, in the order in which they stand in a tar.
 
     A stem that the pair lacks is silence: readers infer their columns from the first pair, so all have the same.
@@ -55,11 +55,11 @@ def encode_members(pair: Pair, library: Library, form: Form) -> dict[str, bytes]
         stem = pair.stems.get(kind, np.zeros_like(pair.mix))
         members[f"stem-{kind}.{ending}"] = encode_audio(stem, rate, ending)
     members["mid"] = midi_bytes(pair.spec)
-    members["json"] = encode_json(describe(pair, library))
+    members["json"] = encode_json(describe_pair(pair, library))
     return members
 
 
-def member_names(targets: Iterable[str], form: Form) -> list[str]:
+def member_names(targets: Iterable[str], form: AudioStorage) -> list[str]:
     """Return the suffixes of a pair's files, the same for every pair, in their order."""
     sounds = [MIX, *targets, *(f"stem-{kind}" for kind in form.stem_kinds)]
     return [*(f"{sound}.{form.audio_format}" for sound in sounds), "mid", "json"]
@@ -88,7 +88,7 @@ def decode_audio(data: bytes) -> tuple[Pcm, int]:
     return np.ascontiguousarray(samples.T), sample_rate
 
 
-def describe(pair: Pair, library: Library) -> dict[str, Any]:
+def describe_pair(pair: Pair, library: Library) -> dict[str, Any]:
     """Return what stands in a pair's JSON: the spec that rebuilds it, its levels, the sounds it was made of."""
     return {
         "spec": pair.spec.to_dict(),

@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.shards.publish import file_digest
-from rmod_pipeline.storage import Place
+from rmod_pipeline.storage import Location
+from rmod_pipeline.storage.publish import file_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Gaps:
+class MissingPairs:
     """What a shard has no pair for: filled while it is made, told in its receipts."""
 
     absent: list[str] = field(default_factory=list)
@@ -58,9 +58,9 @@ class Receipt:
     files: tuple[FileRecord, ...]
 
     @property
-    def gaps(self) -> Gaps:
+    def missing(self) -> MissingPairs:
         """What the shard has no pair for."""
-        return Gaps(list(self.absent), Counter(self.rejects))
+        return MissingPairs(list(self.absent), Counter(self.rejects))
 
     def to_json(self) -> bytes:
         """Return the receipt as indented JSON."""
@@ -70,7 +70,7 @@ class Receipt:
 _ADAPTER = TypeAdapter(Receipt)
 
 
-def read_receipt(path: Place) -> Receipt:
+def read_receipt(path: Location) -> Receipt:
     """Read a receipt. Raises ShardError."""
     try:
         return _ADAPTER.validate_json(path.read_bytes())

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.storage import Place, opened
+from rmod_pipeline.storage import Location, opened
 
 
 class TarWriter:
@@ -36,7 +36,7 @@ class TarWriter:
             self._tar.addfile(header, io.BytesIO(content))
 
 
-def read_tar(path: Place) -> Iterator[tuple[str, dict[str, bytes]]]:
+def read_tar(path: Location) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield each key and its files by suffix, in order. Raises ShardError for a tar that is cut or damaged."""
     key, members = "", dict[str, bytes]()
     try:
@@ -58,7 +58,7 @@ def read_tar(path: Place) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield key, members
 
 
-def read_members(path: Place, key: str, suffixes: Sequence[str] | None = None) -> dict[str, bytes]:
+def read_members(path: Location, key: str, suffixes: Sequence[str] | None = None) -> dict[str, bytes]:
     """Return the files of one key by suffix, or those asked for; none if the tar lacks it. Raises ShardError.
 
     Only the headers of the members before it are read.

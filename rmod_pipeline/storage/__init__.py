@@ -7,24 +7,31 @@ differs: on a store nothing is renamed, so a file is finished on local disk and 
 Every request is tried again, with growing and scattered pauses, before it fails with StoreError.
 """
 
-from rmod_pipeline.storage.address import Place, afresh, ahead, is_address, listed, place
-from rmod_pipeline.storage.copies import keep, kept_copy, opened, read_kept
-from rmod_pipeline.storage.path import Status, StorePath
+from rmod_pipeline.storage.local_copies import keep, kept_copy, opened, read_kept
+from rmod_pipeline.storage.locations import (
+    Location,
+    is_address,
+    parse_location,
+    with_listing,
+    with_prefetched,
+    without_cache,
+)
 from rmod_pipeline.storage.requests import OutageError, StoreError
+from rmod_pipeline.storage.store_path import ObjectStatus, StorePath
 
 __all__ = [
+    "Location",
+    "ObjectStatus",
     "OutageError",
-    "Place",
-    "Status",
     "StoreError",
     "StorePath",
-    "afresh",
-    "ahead",
     "is_address",
     "keep",
     "kept_copy",
-    "listed",
     "opened",
-    "place",
+    "parse_location",
     "read_kept",
+    "with_listing",
+    "with_prefetched",
+    "without_cache",
 ]

@@ -50,15 +50,16 @@ class World:
 
     def built(self) -> World:
         """Build the tiny data set."""
-        from rmod_pipeline.build.executors.local import local_executor
-        from rmod_pipeline.build.run import Progress, run_build
+        from rmod_pipeline.pipeline.executors.local import local_executor
+        from rmod_pipeline.pipeline.run import run_build
+        from rmod_pipeline.pipeline.scheduler import BuildProgress
 
-        run_build(make_job(self.library, self.out), local_executor(1), Progress())
+        run_build(make_job(self.library, self.out), local_executor(1), BuildProgress())
         return self
 
     def spec(self, change: Callable[[dict[str, Any]], object]) -> Arguments:
         """Write a pair's JSON with a change, and return the command that renders it."""
-        from rmod_pipeline.shards.stored import list_keys, read_pair
+        from rmod_pipeline.reading.pairs import list_keys, read_pair
 
         self.built()
         described = next(

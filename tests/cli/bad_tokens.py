@@ -15,13 +15,14 @@ from bad_input_world import Arguments, Case, World, text_file
 from tiny_build import RATE, make_job
 from tiny_codec import encoding_of, save_tiny
 
-from rmod_pipeline.build.encode import EncodeJob
-from rmod_pipeline.build.executors.local import local_executor
-from rmod_pipeline.build.loop import Progress
-from rmod_pipeline.build.run import run_encode
+from rmod_pipeline.pipeline.executors.local import local_executor
+from rmod_pipeline.pipeline.jobs.encode import EncodeJob
+from rmod_pipeline.pipeline.run import run_encode
+from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import TarWriter, read_tar
-from rmod_pipeline.shards.tokens import encode_codes, family_names
+from rmod_pipeline.shards.token_family import family_names
+from rmod_pipeline.shards.tokens import encode_codes
 
 KEY = "train-00000000"
 
@@ -55,7 +56,7 @@ def encoded(world: World) -> Path:
     codec = weights(world)
     job = make_job(world.library, world.out)
     work = EncodeJob(out=world.out, encoding=encoding_of(job, codec))
-    run_encode(work, local_executor(1), Progress())
+    run_encode(work, local_executor(1), BuildProgress())
     return codec
 
 

@@ -217,11 +217,11 @@ def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
             on_sound(done, 3)
         return tiny_manifest
 
-    monkeypatch.setattr("rmod_pipeline.library.builtin.ensure_builtin", ensure)
+    monkeypatch.setattr("rmod_pipeline.synthesis.ensure_builtin", ensure)
     make_builtin()
     assert capfd.readouterr().err == "Making the built-in kit, 3 sounds, once.\n"
     monkeypatch.setattr(
-        "rmod_pipeline.library.builtin.ensure_builtin", lambda on_sound, workers: on_sound and workers and tiny_manifest
+        "rmod_pipeline.synthesis.ensure_builtin", lambda on_sound, workers: on_sound and workers and tiny_manifest
     )
     make_builtin()
     assert capfd.readouterr().err == ""

@@ -19,7 +19,7 @@ import soundfile
 from tiny_dose import RATE, World, make_song, write_model
 
 from rmod_pipeline.codec.codec import open_codec
-from rmod_pipeline.release.extraction import clock
+from rmod_pipeline.pages.extraction import clock_time
 
 Rmod = Callable[..., Any]
 Act = Callable[[World, Path], list[Any]]
@@ -89,7 +89,7 @@ def test_a_song_becomes_a_folder_of_drums(world: World, tmp_path: Path, rmod: Rm
 def test_a_file_of_somebody_elses_is_left_and_said_before_any_work(
     name: str, world: World, tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rmod_pipeline.dose import extract
+    from rmod_pipeline.extraction import extract
 
     def worked(*_arguments: Any, **_named: Any) -> None:
         pytest.fail("it went to work")
@@ -164,11 +164,11 @@ def test_the_codec_is_known_by_the_checkpoints_name(
     world: World, tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `mini` is by `mini-1a2b3c4d`."""
-    from rmod_pipeline.codec import known
+    from rmod_pipeline.codec import catalogue
 
     plain = world.codec.name[:-9]
-    entry = known.Known(name=plain, about="of a test", file=str(world.weights))
-    monkeypatch.setitem(known.KNOWN, plain, entry)
+    entry = catalogue.Known(name=plain, about="of a test", file=str(world.weights))
+    monkeypatch.setitem(catalogue.KNOWN, plain, entry)
     arguments = [each for each in asked(world, tmp_path / "out") if each not in ("--codec", world.weights)]
     assert rmod(*arguments).code == 0
 
@@ -313,7 +313,7 @@ def test_bad_input_is_named_with_a_remedy(
 
 
 def test_places_are_told_as_on_a_clock() -> None:
-    assert [clock(each) for each in (0, 12.5, 59.999, 61.25, 3723.004)] == [
+    assert [clock_time(each) for each in (0, 12.5, 59.999, 61.25, 3723.004)] == [
         "0:00.00",
         "0:12.50",
         "1:00.00",

@@ -14,12 +14,13 @@ import pytest
 import soundfile
 from tiny_build import RATE, RECIPE, promised
 
-from rmod_pipeline.build.rerender import Proof
 from rmod_pipeline.codec import open_codec
+from rmod_pipeline.inspection.proof import Proof
+from rmod_pipeline.reading.pairs import list_keys, read_pair_tokens
 from rmod_pipeline.shards.layout import Layout
-from rmod_pipeline.shards.stored import list_keys
 from rmod_pipeline.shards.tar import read_members
-from rmod_pipeline.shards.tokens import decode_codes, family_names, read_family, read_tokens
+from rmod_pipeline.shards.token_family import family_names, read_family
+from rmod_pipeline.shards.tokens import decode_codes
 
 Rmod = Callable[..., Any]
 
@@ -81,7 +82,7 @@ def test_decode_writes_what_the_codec_makes_of_the_tokens(
     assert said.code == 0, said
     family = read_family(tiny_tokens, family_names(tiny_tokens)[0])
     codec = open_codec(str(tiny_weights), device="cpu")
-    members = read_tokens(tiny_tokens, key, family)
+    members = read_pair_tokens(tiny_tokens, key, family)
     frames = json.loads(members["json"])["tokens"]["frames"]
     for sound in ("mix", "kick", "snare"):
         heard, rate = soundfile.read(tmp_path / "listen" / f"{key}.{sound}.wav", dtype="float32")

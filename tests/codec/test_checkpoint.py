@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from tiny_codec import TINY, noise, save_tiny, torch
 
-from rmod_pipeline.codec import CodecError, open_codec
-from rmod_pipeline.codec.checkpoint import load_model, read_checkpoint
-from rmod_pipeline.codec.known import KNOWN, find_weights
+from rmod_pipeline.codec import open_codec
+from rmod_pipeline.codec.catalogue import KNOWN, find_weights
+from rmod_pipeline.codec.checkpoint import load_codec_model, read_codec_checkpoint
+from rmod_pipeline.errors import CodecError
 
 
 class Malice:
@@ -35,15 +36,15 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, protocol: int
     torch.save({"state_dict": Malice(mark), "metadata": {"kwargs": {}}}, zipped)
     for path in (plain, zipped):
         with pytest.raises(CodecError, match="refused"):
-            read_checkpoint(path)
+            read_codec_checkpoint(path)
     assert not mark.exists()
 
 
 def test_another_checksum_is_refused_with_both(tiny: Path) -> None:
     right = hashlib.sha256(tiny.read_bytes()).hexdigest()
-    assert read_checkpoint(tiny, right).sha256 == right
+    assert read_codec_checkpoint(tiny, right).sha256 == right
     with pytest.raises(CodecError, match=f"{right}.*expected {'0' * 64}"):
-        read_checkpoint(tiny, "0" * 64)
+        read_codec_checkpoint(tiny, "0" * 64)
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "flipped"])
@@ -58,7 +59,7 @@ def test_a_broken_file_is_named(tiny: Path, tmp_path: Path, damage: str) -> None
     path = tmp_path / "broken.pth"
     path.write_bytes(broken)
     with pytest.raises(CodecError, match=r"broken\.pth"):
-        read_checkpoint(path)
+        read_codec_checkpoint(path)
 
 
 def test_what_is_no_dac_checkpoint_is_named(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_what_is_no_dac_checkpoint_is_named(tmp_path: Path) -> None:
     ):
         torch.save(content, path)
         with pytest.raises(CodecError):
-            read_checkpoint(path)
+            read_codec_checkpoint(path)
 
 
 def test_weights_of_another_shape_are_named(tiny: Path, tmp_path: Path) -> None:
@@ -82,11 +83,11 @@ def test_weights_of_another_shape_are_named(tiny: Path, tmp_path: Path) -> None:
     content["metadata"]["kwargs"]["latent_dim"] = 24
     torch.save(content, tmp_path / "wrong.pth")
     with pytest.raises(CodecError, match="do not fit"):
-        load_model(read_checkpoint(tmp_path / "wrong.pth"))
+        load_codec_model(read_codec_checkpoint(tmp_path / "wrong.pth"))
     content["metadata"]["kwargs"]["no_such_argument"] = 1
     torch.save(content, tmp_path / "wrong.pth")
     with pytest.raises(CodecError, match="do not fit"):
-        load_model(read_checkpoint(tmp_path / "wrong.pth"))
+        load_codec_model(read_codec_checkpoint(tmp_path / "wrong.pth"))
 
 
 def test_missing_weights_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,13 +111,13 @@ def test_fetched_weights_are_checked_at_every_opening(tmp_path: Path, monkeypatc
 
 
 def test_halved_weights_are_read_as_float32(tmp_path: Path) -> None:
-    model = load_model(read_checkpoint(save_tiny(tmp_path / "half.pth", half=True)))
+    model = load_codec_model(read_codec_checkpoint(save_tiny(tmp_path / "half.pth", half=True)))
     assert {value.dtype for value in model.state_dict().values()} == {torch.float32}
 
 
 def test_folding_the_weight_norm_changes_no_token(tiny: Path) -> None:
     audio = noise(2, 8_192)
-    model = load_model(read_checkpoint(tiny))
+    model = load_codec_model(read_codec_checkpoint(tiny))
     with torch.no_grad():
         expected = model.encode(torch.from_numpy(audio)[:, None])[1].numpy()
     np.testing.assert_array_equal(open_codec(str(tiny), device="cpu", batch=2).encode(audio), expected)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_codec import noise, save_tiny
 
-from rmod_pipeline.codec import Choice, CodecError, differing, open_codec
-from rmod_pipeline.errors import UsageError
+from rmod_pipeline.codec import CodecChoice, differing, open_codec
+from rmod_pipeline.errors import CodecError, UsageError
 
 FOUR_SECONDS = 176_400
 
@@ -140,7 +140,7 @@ def test_options_that_cannot_be_are_named(tiny: Path) -> None:
 
 
 def test_a_choice_travels_to_a_worker(tiny: Path) -> None:
-    choice = Choice(name=str(tiny), device="cpu", batch=3)
+    choice = CodecChoice(name=str(tiny), device="cpu", batch=3)
     arrived = pickle.loads(pickle.dumps(choice))
     assert arrived == choice
     assert arrived.open().fingerprint()["batch"] == 3

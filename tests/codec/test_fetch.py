@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from rmod_pipeline.codec import CodecError
-from rmod_pipeline.codec import fetch as fetch_module
-from rmod_pipeline.codec.fetch import fetch
-from rmod_pipeline.codec.known import Known
+from rmod_pipeline.codec import download as fetch_module
+from rmod_pipeline.codec.catalogue import KnownCodec
+from rmod_pipeline.codec.download import download_weights
+from rmod_pipeline.errors import CodecError
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -59,67 +59,67 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def known(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Known:
+def known(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KnownCodec:
     monkeypatch.setenv("RMOD_CACHE", str(tmp_path))
     monkeypatch.setattr(fetch_module, "BLOCK", 1 << 16)
     url = f"http://127.0.0.1:{server.server_port}/weights.pth"
-    return Known(name="x", about="", file="x.pth", url=url, sha256=hashlib.sha256(CONTENT).hexdigest())
+    return KnownCodec(name="x", about="", file="x.pth", url=url, sha256=hashlib.sha256(CONTENT).hexdigest())
 
 
-def test_a_download_arrives_and_is_not_made_twice(known: Known, server: Server) -> None:
+def test_a_download_arrives_and_is_not_made_twice(known: KnownCodec, server: Server) -> None:
     heard: list[tuple[int, int | None]] = []
-    path = fetch(known, lambda done, total: heard.append((done, total)))
+    path = download_weights(known, lambda done, total: heard.append((done, total)))
     assert path.read_bytes() == CONTENT
     assert heard[-1] == (len(CONTENT), len(CONTENT))
-    assert fetch(known) == path
+    assert download_weights(known) == path
     assert server.asked == [None]
 
 
-def test_a_broken_download_goes_on_where_it_was(known: Known, server: Server) -> None:
+def test_a_broken_download_goes_on_where_it_was(known: KnownCodec, server: Server) -> None:
     server.cut = 300_000
     with pytest.raises(CodecError, match="goes on where it was"):
-        fetch(known)
+        download_weights(known)
     assert not known.path.exists()
     server.cut = None
-    assert fetch(known).read_bytes() == CONTENT
+    assert download_weights(known).read_bytes() == CONTENT
     assert server.asked == [None, "bytes=300000-"]
 
 
-def test_a_server_without_ranges_sends_it_all_again(known: Known, server: Server) -> None:
+def test_a_server_without_ranges_sends_it_all_again(known: KnownCodec, server: Server) -> None:
     known.path.parent.mkdir(parents=True)
     known.path.with_name("x.pth.part").write_bytes(b"something else")
     server.ranges = False
-    assert fetch(known).read_bytes() == CONTENT
+    assert download_weights(known).read_bytes() == CONTENT
 
 
-def test_all_there_already_is_checked_and_kept(known: Known) -> None:
+def test_all_there_already_is_checked_and_kept(known: KnownCodec) -> None:
     known.path.parent.mkdir(parents=True)
     known.path.with_name("x.pth.part").write_bytes(CONTENT)
-    assert fetch(known).read_bytes() == CONTENT
+    assert download_weights(known).read_bytes() == CONTENT
 
 
-def test_what_is_not_the_weights_is_removed(known: Known) -> None:
+def test_what_is_not_the_weights_is_removed(known: KnownCodec) -> None:
     known.path.parent.mkdir(parents=True)
     partial = known.path.with_name("x.pth.part")
     partial.write_bytes(b"\xff" * 1000)
     with pytest.raises(CodecError, match="expected"):
-        fetch(known)
+        download_weights(known)
     assert not partial.exists()
-    assert fetch(known).read_bytes() == CONTENT
+    assert download_weights(known).read_bytes() == CONTENT
 
 
-def test_a_changed_file_is_fetched_again(known: Known) -> None:
-    fetch(known).write_bytes(b"changed")
-    assert fetch(known).read_bytes() == CONTENT
+def test_a_changed_file_is_fetched_again(known: KnownCodec) -> None:
+    download_weights(known).write_bytes(b"changed")
+    assert download_weights(known).read_bytes() == CONTENT
 
 
-def test_offline_says_what_to_do(known: Known, server: Server) -> None:
+def test_offline_says_what_to_do(known: KnownCodec, server: Server) -> None:
     server.shutdown()
     server.server_close()
     with pytest.raises(CodecError, match=r"cannot be fetched.*\n.*put it at"):
-        fetch(known)
+        download_weights(known)
 
 
 def test_a_codec_that_ships_needs_no_network(tmp_path: Path) -> None:
-    shipped = Known(name="x", about="", file="mini.pth")
-    assert fetch(shipped) == shipped.path
+    shipped = KnownCodec(name="x", about="", file="mini.pth")
+    assert download_weights(shipped) == shipped.path

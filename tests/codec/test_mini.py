@@ -10,15 +10,15 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("argbind")
 
-from rmod_pipeline.audio import peak, to_channels  # noqa: E402
-from rmod_pipeline.codec import Codec, fit_window, open_codec, target_frames  # noqa: E402
-from rmod_pipeline.codec.checkpoint import read_checkpoint  # noqa: E402
-from rmod_pipeline.codec.known import find_known  # noqa: E402
-from rmod_pipeline.codec.window import Windowed  # noqa: E402
-from rmod_pipeline.library.builtin import ensure_builtin  # noqa: E402
-from rmod_pipeline.library.manifest import load_library  # noqa: E402
-from rmod_pipeline.library.read import AudioStore  # noqa: E402
-from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db  # noqa: E402
+from rmod_pipeline.audio import peak, to_channels
+from rmod_pipeline.codec import Codec, fit_window, open_codec, target_frames
+from rmod_pipeline.codec.catalogue import find_known
+from rmod_pipeline.codec.checkpoint import read_codec_checkpoint
+from rmod_pipeline.codec.window import Windowed
+from rmod_pipeline.library.builtin_kit import ensure_builtin
+from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db
 
 MOST_BYTES = 8_000_000
 
@@ -57,7 +57,7 @@ def through(mini: Codec, one_shots: list[Windowed], books: int = 9) -> torch.Ten
 def test_its_weights_fit_the_package_and_say_what_they_are() -> None:
     path = find_known("mini").path
     assert path.stat().st_size <= MOST_BYTES
-    about = read_checkpoint(path).about
+    about = read_codec_checkpoint(path).about
     assert about["name"] == "mini"
     assert int(about["steps"]) > 0
 

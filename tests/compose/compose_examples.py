@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from rmod_pipeline.compose import Palette, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
-from rmod_pipeline.spec import Address, PairSpec
+from rmod_pipeline.spec import PairId, PairSpec
 
 COUNTS: Mapping[str, int] = {"kick": 40, "snare": 30, "hihat": 20, "bass": 12, "piano": 10, "guitar": 9, "vocal": 8}
 """Sounds of each kind in each split."""
@@ -62,8 +62,8 @@ class Composer:
     def __init__(self, recipe: Recipe, library: Library = LIBRARY) -> None:
         self.recipe = recipe
         self.settings = settings_for(recipe, "pedalboard")
-        self.palettes = {split: Palette.of(recipe, library, split) for split in SPLITS}
+        self.palettes = {split: SplitAssets.of(recipe, library, split) for split in SPLITS}
 
     def at(self, index: int, split: str = "train", seed: int = 0, attempt: int = 0) -> PairSpec:
-        address = Address(seed=seed, split=split, index=index, attempt=attempt)
+        address = PairId(seed=seed, split=split, index=index, attempt=attempt)
         return compose_pair(self.recipe, self.palettes[split], self.settings, address)

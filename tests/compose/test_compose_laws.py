@@ -16,17 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from write_golden import GOLDEN, RECIPES, golden_specs
 
-from rmod_pipeline.compose import Palette, settings_for
+from rmod_pipeline.compose import SplitAssets, settings_for
 from rmod_pipeline.effects import EFFECTS
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.recipe import Recipe, recipe_names
-from rmod_pipeline.spec import Address, DrumTrack, PairSpec
+from rmod_pipeline.spec import DrumTrack, PairId, PairSpec
 
 HERE = Path(__file__).parent
 COMPOSERS = {name: Composer(shipped_recipe(name)) for name in recipe_names()}
 
 addresses = st.builds(
-    Address,
+    PairId,
     seed=st.integers(-(2**70), 2**70),
     split=st.sampled_from(SPLITS),
     index=st.integers(0, 10**8 - 1),
@@ -35,7 +35,7 @@ addresses = st.builds(
 composers = st.sampled_from(list(COMPOSERS.values()))
 
 
-def composed(composer: Composer, address: Address) -> PairSpec:
+def composed(composer: Composer, address: PairId) -> PairSpec:
     return composer.at(address.index, address.split, address.seed, address.attempt)
 
 
@@ -47,7 +47,7 @@ def test_specs_never_drift(recipe: str) -> None:
 
 
 @given(composers, addresses)
-def test_the_same_address_gives_the_same_spec(composer: Composer, address: Address) -> None:
+def test_the_same_address_gives_the_same_spec(composer: Composer, address: PairId) -> None:
     assert composed(composer, address) == composed(composer, address)
 
 
@@ -64,14 +64,14 @@ def test_another_process_gives_the_same_specs(hash_seed: str) -> None:
 
 
 @given(composers, addresses)
-def test_a_spec_survives_json(composer: Composer, address: Address) -> None:
+def test_a_spec_survives_json(composer: Composer, address: PairId) -> None:
     spec = composed(composer, address)
     assert PairSpec.from_json(spec.to_json()) == spec
     assert PairSpec.from_json(json.dumps(spec.to_dict())) == spec
 
 
 @given(composers, addresses)
-def test_hits_rise_within_the_grid_and_layers_differ(composer: Composer, address: Address) -> None:
+def test_hits_rise_within_the_grid_and_layers_differ(composer: Composer, address: PairId) -> None:
     spec = composed(composer, address)
     for drum in spec.drums:
         ticks = [note.tick for note in drum.notes]
@@ -81,14 +81,14 @@ def test_hits_rise_within_the_grid_and_layers_differ(composer: Composer, address
 
 
 @given(composers, addresses)
-def test_a_pair_plays_only_sounds_of_its_own_split(composer: Composer, address: Address) -> None:
+def test_a_pair_plays_only_sounds_of_its_own_split(composer: Composer, address: PairId) -> None:
     for kind, asset, sha256 in composed(composer, address).sources():
         found = LIBRARY.by_id[asset]
         assert (found.kind, found.split, found.sha256) == (kind, address.split, sha256)
 
 
 @given(composers, addresses, st.data())
-def test_every_part_of_the_address_counts(composer: Composer, address: Address, data: st.DataObject) -> None:
+def test_every_part_of_the_address_counts(composer: Composer, address: PairId, data: st.DataObject) -> None:
     part = data.draw(st.sampled_from(["seed", "split", "index", "attempt"]))
     other = data.draw(addresses.map(lambda other: getattr(other, part)).filter(lambda v: v != getattr(address, part)))
     spec, another = composed(composer, address), composed(composer, replace(address, **{part: other}))
@@ -237,21 +237,21 @@ def test_a_shuffled_chain_stands_in_every_order() -> None:
 def test_a_palette_refuses_a_library_that_lacks_a_kind(kind: str, rmod: Composer) -> None:
     library = library_of({name: count for name, count in COUNTS.items() if name != kind})
     with pytest.raises(LibraryError, match=f"no {kind} at all"):
-        Palette.of(rmod.recipe, library, "train")
+        SplitAssets.of(rmod.recipe, library, "train")
 
 
 def test_a_palette_refuses_a_split_that_lacks_a_kind(rmod: Composer) -> None:
     kept = [one for one in LIBRARY.assets if not (one.kind == "piano" and one.split == "test")]
     library = replace(LIBRARY, assets=tuple(kept))
-    Palette.of(rmod.recipe, library, "train")
+    SplitAssets.of(rmod.recipe, library, "train")
     with pytest.raises(LibraryError, match="test has no piano"):
-        Palette.of(rmod.recipe, library, "test")
+        SplitAssets.of(rmod.recipe, library, "test")
 
 
 def test_a_palette_refuses_too_few_one_shots_to_layer(rmod: Composer) -> None:
     library = library_of({**COUNTS, "snare": 1})
     with pytest.raises(LibraryError, match="only 1 snare, 2 needed"):
-        Palette.of(rmod.recipe, library, "train")
+        SplitAssets.of(rmod.recipe, library, "train")
     alone = recipe_with(rmod.recipe, (("one_shots", "layering", "none"), 1.0))
     assert len(Composer(alone, library).at(0).drums[1].layers) == 1
 

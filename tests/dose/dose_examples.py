@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 # So many threads for so little work only wait for each other.
 torch.set_num_threads(1)
 
-from rmod_pipeline.dose.loss import Pairs  # noqa: E402
-from rmod_pipeline.dose.model import Dose  # noqa: E402
-from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize  # noqa: E402
+from rmod_pipeline.dose.loss import Pairs
+from rmod_pipeline.dose.model import Dose
+from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize
 
 SIZE: dict[str, Any] = {
     "layers": 2,

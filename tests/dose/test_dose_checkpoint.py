@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from dose_examples import CODEC, small_model, small_recipe, small_size, some_codes, torch
 
-from rmod_pipeline.codec import CodecError, Identity
+from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.dose.checkpoint import (
     FORMAT,
-    Checkpoint,
-    checkpoint_bytes,
+    DoseCheckpoint,
     checkpoint_name,
-    load_model,
-    read_checkpoint,
+    dose_checkpoint_bytes,
+    load_dose_model,
+    read_dose_checkpoint,
     write_checkpoint,
 )
-from rmod_pipeline.dose.errors import DoseError
-from rmod_pipeline.dose.generate import generate
+from rmod_pipeline.dose.generation import generate
+from rmod_pipeline.errors import CodecError, DoseError
 
 
 class Malice:
@@ -37,7 +37,7 @@ class Malice:
         return os.mkdir, (str(self.mark),)
 
 
-def some_checkpoint(**changes: Any) -> Checkpoint:
+def some_checkpoint(**changes: Any) -> DoseCheckpoint:
     own = {
         "recipe": small_recipe(),
         "instruments": ("kick",),
@@ -45,7 +45,7 @@ def some_checkpoint(**changes: Any) -> Checkpoint:
         "progress": {"step": 7, "valid": 1.5},
         "state": small_model().state_dict(),
     }
-    return Checkpoint(**{**own, **changes})
+    return DoseCheckpoint(**{**own, **changes})
 
 
 @pytest.fixture
@@ -62,19 +62,19 @@ def changed(path: Path, **changes: Any) -> Path:
 
 
 def test_what_was_written_is_read_again(path: Path) -> None:
-    read, written = read_checkpoint(path), some_checkpoint()
+    read, written = read_dose_checkpoint(path), some_checkpoint()
     assert path.name == "kick.pth"
     assert read.about == str(path)
     for name in ("recipe", "instruments", "codec", "progress"):
         assert getattr(read, name) == getattr(written, name)
     mixtures = some_codes(2, 8)
-    before, after = generate(small_model(), mixtures, 6), generate(load_model(read), mixtures, 6)
+    before, after = generate(small_model(), mixtures, 6), generate(load_dose_model(read), mixtures, 6)
     assert torch.equal(before.codes, after.codes)
 
 
 def test_a_loaded_model_can_be_trained_and_leaves_its_checkpoint_alone(path: Path) -> None:
-    read = read_checkpoint(path)
-    model = load_model(read)
+    read = read_dose_checkpoint(path)
+    model = load_dose_model(read)
     assert {(each.device.type, each.dtype, each.requires_grad) for each in model.parameters()} == {
         ("cpu", torch.float32, True)
     }
@@ -99,45 +99,45 @@ def test_a_model_of_several_is_called_by_them_and_knows_their_order(tmp_path: Pa
     names = ("kick", "snare", "hihat")
     recipe = small_recipe(instruments=list(names), one_model=True)
     several = some_checkpoint(recipe=recipe, instruments=names, state=small_model(instruments=3).state_dict())
-    read = read_checkpoint(write_checkpoint(several, tmp_path))
+    read = read_dose_checkpoint(write_checkpoint(several, tmp_path))
     assert checkpoint_name(names) == "kick-snare-hihat.pth"
     assert [read.class_of(name) for name in names] == [0, 1, 2]
-    assert load_model(read).instruments is not None
+    assert load_dose_model(read).instruments is not None
     with pytest.raises(DoseError, match="kick and snare and hihat, not snar \\(did you mean 'snare'"):
         read.class_of("snar")
 
 
 def test_another_class_is_named(path: Path) -> None:
     with pytest.raises(DoseError, match=r"kick\.pth: extracts kick, not snare"):
-        read_checkpoint(path).class_of("snare")
+        read_dose_checkpoint(path).class_of("snare")
 
 
 def test_another_codec_is_named(path: Path) -> None:
-    read = read_checkpoint(path)
-    read.require_codec(Identity(**CODEC))
-    read.require_codec(Identity(**{**CODEC, "name": "moved-12345678"}))
+    read = read_dose_checkpoint(path)
+    read.require_codec(CodecIdentity(**CODEC))
+    read.require_codec(CodecIdentity(**{**CODEC, "name": "moved-12345678"}))
     with pytest.raises(CodecError, match="number of codebooks 3, the codec some-12345678 has 9"):
-        read.require_codec(Identity(**{**CODEC, "codebooks": 9}))
+        read.require_codec(CodecIdentity(**{**CODEC, "codebooks": 9}))
     with pytest.raises(CodecError, match="sha256"):
-        read.require_codec(Identity(**{**CODEC, "sha256": "cd" * 32}))
+        read.require_codec(CodecIdentity(**{**CODEC, "sha256": "cd" * 32}))
 
 
 def test_another_size_is_named(path: Path) -> None:
-    read = read_checkpoint(path)
+    read = read_dose_checkpoint(path)
     read.require_size(small_size())
     read.require_size(small_size(dropout=0.3, attention_dropout=0.1, condition_dropout=0.2))
     with pytest.raises(DoseError, match="a model with layers 2, the recipe asks for 3"):
         read.require_size(small_size(layers=3))
     wrong = changed(path, recipe=small_recipe(model=small_size(width=64)).model_dump(mode="json"))
     with pytest.raises(DoseError, match=r"changed\.pth: the weights do not fit the model that they name"):
-        load_model(read_checkpoint(wrong))
+        load_dose_model(read_dose_checkpoint(wrong))
 
 
 def test_a_giant_that_a_file_names_is_not_made(path: Path) -> None:
     giant = small_size(width=16_384, heads=1, feed_forward=65_536, codebook_size=65_535, codebooks=64)
     wrong = changed(path, recipe=small_recipe(model=giant).model_dump(mode="json"))
     with pytest.raises(DoseError, match="do not fit"):
-        load_model(read_checkpoint(wrong))
+        load_dose_model(read_dose_checkpoint(wrong))
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol 4")
@@ -148,7 +148,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, protocol: int
     torch.save({FORMAT: 1, "state_dict": {}, "metadata": Malice(mark)}, zipped)
     for path in (plain, zipped):
         with pytest.raises(DoseError, match="refused"):
-            read_checkpoint(path)
+            read_dose_checkpoint(path)
     assert not mark.exists()
 
 
@@ -162,7 +162,7 @@ def test_a_broken_file_is_named(path: Path, damage: str) -> None:
     elif damage in damaged:
         broken.write_bytes(damaged[damage])
     with pytest.raises(DoseError, match=r"broken\.pth"):
-        read_checkpoint(broken)
+        read_dose_checkpoint(broken)
 
 
 def test_what_is_no_dose_checkpoint_is_named(path: Path) -> None:
@@ -178,7 +178,7 @@ def test_what_is_no_dose_checkpoint_is_named(path: Path) -> None:
     ):
         torch.save(content, other)
         with pytest.raises(DoseError, match=says):
-            read_checkpoint(other)
+            read_dose_checkpoint(other)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_what_is_no_dose_checkpoint_is_named(path: Path) -> None:
 )
 def test_metadata_that_says_too_little_is_named(path: Path, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(DoseError, match=says):
-        read_checkpoint(changed(path, **changes))
+        read_dose_checkpoint(changed(path, **changes))
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -205,4 +205,4 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_the_same_checkpoint_is_the_same_bytes() -> None:
-    assert checkpoint_bytes(some_checkpoint()) == checkpoint_bytes(replace(some_checkpoint()))
+    assert dose_checkpoint_bytes(some_checkpoint()) == dose_checkpoint_bytes(replace(some_checkpoint()))

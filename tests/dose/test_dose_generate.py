@@ -11,12 +11,11 @@ from dose_examples import FRAMES, SIZE, small_model, some_codes, some_pairs, tor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmod_pipeline.dose.errors import DoseError
-from rmod_pipeline.dose.generate import Try, _Chooser, generate
+from rmod_pipeline.dose.generation import Try, _Chooser, generate
 from rmod_pipeline.dose.layout import code_area, condition_of, target_of, target_rows
 from rmod_pipeline.dose.loss import dose_losses
 from rmod_pipeline.dose.recipe import LossSettings
-from rmod_pipeline.errors import UsageError
+from rmod_pipeline.errors import DoseError, UsageError
 
 TRIES = [Try(), Try(seed=1, temperature=1.0), Try(seed=2, temperature=0.7, top_p=0.9), Try(seed=3, temperature=1.5)]
 

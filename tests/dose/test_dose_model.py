@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.dose.layout import ABSENT, condition_of, target_of
 from rmod_pipeline.dose.loss import dose_losses
-from rmod_pipeline.dose.model import Cache, sinusoids, turned
+from rmod_pipeline.dose.model import KeyValueCache, rotate, sinusoids
 from rmod_pipeline.dose.recipe import LossSettings
 
 LEARNED, MASKED = LossSettings(tail="learned"), LossSettings(tail="masked")
@@ -61,7 +61,7 @@ def test_turned_products_depend_on_how_far_apart_rows_are_alone(one: int, other:
 
     def product(first: int, second: int) -> Any:
         turns = [sinusoids(place, 1, 16, torch.device("cpu")).double() for place in (first, second)]
-        return turned(query[None], turns[0]) @ turned(key[None], turns[1]).T
+        return rotate(query[None], turns[0]) @ rotate(key[None], turns[1]).T
 
     torch.testing.assert_close(product(one, other), product(one + further, other + further), rtol=1e-3, atol=1e-3)
 
@@ -82,7 +82,7 @@ def test_published_arithmetic_counts_codebook_0_twice() -> None:
 def test_rows_one_by_one_with_a_cache_give_what_all_at_once_give() -> None:
     model, rows = small_model().eval(), some_rows()
     whole = model.hidden(rows)
-    cache = Cache(rows.shape[1])
+    cache = KeyValueCache(rows.shape[1])
     parts = [model.hidden(rows[:, :4], None, cache)]
     parts += [model.hidden(rows[:, [row]], None, cache) for row in range(4, rows.shape[1])]
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-5, atol=1e-5)

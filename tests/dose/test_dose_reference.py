@@ -12,12 +12,12 @@ import pytest
 from dose_examples import torch
 from test_dose_checkpoint import Malice
 
-from rmod_pipeline.codec import CodecError, Identity
-from rmod_pipeline.dose.checkpoint import load_model, read_checkpoint, write_checkpoint
-from rmod_pipeline.dose.errors import DoseError
-from rmod_pipeline.dose.generate import generate
+from rmod_pipeline.codec import CodecIdentity
+from rmod_pipeline.dose.checkpoint import load_dose_model, read_dose_checkpoint, write_checkpoint
+from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.dose.layout import condition_of
 from rmod_pipeline.dose.reference import import_reference
+from rmod_pipeline.errors import CodecError, DoseError
 
 WIDTH, HEADS, LAYERS, INSIDE, BOOKS, VOCABULARY = 32, 4, 2, 48, 9, 1025
 FRAMES = 345
@@ -100,7 +100,7 @@ def some_mixture(seed: int = 0) -> Any:
 
 
 def test_an_imported_model_says_what_the_published_one_says(kick: Path) -> None:
-    model = load_model(import_reference(kick, heads=HEADS))
+    model = load_dose_model(import_reference(kick, heads=HEADS))
     rows = condition_of(some_mixture())
     expected = logits_written_out(published(), rows[0])
     found = model.logits(model.hidden(rows))[0].double()
@@ -110,7 +110,7 @@ def test_an_imported_model_says_what_the_published_one_says(kick: Path) -> None:
 
 def test_an_imported_model_generates_what_the_published_one_generates(kick: Path) -> None:
     """Greedily and with a made-up end; the zeros around the codes are given, as the layout has them."""
-    made = generate(load_model(import_reference(kick, heads=HEADS)), some_mixture(), 3)
+    made = generate(load_dose_model(import_reference(kick, heads=HEADS)), some_mixture(), 3)
     rows, state = condition_of(some_mixture())[0], published()
     rows = torch.cat([rows, torch.zeros(1, BOOKS, dtype=torch.int64)])
     for row in range(1, 3 + BOOKS):
@@ -129,7 +129,7 @@ def test_an_import_says_what_it_is(kick: Path) -> None:
     assert size.reference_compatible
     assert imported.instruments == ("kick",)
     assert imported.progress == {"step": 1234}
-    dac = Identity(
+    dac = CodecIdentity(
         name="dac-44khz-a88eed82",
         version="0.0.1",
         sha256="a8" * 32,
@@ -142,17 +142,19 @@ def test_an_import_says_what_it_is(kick: Path) -> None:
 
 
 def test_tokens_of_another_shape_are_not_its_own(kick: Path) -> None:
-    other = Identity(name="x-1", version="", sha256="00", sample_rate=24_000, hop=320, codebooks=9, codebook_size=1024)
+    other = CodecIdentity(
+        name="x-1", version="", sha256="00", sample_rate=24_000, hop=320, codebooks=9, codebook_size=1024
+    )
     with pytest.raises(CodecError, match="sample rate"):
         import_reference(kick, heads=HEADS).require_codec(other)
 
 
 def test_tokens_of_another_codec_of_the_same_shape_are_not_its_own(kick: Path, tmp_path: Path) -> None:
     """`mini` has DAC's shape, and no published checkpoint says which weights its codec had."""
-    mini = Identity(
+    mini = CodecIdentity(
         name="mini-1a2b3c4d", version="", sha256="00", sample_rate=44_100, hop=512, codebooks=9, codebook_size=1024
     )
-    read = read_checkpoint(write_checkpoint(import_reference(kick, heads=HEADS), tmp_path))
+    read = read_dose_checkpoint(write_checkpoint(import_reference(kick, heads=HEADS), tmp_path))
     with pytest.raises(CodecError, match=r"speaks tokens of dac-44khz, the codec is mini-1a2b3c4d\n.*dac-44khz"):
         read.require_codec(mini)
     read.require_codec(replace(mini, name="dac-44khz-0123abcd"))
@@ -227,7 +229,7 @@ def test_another_model_is_named(tmp_path: Path, drop: str, put: dict[str, tuple[
     state = {name: value for name, value in published().items() if name != f"inst_decoder.{drop}"}
     state |= {f"inst_decoder.{name}": torch.zeros(shape) for name, shape in put.items()}
     with pytest.raises(DoseError, match=says):
-        load_model(import_reference(save(tmp_path / "kick.ckpt", state), heads=HEADS))
+        load_dose_model(import_reference(save(tmp_path / "kick.ckpt", state), heads=HEADS))
 
 
 def test_a_head_without_bias_has_a_bias_of_zeros(tmp_path: Path) -> None:
@@ -237,7 +239,7 @@ def test_a_head_without_bias_has_a_bias_of_zeros(tmp_path: Path) -> None:
     expected = import_reference(save(tmp_path / "kick.ckpt", zeros), heads=HEADS)
     assert imported.state.keys() == expected.state.keys()
     assert all(torch.equal(value, expected.state[name]) for name, value in imported.state.items())
-    load_model(imported)
+    load_dose_model(imported)
 
 
 def test_what_is_no_published_checkpoint_is_named(tmp_path: Path) -> None:
@@ -265,9 +267,9 @@ def test_the_command_writes_what_can_be_read(kick: Path, tmp_path: Path, rmod: A
     said = rmod("dose", "import", kick, "--out", tmp_path / "models", "--heads", HEADS)
     assert said.code == 0, said.err
     assert f"{tmp_path / 'models' / 'kick.pth'}: kick, 2 layers of width 32" in said.out
-    read = read_checkpoint(tmp_path / "models" / "kick.pth")
+    read = read_dose_checkpoint(tmp_path / "models" / "kick.pth")
     assert read.recipe.model.reference_compatible
-    load_model(read)
+    load_dose_model(read)
 
 
 def test_the_command_replaces_no_other_model(kick: Path, tmp_path: Path, rmod: Any) -> None:

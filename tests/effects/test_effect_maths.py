@@ -41,7 +41,7 @@ def rbj_db(band: Band, hz: np.ndarray) -> np.ndarray:
     amplitude = 10 ** (band.gain_db / 40)
     omega = 2 * math.pi * band.hz / SAMPLE_RATE
     cosine, alpha = math.cos(omega), math.sin(omega) / (2 * band.q)
-    slope = 2 * math.sqrt(amplitude) * alpha
+    grad_norm = 2 * math.sqrt(amplitude) * alpha
     sign = 1 if band.shape == "low_shelf" else -1
     up, down = amplitude + 1, amplitude - 1
     if band.shape == "peak":
@@ -50,11 +50,11 @@ def rbj_db(band: Band, hz: np.ndarray) -> np.ndarray:
     else:
         turned = sign * cosine
         over = [
-            amplitude * (up - down * turned + slope),
+            amplitude * (up - down * turned + grad_norm),
             sign * 2 * amplitude * (down - up * turned),
-            amplitude * (up - down * turned - slope),
+            amplitude * (up - down * turned - grad_norm),
         ]
-        under = [up + down * turned + slope, sign * -2 * (down + up * turned), up + down * turned - slope]
+        under = [up + down * turned + grad_norm, sign * -2 * (down + up * turned), up + down * turned - grad_norm]
     z = np.exp(-2j * np.pi * hz / SAMPLE_RATE)
     return 20 * np.log10(np.abs(np.polyval(over[::-1], z) / np.polyval(under[::-1], z)))
 

@@ -13,16 +13,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from rmod_pipeline.codec import open_codec  # noqa: E402
-from rmod_pipeline.dose.checkpoint import Checkpoint, load_model, write_checkpoint  # noqa: E402
-from rmod_pipeline.dose.distance import distance_from_mean, spectral_distance  # noqa: E402
-from rmod_pipeline.dose.loss import Pairs, dose_losses  # noqa: E402
-from rmod_pipeline.dose.model import Dose  # noqa: E402
-from rmod_pipeline.dose.recipe import DoseRecipe  # noqa: E402
-from rmod_pipeline.evaluation.compare import WAYS, compare  # noqa: E402
-from rmod_pipeline.evaluation.listening import listening  # noqa: E402
-from rmod_pipeline.shards.read import read_tokens  # noqa: E402
-from rmod_pipeline.shards.tokens import choose_family  # noqa: E402
+from rmod_pipeline.codec import open_codec
+from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_distance
+from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, write_checkpoint
+from rmod_pipeline.dose.loss import Pairs, dose_losses
+from rmod_pipeline.dose.model import Dose
+from rmod_pipeline.dose.recipe import DoseRecipe
+from rmod_pipeline.evaluation.compare import WAYS, compare
+from rmod_pipeline.evaluation.condition_use import listening
+from rmod_pipeline.reading.loader import load_tokens
+from rmod_pipeline.shards.token_family import choose_family
 
 
 def hits(count: int, seed: int = 0) -> torch.Tensor:
@@ -53,7 +53,7 @@ def test_the_nearest_to_the_mean_is_the_nearest_to_all_others() -> None:
 
 
 @pytest.fixture
-def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> Checkpoint:
+def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> DoseCheckpoint:
     """A model that was never trained, for the small data set."""
     codec = open_codec(str(tiny_weights), device="cpu")
     size = {"layers": 1, "width": 16, "heads": 2, "feed_forward": 16, "dropout": 0.0, "condition_frames": 44}
@@ -69,10 +69,10 @@ def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> Checkpoint:
     )
     torch.manual_seed(0)
     state = Dose(recipe.model, 2).state_dict()
-    return Checkpoint(recipe=recipe, instruments=("kick", "snare"), codec=codec.identity.to_dict(), state=state)
+    return DoseCheckpoint(recipe=recipe, instruments=("kick", "snare"), codec=codec.identity.to_dict(), state=state)
 
 
-def test_every_way_is_measured_on_every_pair(tiny_tokens: Path, tiny_weights: Path, checkpoint: Checkpoint) -> None:
+def test_every_way_is_measured_on_every_pair(tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint) -> None:
     codec, family = open_codec(str(tiny_weights), device="cpu", batch=4), choose_family(tiny_tokens)
     told: list[int] = []
     found = list(compare(tiny_tokens, "valid", checkpoint, codec, family, on_pairs=told.append))
@@ -93,7 +93,7 @@ def test_every_way_is_measured_on_every_pair(tiny_tokens: Path, tiny_weights: Pa
 
 
 def test_the_command_prints_a_table_and_writes_every_distance(
-    tiny_tokens: Path, tiny_weights: Path, checkpoint: Checkpoint, tmp_path: Path, rmod: Callable[..., Any]
+    tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint, tmp_path: Path, rmod: Callable[..., Any]
 ) -> None:
     path = write_checkpoint(checkpoint, tmp_path)
     asked = ["--data", tiny_tokens, "--split", "valid", "--codec", tiny_weights, "--pairs", 1]
@@ -107,14 +107,14 @@ def test_the_command_prints_a_table_and_writes_every_distance(
 
 
 def test_a_model_that_knows_its_mixtures_is_told_from_one_that_does_not(
-    tiny_tokens: Path, checkpoint: Checkpoint
+    tiny_tokens: Path, checkpoint: DoseCheckpoint
 ) -> None:
     family = choose_family(tiny_tokens)
     for each in listening(tiny_tokens, "valid", checkpoint, family):
         assert abs(each.full - each.full_of_another) < 0.1, "an untrained model hears nothing"
-    model = load_model(checkpoint).train()
+    model = load_dose_model(checkpoint).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    pairs = list(read_tokens(tiny_tokens, "valid", family.name))
+    pairs = list(load_tokens(tiny_tokens, "valid", family.name))
     batch = Pairs(
         mixtures=torch.from_numpy(np.stack([pair["codes"]["mix"] for pair in pairs])),
         targets=torch.from_numpy(np.stack([pair["codes"]["kick"] for pair in pairs])),
@@ -131,10 +131,10 @@ def test_a_model_that_knows_its_mixtures_is_told_from_one_that_does_not(
 
 
 def test_a_model_of_another_codec_is_refused(
-    tiny_tokens: Path, tiny_weights: Path, checkpoint: Checkpoint, tmp_path: Path, rmod: Callable[..., Any]
+    tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint, tmp_path: Path, rmod: Callable[..., Any]
 ) -> None:
     codec = {**checkpoint.codec, "sha256": "0" * 64}
-    other = Checkpoint(recipe=checkpoint.recipe, instruments=("kick", "snare"), codec=codec, state=checkpoint.state)
+    other = DoseCheckpoint(recipe=checkpoint.recipe, instruments=("kick", "snare"), codec=codec, state=checkpoint.state)
     path = write_checkpoint(other, tmp_path)
     said = rmod("evaluate", path, "--data", tiny_tokens, "--codec", tiny_weights, "--split", "valid")
     assert said.code == 2

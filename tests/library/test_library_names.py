@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.library.names import checked_licence, describe
+from rmod_pipeline.library.taxonomy import checked_licence, describe_path
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ from rmod_pipeline.library.names import checked_licence, describe
     ],
 )
 def test_the_kind(path: str, kind: str) -> None:
-    assert describe(PurePosixPath(path)).kind == kind
+    assert describe_path(PurePosixPath(path)).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_the_kind(path: str, kind: str) -> None:
     ],
 )
 def test_kit_licence_and_source(path: str, kit: str, licence: str, source: str) -> None:
-    said = describe(PurePosixPath(path))
+    said = describe_path(PurePosixPath(path))
     assert (said.kit, said.licence, said.source) == (kit, licence, source)
 
 
 @given(st.text())
 def test_any_name_says_something_or_nothing(name: str) -> None:
-    describe(PurePosixPath(name))
+    describe_path(PurePosixPath(name))
 
 
 @pytest.mark.parametrize("licence", ["", "MIT", "CC-BY-4.0", "LicenseRef-mine", "MIT OR (Apache-2.0 AND CC0-1.0)"])

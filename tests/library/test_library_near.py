@@ -14,7 +14,7 @@ from library_sounds import RATE, hit
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.fingerprint import LENGTH, SAME, Probe, candidates, fingerprint, likeness, probe
-from rmod_pipeline.library.read import Decoded, decode, read_audio
+from rmod_pipeline.library.read import Decoded, decode_sound, read_sound
 
 
 def found(one: Probe, other: Probe) -> bool:
@@ -32,7 +32,7 @@ def probe_of(decoded: Decoded) -> Probe:
 def test_a_sound_is_known_in_any_disguise(disguise: Disguise, channels: int) -> None:
     for seed in range(4):
         audio = hit(seed, 0.4, channels=channels)
-        assert found(probe(audio, RATE), probe_of(decode(disguise(audio, RATE), "x"))), seed
+        assert found(probe(audio, RATE), probe_of(decode_sound(disguise(audio, RATE), "x"))), seed
 
 
 def test_other_sounds_are_not_joined() -> None:
@@ -82,7 +82,7 @@ def real(real_library_folder: Path) -> list[tuple[dict[str, str], Audio, int]]:
     sounds = []
     for row in rows:
         try:
-            sounds.append((row, *read_audio(real_library_folder / row["path"])))
+            sounds.append((row, *read_sound(real_library_folder / row["path"])))
         except AssetError:
             continue
     return sounds
@@ -98,7 +98,7 @@ def test_planted_copies_of_real_files_are_found(real: list[tuple[dict[str, str],
         # Three disguises a file, in turn: each is tried on every third file.
         for difference, disguise in list(DISGUISES.items())[turn % 3 :: 3]:
             planted += 1
-            if not found(original, probe_of(decode(disguise(audio, rate), row["path"]))):
+            if not found(original, probe_of(decode_sound(disguise(audio, rate), row["path"]))):
                 missed.append((difference, row["path"]))
     assert len(missed) <= 0.02 * planted, missed
 
@@ -106,11 +106,11 @@ def test_planted_copies_of_real_files_are_found(real: list[tuple[dict[str, str],
 @pytest.mark.slow
 def test_real_sounds_of_different_kits_are_seldom_joined(real: list[tuple[dict[str, str], Audio, int]]) -> None:
     """Also through others, as groups are. Most joined pairs are one recording twice: see docs/near-duplicates.md."""
-    from rmod_pipeline.library.groups import Union
+    from rmod_pipeline.library.groups import DisjointSets
 
     probes = [probe(audio, rate) for _, audio, rate in real]
     kits = [row["kit"] for row, *_ in real]
-    union = Union(len(real))
+    union = DisjointSets(len(real))
     for i, j in candidates(np.stack([fingerprint(each) for each in probes])):
         if union.find(i) != union.find(j) and likeness(probes[i], probes[j]) >= SAME:
             union.join(i, j)

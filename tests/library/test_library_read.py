@@ -15,7 +15,7 @@ from library_sounds import RATE, asset, encoded, hit, put
 
 from rmod_pipeline.errors import AssetError, LibraryError
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.read import AudioStore, decode, onset, read_audio, resample, trim_leading_silence
+from rmod_pipeline.library.read import AudioStore, decode_sound, onset, read_sound, resample, trim_leading_silence
 
 FORMATS = [
     ("WAV", "PCM_U8", 2**-7),
@@ -35,7 +35,7 @@ FORMATS = [
 @pytest.mark.parametrize("channels", [1, 2])
 def test_every_format_gives_the_sound(file_format: str, subtype: str, error: float, channels: int) -> None:
     audio = hit(1, channels=channels)
-    decoded = decode(encoded(audio, RATE, file_format, subtype=subtype), "x")
+    decoded = decode_sound(encoded(audio, RATE, file_format, subtype=subtype), "x")
     assert decoded.audio.dtype == np.float32 and decoded.audio.flags.c_contiguous
     assert decoded.sample_rate == RATE and decoded.channels == channels == decoded.audio.shape[0]
     frames = min(audio.shape[1], decoded.audio.shape[1])
@@ -45,7 +45,7 @@ def test_every_format_gives_the_sound(file_format: str, subtype: str, error: flo
 
 @pytest.mark.parametrize("rate", [8_000, 22_050, 96_000, 192_000])
 def test_any_rate_is_brought_to_one(rate: int) -> None:
-    audio, found = hit(1, rate=rate), decode(encoded(hit(1, rate=rate), rate), "x")
+    audio, found = hit(1, rate=rate), decode_sound(encoded(hit(1, rate=rate), rate), "x")
     assert found.sample_rate == rate
     converted = resample(found.audio, rate, RATE)
     assert converted.shape[1] == pytest.approx(audio.shape[1] * RATE / rate, abs=2)
@@ -53,12 +53,12 @@ def test_any_rate_is_brought_to_one(rate: int) -> None:
 
 def test_equal_channels_become_one() -> None:
     audio = hit(1)
-    assert decode(encoded(np.repeat(audio, 2, axis=0), subtype="FLOAT"), "x").audio.shape[0] == 1
+    assert decode_sound(encoded(np.repeat(audio, 2, axis=0), subtype="FLOAT"), "x").audio.shape[0] == 1
 
 
 @pytest.mark.parametrize("channels", [3, 4, 5, 6, 7, 8, 12])
 def test_many_channels_become_two_without_clipping(channels: int) -> None:
-    decoded = decode(encoded(np.ones((channels, 100), np.float32), subtype="FLOAT"), "x")
+    decoded = decode_sound(encoded(np.ones((channels, 100), np.float32), subtype="FLOAT"), "x")
     assert decoded.channels == channels and decoded.audio.shape[0] <= 2
     assert 0.3 < decoded.audio.max() <= 1.000001
 
@@ -66,7 +66,7 @@ def test_many_channels_become_two_without_clipping(channels: int) -> None:
 def test_surround_keeps_left_left() -> None:
     audio = np.zeros((6, 100), np.float32)
     audio[0], audio[4] = 0.5, 0.5
-    left, right = decode(encoded(audio, subtype="FLOAT"), "x").audio
+    left, right = decode_sound(encoded(audio, subtype="FLOAT"), "x").audio
     assert left.max() > 0.3 and right.max() == 0
 
 
@@ -75,7 +75,7 @@ def test_samples_that_are_no_numbers_are_refused(value: float) -> None:
     audio = hit(1)
     audio[0, 50] = value
     with pytest.raises(AssetError, match="NaN or infinite"):
-        decode(encoded(audio, subtype="FLOAT"), "x")
+        decode_sound(encoded(audio, subtype="FLOAT"), "x")
 
 
 def test_what_holds_nothing_is_refused(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_what_holds_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("this is no sound\n" * 100)
     for name, found in (("none.wav", "0 frames"), ("empty.wav", "empty"), ("text.wav", "not readable as audio")):
         with pytest.raises(AssetError, match=found) as caught:
-            read_audio(tmp_path / name)
+            read_sound(tmp_path / name)
         assert name in caught.value.about and caught.value.hint
         assert "object at" not in caught.value.found
 
@@ -95,23 +95,23 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path) -> None:
     (tmp_path / "loop.wav").symlink_to("loop.wav")
     for name in ("pipe.wav", "folder.wav", "loop.wav", "missing.wav"):
         with pytest.raises(AssetError):
-            read_audio(tmp_path / name)
+            read_sound(tmp_path / name)
 
 
 def test_a_single_sample_is_a_sound() -> None:
-    assert decode(encoded(np.full((1, 1), 0.5, np.float32)), "x").audio.shape == (1, 1)
+    assert decode_sound(encoded(np.full((1, 1), 0.5, np.float32)), "x").audio.shape == (1, 1)
 
 
 @pytest.mark.parametrize("file_format", ["FLAC", "WAV", "AIFF"])
 def test_a_truncated_file_is_named(file_format: str) -> None:
     data = encoded(hit(1, 2.0), file_format=file_format)
     with pytest.raises(AssetError, match=r"ends early|not readable"):
-        decode(data[: len(data) // 2], "x")
+        decode_sound(data[: len(data) // 2], "x")
 
 
 def test_too_long_is_seen_without_decoding_it_all() -> None:
     with pytest.raises(AssetError, match=r"too long: 2\.0 s, at most 1 s"):
-        decode(encoded(hit(1, 2.0)), "x", max_seconds=1)
+        decode_sound(encoded(hit(1, 2.0)), "x", max_seconds=1)
 
 
 @settings(max_examples=150)
@@ -125,7 +125,7 @@ def test_damaged_audio_never_gives_a_traceback(file_format: str, data: st.DataOb
     if data.draw(st.booleans()):
         del whole[data.draw(st.integers(0, len(whole))) :]
     try:
-        decoded = decode(bytes(whole), "x")
+        decoded = decode_sound(bytes(whole), "x")
     except AssetError as error:
         assert error.found
     else:

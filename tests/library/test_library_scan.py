@@ -12,24 +12,24 @@ import soundfile
 from library_sounds import RATE, encoded, hit, make_kits, put
 
 from rmod_pipeline.errors import LibraryError, ManifestError, UsageError
-from rmod_pipeline.library import scan as scan_module
-from rmod_pipeline.library.cache import ScanCache
-from rmod_pipeline.library.check import check_library
-from rmod_pipeline.library.labels import Labels
 from rmod_pipeline.library.manifest import load_library, write_manifest
-from rmod_pipeline.library.measure import Task, Unusable, measure_batch
-from rmod_pipeline.library.pool import spread
-from rmod_pipeline.library.previous import Previous
+from rmod_pipeline.library.process_pool import map_batches
 from rmod_pipeline.library.read import AudioStore
-from rmod_pipeline.library.report import refuse_overwriting, report_path, write_scan
-from rmod_pipeline.library.scan import Rules, Scan, scan_folder
+from rmod_pipeline.library.scanning import scan as scan_module
+from rmod_pipeline.library.scanning.cache import ScanCache
+from rmod_pipeline.library.scanning.check import check_library
+from rmod_pipeline.library.scanning.labels import Labels
+from rmod_pipeline.library.scanning.measure import MeasureTask, UnusableFile, measure_batch
+from rmod_pipeline.library.scanning.previous import Previous
+from rmod_pipeline.library.scanning.report import refuse_overwriting, report_path, write_scan
+from rmod_pipeline.library.scanning.scan import Scan, ScanRules, scan_folder
 from rmod_pipeline.library.splits import parse_shares
 
 SHARES = parse_shares("80/10/10")
-RULES = Rules(shares=SHARES)
+RULES = ScanRules(shares=SHARES)
 
 
-def scan(folder: Path, rules: Rules = RULES, **options: object) -> Scan:
+def scan(folder: Path, rules: ScanRules = RULES, **options: object) -> Scan:
     return scan_folder(folder, folder / "m.csv", rules, **options)  # type: ignore[arg-type]
 
 
@@ -190,7 +190,7 @@ def test_labels_know_better(tmp_path: Path) -> None:
         "elsewhere/kick.wav,kick,,,,\n"
     )
     labels = Labels.read(tmp_path / "labels.csv")
-    rules = Rules(shares=SHARES, licence="CC0-1.0")
+    rules = ScanRules(shares=SHARES, licence="CC0-1.0")
     found = scan_folder(tmp_path / "sounds", tmp_path / "m.csv", rules, labels=labels)
     rows = {row.path: row for row in found.assets}
     told, guessed, empty = (rows[f"sounds/{name}.wav"] for name in ("kit 0/kick/0", "kit 1/kick/0", "kit 0/kick/1"))
@@ -283,7 +283,7 @@ def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "s" / "kick.wav").write_text("text")
     read: list[Path] = []
 
-    def counted(tasks: list[Task]) -> object:
+    def counted(tasks: list[MeasureTask]) -> object:
         read.extend(task.path for task in tasks)
         return measure_batch(tasks)
 
@@ -304,7 +304,7 @@ def test_an_interrupted_scan_goes_on_where_it_was(tmp_path: Path, monkeypatch: p
     make_kits(tmp_path / "s", kits=10)
     batches: list[int] = []
 
-    def interrupted(tasks: list[Task]) -> object:
+    def interrupted(tasks: list[MeasureTask]) -> object:
         batches.append(len(tasks))
         if len(batches) == 2:
             raise KeyboardInterrupt
@@ -332,7 +332,7 @@ def test_a_broken_cache_stops_nothing(tmp_path: Path, content: bytes) -> None:
 
 def test_workers_change_nothing(tmp_path: Path) -> None:
     make_kits(tmp_path, kits=17)
-    assert scan(tmp_path) == scan(tmp_path, Rules(shares=SHARES, workers=2))
+    assert scan(tmp_path) == scan(tmp_path, ScanRules(shares=SHARES, workers=2))
 
 
 def deadly(jobs: list[int]) -> list[int]:
@@ -342,7 +342,7 @@ def deadly(jobs: list[int]) -> list[int]:
 
 
 def test_a_job_that_kills_its_process_costs_only_itself() -> None:
-    answers = dict(spread(deadly, range(100), 2, 100))
+    answers = dict(map_batches(deadly, range(100), 2, 100))
     assert answers == {job: None if job == 77 else 2 * job for job in range(100)}
 
 
@@ -400,8 +400,8 @@ def test_check_finds_what_has_changed(tmp_path: Path) -> None:
 def test_a_measurement_never_raises(tmp_path: Path) -> None:
     for name in ("gone.wav", "folder"):
         (tmp_path / "folder").mkdir(exist_ok=True)
-        (found,) = measure_batch([Task(tmp_path / name, 10)])
-        assert isinstance(found, Unusable) and not found.lasting
+        (found,) = measure_batch([MeasureTask(tmp_path / name, 10)])
+        assert isinstance(found, UnusableFile) and not found.lasting
     put(tmp_path / "long.wav", hit(1, 1.0), RATE)
-    (found,) = measure_batch([Task(tmp_path / "long.wav", 0.5)])
-    assert isinstance(found, Unusable) and not found.lasting
+    (found,) = measure_batch([MeasureTask(tmp_path / "long.wav", 0.5)])
+    assert isinstance(found, UnusableFile) and not found.lasting

@@ -12,17 +12,24 @@ from library_sounds import asset
 
 from rmod_pipeline.errors import LibraryError, UsageError
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.groups import Union, tied
-from rmod_pipeline.library.splits import Assignment, Sound, assign_splits, check_splits, parse_shares, uneven_splits
+from rmod_pipeline.library.groups import DisjointSets, joined_groups
+from rmod_pipeline.library.splits import (
+    SplitAssignment,
+    SplitItem,
+    assign_splits,
+    check_splits,
+    parse_shares,
+    uneven_splits,
+)
 
 SHARES = parse_shares("90/5/5")
 
 
 @st.composite
-def libraries(draw: st.DrawFn) -> list[Sound]:
+def libraries(draw: st.DrawFn) -> list[SplitItem]:
     count = draw(st.integers(1, 60))
     return [
-        Sound(
+        SplitItem(
             id=f"s{number}",
             kind=draw(st.sampled_from(["kick", "snare"])),
             kit=draw(st.sampled_from(["", *"abcdefghijkl"])),
@@ -33,20 +40,20 @@ def libraries(draw: st.DrawFn) -> list[Sound]:
     ]
 
 
-def sides(sounds: list[Sound], result: Assignment, key: str) -> dict[str, set[str]]:
+def sides(sounds: list[SplitItem], result: SplitAssignment, key: str) -> dict[str, set[str]]:
     found = defaultdict(set)
     for sound in sounds:
         found[getattr(sound, key)].add(result.split[sound.id])
     return found
 
 
-def unpinned(sounds: list[Sound]) -> list[Sound]:
-    return [Sound(id=sound.id, kind=sound.kind, kit=sound.kit, copies=sound.copies) for sound in sounds]
+def unpinned(sounds: list[SplitItem]) -> list[SplitItem]:
+    return [SplitItem(id=sound.id, kind=sound.kind, kit=sound.kit, copies=sound.copies) for sound in sounds]
 
 
 @settings(max_examples=60)
 @given(libraries())
-def test_copies_and_groups_are_on_one_side(sounds: list[Sound]) -> None:
+def test_copies_and_groups_are_on_one_side(sounds: list[SplitItem]) -> None:
     sounds = unpinned(sounds)
     result = assign_splits(sounds, SHARES)
     assert set(result.split) == {sound.id for sound in sounds}
@@ -59,7 +66,7 @@ def test_copies_and_groups_are_on_one_side(sounds: list[Sound]) -> None:
 
 @settings(max_examples=40)
 @given(libraries())
-def test_a_kit_is_on_one_side_where_its_kind_is_split_by_kit(sounds: list[Sound]) -> None:
+def test_a_kit_is_on_one_side_where_its_kind_is_split_by_kit(sounds: list[SplitItem]) -> None:
     sounds = unpinned(sounds)
     result = assign_splits(sounds, SHARES)
     by_kit = [sound for sound in sounds if result.rule[sound.kind] == "kit" and sound.kit]
@@ -68,7 +75,7 @@ def test_a_kit_is_on_one_side_where_its_kind_is_split_by_kit(sounds: list[Sound]
 
 @settings(max_examples=40)
 @given(libraries(), st.randoms())
-def test_order_does_not_matter(sounds: list[Sound], random: object) -> None:
+def test_order_does_not_matter(sounds: list[SplitItem], random: object) -> None:
     shuffled = list(sounds)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     one, other = assign_splits(sounds, SHARES), assign_splits(shuffled, SHARES)
@@ -77,7 +84,7 @@ def test_order_does_not_matter(sounds: list[Sound], random: object) -> None:
 
 @settings(max_examples=60)
 @given(libraries())
-def test_pinned_sounds_stay_and_draw_new_copies(sounds: list[Sound]) -> None:
+def test_pinned_sounds_stay_and_draw_new_copies(sounds: list[SplitItem]) -> None:
     result = assign_splits(sounds, SHARES)
     pins: dict[str, Counter[str]] = defaultdict(Counter)
     for sound in sounds:
@@ -92,7 +99,7 @@ def test_pinned_sounds_stay_and_draw_new_copies(sounds: list[Sound]) -> None:
 @given(kits=st.integers(20, 60), each=st.integers(1, 4))
 def test_every_split_gets_about_its_share_of_kits(kits: int, each: int) -> None:
     sounds = [
-        Sound(id=f"{kit}/{number}", kind="kick", kit=f"kit {kit}", copies=f"{kit}/{number}")
+        SplitItem(id=f"{kit}/{number}", kind="kick", kit=f"kit {kit}", copies=f"{kit}/{number}")
         for kit in range(kits)
         for number in range(each)
     ]
@@ -105,36 +112,36 @@ def test_every_split_gets_about_its_share_of_kits(kits: int, each: int) -> None:
 
 @pytest.mark.parametrize(("count", "empty"), [(1, {"valid", "test"}), (2, {"test"}), (3, set()), (40, set())])
 def test_few_sounds_go_to_train_first(count: int, empty: set[str]) -> None:
-    sounds = [Sound(id=str(n), kind="kick", kit="one", copies=str(n)) for n in range(count)]
+    sounds = [SplitItem(id=str(n), kind="kick", kit="one", copies=str(n)) for n in range(count)]
     result = assign_splits(sounds, SHARES)
     assert result.rule == {"kick": "sound"}
     assert set(SHARES) - set(result.split.values()) == empty
 
 
 def test_the_rule_is_chosen_for_each_kind() -> None:
-    sounds = [Sound(id=f"k{n}", kind="kick", kit=f"kit {n % 10}", copies=f"k{n}") for n in range(100)]
-    sounds += [Sound(id=f"v{n}", kind="vocal", kit=f"kit {n % 2}", copies=f"v{n}") for n in range(100)]
+    sounds = [SplitItem(id=f"k{n}", kind="kick", kit=f"kit {n % 10}", copies=f"k{n}") for n in range(100)]
+    sounds += [SplitItem(id=f"v{n}", kind="vocal", kit=f"kit {n % 2}", copies=f"v{n}") for n in range(100)]
     result = assign_splits(sounds, SHARES)
     assert result.rule == {"kick": "kit", "vocal": "sound"}
     assert Counter(result.split[f"v{n}"] for n in range(100)) == {"train": 90, "valid": 5, "test": 5}
 
 
 def test_three_kits_of_a_hundred_are_not_enough_for_90_5_5() -> None:
-    sounds = [Sound(id=str(n), kind="kick", kit=f"kit {n % 3}", copies=str(n)) for n in range(300)]
+    sounds = [SplitItem(id=str(n), kind="kick", kit=f"kit {n % 3}", copies=str(n)) for n in range(300)]
     assert assign_splits(sounds, SHARES).rule == {"kick": "sound"}
     assert assign_splits(sounds, parse_shares("40/30/30")).rule == {"kick": "kit"}
 
 
-def kits(*sizes: int) -> list[Sound]:
+def kits(*sizes: int) -> list[SplitItem]:
     """Return kicks in kits of the given sizes."""
     return [
-        Sound(id=f"{kit}/{number}", kind="kick", kit=f"kit {kit}", copies=f"{kit}/{number}")
+        SplitItem(id=f"{kit}/{number}", kind="kick", kit=f"kit {kit}", copies=f"{kit}/{number}")
         for kit, size in enumerate(sizes)
         for number in range(size)
     ]
 
 
-def uneven(sounds: list[Sound], text: str = "90/5/5") -> list[str]:
+def uneven(sounds: list[SplitItem], text: str = "90/5/5") -> list[str]:
     shares = parse_shares(text)
     return list(uneven_splits(sounds, assign_splits(sounds, shares), shares))
 
@@ -149,14 +156,14 @@ def test_few_unequal_kits_are_told_with_what_they_came_to() -> None:
 
 
 def test_kits_that_share_sounds_are_told_as_groups() -> None:
-    sounds = [*kits(12, 6, 1), Sound(id="copy", kind="kick", kit="kit 9", copies="1/0")]
-    sounds += [Sound(id=f"9/{number}", kind="kick", kit="kit 9", copies=f"9/{number}") for number in range(5)]
+    sounds = [*kits(12, 6, 1), SplitItem(id="copy", kind="kick", kit="kit 9", copies="1/0")]
+    sounds += [SplitItem(id=f"9/{number}", kind="kick", kit="kit 9", copies=f"9/{number}") for number in range(5)]
     (told,) = uneven(sounds)
     assert "too few kits to cut finer: 3 groups of kits that share sounds" in told
 
 
 def test_many_copies_of_few_sounds_are_told() -> None:
-    sounds = [Sound(id=f"{n}", kind="kick", kit="", copies="abc"[n % 3]) for n in range(30)]
+    sounds = [SplitItem(id=f"{n}", kind="kick", kit="", copies="abc"[n % 3]) for n in range(30)]
     (told,) = uneven(sounds)
     assert (
         "33/33/33 percent" in told
@@ -166,15 +173,15 @@ def test_many_copies_of_few_sounds_are_told() -> None:
 
 
 def test_sounds_that_keep_their_sides_are_the_reason_where_there_are_any() -> None:
-    sounds = [Sound(id=str(n), kind="kick", kit="", copies=str(n), pinned="test" if n else "") for n in range(30)]
-    sounds += [Sound(id=f"new {n}", kind="kick", kit="", copies=f"new {n}") for n in range(5)]
+    sounds = [SplitItem(id=str(n), kind="kick", kit="", copies=str(n), pinned="test" if n else "") for n in range(30)]
+    sounds += [SplitItem(id=f"new {n}", kind="kick", kit="", copies=f"new {n}") for n in range(5)]
     (told,) = uneven(sounds)
     assert "scan without --previous" in told
 
 
 @given(st.integers(10, 200))
 def test_ten_sounds_without_kits_or_copies_are_enough(count: int) -> None:
-    assert uneven([Sound(id=str(n), kind="kick", kit="", copies=str(n)) for n in range(count)]) == []
+    assert uneven([SplitItem(id=str(n), kind="kick", kit="", copies=str(n)) for n in range(count)]) == []
 
 
 def test_one_kit_of_ten_on_another_side_is_no_warning() -> None:
@@ -186,21 +193,21 @@ def test_what_a_split_lacks_is_told_once() -> None:
 
 
 def test_a_split_without_a_share_stays_empty() -> None:
-    sounds = [Sound(id=str(n), kind="kick", kit="", copies=str(n)) for n in range(30)]
+    sounds = [SplitItem(id=str(n), kind="kick", kit="", copies=str(n)) for n in range(30)]
     assert set(assign_splits(sounds, parse_shares("90/10/0")).split.values()) == {"train", "valid"}
     assert set(assign_splits(sounds, parse_shares("100/0/0")).split.values()) == {"train"}
 
 
 @settings(max_examples=40)
 @given(libraries(), st.integers(1, 20))
-def test_adding_sounds_moves_no_old_one(sounds: list[Sound], more: int) -> None:
+def test_adding_sounds_moves_no_old_one(sounds: list[SplitItem], more: int) -> None:
     sounds = unpinned(sounds)
     before = assign_splits(sounds, SHARES).split
     old = [
-        Sound(id=sound.id, kind=sound.kind, kit=sound.kit, copies=sound.copies, pinned=before[sound.id])
+        SplitItem(id=sound.id, kind=sound.kind, kit=sound.kit, copies=sound.copies, pinned=before[sound.id])
         for sound in sounds
     ]
-    new = [Sound(id=f"n{n}", kind="kick", kit=f"new {n % 3}", copies=f"n{n}") for n in range(more)]
+    new = [SplitItem(id=f"n{n}", kind="kick", kit=f"new {n % 3}", copies=f"n{n}") for n in range(more)]
     after = assign_splits(old + new, SHARES).split
     assert {name: after[name] for name in before} == before
 
@@ -234,7 +241,7 @@ def test_what_a_split_lacks_is_named_with_the_remedy() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
 def test_sets_are_what_joining_says(joins: list[tuple[int, int]]) -> None:
-    union = Union(20)
+    union = DisjointSets(20)
     label = list(range(20))
     for one, other in joins:
         union.join(one, other)
@@ -246,5 +253,5 @@ def test_sets_are_what_joining_says(joins: list[tuple[int, int]]) -> None:
 
 
 def test_ties_reach_through_others() -> None:
-    groups = list(tied([["a"], ["b", "c"], ["c", "d"], ["d", "a"], ["e"]]))
+    groups = list(joined_groups([["a"], ["b", "c"], ["c", "d"], ["d", "a"], ["e"]]))
     assert [places for _, places in groups] == [[0, 1, 2, 3], [4]]

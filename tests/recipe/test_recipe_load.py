@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import RecipeError
-from rmod_pipeline.places import shipped
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe, parse_recipe, recipe_digest, recipe_names
+from rmod_pipeline.storage.folders import shipped
 
 SMALL = """\
 name: small

@@ -10,12 +10,12 @@ import numpy as np
 import soundfile
 
 from rmod_pipeline.audio import Audio, Pcm
-from rmod_pipeline.compose import Palette, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
 from rmod_pipeline.render import PitchCache, Sounds
-from rmod_pipeline.spec import Address, DrumTrack, Layer, LoopTrack, Note, PairSpec, Settings
+from rmod_pipeline.spec import DrumTrack, Layer, LoopTrack, Note, PairId, PairSpec, Settings
 
 RATE = 44_100
 
@@ -86,8 +86,8 @@ def open_sounds(library: Library, cache: Path, memory: int = 2**28) -> Sounds:
 
 def compose(recipe: Recipe, library: Library, index: int, seed: int = 0) -> PairSpec:
     """Return a spec over the tiny library."""
-    address = Address(seed=seed, split="train", index=index)
-    return compose_pair(recipe, Palette.of(recipe, library, "train"), settings_for(recipe, "pedalboard"), address)
+    address = PairId(seed=seed, split="train", index=index)
+    return compose_pair(recipe, SplitAssets.of(recipe, library, "train"), settings_for(recipe, "pedalboard"), address)
 
 
 def quick(library: Library, index: int) -> PairSpec:
@@ -141,7 +141,7 @@ def spec_of(
     return PairSpec(
         recipe="test",
         output_version=1,
-        address=Address(seed=0, split="train", index=0),
+        address=PairId(seed=0, split="train", index=0),
         settings=settings,
         drums=tuple(drums),
         loops=tuple(loops),

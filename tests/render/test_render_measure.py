@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from render_examples import RATE, SETTINGS, compose, drum, loop, noise, spec_of
 
 from rmod_pipeline.audio import Pcm, to_pcm
-from rmod_pipeline.build.reject import Reject, judge
 from rmod_pipeline.effects.gain import Gain
 from rmod_pipeline.library.asset import Library
+from rmod_pipeline.pipeline.judge import Reject, judge
 from rmod_pipeline.recipe import RejectLimits, find_recipe, load_recipe
 from rmod_pipeline.render import Measured, Sounds, render_pair
 from rmod_pipeline.render.measure import audible_db, measure_mix, measure_target

@@ -18,23 +18,24 @@ import pytest
 import soundfile
 from tiny_build import RATE, RECIPE, make_job, promised
 
-from rmod_pipeline.build.executors.local import local_executor
-from rmod_pipeline.build.run import Progress, Summary, run_build
 from rmod_pipeline.errors import RecipeError, ShardError
 from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.pipeline.executors.local import local_executor
+from rmod_pipeline.pipeline.run import BuildSummary, run_build
+from rmod_pipeline.pipeline.scheduler import BuildProgress
+from rmod_pipeline.reading.pairs import list_keys, list_licences, read_pair
 from rmod_pipeline.recipe import parse_recipe
 from rmod_pipeline.shards.index import SCHEMA
 from rmod_pipeline.shards.layout import Layout, parse_key
 from rmod_pipeline.shards.midi import midi_bytes
 from rmod_pipeline.shards.receipt import read_receipt
-from rmod_pipeline.shards.stored import list_keys, list_licences, read_pair
 
 
 @pytest.fixture(scope="session")
 def stems(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> Path:
     """The tiny data set with stems; the bass is not in every pair."""
     out = tmp_path_factory.mktemp("tiny-stems") / "out"
-    run_build(make_job(tiny_manifest, out, stems=True), local_executor(1), Progress())
+    run_build(make_job(tiny_manifest, out, stems=True), local_executor(1), BuildProgress())
     return out
 
 
@@ -67,7 +68,7 @@ def test_a_track_that_a_pair_lacks_is_silence_as_long_as_the_mixture(stems: Path
 def test_stems_add_up_to_the_mixture_that_the_master_chain_gets(tiny_manifest: Path, tmp_path: Path) -> None:
     """Without a master chain the mixture is their sum, but for the rounding of each to 16 bits."""
     recipe = parse_recipe(RECIPE.partition("master:")[0])
-    run_build(make_job(tiny_manifest, tmp_path, recipe=recipe, stems=True), local_executor(1), Progress())
+    run_build(make_job(tiny_manifest, tmp_path, recipe=recipe, stems=True), local_executor(1), BuildProgress())
     for key in list_keys(tmp_path):
         members = read_pair(tmp_path, key).members
         audio = {
@@ -172,16 +173,16 @@ REJECTING = RECIPE + "reject: {buried_db: 1, attempts: 2}\n"
 
 
 @pytest.fixture(scope="session")
-def rejecting(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> tuple[Path, Summary]:
+def rejecting(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> tuple[Path, BuildSummary]:
     """A data set in which many pairs are rejected, and some keys for good; made in two runs."""
     out = tmp_path_factory.mktemp("tiny-rejects") / "out"
     job = make_job(tiny_manifest, out, recipe=parse_recipe(REJECTING), counts={"train": 24}, shard_size=8)
-    run_build(job, local_executor(1), Progress())
+    run_build(job, local_executor(1), BuildProgress())
     Layout(out).receipt("train-000001").unlink()
-    return out, run_build(job, local_executor(1), Progress())
+    return out, run_build(job, local_executor(1), BuildProgress())
 
 
-def test_a_resumed_run_counts_what_stands_there_not_what_it_made(rejecting: tuple[Path, Summary]) -> None:
+def test_a_resumed_run_counts_what_stands_there_not_what_it_made(rejecting: tuple[Path, BuildSummary]) -> None:
     out, summary = rejecting
     rows = [row for path in sorted((out / "index").glob("*")) for row in pq.read_table(path).to_pylist()]
     assert summary.made == 8
@@ -193,7 +194,7 @@ def test_a_resumed_run_counts_what_stands_there_not_what_it_made(rejecting: tupl
     assert summary.bytes == sum(path.stat().st_size for name in ("audio", "index") for path in (out / name).glob("*"))
 
 
-def test_an_absent_key_is_told_as_absent(rejecting: tuple[Path, Summary], rmod: Callable[..., object]) -> None:
+def test_an_absent_key_is_told_as_absent(rejecting: tuple[Path, BuildSummary], rmod: Callable[..., object]) -> None:
     out, _ = rejecting
     absent = next(key for path in Layout(out).receipts() for key in read_receipt(path).absent)
     assert absent not in list_keys(out)
@@ -208,7 +209,7 @@ def test_a_data_set_of_nothing_but_rejects_is_whole(
 ) -> None:
     recipe = parse_recipe(RECIPE + "reject: {silent_dbfs: 0, attempts: 1}\n")
     job = make_job(tiny_manifest, tmp_path, recipe=recipe, counts={"train": 2})
-    summary = run_build(job, local_executor(1), Progress())
+    summary = run_build(job, local_executor(1), BuildProgress())
     assert (summary.absent, summary.pairs) == (2, {"train": 0})
     assert [members_of(path) for path in tars(tmp_path)] == [[]]
     assert rmod("verify", tmp_path, "--rerender", 3).code == 0
@@ -236,7 +237,7 @@ def test_a_kind_that_would_overwrite_or_overflow_a_file_name_is_refused(
 ) -> None:
     job = make_job(tiny_manifest, tmp_path / "out", recipe=parse_recipe(RECIPE.replace("kick:", f"{kind}:")))
     with pytest.raises(RecipeError, match="kind"):
-        run_build(job, local_executor(1), Progress())
+        run_build(job, local_executor(1), BuildProgress())
     assert not (tmp_path / "out").exists()
 
 

@@ -13,24 +13,28 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("argbind")
 torch.set_num_threads(1)
 
-from rmod_pipeline.codec import open_codec  # noqa: E402
-from rmod_pipeline.codec.checkpoint import read_checkpoint  # noqa: E402
-from rmod_pipeline.codec.descript import new_model  # noqa: E402
-from rmod_pipeline.codec.errors import CodecError  # noqa: E402
-from rmod_pipeline.errors import BuildError, LibraryError, RecipeError  # noqa: E402
-from rmod_pipeline.library.manifest import load_library  # noqa: E402
-from rmod_pipeline.places import shipped  # noqa: E402
-from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths  # noqa: E402
-from rmod_pipeline.training.codec.crops import Crops  # noqa: E402
-from rmod_pipeline.training.codec.losses import (  # noqa: E402
+from rmod_pipeline.codec import open_codec
+from rmod_pipeline.codec.checkpoint import read_codec_checkpoint
+from rmod_pipeline.codec.descript import new_model
+from rmod_pipeline.errors import (
+    BuildError,
+    CodecError,
+    LibraryError,
+    RecipeError,
+)
+from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.storage.folders import shipped
+from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths
+from rmod_pipeline.training.codec.crops import Crops
+from rmod_pipeline.training.codec.losses import (
     MelDistance,
     signal_to_distortion_db,
     spectral_difference,
     waveform_distance,
 )
-from rmod_pipeline.training.codec.material import Clip, Material, allowed, mono, prepare_material  # noqa: E402
-from rmod_pipeline.training.codec.recipe import CodecRecipe, Sounds, load_codec_recipe, with_minutes  # noqa: E402
-from rmod_pipeline.training.codec.train import LOG, STATE, WEIGHTS, Progress, Trainer, rate_at  # noqa: E402
+from rmod_pipeline.training.codec.material import Clip, Material, allowed, mono, prepare_material
+from rmod_pipeline.training.codec.recipe import CodecRecipe, CodecSounds, load_codec_recipe, with_minutes
+from rmod_pipeline.training.codec.train import LOG, STATE, WEIGHTS, CodecProgress, CodecTrainer, codec_learning_rate
 
 SHAPE = {
     "encoder_dim": 2,
@@ -121,7 +125,7 @@ def test_perplexity_counts_entries_in_even_use() -> None:
 
 
 def test_crops_can_be_repeated_and_stay_within_full_scale() -> None:
-    sounds = Sounds(licences=("CC0-1.0",), mixes={}, crop_frames=1024, gain_db=(0, 12))
+    sounds = CodecSounds(licences=("CC0-1.0",), mixes={}, crop_frames=1024, gain_db=(0, 12))
     one, other = (Crops(some_material(), sounds, seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.batch(5, 4), other.batch(5, 4))
     assert not np.array_equal(one.batch(5, 4), Crops(some_material(), sounds, seed=4).batch(5, 4))
@@ -161,7 +165,7 @@ def test_a_lost_attack_is_a_difference_of_spectra() -> None:
 
 def test_the_rate_rises_then_falls() -> None:
     schedule = small_recipe(steps=100, warm_up_steps=10, learning_rate=1.0).schedule
-    rates = [rate_at(schedule, Progress(step=step)) for step in range(100)]
+    rates = [codec_learning_rate(schedule, CodecProgress(step=step)) for step in range(100)]
     assert rates[:9] == sorted(rates[:9])
     assert rates[12:] == sorted(rates[12:], reverse=True)
     assert rates[-1] == pytest.approx(schedule.final_rate, abs=0.01)
@@ -169,13 +173,13 @@ def test_the_rate_rises_then_falls() -> None:
 
 def test_a_training_learns_goes_on_and_leaves_a_codec(tmp_path: Path) -> None:
     recipe, told = small_recipe(), []
-    trainer = Trainer(recipe, some_material(), some_material(1), tmp_path)
+    trainer = CodecTrainer(recipe, some_material(), some_material(1), tmp_path)
     before = trainer.measure()["mix_mel"]
     trainer.run(told.append)
     assert told[-1]["step"] == 12
     assert trainer.progress.fits == 2
     longer = small_recipe(steps=80)
-    Trainer(longer, some_material(), some_material(1), tmp_path).run(told.append)
+    CodecTrainer(longer, some_material(), some_material(1), tmp_path).run(told.append)
     assert told[-1]["step"] == 80
     assert told[-1]["held_out"]["mix_mel"] < before
     assert len((tmp_path / LOG).read_text().splitlines()) == 2
@@ -186,15 +190,15 @@ def test_a_training_learns_goes_on_and_leaves_a_codec(tmp_path: Path) -> None:
 
 def test_two_trainings_of_one_seed_are_one(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        Trainer(small_recipe(), some_material(), some_material(1), tmp_path / name).run(lambda _report: None)
+        CodecTrainer(small_recipe(), some_material(), some_material(1), tmp_path / name).run(lambda _report: None)
     one, other = (torch.load(tmp_path / name / STATE, weights_only=True)["model"] for name in ("one", "other"))
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 def test_a_decoder_trained_further_leaves_the_tokens_as_they_were(tmp_path: Path) -> None:
     recipe = small_recipe(steps=40)
-    Trainer(recipe, some_material(), some_material(1), tmp_path / "first").run(lambda _report: None)
-    first = read_checkpoint(tmp_path / "first" / WEIGHTS)
+    CodecTrainer(recipe, some_material(), some_material(1), tmp_path / "first").run(lambda _report: None)
+    first = read_codec_checkpoint(tmp_path / "first" / WEIGHTS)
     losses = recipe.losses.model_copy(update={"spectral": 10.0, "adversarial": 0.0})
     sounds = recipe.sounds.model_copy(update={"crop_frames": 2048})
     further, told = recipe.model_copy(update={"losses": losses, "sounds": sounds}), []
@@ -202,7 +206,7 @@ def test_a_decoder_trained_further_leaves_the_tokens_as_they_were(tmp_path: Path
         # The second goes on where the first stopped.
         schedule = recipe.schedule.model_copy(update={"steps": steps})
         longer = further.model_copy(update={"schedule": schedule})
-        Trainer(longer, some_material(), some_material(1), tmp_path / "second", begin_from=first).run(told.append)
+        CodecTrainer(longer, some_material(), some_material(1), tmp_path / "second", begin_from=first).run(told.append)
     assert [each["step"] for each in told] == [20, 30]
     assert "spectral" in told[0]["train"]
     assert "codebook" not in told[0]["train"]
@@ -211,7 +215,7 @@ def test_a_decoder_trained_further_leaves_the_tokens_as_they_were(tmp_path: Path
     np.testing.assert_array_equal(one.encode(sound), other.encode(sound))
     assert not np.array_equal(one.decode(one.encode(sound)), other.decode(one.encode(sound)))
     assert one.identity.sha256 != other.identity.sha256
-    assert read_checkpoint(tmp_path / "second" / WEIGHTS).about["begun_from"] == one.identity.sha256
+    assert read_codec_checkpoint(tmp_path / "second" / WEIGHTS).about["begun_from"] == one.identity.sha256
 
 
 def test_crops_that_are_too_short_for_the_losses_are_refused() -> None:
@@ -221,16 +225,16 @@ def test_crops_that_are_too_short_for_the_losses_are_refused() -> None:
 
 
 def test_a_decoder_cannot_be_trained_further_in_another_shape_or_folder(tmp_path: Path) -> None:
-    Trainer(small_recipe(steps=2), some_material(), some_material(1), tmp_path / "first").run(lambda _report: None)
-    first = read_checkpoint(tmp_path / "first" / WEIGHTS)
+    CodecTrainer(small_recipe(steps=2), some_material(), some_material(1), tmp_path / "first").run(lambda _report: None)
+    first = read_codec_checkpoint(tmp_path / "first" / WEIGHTS)
     other = CodecRecipe.model_validate({**small_recipe().model_dump(), "shape": {**SHAPE, "latent_dim": 16}})
     with pytest.raises(BuildError, match="latent_dim 12"):
-        Trainer(other, some_material(), some_material(1), tmp_path / "other", begin_from=first)
+        CodecTrainer(other, some_material(), some_material(1), tmp_path / "other", begin_from=first)
     broken = replace(first, state={name: first.state[name] for name in list(first.state)[1:]})
     with pytest.raises(CodecError, match="the weights do not fit the model they name"):
-        Trainer(small_recipe(), some_material(), some_material(1), tmp_path / "other", begin_from=broken)
+        CodecTrainer(small_recipe(), some_material(), some_material(1), tmp_path / "other", begin_from=broken)
     with pytest.raises(BuildError, match="began from another codec, or from none"):
-        Trainer(small_recipe(), some_material(), some_material(1), tmp_path / "first", begin_from=first)
+        CodecTrainer(small_recipe(), some_material(), some_material(1), tmp_path / "first", begin_from=first)
 
 
 def test_sounds_under_other_licences_never_reach_a_codec() -> None:

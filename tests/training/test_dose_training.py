@@ -27,41 +27,61 @@ pytest.importorskip("lightning")
 pytest.importorskip("webdataset")
 torch.set_num_threads(1)
 
-from tiny_build import RATE, make_job  # noqa: E402
-from tiny_codec import save_tiny, with_tokens  # noqa: E402
+from tiny_build import RATE, make_job
+from tiny_codec import save_tiny, with_tokens
 
-from rmod_pipeline.build.executors.local import local_executor  # noqa: E402
-from rmod_pipeline.build.loop import Progress  # noqa: E402
-from rmod_pipeline.build.run import run_build  # noqa: E402
-from rmod_pipeline.codec import open_codec  # noqa: E402
-from rmod_pipeline.codec.errors import CodecError  # noqa: E402
-from rmod_pipeline.dose.checkpoint import Checkpoint, load_model, read_checkpoint, write_checkpoint  # noqa: E402
-from rmod_pipeline.dose.errors import DoseError  # noqa: E402
-from rmod_pipeline.dose.extract import extract  # noqa: E402
-from rmod_pipeline.dose.extraction import Asked  # noqa: E402
-from rmod_pipeline.dose.extractor import open_extractors  # noqa: E402
-from rmod_pipeline.dose.model import Dose  # noqa: E402
-from rmod_pipeline.dose.recipe import DoseRecipe, Schedule, load_dose_recipe  # noqa: E402
-from rmod_pipeline.errors import RmodError, UsageError  # noqa: E402
-from rmod_pipeline.shards.layout import Layout  # noqa: E402
-from rmod_pipeline.shards.read import read_audio, read_tokens  # noqa: E402
-from rmod_pipeline.shards.tar import TarWriter, read_tar  # noqa: E402
-from rmod_pipeline.shards.tokens import encode_codes, family_names  # noqa: E402
-from rmod_pipeline.training.dose import module as module_room  # noqa: E402
-from rmod_pipeline.training.dose.begin import begin_with_codebooks  # noqa: E402
-from rmod_pipeline.training.dose.data import Collate, Failure, Item, Legs, Once, Reading, open_data, unfailing  # noqa: E402
-from rmod_pipeline.training.dose.losses import means  # noqa: E402
-from rmod_pipeline.training.dose.module import DoseModule, rate_at  # noqa: E402
-from rmod_pipeline.training.dose.optimizer import Muon, orthogonal  # noqa: E402
-from rmod_pipeline.training.dose.train import Machine, Report, Training, chosen_models, machine_here, train  # noqa: E402
-from rmod_pipeline.training.dose.unigram import Counts, baseline, count_codes, surprise  # noqa: E402
-from rmod_pipeline.training.dose.watch import Listener  # noqa: E402
+from rmod_pipeline.codec import open_codec
+from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, read_dose_checkpoint, write_checkpoint
+from rmod_pipeline.dose.model import Dose
+from rmod_pipeline.dose.recipe import DoseRecipe, DoseSchedule, load_dose_recipe
+from rmod_pipeline.errors import (
+    CodecError,
+    DoseError,
+    RmodError,
+    UsageError,
+)
+from rmod_pipeline.extraction.extract import extract
+from rmod_pipeline.extraction.extractor import open_extractors
+from rmod_pipeline.extraction.results import ExtractionConfig
+from rmod_pipeline.pipeline.executors.local import local_executor
+from rmod_pipeline.pipeline.run import run_build
+from rmod_pipeline.pipeline.scheduler import BuildProgress
+from rmod_pipeline.reading.loader import load_audio, load_tokens
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.tar import TarWriter, read_tar
+from rmod_pipeline.shards.token_family import family_names
+from rmod_pipeline.shards.tokens import encode_codes
+from rmod_pipeline.training.dose import module as module_room
+from rmod_pipeline.training.dose.data import (
+    Collate,
+    LoaderError,
+    LoaderSettings,
+    TrainingExample,
+    TrainLoader,
+    ValidationLoader,
+    open_data,
+    raise_loader_errors,
+)
+from rmod_pipeline.training.dose.initialization import begin_with_codebooks
+from rmod_pipeline.training.dose.losses import means
+from rmod_pipeline.training.dose.module import DoseModule, learning_rate_at
+from rmod_pipeline.training.dose.monitor import ProgressListener
+from rmod_pipeline.training.dose.optimizer import Muon, orthogonal
+from rmod_pipeline.training.dose.train import (
+    DeviceSettings,
+    Training,
+    TrainingReport,
+    chosen_models,
+    detect_devices,
+    train_dose,
+)
+from rmod_pipeline.training.dose.unigram import CodeCounts, baseline, count_codes, surprise
 
 Rmod = Callable[..., Any]
 
 MODEL = {"layers": 1, "width": 16, "heads": 2, "feed_forward": 32, "dropout": 0.1, "condition_frames": 44}
 SCHEDULE = {"batch": 4, "learning_rate": 0.01, "steps": 6, "check_every_steps": 2}
-CPU = Machine(device="cpu")
+CPU = DeviceSettings(device="cpu")
 
 
 def content(**changes: Any) -> dict[str, Any]:
@@ -80,10 +100,10 @@ def written(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def trained(data: Path, out: Path, **options: Any) -> list[Report]:
+def trained(data: Path, out: Path, **options: Any) -> list[TrainingReport]:
     changes = options.pop("changes", {})
     options.setdefault("machine", CPU)
-    return list(train(Training(recipe=recipe(**changes), data=data, out=out, **options)))
+    return list(train_dose(Training(recipe=recipe(**changes), data=data, out=out, **options)))
 
 
 def weights(out: Path, name: str = "kick") -> dict[str, Any]:
@@ -127,11 +147,11 @@ def test_a_training_learns_and_leaves_all_that_is_promised(
         assert f"held-out loss, {instrument}: model " in said.out
     assert said.out.count("unigram") == 3
 
-    checkpoint = read_checkpoint(out / "kick-snare.pth")
+    checkpoint = read_dose_checkpoint(out / "kick-snare.pth")
     assert checkpoint.instruments == ("kick", "snare")
     assert checkpoint.progress["step"] == 6
     assert checkpoint.codec["name"] == family_names(tiny_tokens)[0]
-    load_model(checkpoint)
+    load_dose_model(checkpoint)
     run = json.loads((out / "run.json").read_bytes())
     assert run["recipe"]["schedule"]["precision"] == "bf16"
     assert run["data"]["pairs"] == {"train": 10, "valid": 2}
@@ -155,7 +175,7 @@ def test_a_training_learns_and_leaves_all_that_is_promised(
 def test_a_training_that_was_stopped_ends_as_one_that_was_not(
     workers: int, finished: Path, tiny_tokens: Path, tmp_path: Path
 ) -> None:
-    machine = Machine(device="cpu", workers=workers)
+    machine = DeviceSettings(device="cpu", workers=workers)
     if workers:
         finished = tmp_path / "whole"
         trained(tiny_tokens, finished, machine=machine)
@@ -193,7 +213,7 @@ def test_one_model_for_several_goes_on_as_if_it_had_not_been_stopped(
 
 def test_muon_moves_the_blocks_matrices_and_adamw_the_rest(tiny_tokens: Path, tmp_path: Path) -> None:
     trained(tiny_tokens, tmp_path, changes={"schedule": {"optimizer": "muon"}}, until=2)
-    model = load_model(read_checkpoint(tmp_path / "kick.pth"))
+    model = load_dose_model(read_dose_checkpoint(tmp_path / "kick.pth"))
     names = [name for name, _ in model.named_parameters()]
     kept = weights(tmp_path)["optimizer_states"][0]
     # Muon keeps one number a weight, AdamW two.
@@ -212,13 +232,13 @@ def test_muon_steps_as_torchs_own_does_in_full_precision() -> None:
         kinds = ((Muon, ours), (torch.optim.Muon, theirs))
         optimizers = [kind([weight], lr=0.02, weight_decay=0.01) for kind, weight in kinds]
         for _ in range(5):
-            slope = torch.randn(shape, generator=generator)
+            grad_norm = torch.randn(shape, generator=generator)
             for optimizer, weight in zip(optimizers, (ours, theirs), strict=True):
-                weight.grad = slope.clone()
+                weight.grad = grad_norm.clone()
                 optimizer.step()
         # Theirs is in bfloat16.
         torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
-        spread = torch.linalg.svdvals(orthogonal(slope))
+        spread = torch.linalg.svdvals(orthogonal(grad_norm))
         assert 0.3 < float(spread.min()) < float(spread.max()) < 1.3
 
 
@@ -325,7 +345,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_pairs(
     assert "the loss is no number at step 3; its pairs: " + ", ".join(seen[3]) in said.err
     assert "Traceback" not in said.err
     assert weights(out)["global_step"] == 2
-    assert all(bool(torch.isfinite(each).all()) for each in read_checkpoint(out / "kick.pth").state.values())
+    assert all(bool(torch.isfinite(each).all()) for each in read_dose_checkpoint(out / "kick.pth").state.values())
 
 
 def test_a_loss_that_is_no_number_before_anything_is_kept_promises_nothing(
@@ -467,8 +487,8 @@ def test_a_state_that_is_not_this_trainings_is_refused(
 def test_a_training_can_begin_with_a_checkpoints_weights(finished: Path, tiny_tokens: Path, tmp_path: Path) -> None:
     begin = {"begin_from": finished / "kick.pth", "changes": {"schedule": {"learning_rate": 1e-30, "steps": 2}}}
     (report,) = trained(tiny_tokens, tmp_path / "out", **begin)
-    wanted = read_checkpoint(finished / "kick.pth")
-    made = read_checkpoint(report.model)
+    wanted = read_dose_checkpoint(finished / "kick.pth")
+    made = read_dose_checkpoint(report.model)
     assert all(torch.equal(value, made.state[name]) for name, value in wanted.state.items())
     with pytest.raises(RmodError, match=r"begun_from: there .* asked for nothing"):
         trained(tiny_tokens, tmp_path / "out", changes=begin["changes"])
@@ -490,8 +510,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused(
 
 
 def test_a_checkpoint_of_another_codec_is_refused(finished: Path, tiny_tokens: Path, tmp_path: Path) -> None:
-    have = read_checkpoint(finished / "kick.pth")
-    other = Checkpoint(
+    have = read_dose_checkpoint(finished / "kick.pth")
+    other = DoseCheckpoint(
         recipe=have.recipe, instruments=have.instruments, codec={**have.codec, "sha256": "0" * 64}, state=have.state
     )
     path = write_checkpoint(other, tmp_path)
@@ -598,7 +618,7 @@ def test_a_folder_that_cannot_be_written_to_is_named(tiny_tokens: Path, tmp_path
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_named(tiny_tokens: Path, tmp_path: Path) -> None:
     with pytest.raises(DoseError, match="0 GPUs that this torch can use, 1 asked for"):
-        trained(tiny_tokens, tmp_path / "out", machine=Machine(device="cuda"))
+        trained(tiny_tokens, tmp_path / "out", machine=DeviceSettings(device="cuda"))
 
 
 @pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (1, "cuda")])
@@ -608,8 +628,8 @@ def test_auto_takes_a_gpu_that_torch_can_use_and_no_other(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(gpus))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert machine_here(Machine(workers=3)) == Machine(device=device, workers=3)
-    assert machine_here(Machine(device="cpu", devices=2)).devices == 2
+    assert detect_devices(DeviceSettings(workers=3)) == DeviceSettings(device=device, workers=3)
+    assert detect_devices(DeviceSettings(device="cpu", devices=2)).devices == 2
 
 
 def test_more_devices_than_there_are_is_refused_with_auto_too(
@@ -618,7 +638,7 @@ def test_more_devices_than_there_are_is_refused_with_auto_too(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(DoseError, match="--device auto: 1 GPUs that this torch can use, 2 asked for"):
-        trained(tiny_tokens, tmp_path / "out", machine=Machine(devices=2))
+        trained(tiny_tokens, tmp_path / "out", machine=DeviceSettings(devices=2))
     assert not (tmp_path / "out").exists()
 
 
@@ -733,7 +753,7 @@ def test_going_on_with_other_workers_or_versions_is_said(
     state = weights(out)
     state["rmod_training"]["versions"]["torch"] = "1.0"
     torch.save(state, out / "kick" / "last.ckpt")
-    trained(tiny_tokens, out, machine=Machine(device="cpu", workers=1))
+    trained(tiny_tokens, out, machine=DeviceSettings(device="cpu", workers=1))
     (said,) = [record.getMessage() for record in caplog.records if "goes on" in record.getMessage()]
     assert "kick goes on otherwise than before: workers 1 instead of 0, torch" in said
     assert "instead of 1.0" in said
@@ -776,7 +796,7 @@ def test_a_token_out_of_range_is_named_before_the_first_step(
 def batches(data: Path, step: int, changes: dict[str, Any] | None = None, **reading: int) -> list[Any]:
     made = recipe(**(changes or {}))
     opened = open_data(data, None, made, made.instruments)
-    return list(Legs(opened, made, made.instruments, Reading(**reading), lambda: step))
+    return list(TrainLoader(opened, made, made.instruments, LoaderSettings(**reading), lambda: step))
 
 
 def keys_of(found: list[Any]) -> list[list[str]]:
@@ -800,7 +820,7 @@ def test_a_leg_is_the_same_in_workers_that_live_on(tiny_tokens: Path) -> None:
     made = recipe()
     opened = open_data(tiny_tokens, None, made, made.instruments)
     step = [0]
-    legs = Legs(opened, made, made.instruments, Reading(workers=2), lambda: step[0])
+    legs = TrainLoader(opened, made, made.instruments, LoaderSettings(workers=2), lambda: step[0])
     read = []
     for step[0] in (0, 2, 0):
         iterator = iter(legs)
@@ -814,7 +834,7 @@ def test_validation_reads_every_pair_once_with_every_instrument(tiny_tokens: Pat
     opened = open_data(tiny_tokens, None, made, made.instruments)
     shares = []
     for rank in range(2):
-        read = list(Once(opened, made, made.instruments, Reading(rank=rank, world=2)))
+        read = list(ValidationLoader(opened, made, made.instruments, LoaderSettings(rank=rank, world=2)))
         shares.append(
             [(key, int(place)) for batch in read for key, place in zip(batch.keys, batch.instruments, strict=True)]
         )
@@ -828,16 +848,19 @@ def test_instruments_take_turns_and_short_windows_are_filled_up(tiny_tokens: Pat
     assert batch.instruments.tolist() == [0, 1, 0, 1]
     assert batch.lengths.tolist() == [9, 9, 9, 9]
     assert batch.of(1).keys == batch.keys[1::2]
-    items = [Item("a", batch.mixtures[0].numpy(), batch.targets[0, :, :frames].numpy(), 9, 0) for frames in (90, 40)]
+    items = [
+        TrainingExample("a", batch.mixtures[0].numpy(), batch.targets[0, :, :frames].numpy(), 9, 0)
+        for frames in (90, 40)
+    ]
     made = Collate(90)(items)
-    assert not isinstance(made, Failure)
+    assert not isinstance(made, LoaderError)
     assert (made.targets[1, :, 40:] == -1).all()
     assert (made.targets[0] >= 0).all()
 
 
 def test_a_failure_comes_out_as_it_was() -> None:
     with pytest.raises(RmodError, match=r"tar: broken\n.*mend it"):
-        list(unfailing([Failure("tar", "broken", "mend it")]))
+        list(raise_loader_errors([LoaderError("tar", "broken", "mend it")]))
 
 
 # Numbers.
@@ -851,8 +874,8 @@ def test_unigram_against_a_calculation_by_hand() -> None:
     # Two codebooks are each expected by their own frequencies.
     both = surprise(torch.tensor([[3, 1, 0], [0, 0, 0]]), torch.tensor([[1, 0, 2], [0, 5, 0]]))
     assert both.tolist() == pytest.approx([nats + 5 * math.log(3), 8])
-    train = {"kick": Counts(torch.tensor([[3, 1, 0]]), torch.tensor([[1, 0, 0]]))}
-    valid = {"kick": Counts(torch.tensor([[1, 0, 2]]), torch.tensor([[0, 0, 0]]))}
+    train = {"kick": CodeCounts(torch.tensor([[3, 1, 0]]), torch.tensor([[1, 0, 0]]))}
+    valid = {"kick": CodeCounts(torch.tensor([[1, 0, 2]]), torch.tensor([[0, 0, 0]]))}
     assert baseline(train, valid) == {name: {"full": pytest.approx(nats / 3), "onset": 0.0} for name in ("all", "kick")}
 
 
@@ -874,20 +897,20 @@ def test_losses_of_instruments_weigh_as_many_codes_as_they_have() -> None:
 
 
 def test_the_learning_rate_rises_and_falls_as_the_schedule_says() -> None:
-    schedule = Schedule(steps=100, warm_up_steps=10, learning_rate=1.0, final_rate=0.1)
-    rates = [rate_at(schedule, step) for step in range(101)]
+    schedule = DoseSchedule(steps=100, warm_up_steps=10, learning_rate=1.0, final_rate=0.1)
+    rates = [learning_rate_at(schedule, step) for step in range(101)]
     assert rates[0] == pytest.approx(1 / 11)
     assert rates[10] == 1.0
     assert rates[100] == pytest.approx(0.1)
     assert rates[:11] == sorted(rates[:11])
     assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert {rate_at(Schedule(steps=100), step) for step in range(101)} == {1e-4}
+    assert {learning_rate_at(DoseSchedule(steps=100), step) for step in range(101)} == {1e-4}
 
 
 def test_torchrun_says_how_many_devices_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("TORCHELASTIC_RUN_ID", "some"), ("LOCAL_WORLD_SIZE", "4"), ("WORLD_SIZE", "8")):
         monkeypatch.setenv(name, value)
-    machine = machine_here(Machine(device="cpu"))
+    machine = detect_devices(DeviceSettings(device="cpu"))
     assert (machine.devices, machine.nodes, machine.world) == (4, 2, 8)
 
 
@@ -913,17 +936,17 @@ def test_the_recipe_that_ships_learns_eight_pairs_by_heart_and_extraction_return
     seldom = tiny.schedule.model_copy(update={"check_every_steps": 100, "steps": 200})
     kicks = tiny.model_copy(update={"instruments": ("kick",), "one_model": False, "schedule": seldom})
     asked = Training(recipe=kicks, data=out, out=tmp_path / "models", codec=str(weights_file), machine=CPU)
-    (report,) = train(asked)
+    (report,) = train_dose(asked)
     assert report.ended == "all steps"
     # The checkpoint is the best on pairs that were not learned; what was learned by heart is in the last state.
     state = {name.removeprefix("model."): value for name, value in weights(tmp_path / "models")["state_dict"].items()}
     folder = tmp_path / "by-heart"
-    write_checkpoint(replace(read_checkpoint(report.model), state=state), folder)
+    write_checkpoint(replace(read_dose_checkpoint(report.model), state=state), folder)
     extractors, codec = open_extractors(folder, codec=str(weights_file), device="cpu")
-    tokens = {pair["key"]: pair["codes"]["kick"] for pair in read_tokens(out, "train", sounds=["kick"])}
+    tokens = {pair["key"]: pair["codes"]["kick"] for pair in load_tokens(out, "train", sounds=["kick"])}
     assert len({codes.tobytes() for codes in tokens.values()}) == 8
-    for pair in read_audio(out, "train"):
-        made = extract(pair["audio"]["mix"], pair["rate"], extractors, codec, Asked(at=(0.0,), tries=0))
+    for pair in load_audio(out, "train"):
+        made = extract(pair["audio"]["mix"], pair["rate"], extractors, codec, ExtractionConfig(at=(0.0,), tries=0))
         assert (made.instruments[0].best.codes == tokens[pair["key"]]).all(), pair["key"]
 
 
@@ -934,9 +957,9 @@ import sys
 from pathlib import Path
 import torch
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.training.dose.keep import Keeper
+from rmod_pipeline.training.dose.checkpointing import Keeper
 from rmod_pipeline.training.dose.module import DoseModule
-from rmod_pipeline.training.dose.optimizer import Muon, orthogonal  # noqa: E402
+from rmod_pipeline.training.dose.optimizer import Muon, orthogonal
 from rmod_pipeline.training.dose.train import Machine, Training, train
 
 torch.set_num_threads(1)
@@ -966,7 +989,7 @@ def uneven(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest:
     """A data set of 7 and 3 pairs in shards of 3."""
     folder = tmp_path_factory.mktemp("uneven")
     job = make_job(tiny_manifest, folder / "out", counts={"train": 7, "valid": 3})
-    run_build(with_tokens(job, save_tiny(folder / "tiny.pth", sample_rate=RATE)), local_executor(1), Progress())
+    run_build(with_tokens(job, save_tiny(folder / "tiny.pth", sample_rate=RATE)), local_executor(1), BuildProgress())
     return job.out
 
 
@@ -1000,10 +1023,10 @@ import os
 import sys
 from pathlib import Path
 import torch
-from rmod_pipeline.dose.errors import DoseError
+from rmod_pipeline.errors import DoseError
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.training.dose import module
-from rmod_pipeline.training.dose.optimizer import Muon, orthogonal  # noqa: E402
+from rmod_pipeline.training.dose.optimizer import Muon, orthogonal
 from rmod_pipeline.training.dose.train import Machine, Training, train
 
 torch.set_num_threads(1)
@@ -1054,11 +1077,11 @@ def test_no_number_on_one_of_two_ranks_ends_both_and_names_its_pairs(phase: str,
 
 def test_a_listener_hears_what_happens(tiny_tokens: Path, tmp_path: Path) -> None:
     heard: list[Any] = []
-    listener = Listener(
+    listener = ProgressListener(
         began=lambda name, step: heard.append((name, step)),
         stepped=lambda standing: heard.append(standing.step),
         validated=lambda standing, losses: heard.append((standing.step, "valid", sorted(losses))),
     )
     training = Training(recipe=recipe(schedule={"steps": 3}), data=tiny_tokens, out=tmp_path, machine=CPU)
-    list(train(training, listener))
+    list(train_dose(training, listener))
     assert heard == [("kick", 0), 1, 2, (2, "valid", ["all", "kick"]), 3, (3, "valid", ["all", "kick"])]

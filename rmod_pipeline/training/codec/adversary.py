@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rmod_pipeline.codec.descript import import_dac, real_audiotools
-from rmod_pipeline.codec.errors import CodecError
+from rmod_pipeline.errors import CodecError
 from rmod_pipeline.training.codec.recipe import CodecRecipe
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from rmod_pipeline.audio import db_to_gain
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.training.codec.material import Clip, Material, to_float
-from rmod_pipeline.training.codec.recipe import Sounds
+from rmod_pipeline.training.codec.recipe import CodecSounds
 
 ATTACK_SHARE = 0.75
 """Share of one-shot crops that begin at the attack, or shortly before it; the others begin anywhere."""
@@ -18,7 +18,7 @@ ATTACK_SHARE = 0.75
 class Crops:
     """Random crops of a split. Crop ``i`` depends on the seed and ``i`` alone."""
 
-    def __init__(self, material: Material, sounds: Sounds, seed: int) -> None:
+    def __init__(self, material: Material, sounds: CodecSounds, seed: int) -> None:
         self.material, self.sounds = material, sounds
         self._draw = Draw.of("codec crops", seed)
         self._mixes = [clip for clip in material.clips if clip.kind == "mix"]

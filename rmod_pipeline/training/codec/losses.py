@@ -8,7 +8,7 @@ import librosa
 import torch
 from torch import Tensor, nn
 
-from rmod_pipeline.dose.distance import log_spectra, squared_difference
+from rmod_pipeline.codec.spectral_distance import log_spectra, squared_difference
 
 FLOOR = 1e-5
 """Below this magnitude nothing counts: as in DAC's mel loss."""
@@ -37,7 +37,7 @@ class MelDistance(nn.Module):
         """Return log10 mel magnitudes [n, bands, times] of [n, frames]."""
         window, bank = getattr(self, f"window_{size}"), getattr(self, f"bank_{size}")
         spectrum = torch.stft(audio, size, size // 4, window=window, return_complex=True)
-        # The root's slope at silence would be infinite.
+        # The root's grad_norm at silence would be infinite.
         magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
         return (bank @ magnitude).clamp_min(FLOOR).log10()
 

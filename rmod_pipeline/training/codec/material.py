@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rmod_pipeline.audio import Audio, Pcm, peak, to_channels, to_pcm
-from rmod_pipeline.compose import Palette, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
 from rmod_pipeline.errors import AssetError, LibraryError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import digest_of
@@ -23,8 +23,8 @@ from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
 from rmod_pipeline.render import PitchCache, Sounds, render_pair
 from rmod_pipeline.render.pitch import pitch_folder
-from rmod_pipeline.shards.publish import publish, publish_bytes
-from rmod_pipeline.spec import Address
+from rmod_pipeline.spec import PairId
+from rmod_pipeline.storage.publish import publish, publish_bytes
 from rmod_pipeline.training.codec.recipe import CodecRecipe
 
 logger = logging.getLogger(__name__)
@@ -126,10 +126,10 @@ def _one_shots(store: AudioStore, split: str) -> Iterator[tuple[str, Pcm]]:
 
 
 def _pairs(recipe: Recipe, sounds: Sounds, split: str, count: int, seed: int) -> Iterator[tuple[str, Pcm]]:
-    palette = Palette.of(recipe, sounds.store.library, split)
+    palette = SplitAssets.of(recipe, sounds.store.library, split)
     settings = settings_for(recipe, "pedalboard")
     for index in range(count):
-        address = Address(seed=seed, split=split, index=index)
+        address = PairId(seed=seed, split=split, index=index)
         pair = render_pair(compose_pair(recipe, palette, settings, address), sounds)
         yield "mix", mono(pair.mix)
         for kind, target in pair.targets.items():

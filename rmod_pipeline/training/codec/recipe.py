@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from rmod_pipeline.codec.spectral_distance import WINDOWS
 from rmod_pipeline.distributions import Strict
-from rmod_pipeline.dose.distance import WINDOWS
 from rmod_pipeline.recipe.find import find_in_folder
 from rmod_pipeline.recipe.load import load_as
 
@@ -13,7 +13,7 @@ FOLDER = "codec"
 """Codecs' recipes lie in a folder of their own below the others."""
 
 
-class Shape(Strict):
+class CodecShape(Strict):
     """The arguments of ``dac.DAC``. Rates, codebooks and sample rate decide what tokens look like."""
 
     encoder_dim: int = Field(default=8, ge=2, le=512, description="Channels at full rate; doubled at every stride.")
@@ -30,13 +30,13 @@ class Shape(Strict):
     sample_rate: int = Field(default=44_100, ge=8_000, le=192_000, description="In Hz.")
 
     @model_validator(mode="after")
-    def _rates_agree(self) -> Shape:
+    def _rates_agree(self) -> CodecShape:
         if self.decoder_rates != self.encoder_rates[::-1]:
             raise ValueError(f"decoder_rates must be encoder_rates backwards: {list(self.encoder_rates[::-1])}")
         return self
 
 
-class Sounds(Strict):
+class CodecSounds(Strict):
     """What the codec hears."""
 
     licences: tuple[str, ...] = Field(min_length=1, description="Sounds under any other licence are left out.")
@@ -47,7 +47,7 @@ class Sounds(Strict):
     gain_db: tuple[float, float] = Field(default=(-12.0, 3.0), description="Range of the level change of a crop.")
 
 
-class Losses(Strict):
+class CodecLossWeights(Strict):
     """What every part of the loss weighs."""
 
     mel: float = Field(default=10.0, ge=0, description="Mean over windows of the distance of log mel spectrograms.")
@@ -70,13 +70,13 @@ class Losses(Strict):
     mels: tuple[int, ...] = Field(default=(10, 40, 150), description="Mel bands for each window.")
 
     @model_validator(mode="after")
-    def _a_band_count_a_window(self) -> Losses:
+    def _a_band_count_a_window(self) -> CodecLossWeights:
         if len(self.windows) != len(self.mels):
             raise ValueError(f"{len(self.windows)} windows, but {len(self.mels)} numbers of mels")
         return self
 
 
-class Schedule(Strict):
+class CodecSchedule(Strict):
     """How long, and how fast. A budget in minutes fits any machine; one in steps can be repeated."""
 
     minutes: float | None = Field(default=None, gt=0, description="Time to train, over all runs that went on.")
@@ -98,7 +98,7 @@ class Schedule(Strict):
     check_minutes: float = Field(default=4.0, gt=0, description="Minutes between checkpoints and held-out losses.")
 
     @model_validator(mode="after")
-    def _one_budget(self) -> Schedule:
+    def _one_budget(self) -> CodecSchedule:
         if (self.minutes is None) == (self.steps is None):
             raise ValueError("give either `minutes` or `steps`")
         if self.settled <= self.free:
@@ -118,10 +118,10 @@ class CodecRecipe(Strict):
     version: str = Field(default="1", description="Goes up when the shipped weights change.")
     description: str = Field(default="", description="What it is for.")
     seed: int = Field(default=0, ge=0, description="Of weights, material and crops.")
-    shape: Shape = Field(default_factory=Shape)
-    sounds: Sounds
-    losses: Losses = Field(default_factory=Losses)
-    schedule: Schedule
+    shape: CodecShape = Field(default_factory=CodecShape)
+    sounds: CodecSounds
+    losses: CodecLossWeights = Field(default_factory=CodecLossWeights)
+    schedule: CodecSchedule
 
     @model_validator(mode="after")
     def _crops_hold_a_window(self) -> CodecRecipe:

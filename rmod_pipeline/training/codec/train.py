@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.checkpoint import Checkpoint, checkpoint_bytes, load_model
+from rmod_pipeline.codec.checkpoint import CodecCheckpoint, codec_checkpoint_bytes, load_codec_model
 from rmod_pipeline.codec.codec import weights_digest
 from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.errors import BuildError
-from rmod_pipeline.shards.publish import publish_bytes
+from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.training.codec.adversary import Adversary
 from rmod_pipeline.training.codec.average import Average
 from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths
@@ -31,7 +31,7 @@ from rmod_pipeline.training.codec.losses import (
     waveform_distance,
 )
 from rmod_pipeline.training.codec.material import Material
-from rmod_pipeline.training.codec.recipe import CodecRecipe, Schedule
+from rmod_pipeline.training.codec.recipe import CodecRecipe, CodecSchedule
 
 logger = logging.getLogger(__name__)
 
@@ -43,14 +43,14 @@ FITTED_ON = 200
 """Batches of latents that the codebooks are fitted to."""
 
 CLIP = 10.0
-"""The steepest slope that a step follows."""
+"""The steepest grad_norm that a step follows."""
 
 PATH_GAIN = 1.6
 """What makes a new model's output about as loud as its input."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Progress:
+class CodecProgress:
     """Where a training stands."""
 
     step: int = 0
@@ -60,14 +60,14 @@ class Progress:
     energy: float = 1.0
     """Mean variance of the latents at the latest fit."""
 
-    def share(self, schedule: Schedule) -> float:
+    def share(self, schedule: CodecSchedule) -> float:
         """Return how much of the budget is spent, 0..1 and beyond."""
         if schedule.steps is not None:
             return self.step / schedule.steps
         return self.seconds / (60.0 * float(schedule.minutes or math.inf))
 
 
-def rate_at(schedule: Schedule, progress: Progress) -> float:
+def codec_learning_rate(schedule: CodecSchedule, progress: CodecProgress) -> float:
     """Return the learning rate: a linear warm-up, then half a cosine down to its final share."""
     warm = min(1.0, (progress.step + 1) / schedule.warm_up_steps)
     share = min(progress.share(schedule), 1.0)
@@ -75,14 +75,14 @@ def rate_at(schedule: Schedule, progress: Progress) -> float:
     return schedule.learning_rate * warm * cosine
 
 
-def mel_share(recipe: CodecRecipe, progress: Progress) -> float:
+def mel_share(recipe: CodecRecipe, progress: CodecProgress) -> float:
     """Return how much of its weight the mel distance has: little until the codebooks come in, then ever more."""
     begin, full = recipe.schedule.free, max(recipe.losses.mel_full, recipe.schedule.free + 1e-9)
     risen = min(max((progress.share(recipe.schedule) - begin) / (full - begin), 0.0), 1.0)
     return recipe.losses.mel_begins + (1 - recipe.losses.mel_begins) * risen
 
 
-class Trainer:
+class CodecTrainer:
     """A codec in the making, in a folder that holds all that it takes to go on.
 
     One that begins from another codec has its encoder and codebooks, which rest, and trains the decoder alone: its
@@ -98,7 +98,7 @@ class Trainer:
         out: Path,
         device: str = "cpu",
         *,
-        begin_from: Checkpoint | None = None,
+        begin_from: CodecCheckpoint | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.out, self.device = recipe, out, device
@@ -106,7 +106,7 @@ class Trainer:
         self.begun_from = begin_from and weights_digest(begin_from)
         if begin_from:
             _check_shape(begin_from, self.kwargs, recipe)
-            self.model = load_model(begin_from).to(device).train()
+            self.model = load_codec_model(begin_from).to(device).train()
             self.model.encoder.requires_grad_(False)
             self.model.quantizer.requires_grad_(False)
         else:
@@ -122,7 +122,7 @@ class Trainer:
         self.adversary = Adversary.of(recipe, device)
         self.crops = Crops(train, recipe.sounds, recipe.seed)
         self.held_out = held_out(valid, 2 * recipe.sounds.crop_frames, HELD_OUT)
-        self.progress = Progress(fits=recipe.schedule.fits if begin_from else 0)
+        self.progress = CodecProgress(fits=recipe.schedule.fits if begin_from else 0)
         if (out / STATE).exists():
             self._resume()
 
@@ -150,7 +150,7 @@ class Trainer:
         """Take one step; return the parts of its loss."""
         schedule, weights, step = self.recipe.schedule, self.recipe.losses, self.progress.step
         for group in self.optimizer.param_groups:
-            group["lr"] = rate_at(schedule, self.progress)
+            group["lr"] = codec_learning_rate(schedule, self.progress)
         if self.progress.fits < schedule.fits_by(self.progress.share(schedule)):
             self._fit_codebooks()
         audio = self.crops.batch(step, schedule.batch).to(self.device)
@@ -171,11 +171,11 @@ class Trainer:
         steepness = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         if not bool(torch.isfinite(steepness)):
             hint = f"{self.out / STATE} holds the training before it; lower schedule.learning_rate and go on"
-            raise BuildError(self.out, f"the loss or its slope is no number at step {step}", hint)
+            raise BuildError(self.out, f"the loss or its grad_norm is no number at step {step}", hint)
         self.optimizer.step()
         self.average.follow(self.model, step)
         self.progress.step += 1
-        return {**{name: float(part.detach()) for name, part in parts.items()}, "slope": float(steepness)}
+        return {**{name: float(part.detach()) for name, part in parts.items()}, "grad_norm": float(steepness)}
 
     def _quantize(self, latent: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return what the decoder is given, and the codebooks' losses."""
@@ -241,7 +241,7 @@ class Trainer:
     def _save(self) -> None:
         about = {"name": self.recipe.name, "version": self.recipe.version, "steps": self.progress.step}
         about |= {"begun_from": self.begun_from} if self.begun_from else {}
-        weights = checkpoint_bytes(self.average.model.state_dict(), self.kwargs, about, half=True)
+        weights = codec_checkpoint_bytes(self.average.model.state_dict(), self.kwargs, about, half=True)
         publish_bytes(weights, self.out / WEIGHTS, self.out)
         stream = io.BytesIO()
         torch.save(
@@ -272,7 +272,7 @@ class Trainer:
         self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.adversary.restore(state["adversary"])
-        self.progress = Progress(**{name: state[name] for name in ("step", "seconds", "fits", "energy")})
+        self.progress = CodecProgress(**{name: state[name] for name in ("step", "seconds", "fits", "energy")})
         logger.info("going on from step %d, %.1f minutes", self.progress.step, self.progress.seconds / 60)
 
 
@@ -297,7 +297,7 @@ def mean_of(losses: list[dict[str, float]], name: str) -> float:
     return sum(found) / len(found)
 
 
-def _check_shape(begin_from: Checkpoint, kwargs: dict[str, Any], recipe: CodecRecipe) -> None:
+def _check_shape(begin_from: CodecCheckpoint, kwargs: dict[str, Any], recipe: CodecRecipe) -> None:
     have = {key: _listed(value) for key, value in begin_from.kwargs.items()}
     for key, wanted in kwargs.items():
         # How the codebooks were dropped in training is no part of what a codec is.

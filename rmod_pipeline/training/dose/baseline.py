@@ -14,12 +14,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rmod_pipeline.errors import RmodError, ShardError
-from rmod_pipeline.shards.publish import publish_bytes
-from rmod_pipeline.training.dose.data import TRAIN, VALID, Failure
-from rmod_pipeline.training.dose.keep import unwritable
-from rmod_pipeline.training.dose.losses import Losses
+from rmod_pipeline.storage.publish import publish_bytes
+from rmod_pipeline.training.dose.checkpointing import unwritable
+from rmod_pipeline.training.dose.data import TRAIN, VALID, LoaderError
+from rmod_pipeline.training.dose.losses import StepLosses
 from rmod_pipeline.training.dose.module import DoseModule
-from rmod_pipeline.training.dose.unigram import Counts, baseline, count_split
+from rmod_pipeline.training.dose.unigram import CodeCounts, baseline, count_split
 
 Made = TypeVar("Made")
 
@@ -29,22 +29,22 @@ class Baseline(Callback):
 
     def __init__(self, path: Path, drafts: Path) -> None:
         self.path, self._drafts = path, drafts
-        self.losses: Losses = {}
+        self.losses: StepLosses = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, DoseModule)
         # The first rank looks, because all count or none does.
-        kept: Losses | None = trainer.strategy.broadcast(self._kept(pl_module) if trainer.is_global_zero else None)
+        kept: StepLosses | None = trainer.strategy.broadcast(self._kept(pl_module) if trainer.is_global_zero else None)
         self.losses = kept or self._counted(trainer, pl_module)
 
-    def _kept(self, module: DoseModule) -> Losses | None:
+    def _kept(self, module: DoseModule) -> StepLosses | None:
         try:
             content = json.loads(self.path.read_bytes())
             return {name: {part: float(content[name][part]) for part in ("full", "onset")} for name in _names(module)}
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None  # counted again
 
-    def _counted(self, trainer: Trainer, module: DoseModule) -> Losses:
+    def _counted(self, trainer: Trainer, module: DoseModule) -> StepLosses:
         mine = _agreed(trainer, lambda: [self._mine(module, split) for split in (TRAIN, VALID)])
         train, valid = ({name: _summed(trainer, module, counts) for name, counts in split.items()} for split in mine)
         losses = baseline(train, valid)
@@ -56,7 +56,7 @@ class Baseline(Callback):
         return losses
 
     @staticmethod
-    def _mine(module: DoseModule, split: str) -> dict[str, Counts]:
+    def _mine(module: DoseModule, split: str) -> dict[str, CodeCounts]:
         return count_split(module.data, split, module.recipe, module.instruments, module.reading)
 
 
@@ -70,7 +70,7 @@ def _agreed(trainer: Trainer, make: Callable[[], Made]) -> Made:
     try:
         made = make()
     except RmodError as error:
-        failure = Failure(error.about, error.found, error.hint)
+        failure = LoaderError(error.about, error.found, error.hint)
     failures = [failure]
     if trainer.world_size > 1:
         failures = [None for _ in range(trainer.world_size)]
@@ -82,9 +82,9 @@ def _agreed(trainer: Trainer, make: Callable[[], Made]) -> Made:
     return made
 
 
-def _summed(trainer: Trainer, module: DoseModule, counts: Counts) -> Counts:
+def _summed(trainer: Trainer, module: DoseModule, counts: CodeCounts) -> CodeCounts:
     """Return the counts of all ranks."""
     table = trainer.strategy.reduce(torch.stack(counts).to(module.device), reduce_op="sum")
     assert isinstance(table, torch.Tensor)
     full, onset = table.cpu()
-    return Counts(full, onset)
+    return CodeCounts(full, onset)

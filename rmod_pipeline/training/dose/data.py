@@ -19,20 +19,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from rmod_pipeline.codec import Identity
-from rmod_pipeline.dose.errors import DoseError
+from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.dose.layout import ABSENT
 from rmod_pipeline.dose.loss import Pairs
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.errors import RmodError, ShardError, nearest
+from rmod_pipeline.errors import DoseError, RmodError, ShardError, nearest
+from rmod_pipeline.reading.loader import TokenPair, load_tokens
+from rmod_pipeline.reading.shard_list import finished_shards
+from rmod_pipeline.reading.stream import PairStream
 from rmod_pipeline.shards.fingerprint import read_fingerprint
-from rmod_pipeline.shards.finished import finished_shards
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import MIX
-from rmod_pipeline.shards.read import TokenPair, read_tokens
-from rmod_pipeline.shards.stream import PairStream
-from rmod_pipeline.shards.tokens import TokenFamily, choose_family
-from rmod_pipeline.storage import Place
+from rmod_pipeline.shards.token_family import TokenFamily, choose_family
+from rmod_pipeline.storage import Location
 
 TRAIN, VALID = "train", "valid"
 
@@ -46,14 +45,14 @@ HELD = 500
 class TokenData:
     """A data set whose tokens can be trained on."""
 
-    out: Place
+    out: Location
     family: TokenFamily
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> CodecIdentity:
         """The codec that made the tokens."""
         known = self.family.codec
-        return Identity(**{name: known[name] for name in Identity.__dataclass_fields__})
+        return CodecIdentity(**{name: known[name] for name in CodecIdentity.__dataclass_fields__})
 
     def to_dict(self) -> dict[str, Any]:
         """Return what tells it from others: the digests of build.json and codec.json, and words to go with them."""
@@ -63,7 +62,7 @@ class TokenData:
 
 
 def open_data(
-    out: Place, codec: str | None, recipe: DoseRecipe, instruments: Sequence[str], world: int = 1
+    out: Location, codec: str | None, recipe: DoseRecipe, instruments: Sequence[str], world: int = 1
 ) -> TokenData:
     """Return a data set after checking that a recipe can be trained on it, by so many devices.
 
@@ -87,7 +86,7 @@ def open_data(
 def _check_finished(data: TokenData, split: str, world: int) -> None:
     about = f"{data.out}, split {split}"
     try:
-        shards = finished_shards(Layout(data.out), data.family.family, data.family.digest(), split)
+        shards = finished_shards(Layout(data.out), data.family.folder, data.family.digest(), split)
     except ShardError as error:
         if not error.hint.startswith(UNFINISHED):
             raise
@@ -101,7 +100,7 @@ def _check_finished(data: TokenData, split: str, world: int) -> None:
 
 
 def _check_shape(data: TokenData, recipe: DoseRecipe) -> None:
-    about, size = f"{data.out}/{data.family.family}", recipe.model
+    about, size = f"{data.out}/{data.family.folder}", recipe.model
     for name, have, wanted in (
         ("codebooks", data.family.shape[0], size.codebooks),
         ("codebook_size", data.family.shape[1], size.codebook_size),
@@ -113,7 +112,7 @@ def _check_shape(data: TokenData, recipe: DoseRecipe) -> None:
 
 
 def _check_instrument(data: TokenData, recipe: DoseRecipe, instrument: str) -> None:
-    about, windows = f"{data.out}/{data.family.family}", data.family.windows
+    about, windows = f"{data.out}/{data.family.folder}", data.family.windows
     if instrument not in windows:
         known = [name for name in windows if name != MIX]
         found = f"no tokens of {instrument}{nearest(instrument, known)}; there are {', '.join(known)}"
@@ -149,7 +148,7 @@ class Batch(NamedTuple):
         return Batch(keys, *parts)
 
 
-class Item(NamedTuple):
+class TrainingExample(NamedTuple):
     """A mixture and one of its one-shots."""
 
     key: str
@@ -159,7 +158,7 @@ class Item(NamedTuple):
     instrument: int
 
 
-class Failure(NamedTuple):
+class LoaderError(NamedTuple):
     """An error on its way out of a worker, from which torch would bring it without what it says."""
 
     about: str
@@ -168,35 +167,35 @@ class Failure(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class InTurn:
+class InstrumentsInTurn:
     """Of a pair one instrument: of the first pair the first, of the next the next, and so on around."""
 
     instruments: tuple[str, ...]
 
-    def __call__(self, turn: int, pair: TokenPair) -> Iterator[Item]:
+    def __call__(self, turn: int, pair: TokenPair) -> Iterator[TrainingExample]:
         """Yield the item of a stream's pair number ``turn``."""
         place = turn % len(self.instruments)
         yield _item(pair, self.instruments[place], place)
 
 
 @dataclass(frozen=True, slots=True)
-class Each:
+class AllInstruments:
     """Of a pair every instrument."""
 
     instruments: tuple[str, ...]
 
-    def __call__(self, turn: int, pair: TokenPair) -> Iterator[Item]:  # noqa: ARG002
+    def __call__(self, turn: int, pair: TokenPair) -> Iterator[TrainingExample]:  # noqa: ARG002
         """Yield the items of a pair."""
         for place, instrument in enumerate(self.instruments):
             yield _item(pair, instrument, place)
 
 
-def _item(pair: TokenPair, instrument: str, place: int) -> Item:
+def _item(pair: TokenPair, instrument: str, place: int) -> TrainingExample:
     codes, frames = pair["codes"], pair["frames"]
-    return Item(pair["key"], codes[MIX], codes[instrument], frames[instrument], place)
+    return TrainingExample(pair["key"], codes[MIX], codes[instrument], frames[instrument], place)
 
 
-class Items(IterableDataset[Any]):
+class ExampleStream(IterableDataset[Any]):
     """What is chosen of each pair of a stream; its last item may be a Failure."""
 
     def __init__(self, pairs: PairStream, choose: Callable[[int, TokenPair], Iterable[Any]]) -> None:
@@ -208,12 +207,12 @@ class Items(IterableDataset[Any]):
             for turn, pair in enumerate(self.pairs):
                 yield from self.choose(turn, pair)
         except RmodError as error:
-            yield Failure(error.about, error.found, error.hint)
+            yield LoaderError(error.about, error.found, error.hint)
 
 
-def failure_among(items: Sequence[Any]) -> Failure | None:
+def loader_error_in(items: Sequence[Any]) -> LoaderError | None:
     """Return the failure that came instead of an item, if one did."""
-    return next((item for item in items if isinstance(item, Failure)), None)
+    return next((item for item in items if isinstance(item, LoaderError)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +221,9 @@ class Collate:
 
     frames: int
 
-    def __call__(self, items: Sequence[Any]) -> Batch | Failure:
+    def __call__(self, items: Sequence[Any]) -> Batch | LoaderError:
         """Return the batch, or the failure that came instead of an item."""
-        failure = failure_among(items)
+        failure = loader_error_in(items)
         if failure:
             return failure
         targets = np.full((len(items), items[0].target.shape[0], self.frames), ABSENT, dtype=np.int32)
@@ -240,7 +239,7 @@ class Collate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class LoaderSettings:
     """Who reads: this rank among all, and how many processes help it."""
 
     rank: int = 0
@@ -302,7 +301,7 @@ class Batches:
 
     def _read(self) -> Generator[Batch, None, None]:
         assert self._loader is not None
-        yield from unfailing(self._loader)
+        yield from raise_loader_errors(self._loader)
 
     def close(self) -> None:
         """Let the workers go."""
@@ -311,15 +310,20 @@ class Batches:
         self._running = self._loader = None
 
 
-class Legs(Batches):
+class TrainLoader(Batches):
     """The batches of training: each loop over it is a leg, the one that begins at the step that ``step`` tells."""
 
     def __init__(
-        self, data: TokenData, recipe: DoseRecipe, instruments: Sequence[str], reading: Reading, step: Callable[[], int]
+        self,
+        data: TokenData,
+        recipe: DoseRecipe,
+        instruments: Sequence[str],
+        reading: LoaderSettings,
+        step: Callable[[], int],
     ) -> None:
         self._schedule, self._step = recipe.schedule, step
         count = read_fingerprint(Layout(data.out).build)["pairs"][TRAIN]
-        self._pairs = read_tokens(
+        self._pairs = load_tokens(
             data.out,
             TRAIN,
             data.family.name,
@@ -329,7 +333,7 @@ class Legs(Batches):
             resampled=True,
             nodes=reading.nodes,
         )
-        items = Items(self._pairs, InTurn(tuple(instruments)))
+        items = ExampleStream(self._pairs, InstrumentsInTurn(tuple(instruments)))
         longest = max(map(recipe.frames, instruments))
         super().__init__(reading.loader(items, share(recipe, reading.world), Collate(longest)))
         self.waited = 0.0
@@ -346,19 +350,21 @@ class Legs(Batches):
             yield batch
 
 
-class Once(Batches):
+class ValidationLoader(Batches):
     """The batches of validation: every pair once, with every instrument, by one of the ranks."""
 
-    def __init__(self, data: TokenData, recipe: DoseRecipe, instruments: Sequence[str], reading: Reading) -> None:
-        pairs = read_tokens(data.out, VALID, data.family.name, sounds=[MIX, *instruments], nodes=reading.nodes)
-        items = Items(pairs, Each(tuple(instruments)))
+    def __init__(
+        self, data: TokenData, recipe: DoseRecipe, instruments: Sequence[str], reading: LoaderSettings
+    ) -> None:
+        pairs = load_tokens(data.out, VALID, data.family.name, sounds=[MIX, *instruments], nodes=reading.nodes)
+        items = ExampleStream(pairs, AllInstruments(tuple(instruments)))
         longest = max(map(recipe.frames, instruments))
         super().__init__(reading.loader(items, share(recipe, reading.world), Collate(longest)))
 
 
-def unfailing(batches: Iterable[Any]) -> Iterator[Any]:
+def raise_loader_errors(batches: Iterable[Any]) -> Iterator[Any]:
     """Yield batches; where a worker met an error, raise it here as it was. Raises ShardError."""
     for batch in batches:
-        if isinstance(batch, Failure):
+        if isinstance(batch, LoaderError):
             raise ShardError(*batch)
         yield batch

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-Losses = Mapping[str, Mapping[str, float]]
+StepLosses = Mapping[str, Mapping[str, float]]
 """By instrument, and by ``all`` for all of them together: ``full`` and ``onset``, in nats a code."""
 
 PARTS = ("full", "onset")
 
 
-def means(sums: Tensor, instruments: Sequence[str]) -> Losses:
+def means(sums: Tensor, instruments: Sequence[str]) -> StepLosses:
     """Return the losses of sums [instruments, (full, onset), (nats, codes)]."""
     tables = {"all": sums.sum(0), **dict(zip(instruments, sums, strict=True))}
     return {

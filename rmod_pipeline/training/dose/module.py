@@ -10,13 +10,13 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.loss import dose_losses
 from rmod_pipeline.dose.model import Dose
-from rmod_pipeline.dose.recipe import DoseRecipe, Schedule
+from rmod_pipeline.dose.recipe import DoseRecipe, DoseSchedule
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.training.dose.data import Batch, Legs, Once, Reading, TokenData
-from rmod_pipeline.training.dose.losses import Losses, means
+from rmod_pipeline.errors import DoseError
+from rmod_pipeline.training.dose.data import Batch, LoaderSettings, TokenData, TrainLoader, ValidationLoader
+from rmod_pipeline.training.dose.losses import StepLosses, means
 from rmod_pipeline.training.dose.optimizer import RATE, optimizer_of
 
 Mine = TypeVar("Mine")
@@ -25,7 +25,7 @@ VALID_LOSS = "valid/full"
 """What tells the best checkpoint and ends a training: as the paper, the loss of the whole one-shot."""
 
 
-def rate_at(schedule: Schedule, step: int) -> float:
+def learning_rate_at(schedule: DoseSchedule, step: int) -> float:
     """Return a step's learning rate: a linear warm-up, then half a cosine down to the final share."""
     warm = min(1.0, (step + 1) / (schedule.warm_up_steps + 1))
     share = min(max(step - schedule.warm_up_steps, 0) / (schedule.steps - schedule.warm_up_steps), 1.0)
@@ -44,10 +44,10 @@ class DoseModule(LightningModule):
         self.recipe, self.instruments, self.data, self.workers = recipe, tuple(instruments), data, workers
         torch.manual_seed(recipe.seed)
         self.model = Dose(recipe.model, len(self.instruments))
-        self.held_out: Losses = {}
+        self.held_out: StepLosses = {}
         """Losses of the latest validation."""
-        self.legs: Legs | None = None
-        self.once: Once | None = None
+        self.legs: TrainLoader | None = None
+        self.once: ValidationLoader | None = None
         self._loss = self._full = torch.tensor(0.0)
         self._keys: Sequence[str] = ()
         self._sums = torch.zeros(len(self.instruments), 2, 2, dtype=torch.float64)
@@ -56,15 +56,15 @@ class DoseModule(LightningModule):
         """The loss of each of its batches, and of which pairs."""
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> LoaderSettings:
         """How this rank reads."""
         trainer = self.trainer
         pin = trainer.strategy.root_device.type == "cuda"
-        return Reading(rank=trainer.global_rank, world=trainer.world_size, workers=self.workers, pin=pin)
+        return LoaderSettings(rank=trainer.global_rank, world=trainer.world_size, workers=self.workers, pin=pin)
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
-        self.legs = Legs(self.data, self.recipe, self.instruments, self.reading, lambda: self.global_step)
-        self.once = Once(self.data, self.recipe, self.instruments, self.reading)
+        self.legs = TrainLoader(self.data, self.recipe, self.instruments, self.reading, lambda: self.global_step)
+        self.once = ValidationLoader(self.data, self.recipe, self.instruments, self.reading)
 
     def close(self) -> None:
         """Let the processes that read shards go."""
@@ -94,7 +94,7 @@ class DoseModule(LightningModule):
             draw = Draw.of("dose training", self.recipe.seed, step, self.global_rank)
             torch.manual_seed(draw.bits(1)[0] >> 1)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate_at(schedule, step) * group.get(RATE, 1.0)
+            group["lr"] = learning_rate_at(schedule, step) * group.get(RATE, 1.0)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:  # noqa: ARG002
         losses = dose_losses(self.model, batch.pairs(len(self.instruments) > 1), self.recipe.loss)
@@ -104,19 +104,19 @@ class DoseModule(LightningModule):
         return losses.total
 
     def configure_gradient_clipping(self, *_args: Any, **_named: Any) -> None:
-        """Limit the slope that a step follows. Raises DoseError, on all ranks alike, if it is no number.
+        """Limit the grad_norm that a step follows. Raises DoseError, on all ranks alike, if it is no number.
 
-        A rank's NaN reaches every rank's slope before this, so that none goes on alone and waits for the others.
+        A rank's NaN reaches every rank's grad_norm before this, so that none goes on alone and waits for the others.
         """
-        slope = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.schedule.clip)
-        if not bool(torch.isfinite(slope)):
+        grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.schedule.clip)
+        if not bool(torch.isfinite(grad_norm)):
             raise self._no_number()
-        self.log("train/slope", slope)
+        self.log("train/grad_norm", grad_norm)
 
     def _no_number(self) -> DoseError:
         everyone = self._of_all((bool(torch.isfinite(self._loss)), list(self._keys)))
         guilty = [keys for finite, keys in everyone if not finite] or [keys for _, keys in everyone]
-        what = "the slope" if all(finite for finite, _ in everyone) else "the loss"
+        what = "the grad_norm" if all(finite for finite, _ in everyone) else "the loss"
         pairs = ", ".join(key for keys in guilty for key in keys)
         found = f"{what} is no number at step {self.global_step}; its pairs: {pairs}"
         return self._error(found, self.global_step >= self.recipe.schedule.check_every_steps)

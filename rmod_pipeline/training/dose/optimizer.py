@@ -9,20 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from rmod_pipeline.dose.model import Dose
-from rmod_pipeline.dose.recipe import Schedule
+from rmod_pipeline.dose.recipe import DoseSchedule
 
 RATE = "rate"
 """In a group of parameters: its learning rate relative to the schedule's."""
 
 MUON_RATE = 20.0
-"""Muon's steps are of one size whatever the slope, and small beside AdamW's at the same rate."""
+"""Muon's steps are of one size whatever the grad_norm, and small beside AdamW's at the same rate."""
 MOMENTUM = 0.95
 ROUNDS = 5
 QUINTIC = (3.4445, -4.7750, 2.0315)
 """Of Newton and Schulz: five rounds bring every singular value of a matrix near 1, between 0.7 and 1.2."""
 
 
-def optimizer_of(model: Dose, schedule: Schedule) -> torch.optim.Optimizer:
+def optimizer_of(model: Dose, schedule: DoseSchedule) -> torch.optim.Optimizer:
     """Return the optimizer that a schedule asks for, of all of a model's parameters."""
     how: dict[str, Any] = {"lr": schedule.learning_rate, "weight_decay": schedule.weight_decay}
     if schedule.optimizer == "adamw":

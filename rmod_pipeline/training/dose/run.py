@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rmod_pipeline import __version__
-from rmod_pipeline.dose.errors import DoseError
 from rmod_pipeline.dose.recipe import DoseRecipe
+from rmod_pipeline.errors import DoseError
 from rmod_pipeline.shards.fingerprint import encode_fingerprint, refuse_differences
-from rmod_pipeline.shards.publish import publish_new
+from rmod_pipeline.storage.publish import publish_new
+from rmod_pipeline.training.dose.checkpointing import DRAFTS, unwritable
 from rmod_pipeline.training.dose.data import TokenData
-from rmod_pipeline.training.dose.keep import DRAFTS, unwritable
 
 RUN = "run.json"
 DECISIVE = ("recipe", "data", "codec", "begun_from")
@@ -29,11 +29,11 @@ def describe_run(recipe: DoseRecipe, data: TokenData, begun_from: str | None) ->
         "data": data.to_dict(),
         "codec": data.identity.to_dict(),
         "begun_from": begun_from,
-        "versions": versions(),
+        "versions": package_versions(),
     }
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Return the versions of what trains."""
     packages = {name: version(name) for name in ("torch", "lightning", "webdataset")}
     return {"rmod": __version__, "python": platform.python_version(), **packages}

@@ -26,21 +26,27 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from rmod_pipeline.build.decode import decoder_for
-from rmod_pipeline.dose.checkpoint import Checkpoint, checkpoint_name, read_checkpoint
-from rmod_pipeline.dose.errors import DoseError
+from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, read_dose_checkpoint
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.errors import UsageError, nearest
-from rmod_pipeline.shards.publish import file_digest, publish_bytes, sweep_drafts
-from rmod_pipeline.storage import Place, place
+from rmod_pipeline.errors import DoseError, UsageError, nearest
+from rmod_pipeline.reading.decoding import decoder_for
+from rmod_pipeline.storage import Location, parse_location
+from rmod_pipeline.storage.publish import file_digest, publish_bytes, sweep_drafts
 from rmod_pipeline.training.dose.baseline import Baseline
-from rmod_pipeline.training.dose.begin import begin_with_codebooks
+from rmod_pipeline.training.dose.checkpointing import (
+    DRAFTS,
+    Checkpointing,
+    PlainFileIO,
+    read_state,
+    require_same,
+    unwritable,
+)
 from rmod_pipeline.training.dose.data import TokenData, open_data, share
-from rmod_pipeline.training.dose.keep import DRAFTS, Keeper, PlainFiles, read_state, require_same, unwritable
-from rmod_pipeline.training.dose.losses import Losses
+from rmod_pipeline.training.dose.initialization import begin_with_codebooks
+from rmod_pipeline.training.dose.losses import StepLosses
 from rmod_pipeline.training.dose.module import VALID_LOSS, DoseModule
-from rmod_pipeline.training.dose.run import claim_run, describe_run, versions
-from rmod_pipeline.training.dose.watch import Listener, Watch
+from rmod_pipeline.training.dose.monitor import Monitor, ProgressListener
+from rmod_pipeline.training.dose.run import claim_run, describe_run, package_versions
 
 LOGGED_EVERY = 50
 """Steps."""
@@ -54,7 +60,7 @@ PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class DeviceSettings:
     """What a training runs on. The order of pairs depends on devices, nodes and workers; nothing else does."""
 
     device: str = "auto"
@@ -76,7 +82,7 @@ class Training:
     """What is to be trained, on what, and where to."""
 
     recipe: DoseRecipe
-    data: Place
+    data: Location
     """A data set with tokens: its folder, or its address on an object store."""
     out: Path
     codec: str | None = None
@@ -89,11 +95,11 @@ class Training:
     """Stop at the end of the leg in which this step lies, to be gone on with."""
     wandb: str | None = None
     """A project of Weights & Biases to log to as well."""
-    machine: Machine = field(default_factory=Machine)
+    machine: DeviceSettings = field(default_factory=DeviceSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class TrainingReport:
     """What came of a training."""
 
     instruments: tuple[str, ...]
@@ -104,7 +110,7 @@ class Report:
     """``all steps`` or ``patience``; empty if it was told to stop before."""
     best: Mapping[str, Any]
     """``step`` and ``held_out`` losses of the best checkpoint."""
-    unigram: Losses
+    unigram: StepLosses
     """Losses of the baseline."""
 
     def to_dict(self) -> dict[str, Any]:
@@ -113,18 +119,18 @@ class Report:
         return {**told, "best": dict(self.best), "unigram": self.unigram}
 
 
-def train(training: Training, listener: Listener | None = None) -> Iterator[Report]:
+def train_dose(training: Training, listener: ProgressListener | None = None) -> Iterator[TrainingReport]:
     """Train the recipe's models one after another; yield a report of each, on the first rank alone.
 
     What is begun in the folder is gone on with. Raises RmodError.
     """
-    recipe, out, machine = training.recipe, training.out, machine_here(training.machine)
+    recipe, out, machine = training.recipe, training.out, detect_devices(training.machine)
     if training.wandb is not None and find_spec("wandb") is None:
         raise UsageError("--wandb", "Weights & Biases is not installed", "pip install wandb, and log in to it")
     models = chosen_models(recipe, training.instrument)
     share(recipe, machine.world)
     # The tokens' name, or the weights where rmod does not know them by it.
-    spoken = None if training.codec and place(training.codec).is_file() else training.codec
+    spoken = None if training.codec and parse_location(training.codec).is_file() else training.codec
     data = open_data(training.data, spoken, recipe, [name for names in models for name in names], machine.world)
     begin = _beginning(training, models, data)
     codec = None
@@ -139,7 +145,7 @@ def train(training: Training, listener: Listener | None = None) -> Iterator[Repo
             module.model.load_state_dict(begin.state)
         elif codec is not None:
             begin_with_codebooks(module.model, codec, recipe.seed)
-        report = _fit(module, training, machine, listener or Listener())
+        report = _fit(module, training, machine, listener or ProgressListener())
         if report is not None:
             first = True
             yield report
@@ -162,7 +168,7 @@ def chosen_models(recipe: DoseRecipe, instrument: str | None) -> tuple[tuple[str
     return alone
 
 
-def machine_here(machine: Machine) -> Machine:
+def detect_devices(machine: DeviceSettings) -> DeviceSettings:
     """Return what to run on: what torchrun says if it started this process. Raises DoseError for what is not there."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         local = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -182,11 +188,11 @@ def machine_here(machine: Machine) -> Machine:
     return machine
 
 
-def _beginning(training: Training, models: tuple[tuple[str, ...], ...], data: TokenData) -> Checkpoint | None:
+def _beginning(training: Training, models: tuple[tuple[str, ...], ...], data: TokenData) -> DoseCheckpoint | None:
     """Return the checkpoint to begin with, if it fits. Raises DoseError, CodecError."""
     if training.begin_from is None:
         return None
-    checkpoint = read_checkpoint(training.begin_from)
+    checkpoint = read_dose_checkpoint(training.begin_from)
     if models != (checkpoint.instruments,):
         asked = " and ".join("-".join(names) for names in models)
         found = f"a model for {'-'.join(checkpoint.instruments)}, this training is of {asked}"
@@ -196,12 +202,14 @@ def _beginning(training: Training, models: tuple[tuple[str, ...], ...], data: To
     return checkpoint
 
 
-def _fit(module: DoseModule, training: Training, machine: Machine, listener: Listener) -> Report | None:
+def _fit(
+    module: DoseModule, training: Training, machine: DeviceSettings, listener: ProgressListener
+) -> TrainingReport | None:
     """Train a model to its end, or as far as is asked for; return its report on the first rank."""
     name, out = "-".join(module.instruments), training.out
-    watch = Watch(listener)
-    how = {"machine": asdict(machine), "versions": versions()}
-    keeper = Keeper(out, out / name, training.until, watch.tell, how)
+    watch = Monitor(listener)
+    how = {"machine": asdict(machine), "versions": package_versions()}
+    keeper = Checkpointing(out, out / name, training.until, watch.tell, how)
     baseline = Baseline(out / name / "unigram.json", out / DRAFTS)
     with _quietly(), _interrupts_as_they_are():
         trainer = _trainer(module, training, machine, [watch, baseline, keeper])
@@ -226,7 +234,7 @@ def _fit(module: DoseModule, training: Training, machine: Machine, listener: Lis
                 wandb.experiment.finish()  # or the next model would log into the same run
     if not trainer.is_global_zero:
         return None
-    report = Report(
+    report = TrainingReport(
         instruments=module.instruments,
         model=out / checkpoint_name(module.instruments),
         steps=trainer.global_step,
@@ -242,7 +250,7 @@ def _fit(module: DoseModule, training: Training, machine: Machine, listener: Lis
     return report
 
 
-def _trainer(module: DoseModule, training: Training, machine: Machine, callbacks: list[Callback]) -> Trainer:
+def _trainer(module: DoseModule, training: Training, machine: DeviceSettings, callbacks: list[Callback]) -> Trainer:
     schedule, folder = module.recipe.schedule, training.out / "-".join(module.instruments)
     if schedule.patience is not None:
         callbacks.append(
@@ -256,7 +264,7 @@ def _trainer(module: DoseModule, training: Training, machine: Machine, callbacks
         precision=PRECISIONS[schedule.precision],  # type: ignore[arg-type]
         logger=TensorBoardLogger(folder, name="log", version=""),
         callbacks=callbacks,
-        plugins=[PlainFiles(training.out / DRAFTS)],
+        plugins=[PlainFileIO(training.out / DRAFTS)],
         max_epochs=-(-schedule.steps // schedule.check_every_steps),
         log_every_n_steps=min(LOGGED_EVERY, schedule.check_every_steps),
         num_sanity_val_steps=0,

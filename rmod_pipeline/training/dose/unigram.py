@@ -16,32 +16,39 @@ from torch import Tensor
 
 from rmod_pipeline.dose.layout import code_area, onset_area, target_of
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.shards.read import TokenPair, read_tokens
-from rmod_pipeline.training.dose.data import Failure, Items, Reading, TokenData, failure_among, unfailing
-from rmod_pipeline.training.dose.losses import Losses, means
+from rmod_pipeline.reading.loader import TokenPair, load_tokens
+from rmod_pipeline.training.dose.data import (
+    ExampleStream,
+    LoaderError,
+    LoaderSettings,
+    TokenData,
+    loader_error_in,
+    raise_loader_errors,
+)
+from rmod_pipeline.training.dose.losses import StepLosses, means
 
 COUNTED_AT_ONCE = 64
 """Pairs of a batch."""
 
 
-class Counts(NamedTuple):
+class CodeCounts(NamedTuple):
     """How often each code comes, in all places that the loss counts and in those of the onset."""
 
     full: Tensor
     """[codebooks, entries] int64."""
     onset: Tensor
 
-    def plus(self, other: Counts) -> Counts:
+    def plus(self, other: CodeCounts) -> CodeCounts:
         """Return the sum."""
-        return Counts(self.full + other.full, self.onset + other.onset)
+        return CodeCounts(self.full + other.full, self.onset + other.onset)
 
 
-def no_counts(codebooks: int, entries: int) -> Counts:
+def no_counts(codebooks: int, entries: int) -> CodeCounts:
     """Return counts of nothing."""
-    return Counts(*(torch.zeros(codebooks, entries, dtype=torch.int64) for _ in range(2)))
+    return CodeCounts(*(torch.zeros(codebooks, entries, dtype=torch.int64) for _ in range(2)))
 
 
-def count_codes(codes: Tensor, lengths: Tensor, entries: int, masked: bool) -> Counts:
+def count_codes(codes: Tensor, lengths: Tensor, entries: int, masked: bool) -> CodeCounts:
     """Return the counts of one-shots' codes [n, codebooks, frames], of which ``lengths`` [n] frames hold sound.
 
     ``masked`` leaves out what comes after these, as the loss does.
@@ -51,7 +58,9 @@ def count_codes(codes: Tensor, lengths: Tensor, entries: int, masked: bool) -> C
     places = target > 0
     if masked:
         places = places & code_area(lengths, rows, codebooks)
-    return Counts(_counted(target, places, entries), _counted(target, places & onset_area(rows, codebooks), entries))
+    return CodeCounts(
+        _counted(target, places, entries), _counted(target, places & onset_area(rows, codebooks), entries)
+    )
 
 
 def _counted(target: Tensor, places: Tensor, entries: int) -> Tensor:
@@ -69,7 +78,7 @@ def surprise(counts: Tensor, of: Tensor) -> Tensor:
     return torch.stack([(nats * of).sum(), of.sum().double()])
 
 
-def baseline(train: Mapping[str, Counts], valid: Mapping[str, Counts]) -> Losses:
+def baseline(train: Mapping[str, CodeCounts], valid: Mapping[str, CodeCounts]) -> StepLosses:
     """Return the baseline's losses on the valid split, by the names of the model's."""
     sums = [
         torch.stack([surprise(train[name].full, valid[name].full), surprise(train[name].full, valid[name].onset)])
@@ -86,10 +95,10 @@ class _Counting:
     entries: int
     masked: bool
 
-    def __call__(self, pairs: Sequence[Any]) -> dict[str, Counts] | Failure:
-        return failure_among(pairs) or {name: self._counts(pairs, name) for name in self.instruments}
+    def __call__(self, pairs: Sequence[Any]) -> dict[str, CodeCounts] | LoaderError:
+        return loader_error_in(pairs) or {name: self._counts(pairs, name) for name in self.instruments}
 
-    def _counts(self, pairs: Sequence[Any], name: str) -> Counts:
+    def _counts(self, pairs: Sequence[Any], name: str) -> CodeCounts:
         codes = torch.from_numpy(np.stack([pair["codes"][name] for pair in pairs]))
         lengths = torch.tensor([pair["frames"][name] for pair in pairs])
         return count_codes(codes, lengths, self.entries, self.masked)
@@ -100,13 +109,13 @@ def _as_it_is(turn: int, pair: TokenPair) -> tuple[TokenPair]:  # noqa: ARG001
 
 
 def count_split(
-    data: TokenData, split: str, recipe: DoseRecipe, instruments: Sequence[str], reading: Reading
-) -> dict[str, Counts]:
+    data: TokenData, split: str, recipe: DoseRecipe, instruments: Sequence[str], reading: LoaderSettings
+) -> dict[str, CodeCounts]:
     """Return the counts of this rank's share of a split, by instrument. Raises ShardError."""
     size = recipe.model
-    pairs = read_tokens(data.out, split, data.family.name, sounds=instruments, nodes=reading.nodes)
+    pairs = load_tokens(data.out, split, data.family.name, sounds=instruments, nodes=reading.nodes)
     counting = _Counting(tuple(instruments), size.codebook_size, recipe.loss.tail == "masked")
     total = {name: no_counts(size.codebooks, size.codebook_size) for name in instruments}
-    for counts in unfailing(reading.loader(Items(pairs, _as_it_is), COUNTED_AT_ONCE, counting)):
+    for counts in raise_loader_errors(reading.loader(ExampleStream(pairs, _as_it_is), COUNTED_AT_ONCE, counting)):
         total = {name: total[name].plus(counts[name]) for name in instruments}
     return total

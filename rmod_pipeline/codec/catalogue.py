@@ -1,0 +1,96 @@
+"""Codecs by name: where their weights lie, or where they can be fetched from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmod_pipeline.errors import CodecError, nearest
+from rmod_pipeline.storage import StorePath, kept_copy, parse_location
+from rmod_pipeline.storage.folders import cache_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCodec:
+    """A codec that rmod knows by name."""
+
+    name: str
+    about: str
+    file: str
+    """Of its weights: in the package, or below the cache folder once fetched."""
+    sha256: str | None = None
+    url: str | None = None
+    """None: the weights come with rmod."""
+    bytes: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the weights lie, or would lie."""
+        folder = Path(__file__).resolve().parent / "weights" if self.url is None else cache_folder() / "codecs"
+        return folder / self.file
+
+
+KNOWN = {
+    known.name: known
+    for known in (
+        KnownCodec(
+            name="mini",
+            about="a small DAC that comes with rmod, for demos, tests and small experiments",
+            file="mini.pth",
+        ),
+        KnownCodec(
+            name="dac-44khz",
+            about="the Descript Audio Codec at 44.1 kHz and 8 kbit/s (MIT), to be fetched once",
+            file="dac-44khz-8kbps-0.0.1.pth",
+            url="https://github.com/descriptinc/descript-audio-codec/releases/download/0.0.1/weights.pth",
+            bytes=306_717_287,
+            sha256="a88eed82a7024ccc1facdb1e605c4c2f99281c8118c22c9895ffa846d8fb61aa",
+        ),
+    )
+}
+
+
+def find_known(name: str) -> KnownCodec:
+    """Return a codec by its name. Raises CodecError."""
+    if name not in KNOWN:
+        raise CodecError(name, f"no such codec{nearest(name, KNOWN)}", f"known: {', '.join(KNOWN)}")
+    return KNOWN[name]
+
+
+def name_of_identity(name: str) -> str | None:
+    """Return the codec that rmod knows by an identity's name, ``mini`` of ``mini-1a2b3c4d``; None if there is none."""
+    plain = re.sub(r"-[0-9a-f]{8}$", "", name)
+    return next((each for each in (name, plain) if each in KNOWN), None)
+
+
+def find_weights(name: str) -> tuple[str, Path, str | None]:
+    """Return a codec's plain name, its file of weights, and the checksum that the file must have, if it is known.
+
+    ``name`` is one that rmod knows, or the path of a dac checkpoint; one on an object store is fetched into the cache.
+    Raises CodecError if there is no such file.
+    """
+    if name in KNOWN:
+        known = KNOWN[name]
+        if not known.path.is_file():
+            hint = f"run `rmod codec fetch {name}` where there is a network, or give the path of its weights"
+            raise CodecError(name, f"its weights are not at {known.path}", hint)
+        return name, known.path, known.sha256
+    path = parse_location(name)
+    if isinstance(path, StorePath):
+        try:
+            return plain_name(path.stem), kept_copy(path), None
+        except FileNotFoundError as error:
+            raise CodecError(name, "no such object", "give the address of a dac checkpoint") from error
+    if path.is_dir():
+        raise CodecError(name, "is a folder, a file of weights is needed", "give its weights.pth")
+    if not path.is_file():
+        found = f"no such codec{nearest(name, KNOWN)}, and no such file"
+        raise CodecError(name, found, f"known: {', '.join(KNOWN)}; or give the path of a dac checkpoint")
+    return plain_name(path.stem), path, None
+
+
+def plain_name(stem: str) -> str:
+    """Return a name that can be part of a folder's: it becomes one below tokens/."""
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem.lower())
+    return "-".join(part for part in plain.split("-") if part) or "dac"

@@ -1,0 +1,1 @@
+"""From a song to the dry one-shots that are heard in it."""

@@ -1,0 +1,1 @@
+"""Checks and reports on data sets: verify, re-render, leakage, status."""

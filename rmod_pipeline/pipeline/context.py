@@ -1,0 +1,89 @@
+"""What a worker keeps open between the shards of a build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rmod_pipeline.compose import SplitAssets, settings_for
+from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.pipeline.encoding import EncodeBatch, PrefetchEncoder
+from rmod_pipeline.pipeline.jobs.base import ShardMaker
+from rmod_pipeline.pipeline.jobs.encode import encode_shard
+from rmod_pipeline.pipeline.shard import build_shard
+from rmod_pipeline.pipeline.shard_output import ShardOutput
+from rmod_pipeline.recipe import Recipe
+from rmod_pipeline.render import PitchCache, Sounds
+from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.shards.layout import ShardPlan
+from rmod_pipeline.shards.receipt import Receipt
+from rmod_pipeline.spec import Settings
+from rmod_pipeline.storage import StorePath
+from rmod_pipeline.storage.publish import sweep_drafts
+
+if TYPE_CHECKING:
+    from rmod_pipeline.pipeline.jobs.build import BuildJob
+
+STORE_BYTES = 64 * 2**20
+"""Bytes of decoded sounds kept in memory, besides the prepared sounds that are used again and again."""
+
+
+class WorkerContext(ShardMaker):
+    """The open sounds, the assets of each split, and the connection to the encoder."""
+
+    def __init__(self, job: BuildJob, encode: EncodeBatch | None = None) -> None:
+        self.job = job
+        if isinstance(job.out, StorePath):
+            # A worker that died on this machine left its drafts here, where the driver may not see them.
+            sweep_drafts(job.layout.drafts)
+        self.settings: Settings = settings_for(job.recipe, job.engine)
+        store = AudioStore(job.library, job.recipe.sample_rate, STORE_BYTES)
+        self.sounds = Sounds(store, PitchCache(job.cache or pitch_folder(), job.cache_bytes))
+        self.fingerprint = job.digest()
+        self.encoder = PrefetchEncoder(encode) if encode else None
+        self._families = tuple(job.families())
+        self._assets: dict[str, SplitAssets] = {}
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that is built."""
+        return self.job.recipe
+
+    @property
+    def seed(self) -> int:
+        """The seed of the build."""
+        return self.job.seed
+
+    def assets(self, split: str) -> SplitAssets:
+        """Return the sounds of a split, ready for drawing. Raises LibraryError if the recipe needs more of them."""
+        if split not in self._assets:
+            self._assets[split] = SplitAssets.of(self.recipe, self.job.library, split)
+        return self._assets[split]
+
+    def open_output(self, plan: ShardPlan) -> ShardOutput:
+        """Return a writer for the audio, tokens and index of one shard."""
+        job = self.job
+        return ShardOutput(
+            plan, job.layout, job.library, job.form, self.fingerprint, encoding=job.encoding, encoder=self.encoder
+        )
+
+    def done(self, plan: ShardPlan) -> bool:
+        """Return whether the shard has a receipt in each of its families."""
+        return all(self.job.layout.receipt(plan.name, family).exists() for family in self._families)
+
+    def make(self, plan: ShardPlan, on_pair: Callable[[], None] = lambda: None) -> Receipt:
+        """Build a shard. If only its tokens are missing, encode its finished audio instead."""
+        job = self.job
+        if job.audio and job.encoding and self.encoder and job.layout.receipt(plan.name).exists():
+            return encode_shard(plan, job.layout, job.encoding, self.encoder, on_pair)
+        return build_shard(plan, self, on_pair)
+
+    @property
+    def waited(self) -> float:
+        """Seconds that this worker waited for the encoder."""
+        return self.encoder.waited if self.encoder else 0.0
+
+    def close(self) -> None:
+        """Close the connection to the encoder."""
+        if self.encoder:
+            self.encoder.close()

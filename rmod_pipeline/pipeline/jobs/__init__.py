@@ -1,0 +1,1 @@
+"""What a run makes: pairs rendered, or finished audio encoded."""

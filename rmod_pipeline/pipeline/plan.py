@@ -1,0 +1,62 @@
+"""Cut a data set into shards: the unit of work, of retry and of resume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rmod_pipeline.errors import UsageError, nearest
+from rmod_pipeline.library.manifest import SPLITS
+from rmod_pipeline.shards.layout import ShardPlan, plan_shards
+
+__all__ = ["MOST_PAIRS", "MOST_SHARDS", "Counts", "check_shard_size", "choose_shards", "parse_counts", "plan_shards"]
+
+Counts = Mapping[str, int]
+"""How many pairs of each split."""
+
+MOST_PAIRS = 10**8
+"""As many as a key's eight digits can name."""
+
+MOST_SHARDS = 10**6
+"""Of a split: as many as six digits can name, so that names sort as numbers do."""
+
+
+def parse_counts(text: str) -> dict[str, int]:
+    """Read ``train=300,valid=30,test=30``; splits left out have no pairs. Raises UsageError."""
+    hint = "write, for example, --pairs train=300,valid=30,test=30"
+    counts: dict[str, int] = {}
+    for part in text.split(","):
+        split, _, number = (piece.strip() for piece in part.partition("="))
+        if split not in SPLITS:
+            raise UsageError("--pairs", f"unknown split '{split}'{nearest(split, SPLITS)}", hint)
+        if split in counts:
+            raise UsageError("--pairs", f"'{split}' stands twice", hint)
+        if not number.isdecimal() or not number.isascii() or len(number) > 18:
+            raise UsageError("--pairs", f"'{number[:20]}' is no number of pairs of {split}", hint)
+        counts[split] = int(number)
+    if max(counts.values()) > MOST_PAIRS:
+        raise UsageError("--pairs", f"more than {MOST_PAIRS:,} pairs in a split", "build several data sets by seed")
+    if not any(counts.values()):
+        raise UsageError("--pairs", "no pairs at all", hint)
+    return {split: counts[split] for split in SPLITS if counts.get(split)}
+
+
+def choose_shards(plans: Sequence[ShardPlan], text: str) -> list[ShardPlan]:
+    """Return some shards by their place among all, train before valid before test: ``100:200`` are the hundred from the
+    101st on, ``100:`` all from there. Raises UsageError."""
+    first, colon, end = (part.strip() for part in text.partition(":"))
+    numbers = [part for part in (first, end) if part]
+    hint = f"there are {len(plans)}: write, for example, --shards 0:{-(-len(plans) // 2)}"
+    if not colon or not numbers or not all(part.isdecimal() and part.isascii() for part in numbers):
+        raise UsageError("--shards", f"'{text[:20]}' is no range of shards", hint)
+    chosen = list(plans[int(first[:18] or 0) : int(end[:18]) if end else None])
+    if not chosen:
+        raise UsageError("--shards", f"'{text[:20]}' holds no shard", hint)
+    return chosen
+
+
+def check_shard_size(counts: Counts, shard_size: int) -> int:
+    """Return the number of pairs in a shard. Raises UsageError if that makes more shards than names."""
+    least = -(-max(counts.values()) // MOST_SHARDS)
+    if shard_size < max(least, 1):
+        raise UsageError("--shard-size", f"{shard_size} is too small", f"give {max(least, 1)} or more")
+    return shard_size

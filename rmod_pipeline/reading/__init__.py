@@ -1,0 +1,1 @@
+"""Read finished shards: loaders for training, single pairs by key."""

@@ -1,0 +1,56 @@
+"""What of a data set is finished and can be read: shards that have receipts, and which tokens there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rmod_pipeline.errors import ShardError, nearest
+from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
+from rmod_pipeline.shards.receipt import read_receipt
+from rmod_pipeline.storage import Location
+
+HINT = "`rmod verify OUT` says what is damaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedShard:
+    """A tar that is there to be read, and what its receipt vouches for."""
+
+    path: Location
+    bytes: int
+    pairs: int
+
+
+def finished_shards(
+    layout: Layout, family: str, fingerprint: str, split: str, partial: bool = False
+) -> list[FinishedShard]:
+    """Return a split's shards in order. Raises ShardError unless all have receipts, or some do and that is enough."""
+    plans = _plans(layout, split)
+    done = [plan for plan in plans if layout.receipt(plan.name, family).exists()]
+    missing = [plan.name for plan in plans if plan not in done]
+    if missing and not (done and partial):
+        found = f"{len(missing)} of {len(plans)} shards of {family} are not made yet, {missing[0]} the first"
+        hint = "finish it with the command that began it" + (", or read what is there: partial=True" if done else "")
+        raise ShardError(f"{layout.out}, split {split}", found, hint)
+    shards = [_shard(plan, layout, family, fingerprint) for plan in done]
+    if not any(shard.pairs for shard in shards):
+        raise ShardError(f"{layout.out}, split {split}", "no pairs in it", f"build some: --pairs {split}=100")
+    return shards
+
+
+def _plans(layout: Layout, split: str) -> list[ShardPlan]:
+    fingerprint = read_fingerprint(layout.build)
+    counts = fingerprint["pairs"]
+    if split not in counts:
+        raise ShardError(layout.out, f"no split {split!r}{nearest(split, counts)}; there are {', '.join(counts)}")
+    return [plan for plan in plan_shards(counts, fingerprint["shard_size"]) if plan.split == split]
+
+
+def _shard(plan: ShardPlan, layout: Layout, family: str, fingerprint: str) -> FinishedShard:
+    path, tar = layout.receipt(plan.name, family), layout.tar(plan.name, family)
+    receipt = read_receipt(path)
+    size = next((file.bytes for file in receipt.files if file.path == layout.relative(tar)), None)
+    if receipt.fingerprint != fingerprint or size is None:
+        raise ShardError(path, "the receipt of another data set, or of other tokens", HINT)
+    return FinishedShard(path=tar, bytes=size, pairs=receipt.pairs)

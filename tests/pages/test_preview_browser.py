@@ -1,0 +1,118 @@
+"""The preview page in a real browser: it opens from a file, plays, obeys the keyboard, and asks nobody for anything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from preview_browser import Tab, find_browser, open_browser
+from preview_pairs import make_pair
+
+from rmod_pipeline.pages.preview import write_preview
+
+BROWSER = find_browser()
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH"),
+]
+
+PLAYING = "[...document.querySelectorAll('audio')].filter((audio) => !audio.paused)"
+HERE = "document.querySelector('.pair.here').id"
+KEYS = "[...document.querySelectorAll('.pair:not([hidden])')].map((pair) => pair.id)"
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    folder = tmp_path_factory.mktemp("preview")
+    pairs = [make_pair(0, stems=True), make_pair(1, loops=False, kit="Tama"), make_pair(2)]
+    page = write_preview(pairs, folder / "page.html", "Three pairs")
+    assert BROWSER is not None
+    with open_browser(BROWSER, folder / "profile") as opened:
+        opened.look(1280, 1500, dark=False)
+        opened.open(page)
+        yield opened
+
+
+def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+def test_space_plays_the_mix_and_stops_it(tab: Tab) -> None:
+    tab.press(" ")
+    until(lambda: tab.evaluate(f"{PLAYING}.some((audio) => audio.currentTime > 0.3)"))
+    assert tab.evaluate(f"{PLAYING}.length") == 1
+    assert tab.evaluate(f"{PLAYING}[0].duration") == pytest.approx(4.0, abs=0.06)
+    assert tab.evaluate(f"{PLAYING}[0].closest('.player').dataset.role") == "mix"
+    assert float(tab.evaluate("document.querySelector('.time.playing').style.getPropertyValue('--at')")) > 0.05
+    tab.press(" ")
+    assert tab.evaluate(f"{PLAYING}.length") == 0
+
+
+def test_digits_play_the_one_shots_one_at_a_time(tab: Tab) -> None:
+    tab.press("1")
+    tab.press("2")
+    until(lambda: tab.evaluate(f"{PLAYING}.length") == 1)
+    assert tab.evaluate(f"{PLAYING}[0].getAttribute('aria-label')") == "snare of train-00000000"
+    tab.press("Escape")
+    assert tab.evaluate(f"{PLAYING}.length") == 0
+
+
+def test_keys_walk_through_the_pairs(tab: Tab) -> None:
+    assert tab.evaluate(HERE) == "train-00000000"
+    for key, expected in (("j", 1), ("ArrowDown", 2), ("j", 2), ("k", 1), ("ArrowUp", 0)):
+        tab.press(key)
+        assert tab.evaluate(HERE) == f"train-{expected:08d}"
+
+
+def test_the_filter_hides_and_the_order_sorts(tab: Tab) -> None:
+    fill = "filter.value = {!r}; filter.dispatchEvent(new Event('input'))"
+    tab.evaluate(fill.format("TAMA kick"))
+    assert tab.evaluate(KEYS) == ["train-00000001"]
+    tab.evaluate(fill.format("no such kit"))
+    assert tab.evaluate("document.getElementById('none').hidden") is False
+    tab.evaluate(fill.format(""))
+    order = "order.value = {!r}; order.dispatchEvent(new Event('change'))"
+    tab.evaluate(order.format("tracks"))
+    assert tab.evaluate(KEYS)[-1] == "train-00000001"
+    tab.evaluate(order.format("loudness"))
+    assert tab.evaluate(KEYS) == [f"train-{index:08d}" for index in range(3)]
+    tab.evaluate(order.format("key"))
+
+
+def test_every_sound_of_a_pair_decodes(tab: Tab) -> None:
+    lengths = tab.evaluate(
+        """Promise.all([...document.querySelectorAll('#train-00000000 audio')].map((audio) => new Promise((done) => {
+            const copy = new Audio(audio.src);
+            copy.onloadedmetadata = () => done([copy.duration, Number(audio.closest('.player').dataset.seconds)]);
+            copy.onerror = () => done([-1, 0]);
+        })))"""
+    )
+    assert len(lengths) > 6
+    assert [heard for heard, _ in lengths] == pytest.approx([said for _, said in lengths], abs=0.06)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_fits_its_window_in_both_colours(tab: Tab, tmp_path: Path, dark: bool, width: int) -> None:
+    tab.look(width, 900, dark)
+    tab.screenshot(tmp_path / "page.png")
+    with Image.open(tmp_path / "page.png") as picture:
+        corner = picture.convert("L").getpixel((2, 2))
+    assert isinstance(corner, int)
+    assert corner < 60 if dark else corner > 220
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_page_asked_for_nothing_but_itself_and_broke_no_rule(tab: Tab) -> None:
+    page, *others = tab.requests()
+    assert page.startswith("file:")
+    assert {address.partition(":")[0] for address in others} <= {"data", "blob"}
+    assert tab.complaints() == []

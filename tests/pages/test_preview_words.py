@@ -1,0 +1,113 @@
+"""Numbers, effects and pictures of the preview page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from rmod_pipeline.effects import Effect
+from rmod_pipeline.effects.compressor import Compressor
+from rmod_pipeline.effects.equalizer import Band, Equalizer, with_pedalboard
+from rmod_pipeline.effects.gain import Gain
+from rmod_pipeline.effects.level_gain import LevelGain
+from rmod_pipeline.effects.pan import Pan
+from rmod_pipeline.pages.preview import pictures, words
+from rmod_pipeline.pages.preview.curves import band_gain
+
+RATE = 44_100
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (-0.5, "−0.5"),
+        (12.345, "12.3"),
+        (1789.4, "1789"),
+        (1e-9, "0"),
+        (None, "–"),
+        (float("nan"), "–"),
+        (True, "–"),
+    ],
+)
+def test_numbers(value: object, text: str) -> None:
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(1.25, "+1.2 dB"), (-3, "−3.0 dB"), (0.01, "0 dB"), ("x", "–")])
+def test_gains_have_their_sign(value: object, text: str) -> None:
+    assert words.signed(value) == text
+
+
+def test_a_compressor_is_a_sentence() -> None:
+    effect = Compressor(threshold_db=-12.21, ratio=3.9, attack_ms=6.99, release_ms=211, match_rms=True)
+    said = words.effect_words(effect, RATE, gain_db=0.0)
+    assert said.lines == ("3.9 : 1 above −12.2 dB", "attack 6.99 ms", "release 211 ms")
+    assert said.keeps_level
+    assert said.gain == ""
+
+
+def test_the_gain_that_was_made_is_said() -> None:
+    loud = LevelGain(min_db=-20, max_db=-10, jitter_db=0.5)
+    assert words.effect_words(loud, RATE, gain_db=-12.04).gain == "−12.0 dB"
+    assert words.effect_words(loud, RATE).gain == ""
+    assert words.effect_words(Gain(gain_db=-12), RATE, gain_db=-12.04).gain == "", "it says so already"
+
+
+def test_a_level_is_never_minus_zero() -> None:
+    assert words.level(-0.04, "dBFS") == "0.0 dBFS"
+
+
+@pytest.mark.parametrize(("position", "text"), [(0.5, "middle"), (0.0, "100 % left"), (0.56, "12 % right")])
+def test_pan(position: float, text: str) -> None:
+    assert words.effect_words(Pan(position=position, law="minus_4_5_db"), RATE).lines == (text, "−4.5 dB law")
+
+
+def test_an_effect_that_the_page_does_not_know_is_read_by_its_fields() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Crusher(Effect):
+        effect: str = "bit_crusher"
+        depth_db: float = -3.25
+        hold_ms: float = 0.5
+        hz: float = 900.0
+        steps: int = 12
+        mode: str = "half_way"
+
+    said = words.effect_words(Crusher(), RATE)
+    assert said.name == "bit crusher"
+    assert said.lines == ("depth −3.2 dB", "hold 0.5 ms", "900 Hz", "steps 12", "mode half way")
+
+
+@pytest.mark.parametrize("shape", ["peak", "low_shelf", "high_shelf"])
+def test_the_curve_is_what_the_equaliser_does(shape: str) -> None:
+    band = Band(shape=shape, hz=700.0, gain_db=9.0, q=1.1)
+    impulse = np.zeros((1, 1 << 15), np.float32)
+    impulse[0, 0] = 1.0
+    response = np.abs(np.fft.rfft(with_pedalboard(impulse, Equalizer(bands=(band,)), RATE)[0]))
+    hz = np.fft.rfftfreq(impulse.shape[1], 1 / RATE)
+    heard = (hz > 20) & (hz < 20_000)
+    assert band_gain(band, hz[heard], RATE) == pytest.approx(20 * np.log10(response[heard]), abs=0.05)
+
+
+@pytest.mark.parametrize("hz", [60.0, 440.0, 3000.0, 12_000.0])
+def test_a_tone_stands_at_its_height_in_the_spectrogram(hz: float) -> None:
+    tone = np.sin(2 * np.pi * hz * np.arange(RATE) / RATE).astype(np.float32)
+    levels = pictures.mel_levels(tone, RATE)
+    row = int(levels[:, levels.shape[1] // 2].argmax())
+    assert levels.shape == (pictures.MELS, RATE // pictures.HOP + 1)
+    assert (row + 1) / (pictures.MELS + 1) == pytest.approx(pictures.mel_height(hz, RATE), abs=0.012)
+
+
+def test_every_mel_band_hears_something() -> None:
+    assert (pictures.mel_filters(RATE).max(axis=1) > 0.3).all()
+
+
+def test_louder_is_lighter() -> None:
+    lightness = pictures.ink_colours() @ np.array([0.2126, 0.7152, 0.0722])
+    assert (np.diff(lightness) > 0).all()
+
+
+def test_the_waveform_of_no_frames_is_drawn() -> None:
+    assert "<path" in pictures.waveform(np.zeros((2, 0), np.float32), 100)

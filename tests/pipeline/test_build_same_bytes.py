@@ -1,0 +1,314 @@
+"""Same inputs, same bytes: whoever builds, however often it is stopped, wherever it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_build import RECIPE, children, command_of, drafts, eventually, make_job, make_library, promised, start
+
+from rmod_pipeline.pipeline.executors.local import PoolExecutor, local_executor
+from rmod_pipeline.pipeline.results import ShardFailure
+from rmod_pipeline.pipeline.run import BuildSummary, run_build
+from rmod_pipeline.pipeline.scheduler import BuildProgress
+from rmod_pipeline.reading.pairs import list_keys, read_pair
+from rmod_pipeline.shards.layout import Layout, plan_shards
+
+
+def build(
+    manifest: Path, out: Path, workers: int = 1, progress: BuildProgress | None = None, **changes: object
+) -> BuildSummary:
+    return run_build(make_job(manifest, out, **changes), local_executor(workers), progress or BuildProgress())
+
+
+def test_two_workers_make_the_bytes_of_one(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    summary = build(tiny_manifest, tmp_path, workers=2)
+    assert promised(tmp_path) == promised(tiny_built)
+    assert (summary.made, summary.pairs) == (12, {"train": 10, "valid": 2})
+
+
+def test_a_second_run_makes_nothing_and_changes_nothing(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_built, tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.*") if "log" not in path.parts}
+    summary = build(tiny_manifest, tmp_path / "out")
+    assert summary.made == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_library_that_lies_elsewhere_gives_the_same_bytes(tiny_built: Path, tmp_path: Path) -> None:
+    build(make_library(tmp_path / "elsewhere"), tmp_path / "out")
+    assert promised(tmp_path / "out") == promised(tiny_built)
+
+
+def test_no_seed_is_no_seed(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    """Seed 0 is a seed of its own, and another seed gives other pairs."""
+    build(tiny_manifest, tmp_path, seed=1, counts={"train": 3})
+    mine, other = read_pair(tmp_path, "train-00000000"), read_pair(tiny_built, "train-00000000")
+    assert mine.members["mix.wav"] != other.members["mix.wav"]
+
+
+@pytest.mark.parametrize("shard_size", [3, 7])
+def test_the_shard_size_groups_pairs_and_changes_none(
+    tiny_manifest: Path, tiny_built: Path, tmp_path: Path, shard_size: int
+) -> None:
+    build(tiny_manifest, tmp_path, shard_size=shard_size)
+    assert list_keys(tmp_path) == list_keys(tiny_built)
+    assert [read_pair(tmp_path, key) for key in list_keys(tmp_path)] == [
+        read_pair(tiny_built, key) for key in list_keys(tiny_built)
+    ]
+
+
+def test_a_larger_build_begins_with_the_smaller(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    build(tiny_manifest, tmp_path, counts={"train": 4}, shard_size=4)
+    assert [read_pair(tmp_path, key) for key in list_keys(tmp_path)] == [
+        read_pair(tiny_built, f"train-{index:08d}") for index in range(4)
+    ]
+
+
+def test_stems_change_no_other_file(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    build(tiny_manifest, tmp_path, stems=True)
+    for key in list_keys(tmp_path):
+        members = read_pair(tmp_path, key).members
+        assert {name: data for name, data in members.items() if not name.startswith("stem-")} == read_pair(
+            tiny_built, key
+        ).members
+
+
+def test_flac_holds_the_samples_of_wav(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    build(tiny_manifest, tmp_path, audio_format="flac", counts={"train": 3})
+    for key in list_keys(tmp_path):
+        flac, wav = read_pair(tmp_path, key).members, read_pair(tiny_built, key).members
+        assert [name.replace("flac", "wav") for name in flac] == list(wav)
+        for name in flac:
+            if name.endswith("flac"):
+                samples = [
+                    soundfile.read(io.BytesIO(data), dtype="int16")[0] for data in (flac[name], wav[name[:-4] + "wav"])
+                ]
+                assert np.array_equal(*samples)
+        assert flac["json"] == wav["json"]
+
+
+def test_a_lost_or_cut_file_is_made_again(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(tiny_built, out)
+    (out / "audio" / "train-000001.tar").unlink()
+    os.truncate(out / "index" / "valid-000000.parquet", 100)
+    (out / "receipts" / "audio" / "train-000002.json").write_text("")
+    assert build(tiny_manifest, out).made == 3 + 2 + 3
+    assert promised(out) == promised(tiny_built)
+
+
+def test_two_runs_at_once_share_the_work(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    """No pair is made twice while both live, and both end when all is done."""
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(RECIPE)
+    arguments = ["build", recipe, "--library", tiny_manifest, "--out", tmp_path / "out", "--pairs"]
+    arguments += ["train=10,valid=2", "--shard-size", 3]
+    runs = [start(arguments) for _ in range(2)]
+    said = [run.communicate(timeout=60) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert promised(tmp_path / "out") == promised(tiny_built)
+    log = (tmp_path / "out" / "log" / "runs.jsonl").read_text()
+    assert log.count('"event": "shard"') == 5
+
+
+class Kills(BuildProgress):
+    """Kills one worker once some pairs are made."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.made, self.killed = after, 0, 0
+
+    def advance(self, pairs: int) -> None:
+        self.made += pairs
+        if self.made >= self.after and not self.killed:
+            workers = [child for child in children(os.getpid()) if "spawn_main" in command_of(child)]
+            self.killed = workers[0]
+            os.kill(self.killed, signal.SIGKILL)
+
+
+def test_the_death_of_a_worker_costs_nothing_but_time(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    kills = Kills(after=1)
+    summary = build(tiny_manifest, tmp_path, workers=2, progress=kills)
+    assert kills.killed
+    assert not summary.failures
+    assert kills.made == 12, "pairs that were lost with the worker are counted twice"
+    assert promised(tmp_path) == promised(tiny_built)
+    assert not drafts(tmp_path) or build(tiny_manifest, tmp_path).made == 0
+    assert not drafts(tmp_path), "what the dead worker left is swept by the next run"
+
+
+@pytest.mark.slow
+def test_a_shard_that_kills_its_worker_every_time_fails_and_the_others_are_made(
+    tiny_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deadly").mkdir()
+    (tmp_path / "deadly" / "sitecustomize.py").write_text(DEADLY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "deadly"))
+    manifest = make_library(tmp_path / "library")
+    results: list[ShardFailure] = []
+
+    class Told(BuildProgress):
+        def fail(self, failure: ShardFailure) -> None:
+            results.append(failure)
+
+    summary = build(manifest, tmp_path / "out", workers=2, progress=Told())
+    assert [failure.shard for failure in results] == ["train-000001"] == [failure.shard for failure in summary.failures]
+    assert "died 3 times" in results[0].cause
+    layout = Layout(tmp_path / "out")
+    assert [path.stem for path in layout.receipts()] == ["train-000000", "train-000002", "train-000003", "valid-000000"]
+    monkeypatch.delenv("PYTHONPATH")
+    assert not build(manifest, tmp_path / "out").failures
+    assert promised(tmp_path / "out") == promised(tiny_built)
+
+
+DEADLY = """
+import multiprocessing, os, sys
+if "--multiprocessing-fork" in sys.argv:
+    import rmod_pipeline.shards.writer as write
+    add = writer.ShardWriter.add
+    def deadly(self, pair):
+        if pair.spec.key == "train-00000004":
+            os._exit(9)
+        add(self, pair)
+    writer.ShardWriter.add = deadly
+"""
+
+
+def test_innocent_shards_go_on_with_all_workers_after_a_death(tiny_manifest: Path, tmp_path: Path) -> None:
+    """Only what was under way when a worker died is begun again alone."""
+    rounds: list[tuple[int, int]] = []
+
+    class Watched(PoolExecutor):
+        def _round(self, plans, work, on_pairs, slots, encoders):  # type: ignore[no-untyped-def]  # noqa: ARG002
+            rounds.append((len(plans), slots.count))
+            if len(rounds) == 1:
+                yield plans[0], None  # a worker died over this one
+                return
+            yield from ((plan, ShardFailure(shard=plan.name, cause="not made")) for plan in plans)
+
+    job = make_job(tiny_manifest, tmp_path)
+    list(Watched(4).run(plan_shards(job.counts, job.shard_size), job, lambda _: None))
+    assert rounds == [(5, 4), (1, 1), (4, 4)]
+
+
+@pytest.fixture
+def command(tiny_manifest: Path, tmp_path: Path) -> list[object]:
+    """A build of some seconds with two workers."""
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(RECIPE)
+    out = tmp_path / "out"
+    arguments = ["build", recipe, "--library", tiny_manifest, "--out", out, "--pairs", "train=600"]
+    return [*arguments, "--shard-size", 20, "--workers", 2]
+
+
+@pytest.fixture
+def whole(tiny_manifest: Path, tmp_path: Path) -> dict[str, bytes]:
+    """What the build of ``command`` is to be."""
+    build(tiny_manifest, tmp_path / "whole", counts={"train": 600}, shard_size=20)
+    return promised(tmp_path / "whole")
+
+
+def under_way(out: Path) -> bool:
+    """Return whether a shard is being made."""
+    return any(".tar." in name for name in drafts(out))
+
+
+@pytest.mark.slow
+def test_a_build_killed_at_any_moment_goes_on_to_the_same_bytes(
+    command: list[object], whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    moments = random.Random(7)
+    done = 0
+    for _ in range(10):
+        run = start(command)
+        eventually(lambda run=run: under_way(tmp_path / "out") or run.poll() is not None, 60)
+        time.sleep(moments.random() * 1.5)
+        workers = children(run.pid)
+        run.send_signal(signal.SIGKILL)
+        run.communicate(timeout=20)
+        assert eventually(lambda workers=workers: not any(map(command_of, workers))), "workers outlive their driver"
+        receipts = len(Layout(tmp_path / "out").receipts())
+        assert receipts >= done, "what was finished is gone"
+        done = receipts
+    run = start(command)
+    said = run.communicate(timeout=60)
+    assert run.returncode == 0, said
+    assert promised(tmp_path / "out") == whole
+    assert not drafts(tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to_all", [True, False], ids=["as Ctrl-C, to all processes", "as kill, to the driver"])
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stopped_build_says_so_and_can_go_on(
+    command: list[object], tmp_path: Path, signal_number: int, to_all: bool, workers: int
+) -> None:
+    run = start([*command[:-1], workers])
+    assert eventually(lambda: under_way(tmp_path / "out"), 60)
+    started = children(run.pid)
+    if to_all:
+        os.killpg(run.pid, signal_number)
+    else:
+        run.send_signal(signal_number)
+    _, err = run.communicate(timeout=20)
+    assert run.returncode == 130, err
+    kept = "What is finished is kept; a build, an encoding or a training goes on when its command is given again."
+    assert err.strip() == f"Stopped. {kept}"
+    assert not drafts(tmp_path / "out") or signal_number == signal.SIGTERM
+    assert eventually(lambda: not any(map(command_of, started)))
+
+
+@pytest.mark.slow
+def test_a_build_stopped_before_its_workers_are_up_ends_in_peace(command: list[object], tmp_path: Path) -> None:
+    run = start(command)
+    assert eventually(lambda: any("spawn_main" in command_of(child) for child in children(run.pid)), 60)
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=30)
+    assert run.returncode == 130, err
+    assert "Traceback" not in err
+
+
+def test_an_interrupt_that_c_code_would_swallow_is_not_lost(tiny_manifest: Path, tmp_path: Path) -> None:
+    """It takes effect between two pairs, and leaves no half of a shard and no lease."""
+
+    class Stops(BuildProgress):
+        def __init__(self) -> None:
+            self.made = 0
+
+        def advance(self, pairs: int) -> None:
+            self.made += pairs
+            if self.made == 4:
+                with contextlib.suppress(KeyboardInterrupt):  # as an import may
+                    os.kill(os.getpid(), signal.SIGINT)
+
+    stops, before = Stops(), signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        build(tiny_manifest, tmp_path, progress=stops)
+    assert stops.made == 4
+    assert [path.stem for path in Layout(tmp_path).receipts()] == ["train-000000"]
+    assert not drafts(tmp_path)
+    assert not list((tmp_path / "log" / "claims").iterdir())
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.slow
+def test_the_small_recipe_and_the_built_in_kit_hold_to_all_of_this(tmp_path: Path, rmod: Callable[..., Any]) -> None:
+    command = ["build", "quick", "--library", "builtin", "--pairs", "train=4,test=2", "--shard-size", 2]
+    assert rmod(*command, "--out", tmp_path / "one").code == 0
+    assert rmod(*command, "--out", tmp_path / "two", "--workers", 2).code == 0
+    assert promised(tmp_path / "one") == promised(tmp_path / "two")
+    said = rmod("verify", tmp_path / "two", "--rerender", 6)
+    assert said.code == 0, said
+    assert "6 pairs rendered again: 6 the same bit by bit" in said.out

@@ -1,0 +1,39 @@
+"""A data set with tokens, for what reads one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mini_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random codec that is called mini, at the rate of the tiny recipe."""
+    from tiny_build import RATE
+    from tiny_codec import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("weights") / "mini.pth", sample_rate=RATE)
+
+
+@pytest.fixture(scope="session")
+def encoded(cache: Path, tiny_manifest: Path, mini_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 10 + 2 pairs with sound and tokens, and an empty split. Not to be changed."""
+    from dataclasses import replace
+
+    from tiny_build import make_job
+
+    from rmod_pipeline.codec import CodecChoice
+    from rmod_pipeline.pipeline.encoding import TokenSettings
+    from rmod_pipeline.pipeline.executors.local import local_executor
+    from rmod_pipeline.pipeline.run import run_build
+    from rmod_pipeline.pipeline.scheduler import BuildProgress
+    from rmod_pipeline.shards.token_family import TokenFamily
+
+    job = make_job(
+        tiny_manifest, tmp_path_factory.mktemp("encoded") / "out", counts={"train": 10, "valid": 2, "test": 0}
+    )
+    choice = CodecChoice(name=str(mini_weights), device="cpu", batch=4)
+    family = TokenFamily.of(job.recipe, choice.fingerprint(), job.digest())
+    run_build(replace(job, encoding=TokenSettings(choice=choice, family=family)), local_executor(1), BuildProgress())
+    return job.out
