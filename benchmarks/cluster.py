@@ -3,8 +3,8 @@
     python benchmarks/cluster.py
     python benchmarks/cluster.py --recipe rmod --pairs 120 --shard-size 10 --turns 3
 
-The figures of docs/scaling.md. Shards of nothing show what an executor takes for a shard, real ones take turns over the
-same pairs. Both without the time that Ray takes to start, which is told apart.
+The figures of docs/lab/scaling.md. Empty shards show what an executor costs per shard; real shards take turns
+over the same pairs. The start-up time of Ray is reported separately.
 """
 
 from __future__ import annotations

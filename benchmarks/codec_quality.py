@@ -3,9 +3,9 @@
     python benchmarks/codec_quality.py [--codec mini --codec other.pth] [--library builtin --library more.csv]
                                        [--pictures docs/images]
 
-Prints a table for docs/codec.md: the distance of multi-resolution mel spectrograms (mean), the spectral distance of
-`rmod evaluate` (mean), the scale-invariant signal-to-distortion ratio (median), and how evenly each codebook of the
-first codec is used.
+Prints a table for docs/lab/codec-quality.md: the distance of multi-resolution mel spectrograms (mean), the spectral
+distance of `rmod evaluate` (mean), the scale-invariant signal-to-distortion ratio (median), and how evenly each
+codebook of the first codec is used.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@
 - extract: one window at paper size (random weights), with keys and values kept and by computing everything again at
   each row, as the published code does.
 
-Prints a table of medians and ratios for docs/performance.md.
+Prints a table of medians and ratios for docs/lab/performance.md.
 """
 
 from __future__ import annotations

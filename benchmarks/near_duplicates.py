@@ -2,7 +2,7 @@
 
     python benchmarks/near_duplicates.py --real DIR
 
-The figures of docs/near-duplicates.md, as Markdown. DIR holds `library.csv` (columns path, kind, kit) and the files
+The figures of docs/lab/near-duplicates.md, as Markdown. DIR holds `library.csv` (columns path, kind, kit) and the files
 that it names. Takes a few minutes, in one process.
 """
 

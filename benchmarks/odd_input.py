@@ -2,7 +2,7 @@
 
     python benchmarks/odd_input.py
 
-Prints the tables of docs/odd-input.md. Ends with 1 if any input ends in anything but its use, a reasoned drop or an
+Prints the tables of docs/lab/odd-input.md. Ends with 1 if any input ends in anything but its use, a reasoned drop or an
 error of ours.
 """
 

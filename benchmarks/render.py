@@ -3,9 +3,9 @@
     python benchmarks/render.py
     python benchmarks/render.py --library lib.csv --pairs 40 --repeats 5
 
-The figures of docs/performance.md. Pipeline and script take turns over the same specs, pair by pair, so that a machine
-that slows down slows down both; every mixture of the script is held against the pipeline's. Times are processor time
-of this one process, all its threads added up, which other work on the machine disturbs least.
+The figures of docs/lab/performance.md. Pipeline and script take turns over the same specs, pair by pair, so that a
+machine that slows down slows down both; every mixture of the script is held against the pipeline's. Times are
+processor time of this one process, all its threads added up, which other work on the machine disturbs least.
 """
 
 from __future__ import annotations

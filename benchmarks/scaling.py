@@ -4,7 +4,7 @@
     python benchmarks/scaling.py --render-ms 164 --check 8.1 15.2
 
 A simulation, shard by shard: every core renders, then waits for its tokens and for the disk, and the driver takes the
-receipt. Costs are given as options; the defaults are those of docs/scaling.md, which says which were measured. With
+receipt. Costs are given as options; the defaults are those of docs/lab/scaling.md, which says which were measured. With
 --check, the pairs a second of real builds with one and two workers are held against what it says.
 """
 

@@ -3,7 +3,7 @@
 #
 #     sbatch --nodes 4 docker/slurm.sh /shared/OUT rmod --library /shared/library.csv --pairs train=1000000 --shard-size 1000
 #
-# Given again after its time was up, it goes on. Without Ray, an array of jobs does too: see docs/cluster.md.
+# Given again after its time was up, it goes on. Without Ray, an array of jobs does too: see docs/guides/clusters.md.
 #SBATCH --job-name=rmod
 #SBATCH --ntasks-per-node=1
 #SBATCH --exclusive

@@ -4,7 +4,7 @@ The story in one line, one room of this package for each arrow:
 
     library + recipe -> PairSpec -> Pair -> shard + receipt -> release
 
-``docs/architecture.md`` walks through the rooms.
+``docs/explanation/architecture.md`` walks through the rooms.
 """
 
 __version__ = "0.1.0"

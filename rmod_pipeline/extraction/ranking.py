@@ -20,7 +20,7 @@ TELLING_DB: Mapping[str, float] = {"kick": 0.25}
 """By how much misfit, in dB, a candidate counts e times less, for instruments that are listened for again. Where all
 candidates are found equally well they count alike, as without listening. Hardly anything else sounds where a kick does
 for as long as it does. Noise is found everywhere: for snares nothing was gained, and short hi-hats, which have little
-to explain, won (docs/decisions/0016)."""
+to explain, won (docs/explanation/decisions/0016)."""
 
 
 class RankingScores(NamedTuple):

@@ -8,7 +8,7 @@ Three steps, each cheaper than the next one by orders of magnitude, all on the f
    ``candidates`` compares all with all by matrix products.
 2. ``likeness``: the normalised cross-correlation of two sounds at their best lag, band by band, so that a kick's body,
    which is alike in every hit, does not outvote its noise, which is not.
-3. ``SAME``: what is at least so alike is one sound. docs/near-duplicates.md says how the number was chosen.
+3. ``SAME``: what is at least so alike is one sound. docs/lab/near-duplicates.md says how the number was chosen.
 
 All functions take decoded audio and know nothing of files.
 """

@@ -6,7 +6,7 @@
         for batch in DataLoader(pairs, batch_size=32, num_workers=4):
             batch["codes"]["mix"]  # [32, codebooks, frames]
 
-docs/reading.md shows it with several GPUs, and the same without rmod.
+docs/guides/reading.md shows it with several GPUs, and the same without rmod.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def parse_location(text: str | Location) -> Location:
         return Path(f"/{rest.lstrip('/')}" if rest.startswith("/") else rest)
     names = rest.split("/")
     if ":" in names[0].partition("@")[0] and "@" in names[0]:
-        hint = "leave it out: credentials are taken from where the store's own tools take them, see docs/storage.md"
+        hint = "leave it out: credentials are found as the store's own tools find them, see docs/guides/storage.md"
         raise UsageError(f"{scheme}://...@{names[0].rpartition('@')[2]}", "a password in an address", hint)
     if not names[0] or any(name in ("", ".", "..") for name in names[1:]):
         raise UsageError(text, "names no bucket" if not names[0] else "has empty or dotted names in it", EXAMPLE)

@@ -138,7 +138,7 @@ def code_of(error: BaseException) -> str:
 def complaint(address: str, error: Exception) -> StoreError:
     name, said = type(error).__name__, _said(error)
     if "Credentials" in name or name == "ProfileNotFound":
-        hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; see docs/storage.md"
+        hint = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; see docs/guides/storage.md"
         return StoreError(address, f"no credentials: {said}", hint)
     if isinstance(error, PermissionError):
         hint = "look at the credentials that are in force, and at what they may do: list, read, write and delete here"

@@ -1,6 +1,6 @@
-"""Bad input, and what becomes of it: the cases of `test_bad_input.py`, and the page `docs/bad-input.md` made of them.
+"""Bad input, and what becomes of it: the cases of `test_bad_input.py`, and `docs/guides/bad-input.md` made of them.
 
-The page is written by `PYTHONPATH=tests python tests/cli/bad_input.py docs/bad-input.md`.
+The page is written by `PYTHONPATH=tests python tests/cli/bad_input.py docs/guides/bad-input.md`.
 """
 
 from __future__ import annotations
@@ -571,7 +571,7 @@ INTRODUCTION = """# Bad input
 
 What rmod says to {total} kinds of bad input. These tables are written by
 
-    PYTHONPATH=tests python tests/cli/bad_input.py docs/bad-input.md
+    PYTHONPATH=tests python tests/cli/bad_input.py docs/guides/bad-input.md
 
 which does each of these things to a small library and data set of its own. `tests/cli/test_bad_input.py` does the same
 and checks that the message names the datum and the remedy, that no traceback is shown, that the exit code is the one

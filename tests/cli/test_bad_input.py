@@ -179,7 +179,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_stops_no_build(
 
 def test_the_page_tells_of_every_case() -> None:
     """With its exit code, and in the order of the cases; what is said there is what was said when it was written."""
-    page = (Path(__file__).parents[2] / "docs" / "bad-input.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "bad-input.md").read_text(encoding="utf-8")
     rows = [line.split(" | ")[:2] for line in page.partition("## Disks")[0].splitlines() if line.startswith("| ")]
     told = [(name.removeprefix("| "), int(code)) for name, code in rows if code.isdecimal()]
     assert told == [(case.name, case.code) for _, case in all_cases()]

@@ -1,7 +1,7 @@
 """The official package and ours give the same codes for the same weights.
 
-Needs the real descript-audiotools, which cannot stand beside the locked packages: skipped without. docs/codec.md says
-when and with what it was last run.
+Needs the real descript-audiotools, which cannot stand beside the locked packages: skipped without.
+docs/guides/tokens.md says when and with what it was last run.
 """
 
 from __future__ import annotations

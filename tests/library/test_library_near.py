@@ -105,7 +105,7 @@ def test_planted_copies_of_real_files_are_found(real: list[tuple[dict[str, str],
 
 @pytest.mark.slow
 def test_real_sounds_of_different_kits_are_seldom_joined(real: list[tuple[dict[str, str], Audio, int]]) -> None:
-    """Also through others, as groups are. Most joined pairs are one recording twice: see docs/near-duplicates.md."""
+    """Also through others, as groups are. Most joined pairs are one recording: see docs/lab/near-duplicates.md."""
     from rmod_pipeline.library.groups import DisjointSets
 
     probes = [probe(audio, rate) for _, audio, rate in real]

@@ -1,4 +1,4 @@
-"""What docs/reading.md prints can be run as it is printed."""
+"""What docs/guides/reading.md prints can be run as it is printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("webdataset")
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "reading.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "guides" / "reading.md"
 
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Mixtures are as loud and as wide as the two that the paper's authors published. See docs/levels.md."""
+"""Mixtures are as loud and as wide as the two that the paper's authors published. See docs/lab/levels.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "levels.py"
 
 @pytest.fixture(scope="module")
 def levels() -> ModuleType:
-    """The script behind docs/levels.md, which holds the limits."""
+    """The script behind docs/lab/levels.md, which holds the limits."""
     spec = importlib.util.spec_from_file_location("levels_benchmark", SCRIPT)
     assert spec
     assert spec.loader

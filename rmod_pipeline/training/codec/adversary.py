@@ -1,7 +1,7 @@
 """DAC's adversarial losses: discriminators that learn to tell a reconstruction from the sound.
 
 Worth their cost on a GPU alone, and made of classes that need the real descript-audiotools. The code is run by no test
-and was never run on a GPU: see docs/codec.md.
+and was never run on a GPU: see docs/guides/tokens.md.
 """
 
 from __future__ import annotations
