@@ -33,9 +33,9 @@ from rmod_pipeline.library.scanning.scan import Scan, ScanRules, scan_folder
 from rmod_pipeline.library.splits import parse_shares
 from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "library"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from disguises import DISGUISES, LIMITS, Disguise
+from tests.library.disguises import DISGUISES, LIMITS, Disguise
 
 PLANTED = 200
 """Files that copies are made of."""

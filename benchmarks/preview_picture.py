@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 # The tests of the page drive a browser too.
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "release"))
-from preview_browser import find_browser, open_browser
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.pages.preview_browser import find_browser, open_browser
 
 if TYPE_CHECKING:
-    from preview_browser import Tab
+    from tests.pages.preview_browser import Tab
 
 WIDTH, HEIGHT, SCALE = 1200, 1490, 1.25
 """Of the window, in the page's pixels, and how many of the picture's there are to each: down to the first one-shots."""

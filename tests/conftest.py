@@ -47,7 +47,7 @@ def real_library_folder() -> Path:
 @pytest.fixture(scope="session")
 def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The manifest of a library of 21 short sounds. Not to be changed: a test that must, makes its own."""
-    from tiny_build import make_library
+    from tests.tiny_build import make_library
 
     return make_library(tmp_path_factory.mktemp("tiny-library"))
 
@@ -55,11 +55,10 @@ def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_built(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> Path:
     """A finished data set of 12 pairs. Not to be changed: a test that must, copies it."""
-    from tiny_build import make_job
-
     from rmod_pipeline.pipeline.executors.local import local_executor
     from rmod_pipeline.pipeline.run import run_build
     from rmod_pipeline.pipeline.scheduler import BuildProgress
+    from tests.tiny_build import make_job
 
     out = tmp_path_factory.mktemp("tiny-built") / "out"
     run_build(make_job(tiny_manifest, out), local_executor(1), BuildProgress())
@@ -69,8 +68,8 @@ def tiny_built(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manif
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random codec at the rate of the small data set."""
-    from tiny_build import RATE
-    from tiny_codec import save_tiny
+    from tests.tiny_build import RATE
+    from tests.tiny_codec import save_tiny
 
     return save_tiny(tmp_path_factory.mktemp("weights") / "tiny.pth", sample_rate=RATE)
 
@@ -78,12 +77,11 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_tokens(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path, tiny_weights: Path) -> Path:
     """The data set of 12 pairs with tokens that were made while it was rendered. Not to be changed."""
-    from tiny_build import make_job
-    from tiny_codec import with_tokens
-
     from rmod_pipeline.pipeline.executors.local import local_executor
     from rmod_pipeline.pipeline.run import run_build
     from rmod_pipeline.pipeline.scheduler import BuildProgress
+    from tests.tiny_build import make_job
+    from tests.tiny_codec import with_tokens
 
     out = tmp_path_factory.mktemp("tiny-tokens") / "out"
     run_build(with_tokens(make_job(tiny_manifest, out), tiny_weights), local_executor(1), BuildProgress())
@@ -93,7 +91,7 @@ def tiny_tokens(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_mani
 @pytest.fixture(scope="session")
 def by_heart(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A song, and models that know by heart what to extract from it: a `tiny_dose.World`. Not to be changed."""
-    from tiny_dose import make_world
+    from tests.tiny_dose import make_world
 
     return make_world(tmp_path_factory.mktemp("by-heart"))
 
@@ -131,7 +129,7 @@ def rmod(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[Any]:
     """A real S3 server on this machine."""
-    from local_store import Server
+    from tests.local_store import Server
 
     server = Server()
     yield server
@@ -141,10 +139,10 @@ def s3_server() -> Iterator[Any]:
 @pytest.fixture
 def bucket(s3_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An empty bucket; this process and those it starts find its server and its credentials in the environment."""
-    from local_store import CREDENTIALS, Bucket
     from s3fs import S3FileSystem
 
     from rmod_pipeline.storage import requests
+    from tests.local_store import CREDENTIALS, Bucket
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)

@@ -8,13 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
-pytest.importorskip("s3fs")
-pytest.importorskip("moto")
-pytest.importorskip("flask_cors")
-boto3 = pytest.importorskip("boto3")
-
+import boto3
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 

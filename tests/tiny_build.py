@@ -47,10 +47,10 @@ master: [{effect: limiter, threshold_db: [-3, -1], release_ms: 50}]
 HANGS = """
 import os, time
 try:
-    import rmod_pipeline.shards.writer as write
+    import rmod_pipeline.shards.writer as writer
 except ImportError:
-    write = None
-if write:
+    writer = None
+if writer:
     add = writer.ShardWriter.add
     def hangs(self, pair):
         if pair.spec.key == "train-00000004" and not os.path.exists(os.environ["HANGS_ONCE"]):

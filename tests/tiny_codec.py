@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-
-# Without torch or descript-audio-codec there is nothing here to test.
-torch = pytest.importorskip("torch")
-pytest.importorskip("argbind")
+import torch
 
 # So many threads for so little work only wait for each other.
 torch.set_num_threads(1)

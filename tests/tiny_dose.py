@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tiny_codec import save_tiny, torch
 
 from rmod_pipeline.codec import Codec, open_codec
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, write_checkpoint
 from rmod_pipeline.dose.loss import Pairs, dose_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, LossSettings
+from tests.tiny_codec import save_tiny, torch
 
 RATE = 44_100
 BOOKS, ENTRIES, CONDITION, FRAMES = 3, 32, 64, 10

@@ -1,6 +1,6 @@
 """Bad input, and what becomes of it: the cases of `test_bad_input.py`, and `docs/guides/bad-input.md` made of them.
 
-The page is written by `PYTHONPATH=tests python tests/cli/bad_input.py docs/guides/bad-input.md`.
+The page is written by `python -m tests.cli.bad_input docs/guides/bad-input.md`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from bad_input_world import DONE, FOUND, Arguments, Case, World, text_file
-from bad_tokens import CASES as TOKEN_CASES
-from tiny_build import RATE, RECIPE, make_library
+
+from tests.cli.bad_input_world import DONE, FOUND, Arguments, Case, World, text_file
+from tests.cli.bad_tokens import CASES as TOKEN_CASES
+from tests.tiny_build import RATE, RECIPE, make_library
 
 
 def scan(world: World, folder: str = "sounds") -> Arguments:
@@ -571,7 +572,7 @@ INTRODUCTION = """# Bad input
 
 What rmod says to {total} kinds of bad input. These tables are written by
 
-    PYTHONPATH=tests python tests/cli/bad_input.py docs/guides/bad-input.md
+    python -m tests.cli.bad_input docs/guides/bad-input.md
 
 which does each of these things to a small library and data set of its own. `tests/cli/test_bad_input.py` does the same
 and checks that the message names the datum and the remedy, that no traceback is shown, that the exit code is the one

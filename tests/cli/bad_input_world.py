@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tiny_build import RECIPE, make_job
+from tests.tiny_build import RECIPE, make_job
 
 DONE, FOUND, MISTAKE = 0, 1, 2
 

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bad_input_world import Arguments, Case, World, text_file
-from tiny_build import RATE, make_job
-from tiny_codec import encoding_of, save_tiny
 
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.jobs.encode import EncodeJob
@@ -23,6 +20,9 @@ from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.shards.tokens import encode_codes
+from tests.cli.bad_input_world import Arguments, Case, World, text_file
+from tests.tiny_build import RATE, make_job
+from tests.tiny_codec import encoding_of, save_tiny
 
 KEY = "train-00000000"
 

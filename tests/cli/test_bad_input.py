@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_input import FOUND, Case, World, all_cases, make_world
-from tiny_build import drafts, promised, start
 
 from rmod_pipeline.shards.layout import Layout
+from tests.cli.bad_input import FOUND, Case, World, all_cases, make_world
+from tests.tiny_build import drafts, promised, start
 
 Rmod = Callable[..., Any]
 

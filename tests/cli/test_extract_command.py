@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tiny_dose import RATE, World, make_song, write_model
 
 from rmod_pipeline.codec.codec import open_codec
 from rmod_pipeline.pages.extraction import clock_time
+from tests.tiny_dose import RATE, World, make_song, write_model
 
 Rmod = Callable[..., Any]
 Act = Callable[[World, Path], list[Any]]
@@ -213,7 +213,7 @@ def codec_as_model(world: World, folder: Path) -> list[Any]:
 
 
 def other_codec(world: World, folder: Path) -> list[Any]:
-    from tiny_codec import save_tiny
+    from tests.tiny_codec import save_tiny
 
     weights = save_tiny(folder / "other.weights", seed=1, n_codebooks=3, codebook_size=32)
     assert open_codec(str(weights), device="cpu").identity.sha256 != world.codec.identity.sha256

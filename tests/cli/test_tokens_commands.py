@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tiny_build import RATE, RECIPE, promised
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.inspection.proof import Proof
@@ -21,6 +20,7 @@ from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import read_members
 from rmod_pipeline.shards.token_family import family_names, read_family
 from rmod_pipeline.shards.tokens import decode_codes
+from tests.tiny_build import RATE, RECIPE, promised
 
 Rmod = Callable[..., Any]
 

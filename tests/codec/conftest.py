@@ -10,6 +10,6 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint of a random codec whose tokens have the real shape."""
-    from tiny_codec import save_tiny
+    from tests.tiny_codec import save_tiny
 
     return save_tiny(tmp_path_factory.mktemp("codec") / "tiny.pth")

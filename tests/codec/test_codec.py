@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_codec import noise, save_tiny
 
 from rmod_pipeline.codec import CodecChoice, differing, open_codec
 from rmod_pipeline.errors import CodecError, UsageError
+from tests.tiny_codec import noise, save_tiny
 
 FOUR_SECONDS = 176_400
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("argbind")
+import torch
 
 from rmod_pipeline.audio import peak, to_channels
 from rmod_pipeline.codec import Codec, fit_window, open_codec, target_frames

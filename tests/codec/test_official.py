@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_codec import noise, torch
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.descript import import_dac, real_audiotools
+from tests.tiny_codec import noise, torch
 
 
 @pytest.mark.slow

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from agreement import Columns, columns
-from compose_examples import IDS, Composer, shipped_recipe
 
 from rmod_pipeline.spec import PairSpec
+from tests.compose.agreement import Columns, columns
+from tests.compose.compose_examples import IDS, Composer, shipped_recipe
 
 PAIRS = 5000
 

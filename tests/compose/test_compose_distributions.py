@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from agreement import Columns, columns, dependences, disagreements
-from compose_examples import IDS, Composer
 
 from rmod_pipeline.effects import EffectRanges
 from rmod_pipeline.effects.equalizer import EqualizerRanges
 from rmod_pipeline.recipe import Recipe, SendRanges
 from rmod_pipeline.recipe.schema import TrackRanges
 from rmod_pipeline.spec import DrumTrack, Layer, PairSpec
+from tests.compose.agreement import Columns, columns, dependences, disagreements
+from tests.compose.compose_examples import IDS, Composer
 
 DRUMS = ("kick", "snare", "hihat")
 LOOPS = ("bass", "piano", "guitar", "vocal")

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compose_examples import COUNTS, LIBRARY, SPLITS, Composer, library_of, shipped_recipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from write_golden import GOLDEN, RECIPES, golden_specs
 
 from rmod_pipeline.compose import SplitAssets, settings_for
 from rmod_pipeline.effects import EFFECTS
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.recipe import Recipe, recipe_names
 from rmod_pipeline.spec import DrumTrack, PairId, PairSpec
+from tests.compose.compose_examples import COUNTS, LIBRARY, SPLITS, Composer, library_of, shipped_recipe
+from tests.compose.write_golden import GOLDEN, RECIPES, golden_specs
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 COMPOSERS = {name: Composer(shipped_recipe(name)) for name in recipe_names()}
 
 addresses = st.builds(
@@ -57,8 +57,8 @@ def test_the_order_of_calls_does_not_matter(rmod: Composer, many: list[PairSpec]
 
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
 def test_another_process_gives_the_same_specs(hash_seed: str) -> None:
-    code = "from write_golden import *; print([s.to_json() for n in RECIPES for s in golden_specs(n)])"
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(HERE)}
+    code = "from tests.compose.write_golden import *; print([s.to_json() for n in RECIPES for s in golden_specs(n)])"
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str([spec.to_json() for name in RECIPES for spec in golden_specs(name)])
 
@@ -269,11 +269,11 @@ def test_two_one_shots_are_enough_and_one_loop_is(index: int) -> None:
 def test_composing_loads_no_library_of_sound() -> None:
     code = """if True:
         import sys
-        from compose_examples import Composer, shipped_recipe
+        from tests.compose.compose_examples import Composer, shipped_recipe
         Composer(shipped_recipe("rmod")).at(0).to_json()
         print(*sorted({name.split(".")[0] for name in sys.modules}), *sys.modules)
     """
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "rmod_pipeline.compose" in loaded

@@ -1,15 +1,14 @@
 """Write the specs that must not drift: run this only when OUTPUT_VERSION is raised.
 
-python tests/compose/write_golden.py
+python -m tests.compose.write_golden
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from compose_examples import Composer, shipped_recipe
-
 from rmod_pipeline.spec import PairSpec
+from tests.compose.compose_examples import Composer, shipped_recipe
 
 GOLDEN = Path(__file__).parent / "golden"
 RECIPES = ("rmod", "quick", "rmod_wide")

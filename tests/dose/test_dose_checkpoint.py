@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dose_examples import CODEC, small_model, small_recipe, small_size, some_codes, torch
 
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.dose.checkpoint import (
@@ -25,6 +24,7 @@ from rmod_pipeline.dose.checkpoint import (
 )
 from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.errors import CodecError, DoseError
+from tests.dose.dose_examples import CODEC, small_model, small_recipe, small_size, some_codes, torch
 
 
 class Malice:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dose_examples import FRAMES, SIZE, small_model, some_codes, some_pairs, torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from rmod_pipeline.dose.layout import code_area, condition_of, target_of, target
 from rmod_pipeline.dose.loss import dose_losses
 from rmod_pipeline.dose.recipe import LossSettings
 from rmod_pipeline.errors import DoseError, UsageError
+from tests.dose.dose_examples import FRAMES, SIZE, small_model, some_codes, some_pairs, torch
 
 TRIES = [Try(), Try(seed=1, temperature=1.0), Try(seed=2, temperature=0.7, top_p=0.9), Try(seed=3, temperature=1.5)]
 

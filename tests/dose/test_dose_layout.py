@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from dose_examples import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from rmod_pipeline.dose.layout import (
     target_of,
     target_rows,
 )
+from tests.dose.dose_examples import torch
 
 # Three codebooks, four frames: code [k, t] is 10 k + t, so its token is one more.
 GOLDEN_CODES = [[0, 1, 2, 3], [10, 11, 12, 13], [20, 21, 22, 23]]

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dose_examples import FRAMES, SIZE, small_model, some_codes, some_pairs, torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from rmod_pipeline.dose.layout import ABSENT, condition_of, target_of
 from rmod_pipeline.dose.loss import dose_losses
 from rmod_pipeline.dose.model import KeyValueCache, rotate, sinusoids
 from rmod_pipeline.dose.recipe import LossSettings
+from tests.dose.dose_examples import FRAMES, SIZE, small_model, some_codes, some_pairs, torch
 
 LEARNED, MASKED = LossSettings(tail="learned"), LossSettings(tail="masked")
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dose_examples import torch
-from test_dose_checkpoint import Malice
 
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.dose.checkpoint import load_dose_model, read_dose_checkpoint, write_checkpoint
@@ -18,6 +16,8 @@ from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.dose.layout import condition_of
 from rmod_pipeline.dose.reference import import_reference
 from rmod_pipeline.errors import CodecError, DoseError
+from tests.dose.dose_examples import torch
+from tests.dose.test_dose_checkpoint import Malice
 
 WIDTH, HEADS, LAYERS, INSIDE, BOOKS, VOCABULARY = 32, 4, 2, 48, 9, 1025
 FRAMES = 345

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from effect_examples import SAMPLE_RATE, every_effect_of_every_engine, examples_of, impulse, noise, ranges_of
 from pydantic import TypeAdapter
 
 from rmod_pipeline.audio import rms
@@ -12,6 +11,14 @@ from rmod_pipeline.draw import Draw
 from rmod_pipeline.effects import EFFECTS, AnyEffect, AnyRanges, Effect, EffectKind
 from rmod_pipeline.render.chain import apply_chain
 from rmod_pipeline.spec import Settings
+from tests.effects.effect_examples import (
+    SAMPLE_RATE,
+    every_effect_of_every_engine,
+    examples_of,
+    impulse,
+    noise,
+    ranges_of,
+)
 
 KINDS = pytest.mark.parametrize("name", EFFECTS)
 every = every_effect_of_every_engine()

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from effect_examples import SAMPLE_RATE, every_engine, impulse, noise, sine
 
 from rmod_pipeline.audio import Audio, db_to_gain, gain_to_db, peak, rms
 from rmod_pipeline.effects import EFFECTS, Effect
@@ -21,6 +20,7 @@ from rmod_pipeline.effects.limiter import Limiter
 from rmod_pipeline.effects.pan import LAWS, Pan, pan_gains
 from rmod_pipeline.effects.reverb import Reverb
 from rmod_pipeline.effects.width import Width
+from tests.effects.effect_examples import SAMPLE_RATE, every_engine, impulse, noise, sine
 
 engines = every_engine()
 

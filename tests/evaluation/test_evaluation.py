@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_distance

@@ -13,8 +13,6 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import resample
-from tiny_codec import noise
-from tiny_dose import AT, FRAMES, RATE, SOUNDS, WINDOW_SECONDS, World, make_song, write_model
 
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.dose.checkpoint import load_dose_model, read_dose_checkpoint
@@ -29,6 +27,8 @@ from rmod_pipeline.extraction.polish import polish
 from rmod_pipeline.extraction.results import Candidate, Extraction, ExtractionConfig, Window
 from rmod_pipeline.extraction.song import SongPart, mono_blocks, read_parts, song_of_array, song_of_file
 from rmod_pipeline.library import long_files
+from tests.tiny_codec import noise
+from tests.tiny_dose import AT, FRAMES, RATE, SOUNDS, WINDOW_SECONDS, World, make_song, write_model
 
 PLANTED = {
     "kick": [10.0, 10.5, 11.0, 11.5, 40.0],

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import soundfile
 import soxr
-from tiny_build import RATE, RECIPE, make_job, make_library
 
 from rmod_pipeline.inspection.leakage import near_duplicates
 from rmod_pipeline.pipeline.executors.local import local_executor
@@ -19,6 +18,7 @@ from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.reading.pairs import list_keys
 from rmod_pipeline.recipe.load import parse_recipe
+from tests.tiny_build import RATE, RECIPE, make_job, make_library
 
 # One-shots alone, each its own target: what the valid split holds is then what its sounds are.
 PLAIN = RECIPE.replace("max_seconds: 0.3", "max_seconds: 0.3, layering: {none: 1.0}")

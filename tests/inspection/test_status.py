@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_build import make_job
 
 from rmod_pipeline.inspection.status import read_status
 from rmod_pipeline.pipeline.event_log import append_event
@@ -17,6 +16,7 @@ from rmod_pipeline.pipeline.leases.file_lease import FileLease
 from rmod_pipeline.pipeline.run import receipts_of
 from rmod_pipeline.shards.layout import AUDIO, Layout, plan_shards
 from rmod_pipeline.shards.token_family import family_names
+from tests.tiny_build import make_job
 
 Rmod = Callable[..., Any]
 

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
-from tiny_build import make_job, make_library, promised
 
 from rmod_pipeline.errors import LibraryError, ShardError
 from rmod_pipeline.inspection.proof import open_sounds
@@ -34,6 +33,7 @@ from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.shards.receipt import FileRecord, read_receipt
 from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.spec import PairSpec
+from tests.tiny_build import make_job, make_library, promised
 
 Plant = Callable[[Path], None]
 SHARD = "train-000001"

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from library_sounds import RATE, encoded
 
 from rmod_pipeline.audio import Audio, db_to_gain, peak
 from rmod_pipeline.library.read import onset, resample
+from tests.library.library_sounds import RATE, encoded
 
 Disguise = Callable[[Audio, int], bytes]
 """Makes a file of a sound [channels, frames] and its rate."""

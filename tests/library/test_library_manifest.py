@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from library_sounds import asset
 
 from rmod_pipeline.errors import ManifestError, RmodError, UsageError
 from rmod_pipeline.library.manifest import COLUMNS, digest_of, load_library, write_manifest
+from tests.library.library_sounds import asset
 
 WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
 PART = WORD.filter(lambda text: text not in (".", "..") and "/" not in text and text.strip())

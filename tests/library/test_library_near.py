@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from disguises import DISGUISES, Disguise
-from library_sounds import RATE, hit
 
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.fingerprint import LENGTH, SAME, Probe, candidates, fingerprint, likeness, probe
 from rmod_pipeline.library.read import Decoded, decode_sound, read_sound
+from tests.library.disguises import DISGUISES, Disguise
+from tests.library.library_sounds import RATE, hit
 
 
 def found(one: Probe, other: Probe) -> bool:

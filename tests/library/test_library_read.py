@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from library_sounds import RATE, asset, encoded, hit, put
 
 from rmod_pipeline.errors import AssetError, LibraryError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.read import AudioStore, decode_sound, onset, read_sound, resample, trim_leading_silence
+from tests.library.library_sounds import RATE, asset, encoded, hit, put
 
 FORMATS = [
     ("WAV", "PCM_U8", 2**-7),

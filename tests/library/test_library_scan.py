@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from library_sounds import RATE, encoded, hit, make_kits, put
 
 from rmod_pipeline.errors import LibraryError, ManifestError, UsageError
 from rmod_pipeline.library.manifest import load_library, write_manifest
@@ -24,6 +23,7 @@ from rmod_pipeline.library.scanning.previous import Previous
 from rmod_pipeline.library.scanning.report import refuse_overwriting, report_path, write_scan
 from rmod_pipeline.library.scanning.scan import Scan, ScanRules, scan_folder
 from rmod_pipeline.library.splits import parse_shares
+from tests.library.library_sounds import RATE, encoded, hit, make_kits, put
 
 SHARES = parse_shares("80/10/10")
 RULES = ScanRules(shares=SHARES)

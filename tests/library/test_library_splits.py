@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from library_sounds import asset
 
 from rmod_pipeline.errors import LibraryError, UsageError
 from rmod_pipeline.library.asset import Library
@@ -21,6 +20,7 @@ from rmod_pipeline.library.splits import (
     parse_shares,
     uneven_splits,
 )
+from tests.library.library_sounds import asset
 
 SHARES = parse_shares("90/5/5")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from preview_browser import Tab, find_browser, open_browser
-from preview_pairs import make_pair
 
 from rmod_pipeline.pages.preview import write_preview
+from tests.pages.preview_browser import Tab, find_browser, open_browser
+from tests.pages.preview_pairs import make_pair
 
 BROWSER = find_browser()
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from preview_pairs import make_pair, make_spec, measure, with_member, without_member
 
 from rmod_pipeline.errors import ShardError, UsageError
 from rmod_pipeline.inspection.proof import spread_evenly
 from rmod_pipeline.pages.preview import PageSound, PageSoundGroup, preview_html, write_preview
 from rmod_pipeline.spec import SpecError
+from tests.pages.preview_pairs import make_pair, make_spec, measure, with_member, without_member
 
 VOID = {"meta", "input", "img", "br", "hr", "link"}
 ADDRESSES = {"src", "href", "srcset", "poster", "action", "data", "background", "xlink:href", "ping", "formaction"}

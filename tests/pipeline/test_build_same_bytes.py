@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tiny_build import RECIPE, children, command_of, drafts, eventually, make_job, make_library, promised, start
 
 from rmod_pipeline.pipeline.executors.local import PoolExecutor, local_executor
 from rmod_pipeline.pipeline.results import ShardFailure
@@ -24,6 +23,7 @@ from rmod_pipeline.pipeline.run import BuildSummary, run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.reading.pairs import list_keys, read_pair
 from rmod_pipeline.shards.layout import Layout, plan_shards
+from tests.tiny_build import RECIPE, children, command_of, drafts, eventually, make_job, make_library, promised, start
 
 
 def build(

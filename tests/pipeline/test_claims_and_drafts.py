@@ -12,13 +12,13 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from tiny_build import eventually
 
 from rmod_pipeline.pipeline.leases import file_lease
 from rmod_pipeline.pipeline.leases.file_lease import CLOCK_SECONDS, LEASE_SECONDS, FileLease
 from rmod_pipeline.storage import process_identity as machines
 from rmod_pipeline.storage.process_identity import machine
 from rmod_pipeline.storage.publish import ABANDONED_SECONDS, draft, publish_new, sweep_drafts
+from tests.tiny_build import eventually
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_build import RATE, make_job, promised
-from tiny_codec import encoding_of, save_tiny, with_tokens
 
 from rmod_pipeline.codec import CodecChoice
 from rmod_pipeline.errors import BuildError, ShardError
@@ -26,6 +24,8 @@ from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.shards.token_family import TokenFamily, family_names, read_family
 from rmod_pipeline.shards.tokens import decode_codes
+from tests.tiny_build import RATE, make_job, promised
+from tests.tiny_codec import encoding_of, save_tiny, with_tokens
 
 
 def encode(job: BuildJob, weights: Path, workers: int = 1) -> int:

@@ -14,7 +14,6 @@ from typing import Any
 
 import fsspec
 import pytest
-from tiny_build import RECIPE, children, command_of, eventually, make_job, promised, start
 
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.manifest import load_library
@@ -27,6 +26,7 @@ from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.layout import Layout, plan_shards
 from rmod_pipeline.storage import Location, StorePath, parse_location
 from rmod_pipeline.storage.process_identity import machine
+from tests.tiny_build import RECIPE, children, command_of, eventually, make_job, promised, start
 
 ARGUMENTS = ["--pairs", "train=10,valid=2", "--shard-size", 3]
 
@@ -280,12 +280,10 @@ def test_a_sound_that_changed_on_the_store_fails_its_shards(tiny_manifest: Path,
 
 def test_weights_that_change_under_a_build_are_refused(tiny_weights: Path, bucket: Any) -> None:
     """A worker that comes later opens what the first opened, or nothing."""
-    pytest.importorskip("torch")
-    from tiny_build import RATE
-    from tiny_codec import save_tiny
-
     from rmod_pipeline.codec import CodecChoice
     from rmod_pipeline.errors import CodecError
+    from tests.tiny_build import RATE
+    from tests.tiny_codec import save_tiny
 
     bucket.put("tiny.pth", tiny_weights.read_bytes())
     choice = CodecChoice(name=f"{bucket}/tiny.pth", device="cpu")
@@ -443,8 +441,9 @@ def test_no_bucket_no_access_no_data_set(
 def test_no_network_and_no_credentials_are_said_in_a_line(
     bucket: Any, monkeypatch: pytest.MonkeyPatch, rmod: Callable[..., Any]
 ) -> None:
-    from local_store import SECRET
     from s3fs import S3FileSystem
+
+    from tests.local_store import SECRET
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nothing listens there
     S3FileSystem.clear_instance_cache()

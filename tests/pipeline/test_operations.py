@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
-from tiny_build import HANGS, RECIPE, SHORT_LIVED, customised, make_job, make_library, promised
 
 from rmod_pipeline.errors import BuildError, LibraryError, UsageError
 from rmod_pipeline.inspection.status import failed_shards, read_status
@@ -27,6 +26,7 @@ from rmod_pipeline.pipeline.results import ShardFailure, ShardResult
 from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
+from tests.tiny_build import HANGS, RECIPE, SHORT_LIVED, customised, make_job, make_library, promised
 
 Rmod = Callable[..., Any]
 
@@ -176,7 +176,7 @@ def test_an_encoder_is_started_again_as_long_as_it_gets_something_done(monkeypat
 def test_an_encoder_ends_of_what_it_cannot_answer_and_another_goes_on(
     tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tiny_codec import with_tokens
+    from tests.tiny_codec import with_tokens
 
     job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
     monkeypatch.setenv("PYTHONPATH", customised(tmp_path / "sick", SHORT_LIVED))
@@ -257,7 +257,7 @@ def test_a_build_of_tokens_says_who_waited_for_whom(tiny_tokens: Path) -> None:
 
 
 def test_several_workers_tell_their_waits_too(tiny_manifest: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    from tiny_codec import with_tokens
+    from tests.tiny_codec import with_tokens
 
     job = with_tokens(make_job(tiny_manifest, tmp_path / "out", counts={"train": 4}), tiny_weights)
     waits = run_build(job, PoolExecutor(2), BuildProgress()).waits

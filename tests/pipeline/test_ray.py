@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_build import (
+
+from tests.tiny_build import (
     HANGS,
     RECIPE,
     SHORT_LIVED,
@@ -33,7 +34,6 @@ from tiny_build import (
     start,
 )
 
-pytest.importorskip("ray")
 # Without the first, Ray leaves a token in the home folder, and other clusters ask for it.
 os.environ.update({"RAY_AUTH_MODE": "disabled", "RAY_metrics_report_interval_ms": "1000"})
 
@@ -113,7 +113,7 @@ def test_the_bytes_of_one_process(executor: Executor, tiny_manifest: Path, tiny_
 def test_the_tokens_of_one_process(
     executor: Executor, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    from tiny_codec import with_tokens
+    from tests.tiny_codec import with_tokens
 
     job = with_tokens(make_job(tiny_manifest, tmp_path / "tokens"), tiny_weights)
     waits = run_build(job, executor, BuildProgress()).waits
@@ -321,7 +321,7 @@ def test_a_fault_elsewhere_keeps_its_frames(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_cluster_without_cores_waits_unless_its_machines_are_refused(
     tiny_manifest: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tiny_codec import with_tokens
+    from tests.tiny_codec import with_tokens
 
     alive = [{"NodeID": name, "Alive": True, "Resources": {"CPU": cores}} for name, cores in (("head", 0), ("one", 4))]
     for node in alive:
@@ -366,8 +366,8 @@ def test_a_cluster_builds_straight_to_a_store(
     cluster: Cluster, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, bucket: Any, disconnected: None
 ) -> None:
     """Library, weights and data set on a store that refuses one write in five; the machines share nothing else."""
-    from local_store import CREDENTIALS
-    from tiny_codec import with_tokens
+    from tests.local_store import CREDENTIALS
+    from tests.tiny_codec import with_tokens
 
     bucket.put_folder(tiny_manifest.parent, "library")
     bucket.put("weights/tiny.pth", tiny_weights.read_bytes())
@@ -405,7 +405,7 @@ def test_a_machine_that_does_not_see_the_folder_is_refused(
 def test_the_death_of_an_encoder_costs_nothing_but_time(
     cluster: Cluster, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    from tiny_codec import with_tokens
+    from tests.tiny_codec import with_tokens
 
     killed: list[int] = []
 
@@ -430,7 +430,7 @@ def test_an_encoder_ends_of_what_it_cannot_answer_and_another_goes_on(
     disconnected: None,
 ) -> None:
     """Again and again over a run, but not over one batch."""
-    from tiny_codec import with_tokens
+    from tests.tiny_codec import with_tokens
 
     job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
     sick = customised(tmp_path / "sick", SHORT_LIVED)
@@ -445,7 +445,7 @@ def test_an_encoder_ends_of_what_it_cannot_answer_and_another_goes_on(
 
 
 def test_where_no_build_can_be_made_is_named(tiny_manifest: Path, tmp_path: Path, tiny_weights: Path) -> None:
-    from tiny_codec import with_tokens
+    from tests.tiny_codec import with_tokens
 
     job = make_job(tiny_manifest, tmp_path / "out")
     with pytest.raises(BuildError, match="ray job submit"):

@@ -10,8 +10,8 @@ import pytest
 @pytest.fixture(scope="session")
 def mini_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random codec that is called mini, at the rate of the tiny recipe."""
-    from tiny_build import RATE
-    from tiny_codec import save_tiny
+    from tests.tiny_build import RATE
+    from tests.tiny_codec import save_tiny
 
     return save_tiny(tmp_path_factory.mktemp("weights") / "mini.pth", sample_rate=RATE)
 
@@ -21,14 +21,13 @@ def encoded(cache: Path, tiny_manifest: Path, mini_weights: Path, tmp_path_facto
     """A data set of 10 + 2 pairs with sound and tokens, and an empty split. Not to be changed."""
     from dataclasses import replace
 
-    from tiny_build import make_job
-
     from rmod_pipeline.codec import CodecChoice
     from rmod_pipeline.pipeline.encoding import TokenSettings
     from rmod_pipeline.pipeline.executors.local import local_executor
     from rmod_pipeline.pipeline.run import run_build
     from rmod_pipeline.pipeline.scheduler import BuildProgress
     from rmod_pipeline.shards.token_family import TokenFamily
+    from tests.tiny_build import make_job
 
     job = make_job(
         tiny_manifest, tmp_path_factory.mktemp("encoded") / "out", counts={"train": 10, "valid": 2, "test": 0}

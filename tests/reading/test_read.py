@@ -32,10 +32,6 @@ from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.shards.tokens import decode_codes, encode_codes
 
-# Without them there is nothing here to test.
-pytest.importorskip("torch")
-pytest.importorskip("webdataset")
-
 TRAIN = [f"train-{index:08d}" for index in range(10)]
 """The keys of the tiny data set, in four shards of 3, 3, 3 and 1."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from render_examples import make_library, open_sounds
 
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.render import Sounds
+from tests.render.render_examples import make_library, open_sounds
 
 
 @pytest.fixture(scope="session")

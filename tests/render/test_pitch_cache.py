@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-from render_examples import RATE, noise
 
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.render import pitch
 from rmod_pipeline.render.pitch import DEFAULT_LIMIT, PitchCache, shift_pitch
+from tests.render.render_examples import RATE, noise
 
 LOOP = noise(2, RATE // 2)
 SHIFTED = shift_pitch(LOOP, 3, RATE)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from render_examples import RATE, SETTINGS, noise
 
 from rmod_pipeline.audio import db_to_gain, gain_to_db, rms, to_channels
 from rmod_pipeline.effects import Effect
@@ -24,6 +23,7 @@ from rmod_pipeline.effects.reverb import Reverb
 from rmod_pipeline.effects.width import Width
 from rmod_pipeline.render.chain import apply_chain, apply_effect, apply_effects, with_sends
 from rmod_pipeline.spec import Send
+from tests.render.render_examples import RATE, SETTINGS, noise
 
 SOUND = noise(2, RATE)
 EFFECTS: tuple[Effect, ...] = (

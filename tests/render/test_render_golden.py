@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from write_render_golden import GOLDEN, digests, made_with
 
 from rmod_pipeline.audio import processor
 from rmod_pipeline.render import Sounds, render_pair
 from rmod_pipeline.spec import PairSpec
+from tests.render.write_render_golden import GOLDEN, digests, made_with
 
 
 # If this fails, every data set that is built sounds different: raise OUTPUT_VERSION, say so in the change log, and

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from render_examples import RATE, SETTINGS, compose, drum, loop, noise, spec_of
 
 from rmod_pipeline.audio import Pcm, to_pcm
 from rmod_pipeline.effects.gain import Gain
@@ -21,6 +20,7 @@ from rmod_pipeline.recipe import RejectLimits, find_recipe, load_recipe
 from rmod_pipeline.render import Measured, Sounds, render_pair
 from rmod_pipeline.render.measure import audible_db, measure_mix, measure_target
 from rmod_pipeline.spec import Note
+from tests.render.render_examples import RATE, SETTINGS, compose, drum, loop, noise, spec_of
 
 DB = 2e-3
 """Recorded levels have three decimals."""
@@ -59,7 +59,7 @@ def lufs_by_hand(samples: NDArray[np.float64]) -> float:
 
 @pytest.fixture(scope="module")
 def mixes(tiny: Library, tmp_path_factory: pytest.TempPathFactory) -> list[Pcm]:
-    from render_examples import open_sounds
+    from tests.render.render_examples import open_sounds
 
     sounds = open_sounds(tiny, tmp_path_factory.mktemp("pitch"))
     recipe = load_recipe(find_recipe("rmod"))

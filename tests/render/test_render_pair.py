@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from render_examples import RATE, SETTINGS, compose, drum, loop, open_sounds, quick, spec_of
 
 from rmod_pipeline.audio import Audio, Pcm, db_to_gain, from_pcm, rms, to_channels, to_pcm
 from rmod_pipeline.effects.compressor import Compressor
@@ -25,6 +24,7 @@ from rmod_pipeline.render.chain import apply_effect
 from rmod_pipeline.render.pair import mix_track, render_loop, render_one_shot, sum_tracks
 from rmod_pipeline.render.tracks import render_drum_loop
 from rmod_pipeline.spec import DrumTrack, Note, PairSpec, Send
+from tests.render.render_examples import RATE, SETTINGS, compose, drum, loop, open_sounds, quick, spec_of
 
 LOUD = (
     Gain(gain_db=6.0),

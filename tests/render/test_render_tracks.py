@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from render_examples import RATE, SETTINGS, noise
 
 from rmod_pipeline.audio import Audio, peak
 from rmod_pipeline.render.tracks import (
@@ -20,6 +19,7 @@ from rmod_pipeline.render.tracks import (
     render_drum_loop,
 )
 from rmod_pipeline.spec import Note, Settings
+from tests.render.render_examples import RATE, SETTINGS, noise
 
 
 def settings_of(**changed: int) -> Settings:

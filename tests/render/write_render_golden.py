@@ -1,6 +1,6 @@
 """Write the digests of a pair that must not drift: run this only when OUTPUT_VERSION or the locked versions change.
 
-python tests/render/write_render_golden.py
+python -m tests.render.write_render_golden
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import json
 import tempfile
 from pathlib import Path
 
-from render_examples import make_library, open_sounds, quick
-
 from rmod_pipeline.audio import processor
 from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.render import Pair, render_pair
 from rmod_pipeline.shards.fingerprint import versions
+from tests.render.render_examples import make_library, open_sounds, quick
 
 GOLDEN = Path(__file__).parent / "golden" / "pair.json"
 INDEX = 12

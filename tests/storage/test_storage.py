@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
+import fsspec
 import pytest
 
 from rmod_pipeline.errors import RmodError, UsageError
@@ -29,9 +30,6 @@ from rmod_pipeline.storage import (
 )
 from rmod_pipeline.storage.publish import draft, file_digest, publish, publish_bytes, publish_new
 from rmod_pipeline.storage.requests import TRIES
-
-fsspec = pytest.importorskip("fsspec")
-pytest.importorskip("tenacity")
 
 
 @pytest.fixture

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("argbind")
 torch.set_num_threads(1)
 
 from rmod_pipeline.codec import open_codec

@@ -20,15 +20,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("lightning")
-pytest.importorskip("webdataset")
 torch.set_num_threads(1)
-
-from tiny_build import RATE, make_job
-from tiny_codec import save_tiny, with_tokens
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, read_dose_checkpoint, write_checkpoint
@@ -76,6 +71,8 @@ from rmod_pipeline.training.dose.train import (
     train_dose,
 )
 from rmod_pipeline.training.dose.unigram import CodeCounts, baseline, count_codes, surprise
+from tests.tiny_build import RATE, make_job
+from tests.tiny_codec import save_tiny, with_tokens
 
 Rmod = Callable[..., Any]
 
