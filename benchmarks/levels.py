@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.judge import judge
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
-from rmod_pipeline.render import Measured, PitchCache, Sounds, render_pair
+from rmod_pipeline.render import PairLevels, PitchCache, Sounds, render_pair
 from rmod_pipeline.render.measure import MixLevels
 from rmod_pipeline.render.pitch import pitch_folder
 from rmod_pipeline.spec import PairId
@@ -58,12 +58,12 @@ LEVELS = (
 def mix_levels(manifest: str, recipe: Recipe, pairs: int, rejects: Counter[str]) -> Iterator[MixLevels]:
     """Render the first pairs of the training set as a build does and yield their levels; count what is rejected."""
     library = load_library(manifest)
-    palette, settings = SplitAssets.of(recipe, library, "train"), settings_for(recipe, PEDALBOARD)
+    palette, settings = SplitAssets.of(recipe, library, "train"), make_settings(recipe, PEDALBOARD)
     sounds = Sounds(AudioStore(library, recipe.sample_rate), PitchCache(pitch_folder()))
     for index in range(pairs):
         for attempt in range(recipe.reject.attempts):
             address = PairId(seed=0, split="train", index=index, attempt=attempt)
-            measured: Measured = render_pair(compose_pair(recipe, palette, settings, address), sounds).measured
+            measured: PairLevels = render_pair(compose_pair(recipe, palette, settings, address), sounds).measured
             reject = judge(measured, recipe.reject)
             if reject is None:
                 yield measured.mix

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.library.read import decode_sound
@@ -145,7 +145,7 @@ def inputs(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:
         found[f"recipe {name}"] = (text, lambda data: parse_recipe(data.decode("utf-8", "replace")))
     recipe = load_recipe(find_recipe("rmod"))
     address = PairId(seed=0, split="train", index=0)
-    spec = compose_pair(recipe, SplitAssets.of(recipe, library, "train"), settings_for(recipe, "pedalboard"), address)
+    spec = compose_pair(recipe, SplitAssets.of(recipe, library, "train"), make_settings(recipe, "pedalboard"), address)
     found["a pair's JSON"] = (spec.to_json().encode(), PairSpec.from_json)
     return found
 

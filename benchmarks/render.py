@@ -30,7 +30,7 @@ import pedalboard
 import soundfile
 
 from rmod_pipeline.audio import from_pcm
-from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
@@ -162,12 +162,12 @@ STAGES = {
     "render_drum_loop": "drum loops",
     "render_loop": "backing loops, shifted",
     "apply_chain": "inserts",
-    "with_sends": "sends",
+    "add_sends": "sends",
     "sum_tracks": "sum and master",
     "apply_master": "sum and master",
     "measure_mix": "levels",
     "measure_target": "levels",
-    "_levels": "levels",
+    "_measure_track": "levels",
     "to_pcm": "to 16 bit",
 }
 
@@ -205,7 +205,7 @@ class Bench:
 
     def __init__(self, recipe: Recipe, library: Library, out: Path) -> None:
         self.recipe, self.library, self.out = recipe, library, out
-        self.palette, self.settings = SplitAssets.of(recipe, library, "train"), settings_for(recipe, PEDALBOARD)
+        self.palette, self.settings = SplitAssets.of(recipe, library, "train"), make_settings(recipe, PEDALBOARD)
 
     def spec(self, index: int) -> PairSpec:
         address = PairId(seed=0, split="train", index=index)

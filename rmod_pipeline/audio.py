@@ -1,7 +1,7 @@
-"""Arrays of audio: one shape everywhere, and the few measures that every room needs.
+"""Audio arrays in one layout, and the level measures that every room needs.
 
-Audio is float32 [channels, frames], full scale at 1.0, one or two channels. Decibels are relative to full scale;
-silence is ``SILENCE_DB`` and not minus infinity, so that levels survive JSON and arithmetic.
+Audio is float32 [channels, frames], full scale at 1.0, with one or two channels. Decibels are relative to full scale.
+The level of silence is ``SILENCE_DB`` instead of minus infinity, so that levels survive JSON and arithmetic.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
+"""[channels, frames], full scale at 1.0."""
+
 Pcm = NDArray[np.int16]
+"""[channels, frames], full scale at 32767."""
 
 SILENCE_DB = -120.0
 
@@ -22,14 +25,14 @@ _BLOCK = 1024
 
 
 @cache
-def processor() -> str:
-    """Return the family of this machine's processor: within one, audio is promised to the bit.
+def processor_family() -> str:
+    """Return the processor family of this machine, such as ``x86_64 Linux X86_V3``. One family renders equal bits.
 
-    Not only its kind: numpy computes sines and the like by the widest vector instructions that it finds, and those of
-    AVX-512 (X86_V4) round otherwise than those of AVX2 (X86_V3), so that a loop's shift in pitch differs.
+    The machine type alone is not enough: numpy computes sines and similar functions with the widest vector instructions
+    it finds. AVX-512 (X86_V4) rounds differently from AVX2 (X86_V3), which changes a pitch-shifted loop.
     """
-    found = np.show_config(mode="dicts")["SIMD Extensions"]
-    levels = [name for name in (*found["baseline"], *found["found"]) if name.startswith("X86_V")]
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]
+    levels = [name for name in (*simd["baseline"], *simd["found"]) if name.startswith("X86_V")]
     return " ".join([platform.machine(), platform.system(), *levels[-1:]])
 
 
@@ -39,15 +42,15 @@ def db_to_gain(level_db: float) -> float:
 
 
 def gain_to_db(gain: float) -> float:
-    """Return the level in dB of a linear gain, not below ``SILENCE_DB``."""
+    """Return the level in dB of a linear gain, at least ``SILENCE_DB``."""
     return max(20.0 * math.log10(gain), SILENCE_DB) if gain > 0 else SILENCE_DB
 
 
 def rms(audio: Audio) -> float:
     """Return the root mean square over all channels and frames; 0 for no frames.
 
-    Squares are summed in float32 over short blocks and in float64 over the blocks: twice as fast as float64 throughout,
-    and as exact as a 16-bit sample can tell.
+    Squares are summed in float32 over short blocks and in float64 over the blocks. This is twice as fast as float64
+    throughout, and its error is below one 16-bit step.
     """
     if audio.size == 0:
         return 0.0
@@ -64,7 +67,7 @@ def peak(audio: Audio) -> float:
 
 
 def to_channels(audio: Audio, channels: int) -> Audio:
-    """Return the audio with 1 or 2 channels: mono is copied to both, stereo is averaged."""
+    """Return the audio with 1 or 2 channels: mono is copied to both channels, stereo is averaged."""
     if audio.shape[0] == channels:
         return audio
     if channels == 1:
@@ -72,12 +75,12 @@ def to_channels(audio: Audio, channels: int) -> Audio:
     return np.repeat(audio[:1], channels, axis=0)
 
 
-def fit(audio: Audio, frames: int) -> Audio:
-    """Return exactly ``frames`` frames: cut, or padded with silence at the end."""
-    have = audio.shape[1]
-    if have >= frames:
+def fit_length(audio: Audio, frames: int) -> Audio:
+    """Return exactly ``frames`` frames: cut the end, or pad it with silence."""
+    length = audio.shape[1]
+    if length >= frames:
         return audio[:, :frames]
-    return np.pad(audio, ((0, 0), (0, frames - have)))
+    return np.pad(audio, ((0, 0), (0, frames - length)))
 
 
 def to_pcm(audio: Audio) -> Pcm:
@@ -89,5 +92,5 @@ def to_pcm(audio: Audio) -> Pcm:
 
 
 def from_pcm(pcm: Pcm) -> Audio:
-    """Return the float audio of 16-bit samples; undoes ``to_pcm`` to within half a step."""
+    """Return 16-bit samples as float audio. This undoes ``to_pcm`` to within half a step."""
     return pcm.astype(np.float32) / np.float32(32767.0)

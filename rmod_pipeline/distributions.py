@@ -1,4 +1,4 @@
-"""What a recipe may write for a random value.
+"""Distributions: what a recipe may write for a random value.
 
     ratio: 4                                   always 4
     ratio: [2, 10]                             uniform
@@ -8,14 +8,15 @@
     law: {choice: [linear, constant_power], weights: [1, 3]}
     velocity: {normal: [100, 3], clip: [1, 127]}
 
-A field of a recipe is declared as ``Annotated[Number, Within("dB", -80, 0)]``: what may be written, its unit, its
-limits. A drawn float keeps six significant digits: enough for any ear, short in JSON, and rounding away the last bits
-in which two C libraries' logarithms differ keeps a spec the same on every machine.
+A recipe model declares a field as ``Annotated[Number, Within("dB", -80, 0)]``: the allowed forms, the unit, the limits.
+A sampled float keeps six significant digits. That is precise enough for audio and short in JSON. Rounding also removes
+the last bits, in which the logarithms of two C libraries differ, so that a spec is the same on every machine.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import NormalDist
@@ -42,29 +43,43 @@ Value = TypeVar("Value", bound=float | int | str)
 
 
 class Strict(BaseModel):
-    """A part of a recipe: an unknown key is an error, and nothing changes after loading."""
+    """Base of all parts of a recipe: an unknown key is an error, and a loaded recipe cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
-def rounded(value: float) -> float:
+class Distribution(Strict, ABC):
+    """Base of all distributions of one random value."""
+
+    @abstractmethod
+    def sample(self, draw: Draw) -> Any:
+        """Return the value that a stream gives."""
+
+    @abstractmethod
+    def support(self) -> tuple[float, float]:
+        """Return the smallest and the largest value; an unclipped normal distribution has infinite ends."""
+
+
+def round_to_six_digits(value: float) -> float:
     """Return the value with six significant digits."""
     return float(f"{value:.6g}")
 
 
-class Constant(Strict):
+class Constant(Distribution):
     """Always the same number."""
 
     constant: float = Field(description="The number.")
 
-    def at(self, draw: Draw) -> float:  # noqa: ARG002
-        return rounded(self.constant)
+    def sample(self, draw: Draw) -> float:  # noqa: ARG002
+        """Return the number."""
+        return round_to_six_digits(self.constant)
 
     def support(self) -> tuple[float, float]:
+        """Return the number twice."""
         return self.constant, self.constant
 
 
-def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+def _check_order(pair: tuple[float, float]) -> tuple[float, float]:
     if pair[0] > pair[1]:
         raise ValueError(f"the range is out of order: {pair[0]:g} > {pair[1]:g}; write the smaller end first")
     return pair
@@ -72,25 +87,29 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
 
 Interval = tuple[float, float]
 IntegerPair = tuple[int, int]
-Range = Annotated[Interval, AfterValidator(_ordered)]
-IntegerRange = Annotated[IntegerPair, AfterValidator(_ordered)]
+Range = Annotated[Interval, AfterValidator(_check_order)]
+"""Two numbers, the smaller first."""
+IntegerRange = Annotated[IntegerPair, AfterValidator(_check_order)]
+"""Two whole numbers, the smaller first."""
 
 
-class Uniform(Strict):
-    """Every number between two ends has equal chance."""
+class Uniform(Distribution):
+    """All numbers between two ends are equally likely."""
 
     uniform: Range = Field(description="The two ends, the smaller first.")
 
-    def at(self, draw: Draw) -> float:
+    def sample(self, draw: Draw) -> float:
+        """Return a number between the ends."""
         low, high = self.uniform
-        return rounded(low + (high - low) * draw.uniform())
+        return round_to_six_digits(low + (high - low) * draw.uniform())
 
     def support(self) -> tuple[float, float]:
+        """Return the two ends."""
         return self.uniform
 
 
-class LogUniform(Strict):
-    """Every ratio has equal chance: as many values in an octave at the bottom as at the top."""
+class LogUniform(Distribution):
+    """Uniform in the logarithm: every octave within the range is equally likely."""
 
     log_uniform: Range = Field(description="The two ends, both above 0, the smaller first.")
 
@@ -100,88 +119,97 @@ class LogUniform(Strict):
             raise ValueError(f"log_uniform needs ends above 0, found {self.log_uniform[0]:g}")
         return self
 
-    def at(self, draw: Draw) -> float:
+    def sample(self, draw: Draw) -> float:
+        """Return a number between the ends."""
         low, high = self.log_uniform
-        value = rounded(low * math.exp(math.log(high / low) * draw.uniform()))
+        value = round_to_six_digits(low * math.exp(math.log(high / low) * draw.uniform()))
         return min(max(value, low), high)
 
     def support(self) -> tuple[float, float]:
+        """Return the two ends."""
         return self.log_uniform
 
 
-class Integers(Strict):
-    """Every whole number from the first to the last has equal chance, both included."""
+class Integers(Distribution):
+    """All whole numbers from the first to the last, both included, are equally likely."""
 
     integers: IntegerRange = Field(description="The first and the last whole number.")
 
-    def at(self, draw: Draw) -> int:
+    def sample(self, draw: Draw) -> int:
+        """Return a whole number."""
         low, high = self.integers
         return low + draw.below(high - low + 1)
 
     def support(self) -> tuple[float, float]:
+        """Return the first and the last number."""
         return self.integers
 
 
-class Normal(Strict):
-    """A bell curve by mean and standard deviation, clipped if ends are given."""
+class Normal(Distribution):
+    """A normal distribution with mean and standard deviation, clipped if ends are given."""
 
     normal: tuple[float, float] = Field(description="Mean and standard deviation.")
-    clip: Range | None = Field(default=None, description="Values outside these ends are moved to the nearer end.")
+    clip: Range | None = Field(default=None, description="Values outside these two ends are moved to the nearer one.")
 
     @model_validator(mode="after")
-    def _spread(self) -> Normal:
+    def _check_deviation(self) -> Normal:
         if self.normal[1] < 0:
             raise ValueError(f"the standard deviation is negative: {self.normal[1]:g}")
         return self
 
-    def at(self, draw: Draw) -> float:
+    def sample(self, draw: Draw) -> float:
+        """Return a number, moved to the nearer end of ``clip`` if it lies outside."""
         mean, deviation = self.normal
-        # Half a step away from 0, where the inverse of the distribution is minus infinity.
+        # Half a step above 0, because the inverse of the distribution at 0 is minus infinity.
         value = mean + deviation * NormalDist().inv_cdf(draw.uniform() + 2.0**-54)
         if self.clip:
             value = min(max(value, self.clip[0]), self.clip[1])
-        return rounded(value)
+        return round_to_six_digits(value)
 
     def support(self) -> tuple[float, float]:
+        """Return the ends of ``clip``; infinite ends without it, so that a field with limits requires it."""
         if self.clip:
             return self.clip
         mean, deviation = self.normal
-        # An unclipped bell curve has no ends: what a field limits, it must clip.
         return (mean, mean) if deviation == 0 else (-math.inf, math.inf)
 
 
-class Choice(Strict, Generic[Value]):
-    """One of a list, each with equal chance or by weights."""
+class Choice(Distribution, Generic[Value]):
+    """One value of a list, with equal chances or with weights."""
 
     choice: tuple[Value, ...] = Field(min_length=1, description="The values to choose from.")
-    weights: tuple[float, ...] | None = Field(default=None, description="One weight a value, 0 or more; default equal.")
+    weights: tuple[float, ...] | None = Field(
+        default=None, description="One weight per value, 0 or more; without weights all values are equally likely."
+    )
 
     @model_validator(mode="after")
-    def _weighted(self) -> Choice[Value]:
+    def _check_weights(self) -> Choice[Value]:
         if self.weights is None:
             return self
         if len(self.weights) != len(self.choice):
-            raise ValueError(f"{len(self.choice)} values but {len(self.weights)} weights; write one weight a value")
+            raise ValueError(f"{len(self.choice)} values but {len(self.weights)} weights; write one weight per value")
         if min(self.weights) < 0 or sum(self.weights) <= 0:
             raise ValueError("weights must be 0 or more, and not all 0")
         return self
 
-    def at(self, draw: Draw) -> Value:
+    def sample(self, draw: Draw) -> Value:
+        """Return one of the values."""
         if self.weights is None:
             return draw.pick(self.choice)
         point = draw.uniform() * sum(self.weights)
-        for value, reached in zip(self.choice, accumulate(self.weights), strict=True):
-            if point < reached:
+        for value, cumulative in zip(self.choice, accumulate(self.weights), strict=True):
+            if point < cumulative:
                 return value
         return self.choice[-1]
 
     def support(self) -> tuple[float, float]:
+        """Return the smallest and the largest value of a choice of numbers."""
         numbers = [float(value) for value in self.choice]
         return min(numbers), max(numbers)
 
 
-def _number_spelled_out(value: Any) -> Any:
-    """Turn the two short forms, a number and a pair, into the long ones."""
+def _expand_number(value: Any) -> Any:
+    """Turn the two short forms, a number and a pair, into the long forms."""
     if isinstance(value, bool):
         return value
     if isinstance(value, (int, float)):
@@ -191,7 +219,7 @@ def _number_spelled_out(value: Any) -> Any:
     return value
 
 
-def _integer_spelled_out(value: Any) -> Any:
+def _expand_integer(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return {"integers": [value, value]}
     if isinstance(value, (list, tuple)):
@@ -199,19 +227,19 @@ def _integer_spelled_out(value: Any) -> Any:
     return value
 
 
-def _word_spelled_out(value: Any) -> Any:
+def _expand_word(value: Any) -> Any:
     return {"choice": [value]} if isinstance(value, str) else value
 
 
 _FORMS = ("constant", "uniform", "log_uniform", "integers", "normal", "choice")
 
 
-def _form(value: Any) -> str | None:
+def _find_form(value: Any) -> str | None:
     keys = value if isinstance(value, dict) else type(value).model_fields if isinstance(value, BaseModel) else ()
     return next((form for form in _FORMS if form in keys), None)
 
 
-_WRONG_FORM: dict[str, str] = {
+_FORM_ERROR: dict[str, str] = {
     "custom_error_type": "distribution",
     "custom_error_message": "not a random value: write a number, a pair [min, max], or one of "
     "{uniform: [a, b]}, {log_uniform: [a, b]}, {integers: [a, b]}, {choice: [...]}, {normal: [mean, deviation]}",
@@ -224,26 +252,26 @@ Number = Annotated[
     | Annotated[Integers, Tag("integers")]
     | Annotated[Normal, Tag("normal")]
     | Annotated[Choice[float], Tag("choice")],
-    Discriminator(_form, **_WRONG_FORM),
+    Discriminator(_find_form, **_FORM_ERROR),
     BeforeValidator(
-        _number_spelled_out,
+        _expand_number,
         json_schema_input_type=float | Interval | Constant | Uniform | LogUniform | Integers | Normal | Choice[float],
     ),
 ]
-"""A random number: a number, a pair, or one of the six long forms."""
+"""A random number: written as a number, a pair, or one of the six long forms."""
 
 Integer = Annotated[
     Annotated[Integers, Tag("integers")] | Annotated[Choice[int], Tag("choice")],
-    Discriminator(_form, **_WRONG_FORM),
-    BeforeValidator(_integer_spelled_out, json_schema_input_type=int | IntegerPair | Integers | Choice[int]),
+    Discriminator(_find_form, **_FORM_ERROR),
+    BeforeValidator(_expand_integer, json_schema_input_type=int | IntegerPair | Integers | Choice[int]),
 ]
-"""A random whole number: a number, a pair (every number between, both ends included), integers or choice."""
+"""A random whole number: written as a number, a pair (both ends included), integers or choice."""
 
-Word = Annotated[Choice[str], BeforeValidator(_word_spelled_out, json_schema_input_type=str | Choice[str])]
-"""One of some words: a word, or {choice: [...], weights: [...]}."""
+Word = Annotated[Choice[str], BeforeValidator(_expand_word, json_schema_input_type=str | Choice[str])]
+"""A random word: written as a word, or as {choice: [...], weights: [...]}."""
 
 Probability = Annotated[float, Field(ge=0, le=1)]
-"""A chance from 0 (never) to 1 (always)."""
+"""A probability from 0 (never) to 1 (always)."""
 
 
 @dataclass(frozen=True)
@@ -255,6 +283,7 @@ class Within:
     most: float = math.inf
 
     def check(self, distribution: Any) -> Any:
+        """Return the distribution. Raises ValueError if it can give a value outside the limits."""
         low, high = distribution.support()
         allowed = f"{self.least:g}..{self.most:g} {self.unit}".strip()
         if math.isinf(low) and not math.isinf(self.most - self.least):
@@ -265,20 +294,22 @@ class Within:
         return distribution
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Add ``check`` to the validation of the field."""
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Add unit and limits to the JSON Schema of the field."""
         ends = {"minimum": self.least, "maximum": self.most}
         limits = {name: end for name, end in ends.items() if math.isfinite(end)}
-        written = handler(core)
-        forms = [_limited(form, limits) for form in written.pop("anyOf", [])]
-        return {**written, "anyOf": forms, "unit": self.unit}
+        schema = handler(core)
+        forms = [_add_limits(form, limits) for form in schema.pop("anyOf", [])]
+        return {**schema, "anyOf": forms, "unit": self.unit}
 
 
-def _limited(form: dict[str, Any], limits: dict[str, float]) -> dict[str, Any]:
-    """Return the JSON Schema of a short form, a number or a pair, with limits; long forms stay as they are."""
+def _add_limits(form: dict[str, Any], limits: dict[str, float]) -> dict[str, Any]:
+    """Return the JSON Schema of a short form, a number or a pair, with limits; leave a long form unchanged."""
     if "prefixItems" in form:
-        return {**form, "prefixItems": [_limited(item, limits) for item in form["prefixItems"]]}
+        return {**form, "prefixItems": [_add_limits(item, limits) for item in form["prefixItems"]]}
     return {**form, **limits} if form.get("type") in ("number", "integer") else form
 
 
@@ -289,18 +320,22 @@ class OneOf:
     words: tuple[str, ...]
 
     def __init__(self, *words: str) -> None:
+        """Take the allowed words as positional arguments."""
         object.__setattr__(self, "words", words)
 
     def check(self, distribution: Choice[str]) -> Choice[str]:
+        """Return the distribution. Raises ValueError if it can give another word."""
         for word in distribution.choice:
             if word not in self.words:
                 raise ValueError(f"'{word}' is none of {', '.join(self.words)}{nearest(word, self.words)}")
         return distribution
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Add ``check`` to the validation of the field."""
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        written = handler(core)
-        forms = [{"enum": list(self.words)} if form.get("type") == "string" else form for form in written["anyOf"]]
-        return {**written, "anyOf": forms}
+        """Add the allowed words to the JSON Schema of the field."""
+        schema = handler(core)
+        forms = [{"enum": list(self.words)} if form.get("type") == "string" else form for form in schema["anyOf"]]
+        return {**schema, "anyOf": forms}

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-
 _COMMAND = re.compile(r"(`?rmod (?:library |recipe |codec |dose )?[a-z]+(?: [^`;:,()\n]*)?`?)")
 """An ``rmod`` command in a message: its flags stay flags in Python too."""
 

@@ -1,7 +1,7 @@
-"""What one pair is to be: every choice made, no audio read.
+"""``PairSpec``: the complete plan of one pair, with every random choice made and no audio read.
 
-A ``PairSpec`` is all that render needs besides the sounds, so anyone with the library can rebuild a pair, bit for bit,
-from the JSON beside it.
+Besides the library's sounds, rendering needs nothing else. So anyone with the library can rebuild a pair, bit for bit,
+from the JSON stored with it.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from rmod_pipeline.errors import RmodError
 from rmod_pipeline.storage.naming import NAME
 
 Name = Annotated[str, Field(pattern=NAME)]
-"""A split or kind: it becomes part of file names, so a spec from elsewhere may not smuggle a path in."""
+"""A split or kind. It becomes part of file names, so the pattern keeps paths out of specs from untrusted files."""
 
 Frames = Annotated[int, Field(ge=0, le=2**28)]
 Count = Annotated[int, Field(ge=0)]
 
 
+_HINT = "use the .json that the build stored with the pair"
+
+
 class SpecError(RmodError):
-    """A pair's JSON is not a PairSpec."""
+    """A pair's JSON does not hold a valid PairSpec."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairId:
-    """Where a pair stands: with recipe and library, all that it depends on."""
+    """The identity of one pair. With recipe and library it determines everything in the pair."""
 
     seed: int
     split: Name
@@ -39,13 +42,13 @@ class PairId:
 
     @property
     def key(self) -> str:
-        """The WebDataset key: ``train-00000012``. The same for every attempt: a pair takes its reject's place."""
+        """The WebDataset key, such as ``train-00000012``; it is the same for every attempt."""
         return f"{self.split}-{self.index:08d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What all pairs of a recipe share and render needs."""
+    """The values that render needs and that all pairs of a recipe share; lengths are in frames."""
 
     engine: str
     sample_rate: Annotated[int, Field(ge=1000, le=1_000_000)]
@@ -54,27 +57,29 @@ class Settings:
     grid: Annotated[int, Field(ge=1)]
     """Points of the MIDI grid over the mixture."""
     one_shot_frames: Frames
-    """Longest one-shot; what is longer is cut and faded."""
+    """Longest one-shot; a longer one is cut and faded."""
     one_shot_fade_frames: Frames
+    """Fade before that cut."""
     truncation_fade_frames: Frames
-    """Fade before a new hit cuts the sounding one; 0 is a hard cut."""
+    """Fade of a sounding hit before the next hit cuts it; 0 is a hard cut."""
     loop_frames: Frames
-    """Longest part of a loop that is pitch-shifted."""
+    """Longest part of a loop that is read and pitch-shifted."""
     loop_fade_frames: Frames
     """Fade at both ends of every repeat of a loop; 0 is a hard cut."""
 
     def onset(self, tick: int) -> int:
-        """Return the frame of a grid point, rounded to nearest, halves up, in whole numbers."""
+        """Return the frame of a grid point, rounded to nearest, halves up, in integer arithmetic."""
         return (2 * tick * self.frames + self.grid) // (2 * self.grid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One hit."""
+    """One hit of a drum."""
 
     tick: Count
+    """Position on the grid."""
     velocity: Annotated[int, Field(ge=1, le=127)]
-    """MIDI, 1..127; the amplitude is (velocity + 1) / 128."""
+    """MIDI velocity, 1..127; the amplitude is (velocity + 1) / 128."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +89,14 @@ class Layer:
     asset: str
     sha256: str
     weight: float
+    """Linear gain."""
     semitones: Annotated[float, Field(ge=-24, le=24, exclude_if=not_)] = 0.0
-    """Played so much faster, pitch and length together. The JSON has the key only where it is used."""
+    """Change of speed, which shifts pitch and length together. The JSON omits the key if it is 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """A parallel chain: taken after the inserts, joined to its track before the sum."""
+    """A parallel chain: its input is the track after the inserts, its output is added to the track."""
 
     name: str
     level_db: float
@@ -99,22 +105,22 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrumTrack:
-    """A layered one-shot played at notes."""
+    """A layered one-shot, played at every note."""
 
     kind: Name
     target: bool
-    """Whether the dry one-shot is one of the pair's answers."""
+    """Whether the dry one-shot is a target that a model must extract."""
     layers: tuple[Layer, ...]
     notes: tuple[Note, ...]
     inserts: tuple[AnyEffect, ...]
     sends: tuple[Send, ...] = ()
     one_shot: Annotated[tuple[AnyEffect, ...], Field(exclude_if=not_)] = ()
-    """What the layered one-shot goes through before it is played: part of the answer. In the JSON if there is any."""
+    """Effects of the layered one-shot before it is played: part of the target. The JSON omits an empty chain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopTrack:
-    """A backing loop, shifted in pitch, cropped or repeated."""
+    """A backing loop: shifted in pitch, cut and repeated."""
 
     kind: Name
     asset: str
@@ -131,7 +137,7 @@ Track = DrumTrack | LoopTrack
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSpec:
-    """One pair: where it stands, its tracks, the master chain."""
+    """The plan of one pair: its identity, its tracks and the master chain."""
 
     recipe: str
     output_version: int
@@ -143,6 +149,7 @@ class PairSpec:
 
     @property
     def key(self) -> str:
+        """The WebDataset key, such as ``train-00000012``."""
         return self.address.key
 
     @property
@@ -152,21 +159,21 @@ class PairSpec:
 
     @property
     def targets(self) -> tuple[DrumTrack, ...]:
-        """The drums whose one-shot is to be extracted."""
+        """The drums whose one-shot is a target."""
         return tuple(track for track in self.drums if track.target)
 
     def sources(self) -> tuple[tuple[str, str, str], ...]:
-        """Return (kind, asset id, sha256) of every sound used, in order of tracks."""
+        """Return (kind, asset id, sha256) of every sound in the pair, in the order of tracks."""
         drums = ((track.kind, layer.asset, layer.sha256) for track in self.drums for layer in track.layers)
         loops = ((track.kind, track.asset, track.sha256) for track in self.loops)
         return (*drums, *loops)
 
     def with_engine(self, engine: str) -> PairSpec:
-        """Return the same pair for another engine."""
+        """Return the same spec for another engine."""
         return replace(self, settings=replace(self.settings, engine=engine))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the spec as JSON types."""
+        """Return the spec as a dict of JSON types."""
         return _adapter().dump_python(self, mode="json")
 
     def to_json(self) -> str:
@@ -175,18 +182,18 @@ class PairSpec:
 
     @classmethod
     def from_json(cls, text: str | bytes, about: object = "pair spec") -> PairSpec:
-        """Read a spec; ``about`` names the file in the error. Raises SpecError."""
+        """Parse a spec; ``about`` names the file in errors. Raises SpecError."""
         try:
             spec = _adapter().validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the file"
-            raise SpecError(about, f"{place}: {first['msg']}", "use the .json that stands beside a pair") from error
+            field = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise SpecError(about, f"{field}: {first['msg']}", _HINT) from error
         for drum in spec.drums:
             ticks = [note.tick for note in drum.notes]
             if ticks != sorted(set(ticks)) or any(tick >= spec.settings.grid for tick in ticks) or not drum.layers:
-                found = f"drums.{drum.kind}: notes that do not rise within the grid, or no layers"
-                raise SpecError(about, found, "use the .json that stands beside a pair")
+                found = f"drums.{drum.kind}: notes are not in ascending order within the grid, or there are no layers"
+                raise SpecError(about, found, _HINT)
         return spec
 
 

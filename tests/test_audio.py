@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rmod_pipeline.audio import SILENCE_DB, db_to_gain, fit, from_pcm, gain_to_db, peak, rms, to_channels, to_pcm
+from rmod_pipeline.audio import SILENCE_DB, db_to_gain, fit_length, from_pcm, gain_to_db, peak, rms, to_channels, to_pcm
 
 audio = arrays(
     np.float32,
@@ -57,7 +57,7 @@ def test_channels() -> None:
 
 @given(audio, st.integers(0, 4000))
 def test_fit_cuts_or_pads_at_the_end(sound: np.ndarray, frames: int) -> None:
-    fitted = fit(sound, frames)
+    fitted = fit_length(sound, frames)
     kept = min(frames, sound.shape[1])
     assert fitted.shape == (sound.shape[0], frames)
     assert np.array_equal(fitted[:, :kept], sound[:, :kept])

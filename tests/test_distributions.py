@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
-from rmod_pipeline.distributions import Integer, Number, OneOf, Probability, Within, Word, rounded
+from rmod_pipeline.distributions import Integer, Number, OneOf, Probability, Within, Word, round_to_six_digits
 from rmod_pipeline.draw import Draw
 
 number, integer, word = TypeAdapter(Number), TypeAdapter(Integer), TypeAdapter(Word)
@@ -21,7 +21,7 @@ DRAWS = 4000
 
 def drawn(written: Any, adapter: TypeAdapter = number, count: int = DRAWS) -> list:
     distribution = adapter.validate_python(written)
-    return [distribution.at(Draw.of("test", index)) for index in range(count)]
+    return [distribution.sample(Draw.of("test", index)) for index in range(count)]
 
 
 def refused(written: Any, adapter: TypeAdapter = number) -> str:
@@ -48,7 +48,7 @@ numbers = st.one_of(
 def test_what_is_drawn_is_within_what_is_stated(written: Any, index: int) -> None:
     distribution = number.validate_python(written)
     low, high = distribution.support()
-    value = distribution.at(Draw.of(index))
+    value = distribution.sample(Draw.of(index))
     # Six digits are kept, so an end written with more may be missed by half a unit of the sixth.
     slack = 5.01e-6 * max(abs(low), abs(high)) if math.isfinite(low) else 0
     assert low - slack <= value <= high + slack
@@ -64,9 +64,9 @@ def test_a_distribution_survives_json(written: Any) -> None:
 
 @given(st.floats(-1e300, 1e300))
 def test_six_digits_are_kept(value: float) -> None:
-    assert rounded(value) == pytest.approx(value, rel=1e-5)
-    assert rounded(rounded(value)) == rounded(value)
-    assert float(f"{rounded(value):.6g}") == rounded(value)
+    assert round_to_six_digits(value) == pytest.approx(value, rel=1e-5)
+    assert round_to_six_digits(round_to_six_digits(value)) == round_to_six_digits(value)
+    assert float(f"{round_to_six_digits(value):.6g}") == round_to_six_digits(value)
 
 
 LAWS = {

@@ -1,6 +1,6 @@
-"""Recipe + library + address -> PairSpec. Reads no audio: a million specs can be looked at in seconds."""
+"""Compose pairs: recipe + library + pair id -> PairSpec. Reads no audio."""
 
 from rmod_pipeline.compose.pair import compose_pair
-from rmod_pipeline.compose.split_assets import SplitAssets, settings_for
+from rmod_pipeline.compose.split_assets import SplitAssets, make_settings
 
-__all__ = ["SplitAssets", "compose_pair", "settings_for"]
+__all__ = ["SplitAssets", "compose_pair", "make_settings"]

@@ -13,49 +13,50 @@ from rmod_pipeline.spec import Send
 
 
 def compose_chain(chain: Chain, draw: Draw) -> tuple[Effect, ...]:
-    """Draw a chain's effects.
+    """Draw the effects of a chain.
 
-    An effect's stream bears the effect's name, and its count where the name comes again, not its place: an effect
-    added to a recipe leaves the draws of the others as they were.
+    The stream of an effect is named after the effect and its number among the effects of that name, not after its
+    position in the chain. So an effect that is added to a recipe changes no other draw.
     """
-    named: Counter[str] = Counter()
-    shuffled = 0
+    name_counts: Counter[str] = Counter()
+    shuffled_slots = 0
     composed: list[Effect] = []
     for slot in chain:
         if isinstance(slot, AnyOrder):
-            shuffled += 1
-            drawn = [_compose_effect(ranges, named, draw) for ranges in slot.any_order]
-            order = draw.at("order", shuffled).order(len(drawn))
-            composed += [effect for effect in (drawn[place] for place in order) if effect]
+            shuffled_slots += 1
+            shuffled = [_compose_effect(ranges, name_counts, draw) for ranges in slot.any_order]
+            order = draw.at("order", shuffled_slots).order(len(shuffled))
+            composed += [effect for effect in (shuffled[position] for position in order) if effect]
         else:
-            effect = _compose_effect(slot, named, draw)
+            effect = _compose_effect(slot, name_counts, draw)
             if effect:
                 composed.append(effect)
     return tuple(composed)
 
 
 def compose_sends(sends: Sequence[SendRanges], draw: Draw) -> tuple[Send, ...]:
-    """Draw a track's sends; each has a stream of its own name, and count where the name comes again."""
-    named: Counter[str] = Counter()
+    """Draw the sends of a track. The stream of a send is named after it, and numbered from the second of a name on."""
+    name_counts: Counter[str] = Counter()
     composed: list[Send] = []
     for send in sends:
-        named[send.name] += 1
-        own = draw.at(send.name) if named[send.name] == 1 else draw.at(send.name, named[send.name])
-        if send.probability >= 1 or own.at("present").chance(send.probability):
+        name_counts[send.name] += 1
+        count = name_counts[send.name]
+        stream = draw.at(send.name) if count == 1 else draw.at(send.name, count)
+        if send.probability >= 1 or stream.at("present").chance(send.probability):
             composed.append(
                 Send(
                     name=send.name,
-                    level_db=send.level_db.at(own.at("level_db")),
-                    effects=compose_chain(send.effects, own),
+                    level_db=send.level_db.sample(stream.at("level_db")),
+                    effects=compose_chain(send.effects, stream),
                 )
             )
     return tuple(composed)
 
 
-def _compose_effect(ranges: EffectRanges, named: Counter[str], draw: Draw) -> Effect | None:
-    """Draw an effect, or None if it is left out of this pair; ``named`` counts the names in the chain so far."""
+def _compose_effect(ranges: EffectRanges, name_counts: Counter[str], draw: Draw) -> Effect | None:
+    """Draw an effect, or return None if this pair omits it; ``name_counts`` counts the names in the chain so far."""
     name = str(ranges.effect)  # type: ignore[attr-defined]
-    named[name] += 1
-    own = draw.at(name, named[name])
-    present = ranges.probability >= 1 or own.at("present").chance(ranges.probability)
-    return ranges.compose(own) if present else None
+    name_counts[name] += 1
+    stream = draw.at(name, name_counts[name])
+    is_present = ranges.probability >= 1 or stream.at("present").chance(ranges.probability)
+    return ranges.compose(stream) if is_present else None

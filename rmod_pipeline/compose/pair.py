@@ -1,4 +1,4 @@
-"""Compose one pair: every choice, from the recipe's ranges and named draws. DOSE paper, section IV."""
+"""Compose one pair: make every random choice from the recipe's ranges and named draws. DOSE paper, section IV."""
 
 from __future__ import annotations
 
@@ -12,25 +12,23 @@ from rmod_pipeline.recipe.schema import OneShots
 from rmod_pipeline.spec import DrumTrack, Layer, LoopTrack, Note, PairId, PairSpec, Settings
 
 
-def compose_pair(recipe: Recipe, palette: SplitAssets, settings: Settings, address: PairId) -> PairSpec:
-    """Return the spec of the pair at an address: a pure function, the same on every machine."""
-    draw = Draw.of(address.seed, address.split, address.index, address.attempt)
+def compose_pair(recipe: Recipe, assets: SplitAssets, settings: Settings, pair_id: PairId) -> PairSpec:
+    """Return the spec of a pair. This is a pure function with the same result on every machine."""
+    draw = Draw.of(pair_id.seed, pair_id.split, pair_id.index, pair_id.attempt)
     drums = (
-        compose_drum(kind, ranges, recipe, palette.by_kind[kind], own)
+        compose_drum(kind, ranges, recipe, assets.by_kind[kind], draw.at(kind))
         for kind, ranges in recipe.drums.items()
-        for own in (draw.at(kind),)
-        if _present(ranges.presence, own)
+        if _is_present(ranges.presence, draw.at(kind))
     )
     loops = (
-        compose_loop(kind, ranges, settings, palette.by_kind[kind], own)
+        compose_loop(kind, ranges, settings, assets.by_kind[kind], draw.at(kind))
         for kind, ranges in recipe.loops.items()
-        for own in (draw.at(kind),)
-        if _present(ranges.presence, own)
+        if _is_present(ranges.presence, draw.at(kind))
     )
     return PairSpec(
         recipe=recipe.name,
         output_version=OUTPUT_VERSION,
-        address=address,
+        address=pair_id,
         settings=settings,
         drums=tuple(drums),
         loops=tuple(loops),
@@ -39,7 +37,7 @@ def compose_pair(recipe: Recipe, palette: SplitAssets, settings: Settings, addre
 
 
 def compose_drum(kind: str, ranges: DrumRanges, recipe: Recipe, assets: tuple[Asset, ...], draw: Draw) -> DrumTrack:
-    """Draw a drum's layers, notes and effects."""
+    """Draw the layers, notes and effects of a drum."""
     return DrumTrack(
         kind=kind,
         target=ranges.target,
@@ -52,45 +50,46 @@ def compose_drum(kind: str, ranges: DrumRanges, recipe: Recipe, assets: tuple[As
 
 
 def compose_layers(one_shots: OneShots, assets: tuple[Asset, ...], draw: Draw) -> tuple[Layer, ...]:
-    """Draw the sounds of a one-shot: one alone, or as many different ones as a row of weights has gains."""
+    """Draw the sounds of a one-shot: a single sound, or as many different sounds as the drawn row has gains."""
     layering, semitones = one_shots.layering, one_shots.semitones
     weights = (1.0,) if draw.at("none").chance(layering.none) else draw.at("weights").pick(layering.weights)
     chosen = draw.at("assets").distinct(len(weights), len(assets))
-    # `distinct` is ascending; which of the sounds is the loud one is a draw of its own.
-    places = [chosen[place] for place in draw.at("order").order(len(chosen))]
+    # `distinct` returns ascending positions, so the order of loudness needs its own draw.
+    layers = [assets[chosen[position]] for position in draw.at("order").order(len(chosen))]
     return tuple(
         Layer(
-            asset=assets[place].id,
-            sha256=assets[place].sha256,
+            asset=asset.id,
+            sha256=asset.sha256,
             weight=weight,
-            semitones=semitones.at(draw.at("semitones", number)) if semitones else 0.0,
+            semitones=semitones.sample(draw.at("semitones", number)) if semitones else 0.0,
         )
-        for number, (place, weight) in enumerate(zip(places, weights, strict=True))
+        for number, (asset, weight) in enumerate(zip(layers, weights, strict=True))
     )
 
 
 def compose_notes(ranges: DrumRanges, grid: int, draw: Draw) -> tuple[Note, ...]:
-    """Draw a drum's hits: different points of the grid, every set of them with equal chance."""
-    ticks = draw.at("ticks").distinct(ranges.hits.at(draw.at("hits")), grid)
+    """Draw the hits of a drum at different grid points; all sets of points are equally likely."""
+    ticks = draw.at("ticks").distinct(ranges.hits.sample(draw.at("hits")), grid)
     velocity = draw.at("velocity")
     return tuple(
-        Note(tick=tick, velocity=round(ranges.velocity.at(velocity.at(place)))) for place, tick in enumerate(ticks)
+        Note(tick=tick, velocity=round(ranges.velocity.sample(velocity.at(number))))
+        for number, tick in enumerate(ticks)
     )
 
 
 def compose_loop(kind: str, ranges: LoopRanges, settings: Settings, assets: tuple[Asset, ...], draw: Draw) -> LoopTrack:
-    """Draw a backing loop, its pitch, its length and its effects."""
+    """Draw the sound, pitch, length and effects of a backing loop."""
     asset = draw.at("asset").pick(assets)
     return LoopTrack(
         kind=kind,
         asset=asset.id,
         sha256=asset.sha256,
-        semitones=ranges.semitones.at(draw.at("semitones")),
-        period_frames=round(ranges.seconds.at(draw.at("seconds")) * settings.sample_rate),
+        semitones=ranges.semitones.sample(draw.at("semitones")),
+        period_frames=round(ranges.seconds.sample(draw.at("seconds")) * settings.sample_rate),
         inserts=compose_chain(ranges.inserts, draw.at("inserts")),
         sends=compose_sends(ranges.sends, draw.at("sends")),
     )
 
 
-def _present(probability: float, draw: Draw) -> bool:
+def _is_present(probability: float, draw: Draw) -> bool:
     return probability >= 1 or draw.at("present").chance(probability)

@@ -1,4 +1,4 @@
-"""The sounds that one split of a build may use, laid out for drawing."""
+"""Select the sounds that one split of a build may use, and derive the settings that all pairs share."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class SplitAssets:
 
     @classmethod
     def of(cls, recipe: Recipe, library: Library, split: str) -> SplitAssets:
-        """Lay out a split. Raises LibraryError if it lacks a kind or has too few one-shots to layer."""
+        """Select the assets of a split. Raises LibraryError if it lacks a kind or has too few one-shots to layer."""
         check_splits(library, recipe.loops, (split,))
         check_splits(library, recipe.drums, (split,), at_least=recipe.one_shots.layering.most)
         by_kind = {kind: library.of(kind, split) for kind in recipe.kinds}
         return cls(split=split, by_kind=by_kind)
 
 
-def settings_for(recipe: Recipe, engine: str) -> Settings:
-    """Return what all pairs of a recipe share, times turned into frames."""
+def make_settings(recipe: Recipe, engine: str) -> Settings:
+    """Return the settings that all pairs of a recipe share, with times converted to frames."""
 
     def frames(seconds: float) -> int:
         return round(seconds * recipe.sample_rate)

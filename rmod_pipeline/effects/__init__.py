@@ -1,7 +1,7 @@
-"""Effects: one file each, found by itself.
+"""Audio effects, one module each, discovered automatically.
 
-A module of this package that has an ``EFFECT`` is an effect: a recipe may name it, a spec may hold it, the suite over
-all effects tests it. ``CONTRIBUTING.md`` shows how to add one.
+A module of this package that defines ``EFFECT`` is an effect: recipes can name it, specs can hold it, and the tests
+over all effects cover it. ``CONTRIBUTING.md`` shows how to add one.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRan
 from rmod_pipeline.effects.console import CONSOLE, require_console
 from rmod_pipeline.errors import UsageError, nearest
 
-_modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
+_modules = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)]
 
 EFFECTS: dict[str, EffectKind] = {module.EFFECT.name: module.EFFECT for module in _modules if hasattr(module, "EFFECT")}
-"""Every effect by its name in a recipe."""
+"""Every effect, by its name in a recipe."""
 
 ENGINES: tuple[str, ...] = tuple(sorted({engine for kind in EFFECTS.values() for engine in kind.engines}))
 """The names of all engines."""
 
 
 def check_engine(engine: str) -> str:
-    """Return the name of an engine that can be used here. Raises UsageError, with what to install if that is it."""
+    """Return the name of an engine if it can be used. Raises UsageError for an unknown or not installed engine."""
     if engine not in ENGINES:
         raise UsageError("--engine", f"unknown '{engine}'{nearest(engine, ENGINES)}", f"use {' or '.join(ENGINES)}")
     if engine == CONSOLE:

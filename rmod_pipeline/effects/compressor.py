@@ -1,4 +1,4 @@
-"""A downward compressor with a ballistics filter, each channel on its own."""
+"""Compressor: a downward compressor with attack and release; it treats every channel separately."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from rmod_pipeline.effects.console import BLOCK_FRAMES, CONSOLE, set_value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compressor(Effect):
+    """The values of a compressor."""
+
     effect: Literal["compressor"] = "compressor"
     threshold_db: float
     ratio: float
@@ -24,17 +26,21 @@ class Compressor(Effect):
 
 
 class CompressorRanges(EffectRanges):
-    """Turn down what is louder than a threshold."""
+    """Reduce the level of audio above a threshold."""
 
     record = Compressor
     effect: Literal["compressor"]
-    threshold_db: Annotated[Number, Within("dB", -100, 0)] = Field(description="Level above which gain is reduced.")
-    ratio: Annotated[Number, Within(": 1", 1, 100)] = Field(description="Input dB above the threshold per output dB.")
-    attack_ms: Annotated[Number, Within("ms", 0.01, 1000)] = Field(description="Time to turn down.")
-    release_ms: Annotated[Number, Within("ms", 1, 5000)] = Field(description="Time to turn up again.")
+    threshold_db: Annotated[Number, Within("dB", -100, 0)] = Field(description="Level above which the gain is reduced.")
+    ratio: Annotated[Number, Within(": 1", 1, 100)] = Field(description="Input dB per output dB above the threshold.")
+    attack_ms: Annotated[Number, Within("ms", 0.01, 1000)] = Field(
+        description="Time of the gain to fall after a rise of the level."
+    )
+    release_ms: Annotated[Number, Within("ms", 1, 5000)] = Field(
+        description="Time of the gain to recover after a fall of the level."
+    )
 
 
-def with_pedalboard(audio: Audio, effect: Compressor, sample_rate: int) -> Audio:
+def _apply_pedalboard(audio: Audio, effect: Compressor, sample_rate: int) -> Audio:
     import pedalboard
 
     plugin = pedalboard.Compressor(
@@ -46,11 +52,11 @@ def with_pedalboard(audio: Audio, effect: Compressor, sample_rate: int) -> Audio
     return plugin(audio, sample_rate, reset=True)
 
 
-def with_console(audio: Audio, effect: Compressor, sample_rate: int) -> Audio:
+def _apply_console(audio: Audio, effect: Compressor, sample_rate: int) -> Audio:
     from pymixconsole.processors import Compressor as Processor
 
     if effect.threshold_db == 0:
-        return audio  # the console leaves its input as it is, but makes it stereo
+        return audio  # pymixconsole changes nothing then, but returns stereo
     compressed = np.empty_like(audio)
     for channel, result in zip(audio, compressed, strict=True):
         processor = Processor(sample_rate=sample_rate, block_size=BLOCK_FRAMES)
@@ -62,10 +68,10 @@ def with_console(audio: Audio, effect: Compressor, sample_rate: int) -> Audio:
         ):
             set_value(processor, name, value)
         for start in range(0, channel.size, BLOCK_FRAMES):
-            # In float64 and a copy: the console works in place.
+            # A float64 copy, because pymixconsole works in place.
             block = channel[start : start + BLOCK_FRAMES].astype(np.float64)
             result[start : start + BLOCK_FRAMES] = processor.process(block)
     return compressed
 
 
-EFFECT = EffectKind(ranges=CompressorRanges, engines={PEDALBOARD: with_pedalboard, CONSOLE: with_console})
+EFFECT = EffectKind(ranges=CompressorRanges, engines={PEDALBOARD: _apply_pedalboard, CONSOLE: _apply_console})

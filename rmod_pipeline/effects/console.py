@@ -1,13 +1,13 @@
-"""The console engine: gain, EQ, compressor and pan by pymixconsole, as the authors of RMOD used it.
+"""The console engine: gain, equaliser, compressor and pan by pymixconsole, which the authors of RMOD used.
 
-pymixconsole (Christian Steinmetz, MIT) is not on the package index, and an address among our dependencies would break
-installs that cannot reach it: it is an extra step of the user's own. Its defects are kept out:
+pymixconsole (Christian Steinmetz, MIT) is not on the package index, and a dependency by URL would break installations
+without access to it. So users install it themselves. This engine works around its defects:
 
-- a stereo compressor applies the gain of sample 0 to all of the left channel: every channel is compressed alone;
-- the compressor looks at the first sample of a block to choose attack or release, so its output depends on the block
-  size, and it changes its input: it gets copies, in blocks of ``BLOCK_FRAMES``, the library's own default;
-- after ``randomize()`` parameters no longer take: it is never called, and no global random state is read;
-- parameters refuse values outside ranges of the library's choosing: the limits of the recipe hold instead.
+- The stereo compressor applies the gain of sample 0 to the whole left channel: we compress each channel separately.
+- The compressor chooses attack or release by the first sample of a block, so its output depends on the block size, and
+  it changes its input: it gets copies in blocks of ``BLOCK_FRAMES``, the default of the library.
+- After ``randomize()`` a parameter ignores new values: we never call it, and no global random state is read.
+- Parameters refuse values outside ranges that the library chose: we widen these, and the limits of the recipe apply.
 """
 
 from __future__ import annotations
@@ -28,26 +28,27 @@ PACKAGE = "pymixconsole"
 INSTALL = "pip install git+https://github.com/csteinmetz1/pymixconsole"
 
 BLOCK_FRAMES = 512
+"""Block size of the compressor."""
 
 
 def require_console() -> None:
-    """Raise UsageError with the command that installs pymixconsole unless it is there."""
+    """Raise UsageError with the install command if pymixconsole is not installed."""
     if find_spec(PACKAGE) is None:
         raise UsageError("--engine console", f"needs {PACKAGE}, which is not installed", INSTALL)
 
 
 def console_version() -> str:
-    """Return what is installed, with the commit if it is known: the package's version number never rises."""
+    """Return the installed version with its commit, if known, because the version number never changes."""
     try:
-        found = distribution(PACKAGE)
+        installed = distribution(PACKAGE)
     except PackageNotFoundError:
         return "missing"
-    origin = loads(found.read_text("direct_url.json") or "{}")
-    return " ".join(filter(None, (found.version, origin.get("vcs_info", {}).get("commit_id"))))
+    origin = loads(installed.read_text("direct_url.json") or "{}")
+    return " ".join(filter(None, (installed.version, origin.get("vcs_info", {}).get("commit_id"))))
 
 
 def set_value(processor: Any, name: str, value: float | str) -> None:
-    """Set a parameter, its own limits moved out of the way."""
+    """Set a parameter of a processor, and widen the parameter's limits if necessary."""
     parameter = getattr(processor.parameters, name)
     if isinstance(value, str):
         parameter.options = [value]
@@ -57,7 +58,7 @@ def set_value(processor: Any, name: str, value: float | str) -> None:
 
 
 def amplify(audio: Audio, gain_db: float) -> Audio:
-    """Return the audio [channels, frames] times a gain."""
+    """Return the audio [channels, frames] multiplied by a gain."""
     from pymixconsole.processors import Gain
 
     processor = Gain()

@@ -1,4 +1,4 @@
-"""A faster decay: what a sound's own level does, it does sooner."""
+"""Decay: an exponential fall of the level from the first frame on."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decay(Effect):
+    """The values of a decay."""
+
     effect: Literal["decay"] = "decay"
     seconds: float
 
 
 class DecayRanges(EffectRanges):
-    """Let a sound die away faster: its level falls exponentially from its first frame on. Meant for one-shots."""
+    """Let a sound decay faster: its level falls exponentially from the first frame on. For one-shots."""
 
     record = Decay
     effect: Literal["decay"]
     seconds: Annotated[Number, Within("s", 0.01, 60)] = Field(
-        description="In this time the level falls by 60 dB, on top of the sound's own decay."
+        description="Time in which the level falls by 60 dB, in addition to the decay of the sound itself."
     )
 
 
-def apply(audio: Audio, effect: Decay, sample_rate: int) -> Audio:
+def _apply_numpy(audio: Audio, effect: Decay, sample_rate: int) -> Audio:
     time = np.arange(audio.shape[1]) / sample_rate
     return audio * (10.0 ** (-3.0 / effect.seconds * time)).astype(np.float32)
 
 
-EFFECT = EffectKind(ranges=DecayRanges, engines={PEDALBOARD: apply})
+EFFECT = EffectKind(ranges=DecayRanges, engines={PEDALBOARD: _apply_numpy})

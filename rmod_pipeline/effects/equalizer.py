@@ -1,4 +1,4 @@
-"""A parametric equaliser: any number of shelves and peaks in series."""
+"""Parametric equaliser: any number of shelves and peaks in series."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ BUTTERWORTH_Q = 0.707
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
+    """The values of one band."""
+
     shape: str
     hz: float
     gain_db: float
@@ -27,44 +29,54 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equalizer(Effect):
+    """The values of an equaliser."""
+
     effect: Literal["equalizer"] = "equalizer"
     bands: tuple[Band, ...]
 
 
 class BandRanges(Strict):
-    """One shelf or peak, a second-order section."""
+    """One shelf or peak: a second-order filter."""
 
-    shape: Annotated[Word, OneOf("peak", "low_shelf", "high_shelf")] = Field(description="The form of the curve.")
-    hz: Annotated[Number, Within("Hz", 10, 20_000)] = Field(description="Centre of a peak, corner of a shelf.")
-    gain_db: Annotated[Number, Within("dB", -40, 40)] = Field(description="Gain at the centre, or of the shelf.")
+    shape: Annotated[Word, OneOf("peak", "low_shelf", "high_shelf")] = Field(description="Shape of the curve.")
+    hz: Annotated[Number, Within("Hz", 10, 20_000)] = Field(
+        description="Centre frequency of a peak, corner frequency of a shelf."
+    )
+    gain_db: Annotated[Number, Within("dB", -40, 40)] = Field(
+        description="Gain at the centre of a peak, or of a shelf."
+    )
     q: Annotated[Number, Within("", 0.05, 40)] = Field(
-        default=BUTTERWORTH_Q, validate_default=True, description="Quality: how narrow a peak, how steep a shelf."
+        default=BUTTERWORTH_Q,
+        validate_default=True,
+        description="Quality factor: a higher value makes a peak narrower and a shelf steeper.",
     )
 
     def compose(self, draw: Draw) -> Band:
+        """Draw the values of a band."""
         return Band(
-            shape=self.shape.at(draw.at("shape")),
-            hz=self.hz.at(draw.at("hz")),
-            gain_db=self.gain_db.at(draw.at("gain_db")),
-            q=self.q.at(draw.at("q")),
+            shape=self.shape.sample(draw.at("shape")),
+            hz=self.hz.sample(draw.at("hz")),
+            gain_db=self.gain_db.sample(draw.at("gain_db")),
+            q=self.q.sample(draw.at("q")),
         )
 
 
 class EqualizerRanges(EffectRanges):
-    """Raise and lower parts of the spectrum."""
+    """Raise or lower parts of the spectrum."""
 
     record = Equalizer
     effect: Literal["equalizer"]
-    bands: tuple[BandRanges, ...] = Field(min_length=1, description="The bands, from the first in the signal's way.")
+    bands: tuple[BandRanges, ...] = Field(min_length=1, description="The bands, in the order of processing.")
 
     def compose(self, draw: Draw) -> Equalizer:
+        """Draw the values of every band."""
         return Equalizer(
-            bands=tuple(band.compose(draw.at("band", place)) for place, band in enumerate(self.bands)),
+            bands=tuple(band.compose(draw.at("band", number)) for number, band in enumerate(self.bands)),
             match_rms=self.match_rms,
         )
 
 
-def with_pedalboard(audio: Audio, effect: Equalizer, sample_rate: int) -> Audio:
+def _apply_pedalboard(audio: Audio, effect: Equalizer, sample_rate: int) -> Audio:
     import pedalboard
 
     shapes: dict[str, Any] = {
@@ -81,8 +93,8 @@ def with_pedalboard(audio: Audio, effect: Equalizer, sample_rate: int) -> Audio:
 _CONSOLE_SHAPES = {"peak": "peaking", "low_shelf": "low_shelf", "high_shelf": "high_shelf"}
 
 
-def with_console(audio: Audio, effect: Equalizer, sample_rate: int) -> Audio:
-    # The console's own equaliser has five fixed bands: these are the filters that it is made of.
+def _apply_console(audio: Audio, effect: Equalizer, sample_rate: int) -> Audio:
+    # The equaliser of pymixconsole has five fixed bands, so this uses its filters.
     from pymixconsole.components.iirfilter import IIRfilter
 
     filtered = list(audio)
@@ -95,4 +107,4 @@ def with_console(audio: Audio, effect: Equalizer, sample_rate: int) -> Audio:
     return np.stack(filtered).astype(np.float32)
 
 
-EFFECT = EffectKind(ranges=EqualizerRanges, engines={PEDALBOARD: with_pedalboard, CONSOLE: with_console})
+EFFECT = EffectKind(ranges=EqualizerRanges, engines={PEDALBOARD: _apply_pedalboard, CONSOLE: _apply_console})

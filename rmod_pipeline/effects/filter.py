@@ -1,4 +1,4 @@
-"""A first-order high-pass or low-pass, 6 dB an octave: the colouring of a send."""
+"""Filter: a first-order high-pass or low-pass with 6 dB per octave, for example in a send."""
 
 from __future__ import annotations
 
@@ -14,25 +14,29 @@ from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter(Effect):
+    """The values of a filter."""
+
     effect: Literal["filter"] = "filter"
     passes: str
     hz: float
 
 
 class FilterRanges(EffectRanges):
-    """Take away the bass or the treble."""
+    """Attenuate the bass or the treble."""
 
     record = Filter
     effect: Literal["filter"]
-    passes: Annotated[Word, OneOf("high", "low")] = Field(description="What the filter lets through: high or low.")
-    hz: Annotated[Number, Within("Hz", 10, 20_000)] = Field(description="The corner, where the level is down 3 dB.")
+    passes: Annotated[Word, OneOf("high", "low")] = Field(description="The frequencies that pass: high or low.")
+    hz: Annotated[Number, Within("Hz", 10, 20_000)] = Field(
+        description="Corner frequency, where the level is 3 dB lower."
+    )
 
 
-def with_pedalboard(audio: Audio, effect: Filter, sample_rate: int) -> Audio:
+def _apply_pedalboard(audio: Audio, effect: Filter, sample_rate: int) -> Audio:
     import pedalboard
 
     shape = pedalboard.HighpassFilter if effect.passes == "high" else pedalboard.LowpassFilter
     return shape(cutoff_frequency_hz=effect.hz)(audio, sample_rate, reset=True)
 
 
-EFFECT = EffectKind(ranges=FilterRanges, engines={PEDALBOARD: with_pedalboard})
+EFFECT = EffectKind(ranges=FilterRanges, engines={PEDALBOARD: _apply_pedalboard})

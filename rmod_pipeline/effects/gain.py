@@ -1,4 +1,4 @@
-"""A fixed gain."""
+"""Gain: one gain for the whole input."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from rmod_pipeline.effects.console import CONSOLE, amplify
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain(Effect):
+    """The value of a gain."""
+
     effect: Literal["gain"] = "gain"
     gain_db: float
 
 
 class GainRanges(EffectRanges):
-    """Multiply by a gain."""
+    """Multiply the audio by a gain."""
 
     record = Gain
     effect: Literal["gain"]
     gain_db: Annotated[Number, Within("dB", -80, 80)] = Field(description="Gain.")
 
 
-def apply(audio: Audio, effect: Gain, sample_rate: int) -> Audio:  # noqa: ARG001
+def _apply_numpy(audio: Audio, effect: Gain, sample_rate: int) -> Audio:  # noqa: ARG001
     return audio * np.float32(db_to_gain(effect.gain_db))
 
 
-def with_console(audio: Audio, effect: Gain, sample_rate: int) -> Audio:  # noqa: ARG001
+def _apply_console(audio: Audio, effect: Gain, sample_rate: int) -> Audio:  # noqa: ARG001
     return amplify(audio, effect.gain_db)
 
 
-EFFECT = EffectKind(ranges=GainRanges, engines={PEDALBOARD: apply, CONSOLE: with_console})
+EFFECT = EffectKind(ranges=GainRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console})

@@ -1,6 +1,6 @@
-"""A loudness maximiser: two compressors in series, make-up gain, a hard clip at full scale (JUCE's ``dsp::Limiter``).
+"""Limiter: two compressors in series, make-up gain, and a hard clip at full scale (JUCE's ``dsp::Limiter``).
 
-It is no ceiling: a lower threshold makes quiet material louder. With ``match_rms`` that lift is taken back.
+It maximises loudness: a lower threshold makes quiet audio louder. ``match_rms`` undoes this gain.
 """
 
 from __future__ import annotations
@@ -17,25 +17,29 @@ from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limiter(Effect):
+    """The values of a limiter."""
+
     effect: Literal["limiter"] = "limiter"
     threshold_db: float
     release_ms: float
 
 
 class LimiterRanges(EffectRanges):
-    """Raise the loudness and clip at full scale."""
+    """Raise the loudness, and clip at full scale."""
 
     record = Limiter
     effect: Literal["limiter"]
-    threshold_db: Annotated[Number, Within("dB", -60, 0)] = Field(description="Level above which gain is reduced.")
-    release_ms: Annotated[Number, Within("ms", 1, 5000)] = Field(description="Time to turn up again.")
+    threshold_db: Annotated[Number, Within("dB", -60, 0)] = Field(description="Level above which the gain is reduced.")
+    release_ms: Annotated[Number, Within("ms", 1, 5000)] = Field(
+        description="Time of the gain to recover after a fall of the level."
+    )
 
 
-def with_pedalboard(audio: Audio, effect: Limiter, sample_rate: int) -> Audio:
+def _apply_pedalboard(audio: Audio, effect: Limiter, sample_rate: int) -> Audio:
     import pedalboard
 
     plugin = pedalboard.Limiter(threshold_db=effect.threshold_db, release_ms=effect.release_ms)
     return plugin(audio, sample_rate, reset=True)
 
 
-EFFECT = EffectKind(ranges=LimiterRanges, engines={PEDALBOARD: with_pedalboard})
+EFFECT = EffectKind(ranges=LimiterRanges, engines={PEDALBOARD: _apply_pedalboard})

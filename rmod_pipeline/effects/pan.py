@@ -1,4 +1,4 @@
-"""Place a track between left and right. Mono becomes stereo; stereo is balanced with the same two gains."""
+"""Pan: the gains of left and right. Mono input becomes stereo; stereo input gets the same two gains."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ LAWS = ("linear", "minus_4_5_db", "constant_power")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pan(Effect):
+    """The values of a pan."""
+
     effect: Literal["pan"] = "pan"
     position: float
     law: str
 
 
 class PanRanges(EffectRanges):
-    """Set the gains of left and right."""
+    """Place the audio between left and right."""
 
     record = Pan
     effect: Literal["pan"]
-    position: Annotated[Number, Within("", 0, 1)] = Field(description="0 is left, 0.5 the middle, 1 right.")
+    position: Annotated[Number, Within("", 0, 1)] = Field(description="Position: 0 is left, 0.5 the centre, 1 right.")
     law: Annotated[Word, OneOf(*LAWS)] = Field(
         default="constant_power",
         validate_default=True,
-        description="How much the middle is lowered: linear 6 dB, minus_4_5_db 4.5 dB, constant_power 3 dB.",
+        description="Attenuation at the centre: linear 6 dB, minus_4_5_db 4.5 dB, constant_power 3 dB.",
     )
 
 
 def pan_gains(position: float, law: str) -> tuple[float, float]:
-    """Return the gains of left and right, linear. The -4.5 dB law is the geometric mean of the other two."""
+    """Return the linear gains of left and right. The -4.5 dB law is the geometric mean of the other two laws."""
     angle = position * math.pi / 2
     power = (math.cos(angle), math.sin(angle))
     linear = (1.0 - position, position)
@@ -46,12 +48,12 @@ def pan_gains(position: float, law: str) -> tuple[float, float]:
         return linear
     if law == "constant_power":
         return power
-    # At the far right the cosine is 6e-17 and can be no less than 0 under the root.
-    left, right = (math.sqrt(max(one, 0.0) * max(other, 0.0)) for one, other in zip(linear, power, strict=True))
+    # Rounding must not make a gain negative under the root.
+    left, right = (math.sqrt(max(a, 0.0) * max(b, 0.0)) for a, b in zip(linear, power, strict=True))
     return left, right
 
 
-def apply(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noqa: ARG001
+def _apply_numpy(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noqa: ARG001
     gains = np.array(pan_gains(effect.position, effect.law), dtype=np.float32)
     return to_channels(audio, 2) * gains[:, None]
 
@@ -59,7 +61,7 @@ def apply(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noqa: ARG001
 _CONSOLE_LAWS = {"linear": "linear", "minus_4_5_db": "-4.5dB", "constant_power": "constant_power"}
 
 
-def with_console(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noqa: ARG001
+def _apply_console(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noqa: ARG001
     from pymixconsole.processors import Panner
 
     processor = Panner()
@@ -68,4 +70,4 @@ def with_console(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noqa:
     return np.ascontiguousarray(processor.process(to_channels(audio, 2).T).T, dtype=np.float32)
 
 
-EFFECT = EffectKind(ranges=PanRanges, engines={PEDALBOARD: apply, CONSOLE: with_console})
+EFFECT = EffectKind(ranges=PanRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console})

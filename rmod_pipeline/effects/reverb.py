@@ -1,4 +1,4 @@
-"""Freeverb (Jezar at Dreampoint, 2000; JUCE's version): eight combs and four all-passes a channel. Wet only."""
+"""Reverb: Freeverb (Jezar at Dreampoint, 2000) as in JUCE, eight combs and four all-passes per channel, wet only."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
 
 WET_LEVEL = 0.5
-"""JUCE triples the wet level. At a half, the wet signal of a middling room is about as loud as the dry one, so that the
-level of a send in dB means what it says, and mixtures are as loud as the two that the paper's authors published."""
+"""JUCE multiplies the wet level by 3. With 0.5, the wet signal of a medium room is about as loud as the dry signal, so
+that the level of a send in dB has its usual meaning, and mixtures are as loud as the two published by the authors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reverb(Effect):
+    """The values of a reverb."""
+
     effect: Literal["reverb"] = "reverb"
     room: float
     damping: float
@@ -25,16 +27,18 @@ class Reverb(Effect):
 
 
 class ReverbRanges(EffectRanges):
-    """The sound of a room, without the direct sound: for a send."""
+    """Add the sound of a room. The output has no direct sound, so use it in a send."""
 
     record = Reverb
     effect: Literal["reverb"]
     room: Annotated[Number, Within("", 0, 1)] = Field(description="Size of the room, 0..1.")
-    damping: Annotated[Number, Within("", 0, 1)] = Field(description="How much the walls swallow treble, 0..1.")
+    damping: Annotated[Number, Within("", 0, 1)] = Field(
+        description="Absorption of high frequencies by the walls, 0..1."
+    )
     width: Annotated[Number, Within("", 0, 1)] = Field(description="Stereo width of the room, 0..1.")
 
 
-def with_pedalboard(audio: Audio, effect: Reverb, sample_rate: int) -> Audio:
+def _apply_pedalboard(audio: Audio, effect: Reverb, sample_rate: int) -> Audio:
     import pedalboard
 
     plugin = pedalboard.Reverb(
@@ -43,4 +47,4 @@ def with_pedalboard(audio: Audio, effect: Reverb, sample_rate: int) -> Audio:
     return plugin(to_channels(audio, 2), sample_rate, reset=True)
 
 
-EFFECT = EffectKind(ranges=ReverbRanges, engines={PEDALBOARD: with_pedalboard})
+EFFECT = EffectKind(ranges=ReverbRanges, engines={PEDALBOARD: _apply_pedalboard})

@@ -1,4 +1,4 @@
-"""Stereo width: scale the side signal, half the difference of left and right."""
+"""Stereo width: scale the side signal, which is half the difference of left and right."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Width(Effect):
+    """The value of a stereo width."""
+
     effect: Literal["width"] = "width"
     width: float
 
@@ -24,13 +26,15 @@ class WidthRanges(EffectRanges):
 
     record = Width
     effect: Literal["width"]
-    width: Annotated[Number, Within("", 0, 4)] = Field(description="0 is mono, 1 leaves the image, 2 doubles the side.")
+    width: Annotated[Number, Within("", 0, 4)] = Field(
+        description="Gain of the side signal: 0 is mono, 1 changes nothing, 2 doubles it."
+    )
 
 
-def apply(audio: Audio, effect: Width, sample_rate: int) -> Audio:  # noqa: ARG001
+def _apply_numpy(audio: Audio, effect: Width, sample_rate: int) -> Audio:  # noqa: ARG001
     left, right = to_channels(audio, 2)
     middle, side = (left + right) * np.float32(0.5), (left - right) * np.float32(0.5 * effect.width)
     return np.stack([middle + side, middle - side])
 
 
-EFFECT = EffectKind(ranges=WidthRanges, engines={PEDALBOARD: apply})
+EFFECT = EffectKind(ranges=WidthRanges, engines={PEDALBOARD: _apply_numpy})

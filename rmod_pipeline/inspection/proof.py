@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rmod_pipeline import OUTPUT_VERSION
-from rmod_pipeline.audio import processor
-from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
+from rmod_pipeline.audio import processor_family
+from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.effects import check_engine
 from rmod_pipeline.errors import RmodError, UsageError
 from rmod_pipeline.inspection.rerender import Difference, rerender, rerender_checksums
@@ -57,7 +57,7 @@ def same_machine(out: Location) -> bool:
     layout = Layout(out)
     known = recall_library(layout.log).get("processor")  # who cannot tell, does not promise
     fingerprint = read_fingerprint(layout.build)
-    return known == processor() and fingerprint["versions"] == versions(fingerprint["engine"])
+    return known == processor_family() and fingerprint["versions"] == versions(fingerprint["engine"])
 
 
 class Proof:
@@ -97,7 +97,7 @@ class Proof:
         if self._fingerprint["versions"]["rmod output"] != str(OUTPUT_VERSION):
             return True  # another version may compose otherwise
         palette = SplitAssets.of(recipe, self._sounds.store.library, spec.address.split)
-        settings = settings_for(recipe, self._fingerprint["engine"])
+        settings = make_settings(recipe, self._fingerprint["engine"])
         address = replace(spec.address, seed=self._fingerprint["seed"])
         return compose_pair(recipe, palette, settings, address) == spec
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rmod_pipeline.compose import SplitAssets, settings_for
+from rmod_pipeline.compose import SplitAssets, make_settings
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.encoding import EncodeBatch, PrefetchEncoder
 from rmod_pipeline.pipeline.jobs.base import ShardMaker
@@ -36,7 +36,7 @@ class WorkerContext(ShardMaker):
         if isinstance(job.out, StorePath):
             # A worker that died on this machine left its drafts here, where the driver may not see them.
             sweep_drafts(job.layout.drafts)
-        self.settings: Settings = settings_for(job.recipe, job.engine)
+        self.settings: Settings = make_settings(job.recipe, job.engine)
         store = AudioStore(job.library, job.recipe.sample_rate, STORE_BYTES)
         self.sounds = Sounds(store, PitchCache(job.cache or pitch_folder(), job.cache_bytes))
         self.fingerprint = job.digest()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from rmod_pipeline.audio import processor
+from rmod_pipeline.audio import processor_family
 from rmod_pipeline.storage import Location, StoreError, StorePath
 from rmod_pipeline.storage.publish import publish_bytes
 
@@ -81,7 +81,7 @@ def remember_library(log: Location, manifest: Location, drafts: Path) -> None:
     """Note where the library lay, so that `verify --rerender` finds it; build.json holds only its digest."""
     # Shards made on two kinds of processor are the same bytes on neither.
     known = recall_library(log).get("processor", "")
-    processors = sorted({*filter(None, known.split(" and ")), processor()})
+    processors = sorted({*filter(None, known.split(" and ")), processor_family()})
     content = {"manifest": str(manifest.resolve()), "processor": " and ".join(processors)}
     publish_bytes(json.dumps(content, indent=1).encode() + b"\n", log / LIBRARY, drafts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rmod_pipeline.recipe import RejectLimits
-from rmod_pipeline.render import Measured
+from rmod_pipeline.render import PairLevels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class Reject:
     reason: str
 
 
-def judge(measured: Measured, limits: RejectLimits) -> Reject | None:
+def judge(measured: PairLevels, limits: RejectLimits) -> Reject | None:
     """Return the first reason against a pair, or None. Reasons name the kind, never a figure: they are counted."""
     for kind, target in measured.targets.items():
         if target.peak_dbfs < limits.silent_dbfs:

@@ -1,4 +1,4 @@
-"""Effects in series, sends in parallel, and the gain that each effect made."""
+"""Apply effects in series and sends in parallel, and measure the gain of each effect."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rmod_pipeline.spec import Send, Settings
 
 
 def apply_chain(audio: Audio, effects: Sequence[Effect], settings: Settings) -> tuple[Audio, list[float]]:
-    """Return the audio [1 or 2, frames] after the effects, and a gain in dB for each, as it was measured.
+    """Return the audio [1 or 2, frames] after the effects, and the measured gain of each effect in dB.
 
-    The gain is the make-up that brought an effect with ``match_rms`` back to its input's RMS; for any other effect, as
-    a level-aware gain, how much louder the output is than the input. Silence stays silence, at 0 dB.
+    For an effect with ``match_rms`` the gain is the make-up gain that restores the RMS of the input. For any other
+    effect it is the change of RMS from input to output. Silence stays silence, with a gain of 0 dB.
     """
     gains: list[float] = []
     before = rms(audio)
@@ -35,7 +35,7 @@ def apply_chain(audio: Audio, effects: Sequence[Effect], settings: Settings) -> 
 
 
 def apply_effects(audio: Audio, effects: Sequence[Effect], settings: Settings) -> Audio:
-    """Return the very audio of ``apply_chain`` without its gains, measuring no more than ``match_rms`` needs."""
+    """Return the same audio as ``apply_chain``, without gains; only ``match_rms`` costs a measurement."""
     before: float | None = None
     for effect in effects:
         if not effect.match_rms:
@@ -52,12 +52,12 @@ def apply_effects(audio: Audio, effects: Sequence[Effect], settings: Settings) -
 
 
 def apply_effect(audio: Audio, effect: Effect, settings: Settings) -> Audio:
-    """Return the audio after one effect, as the engine makes it."""
+    """Return the audio [1 or 2, frames] after one effect of the engine in the settings."""
     return EFFECTS[effect.effect].apply_with(settings.engine)(audio, effect, settings.sample_rate)
 
 
-def with_sends(audio: Audio, sends: Sequence[Send], settings: Settings) -> Audio:
-    """Return a track [channels, frames] as stereo, joined by its sends; each hears the track and not the others."""
+def add_sends(audio: Audio, sends: Sequence[Send], settings: Settings) -> Audio:
+    """Return a track [1 or 2, frames] in stereo with its sends added; the input of every send is the track alone."""
     dry = to_channels(audio, 2)
     total = dry
     for send in sends:

@@ -1,4 +1,4 @@
-"""PairSpec -> Pair: dry tracks, effects, sum, master. Draws nothing: all that varies stands in the spec."""
+"""Render a pair: dry tracks, effects, sum, master. The spec holds every value that varies between pairs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmod_pipeline.audio import Audio, Pcm, peak, rms, to_channels, to_pcm
-from rmod_pipeline.audio import gain_to_db as level
+from rmod_pipeline.audio import Audio, Pcm, gain_to_db, peak, rms, to_channels, to_pcm
 from rmod_pipeline.errors import RecipeError
-from rmod_pipeline.render.chain import apply_chain, apply_effects, with_sends
-from rmod_pipeline.render.measure import Measured, TrackLevels, audible_db, measure_mix, measure_target
+from rmod_pipeline.render.chain import add_sends, apply_chain, apply_effects
+from rmod_pipeline.render.measure import PairLevels, TrackLevels, measure_audibility, measure_mix, measure_target
 from rmod_pipeline.render.sounds import Sounds
-from rmod_pipeline.render.tracks import at_peak, layer, render_backing_loop, render_drum_loop
+from rmod_pipeline.render.tracks import mix_layers, render_backing_loop, render_drum_loop, scale_to_peak
 from rmod_pipeline.spec import DrumTrack, LoopTrack, PairSpec, Settings, Track
 
 
@@ -23,23 +22,28 @@ class Pair:
     spec: PairSpec
     mix: Pcm
     targets: dict[str, Pcm]
-    """The dry layered one-shot of each target kind: no effect, velocity or polarity reaches it."""
+    """The layered one-shot of each target kind, without velocity, inserts, sends and master."""
     stems: dict[str, Pcm]
-    """Each track as it joined the sum, before the master chain."""
-    measured: Measured
+    """Each track at the sum, before the master chain."""
+    measured: PairLevels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Mixed:
+class MixedTrack:
+    """A track after its inserts and sends."""
+
     track: Track
     audio: Audio
+    """[2, frames]."""
     inserts_db: list[float]
+    """PairLevels gain of each insert."""
 
 
 def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
-    """Render a spec. Raises AssetError or LibraryError for a sound that cannot be had.
+    """Render a spec.
 
-    Raises ValueError if the sounds were opened at another rate than the spec's.
+    Raises AssetError or LibraryError for a sound that is missing or unreadable, RecipeError for a mixture that is not
+    finite, and ValueError if the sounds have another sample rate than the spec.
     """
     settings = spec.settings
     if settings.sample_rate != sounds.store.sample_rate:
@@ -57,34 +61,36 @@ def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
         mix=mix,
         targets=targets,
         stems={mixed.track.kind: to_pcm(mixed.audio) for mixed in (*drums, *loops)},
-        measured=Measured(
+        measured=PairLevels(
             mix=measure_mix(mix, settings.sample_rate),
             targets={kind: measure_target(target, settings.sample_rate) for kind, target in targets.items()},
-            tracks={mixed.track.kind: _levels(mixed, total, settings) for mixed in (*drums, *loops)},
+            tracks={mixed.track.kind: _measure_track(mixed, total, settings) for mixed in (*drums, *loops)},
         ),
     )
 
 
 def render_one_shot(drum: DrumTrack, sounds: Sounds, settings: Settings) -> Audio:
-    """Return a drum's layered one-shot [1 or 2, frames]: what is placed in the loop and, as 16-bit, the target."""
-    layers = [sounds.one_shot(one, settings) for one in drum.layers]
-    layered = layer(layers, [one.weight for one in drum.layers])
-    return at_peak(apply_effects(layered, drum.one_shot, settings), peak(layered)) if drum.one_shot else layered
+    """Return the layered one-shot [1 or 2, frames] of a drum. The loop plays it, and in 16 bit it is the target."""
+    layers = [sounds.one_shot(layer, settings) for layer in drum.layers]
+    layered = mix_layers(layers, [layer.weight for layer in drum.layers])
+    if not drum.one_shot:
+        return layered
+    return scale_to_peak(apply_effects(layered, drum.one_shot, settings), peak(layered))
 
 
 def render_loop(track: LoopTrack, sounds: Sounds, settings: Settings) -> Audio:
-    """Return a backing loop [1 or 2, frames] over the whole mixture, dry."""
+    """Return a dry backing loop [1 or 2, frames] as long as the mixture."""
     return render_backing_loop(sounds.loop(track, settings), track.period_frames, settings)
 
 
-def mix_track(track: Track, dry: Audio, settings: Settings) -> _Mixed:
-    """Run a dry track [1 or 2, frames] through its inserts and sends. Mono stays mono until the pan."""
+def mix_track(track: Track, dry: Audio, settings: Settings) -> MixedTrack:
+    """Apply the inserts and sends to a dry track [1 or 2, frames]. A mono track stays mono until its pan."""
     wet, inserts_db = apply_chain(dry, track.inserts, settings)
-    return _Mixed(track=track, audio=with_sends(wet, track.sends, settings), inserts_db=inserts_db)
+    return MixedTrack(track=track, audio=add_sends(wet, track.sends, settings), inserts_db=inserts_db)
 
 
 def sum_tracks(tracks: list[Audio], settings: Settings) -> Audio:
-    """Return the sum of stereo tracks [2, frames]; silence for none."""
+    """Return the sum of stereo tracks [2, frames]; silence for no tracks."""
     total = np.zeros((2, settings.frames), dtype=np.float32)
     for track in tracks:
         total += track
@@ -92,22 +98,25 @@ def sum_tracks(tracks: list[Audio], settings: Settings) -> Audio:
 
 
 def apply_master(total: Audio, spec: PairSpec) -> Audio:
-    """Return the mixture [2, frames]: the sum after the master chain, with nothing added after it.
+    """Return the mixture [2, frames]: the sum after the master chain, and nothing else.
 
-    Raises RecipeError for a mixture that is not finite: rounded to 16 bit it would be noise.
+    Raises RecipeError for a mixture that is not finite, because rounding it to 16 bit would give noise.
     """
     mix = to_channels(apply_effects(total, spec.master, spec.settings), 2)
     if not (np.isfinite(total).all() and np.isfinite(mix).all()):
-        found = f"{spec.key} is too loud to be a number, or not a number"
-        raise RecipeError(spec.recipe, found, "lower the gains of its effects: they add up along a chain")
+        found = f"{spec.key} is too loud: it has infinite or NaN samples"
+        raise RecipeError(spec.recipe, found, "lower the gains of its effects; gains add up along a chain")
     return mix
 
 
-def _levels(mixed: _Mixed, total: Audio, settings: Settings) -> TrackLevels:
+def _measure_track(mixed: MixedTrack, total: Audio, settings: Settings) -> TrackLevels:
     track = mixed.track
+    audible_db = None
+    if isinstance(track, DrumTrack):
+        audible_db = measure_audibility(mixed.audio, total, track.notes, settings)
     return TrackLevels(
-        peak_dbfs=round(level(peak(mixed.audio)), 3),
-        rms_dbfs=round(level(rms(mixed.audio)), 3),
+        peak_dbfs=round(gain_to_db(peak(mixed.audio)), 3),
+        rms_dbfs=round(gain_to_db(rms(mixed.audio)), 3),
         inserts_db=mixed.inserts_db,
-        audible_db=audible_db(mixed.audio, total, track.notes, settings) if isinstance(track, DrumTrack) else None,
+        audible_db=audible_db,
     )

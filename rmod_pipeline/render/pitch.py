@@ -1,10 +1,10 @@
-"""Shift a loop in pitch, each (sound, semitones) once, kept in a folder that several processes share.
+"""Shift loops in pitch, and keep the results in a cache folder that several processes share.
 
-A shift costs tens of milliseconds and comes again and again: with the paper's library and ranges there are 61,463, each
-used some 46 times in a million pairs. The folder is content-addressed: a file's name is the hash of all that its audio
-depends on, so nothing in it is ever stale, and who writes second writes the same bytes. Files are renamed into place
-whole and carry a checksum; whatever cannot be read is computed again. Over the size limit, the files unused for longest
-go.
+A shift takes tens of milliseconds and recurs often: the paper's library and ranges give 61,463 different shifts, and a
+million pairs use each about 46 times. The folder is content-addressed: the name of a file is the hash of everything
+that its audio depends on. So a file is never stale, and a second writer writes the same bytes. Each file is renamed
+into its final name and has a checksum; an unreadable file is computed again. Above the size limit, the least recently
+used files are removed.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from rmod_pipeline import OUTPUT_VERSION
-from rmod_pipeline.audio import Audio, processor
+from rmod_pipeline.audio import Audio, processor_family
 from rmod_pipeline.storage.folders import cache_folder
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 4 * 2**30
-"""Bytes kept on disk: about 3,000 loops of 8 s in mono."""
+"""Bytes on disk: about 3,000 mono loops of 8 s."""
 
-_KEEP = 0.8
-"""Share of the limit that is left after a clean-up, so that the next one is not at once."""
+_KEPT_SHARE = 0.8
+"""Share of the limit that a clean-up leaves, so that the next one is not due at once."""
 
 _CHECKSUM_BYTES = 4
 
 
 def shift_pitch(loop: Audio, semitones: int, sample_rate: int) -> Audio:
-    """Return a loop [channels, frames] as long, shifted by whole semitones (librosa's phase vocoder)."""
+    """Return a loop [channels, frames] shifted by whole semitones, with the same length (librosa's phase vocoder)."""
     if semitones == 0:
         return loop
     import librosa
@@ -51,27 +51,28 @@ def shift_pitch(loop: Audio, semitones: int, sample_rate: int) -> Audio:
 
 
 def pitch_folder() -> Path:
-    """Return where shifted loops are kept: in the user's cache, or under RMOD_CACHE."""
+    """Return the folder of shifted loops: in the user's cache, or under RMOD_CACHE."""
     return cache_folder() / "pitch"
 
 
 @dataclass(frozen=True, slots=True)
 class PitchCache:
-    """A folder of shifted loops with a size limit in bytes."""
+    """A cache folder of shifted loops."""
 
     folder: Path
     limit: int = DEFAULT_LIMIT
+    """Bytes."""
 
-    def shifted(self, loop: Callable[[], Audio], source: str, semitones: int, sample_rate: int) -> Audio:
-        """Return the shifted loop, from the folder or computed; ``source`` names what ``loop`` returns.
+    def shift(self, read_loop: Callable[[], Audio], source: str, semitones: int, sample_rate: int) -> Audio:
+        """Return a shifted loop [channels, frames], from the folder or computed; ``source`` identifies the loop.
 
-        A folder that cannot be written costs time, not data: the audio is the same with and without it.
+        If the folder cannot be written, a warning is logged; the audio is the same.
         """
         path = self._path(source, semitones, sample_rate)
-        kept = _load(path)
-        if kept is not None:
-            return kept
-        audio = shift_pitch(loop(), semitones, sample_rate)
+        cached = _load(path)
+        if cached is not None:
+            return cached
+        audio = shift_pitch(read_loop(), semitones, sample_rate)
         try:
             self._store(path, audio)
         except OSError as error:
@@ -93,17 +94,17 @@ class PitchCache:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        # Looking through the folder costs milliseconds: every 64th new file, told by its name, is often enough.
+        # A clean-up lists the folder, which takes milliseconds. Names are hashes, so this runs for every 64th new file.
         if path.name[0] in "0123" and path.name[1] == "0":
             self.clean_up()
 
     def clean_up(self) -> None:
-        """Remove the files unused for longest until the folder is within its limit."""
+        """Remove the least recently used files until the folder is within its limit."""
         try:
             with FileLock(self.folder / "clean-up.lock", timeout=0):
                 self._remove_oldest()
         except Timeout:
-            return  # another process is at it
+            return  # another process cleans up
 
     def _remove_oldest(self) -> None:
         files = sorted(self._files())
@@ -111,7 +112,7 @@ class PitchCache:
         if total <= self.limit:
             return
         for _, size, path in files:
-            if total <= self.limit * _KEEP:
+            if total <= self.limit * _KEPT_SHARE:
                 break
             path.unlink(missing_ok=True)
             total -= size
@@ -130,17 +131,17 @@ def _load(path: Path) -> Audio | None:
     except OSError:
         return None
     content = data[_CHECKSUM_BYTES:]
-    # An empty file, as a crash leaves behind, has the checksum 0 of nothing.
+    # A crash can leave an empty file, whose checksum would be right: that of no bytes is 0.
     if not content or zlib.crc32(content) != int.from_bytes(data[:_CHECKSUM_BYTES], "little"):
-        logger.warning("pitch cache: %s is damaged and is made again", path)
+        logger.warning("pitch cache: %s is damaged and is computed again", path)
         return None
     with suppress(OSError):
-        os.utime(path)  # what is used last goes last
+        os.utime(path)  # its age decides when a clean-up removes it
     return np.load(io.BytesIO(content), allow_pickle=False)
 
 
 @cache
 def _versions() -> tuple[str, ...]:
-    """Return all that decides the last bits besides the loop itself: the code, and the family of the processor."""
+    """Return what the last bits depend on besides the loop: package versions and processor family."""
     packages = (f"{name} {version(name)}" for name in ("librosa", "numba", "numpy", "scipy", "soundfile", "soxr"))
-    return (f"rmod output {OUTPUT_VERSION}", *packages, processor())
+    return (f"rmod output {OUTPUT_VERSION}", *packages, processor_family())

@@ -1,4 +1,4 @@
-"""The dry tracks: one-shots and the drum loops that they play, backing loops. DOSE paper, section IV-B."""
+"""Render the dry tracks: one-shots, drum loops, backing loops. DOSE paper, section IV-B."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rmod_pipeline.audio import Audio, fit, peak
+from rmod_pipeline.audio import Audio, fit_length, peak
 from rmod_pipeline.library.read import resample
 from rmod_pipeline.spec import Note, Settings
 
 
 def prepare_one_shot(sound: Audio, settings: Settings) -> Audio:
-    """Return a sound as a layer: peak at full scale, at most ``one_shot_frames`` long with a fade at the cut.
+    """Return a sound as a layer: peak at full scale, at most ``one_shot_frames`` long, faded where it is cut.
 
-    sound [1 or 2, frames] without leading silence; silence stays silence.
+    sound [1 or 2, frames] without leading silence. Silence stays silence.
     """
     cut = sound[:, : settings.one_shot_frames]
     loudest = peak(cut)
@@ -24,18 +24,18 @@ def prepare_one_shot(sound: Audio, settings: Settings) -> Audio:
     return scaled
 
 
-def at_speed(sound: Audio, semitones: float) -> Audio:
-    """Return a sound [1 or 2, frames] played faster, or slower below 0: pitch and length move, as in a sampler.
+def change_speed(sound: Audio, semitones: float) -> Audio:
+    """Return a sound [1 or 2, frames] at another speed, as in a sampler: above 0 it is faster, higher and shorter.
 
-    At 0 it is the same array.
+    At 0 semitones it is the same array.
     """
     return resample(sound, 2.0 ** (semitones / 12.0), 1.0) if semitones else sound
 
 
-def layer(sounds: Sequence[Audio], weights: Sequence[float]) -> Audio:
-    """Return the weighted sum of one-shots, as long as the longest; stereo if any of them is.
+def mix_layers(sounds: Sequence[Audio], weights: Sequence[float]) -> Audio:
+    """Return the weighted sum of one-shots [1 or 2, samples]: as long as the longest, stereo if one of them is.
 
-    Peaks at full scale and weights that add up to at most 1 keep the sum within full scale.
+    The sum stays within full scale if the peaks are at full scale and the weights add up to at most 1.
     """
     channels = max(sound.shape[0] for sound in sounds)
     frames = max(sound.shape[1] for sound in sounds)
@@ -45,17 +45,17 @@ def layer(sounds: Sequence[Audio], weights: Sequence[float]) -> Audio:
     return total
 
 
-def at_peak(audio: Audio, wanted: float) -> Audio:
+def scale_to_peak(audio: Audio, target_peak: float) -> Audio:
     """Return the audio scaled to a peak; silence stays silence."""
     loudest = peak(audio)
-    return audio * np.float32(wanted / loudest) if loudest > 0 else audio
+    return audio * np.float32(target_peak / loudest) if loudest > 0 else audio
 
 
 def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings) -> Audio:
-    """Place a one-shot at every note; a new hit cuts the one still sounding.
+    """Place a one-shot at every note; a new hit cuts the hit that still sounds.
 
-    one_shot [channels, samples]; returns [channels, frames]. Amplitude is (velocity + 1) / 128. Before a cut the old
-    hit fades out over ``truncation_fade_frames``; 0 is the paper's hard cut.
+    one_shot [channels, samples]; returns [channels, frames]. The amplitude is (velocity + 1) / 128. Before a cut the
+    old hit fades out over ``truncation_fade_frames``; 0 is the hard cut of the paper.
     """
     loop = np.zeros((one_shot.shape[0], settings.frames), dtype=np.float32)
     onsets = [settings.onset(note.tick) for note in notes]
@@ -68,26 +68,26 @@ def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings)
 
 
 def fade_out(audio: Audio, frames: int) -> None:
-    """Let the last ``frames`` frames fall to silence in a straight line, in place; fewer if the audio is shorter."""
+    """Fade out the last ``frames`` frames linearly, in place; fewer if the audio is shorter."""
     frames = min(frames, audio.shape[1])
     if frames:
         audio[:, -frames:] *= np.linspace(1.0, 0.0, frames, endpoint=True, dtype=np.float32)
 
 
 def fade_in(audio: Audio, frames: int) -> None:
-    """Let the first ``frames`` frames rise from silence in a straight line, in place; fewer if the audio is shorter."""
+    """Fade in the first ``frames`` frames linearly, in place; fewer if the audio is shorter."""
     frames = min(frames, audio.shape[1])
     if frames:
         audio[:, :frames] *= np.linspace(0.0, 1.0, frames, endpoint=True, dtype=np.float32)
 
 
 def render_backing_loop(shifted: Audio, period_frames: int, settings: Settings) -> Audio:
-    """Cut a loop to its period and repeat it over the mixture; one shorter than its period rests until the next.
+    """Cut a loop to its period, or pad it with silence, and repeat it over the mixture.
 
     shifted [channels, samples]; returns [channels, frames].
     """
-    once = fit(shifted, period_frames).copy()
-    fade_in(once, settings.loop_fade_frames)
-    fade_out(once, settings.loop_fade_frames)
+    period = fit_length(shifted, period_frames).copy()
+    fade_in(period, settings.loop_fade_frames)
+    fade_out(period, settings.loop_fade_frames)
     repeats = -(-settings.frames // period_frames)
-    return np.tile(once, (1, repeats))[:, : settings.frames]
+    return np.tile(period, (1, repeats))[:, : settings.frames]

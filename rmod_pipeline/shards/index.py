@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.render import Measured, Pair
+from rmod_pipeline.render import Pair, PairLevels
 from rmod_pipeline.shards.members import list_sources
 from rmod_pipeline.spec import PairSpec
 from rmod_pipeline.storage import Location, opened
@@ -79,7 +79,7 @@ def read_index(path: Location, columns: Sequence[str] | None = None) -> list[dic
         raise ShardError(path, f"not an index: {error}", "remove the shard's receipt and build again") from error
 
 
-def _row(spec: PairSpec, measured: Measured, library: Library) -> dict[str, Any]:
+def _row(spec: PairSpec, measured: PairLevels, library: Library) -> dict[str, Any]:
     sources = list_sources(spec, library)
     mix, tracks = measured.mix, measured.tracks
     return {

@@ -519,7 +519,7 @@ GROUPS: dict[str, list[Case]] = {
         Case(
             name="a sound with another checksum",
             act=spec("drums", 0, "layers", 0, "sha256", value="0" * 64),
-            says=("the spec wants", "->"),
+            says=("the spec needs", "->"),
         ),
         Case(name="a sound whose file has changed", act=other_sound, says=("changed since the scan", "->")),
         Case(name="`--out` is a file", act=render_to_a_file, says=("cannot be written", "->")),

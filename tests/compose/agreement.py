@@ -211,7 +211,7 @@ def _made_by(ranges: Any, effect: Any) -> bool:
     """Say whether an effect is of the right name, and its words are among those allowed (high-pass, low-pass)."""
     if effect.effect != ranges.effect:
         return False
-    words = (name for name in ranges.drawn if isinstance(getattr(ranges, name), Choice))
+    words = (name for name in ranges.random_fields if isinstance(getattr(ranges, name), Choice))
     return all(getattr(effect, name) in getattr(ranges, name).choice for name in words)
 
 
@@ -224,7 +224,7 @@ def _effect_rows(name: str, ranges: Any, effect: Any) -> Iterator[Row]:
         yield f"{name} ends", {ranges.gain_db: 1.0}, (effect.min_db, effect.max_db)
         yield f"{name} jitter_db", ranges.jitter_db, effect.jitter_db
     else:
-        for field in ranges.drawn:
+        for field in ranges.random_fields:
             yield f"{name} {field}", getattr(ranges, field), getattr(effect, field)
 
 

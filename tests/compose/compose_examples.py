@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
 from rmod_pipeline.spec import PairId, PairSpec
@@ -61,7 +61,7 @@ class Composer:
 
     def __init__(self, recipe: Recipe, library: Library = LIBRARY) -> None:
         self.recipe = recipe
-        self.settings = settings_for(recipe, "pedalboard")
+        self.settings = make_settings(recipe, "pedalboard")
         self.palettes = {split: SplitAssets.of(recipe, library, split) for split in SPLITS}
 
     def at(self, index: int, split: str = "train", seed: int = 0, attempt: int = 0) -> PairSpec:

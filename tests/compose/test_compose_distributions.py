@@ -144,7 +144,7 @@ def _count_drawn(part: Any) -> int:
         return 4 * len(part.bands)
     if isinstance(part, EffectRanges):
         # The two ends of a level-aware gain are no random value.
-        return len([name for name in part.drawn if not isinstance(getattr(part, name), tuple)])
+        return len([name for name in part.random_fields if not isinstance(getattr(part, name), tuple)])
     if isinstance(part, SendRanges):
         return 1 + _count_drawn(part.effects)
     if isinstance(part, TrackRanges):

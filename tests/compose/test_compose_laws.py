@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmod_pipeline.compose import SplitAssets, settings_for
+from rmod_pipeline.compose import SplitAssets, make_settings
 from rmod_pipeline.effects import EFFECTS
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.recipe import Recipe, recipe_names
@@ -214,7 +214,7 @@ def test_a_track_that_is_removed_leaves_the_others_unchanged(kind: str, rmod: Co
 
 
 def test_the_engine_leaves_every_draw_unchanged(rmod: Composer) -> None:
-    other = settings_for(rmod.recipe, "another")
+    other = make_settings(rmod.recipe, "another")
     assert replace(other, engine="pedalboard") == rmod.settings
     assert rmod.at(3).with_engine("another").settings == other
 

@@ -15,7 +15,7 @@ from rmod_pipeline.effects.delay import Delay
 from rmod_pipeline.effects.equalizer import Band, Equalizer
 from rmod_pipeline.effects.filter import Filter
 from rmod_pipeline.effects.gain import Gain
-from rmod_pipeline.effects.level_gain import LevelGain, gain_for
+from rmod_pipeline.effects.level_gain import LevelGain, compute_gain_db
 from rmod_pipeline.effects.limiter import Limiter
 from rmod_pipeline.effects.pan import LAWS, Pan, pan_gains
 from rmod_pipeline.effects.reverb import Reverb
@@ -41,7 +41,7 @@ def rbj_db(band: Band, hz: np.ndarray) -> np.ndarray:
     amplitude = 10 ** (band.gain_db / 40)
     omega = 2 * math.pi * band.hz / SAMPLE_RATE
     cosine, alpha = math.cos(omega), math.sin(omega) / (2 * band.q)
-    grad_norm = 2 * math.sqrt(amplitude) * alpha
+    shelf_slope = 2 * math.sqrt(amplitude) * alpha
     sign = 1 if band.shape == "low_shelf" else -1
     up, down = amplitude + 1, amplitude - 1
     if band.shape == "peak":
@@ -50,11 +50,11 @@ def rbj_db(band: Band, hz: np.ndarray) -> np.ndarray:
     else:
         turned = sign * cosine
         over = [
-            amplitude * (up - down * turned + grad_norm),
+            amplitude * (up - down * turned + shelf_slope),
             sign * 2 * amplitude * (down - up * turned),
-            amplitude * (up - down * turned - grad_norm),
+            amplitude * (up - down * turned - shelf_slope),
         ]
-        under = [up + down * turned + grad_norm, sign * -2 * (down + up * turned), up + down * turned - grad_norm]
+        under = [up + down * turned + shelf_slope, sign * -2 * (down + up * turned), up + down * turned - shelf_slope]
     z = np.exp(-2j * np.pi * hz / SAMPLE_RATE)
     return 20 * np.log10(np.abs(np.polyval(over[::-1], z) / np.polyval(under[::-1], z)))
 
@@ -199,7 +199,7 @@ def test_a_gain_is_a_gain(engine: str) -> None:
     ],
 )
 def test_a_level_gain_s_formula(level: float, jitter_db: float, expected: float) -> None:
-    assert gain_for(LevelGain(min_db=-21.0, max_db=-14.0, jitter_db=jitter_db), level) == pytest.approx(expected)
+    assert compute_gain_db(LevelGain(min_db=-21.0, max_db=-14.0, jitter_db=jitter_db), level) == pytest.approx(expected)
 
 
 @engines

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from rmod_pipeline.audio import Audio
-from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.reading.pairs import StoredPair
@@ -32,7 +32,7 @@ def make_spec(index: int, loops: bool = True) -> PairSpec:
     """Return what the recipe `quick` composes at an index, with or without its loops."""
     chosen = recipe()
     palette = SplitAssets.of(chosen, _library(chosen), "train")
-    spec = compose_pair(chosen, palette, settings_for(chosen, PEDALBOARD), PairId(seed=0, split="train", index=index))
+    spec = compose_pair(chosen, palette, make_settings(chosen, PEDALBOARD), PairId(seed=0, split="train", index=index))
     return spec if loops else replace(spec, loops=())
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rmod_pipeline.effects import Effect
+from rmod_pipeline.effects import EFFECTS, Effect
 from rmod_pipeline.effects.compressor import Compressor
-from rmod_pipeline.effects.equalizer import Band, Equalizer, with_pedalboard
+from rmod_pipeline.effects.equalizer import Band, Equalizer
 from rmod_pipeline.effects.gain import Gain
 from rmod_pipeline.effects.level_gain import LevelGain
 from rmod_pipeline.effects.pan import Pan
@@ -85,7 +85,9 @@ def test_the_curve_is_what_the_equaliser_does(shape: str) -> None:
     band = Band(shape=shape, hz=700.0, gain_db=9.0, q=1.1)
     impulse = np.zeros((1, 1 << 15), np.float32)
     impulse[0, 0] = 1.0
-    response = np.abs(np.fft.rfft(with_pedalboard(impulse, Equalizer(bands=(band,)), RATE)[0]))
+    response = np.abs(
+        np.fft.rfft(EFFECTS["equalizer"].apply_with("pedalboard")(impulse, Equalizer(bands=(band,)), RATE)[0])
+    )
     hz = np.fft.rfftfreq(impulse.shape[1], 1 / RATE)
     heard = (hz > 20) & (hz < 20_000)
     assert band_gain(band, hz[heard], RATE) == pytest.approx(20 * np.log10(response[heard]), abs=0.05)

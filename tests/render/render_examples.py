@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 
 from rmod_pipeline.audio import Audio, Pcm
-from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
@@ -87,7 +87,7 @@ def open_sounds(library: Library, cache: Path, memory: int = 2**28) -> Sounds:
 def compose(recipe: Recipe, library: Library, index: int, seed: int = 0) -> PairSpec:
     """Return a spec over the tiny library."""
     address = PairId(seed=seed, split="train", index=index)
-    return compose_pair(recipe, SplitAssets.of(recipe, library, "train"), settings_for(recipe, "pedalboard"), address)
+    return compose_pair(recipe, SplitAssets.of(recipe, library, "train"), make_settings(recipe, "pedalboard"), address)
 
 
 def quick(library: Library, index: int) -> PairSpec:

@@ -29,21 +29,21 @@ def never() -> Audio:
 def filled(folder: Path, limit: int = DEFAULT_LIMIT) -> tuple[PitchCache, Path]:
     """Return a cache that keeps one loop, and its file."""
     cache = PitchCache(folder, limit)
-    assert np.array_equal(cache.shifted(lambda: LOOP, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(cache.shift(lambda: LOOP, "loop", 3, RATE), SHIFTED)
     (file,) = folder.glob("??/*.npy")
     return cache, file
 
 
 def test_what_was_computed_once_is_not_computed_again(tmp_path: Path) -> None:
     cache, _ = filled(tmp_path)
-    assert np.array_equal(cache.shifted(never, "loop", 3, RATE), SHIFTED)
-    assert np.array_equal(PitchCache(tmp_path).shifted(never, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(cache.shift(never, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(PitchCache(tmp_path).shift(never, "loop", 3, RATE), SHIFTED)
 
 
 @pytest.mark.parametrize(("source", "semitones", "rate"), [("pool", 3, RATE), ("loop", 4, RATE), ("loop", 3, 48_000)])
 def test_another_sound_shift_or_rate_is_another_entry(source: str, semitones: int, rate: int, tmp_path: Path) -> None:
     cache, _ = filled(tmp_path)
-    assert not np.array_equal(cache.shifted(lambda: LOOP[:, ::-1], source, semitones, rate), SHIFTED)
+    assert not np.array_equal(cache.shift(lambda: LOOP[:, ::-1], source, semitones, rate), SHIFTED)
     assert len(list(tmp_path.glob("??/*.npy"))) == 2
 
 
@@ -55,7 +55,7 @@ def test_what_other_versions_made_is_not_used(tmp_path: Path, monkeypatch: pytes
         other = (*now[:place], now[place] + "1", *now[place + 1 :])
         monkeypatch.setattr(pitch, "_versions", lambda other=other: other)
         with pytest.raises(AssertionError, match="computed again"):
-            cache.shifted(never, "loop", 3, RATE)
+            cache.shift(never, "loop", 3, RATE)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "bit", "zeros", "header", "text"])
@@ -73,10 +73,10 @@ def test_a_damaged_file_is_made_again(damage: str, tmp_path: Path, caplog: pytes
     }
     file.write_bytes(broken[damage])
     with caplog.at_level(logging.WARNING):
-        assert np.array_equal(cache.shifted(lambda: LOOP, "loop", 3, RATE), SHIFTED)
+        assert np.array_equal(cache.shift(lambda: LOOP, "loop", 3, RATE), SHIFTED)
     assert "damaged" in caplog.text
     assert file.read_bytes() == whole
-    assert np.array_equal(cache.shifted(never, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(cache.shift(never, "loop", 3, RATE), SHIFTED)
 
 
 def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, caplog: pyte
     for folder in (blocked, blocked / "below"):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            assert np.array_equal(PitchCache(folder).shifted(lambda: LOOP, "loop", 3, RATE), SHIFTED)
+            assert np.array_equal(PitchCache(folder).shift(lambda: LOOP, "loop", 3, RATE), SHIFTED)
         assert "cannot be written" in caplog.text
 
 
@@ -95,9 +95,9 @@ def test_a_folder_that_may_only_be_read_is_read(tmp_path: Path, caplog: pytest.L
     for folder in (file.parent, tmp_path):
         folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
-        assert np.array_equal(cache.shifted(never, "loop", 3, RATE), SHIFTED)
+        assert np.array_equal(cache.shift(never, "loop", 3, RATE), SHIFTED)
         with caplog.at_level(logging.WARNING):
-            assert np.isfinite(cache.shifted(lambda: LOOP, "loop", 4, RATE)).all()
+            assert np.isfinite(cache.shift(lambda: LOOP, "loop", 4, RATE)).all()
         assert "cannot be written" in caplog.text
     finally:
         for folder in (tmp_path, file.parent):
@@ -130,7 +130,7 @@ def test_within_the_limit_nothing_goes(tmp_path: Path) -> None:
 def test_using_a_loop_keeps_it(tmp_path: Path) -> None:
     cache, file = filled(tmp_path)
     os.utime(file, (1e9, 1e9))
-    cache.shifted(never, "loop", 3, RATE)
+    cache.shift(never, "loop", 3, RATE)
     younger = _put(tmp_path, "00/other.npy", 1000, 2e9 - 1e9 + 5)
     PitchCache(tmp_path, limit=file.stat().st_size + 900).clean_up()
     assert file.exists() or not younger.exists()
@@ -157,7 +157,7 @@ def test_writing_cleans_up_now_and_then(tmp_path: Path, monkeypatch: pytest.Monk
     cache = PitchCache(tmp_path, limit)
     most = 0
     for place in range(1000):
-        cache.shifted(lambda: small, f"loop {place}", 1, RATE)
+        cache.shift(lambda: small, f"loop {place}", 1, RATE)
         if place % 50 == 0:
             most = max(most, sum(file.stat().st_size for file in tmp_path.glob("??/*.npy")))
     # Looked at every 64th file on average, so it may be exceeded for a while.
@@ -173,7 +173,7 @@ def _work(folder: Path, seed: int, answers: multiprocessing.Queue) -> None:
     digest: dict[str, str] = {}
     for _ in range(40):
         place = int(random.integers(6))
-        audio = cache.shifted(lambda place=place: noise(1, 4410, seed=place), f"loop {place}", 2, RATE)
+        audio = cache.shift(lambda place=place: noise(1, 4410, seed=place), f"loop {place}", 2, RATE)
         digest.setdefault(f"{place}", hashlib.sha256(audio.tobytes()).hexdigest())
         assert digest[f"{place}"] == hashlib.sha256(audio.tobytes()).hexdigest()
         if random.random() < 0.2:

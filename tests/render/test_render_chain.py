@@ -21,7 +21,7 @@ from rmod_pipeline.effects.limiter import Limiter
 from rmod_pipeline.effects.pan import Pan
 from rmod_pipeline.effects.reverb import Reverb
 from rmod_pipeline.effects.width import Width
-from rmod_pipeline.render.chain import apply_chain, apply_effect, apply_effects, with_sends
+from rmod_pipeline.render.chain import add_sends, apply_chain, apply_effect, apply_effects
 from rmod_pipeline.spec import Send
 from tests.render.render_examples import RATE, SETTINGS, noise
 
@@ -107,7 +107,7 @@ def test_the_audio_is_the_same_with_and_without_measuring(effects: list[Effect])
 def test_a_chain_leaves_its_input_as_it_is() -> None:
     sound = noise(2, RATE)
     apply_chain(sound, [replace(effect, match_rms=True) for effect in EFFECTS], SETTINGS)
-    with_sends(sound, [Send(name="reverb", level_db=-3.0, effects=(EFFECTS[7],))], SETTINGS)
+    add_sends(sound, [Send(name="reverb", level_db=-3.0, effects=(EFFECTS[7],))], SETTINGS)
     assert np.array_equal(sound, noise(2, RATE))
 
 
@@ -126,7 +126,7 @@ SENDS = (
 @pytest.mark.parametrize("channels", [1, 2])
 def test_sends_join_the_track_at_their_level_and_hear_the_track_alone(channels: int) -> None:
     dry = noise(channels, RATE)
-    together = with_sends(dry, SENDS, SETTINGS)
+    together = add_sends(dry, SENDS, SETTINGS)
     expected = to_channels(dry, 2).astype(np.float64)
     for send in SENDS:
         wet = to_channels(dry, 2)
@@ -135,9 +135,9 @@ def test_sends_join_the_track_at_their_level_and_hear_the_track_alone(channels: 
         expected += to_channels(wet, 2) * db_to_gain(send.level_db)
     assert np.allclose(together, expected, atol=1e-6)
     # In either order they are the same: none hears another.
-    assert np.allclose(with_sends(dry, SENDS[::-1], SETTINGS), together, atol=1e-6)
+    assert np.allclose(add_sends(dry, SENDS[::-1], SETTINGS), together, atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_track_without_sends_is_itself_in_stereo(channels: int) -> None:
-    assert np.array_equal(with_sends(noise(channels, RATE), [], SETTINGS), to_channels(noise(channels, RATE), 2))
+    assert np.array_equal(add_sends(noise(channels, RATE), [], SETTINGS), to_channels(noise(channels, RATE), 2))

@@ -17,8 +17,8 @@ from rmod_pipeline.effects.gain import Gain
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.pipeline.judge import Reject, judge
 from rmod_pipeline.recipe import RejectLimits, find_recipe, load_recipe
-from rmod_pipeline.render import Measured, Sounds, render_pair
-from rmod_pipeline.render.measure import audible_db, measure_mix, measure_target
+from rmod_pipeline.render import PairLevels, Sounds, render_pair
+from rmod_pipeline.render.measure import measure_audibility, measure_mix, measure_target
 from rmod_pipeline.spec import Note
 from tests.render.render_examples import RATE, SETTINGS, compose, drum, loop, noise, spec_of
 
@@ -127,10 +127,10 @@ def test_a_drum_is_as_audible_as_at_its_clearest_hit() -> None:
     notes = [Note(tick=0, velocity=100), Note(tick=480, velocity=100), Note(tick=1919, velocity=100)]
     track[:, :2205], other[:, :2205] = 0.1, 0.9  # buried by 20 dB
     track[:, RATE : RATE + 2205], other[:, RATE : RATE + 2205] = 0.25, 0.25  # half of the sum
-    assert audible_db(track, track + other, notes, SETTINGS) == pytest.approx(20 * math.log10(0.5), abs=1e-3)
-    assert audible_db(track, track + other, notes[:1], SETTINGS) == pytest.approx(-20, abs=1e-3)
-    assert audible_db(np.zeros_like(track), other, notes, SETTINGS) == -120.0
-    assert audible_db(track, track + other, [], SETTINGS) == -120.0
+    assert measure_audibility(track, track + other, notes, SETTINGS) == pytest.approx(20 * math.log10(0.5), abs=1e-3)
+    assert measure_audibility(track, track + other, notes[:1], SETTINGS) == pytest.approx(-20, abs=1e-3)
+    assert measure_audibility(np.zeros_like(track), other, notes, SETTINGS) == -120.0
+    assert measure_audibility(track, track + other, [], SETTINGS) == -120.0
 
 
 LIMITS = RejectLimits()
@@ -181,6 +181,6 @@ def test_measured_levels_are_json(tiny: Library, sounds: Sounds) -> None:
     import json
 
     measured = render_pair(spec_of([drum(tiny, "kick", [0])], [loop(tiny, "bass")]), sounds).measured
-    assert isinstance(measured, Measured)
+    assert isinstance(measured, PairLevels)
     assert json.loads(json.dumps(measured.to_dict(), allow_nan=False)) == measured.to_dict()
     assert measured.to_dict()["tracks"]["bass"]["audible_db"] is None

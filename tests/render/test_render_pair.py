@@ -240,13 +240,13 @@ def test_sounds_keep_within_their_memory(tiny: Library, pitched: Path) -> None:
     for semitones in range(4):
         for kind in ("bass", "piano", "guitar"):
             sounds.loop(loop(tiny, kind, semitones), SETTINGS)
-            assert sum(audio.nbytes for audio in sounds._kept.values()) == sounds._bytes <= limit
+            assert sum(audio.nbytes for audio in sounds._cache.values()) == sounds._bytes <= limit
 
 
 def test_another_sound_under_an_old_id_is_refused(tiny: Library, sounds: Sounds) -> None:
     track = drum(tiny, "kick", [0])
     other = replace(track, layers=(replace(track.layers[0], sha256="0" * 64), track.layers[1]))
-    with pytest.raises(LibraryError, match="the spec wants kick/0 with sha256 000000000000"):
+    with pytest.raises(LibraryError, match="the spec needs kick/0 with sha256 000000000000"):
         render_pair(spec_of([other]), sounds)
 
 

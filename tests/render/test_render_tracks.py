@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.audio import Audio, peak
 from rmod_pipeline.render.tracks import (
-    at_peak,
-    at_speed,
+    change_speed,
     fade_in,
     fade_out,
-    layer,
+    mix_layers,
     prepare_one_shot,
     render_backing_loop,
     render_drum_loop,
+    scale_to_peak,
 )
 from rmod_pipeline.spec import Note, Settings
 from tests.render.render_examples import RATE, SETTINGS, noise
@@ -53,7 +53,7 @@ def drum_loop_by_hand(one_shot: Audio, notes: list[Note], settings: Settings) ->
 def test_a_faster_sound_is_higher_and_shorter_by_the_same_ratio(channels: int, semitones: float) -> None:
     frames, hz, ratio = RATE // 2, 1000.0, 2 ** (semitones / 12)
     sine = np.sin(2 * np.pi * hz * np.arange(frames) / RATE) * np.ones((channels, 1))
-    out = at_speed(sine.astype(np.float32), semitones)
+    out = change_speed(sine.astype(np.float32), semitones)
     assert out.dtype == np.float32
     assert out.shape == (channels, pytest.approx(frames / ratio, abs=1))
     expected = np.sin(2 * np.pi * hz * ratio * np.arange(out.shape[1]) / RATE)
@@ -63,17 +63,17 @@ def test_a_faster_sound_is_higher_and_shorter_by_the_same_ratio(channels: int, s
 
 def test_at_its_own_speed_a_sound_is_the_same_array() -> None:
     sound = noise(2, 100)
-    assert at_speed(sound, 0.0) is sound
+    assert change_speed(sound, 0.0) is sound
 
 
 @given(st.integers(1, 2), st.integers(1, 50), st.floats(1e-3, 1.0), st.floats(1e-6, 10.0))
 def test_at_a_peak(channels: int, frames: int, wanted: float, gain: float) -> None:
     sound = noise(channels, frames) * np.float32(gain)
-    scaled = at_peak(sound, wanted)
+    scaled = scale_to_peak(sound, wanted)
     assert scaled.dtype == np.float32
     assert peak(scaled) == pytest.approx(wanted, rel=1e-6)
     assert np.allclose(scaled * peak(sound), sound * peak(scaled), rtol=1e-5)
-    assert not at_peak(np.zeros_like(sound), wanted).any()
+    assert not scale_to_peak(np.zeros_like(sound), wanted).any()
 
 
 @st.composite
@@ -145,7 +145,7 @@ def test_the_one_shot_is_left_as_it_is() -> None:
 )
 def test_layers_are_a_weighted_sum_as_long_as_the_longest(shapes: list[tuple[int, int]], weights: list[float]) -> None:
     sounds = [noise(channels, frames, seed=place) for place, (channels, frames) in enumerate(shapes)]
-    total = layer(sounds, weights[: len(sounds)])
+    total = mix_layers(sounds, weights[: len(sounds)])
     assert total.shape == (max(c for c, _ in shapes), max(f for _, f in shapes))
     for channel in range(total.shape[0]):
         for frame in range(0, total.shape[1], 7):
@@ -167,7 +167,7 @@ def test_a_one_shot_peaks_at_full_scale_whatever_its_level(channels: int, frames
 def test_layered_one_shots_stay_within_full_scale() -> None:
     sounds = [prepare_one_shot(noise(2, 500, seed=seed), SETTINGS) for seed in range(2)]
     sounds[1] = sounds[0]  # the worst case: both peak at once
-    assert peak(layer(sounds, (0.7, 0.3))) <= 1.0 + 1e-6
+    assert peak(mix_layers(sounds, (0.7, 0.3))) <= 1.0 + 1e-6
 
 
 def test_a_long_one_shot_is_cut_and_faded_and_a_short_one_is_not() -> None:

@@ -10,7 +10,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from rmod_pipeline.audio import processor
+from rmod_pipeline.audio import processor_family
 from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.render import Pair, render_pair
 from rmod_pipeline.shards.fingerprint import versions
@@ -42,6 +42,6 @@ if __name__ == "__main__":
     kept = json.loads(GOLDEN.read_text(encoding="utf-8"))
     # Digests of other processors stay only while nothing else has changed.
     others = kept["sha256"] if kept["made_with"] == made_with() else {}
-    known = dict(sorted({**others, processor(): digests(pair)}.items()))
+    known = dict(sorted({**others, processor_family(): digests(pair)}.items()))
     content = {"made_with": made_with(), "sha256": known, "spec": spec.to_dict()}
     GOLDEN.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

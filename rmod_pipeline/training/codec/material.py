@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rmod_pipeline.audio import Audio, Pcm, peak, to_channels, to_pcm
-from rmod_pipeline.compose import SplitAssets, compose_pair, settings_for
+from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.errors import AssetError, LibraryError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import digest_of
@@ -127,7 +127,7 @@ def _one_shots(store: AudioStore, split: str) -> Iterator[tuple[str, Pcm]]:
 
 def _pairs(recipe: Recipe, sounds: Sounds, split: str, count: int, seed: int) -> Iterator[tuple[str, Pcm]]:
     palette = SplitAssets.of(recipe, sounds.store.library, split)
-    settings = settings_for(recipe, "pedalboard")
+    settings = make_settings(recipe, "pedalboard")
     for index in range(count):
         address = PairId(seed=seed, split=split, index=index)
         pair = render_pair(compose_pair(recipe, palette, settings, address), sounds)
