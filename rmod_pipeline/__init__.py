@@ -1,13 +1,80 @@
-"""rmod: training data for models that pull drum one-shots out of finished music.
+"""rmod: training data for models that extract drum one-shots from finished music.
 
-The story in one line, one room of this package for each arrow:
+    import rmod_pipeline as rmod
 
-    library + recipe -> PairSpec -> Pair -> shard + receipt -> release
+    data = rmod.build("quick", library="builtin", out="demo", pairs={"train": 24})
+    kick = rmod.extract("song.mp3", checkpoint="models")["kick"].best.audio
 
-``docs/explanation/architecture.md`` walks through the rooms.
+``rmod_pipeline.api`` documents the public functions; ``docs/explanation/architecture.md`` walks through the package.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rmod_pipeline.api import (
+        BuildResult,
+        CodecChoice,
+        ComputeConfig,
+        DataPair,
+        DataSet,
+        IncompleteBuildError,
+        RmodError,
+        ScanResult,
+        Verification,
+        build,
+        encode,
+        evaluate,
+        extract,
+        open_dataset,
+        open_library,
+        preview,
+        render,
+        scan,
+        status,
+        train,
+        verify,
+    )
 
 __version__ = "0.1.0"
 
 OUTPUT_VERSION = 1
 """Rises whenever the bytes of a default build change, so that a resume never mixes two outputs."""
+
+__all__ = [
+    "BuildResult",
+    "CodecChoice",
+    "ComputeConfig",
+    "DataPair",
+    "DataSet",
+    "IncompleteBuildError",
+    "RmodError",
+    "ScanResult",
+    "Verification",
+    "build",
+    "encode",
+    "evaluate",
+    "extract",
+    "open_dataset",
+    "open_library",
+    "preview",
+    "render",
+    "scan",
+    "status",
+    "train",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: a worker that renders pairs does not import what trains models.
+    if name in __all__:
+        from rmod_pipeline import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -131,3 +131,13 @@ class Extraction:
     instruments: tuple[Extracted, ...]
     notes: tuple[str, ...]
     """What a user ought to know: a song that is shorter than a window, a drum that is nowhere heard."""
+
+    def __getitem__(self, instrument: str) -> Extracted:
+        """Return what was extracted for one instrument. Raises KeyError."""
+        for extracted in self.instruments:
+            if extracted.instrument == instrument:
+                return extracted
+        raise KeyError(instrument)
+
+    def __contains__(self, instrument: object) -> bool:
+        return any(extracted.instrument == instrument for extracted in self.instruments)

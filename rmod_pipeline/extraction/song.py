@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.codec.window import Mono
-from rmod_pipeline.errors import DoseError
+from rmod_pipeline.errors import DoseError, UsageError
 from rmod_pipeline.library.long_files import BLOCK, open_long
 
 ABOUT_ARRAY = "audio"
@@ -43,6 +43,15 @@ class Song:
     """By the header of its file: an estimate."""
     blocks: Callable[[], Iterator[NDArray[np.float32]]]
     """[frames, channels] at its own rate, from the beginning each time."""
+
+
+def open_song(song: str | Path | NDArray[Any], sample_rate: int | None = None) -> Song:
+    """Return a file or an array as a song. Raises UsageError for an array without a rate, and what the two below do."""
+    if isinstance(song, str | Path):
+        return song_of_file(Path(song).expanduser())
+    if sample_rate is None:
+        raise UsageError("sample_rate", "is missing; an array has no sample rate of its own", "give it in Hz")
+    return song_of_array(song, sample_rate)
 
 
 def song_of_file(path: Path) -> Song:

@@ -20,9 +20,10 @@ MOST_SHARDS = 10**6
 """Of a split: as many as six digits can name, so that names sort as numbers do."""
 
 
-def parse_counts(text: str) -> dict[str, int]:
-    """Read ``train=300,valid=30,test=30``; splits left out have no pairs. Raises UsageError."""
+def parse_counts(pairs: str | Mapping[str, int]) -> dict[str, int]:
+    """Read ``train=300,valid=30,test=30``, or a mapping; splits left out have no pairs. Raises UsageError."""
     hint = "write, for example, --pairs train=300,valid=30,test=30"
+    text = pairs if isinstance(pairs, str) else ",".join(f"{split}={count}" for split, count in pairs.items())
     counts: dict[str, int] = {}
     for part in text.split(","):
         split, _, number = (piece.strip() for piece in part.partition("="))

@@ -1,7 +1,7 @@
 """Recipes: what to build, as YAML that is checked to the last key."""
 
 from rmod_pipeline.recipe.find import find_recipe, recipe_names
-from rmod_pipeline.recipe.load import load_recipe, parse_recipe, recipe_digest
+from rmod_pipeline.recipe.load import load_recipe, parse_recipe, recipe_digest, resolve_recipe
 from rmod_pipeline.recipe.schema import Chain, DrumRanges, LoopRanges, Recipe, RejectLimits, SendRanges
 from rmod_pipeline.recipe.show import recipe_schema, recipe_yaml
 
@@ -19,4 +19,5 @@ __all__ = [
     "recipe_names",
     "recipe_schema",
     "recipe_yaml",
+    "resolve_recipe",
 ]

@@ -109,6 +109,15 @@ def parse_recipe(text: str, about: object = "recipe") -> Recipe:
     return _recipe(text, about, None)
 
 
+def resolve_recipe(recipe: str | Path | Mapping[str, Any] | Recipe) -> Recipe:
+    """Return a recipe by name, by path, from a mapping of its keys, or as it is. Raises RecipeError."""
+    if isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, Mapping):
+        return parse_recipe(yaml.safe_dump(dict(recipe), sort_keys=False))
+    return load_recipe(find_recipe(str(recipe)))
+
+
 def _recipe(text: str, about: object, path: Path | None) -> Recipe:
     tree, content = _extended(text, about, (path,) if path else ())
     return _validated(Recipe, tree, content, about, _KEYS)

@@ -1,0 +1,91 @@
+"""Everything that `rmod verify` proves: checksums, splits, leakage by sound, pairs rendered again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from rmod_pipeline.inspection.leakage import near_duplicates
+from rmod_pipeline.inspection.proof import Proof, spread_evenly
+from rmod_pipeline.inspection.verify import Finding, VerifyReport, expectations, verify_shards
+from rmod_pipeline.inspection.verify_tokens import verify_tokens
+from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.layout import Layout, parse_key
+from rmod_pipeline.storage import Location
+
+CountProgress = Callable[[int, int], None]
+OpenProgress = Callable[[str], AbstractContextManager[CountProgress]]
+"""Opens the progress of one step, given its description."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Verification:
+    """The result of a full check."""
+
+    report: VerifyReport
+    """Shards, pairs, tokens, index and splits."""
+    compared: int = 0
+    """Pairs whose one-shots were compared across splits by sound."""
+    leaks: list[Finding] = field(default_factory=list)
+    """One-shots of one split that are heard in another."""
+    rerendered: int = 0
+    """Pairs that were rendered again."""
+    differing: dict[str, list[Finding]] = field(default_factory=dict)
+    """By key: what differs in a pair that was rendered again."""
+    exact: bool = True
+    """Whether pairs must agree bit by bit: the versions and the processor family are those of the build."""
+    recomposed: bool = True
+    """Whether the specs were composed again too: the library is that of the build."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found."""
+        return not (self.report.findings or self.leaks or self.differing)
+
+
+def verify_data_set(
+    out: Location,
+    *,
+    rerender: int = 0,
+    compare: int = 200,
+    library: str | None = None,
+    progress: OpenProgress = lambda _step: nullcontext(lambda _done, _total: None),
+) -> Verification:
+    """Check a data set.
+
+    rerender: number of pairs to render again. compare: pairs per split whose one-shots are compared across splits.
+    library: the manifest for ``rerender``; by default where it lay at the build. Raises ShardError if there is no
+    data set, UsageError or ManifestError if the library cannot be found.
+    """
+    with progress("shards") as on_shard:
+        report = verify_shards(out, on_shard)
+    verify_tokens(out, expectations(out), report)
+    result = Verification(report=report)
+    if report.keys:
+        _compare_across_splits(out, result, compare)
+        if rerender:
+            _render_again(out, result, rerender, library, progress)
+    return result
+
+
+def _compare_across_splits(out: Location, result: Verification, count: int) -> None:
+    by_split: dict[str, list[str]] = {}
+    for key in result.report.keys:
+        by_split.setdefault(parse_key(key)[0], []).append(key)
+    if len(by_split) < 2 or not count or not read_fingerprint(Layout(out).build)["audio"]:
+        return
+    keys = [key for split_keys in by_split.values() for key in spread_evenly(split_keys, count)]
+    result.leaks = list(near_duplicates(out, keys))
+    result.compared = len(keys)
+
+
+def _render_again(out: Location, result: Verification, count: int, library: str | None, progress: OpenProgress) -> None:
+    proof, keys = Proof(out, library), spread_evenly(result.report.keys, count)
+    result.exact, result.recomposed, result.rerendered = proof.exact, proof.same_library, len(keys)
+    with progress("pairs rendered again") as on_pair:
+        for done, key in enumerate(keys):
+            on_pair(done, len(keys))
+            findings = proof.check(key)
+            if findings:
+                result.differing[key] = findings

@@ -1,0 +1,48 @@
+"""Render one pair from the JSON that stands beside it, and write its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rmod_pipeline.effects import check_engine
+from rmod_pipeline.errors import UsageError
+from rmod_pipeline.inspection.proof import sounds_of
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.reading.pairs import spec_in
+from rmod_pipeline.render import render_pair
+from rmod_pipeline.shards.members import AudioStorage, encode_members
+from rmod_pipeline.spec import PairSpec, SpecError
+from rmod_pipeline.storage import Location
+from rmod_pipeline.storage.folders import existing_file
+from rmod_pipeline.storage.publish import publish_bytes
+
+
+def read_spec(path: Path) -> PairSpec:
+    """Return the spec in a pair's JSON file. Raises UsageError if there is no file, SpecError for other contents."""
+    existing_file(path, "give the JSON that `rmod show OUT KEY --json` prints")
+    return spec_in(path.read_bytes(), path)
+
+
+def write_rendered(spec: PairSpec, library: Library, out: Location, engine: str | None = None) -> list[Location]:
+    """Render a pair with all its stems, write its files into ``out``, and return their paths.
+
+    engine: another engine than the spec's own. Raises SpecError, LibraryError, AssetError and UsageError.
+    """
+    spec = spec.with_engine(check_engine(engine or spec.settings.engine))
+    sounds = sounds_of(library, spec.settings.sample_rate)
+    try:
+        pair = render_pair(spec, sounds)
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        # No recipe gives such values: somebody edited the JSON.
+        hint = "use the .json that stands beside a pair"
+        raise SpecError(spec.key, f"cannot be rendered: {error}", hint) from error
+    storage = AudioStorage(stem_kinds=tuple(track.kind for track in spec.tracks))
+    paths: list[Location] = []
+    for name, data in encode_members(pair, library, storage).items():
+        path = out / f"{spec.key}.{name}"
+        try:
+            publish_bytes(data, path, out)
+        except OSError as error:
+            raise UsageError(path, f"cannot be written: {error.strerror}", "choose another --out") from error
+        paths.append(path)
+    return paths

@@ -1,0 +1,64 @@
+"""A library by name, by manifest, or by folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from rmod_pipeline.errors import UsageError
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.builtin_kit import ensure_builtin
+from rmod_pipeline.library.manifest import BUILTIN, load_library
+from rmod_pipeline.library.process_pool import ScanProgress
+from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
+from rmod_pipeline.storage import Location, parse_location
+from rmod_pipeline.storage.folders import cache_folder
+
+MOST_PROCESSES = 8
+"""Processes that make the built-in kit: starting more takes longer than they save."""
+
+
+def resolve_library(
+    library: str | Location | Library,
+    *,
+    on_sound: Callable[[int, int], None] | None = None,
+    progress: ScanProgress | None = None,
+) -> Library:
+    """Return a library: ``builtin``, a manifest, a folder of sounds, or a library that is open already.
+
+    The built-in kit is made if it is missing; ``on_sound`` is called after each of its sounds. A folder is scanned, and
+    its manifest is kept in rmod's cache, so that its sounds keep their splits. Raises UsageError, ManifestError and
+    LibraryError.
+    """
+    if isinstance(library, Library):
+        return library
+    if str(library) == BUILTIN:
+        _make_builtin(on_sound)
+        return load_library(BUILTIN)
+    location = parse_location(library)
+    if isinstance(location, Path):
+        location = location.expanduser()
+        if location.is_dir():
+            location = _scan_into_cache(location, progress)
+    return load_library(location)
+
+
+def _make_builtin(on_sound: Callable[[int, int], None] | None) -> None:
+    try:
+        ensure_builtin(on_sound=on_sound, workers=min(os.cpu_count() or 1, MOST_PROCESSES))
+    except OSError as error:
+        hint = "let the environment variable RMOD_CACHE name a folder that you can write to"
+        about = error.filename or "the built-in kit"
+        raise UsageError(about, f"cannot be written: {error.strerror or error}", hint) from error
+
+
+def _scan_into_cache(folder: Path, progress: ScanProgress | None) -> Path:
+    real = folder.resolve()
+    name = f"{real.name or 'root'}-{hashlib.sha256(os.fsencode(real)).hexdigest()[:12]}.csv"
+    manifest = cache_folder() / "libraries" / name
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    previous = manifest if manifest.is_file() else None
+    scan_to_manifest(real, manifest, previous=previous, progress=progress)
+    return manifest

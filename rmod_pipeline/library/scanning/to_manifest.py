@@ -1,0 +1,60 @@
+"""A scan from its options to the written manifest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rmod_pipeline.library.process_pool import ScanProgress
+from rmod_pipeline.library.scanning.cache import ScanCache
+from rmod_pipeline.library.scanning.labels import Labels
+from rmod_pipeline.library.scanning.previous import Previous
+from rmod_pipeline.library.scanning.report import refuse_overwriting, write_scan
+from rmod_pipeline.library.scanning.scan import Scan, ScanRules, scan_folder
+from rmod_pipeline.library.splits import parse_shares
+from rmod_pipeline.library.taxonomy import checked_licence
+from rmod_pipeline.storage.folders import cache_folder
+
+
+def scan_to_manifest(
+    folder: Path,
+    manifest: Path,
+    *,
+    labels: Path | None = None,
+    licence: str = "",
+    shares: str = "90/5/5",
+    previous: Path | None = None,
+    max_one_shot_seconds: float = 10.0,
+    max_loop_seconds: float = 600.0,
+    workers: int = 0,
+    fresh: bool = False,
+    progress: ScanProgress | None = None,
+) -> Scan:
+    """Scan a folder and write its manifest and report.
+
+    shares: per cent of train/valid/test. workers: processes, 0 for one per core. fresh: ignore the cache of earlier
+    scans. Raises UsageError, ManifestError and LibraryError.
+    """
+    refuse_overwriting(manifest)
+    rules = ScanRules(
+        shares=parse_shares(shares),
+        licence=checked_licence(licence),
+        max_one_shot_seconds=max_one_shot_seconds,
+        max_loop_seconds=max_loop_seconds,
+        workers=workers or os.cpu_count() or 1,
+    )
+    cache = ScanCache(None if fresh else cache_folder() / "scan.sqlite")
+    try:
+        scan = scan_folder(
+            folder,
+            manifest,
+            rules,
+            labels=Labels.read(labels) if labels else None,
+            previous=Previous.read(previous) if previous else None,
+            cache=cache,
+            progress=progress,
+        )
+    finally:
+        cache.close()
+    write_scan(scan, manifest, rules.shares)
+    return scan

@@ -1,0 +1,113 @@
+"""From the options of a build or an encoding to a checked job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rmod_pipeline.codec import CodecChoice
+from rmod_pipeline.effects import PEDALBOARD, check_engine
+from rmod_pipeline.errors import UsageError, nearest
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.pipeline.encoding import TokenSettings
+from rmod_pipeline.pipeline.executors.config import check_at_least
+from rmod_pipeline.pipeline.jobs.build import BuildJob
+from rmod_pipeline.pipeline.jobs.encode import EncodeJob
+from rmod_pipeline.pipeline.plan import check_shard_size, choose_shards, parse_counts, plan_shards
+from rmod_pipeline.recipe import Recipe
+from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
+from rmod_pipeline.shards.layout import Layout, ShardPlan
+from rmod_pipeline.shards.members import FORMATS
+from rmod_pipeline.shards.token_family import TokenFamily
+from rmod_pipeline.storage import Location
+
+
+def configure_build(
+    recipe: Recipe,
+    library: Library,
+    out: Location,
+    *,
+    pairs: str | Mapping[str, int],
+    seed: int = 0,
+    shard_size: int | None = None,
+    audio_format: str = "wav",
+    stems: bool = False,
+    audio: bool = True,
+    engine: str = PEDALBOARD,
+    cache_gb: float = 4.0,
+) -> BuildJob:
+    """Return a checked build without tokens. Raises UsageError for an option that cannot be.
+
+    pairs: the number of pairs per split, as a mapping or as ``train=300,valid=30``. shard_size: pairs per shard;
+    by default all pairs of a split.
+    """
+    counts = parse_counts(pairs)
+    if audio_format not in FORMATS:
+        found = f"unknown '{audio_format}'{nearest(audio_format, FORMATS)}"
+        raise UsageError("--format", found, f"choose {' or '.join(FORMATS)}")
+    check_engine(engine)
+    if out.exists() and not out.is_dir():
+        raise UsageError("--out", f"{out} is a file", "give a folder")
+    return BuildJob(
+        recipe=recipe,
+        library=library,
+        seed=seed,
+        counts=counts,
+        shard_size=check_shard_size(counts, max(counts.values()) if shard_size is None else shard_size),
+        engine=engine,
+        audio_format=audio_format,
+        stems=stems,
+        audio=audio,
+        out=out.resolve(),
+        # Without RMOD_CACHE each machine of a cluster has a cache of its own.
+        cache=pitch_folder() if os.environ.get("RMOD_CACHE") else None,
+        cache_bytes=round(check_at_least("--cache-gb", cache_gb, 0) * 2**30),
+    )
+
+
+def configure_encoding(out: Location, codec: CodecChoice, *, is_remote: bool = False) -> EncodeJob:
+    """Return the job that adds a codec's tokens to a finished data set. Raises ShardError, CodecError, UsageError."""
+    fingerprint = read_fingerprint(Layout(out).build)
+    recipe = Recipe.model_validate(fingerprint["recipe"])
+    return EncodeJob(
+        out=out.resolve(), encoding=token_settings(codec, recipe, digest(fingerprint), is_remote=is_remote)
+    )
+
+
+def add_tokens(job: BuildJob, codec: CodecChoice, *, is_remote: bool = False) -> BuildJob:
+    """Return a build that makes a codec's tokens too. Raises CodecError, UsageError, BuildError."""
+    return replace(job, encoding=token_settings(codec, job.recipe, job.digest(), is_remote=is_remote))
+
+
+def token_settings(codec: CodecChoice, recipe: Recipe, build_digest: str, *, is_remote: bool = False) -> TokenSettings:
+    """Return which tokens a codec makes of a recipe's pairs, on this machine or on others.
+
+    Raises CodecError, UsageError and BuildError.
+    """
+    fingerprint = codec.fingerprint(is_remote)
+    fixed = replace(codec, batch=fingerprint["batch"], sha256=fingerprint["sha256"])
+    return TokenSettings(choice=fixed, family=TokenFamily.of(recipe, fingerprint, build_digest))
+
+
+def codec_choice(codec: str | Path | CodecChoice) -> CodecChoice:
+    """Return a codec by name, by the path of its weights, or with its settings."""
+    if isinstance(codec, CodecChoice):
+        path, choice = codec.name, codec
+    else:
+        path, choice = str(codec), CodecChoice(name=str(codec))
+    # Workers may run in another folder.
+    return replace(choice, name=str(Path(path).resolve())) if Path(path).is_file() else choice
+
+
+def select_shards(
+    job: BuildJob, shards: str | None, retry_failed: bool, failed: Sequence[str]
+) -> list[ShardPlan] | None:
+    """Return the shards to build; None for all. ``shards`` is a range such as ``0:100``. Raises UsageError."""
+    if shards is None and not retry_failed:
+        return None
+    plans = plan_shards(job.counts, job.shard_size)
+    selected = plans if shards is None else choose_shards(plans, shards)
+    return [plan for plan in selected if plan.name in failed] if retry_failed else selected

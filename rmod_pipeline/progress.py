@@ -1,0 +1,245 @@
+"""Progress on standard error: bars with rate and time left on a terminal or in a notebook, lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+
+    from rmod_pipeline.library.process_pool import ScanProgress
+    from rmod_pipeline.pipeline.results import ShardFailure
+    from rmod_pipeline.pipeline.scheduler import BuildProgress
+    from rmod_pipeline.training.dose.module import StepLosses
+    from rmod_pipeline.training.dose.monitor import ProgressListener, TrainingState
+
+LINE_SECONDS = 30.0
+"""Interval between two lines of progress in a log."""
+
+CountProgress = Callable[[int, int], None]
+"""Called with how many items are done, and how many there are."""
+
+
+def stderr_console() -> Console:
+    """Return a console on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def is_interactive(console: Console) -> bool:
+    """Return whether somebody watches: a terminal or a notebook."""
+    return console.is_terminal or console.is_jupyter
+
+
+def pace(done: int, left: int, seconds: float, unit: str = "pairs") -> str:
+    """Return rate and time left, ``8.1 pairs/s, 3 min 20 s left``; empty while nothing is done."""
+    if done < 1 or seconds <= 0:
+        return ""
+    rate = done / seconds
+    return f"{rate:.1f} {unit}/s, {duration(left / rate)} left"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words: ``2 h 46 min`` or ``0 min 12 s``."""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole % 3600 // 60
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {whole % 60:02d} s"
+
+
+@contextmanager
+def build_progress(shown: bool = True) -> Iterator[BuildProgress]:
+    """Give the progress of a build: a bar, or a line every half minute in a log."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+
+    from rmod_pipeline.pipeline.scheduler import BuildProgress
+
+    if not shown:
+        yield BuildProgress()
+        return
+    console = stderr_console()
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[pace]}"))
+
+    class Shown(BuildProgress):
+        def start(self, done: int, total: int) -> None:
+            if done:
+                console.print(f"{done} of {total} pairs exist already.")
+            self._started = self._last_line = time.monotonic()
+            self._existing, self._done, self._total = done, done, total
+            self._task = bar.add_task("pairs", total=total, completed=done, pace="")
+
+        def advance(self, pairs: int) -> None:
+            self._done += pairs
+            now = time.monotonic()
+            text = pace(self._done - self._existing, self._total - self._done, now - self._started)
+            bar.update(self._task, completed=self._done, pace=text)
+            if bar.disable and now - self._last_line >= LINE_SECONDS:
+                self._last_line = now
+                console.print(f"{self._done} of {self._total} pairs, {text or 'none yet'}")
+
+        def fail(self, failure: ShardFailure) -> None:
+            console.print(f"{failure.shard} failed", style="red")
+            console.print(failure.cause)
+
+    with _bar(console, *columns) as bar:
+        yield Shown()
+
+
+@contextmanager
+def scan_progress(shown: bool = True) -> Iterator[ScanProgress]:
+    """Give the progress of a scan: a bar for each step, with rate and time left."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with _bar(stderr_console(), *columns, shown=shown, transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, rate="")
+            speed = bar.tasks[tasks[step]].speed
+            bar.update(tasks[step], completed=done, total=total, rate=f"{speed or 0:.0f} files/s")
+
+        yield show
+
+
+@contextmanager
+def count_progress(description: str, shown: bool = True) -> Iterator[CountProgress]:
+    """Give a callback that draws how many items are done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with _bar(stderr_console(), *columns, shown=shown, transient=True) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def advance_progress(description: str, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """Give a callback that takes the number of items done since the last call."""
+    from rich.progress import BarColumn, TimeElapsedColumn
+
+    with _bar(stderr_console(), BarColumn(), TimeElapsedColumn(), shown=shown, transient=True) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def kit_progress(shown: bool = True) -> Iterator[CountProgress]:
+    """Give the progress of making the built-in kit, and say once that it is made."""
+    console, announced = stderr_console(), False
+    with count_progress("built-in kit", shown) as show:
+
+        def on_sound(done: int, total: int) -> None:
+            nonlocal announced
+            if shown and not announced:
+                console.print(f"Making the built-in kit, {total} sounds, once.")
+            announced = True
+            show(done, total)
+
+        yield on_sound
+
+
+@contextmanager
+def extraction_progress(shown: bool = True) -> Iterator[Callable[[str, float, float], None]]:
+    """Give a callback that draws the step of an extraction, with rate and time left."""
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[pace]}"), TimeRemainingColumn())
+    with _bar(stderr_console(), *columns, shown=shown) as bar:
+        tasks: dict[str, Any] = {}
+
+        def on_step(step: str, done: float, total: float) -> None:
+            if step not in tasks:
+                tasks[step] = bar.add_task(step, total=total, pace="")
+            speed = bar.tasks[tasks[step]].speed
+            unit = "candidates" if step == "extracting" else "s of song"
+            text = f"{done:.0f}/{total:.0f} {unit}" + (f", {speed:.1f}/s" if speed else "")
+            bar.update(tasks[step], completed=done, total=total, pace=text)
+
+        yield on_step
+
+
+@contextmanager
+def training_progress(shown: bool = True) -> Iterator[ProgressListener]:
+    """Give a listener that draws the step of a training, and prints each validation."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    from rmod_pipeline.training.dose.monitor import ProgressListener
+
+    if not shown:
+        yield ProgressListener()
+        return
+    console, last_line = stderr_console(), time.monotonic()
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
+    with _bar(console, *columns) as bar:
+        task = bar.add_task("", total=None, speed="")
+
+        def began(name: str, step: int) -> None:
+            bar.reset(task, description=name, completed=step, speed="")
+            if step:
+                console.print(f"{name}: resumed from step {step:,}")
+
+        def stepped(state: TrainingState) -> None:
+            nonlocal last_line
+            bar.update(task, total=state.steps, completed=state.step, speed=_training_speed(state))
+            if bar.disable and time.monotonic() - last_line >= LINE_SECONDS:
+                last_line = time.monotonic()
+                console.print(f"step {state.step:,} of {state.steps:,}: {_training_speed(state)}")
+
+        def validated(state: TrainingState, losses: StepLosses) -> None:
+            text = f"step {state.step:,} of {state.steps:,}: held-out loss {format_losses(losses['all'])}"
+            console.print(f"{text}; {_training_speed(state)}")
+
+        yield ProgressListener(began=began, stepped=stepped, validated=validated)
+
+
+def format_losses(losses: Any) -> str:
+    """Return ``2.653 (onset 5.467)``."""
+    return f"{losses['full']:.3f} (onset {losses['onset']:.3f})"
+
+
+def _training_speed(state: TrainingState) -> str:
+    return (
+        f"in training {state.loss:.3f}, {state.tokens_per_second:,.0f} tokens/s, "
+        f"{state.waiting:.0%} of the time waiting for data"
+    )
+
+
+@contextmanager
+def share_progress(description: str, shown: bool = True) -> Iterator[Callable[[float, int], None]]:
+    """Give a callback that draws which share of a budget, 0..1, is spent, and at which step."""
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("step {task.fields[step]}"), TimeRemainingColumn())
+    with _bar(stderr_console(), *columns, shown=shown) as bar:
+        task = bar.add_task(description, total=1.0, step=0)
+        yield lambda share, step: bar.update(task, completed=min(share, 1.0), step=step)
+
+
+@contextmanager
+def download_progress(description: str, shown: bool = True) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a callback that draws how many bytes have arrived."""
+    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with _bar(stderr_console(), *columns, shown=shown) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _bar(console: Console, *columns: ProgressColumn, shown: bool = True, transient: bool = False) -> Progress:
+    from rich.progress import Progress, TextColumn
+
+    hidden = not shown or not is_interactive(console)
+    return Progress(TextColumn("{task.description}"), *columns, console=console, transient=transient, disable=hidden)
