@@ -11,6 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
+from rmod_pipeline.storage.child_processes import main_module_hidden
+
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 BatchFunction = Callable[[list[Task]], list[Answer]]
@@ -52,7 +54,8 @@ def _until_broken(
     try:
         while True:
             for batch in islice(batches, workers * _AHEAD - len(under_way)):
-                under_way[pool.submit(work, batch)] = batch
+                with main_module_hidden():
+                    under_way[pool.submit(work, batch)] = batch
             if not under_way:
                 return []
             for done in wait(under_way, return_when=FIRST_COMPLETED).done:
@@ -71,7 +74,9 @@ def _one_by_one(work: BatchFunction[Task, Answer], jobs: list[Task]) -> Iterator
         with _pool(1) as pool:
             for job in rest:
                 try:
-                    yield job, pool.submit(work, [job]).result()[0]
+                    with main_module_hidden():
+                        answer = pool.submit(work, [job])
+                    yield job, answer.result()[0]
                 except BrokenProcessPool:
                     yield job, None
                     break

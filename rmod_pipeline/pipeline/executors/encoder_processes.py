@@ -31,6 +31,7 @@ from rmod_pipeline.errors import BuildError, CodecError, UsageError
 from rmod_pipeline.pipeline.encoding import EncodeBatch, TimedEncoder, TokenSettings
 from rmod_pipeline.pipeline.executors.processes import begin_child, signals_held
 from rmod_pipeline.pipeline.results import WaitTimes
+from rmod_pipeline.storage.child_processes import main_module_hidden
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ class EncoderProcesses:
         clock = (self._clocks, 2 * place)
         arguments = (self._choice, self._devices[place], self.doors.addresses[place], self.doors.key, clock)
         process = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, daemon=True)
-        with signals_held():
+        with signals_held(), main_module_hidden():
             process.start()
         return process
 

@@ -27,6 +27,7 @@ from rmod_pipeline.pipeline.results import ShardFailure, ShardResult, WaitTimes,
 from rmod_pipeline.pipeline.worker import Worker
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
+from rmod_pipeline.storage.child_processes import main_module_hidden
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ class PoolExecutor(Executor):
             while waiting or running:
                 while waiting and len(running) < ahead:
                     number, plan = waiting.pop()
-                    with signals_held():
+                    with signals_held(), main_module_hidden():
                         future = pool.submit(_make, number, plan)
                     running[future] = plan
                 if encoders:
