@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from rmod_pipeline.codec.window import target_frames
 from rmod_pipeline.distributions import Strict
-from rmod_pipeline.recipe.find import find_in_folder
-from rmod_pipeline.recipe.load import load_as
+from rmod_pipeline.recipe.find import find_recipe
+from rmod_pipeline.recipe.load import load_yaml_as
 from rmod_pipeline.storage.naming import NAME
 
 FOLDER = "dose"
@@ -169,4 +169,4 @@ class DoseRecipe(Strict):
 
 def load_dose_recipe(name: str) -> DoseRecipe:
     """Read a DOSE recipe: a path, or the name of one that comes with rmod. Raises RecipeError."""
-    return load_as(DoseRecipe, find_in_folder(name, FOLDER), "recipes/dose/tiny.yaml")
+    return load_yaml_as(DoseRecipe, find_recipe(name, FOLDER), "recipes/dose/tiny.yaml")

@@ -196,7 +196,7 @@ class AudioStore:
     def _asset(self, asset_id: str) -> Asset:
         if asset_id not in self._assets:
             found = f"no sound {asset_id!r}{nearest(asset_id, self._assets)}"
-            raise LibraryError(self.library.manifest, found, "use the library that the pair was made with")
+            raise LibraryError(self.library.manifest, found, "use the library that the pair was built from")
         return self._assets[asset_id]
 
     def _prepared(self, asset: Asset, trim: bool) -> Audio:

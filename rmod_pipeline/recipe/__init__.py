@@ -1,4 +1,4 @@
-"""Recipes: what to build, as YAML that is checked to the last key."""
+"""Recipes: YAML that says what to build, and the strict check that turns it into a ``Recipe``."""
 
 from rmod_pipeline.recipe.find import find_recipe, recipe_names
 from rmod_pipeline.recipe.load import load_recipe, parse_recipe, recipe_digest, resolve_recipe

@@ -1,4 +1,4 @@
-"""Where recipes and manifests lie: a user's own file, or one that comes with rmod."""
+"""Find the file of a recipe: a path of the user's, or the name of a recipe that rmod ships."""
 
 from __future__ import annotations
 
@@ -8,31 +8,10 @@ from rmod_pipeline.errors import RecipeError, nearest
 from rmod_pipeline.storage.folders import shipped
 
 
-def find_recipe(name: str) -> Path:
-    """Return the file of a recipe by path, or by the name of one that comes with rmod. Raises RecipeError."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        raise RecipeError(name, "is a folder, a recipe is a YAML file", f"known recipes: {', '.join(recipe_names())}")
-    # The README's `recipes/rmod.yaml` works from an installed package too, where no such folder lies around.
-    wanted = path.stem if path.suffix in ("", ".yaml", ".yml") else ""
-    candidate = shipped("recipes") / f"{wanted}.yaml"
-    if wanted and candidate.is_file() and path.parent.name in ("", "recipes"):
-        return candidate
-    known = recipe_names()
-    raise RecipeError(name, f"no such recipe{nearest(path.stem, known)}", f"give a path, or one of {', '.join(known)}")
+def find_recipe(name: str, folder: str = "") -> Path:
+    """Return the file of a recipe, given by its path or by the name of a shipped recipe. Raises RecipeError.
 
-
-def recipe_names(folder: str = "") -> list[str]:
-    """Return the names of the recipes that come with rmod: for data sets, or in a folder of their own."""
-    return sorted(path.stem for path in (shipped("recipes") / folder).glob("*.yaml"))
-
-
-def find_in_folder(name: str, folder: str) -> Path:
-    """Return the file of a recipe by path, or by the name of one in a folder of shipped recipes, such as ``codec``.
-
-    Raises RecipeError.
+    ``folder`` is the folder of shipped recipes to search, such as ``codec``; by default it is that of data sets.
     """
     path, known = Path(name), recipe_names(folder)
     hint = f"give a path, or one of {', '.join(known)}"
@@ -40,7 +19,13 @@ def find_in_folder(name: str, folder: str) -> Path:
         return path
     if path.is_dir():
         raise RecipeError(name, "is a folder, a recipe is a YAML file", hint)
-    # As above: `recipes/codec/mini.yaml` works from an installed package too.
-    if path.suffix in ("", ".yaml", ".yml") and path.stem in known and path.parent.name in ("", folder):
+    # `recipes/rmod.yaml`, as in the README, names a shipped recipe even where no such folder exists.
+    if path.suffix in ("", ".yaml", ".yml") and path.stem in known and path.parent.name in ("", folder or "recipes"):
         return shipped("recipes") / folder / f"{path.stem}.yaml"
-    raise RecipeError(name, f"no such {folder} recipe{nearest(path.stem, known)}", hint)
+    kind = f"{folder} recipe" if folder else "recipe"
+    raise RecipeError(name, f"no such {kind}{nearest(path.stem, known)}", hint)
+
+
+def recipe_names(folder: str = "") -> list[str]:
+    """Return the names of the shipped recipes: those of data sets, or those in ``folder``, such as ``codec``."""
+    return sorted(path.stem for path in (shipped("recipes") / folder).glob("*.yaml"))

@@ -1,4 +1,4 @@
-"""A recipe as it was understood: YAML with every default spelled out; and the JSON Schema of all recipes."""
+"""Print recipes: as YAML with every default written out, and as a JSON Schema of all recipes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from rmod_pipeline.recipe.load import EXTENDS, NOTES
+from rmod_pipeline.recipe.load import EXTENDS, PRIVATE_PREFIX
 from rmod_pipeline.recipe.schema import Recipe
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,55 +17,55 @@ _FIRST = ("name", "effect")
 
 
 def recipe_yaml(recipe: Recipe) -> str:
-    """Return the recipe with every default written out, as YAML that loads to the same recipe."""
+    """Return YAML with every default written out; it loads as the same recipe."""
     content = recipe.model_dump(mode="json", exclude_none=True)
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=160)
 
 
 def recipe_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a recipe: every key with its meaning, unit, limits and default."""
+    """Return the JSON Schema of recipes: every key with its meaning, unit, limits and default."""
     schema = Recipe.model_json_schema()
     for model in (schema, *schema["$defs"].values()):
-        _complete(model, schema["$defs"])
-    # An author's own keys are dropped before a recipe is checked, so pydantic does not know of them.
-    home = {"description": "The author's own: a home for YAML anchors, not read."}
+        _add_titles(model, schema["$defs"])
+    # Loading removes these keys before pydantic checks a recipe, so its schema lacks them.
+    private = {"description": "A key of the author, for example for YAML anchors; rmod ignores it."}
     schema["properties"][EXTENDS] = {
         "type": "string",
         "title": EXTENDS,
-        "description": "A recipe by name or path, whose keys count where this one has none of its own.",
+        "description": "Name or path of another recipe, whose keys apply where this one has none of its own.",
     }
-    # What is needed of a recipe may be the other's, but for the name.
-    needed = [key for key in schema.pop("required") if key != "name"]
-    either = [{"required": [EXTENDS]}, {"required": needed}]
+    # The other recipe can provide every required key except the name.
+    inheritable = [key for key in schema.pop("required") if key != "name"]
+    either = [{"required": [EXTENDS]}, {"required": inheritable}]
     return {
         "$schema": DIALECT,
         **schema,
         "required": ["name"],
         "anyOf": either,
-        "patternProperties": {f"^{NOTES}": home},
+        "patternProperties": {f"^{PRIVATE_PREFIX}": private},
     }
 
 
-def _complete(model: dict[str, Any], models: dict[str, Any]) -> None:
-    """Give every field a title and, where it has none, the description of what it holds."""
+def _add_titles(model: dict[str, Any], models: dict[str, Any]) -> None:
+    """Give every field a title, and a field without description that of its model."""
     for name, field in model.get("properties", {}).items():
         field.setdefault("title", name.replace("_", " "))
-        # The field that names an effect holds that effect; pydantic drops what a field and its model say alike.
-        held = model if name == "effect" else models.get(field.get("$ref", "").rpartition("/")[2], {})
-        if "description" in held:
-            field.setdefault("description", held["description"])
+        # pydantic omits the description of a field that equals that of its model; the key `effect` names its own model.
+        field_model = model if name == "effect" else models.get(field.get("$ref", "").rpartition("/")[2], {})
+        if "description" in field_model:
+            field.setdefault("description", field_model["description"])
 
 
 class _Dumper(yaml.SafeDumper):
-    """What is small stands in one line, as a person would write it: ``{uniform: [2, 10]}``."""
+    """Writes a short mapping in one line, as people do: ``{uniform: [2, 10]}``."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
         return True
 
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
-        # What a thing is stands before what it is set to, though a model inherits its fields in another order.
-        named = {key: mapping[key] for key in _FIRST if key in mapping}
-        node = super().represent_mapping(tag, {**named, **mapping}, flow_style)
+        # Name and effect come first, although a model inherits its fields in another order.
+        first = {key: mapping[key] for key in _FIRST if key in mapping}
+        node = super().represent_mapping(tag, {**first, **mapping}, flow_style)
         node.flow_style = len(json.dumps(mapping)) <= _INLINE_WIDTH and not _holds_mappings(mapping)
         return node
 
@@ -82,5 +82,5 @@ _Dumper.add_representer(float, _Dumper.represent_float)
 
 
 def _holds_mappings(mapping: dict[str, Any]) -> bool:
-    """Return whether anything below the values of a mapping is more than a distribution."""
+    """Return whether a value of the mapping is a list of mappings."""
     return any(isinstance(value, list) and any(isinstance(item, dict) for item in value) for value in mapping.values())

@@ -123,7 +123,7 @@ def _asset(asset: str, library: Library) -> Asset:
         raise LibraryError(
             library.manifest,
             f"no sound {asset!r}{nearest(asset, library.by_id)}",
-            "use the library that the pair was made with",
+            "use the library that the pair was built from",
         )
     return library.by_id[asset]
 

@@ -326,7 +326,7 @@ GROUPS: dict[str, list[Case]] = {
             says=("a kind is called 'mix'", "->"),
             finished=0,
         ),
-        Case(name="text that is no YAML", act=recipe("drums:", "drums: ["), says=("line", "not YAML"), finished=0),
+        Case(name="text that is no YAML", act=recipe("drums:", "drums: ["), says=("line", "invalid YAML"), finished=0),
     ],
     "A folder that holds another data set": [
         Case(name="of another seed", act=built_with(options=("--seed", 1)), says=("seed: there 0, asked for 1", "->")),

@@ -112,8 +112,8 @@ def test_a_recipe_extends_one_that_lies_beside_it_and_that_one_another(tmp_path:
         ("extends: wrong.yaml\nname: a", "wrong.yaml: 2 problems\n  line 1: the key 'name' is missing"),
         ("extends: rmod\nname: a\nseconds: 3", "mine.yaml: 1 problem\n  line 3: loops.bass.seconds: 4 s is longer"),
         ("extends: rmod\nname: a\ndrums:\n  kick: {hitz: 2}", "mine.yaml: 1 problem\n  line 4: drums.kick.hitz"),
-        ("extends: mine.yaml\nname: a", "which extends it in turn"),
-        ("extends: round.yaml\nname: a", "which extends it in turn"),
+        ("extends: mine.yaml\nname: a", "which extends this recipe"),
+        ("extends: round.yaml\nname: a", "which extends this recipe"),
     ],
 )
 def test_what_is_said_of_what_cannot_be_extended(text: str, said: str, tmp_path: Path) -> None:
@@ -153,14 +153,14 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
         (
             "name: small",
             "name: small\ngrid: 90000\nseconds: 1",
-            "line 2: grid: 90000 points are more than the mixture's 44100",
+            "line 2: grid: 90000 points are more than the 44100 frames of the mixture",
         ),
         (
             "name: small",
             "name: small\none_shots: {layering: {weights: [[0.9, 0.4]]}}",
             "line 2: one_shots.layering: the weights [0.9, 0.4] add up to 1.3",
         ),
-        ("hits: 2", "presence: 0.5", "line 3: drums.kick: presence is 0.5, but a target is in every pair"),
+        ("hits: 2", "presence: 0.5", "line 3: drums.kick: presence is 0.5, but every pair contains its targets"),
         ("[-6, 0]", "[0, -6]", "line 6: drums.kick.inserts.0.gain_db: the range is out of order: 0 > -6"),
         ("effect: gain", "effect: gian", "line 6: drums.kick.inserts.0: unknown effect 'gian' (did you mean 'gain'?)"),
         ("effect: gain, ", "", "line 6: drums.kick.inserts.0: no `effect:` key; effects are compressor, decay"),
@@ -173,15 +173,15 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
         (
             "seconds: 2",
             "seconds: 2\n    seconds: 3",
-            "line 15: not YAML that can be read: the key 'seconds' stands twice",
+            "line 15: invalid YAML: the key 'seconds' appears twice",
         ),
-        ("  bass:", "  kick:", "line 13: loops.kick: 'kick' stands under drums too"),
+        ("  bass:", "  kick:", "line 13: loops.kick: 'kick' is under drums too"),
         ("  bass:", "  Bass guitar:", "loops"),
-        ("name: small", "name: Very Small", "line 1: name: 'Very Small' is no name; a name has small letters"),
-        ("drums:", "drums:\n  tom:", "line 3: drums.tom: nothing stands here; write {} for what is given by default"),
+        ("name: small", "name: Very Small", "line 1: name: 'Very Small' is not a valid name; a name has small letters"),
+        ("drums:", "drums:\n  tom:", "line 3: drums.tom: the value is missing; write {} for the defaults"),
         ("hits: 2", "hits: 2\n    sends: {}", "line 5: drums.kick.sends: a list is needed here"),
         ("drums:", "drums:\n  tom: 3", "line 3: drums.tom: keys with values are needed here"),
-        ("hits: 2", "hits: 2\n    sends:", "line 5: drums.kick.sends: nothing stands here; write [] for none"),
+        ("hits: 2", "hits: 2\n    sends:", "line 5: drums.kick.sends: the value is missing; write [] for none"),
         ("name: small", "nmae: small", "line 1: nmae: unknown key 'nmae' (did you mean 'name'?)"),
         ("name: small", "name: small\nsample_rate: 3", "line 2: sample_rate: 8000 or more is needed here, found 3"),
         ("name: small", "name: small\nsample_rate: 44.1k", "sample_rate: a whole number is needed here, found '44.1k'"),
@@ -189,16 +189,16 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
         ("name: small", "name: small\nseconds: four", "line 2: seconds: a number is needed here, found 'four'"),
         ("name: small", "name: small\nseconds:", "line 2: seconds: a number is needed here, found nothing"),
         ("name: small", "name: small\nseconds: .inf", "line 2: seconds: a finite number is needed here, found inf"),
-        ("name: small", "name: small\nseconds: 61", "line 2: seconds: 60 at most can stand here, found 61"),
+        ("name: small", "name: small\nseconds: 61", "line 2: seconds: 60 or less is needed here, found 61"),
         ("name: small", "name: small\ndescription: 4", "line 2: description: text is needed here"),
         ("hits: 2", "target: perhaps", "line 4: drums.kick.target: true or false is needed here, found 'perhaps'"),
         ("hits: 2", "hits: [two, 4]", "line 4: drums.kick.hits.0: a whole number is needed here, found 'two'"),
         ("hits: 2", "hits: [2]", "line 4: drums.kick.hits: item 2 is missing"),
-        ("hits: 2", "hits: [2, 3, 4]", "line 4: drums.kick.hits: 2 items at most can stand here"),
+        ("hits: 2", "hits: [2, 3, 4]", "line 4: drums.kick.hits: 2 or fewer items are needed here"),
         ("name: small", "name: small\nsample_rate: .nan", "line 2: sample_rate"),
-        ("drums:", "drums: [", "not YAML that can be read"),
-        ("drums:", "x: *nowhere\ndrums:", "not YAML that can be read"),
-        ("drums:", "\tdrums:", "not YAML that can be read"),
+        ("drums:", "drums: [", "invalid YAML"),
+        ("drums:", "x: *nowhere\ndrums:", "invalid YAML"),
+        ("drums:", "\tdrums:", "invalid YAML"),
     ],
 )
 def test_what_is_said(old: str, new: str, said: str) -> None:
@@ -213,7 +213,10 @@ def test_frequencies_stay_below_half_the_sample_rate() -> None:
     low = SMALL.replace("name: small", "name: small\nsample_rate: 16000")
     filtered = low.replace("{effect: gain, gain_db: [-6, 0]}", "{effect: filter, passes: low, hz: [100, 9000]}")
     assert parse_recipe(low).sample_rate == 16000
-    assert "line 7: drums.kick.inserts.0.hz: 9000 Hz cannot be at 16000 samples a second" in wrong(filtered)
+    assert (
+        "line 7: drums.kick.inserts.0.hz: 9000 Hz is too high: at 16000 Hz the highest frequency is 8000 Hz"
+        in wrong(filtered)
+    )
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "[]", "4", "small", "- a\n- b\n", "? [1]\n: 2", "a: 1\n---\nb: 2"])

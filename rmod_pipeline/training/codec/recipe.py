@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from rmod_pipeline.codec.spectral_distance import WINDOWS
 from rmod_pipeline.distributions import Strict
-from rmod_pipeline.recipe.find import find_in_folder
-from rmod_pipeline.recipe.load import load_as
+from rmod_pipeline.recipe.find import find_recipe
+from rmod_pipeline.recipe.load import load_yaml_as
 
 FOLDER = "codec"
 """Codecs' recipes lie in a folder of their own below the others."""
@@ -134,7 +134,7 @@ class CodecRecipe(Strict):
 
 def load_codec_recipe(name: str) -> CodecRecipe:
     """Read a codec's recipe: a path, or the name of one that comes with rmod. Raises RecipeError."""
-    return load_as(CodecRecipe, find_in_folder(name, FOLDER), "recipes/codec/mini.yaml")
+    return load_yaml_as(CodecRecipe, find_recipe(name, FOLDER), "recipes/codec/mini.yaml")
 
 
 def with_minutes(recipe: CodecRecipe, minutes: float | None) -> CodecRecipe:
