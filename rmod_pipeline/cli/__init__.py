@@ -1,4 +1,4 @@
-"""`rmod`: parse, call, print. Heavy imports stay inside the commands: help must not wait for them."""
+"""`rmod`: parse, call the API, print. Heavy imports stay inside the commands, so that help does not wait for them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from rmod_pipeline import __version__
-from rmod_pipeline.cli import (
-    build,
-    codec,
-    dose,
-    evaluate,
-    extract,
-    library,
-    pairs,
-    preview,
-    recipe,
-    status,
-    tokens,
-    train,
-    verify,
-)
+from rmod_pipeline.cli.build import build
+from rmod_pipeline.cli.decode import decode
+from rmod_pipeline.cli.encode import encode
+from rmod_pipeline.cli.evaluate import evaluate
+from rmod_pipeline.cli.extract import extract
+from rmod_pipeline.cli.groups import codec, dose, library, recipe
 from rmod_pipeline.cli.help_format import Command, Group
+from rmod_pipeline.cli.preview import preview
+from rmod_pipeline.cli.render import render
+from rmod_pipeline.cli.show import show
+from rmod_pipeline.cli.status import status
+from rmod_pipeline.cli.train import train
+from rmod_pipeline.cli.verify import verify
 from rmod_pipeline.errors import RmodError
 
 USER_MISTAKE = 2
@@ -40,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="""
-Make training data for models that pull drum one-shots out of music.
+Make training data for models that extract drum one-shots from music.
 
 **To start**, with the sounds that come with it:
 
@@ -56,26 +53,17 @@ Make training data for models that pull drum one-shots out of music.
 
     rmod verify OUT --rerender 20
 
-A build, an encoding or a training that was stopped goes on when its command is given again. Exit codes: 0 done, 1 done
-with findings or failures, 2 a mistake in what was given, 130 stopped.
+A build, an encoding or a training that was stopped resumes when its command is given again. Exit codes: 0 done, 1 done
+with findings or failures, 2 a mistake in the input, 130 stopped.
 """,
 )
 
-app.add_typer(library.app, name="library", help="Turn folders of sounds into a library: scan, check.")
-app.add_typer(recipe.app, name="recipe", help="What a data set is to be: show, check, schema.")
-app.add_typer(codec.app, name="codec", help="What turns audio into tokens: list, fetch, show, train.")
-app.add_typer(dose.app, name="dose", help="Models that take one-shots out of mixtures: import.")
-app.command("build", cls=Command)(build.build)
-app.command("status", cls=Command)(status.status)
-app.command("verify", cls=Command)(verify.verify)
-app.command("show", cls=Command)(pairs.show)
-app.command("render", cls=Command)(pairs.render)
-app.command("encode", cls=Command)(tokens.encode)
-app.command("decode", cls=Command)(tokens.decode)
-app.command("evaluate", cls=Command)(evaluate.evaluate)
-app.command("preview", cls=Command)(preview.preview)
-app.command("extract", cls=Command)(extract.extract)
-app.command("train", cls=Command)(train.train)
+app.add_typer(library.app, name="library", help="Scan folders of sounds into a library: scan, check.")
+app.add_typer(recipe.app, name="recipe", help="What a data set holds: show, check, schema.")
+app.add_typer(codec.app, name="codec", help="Codecs, which turn audio into tokens: list, fetch, show, train.")
+app.add_typer(dose.app, name="dose", help="DOSE models, which extract one-shots from mixtures: import.")
+for command in (build, status, verify, show, render, encode, decode, preview, train, extract, evaluate):
+    app.command(command.__name__, cls=Command)(command)
 
 
 def _version(wanted: bool) -> None:
@@ -89,7 +77,7 @@ def _options(
     _version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is going on.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more log messages.")] = False,
 ) -> None:
     from rmod_pipeline.pipeline.log_context import configure_logging
 
@@ -97,44 +85,44 @@ def _options(
 
 
 def main() -> NoReturn:
-    """Run the command line: 0 is done, 1 is done with findings, 2 is a mistake that you can mend."""
+    """Run the command line. Exits with 0 (done), 1 (findings or failures), 2 (bad input) or 130 (stopped)."""
     stopped: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
         stopped.append(number)
         raise KeyboardInterrupt
 
-    # A job that is told to end does as on Ctrl-C: everything finished stays.
+    # SIGTERM acts like Ctrl-C: everything finished stays.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
         app(prog_name="rmod")
         sys.stdout.flush()
     except RmodError as error:
-        _complain(str(error))
+        _print_error(error.in_shell())
     except BrokenPipeError:
-        # The reader has gone (`rmod show OUT | head`): nothing is wrong, and nothing more can be said.
+        # The reader has gone (`rmod show OUT | head`); that is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except SystemExit as end:
-        # So typer ends every command, one that was stopped too.
+        # Typer ends every command this way, also one that was stopped.
         if stopped or end.code == INTERRUPTED:
-            _say_stopped()
+            _exit_stopped()
         raise
     except Exception:
-        # An interrupt in the middle of an import may come out as another error.
+        # An interrupt in the middle of an import may surface as another error.
         if stopped:
-            _say_stopped()
+            _exit_stopped()
         raise
     sys.exit(0)
 
 
-def _say_stopped() -> NoReturn:
-    kept = "What is finished is kept; a build, an encoding or a training goes on when its command is given again."
+def _exit_stopped() -> NoReturn:
+    kept = "What is finished is kept; a build, an encoding or a training resumes when its command is given again."
     typer.echo(f"\nStopped. {kept}", err=True)
     sys.exit(INTERRUPTED)
 
 
-def _complain(message: str) -> NoReturn:
+def _print_error(message: str) -> NoReturn:
     typer.secho(f"Error: {message}", fg=typer.colors.RED, err=True)
     sys.exit(USER_MISTAKE)

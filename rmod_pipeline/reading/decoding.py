@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 
+from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.codec import Codec, CodecChoice
 from rmod_pipeline.codec.catalogue import name_of_identity
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import CodecError, ShardError, UsageError
 from rmod_pipeline.reading.pairs import read_pair_tokens
+from rmod_pipeline.shards.members import encode_audio
 from rmod_pipeline.shards.token_family import TokenFamily, choose_family
 from rmod_pipeline.shards.tokens import decode_codes
 from rmod_pipeline.storage import Location, parse_location
+from rmod_pipeline.storage.publish import publish_bytes
 
 
 def decoder_for(out: Location, codec: str | None = None, device: str = "auto") -> tuple[Codec, TokenFamily]:
@@ -44,3 +47,18 @@ def decode_pair(out: Location, key: str, family: TokenFamily, codec: Codec) -> d
         return {sound: codec.decode(each[None])[0, : lengths[sound]] for sound, each in codes.items()}
     except CodecError as error:
         raise CodecError(f"{key}: {error.about}", error.found, error.hint) from error
+
+
+def write_decoded(out: Location, key: str, folder: Location, codec: str | None, device: str) -> list[Location]:
+    """Write a pair's tokens as WAV files and return their paths. Raises ShardError, CodecError and UsageError."""
+    opened, family = decoder_for(out, codec, device)
+    paths: list[Location] = []
+    for sound, audio in decode_pair(out, key, family, opened).items():
+        path = folder / f"{key}.{sound}.wav"
+        data = encode_audio(to_pcm(audio[None]), opened.identity.sample_rate, "wav")
+        try:
+            publish_bytes(data, path, folder)
+        except OSError as error:
+            raise UsageError(path, f"cannot be written: {error.strerror}", "choose another --out") from error
+        paths.append(path)
+    return paths

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from typing import Literal
 
 from rmod_pipeline.errors import UsageError, nearest
 from rmod_pipeline.pipeline.executors import Executor
@@ -17,8 +16,8 @@ LOCAL, RAY = "local", "ray"
 class ComputeConfig:
     """Where a run happens: processes of this machine, or a Ray cluster."""
 
-    executor: Literal["local", "ray"] | None = None
-    """``ray`` by default if ``address`` or RAY_ADDRESS names a cluster, else ``local``."""
+    executor: str | None = None
+    """``local`` or ``ray``; ``ray`` by default if ``address`` or RAY_ADDRESS names a cluster, else ``local``."""
     address: str | None = None
     """HOST:PORT of a Ray cluster; ``auto`` is the one on this machine."""
     workers: int | None = None

@@ -1,4 +1,4 @@
-"""`rmod recipe`: look at a recipe, check one, and get the schema of all."""
+"""`rmod recipe`: print a recipe, check one, print the schema of recipes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Look at recipes, check your own, and get the schema for an editor.",
+    help="Print recipes, check your own, and get the schema for an editor.",
 )
 
 Name = Annotated[str, typer.Argument(metavar="RECIPE", help="A name such as rmod or quick, or a YAML file.")]
 
 _SHOW_HELP = """Print a recipe with every default written out, as YAML that can be built.
 
-Short forms come out long: `ratio: [2, 10]` as `ratio: {uniform: [2, 10]}`. Comments are lost; the files that come with
-rmod lie in `recipes/` and explain themselves line by line.
+Short forms are written out: `ratio: [2, 10]` becomes `ratio: {uniform: [2, 10]}`. Comments are lost; the recipes that
+come with rmod are in `recipes/`, with a comment per line.
 
 Examples:
 
@@ -33,10 +33,10 @@ Examples:
     rmod recipe show rmod > everything-spelled-out.yaml
 """
 
-_CHECK_HELP = """Check that a recipe can be built, and say every problem with its line.
+_CHECK_HELP = """Check that a recipe can be built, and print every problem with its line.
 
-Prints one line and ends with 0 if all is well; ends with 2 otherwise. With a library, checks also that it has the
-sounds that the recipe plays, enough of each to layer, on the side of each split asked for.
+Prints one line and exits with 0 if all is well; exits with 2 otherwise. With a library, the command also checks that
+each split holds enough sounds of every kind that the recipe plays.
 
 Examples:
 
@@ -49,7 +49,7 @@ Examples:
 
 _SCHEMA_HELP = """Print the JSON Schema of recipes: every key with its meaning, unit, limits and default.
 
-An editor that knows YAML schemas completes and checks a recipe while you write, if its first line is
+An editor that supports YAML schemas completes and checks a recipe while you type, if its first line is
 `# yaml-language-server: $schema=recipe.schema.json`.
 
 Examples:
@@ -73,28 +73,26 @@ def check(
     library: Annotated[
         str | None, typer.Option(metavar="NAME.csv", help="Also check this manifest, or `builtin`, for its sounds.")
     ] = None,
-    splits: Annotated[
-        str, typer.Option(metavar="A,B", help="The sides of the library that must have enough.")
-    ] = "train,valid,test",
+    splits: Annotated[str, typer.Option(metavar="A,B", help="The splits to check.")] = "train,valid,test",
 ) -> None:
-    recipe, wanted = _load(name), _splits(splits)
+    recipe, split_names = _load(name), _parse_splits(splits)
     kinds = ", ".join(recipe.kinds)
     typer.echo(f"{name}: ok, {recipe.seconds:g} s of {kinds}; to extract: {', '.join(recipe.targets)}")
     if library is None:
         return
+    from rmod_pipeline import api
     from rmod_pipeline.compose import SplitAssets
-    from rmod_pipeline.library.manifest import load_library
 
-    sounds = load_library(library)
-    palettes = [SplitAssets.of(recipe, sounds, split) for split in wanted]
-    for palette in palettes:
-        counts = ", ".join(f"{kind} {len(assets)}" for kind, assets in palette.by_kind.items())
-        typer.echo(f"{library}: {palette.split} has enough: {counts}")
+    sounds = api.open_library(library)
+    all_assets = [SplitAssets.of(recipe, sounds, split) for split in split_names]
+    for assets in all_assets:
+        counts = ", ".join(f"{kind} {len(sounds)}" for kind, sounds in assets.by_kind.items())
+        typer.echo(f"{library}: {assets.split} has enough: {counts}")
 
 
 @app.command(cls=Command, help=_SCHEMA_HELP)
 def schema(
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; default: print it.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The file. Default: print it.")] = None,
 ) -> None:
     import json
 
@@ -115,18 +113,20 @@ def schema(
 
 
 def _load(name: str) -> Recipe:
-    from rmod_pipeline.recipe import find_recipe, load_recipe
+    from rmod_pipeline.recipe import resolve_recipe
 
-    return load_recipe(find_recipe(name))
+    return resolve_recipe(name)
 
 
-def _splits(text: str) -> list[str]:
-    """Return the splits of `train,valid`. Raises UsageError for a word that is none."""
+def _parse_splits(text: str) -> list[str]:
+    """Return the splits of `train,valid`. Raises UsageError for an unknown split."""
     from rmod_pipeline.errors import UsageError, nearest
     from rmod_pipeline.library.manifest import SPLITS
 
     splits = [word.strip() for word in text.split(",") if word.strip()]
     for word in splits:
         if word not in SPLITS:
-            raise UsageError("--splits", f"'{word}' is no split{nearest(word, SPLITS)}", f"known: {', '.join(SPLITS)}")
+            raise UsageError(
+                "--splits", f"unknown split '{word}'{nearest(word, SPLITS)}", f"choose {', '.join(SPLITS)}"
+            )
     return splits

@@ -1,18 +1,17 @@
-"""`rmod show` and `rmod render`: one pair, told or made again."""
+"""`rmod show`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmod_pipeline.cli.kit import open_library
-from rmod_pipeline.cli.options import Folder, Out
+from rmod_pipeline.cli.options import DataArgument, JsonFlag
+from rmod_pipeline.cli.output import quoted
 
 MOST_TIMES = 6
-"""Of the hits of a drum that are told; the JSON holds all."""
+"""Hits of a drum that are printed; the JSON holds all of them."""
 
 if TYPE_CHECKING:
     from rmod_pipeline.reading.pairs import StoredPair
@@ -20,14 +19,14 @@ if TYPE_CHECKING:
 
 
 def show(
-    out: Out,
+    out: DataArgument,
     key: Annotated[
         str | None, typer.Argument(metavar="[KEY]", help="A pair, such as train-00000012; without it, the data set.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the pair's JSON as it is stored.")] = False,
-    keys: Annotated[bool, typer.Option("--keys", help="Print the keys of all pairs, one a line.")] = False,
+    as_json: JsonFlag = False,
+    keys: Annotated[bool, typer.Option("--keys", help="Print the keys of all pairs, one per line.")] = False,
 ) -> None:
-    """Tell a pair's story: its sounds, hits, effects and levels. Without a key, sum up the data set.
+    """Print what a pair is made of: sounds, hits, effects, levels. Without a key, summarise the data set.
 
     Examples:
 
@@ -45,68 +44,20 @@ def show(
     elif key is None and as_json:
         raise UsageError("--json", "no pair is named", "`rmod show OUT --keys` lists them")
     elif key is None:
-        _sum_up(out)
+        _print_data_set(out)
     elif as_json:
         typer.echo(read_pair(out, key).members["json"].decode())
     else:
-        _tell(read_pair(out, key))
+        _print_checked(read_pair(out, key))
 
 
-def render(
-    pair: Annotated[
-        Path, typer.Argument(metavar="PAIR.json", help="The JSON beside a pair: `rmod show OUT KEY --json`.")
-    ],
-    library: Annotated[
-        str, typer.Option(metavar="NAME.csv", help="The manifest that the pair was made from, or `builtin`.")
-    ],
-    out: Folder,
-    engine: Annotated[str | None, typer.Option(metavar="NAME", help="Another engine than the pair's own.")] = None,
-) -> None:
-    """Make one pair again from its JSON: mixture, dry one-shots, stems, MIDI.
-
-    Example:
-
-        rmod show OUT train-00000012 --json > pair.json
-
-        rmod render pair.json --library lib.csv --out listen
-    """
-    from rmod_pipeline.effects import check_engine
-    from rmod_pipeline.errors import UsageError
-    from rmod_pipeline.inspection.proof import sounds_of
-    from rmod_pipeline.reading.pairs import spec_in
-    from rmod_pipeline.render import render_pair
-    from rmod_pipeline.shards.members import AudioStorage, encode_members
-    from rmod_pipeline.spec import SpecError
-    from rmod_pipeline.storage.folders import existing_file
-    from rmod_pipeline.storage.publish import publish_bytes
-
-    existing_file(pair, "give the JSON that `rmod show OUT KEY --json` prints")
-    spec = spec_in(pair.read_bytes(), pair)
-    spec = spec.with_engine(check_engine(engine or spec.settings.engine))
-    opened = open_library(library)
-    sounds = sounds_of(opened, spec.settings.sample_rate)
-    try:
-        rendered = render_pair(spec, sounds)
-    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-        # Values that no recipe gives: a JSON that somebody wrote into.
-        raise SpecError(pair, f"cannot be rendered: {error}", "use the .json that stands beside a pair") from error
-    form = AudioStorage(stem_kinds=tuple(track.kind for track in spec.tracks))
-    for name, data in encode_members(rendered, opened, form).items():
-        path = out / f"{spec.key}.{name}"
-        try:
-            publish_bytes(data, path, out)
-        except OSError as error:
-            raise UsageError(path, f"cannot be written: {error.strerror}", "choose another --out") from error
-        typer.echo(path)
-
-
-def _sound_words(fingerprint: Mapping[str, Any]) -> str:
+def _format_audio(fingerprint: Mapping[str, Any]) -> str:
     if not fingerprint["audio"]:
         return "tokens only"
     return f"{fingerprint['format']}{' with stems' if fingerprint['stems'] else ''}"
 
 
-def _sum_up(out: Location) -> None:
+def _print_data_set(out: Location) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -122,24 +73,24 @@ def _sum_up(out: Location) -> None:
     console = Console(highlight=False, markup=False)
     console.print(
         f"{out}: recipe {recipe['name']}, seed {fingerprint['seed']}, engine {fingerprint['engine']}, "
-        f"{_sound_words(fingerprint)}",
+        f"{_format_audio(fingerprint)}",
         soft_wrap=True,
     )
     table = Table("split")
     for heading in ("pairs", "hours", "rejects", "absent", "shards", "size"):
         table.add_column(heading, justify="right")
-    for split, asked in fingerprint["pairs"].items():
-        there = [receipt for receipt in receipts if receipt.split == split]
-        pairs = sum(receipt.pairs for receipt in there)
-        shards = len(plan_shards({split: asked}, fingerprint["shard_size"]))
+    for split, count in fingerprint["pairs"].items():
+        finished = [receipt for receipt in receipts if receipt.split == split]
+        pairs = sum(receipt.pairs for receipt in finished)
+        shards = len(plan_shards({split: count}, fingerprint["shard_size"]))
         table.add_row(
             split,
-            f"{pairs} of {asked}",
+            f"{pairs} of {count}",
             f"{pairs * recipe['seconds'] / 3600:.2f}",
-            str(sum(sum(receipt.rejects.values()) for receipt in there)),
-            str(sum(len(receipt.absent) for receipt in there)),
-            f"{len(there)} of {shards}",
-            gigabytes(sum(file.bytes for receipt in there for file in receipt.files)),
+            str(sum(sum(receipt.rejects.values()) for receipt in finished)),
+            str(sum(len(receipt.absent) for receipt in finished)),
+            f"{len(finished)} of {shards}",
+            gigabytes(sum(file.bytes for receipt in finished for file in receipt.files)),
         )
     console.print(table)
     for name in family_names(out):
@@ -149,10 +100,10 @@ def _sum_up(out: Location) -> None:
     licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in list_licences(out).most_common())
     console.print(f"sounds by licence: {licences}", soft_wrap=True)
     first = next(receipt for split in fingerprint["pairs"] for receipt in receipts if receipt.split == split)
-    console.print(f"first pair: rmod show {out} {first.split}-{first.first:08d}; all: --keys", soft_wrap=True)
+    console.print(f"first pair: rmod show {quoted(out)} {first.split}-{first.first:08d}; all: --keys", soft_wrap=True)
 
 
-def _tell(pair: StoredPair) -> None:
+def _print_checked(pair: StoredPair) -> None:
     from rmod_pipeline.errors import ShardError
 
     try:
@@ -186,29 +137,29 @@ def _print_pair(pair: StoredPair) -> None:
         levels = measured["tracks"].get(track.kind, {})
         gains = levels.get("inserts_db", [])
         lines = [
-            _one_line(effect_words(effect, settings.sample_rate, gain))
+            _format_effect(effect_words(effect, settings.sample_rate, gain))
             for effect, gain in zip(track.inserts, [*gains, *[None] * len(track.inserts)], strict=False)
         ]
         for send in track.sends:
-            wet = " > ".join(_one_line(effect_words(effect, settings.sample_rate)) for effect in send.effects)
+            wet = " > ".join(_format_effect(effect_words(effect, settings.sample_rate)) for effect in send.effects)
             lines.append(f"send {level(send.level_db)}: {wet}")
         table.add_row(
             track.kind,
-            Text("\n".join(_sounds(track, sources))),
-            Text(_plays(track, settings)),
+            Text("\n".join(_format_sounds(track, sources))),
+            Text(_format_notes(track, settings)),
             Text("\n".join(lines)),
             level(levels.get("rms_dbfs"), "dBFS"),
         )
     console.print(table)
-    master = " > ".join(_one_line(effect_words(effect, settings.sample_rate)) for effect in spec.master)
+    master = " > ".join(_format_effect(effect_words(effect, settings.sample_rate)) for effect in spec.master)
     console.print(Text(f"master: {master}"))
 
 
-def _one_line(words: Any) -> str:
+def _format_effect(words: Any) -> str:
     return f"{words.name} {', '.join(words.lines)}"
 
 
-def _sounds(track: Any, sources: dict[str, Any]) -> list[str]:
+def _format_sounds(track: Any, sources: dict[str, Any]) -> list[str]:
     layers = getattr(track, "layers", None)
     named = [(layer.asset, f"{layer.weight:g} x ") for layer in layers] if layers else [(track.asset, "")]
     return [
@@ -217,7 +168,7 @@ def _sounds(track: Any, sources: dict[str, Any]) -> list[str]:
     ]
 
 
-def _plays(track: Any, settings: Any) -> str:
+def _format_notes(track: Any, settings: Any) -> str:
     notes = getattr(track, "notes", None)
     if notes is None:
         shift = f"{track.semitones:+d}".replace("-", "−") if track.semitones else "0"

@@ -1,0 +1,63 @@
+"""The front door: what the `rmod` command does, as Python functions with typed records.
+
+    import rmod_pipeline as rmod
+
+    data = rmod.build("quick", library="builtin", out="demo", pairs={"train": 24})
+    for pair in data.pairs("train"):
+        pair.mix, pair.one_shots["kick"], pair.spec, pair.levels
+
+Every function raises a subclass of ``rmod_pipeline.errors.RmodError`` for a mistake that the caller can mend. Its
+message says what is wrong, where, and what to do, with the names of parameters. ``progress=False`` turns progress off.
+"""
+
+from rmod_pipeline.api.codecs import fetch_codec, list_codecs, open_codec, train_codec
+from rmod_pipeline.api.datasets import build, decode, encode, open_dataset, preview, render, status, verify
+from rmod_pipeline.api.libraries import check_library, open_library, scan
+from rmod_pipeline.api.models import evaluate, extract, import_checkpoint, train
+from rmod_pipeline.api.results import BuildResult, IncompleteBuildError, ScanResult
+from rmod_pipeline.codec import CodecChoice
+from rmod_pipeline.errors import RmodError
+from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
+from rmod_pipeline.inspection.full_check import Verification
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.pipeline.executors.config import ComputeConfig
+from rmod_pipeline.reading.data_set import DataPair, DataSet
+from rmod_pipeline.recipe import Recipe, recipe_schema
+from rmod_pipeline.recipe import resolve_recipe as load_recipe
+
+__all__ = [
+    "BuildResult",
+    "CodecChoice",
+    "ComputeConfig",
+    "DataPair",
+    "DataSet",
+    "Extraction",
+    "ExtractionConfig",
+    "IncompleteBuildError",
+    "Library",
+    "Recipe",
+    "RmodError",
+    "ScanResult",
+    "Verification",
+    "build",
+    "check_library",
+    "decode",
+    "encode",
+    "evaluate",
+    "extract",
+    "fetch_codec",
+    "import_checkpoint",
+    "list_codecs",
+    "load_recipe",
+    "open_codec",
+    "open_dataset",
+    "open_library",
+    "preview",
+    "recipe_schema",
+    "render",
+    "scan",
+    "status",
+    "train",
+    "train_codec",
+    "verify",
+]

@@ -1,0 +1,60 @@
+"""What API functions accept in several forms, and how their errors speak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from rmod_pipeline.codec import CodecChoice
+from rmod_pipeline.errors import RmodError, UsageError
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.reading.data_set import DataSet
+from rmod_pipeline.recipe import Recipe
+from rmod_pipeline.storage import Location, parse_location
+
+RecipeLike = str | Path | Mapping[str, Any] | Recipe
+"""The name of a recipe that comes with rmod, the path of a YAML file, a mapping of its keys, or a loaded recipe."""
+
+LibraryLike = str | Path | Location | Library
+"""``builtin``, a manifest, a folder of sounds, or an open library."""
+
+CodecLike = str | Path | CodecChoice
+"""The name of a codec, the path of its weights, or a ``CodecChoice`` with device, precision and batch."""
+
+DataLike = str | Path | Location | DataSet
+"""The folder or address of a data set, or an open one."""
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def speaks_python(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Have the errors of a function name parameters instead of flags."""
+
+    @wraps(function)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return function(*args, **kwargs)
+        except RmodError as error:
+            error.speak_python()
+            raise
+
+    return call
+
+
+def location_of(data: DataLike) -> Location:
+    """Return where a data set lies."""
+    if isinstance(data, DataSet):
+        return data.out
+    location = parse_location(data)
+    return location.expanduser() if isinstance(location, Path) else location
+
+
+def local_path(option: str, path: str | Path) -> Path:
+    """Return a path of this machine. Raises UsageError for the address of an object store."""
+    location = parse_location(path)
+    if not isinstance(location, Path):
+        raise UsageError(option, f"{location} is on an object store; models are kept on disks", "give a local path")
+    return location.expanduser()

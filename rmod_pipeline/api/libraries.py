@@ -1,0 +1,74 @@
+"""Libraries: scan a folder, open one, check one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rmod_pipeline.api.arguments import LibraryLike, speaks_python
+from rmod_pipeline.api.results import ScanResult
+from rmod_pipeline.library.asset import Library
+
+
+@speaks_python
+def scan(
+    folder: str | Path,
+    *,
+    out: str | Path,
+    labels: str | Path | None = None,
+    licence: str = "",
+    shares: str = "90/5/5",
+    previous: str | Path | None = None,
+    max_one_shot: float = 10.0,
+    max_loop: float = 600.0,
+    workers: int = 0,
+    fresh: bool = False,
+    progress: bool = True,
+) -> ScanResult:
+    """Read a folder of sounds and write a manifest and a report.
+
+    labels: a CSV with what names cannot tell. licence: SPDX, for files that nothing else gives one. shares: per cent
+    of train/valid/test. previous: an earlier manifest whose sounds keep their split. max_one_shot, max_loop: seconds.
+    workers: processes, 0 for one per core. fresh: read unchanged files again. Raises UsageError, ManifestError and
+    LibraryError.
+    """
+    from rmod_pipeline.library.scanning.report import report_path
+    from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
+    from rmod_pipeline.progress import scan_progress
+
+    manifest = Path(out).expanduser()
+    with scan_progress(progress) as on_progress:
+        found = scan_to_manifest(
+            Path(folder).expanduser(),
+            manifest,
+            labels=None if labels is None else Path(labels).expanduser(),
+            licence=licence,
+            shares=shares,
+            previous=None if previous is None else Path(previous).expanduser(),
+            max_one_shot_seconds=max_one_shot,
+            max_loop_seconds=max_loop,
+            workers=workers,
+            fresh=fresh,
+            progress=on_progress,
+        )
+    return ScanResult(manifest=manifest, report=report_path(manifest), scan=found)
+
+
+@speaks_python
+def open_library(library: LibraryLike, *, progress: bool = True) -> Library:
+    """Open a library by name, manifest or folder. Makes the built-in kit if it is missing; scans a folder."""
+    from rmod_pipeline.library.scanning.resolve import resolve_library
+    from rmod_pipeline.progress import kit_progress, scan_progress
+
+    with kit_progress(progress) as on_sound, scan_progress(progress) as on_scan:
+        return resolve_library(library, on_sound=on_sound, progress=on_scan)
+
+
+@speaks_python
+def check_library(library: LibraryLike, *, progress: bool = True) -> list[str]:
+    """Return the problems of a library, one line each: missing or changed files, groups in two splits."""
+    from rmod_pipeline.library.scanning.check import check_library as find_problems
+    from rmod_pipeline.progress import scan_progress
+
+    opened = open_library(library, progress=progress)
+    with scan_progress(progress) as on_progress:
+        return list(find_problems(opened, on_progress))

@@ -1,0 +1,66 @@
+"""What API functions return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmod_pipeline.errors import BuildError
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.library.scanning.scan import Scan
+from rmod_pipeline.pipeline.run import BuildSummary
+from rmod_pipeline.reading.data_set import DataSet
+from rmod_pipeline.storage import Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanResult:
+    """The result of a scan."""
+
+    manifest: Path
+    """The CSV file, one row per usable file."""
+    report: Path
+    """A CSV file with every warning, every dropped file and every group of copies."""
+    scan: Scan
+    """Assets, dropped files with reasons, copies, warnings."""
+
+    @property
+    def library(self) -> Library:
+        """The library of the manifest, ready for ``build``."""
+        return load_library(self.manifest)
+
+
+class BuildResult(DataSet):
+    """The data set that a run worked on, with what the run did."""
+
+    def __init__(
+        self,
+        out: Location,
+        summary: BuildSummary,
+        *,
+        tokens: str | None = None,
+        shards: int | None = None,
+        unlike_fp32: tuple[float, int] | None = None,
+    ) -> None:
+        super().__init__(out)
+        self.summary = summary
+        """Pairs, rejects, bytes, failures and wait times."""
+        self.folder: Location = out if tokens is None else out / tokens
+        """Where the run wrote: the data set's folder, or that of the tokens which ``encode`` made."""
+        self.shards = shards
+        """The number of shards that the run was limited to; None for all."""
+        self.unlike_fp32 = unlike_fp32
+        """With a precision below fp32: the share of tokens, 0..1, that differ from fp32's, and of how many mixtures."""
+
+
+class IncompleteBuildError(BuildError):
+    """Some shards failed. The others are finished, and the same call builds what is missing."""
+
+    def __init__(self, result: BuildResult) -> None:
+        failures = result.summary.failures
+        causes = "\n".join(f"  {failure.shard}: {failure.cause}" for failure in failures[:5])
+        more = f"\n  and {len(failures) - 5} more" if len(failures) > 5 else ""
+        hint = "mend the cause, then build again: only what is missing is made"
+        super().__init__(result.out, f"{len(failures)} shard(s) failed:\n{causes}{more}", hint)
+        self.result = result

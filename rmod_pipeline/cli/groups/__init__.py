@@ -1,0 +1,1 @@
+"""Commands in groups: `rmod library`, `rmod recipe`, `rmod codec`, `rmod dose`."""
