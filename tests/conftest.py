@@ -1,21 +1,91 @@
-"""What many tests share."""
+"""Options of the test suite, and the fixtures that many tests share."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
-# A test that draws other examples on every run would fail on somebody else's change.
+# Examples drawn anew on every run would let a test fail because of somebody else's change.
 settings.register_profile("rmod", derandomize=True, deadline=None)
 settings.load_profile("rmod")
+
+ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.toml")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("rmod")
+    group.addoption("--shuffle", type=int, metavar="SEED", help="run modules, and the tests in each, in random order")
+    group.addoption(
+        "--strict-skips",
+        action="store_true",
+        default=bool(os.environ.get("CI")),
+        help=f"fail if a test is skipped that {ALLOWED_SKIPS.name} does not list; the default where CI is set",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    is_xdist_worker = hasattr(config, "workerinput")
+    if config.getoption("strict_skips") and not is_xdist_worker:
+        config.pluginmanager.register(SkipCheck(ALLOWED_SKIPS), "rmod-skip-check")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the tests. The tests of a module stay together, because they share fixtures that take long to make."""
+    seed = config.getoption("shuffle")
+    if seed is None:
+        return
+    # By name first, so that the order depends on the seed alone.
+    generator = random.Random(seed)
+    modules = sorted({item.path for item in items})
+    generator.shuffle(modules)
+    rank = {path: number for number, path in enumerate(modules)}
+    items.sort(key=lambda item: item.nodeid)
+    generator.shuffle(items)
+    items.sort(key=lambda item: rank[item.path])
+
+
+class SkipCheck:
+    """Fail the run if a test is skipped that the list of allowed skips does not name."""
+
+    def __init__(self, allowed_skips: Path) -> None:
+        with allowed_skips.open("rb") as file:
+            self.allowed = tomllib.load(file)["allowed"]
+        self.unexpected: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._check(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._check(report)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.unexpected and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.unexpected:
+            terminalreporter.section(f"skips that {ALLOWED_SKIPS.name} does not allow", red=True)
+        for test, message in self.unexpected.items():
+            terminalreporter.line(f"{test}: {message}", red=True)
+
+    def _check(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if not report.skipped or hasattr(report, "wasxfail"):
+            return
+        message = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        message = message.removeprefix("Skipped: ")
+        if not any(fnmatchcase(report.nodeid, a["test"]) and message.startswith(a["message"]) for a in self.allowed):
+            self.unexpected[report.nodeid] = message
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,7 +107,7 @@ def real_library_folder() -> Path:
     """A folder of real recordings: ``library.csv`` with columns path, kind, kit, and the files that it names."""
     name = os.environ.get("RMOD_REAL_LIBRARY")
     if not name:
-        pytest.skip("RMOD_REAL_LIBRARY names no folder of real recordings")
+        pytest.skip("RMOD_REAL_LIBRARY is not set")
     folder = Path(name)
     # A name that is wrong must not pass for none.
     assert (folder / "library.csv").is_file(), f"RMOD_REAL_LIBRARY is {name}, but there is no library.csv in it"
