@@ -541,7 +541,7 @@ def test_jobs_are_submitted_as_the_docs_say_and_prometheus_can_read_them(
         "train=1000000,valid=10000,test=10000": "train=10,valid=2",
         "1000": "3",
     }
-    run = submitted(printed(DOCS / "cluster.md", changed))
+    run = submitted(printed(DOCS / "guides" / "clusters.md", changed))
     assert run.returncode == 0, run.stdout + run.stderr
     assert "Made 12 pairs" in run.stdout
     assert promised(tmp_path / "out") == promised(tiny_built)
@@ -571,7 +571,7 @@ def test_a_job_with_a_recipe_from_elsewhere_is_stopped_and_goes_on(
         "train=1000000": "train=120",
         "1000": "5",
     }
-    words = printed(DOCS / "cluster.md", changed, which=1)
+    words = printed(DOCS / "guides" / "clusters.md", changed, which=1)
     run = submitted([*words[:3], "--no-wait", "--submission-id", "to-be-stopped", *words[3:]])
     assert run.returncode == 0, run.stdout + run.stderr
     assert eventually(layout.receipts, 90)
@@ -603,7 +603,7 @@ def test_a_training_is_submitted_as_the_docs_say(cluster: Cluster, tiny_tokens: 
         "/shared/OUT": str(tiny_tokens),
         "/shared/models": str(tmp_path / "models"),
     }
-    run = submitted(printed(DOCS / "training.md", changed))
+    run = submitted(printed(DOCS / "guides" / "training.md", changed))
     assert run.returncode == 0, run.stdout + run.stderr
     assert "unigram" in run.stdout
     assert (tmp_path / "models" / "kick.pth").is_file()
