@@ -27,7 +27,7 @@ from rmod_pipeline.library.scanning.scan import ScanRules, scan_folder
 from rmod_pipeline.library.splits import parse_shares
 from rmod_pipeline.recipe import find_recipe, load_recipe, parse_recipe
 from rmod_pipeline.spec import PairId, PairSpec
-from rmod_pipeline.storage.folders import shipped
+from rmod_pipeline.storage.folders import shipped_folder
 
 RATE = 44_100
 FORMATS = ("WAV", "AIFF", "FLAC", "OGG", "MP3")
@@ -141,7 +141,7 @@ def inputs(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:
 
     found["a manifest"] = (manifest.read_bytes(), read_manifest)
     for name in ("quick", "rmod"):
-        text = (shipped("recipes") / f"{name}.yaml").read_bytes()
+        text = (shipped_folder("recipes") / f"{name}.yaml").read_bytes()
         found[f"recipe {name}"] = (text, lambda data: parse_recipe(data.decode("utf-8", "replace")))
     recipe = load_recipe(find_recipe("rmod"))
     address = PairId(seed=0, split="train", index=0)

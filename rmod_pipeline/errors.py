@@ -1,7 +1,7 @@
-"""The errors a user can meet: what it concerns, what was found, what to do.
+"""Define the errors that a user can correct, and suggest names that were probably meant.
 
-Everything here is a user's to mend (a file, a recipe, an option), so the command line prints it without a
-traceback and exits with 2. Anything else that is raised is a defect of ours and keeps its traceback.
+The command line prints these errors without a traceback and exits with code 2: they concern a file, a recipe or an
+option. Any other exception is a defect of rmod and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ _PARAMETERS = {
 
 
 class RmodError(Exception):
-    """A mistake a user can mend: ``about`` names the datum, ``found`` what stands there, ``hint`` what to do."""
+    """Report a mistake that a user can correct.
+
+    ``about`` names the file, option or record concerned, ``found`` says what is wrong with it, ``hint`` what to do.
+    """
 
     def __init__(self, about: object, found: str, hint: str = "") -> None:
         super().__init__(about, found, hint)
@@ -55,27 +58,27 @@ class AssetError(RmodError):
 
 
 class ManifestError(RmodError):
-    """A library manifest or a labels file is not what it should be."""
+    """A library manifest or a labels file is malformed."""
 
 
 class LibraryError(RmodError):
-    """A library as a whole does not serve the purpose asked for."""
+    """A library as a whole does not fit its use."""
 
 
 class RecipeError(RmodError):
-    """A recipe says something that cannot be built."""
+    """A recipe asks for something that cannot be built."""
 
 
 class BuildError(RmodError):
-    """A build cannot start, go on or finish."""
+    """A build cannot start, continue or finish."""
 
 
 class ShardError(RmodError):
-    """A finished data set is not what its receipts say."""
+    """A finished data set does not match its receipts."""
 
 
 class UsageError(RmodError):
-    """An option of a command has a value that it cannot have."""
+    """An option of a command has an invalid value."""
 
 
 class CodecError(RmodError):

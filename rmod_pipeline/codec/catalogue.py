@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmod_pipeline.errors import CodecError, nearest
-from rmod_pipeline.storage import StorePath, kept_copy, parse_location
+from rmod_pipeline.storage import StorePath, fetch_to_cache, parse_location
 from rmod_pipeline.storage.folders import cache_folder
 
 
@@ -79,7 +79,7 @@ def find_weights(name: str) -> tuple[str, Path, str | None]:
     path = parse_location(name)
     if isinstance(path, StorePath):
         try:
-            return plain_name(path.stem), kept_copy(path), None
+            return plain_name(path.stem), fetch_to_cache(path), None
         except FileNotFoundError as error:
             raise CodecError(name, "no such object", "give the address of a dac checkpoint") from error
     if path.is_dir():

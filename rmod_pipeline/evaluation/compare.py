@@ -33,7 +33,7 @@ from rmod_pipeline.extraction.polish import polish
 from rmod_pipeline.extraction.ranking import TELLING_DB, score_candidates
 from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.reading.pairs import StoredPair, list_keys, read_pair, read_pair_tokens
-from rmod_pipeline.shards.members import MIX, audio_member, decode_audio
+from rmod_pipeline.shards.members import MIX, decode_audio, find_audio_member
 from rmod_pipeline.shards.token_family import TokenFamily
 from rmod_pipeline.shards.tokens import decode_codes
 from rmod_pipeline.storage import Location
@@ -133,7 +133,7 @@ def _one_shots(out: Location, keys: Sequence[str], kind: str, samples: int) -> T
 
 
 def _sound(pair: StoredPair, kind: str, samples: int) -> Mono:
-    name = audio_member(pair.members, kind)
+    name = find_audio_member(pair.members, kind)
     if name is None:
         raise ShardError(pair.key, f"keeps no sound of its {kind}", "evaluate on a data set built with its sound")
     pcm, _ = decode_audio(pair.members[name])

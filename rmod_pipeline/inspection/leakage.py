@@ -16,7 +16,7 @@ from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.inspection.verify import Finding
 from rmod_pipeline.library.fingerprint import SAME, Probe, candidates, fingerprint, likeness, probe
 from rmod_pipeline.shards.fingerprint import read_fingerprint
-from rmod_pipeline.shards.layout import Layout, parse_key, shard_of
+from rmod_pipeline.shards.layout import Layout, parse_key, shard_name
 from rmod_pipeline.shards.members import decode_audio
 from rmod_pipeline.shards.tar import read_members
 from rmod_pipeline.storage import Location
@@ -51,7 +51,7 @@ def _targets(out: Location, keys: Sequence[str]) -> dict[str, list[_Target]]:
     targets: dict[str, list[_Target]] = defaultdict(list)
     for key in keys:
         split, index = parse_key(key)
-        members = read_members(layout.tar(shard_of(index, split, size)), key, [f"{kind}.{ending}" for kind in kinds])
+        members = read_members(layout.tar(shard_name(index, split, size)), key, [f"{kind}.{ending}" for kind in kinds])
         for kind in kinds:
             if f"{kind}.{ending}" in members:
                 pcm, rate = decode_audio(members[f"{kind}.{ending}"])

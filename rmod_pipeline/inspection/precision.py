@@ -7,7 +7,7 @@ import numpy as np
 from rmod_pipeline.codec import Codec
 from rmod_pipeline.pipeline.encoding import TokenSettings
 from rmod_pipeline.reading.pairs import list_keys, read_pair, read_pair_tokens
-from rmod_pipeline.shards.members import MIX, audio_member, decode_audio
+from rmod_pipeline.shards.members import MIX, decode_audio, find_audio_member
 from rmod_pipeline.shards.token_family import TokenFamily
 from rmod_pipeline.shards.tokens import decode_codes
 from rmod_pipeline.storage import Location
@@ -28,7 +28,7 @@ def share_unlike_fp32(out: Location, encoding: TokenSettings) -> tuple[float, in
 
 def _mixture(out: Location, key: str, codec: Codec, family: TokenFamily) -> np.ndarray:
     members = read_pair(out, key).members
-    name = audio_member(members, MIX)
+    name = find_audio_member(members, MIX)
     if name is not None:
         return family.window_of(MIX, decode_audio(members[name])[0]).audio
     codes = decode_codes(read_pair_tokens(out, key, family)[f"{MIX}.npy"], key)

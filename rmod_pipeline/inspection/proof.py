@@ -21,7 +21,7 @@ from rmod_pipeline.reading.pairs import StoredPair, read_pair, read_row
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render import PitchCache, Sounds
 from rmod_pipeline.render.pitch import pitch_folder
-from rmod_pipeline.shards.fingerprint import read_fingerprint, versions
+from rmod_pipeline.shards.fingerprint import package_versions, read_fingerprint
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.spec import PairSpec
 from rmod_pipeline.storage import Location, parse_location
@@ -57,7 +57,7 @@ def same_machine(out: Location) -> bool:
     layout = Layout(out)
     known = recall_library(layout.log).get("processor")  # who cannot tell, does not promise
     fingerprint = read_fingerprint(layout.build)
-    return known == processor_family() and fingerprint["versions"] == versions(fingerprint["engine"])
+    return known == processor_family() and fingerprint["versions"] == package_versions(fingerprint["engine"])
 
 
 class Proof:

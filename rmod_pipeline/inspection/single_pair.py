@@ -13,13 +13,13 @@ from rmod_pipeline.render import render_pair
 from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.spec import PairSpec, SpecError
 from rmod_pipeline.storage import Location
-from rmod_pipeline.storage.folders import existing_file
+from rmod_pipeline.storage.folders import require_file
 from rmod_pipeline.storage.publish import publish_bytes
 
 
 def read_spec(path: Path) -> PairSpec:
     """Return the spec in a pair's JSON file. Raises UsageError if there is no file, SpecError for other contents."""
-    existing_file(path, "give the JSON that `rmod show OUT KEY --json` prints")
+    require_file(path, "give the JSON that `rmod show OUT KEY --json` prints")
     return spec_in(path.read_bytes(), path)
 
 

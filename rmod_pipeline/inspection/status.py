@@ -13,7 +13,7 @@ from typing import Any
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.pipeline.event_log import AGAIN, BEGIN, FAILURE, SHARD, Event, read_events
 from rmod_pipeline.pipeline.leases import claimed_shards
-from rmod_pipeline.shards.completion import existing_receipts
+from rmod_pipeline.shards.completion import read_existing_receipts
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import TOKENS, Layout, ShardPlan, main_family, plan_shards
 from rmod_pipeline.shards.token_family import family_names, read_family
@@ -87,7 +87,7 @@ def read_status(out: Location) -> BuildStatus:
     layout = Layout(with_prefetched(there, [layout.receipt(plan.name, name) for name in names for plan in plans]))
     families = [_family(layout, name, plans) for name in names]
     events = read_events(layout.log)
-    at_work = claimed_shards(layout.claims)
+    at_work = claimed_shards(layout.leases)
     running = [plan.name for plan in plans if plan.name in at_work]
     runs = _token_runs(there, tokens)
 
@@ -147,7 +147,7 @@ def _token_runs(out: Location, names: Iterable[str]) -> dict[str, str]:
 
 
 def _family(layout: Layout, family: str, plans: Sequence[ShardPlan]) -> FamilyStatus:
-    receipts = existing_receipts(layout, family, plans)
+    receipts = read_existing_receipts(layout, family, plans)
     rejects = Counter[str]()
     for receipt in receipts:
         rejects.update(receipt.rejects)

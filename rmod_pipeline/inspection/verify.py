@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rmod_pipeline.errors import RmodError, ShardError
-from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
+from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
 from rmod_pipeline.shards.layout import AUDIO, INDEX, Layout, ShardPlan, main_family, plan_shards
-from rmod_pipeline.shards.members import AudioStorage, member_names
+from rmod_pipeline.shards.members import AudioStorage, list_members
 from rmod_pipeline.shards.receipt import FileRecord, Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.storage import Location, StoreError
@@ -71,11 +71,11 @@ class Expected:
         targets = [kind for kind, drum in recipe["drums"].items() if drum["target"]]
         stems = (*recipe["drums"], *recipe["loops"]) if fingerprint["stems"] else ()
         return cls(
-            digest=digest(fingerprint),
+            digest=fingerprint_digest(fingerprint),
             recipe=recipe,
             family=main_family(fingerprint["audio"]),
             plans={plan.name: plan for plan in plan_shards(fingerprint["pairs"], fingerprint["shard_size"])},
-            members=member_names(targets, AudioStorage(audio_format=fingerprint["format"], stem_kinds=stems)),
+            members=list_members(targets, AudioStorage(audio_format=fingerprint["format"], stem_kinds=stems)),
             seed=fingerprint["seed"],
             engine=fingerprint["engine"],
         )

@@ -21,7 +21,7 @@ from rmod_pipeline.storage import Location, StoreError
 
 def verify_tokens(out: Location, expected: Expected, report: VerifyReport) -> None:
     """Check every family of tokens, and add what was found to the report."""
-    layout = Layout(out).listed()
+    layout = Layout(out).with_listing()
     report.findings += _nameless(layout)
     for name in family_names(out):
         try:

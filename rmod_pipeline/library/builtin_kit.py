@@ -23,7 +23,7 @@ from rmod_pipeline import synthesis
 from rmod_pipeline.audio import from_pcm, gain_to_db, peak, rms
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.process_pool import map_batches
-from rmod_pipeline.storage.folders import cache_folder, shipped
+from rmod_pipeline.storage.folders import cache_folder, shipped_folder
 from rmod_pipeline.synthesis.catalogue import SynthesizedSound, catalogue, make_sound
 from rmod_pipeline.synthesis.dsp import SAMPLE_RATE
 
@@ -158,7 +158,7 @@ def _table(rows: Sequence[dict[str, str]]) -> bytes:
 
 
 def _warn_if_other(table: bytes) -> None:
-    there = shipped("manifests") / MANIFEST
+    there = shipped_folder("manifests") / MANIFEST
     if there.is_file() and there.read_bytes() != table:
         log.warning(
             "the built-in kit sounds the same but is not the same to the last bit as in %s: another processor or "

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.read import check_header, check_whole, not_readable
-from rmod_pipeline.storage.folders import existing_file
+from rmod_pipeline.storage.folders import require_file
 
 BLOCK = 1 << 16
 """Frames that are read at once."""
@@ -51,7 +51,7 @@ class LongFile:
 
 def open_long(path: Path) -> LongFile:
     """Look at a file's header. Raises AssetError for what is no audio, UsageError if there is no such file."""
-    existing_file(path, GIVE)
+    require_file(path, GIVE)
     with _opened(path) as file:
         check_header(file, path)
         rate, channels, frames = int(file.samplerate), int(file.channels), int(file.frames)

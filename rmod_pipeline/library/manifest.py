@@ -22,7 +22,7 @@ from pathlib import Path
 from rmod_pipeline.errors import ManifestError, UsageError, nearest
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.storage import Location, StorePath, parse_location
-from rmod_pipeline.storage.folders import existing_file
+from rmod_pipeline.storage.folders import require_file
 from rmod_pipeline.storage.naming import NAME_IN_WORDS, is_name, nearest_name
 
 BUILTIN = "builtin"
@@ -70,7 +70,7 @@ def load_library(manifest: Location | str) -> Library:
 
         manifest = ensure_builtin()
     meant = nearest(str(manifest), (BUILTIN,)) if str(manifest).isalpha() else ""
-    path = existing_file(parse_location(manifest), f"make one with `rmod library scan DIR --out NAME.csv`{meant}")
+    path = require_file(parse_location(manifest), f"make one with `rmod library scan DIR --out NAME.csv`{meant}")
     rows = list(read_rows(path, COLUMNS))
     if not rows:
         raise ManifestError(path, "a header but no rows", "scan a folder that holds audio: `rmod library scan DIR`")
@@ -205,7 +205,7 @@ def _joined(folder: Location, root: str, path: Location) -> Location:
     if isinstance(folder, Path):
         return Path(os.path.normpath(folder / root))
     try:
-        return folder.joined(root)
+        return folder.join_relative(root)
     except ValueError as error:
         raise ManifestError(
             f"{path}, line 1", f"the root {error}", "put the sounds into the manifest's bucket"

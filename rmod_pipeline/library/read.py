@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rmod_pipeline.audio import Audio, db_to_gain, peak
 from rmod_pipeline.errors import AssetError, LibraryError, nearest
 from rmod_pipeline.library.asset import Asset, Library
-from rmod_pipeline.storage import Location, StorePath, keep, read_kept
+from rmod_pipeline.storage import Location, StorePath, read_from_cache, store_in_cache
 
 ONSET_DB = -60.0
 """A sound begins at the first frame that is louder than this, relative to the file's peak."""
@@ -241,14 +241,14 @@ def not_readable(error: Exception, about: object) -> AssetError:
 def _fetched(path: StorePath, expected_sha256: str | None = None) -> bytes:
     """Return an object's bytes: from the cache, if what they must be is known and they are there."""
     try:
-        kept = read_kept(expected_sha256) if expected_sha256 else None
+        kept = read_from_cache(expected_sha256) if expected_sha256 else None
         if kept is not None:
             return kept
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise AssetError(path, f"{size / 2**30:.1f} GiB, more than 1 GiB", "cut it into parts")
         data = path.read_bytes()
-        keep(data)
+        store_in_cache(data)
         return data
     except FileNotFoundError as error:
         raise AssetError(path, "no such object", "put it there, beside its manifest") from error

@@ -62,7 +62,7 @@ def read_events(log: Location) -> list[Event]:
     try:
         if isinstance(log, StorePath):
             paths = sorted((log / EVENTS).glob("*.json"), key=str)
-            there = (log / EVENTS).ahead(paths)
+            there = (log / EVENTS).with_prefetched(paths)
             lines = [(there / path.name).read_bytes() for path in paths]
         else:
             lines = (log / RUNS).read_bytes().splitlines()

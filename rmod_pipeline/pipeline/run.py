@@ -16,7 +16,7 @@ from rmod_pipeline.pipeline.jobs.disk_space import check_space
 from rmod_pipeline.pipeline.jobs.encode import EncodeJob
 from rmod_pipeline.pipeline.results import ShardFailure, WaitTimes
 from rmod_pipeline.pipeline.scheduler import BuildProgress, RunResults, make_missing
-from rmod_pipeline.shards.completion import existing_receipts
+from rmod_pipeline.shards.completion import read_existing_receipts
 from rmod_pipeline.shards.fingerprint import check_folder, claim_folder
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import check_kinds
@@ -129,7 +129,7 @@ def receipts_of(layout: Layout, families: Iterable[str], plans: Sequence[ShardPl
     """Return the receipts of the shards that are there, family by family."""
     families = [*families]
     layout = layout.with_receipts([plan.name for plan in plans], families)
-    return [receipt for family in families for receipt in existing_receipts(layout, family, plans)]
+    return [receipt for family in families for receipt in read_existing_receipts(layout, family, plans)]
 
 
 def summarise(receipts: Sequence[Receipt], made: RunResults, seconds: float) -> BuildSummary:

@@ -145,6 +145,6 @@ def _await_others(
             if plan.name in elsewhere and plan not in missing:
                 progress.advance(plan.count)
         plans = missing
-        if not all(lease_on(work.layout.claims, plan.name).held() for plan in missing) or not missing:
+        if not all(lease_on(work.layout.leases, plan.name).held() for plan in missing) or not missing:
             return missing
         time.sleep(LOOK_SECONDS if isinstance(work.layout.out, StorePath) else WAIT_SECONDS)

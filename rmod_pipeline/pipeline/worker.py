@@ -45,7 +45,7 @@ def run_shard(plan: ShardPlan, maker: ShardMaker, layout: Layout, on_pairs: Call
 
     ``on_pairs`` is told of every pair made; of a shard that comes to nothing, they are taken back.
     """
-    claim = lease_on(layout.claims, plan.name)
+    claim = lease_on(layout.leases, plan.name)
     told = 0
     with shard_log_context(plan.name):
         try:

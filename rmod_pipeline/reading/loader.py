@@ -24,7 +24,7 @@ from rmod_pipeline.audio import Audio, from_pcm
 from rmod_pipeline.errors import ShardError, UsageError, nearest
 from rmod_pipeline.reading.sampler import ReadOrder
 from rmod_pipeline.reading.shard_list import HINT, FinishedShard, finished_shards
-from rmod_pipeline.shards.fingerprint import Fingerprint, digest, read_fingerprint
+from rmod_pipeline.shards.fingerprint import Fingerprint, fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout
 from rmod_pipeline.shards.members import MIX, decode_audio
 from rmod_pipeline.shards.token_family import TokenFamily, choose_family
@@ -123,7 +123,7 @@ def load_audio(
         raise ShardError(layout.out, "keeps no sound", "read its tokens: read_tokens")
     known, ending = _sounds(fingerprint, layout.build), str(fingerprint["format"])
     chosen = _choose(sounds, known, default=[sound for sound in known if not sound.startswith(STEM)])
-    shards = finished_shards(layout, AUDIO, digest(fingerprint), split, partial)
+    shards = finished_shards(layout, AUDIO, fingerprint_digest(fingerprint), split, partial)
     decode, suffixes = DecodeAudio(ending, chosen), [f"{sound}.{ending}" for sound in chosen]
     rank, world = nodes or stream.this_node()
     order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world=world)

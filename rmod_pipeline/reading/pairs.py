@@ -11,7 +11,7 @@ from typing import Any
 from rmod_pipeline.errors import ShardError, nearest
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
-from rmod_pipeline.shards.layout import Layout, main_family, parse_key, shard_of
+from rmod_pipeline.shards.layout import Layout, main_family, parse_key, shard_name
 from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_members
@@ -77,7 +77,7 @@ def _lengths(spec: PairSpec) -> Iterator[tuple[str, int]]:
 
 def read_receipts(out: Location) -> list[Receipt]:
     """Return the receipts that say which shards are done, in order. Raises ShardError where there is none."""
-    receipts = [read_receipt(path) for path in Layout(out).listed().main_receipts()]
+    receipts = [read_receipt(path) for path in Layout(out).with_listing().main_receipts()]
     if not receipts:
         hint = "give the folder that `rmod build --out` wrote; a build that has just begun has no finished shard yet"
         raise ShardError(out, "no finished shards here", hint)
@@ -113,7 +113,7 @@ def read_pair(out: Location, key: str) -> StoredPair:
     split, index = parse_key(key)
     layout = Layout(out)
     fingerprint = read_fingerprint(layout.build)
-    shard = shard_of(index, split, fingerprint["shard_size"])
+    shard = shard_name(index, split, fingerprint["shard_size"])
     path = layout.receipt(shard, main_family(fingerprint["audio"]))
     if path.exists():
         if key in read_receipt(path).absent:
@@ -134,7 +134,7 @@ def read_row(out: Location, key: str) -> dict[str, Any]:
     """Return a pair's row in the index. Raises ShardError."""
     split, index = parse_key(key)
     layout = Layout(out)
-    shard = shard_of(index, split, read_fingerprint(layout.build)["shard_size"])
+    shard = shard_name(index, split, read_fingerprint(layout.build)["shard_size"])
     for row in read_index(layout.index(shard)):
         if row["key"] == key and row["status"] == PAIR:
             return row
@@ -153,7 +153,7 @@ def read_pair_tokens(out: Location, key: str, family: TokenFamily) -> dict[str, 
     """Return the files of a pair's tokens by suffix. Raises ShardError for a key that the data set lacks."""
     split, index = parse_key(key)
     layout = Layout(out)
-    shard = shard_of(index, split, int(read_fingerprint(layout.build)["shard_size"]))
+    shard = shard_name(index, split, int(read_fingerprint(layout.build)["shard_size"]))
     tar = layout.tar(shard, family.folder)
     members = read_members(tar, key) if tar.is_file() else {}
     if not members:

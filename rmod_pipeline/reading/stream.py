@@ -20,7 +20,7 @@ from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.reading.sampler import ReaderRank, ReadOrder, ShardPart, endless, one_epoch, shuffled
 from rmod_pipeline.reading.shard_list import HINT, FinishedShard
-from rmod_pipeline.storage import Location, opened
+from rmod_pipeline.storage import Location, open_for_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def read_part(shard: FinishedShard, part: ShardPart, suffixes: Collection[str]) 
     """Yield some pairs of a shard, undecoded. Raises ShardError for one that is not what its receipt says."""
     count = 0
     try:
-        with opened(shard.path) as file:
+        with open_for_reading(shard.path) as file:
             found = os.fstat(file.fileno()).st_size
             if found != shard.bytes:
                 raise ShardError(shard.path, f"{found} bytes, its receipt says {shard.bytes}", HINT)

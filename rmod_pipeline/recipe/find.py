@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rmod_pipeline.errors import RecipeError, nearest
-from rmod_pipeline.storage.folders import shipped
+from rmod_pipeline.storage.folders import shipped_folder
 
 
 def find_recipe(name: str, folder: str = "") -> Path:
@@ -21,11 +21,11 @@ def find_recipe(name: str, folder: str = "") -> Path:
         raise RecipeError(name, "is a folder, a recipe is a YAML file", hint)
     # `recipes/rmod.yaml`, as in the README, names a shipped recipe even where no such folder exists.
     if path.suffix in ("", ".yaml", ".yml") and path.stem in known and path.parent.name in ("", folder or "recipes"):
-        return shipped("recipes") / folder / f"{path.stem}.yaml"
+        return shipped_folder("recipes") / folder / f"{path.stem}.yaml"
     kind = f"{folder} recipe" if folder else "recipe"
     raise RecipeError(name, f"no such {kind}{nearest(path.stem, known)}", hint)
 
 
 def recipe_names(folder: str = "") -> list[str]:
     """Return the names of the shipped recipes: those of data sets, or those in ``folder``, such as ``codec``."""
-    return sorted(path.stem for path in (shipped("recipes") / folder).glob("*.yaml"))
+    return sorted(path.stem for path in (shipped_folder("recipes") / folder).glob("*.yaml"))

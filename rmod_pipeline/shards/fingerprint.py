@@ -1,4 +1,7 @@
-"""build.json: all that decides a data set's bytes, so that a resume never mixes two data sets."""
+"""Read, write and compare build.json, the fingerprint: everything that decides the bytes of a data set.
+
+A build continues only a folder with an equal fingerprint, so a resumed build never mixes two data sets.
+"""
 
 from __future__ import annotations
 
@@ -16,62 +19,67 @@ from rmod_pipeline.errors import BuildError, ShardError
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import publish_new
 
-DECISIVE = (
+DECISIVE_PACKAGES = (
     "librosa", "mido", "miditoolkit", "numpy", "pedalboard", "pyarrow", "pyloudnorm", "scipy", "soundfile", "soxr",
 )  # fmt: skip
 """Packages whose version can change the bytes."""
 
-SAID = ("recipe", "library", "seed", "pairs", "shard_size", "engine", "format", "stems", "audio", "versions")
-"""What every build.json holds."""
+REQUIRED_KEYS = ("recipe", "library", "seed", "pairs", "shard_size", "engine", "format", "stems", "audio", "versions")
+"""Keys that every build.json has."""
 
 Fingerprint = Mapping[str, Any]
+"""The content of a build.json or a codec.json."""
 
 
-def versions(engine: str) -> dict[str, str]:
-    """Return the version of rmod's output and of every package that can change the bytes."""
-    found = {"rmod output": str(OUTPUT_VERSION)}
-    for package in DECISIVE:
+def package_versions(engine: str) -> dict[str, str]:
+    """Return the version of rmod's output, and of every package that can change the bytes, by name."""
+    versions = {"rmod output": str(OUTPUT_VERSION)}
+    for package in DECISIVE_PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "missing"
+            versions[package] = "missing"
     if engine == CONSOLE:
-        found["pymixconsole"] = console_version()
-    return found
+        versions["pymixconsole"] = console_version()
+    return versions
 
 
-def digest(fingerprint: Fingerprint) -> str:
+def fingerprint_digest(fingerprint: Fingerprint) -> str:
     """Return the SHA-256 of a fingerprint."""
     return hashlib.sha256(encode_fingerprint(fingerprint)).hexdigest()
 
 
-def claim_folder(fingerprint: Fingerprint, path: Location, drafts: Path) -> None:
-    """Make a data set's build.json unless the one that stands there says the same. Raises BuildError, ShardError."""
-    if not path.exists():
-        publish_new(encode_fingerprint(fingerprint), path, drafts)
-    check_folder(fingerprint, path)  # of two builds that begin at once, one finds the other's here
+def check_folder(fingerprint: Fingerprint, path: Location) -> bool:
+    """Return whether the folder has a build.json; writes nothing.
 
-
-def check_folder(fingerprint: Fingerprint, path: Location) -> None:
-    """Check that a build.json, if there is one, says the same. Writes nothing. Raises BuildError, ShardError."""
+    Raises BuildError if the file differs or only shards exist, and ShardError if the file is damaged.
+    """
     if not path.exists():
         left = [name for name in ("audio", "index", "receipts", "tokens") if (path.parent / name).exists()]
         if left:
-            said = f"holds {', '.join(left)} but no {path.name}: what they were made from cannot be told"
-            raise BuildError(path.parent, said, f"choose another --out, or put {path.name} back")
-        return
+            found = f"has {', '.join(left)} but no {path.name}, so it is unknown what they were made from"
+            raise BuildError(path.parent, found, f"choose another --out, or put {path.name} back")
+        return False
     hint = "choose another --out, or give the options that it was built with"
-    refuse_differences(
-        read_fingerprint(path), fingerprint, path.parent, "another data set than the one asked for", hint
-    )
+    refuse_differences(read_fingerprint(path), fingerprint, path.parent, "another data set", hint)
+    return True
 
 
-def refuse_differences(there: Fingerprint, asked: Fingerprint, about: object, what: str, hint: str) -> None:
-    """Raise BuildError, naming each difference, if what stands in a folder is not what is asked for."""
-    differences = list(_differences(there, json.loads(encode_fingerprint(asked))))
+def claim_folder(fingerprint: Fingerprint, path: Location, drafts: Path) -> None:
+    """Write build.json to a new folder. Raises BuildError if another build has just written a different one."""
+    if not publish_new(encode_fingerprint(fingerprint), path, drafts):
+        check_folder(fingerprint, path)
+
+
+def refuse_differences(existing: Fingerprint, requested: Fingerprint, about: object, content: str, hint: str) -> None:
+    """Raise BuildError, which names each difference, unless the existing fingerprint equals the requested one.
+
+    ``content`` says what a folder with another fingerprint holds.
+    """
+    differences = list(_find_differences(existing, json.loads(encode_fingerprint(requested))))
     if differences:
         listed = "\n  ".join(differences[:8]) + ("\n  ..." if len(differences) > 8 else "")
-        raise BuildError(about, f"holds {what}:\n  {listed}", hint)
+        raise BuildError(about, f"holds {content}:\n  {listed}", hint)
 
 
 def read_fingerprint(path: Location) -> dict[str, Any]:
@@ -81,10 +89,10 @@ def read_fingerprint(path: Location) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         hint = "give the folder that `rmod build --out` wrote"
         raise ShardError(path, f"no data set here: {getattr(error, 'strerror', None) or error}", hint) from error
-    lacking = [name for name in SAID if not isinstance(content, dict) or name not in content]
-    if lacking:
+    missing = [key for key in REQUIRED_KEYS if not isinstance(content, dict) or key not in content]
+    if missing:
         hint = "give the folder that `rmod build --out` wrote"
-        raise ShardError(path, f"no data set here: not a build.json, it lacks {', '.join(lacking)}", hint)
+        raise ShardError(path, f"no data set here: not a build.json, it lacks {', '.join(missing)}", hint)
     try:
         pairs = {str(split): int(count) for split, count in content["pairs"].items()}
         return {**content, "pairs": pairs, "shard_size": max(int(content["shard_size"]), 1)}
@@ -93,24 +101,25 @@ def read_fingerprint(path: Location) -> dict[str, Any]:
 
 
 def encode_fingerprint(fingerprint: Fingerprint) -> bytes:
-    """Return the JSON of a fingerprint, as it stands on the disk."""
+    """Return a fingerprint as the JSON of a build.json."""
     return json.dumps(fingerprint, indent=1, sort_keys=False).encode() + b"\n"
 
 
-def _differences(there: Any, asked: Any, place: str = "") -> Iterator[str]:
-    if isinstance(there, dict) and isinstance(asked, dict):
-        for key in dict.fromkeys([*there, *asked]):
-            yield from _differences(there.get(key), asked.get(key), f"{place}.{key}" if place else str(key))
-        # Drums and loops stand in the tar, and add up, in the recipe's order.
-        if list(there) != list(asked) and set(there) == set(asked):
-            yield f"{place}: there in the order {', '.join(there)}; asked for in the order {', '.join(asked)}"
-    elif isinstance(there, list) and isinstance(asked, list) and len(there) == len(asked):
-        for position, (one, other) in enumerate(zip(there, asked, strict=True)):
-            yield from _differences(one, other, f"{place}.{position}")
-    elif there != asked:
-        yield f"{place}: there {_short(there)}, asked for {_short(asked)}"
+def _find_differences(existing: Any, requested: Any, path: str = "") -> Iterator[str]:
+    """Yield a line for each value that differs; ``path`` names the values above, as in ``recipe.drums``."""
+    if isinstance(existing, dict) and isinstance(requested, dict):
+        for key in dict.fromkeys([*existing, *requested]):
+            yield from _find_differences(existing.get(key), requested.get(key), f"{path}.{key}" if path else str(key))
+        # The recipe's order of drums and loops decides the order in the tar and of the sum.
+        if list(existing) != list(requested) and set(existing) == set(requested):
+            yield f"{path}: existing order {', '.join(existing)}; requested order {', '.join(requested)}"
+    elif isinstance(existing, list) and isinstance(requested, list) and len(existing) == len(requested):
+        for position, values in enumerate(zip(existing, requested, strict=True)):
+            yield from _find_differences(*values, f"{path}.{position}")
+    elif existing != requested:
+        yield f"{path}: existing {_shorten(existing)}, requested {_shorten(requested)}"
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = json.dumps(value) if value is not None else "nothing"
     return text if len(text) <= 60 else text[:57] + "..."

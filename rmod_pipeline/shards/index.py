@@ -1,4 +1,4 @@
-"""The index of a shard: a Parquet row a pair, and a row a reject."""
+"""Write and read the index of a shard: a Parquet table with one row per pair and one row per reject."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.render import Pair, PairLevels
 from rmod_pipeline.shards.members import list_sources
 from rmod_pipeline.spec import PairSpec
-from rmod_pipeline.storage import Location, opened
+from rmod_pipeline.storage import Location, open_for_reading
 
 PAIR, REJECT = "pair", "reject"
 
@@ -34,9 +34,9 @@ SCHEMA = pa.schema(
         ("split", _text),
         ("index", pa.int64()),
         ("attempt", pa.int32()),
-        ("status", _text),  # pair, or reject: not in the tar
-        ("stage", _text),  # of a reject: where it was decided
-        ("reason", _text),  # of a reject
+        ("status", _text),  # pair or reject; a reject is not in the tar
+        ("stage", _text),  # rejects only: the part that was judged, target or mix
+        ("reason", _text),  # rejects only
         ("lufs", _number),
         ("peak_dbfs", _number),
         ("rms_dbfs", _number),
@@ -52,34 +52,35 @@ SCHEMA = pa.schema(
 )
 
 
-def pair_row(pair: Pair, members: Mapping[str, bytes], library: Library) -> dict[str, Any]:
-    """Return the row of a pair that stands in the tar."""
-    listed = [
+def make_pair_row(pair: Pair, members: Mapping[str, bytes], library: Library) -> dict[str, Any]:
+    """Return the row of an accepted pair; ``members`` are its files by suffix."""
+    records = [
         {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
     ]
-    return {**_row(pair.spec, pair.measured, library), "status": PAIR, "members": listed}
+    return {**_describe(pair.spec, pair.measured, library), "status": PAIR, "members": records}
 
 
-def reject_row(pair: Pair, stage: str, reason: str, library: Library) -> dict[str, Any]:
-    """Return the row of a pair that ought not to be, with its levels, so that the limits can be judged."""
-    return {**_row(pair.spec, pair.measured, library), "status": REJECT, "stage": stage, "reason": reason}
+def make_reject_row(pair: Pair, stage: str, reason: str, library: Library) -> dict[str, Any]:
+    """Return the row of a rejected attempt, with its levels, so that the limits can be evaluated later."""
+    return {**_describe(pair.spec, pair.measured, library), "status": REJECT, "stage": stage, "reason": reason}
 
 
 def write_index(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the rows as Parquet. The same rows give the same bytes within one version of pyarrow."""
+    """Write rows as Parquet. Equal rows give equal bytes within one version of pyarrow."""
     pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path, compression="zstd")
 
 
 def read_index(path: Location, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Return the rows of an index. Raises ShardError."""
     try:
-        with nullcontext(path) if isinstance(path, Path) else opened(path) as source:
+        with nullcontext(path) if isinstance(path, Path) else open_for_reading(path) as source:
             return pq.read_table(source, columns=None if columns is None else list(columns)).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise ShardError(path, f"not an index: {error}", "remove the shard's receipt and build again") from error
 
 
-def _row(spec: PairSpec, measured: PairLevels, library: Library) -> dict[str, Any]:
+def _describe(spec: PairSpec, measured: PairLevels, library: Library) -> dict[str, Any]:
+    """Return the columns that pairs and rejects share."""
     sources = list_sources(spec, library)
     mix, tracks = measured.mix, measured.tracks
     return {

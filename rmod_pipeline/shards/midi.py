@@ -1,4 +1,4 @@
-"""The hits of a pair as MIDI."""
+"""Write the hits of a pair as a MIDI file."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rmod_pipeline.spec import PairSpec
 TICKS_PER_BEAT = 480
 
 GENERAL_MIDI = {"kick": 36, "snare": 38, "clap": 39, "hihat": 42, "tom": 45, "openhat": 46, "cymbal": 49, "cowbell": 56}
-"""Keys of the General MIDI drum map; a kind it lacks gets one above it, in the recipe's order."""
+"""Keys of the General MIDI drum map. Other kinds get the keys above the map, in the recipe's order."""
 
 FIRST_FREE_KEY = 82
 FREE_KEYS = 128 - FIRST_FREE_KEY
 
 
-def midi_bytes(spec: PairSpec) -> bytes:
-    """Return a MIDI file with one drum track a kind, the grid at 480 ticks a beat (60 bpm for the paper's 4 s)."""
+def encode_midi(spec: PairSpec) -> bytes:
+    """Return a MIDI file with one drum track per kind, at 480 ticks per beat (60 bpm for the paper's 4 s)."""
     from miditoolkit import Instrument, MidiFile, Note, TempoChange
 
     settings = spec.settings
@@ -24,11 +24,11 @@ def midi_bytes(spec: PairSpec) -> bytes:
     beats_per_second = settings.grid / TICKS_PER_BEAT / (settings.frames / settings.sample_rate)
     midi.tempo_changes = [TempoChange(tempo=60 * beats_per_second, time=0)]
     midi.max_tick = settings.grid
-    for place, drum in enumerate(spec.drums):
+    for position, drum in enumerate(spec.drums):
         track = Instrument(program=0, is_drum=True, name=drum.kind)
         ends = [note.tick for note in drum.notes[1:]] + [settings.grid]
-        key = GENERAL_MIDI.get(drum.kind, FIRST_FREE_KEY + place % FREE_KEYS)
-        # A hit sounds until the next one of its class cuts it.
+        key = GENERAL_MIDI.get(drum.kind, FIRST_FREE_KEY + position % FREE_KEYS)
+        # A hit lasts until the next hit of its kind cuts it.
         track.notes = [
             Note(velocity=note.velocity, pitch=key, start=note.tick, end=end)
             for note, end in zip(drum.notes, ends, strict=True)

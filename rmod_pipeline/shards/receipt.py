@@ -1,4 +1,4 @@
-"""A receipt: written last, it says that a shard of a family is done, and what it holds."""
+"""Define the receipt of a shard, which is written last: it says that the shard is done and what it holds."""
 
 from __future__ import annotations
 
@@ -25,41 +25,44 @@ class FileRecord:
 
     @classmethod
     def of(cls, file: Path, path: str) -> FileRecord:
-        """Measure a finished file that stands, or will stand, at ``path``."""
+        """Measure a finished file, which is or will be published as ``path``."""
         return cls(path=path, bytes=file.stat().st_size, sha256=file_digest(file))
 
 
 @dataclass(frozen=True, slots=True)
 class MissingPairs:
-    """What a shard has no pair for: filled while it is made, told in its receipts."""
+    """The pairs that a shard lacks: collected while it is made, and recorded in its receipts."""
 
     absent: list[str] = field(default_factory=list)
-    """Keys that had only rejects."""
+    """Keys whose attempts were all rejected."""
     rejects: Counter[str] = field(default_factory=Counter)
-    """How many attempts were rejected, by reason."""
+    """Number of rejected attempts by reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What one finished shard holds. A shard without a receipt does not exist."""
+    """The contents of one finished shard of one family. A shard without a receipt does not exist."""
 
     shard: str
     family: str
     fingerprint: str
-    """Digest of build.json."""
+    """Digest of build.json or codec.json."""
     split: str
     first: int
+    """Index of the first pair."""
     count: int
-    """Indices first .. first + count - 1 are the shard's; those that are absent had only rejects."""
+    """Number of indices, from ``first`` on."""
     pairs: int
+    """Number of pairs in the shard: ``count`` without the absent ones."""
     absent: tuple[str, ...]
+    """Keys whose attempts were all rejected."""
     rejects: dict[str, int]
-    """How many attempts were rejected, by reason."""
+    """Number of rejected attempts by reason."""
     files: tuple[FileRecord, ...]
 
     @property
     def missing(self) -> MissingPairs:
-        """What the shard has no pair for."""
+        """The pairs that the shard lacks."""
         return MissingPairs(list(self.absent), Counter(self.rejects))
 
     def to_json(self) -> bytes:
@@ -75,6 +78,5 @@ def read_receipt(path: Location) -> Receipt:
     try:
         return _ADAPTER.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise ShardError(
-            path, f"not a receipt: {error}", "remove it and build again: the shard is made anew"
-        ) from error
+        hint = "remove it and build again: the shard is made again"
+        raise ShardError(path, f"not a receipt: {error}", hint) from error

@@ -1,4 +1,4 @@
-"""Tars whose bytes depend on their content alone."""
+"""Write tars whose bytes depend only on their content, and read them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import BinaryIO
 
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.storage import Location, opened
+from rmod_pipeline.storage import Location, open_for_reading
 
 
 class TarWriter:
-    """A plain USTAR tar: members in the order given, fixed times, owners and modes."""
+    """Write a plain USTAR tar: members in the given order, with fixed times, owners and modes."""
 
     def __init__(self, path: Path) -> None:
         self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
@@ -28,7 +28,7 @@ class TarWriter:
         self._tar.close()
 
     def add(self, key: str, members: Mapping[str, bytes]) -> None:
-        """Append the files of one key, next to each other as WebDataset wants them."""
+        """Append the files of one key next to each other, as WebDataset requires. ``members``: content by suffix."""
         for suffix, content in members.items():
             header = tarfile.TarInfo(f"{key}.{suffix}")
             header.size = len(content)
@@ -37,20 +37,20 @@ class TarWriter:
 
 
 def read_tar(path: Location) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yield each key and its files by suffix, in order. Raises ShardError for a tar that is cut or damaged."""
+    """Yield each key with its files by suffix, in order. Raises ShardError for a cut or damaged tar."""
     key, members = "", dict[str, bytes]()
     try:
-        with opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        with open_for_reading(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for header in tar:
-                found, _, suffix = header.name.partition(".")
-                if found != key and members:
+                member_key, _, suffix = header.name.partition(".")
+                if member_key != key and members:
                     yield key, members
                     members = {}
-                key = found
+                key = member_key
                 if suffix in members:
-                    raise tarfile.ReadError(f"{header.name} stands in it twice")
-                members[suffix] = _content(tar, header)
-            # tarfile takes a file that ends between two members for whole.
+                    raise tarfile.ReadError(f"{header.name} occurs twice")
+                members[suffix] = _read_content(tar, header)
+            # tarfile reports no error for a file that is cut between two members.
             _check_end(file)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ShardError(path, f"not a whole tar: {error}", "remove its receipt and build again") from error
@@ -59,28 +59,28 @@ def read_tar(path: Location) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def read_members(path: Location, key: str, suffixes: Sequence[str] | None = None) -> dict[str, bytes]:
-    """Return the files of one key by suffix, or those asked for; none if the tar lacks it. Raises ShardError.
+    """Return the files of one key by suffix, all or those with the given suffixes; empty if the tar lacks the key.
 
-    Only the headers of the members before it are read.
+    Reads only the headers of the members before it. Raises ShardError for a cut or damaged tar.
     """
     members: dict[str, bytes] = {}
     try:
-        with opened(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        with open_for_reading(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for header in tar:
-                found, _, suffix = header.name.partition(".")
-                if found == key and (suffixes is None or suffix in suffixes):
-                    members[suffix] = _content(tar, header)
-                elif found != key and members:
+                member_key, _, suffix = header.name.partition(".")
+                if member_key == key and (suffixes is None or suffix in suffixes):
+                    members[suffix] = _read_content(tar, header)
+                elif member_key != key and members:
                     break
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ShardError(path, f"not a whole tar: {error}", "remove its receipt and build again") from error
     return members
 
 
-def _content(tar: tarfile.TarFile, header: tarfile.TarInfo) -> bytes:
+def _read_content(tar: tarfile.TarFile, header: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(header)
     if file is None:
-        raise tarfile.ReadError(f"{header.name} is no plain file")
+        raise tarfile.ReadError(f"{header.name} is not a plain file")
     content = file.read()
     if len(content) != header.size:
         raise tarfile.ReadError(f"{header.name} is cut: {len(content)} of {header.size} bytes")

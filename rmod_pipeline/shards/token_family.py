@@ -1,9 +1,4 @@
-"""What the tokens of one folder are: of which data set, by which codec, in which windows.
-
-OUT/tokens/CODEC/codec.json                 what the tokens are: the family's fingerprint
-OUT/tokens/CODEC/train-000000.tar           KEY.mix.npy KEY.kick.npy ... KEY.json
-OUT/receipts/tokens/CODEC/train-000000.json written last: this shard of tokens is done
-"""
+"""Define a family of tokens, the tokens that one codec makes of a data set, and read and write its codec.json."""
 
 from __future__ import annotations
 
@@ -17,7 +12,12 @@ from rmod_pipeline.codec import fit_window, frames_of, mono_of, target_frames
 from rmod_pipeline.codec.window import Windowed
 from rmod_pipeline.errors import BuildError, ShardError, nearest
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.fingerprint import digest, encode_fingerprint, read_fingerprint, refuse_differences
+from rmod_pipeline.shards.fingerprint import (
+    encode_fingerprint,
+    fingerprint_digest,
+    read_fingerprint,
+    refuse_differences,
+)
 from rmod_pipeline.shards.layout import TOKENS, Layout
 from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.storage import Location
@@ -26,20 +26,23 @@ from rmod_pipeline.storage.publish import publish_new
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenFamily:
-    """What the tokens of one folder are: of which data set, by which codec, in which windows."""
+    """The tokens that one codec makes of a data set: the content of codec.json."""
 
     build: str
     """Digest of build.json."""
     codec: Mapping[str, Any]
-    """The codec's fingerprint: weights, shape of tokens, precision, batch, kind of device."""
+    """The codec's fingerprint: weights, shape of tokens, precision, batch size, kind of device."""
     windows: Mapping[str, int]
-    """Token frames by sound, in the order of members: mix 345, kick 90, ..."""
+    """Window in token frames by sound, in the order of members: mix 345, kick 90, ..."""
 
     @classmethod
     def of(cls, recipe: Recipe, codec: Mapping[str, Any], build: str) -> TokenFamily:
-        """Return the family that a codec makes of a recipe's pairs. Raises BuildError for another sample rate."""
+        """Return the family of a codec's tokens of a recipe's pairs. Raises BuildError if the sample rates differ.
+
+        ``codec`` is the codec's fingerprint, ``build`` the digest of build.json.
+        """
         if recipe.sample_rate != codec["sample_rate"]:
-            found = f"{recipe.sample_rate} Hz, the codec {codec['name']} takes {codec['sample_rate']} Hz"
+            found = f"{recipe.sample_rate} Hz, but the codec {codec['name']} takes {codec['sample_rate']} Hz"
             hint = f"set sample_rate: {codec['sample_rate']} in the recipe, or choose another codec"
             raise BuildError(f"recipe {recipe.name}", found, hint)
         chosen = {kind: drum.token_frames for kind, drum in recipe.drums.items() if drum.token_frames}
@@ -48,42 +51,42 @@ class TokenFamily:
 
     @property
     def name(self) -> str:
-        """The codec's name with a short hash of its weights: ``mini-1a2b3c4d``."""
+        """The codec's name with a short hash of its weights, such as ``mini-1a2b3c4d``."""
         return str(self.codec["name"])
 
     @property
     def folder(self) -> str:
-        """What the family is called in paths and receipts: ``tokens/mini-1a2b3c4d``."""
+        """The family's name in paths and receipts, such as ``tokens/mini-1a2b3c4d``."""
         return f"{TOKENS}/{self.name}"
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Codebooks, and entries in each."""
+        """The number of codebooks, and of entries in each."""
         return int(self.codec["codebooks"]), int(self.codec["codebook_size"])
 
     def digest(self) -> str:
-        """Return the SHA-256 of what stands in codec.json."""
-        return digest(self.to_dict())
+        """Return the SHA-256 of codec.json."""
+        return fingerprint_digest(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the content of codec.json."""
         return {"build": self.build, "codec": dict(self.codec), "windows": dict(self.windows)}
 
     def members(self) -> list[str]:
-        """Return the suffixes of a pair's files, the same for every pair, in their order."""
+        """Return the suffixes of a pair's files, which are the same for every pair, in the order of the tar."""
         return [*(f"{sound}.npy" for sound in self.windows), "json"]
 
     def window(self, sounds: Mapping[str, Pcm]) -> dict[str, Windowed]:
-        """Return what the encoder is given of a pair's 16-bit sounds, each [channels, samples]."""
+        """Return the windows of a pair's sounds that the encoder gets. ``sounds``: 16-bit, each [channels, samples]."""
         return {sound: self.window_of(sound, sounds[sound]) for sound in self.windows}
 
     def window_of(self, sound: str, pcm: Pcm) -> Windowed:
-        """Return what the encoder is given of one sound."""
+        """Return the window of one sound that the encoder gets. ``pcm``: 16-bit [channels, samples]."""
         return fit_window(mono_of(pcm), self.windows[sound], int(self.codec["hop"]))
 
 
 def read_family(out: Location, name: str) -> TokenFamily:
-    """Return what a folder of tokens says of itself. Raises ShardError."""
+    """Read the codec.json of a folder of tokens. Raises ShardError."""
     path = Layout(out).codec(f"{TOKENS}/{name}")
     hint = "give the name of a folder below tokens/, or make it: rmod encode OUT --codec mini"
     if not path.is_file():
@@ -99,19 +102,21 @@ def read_family(out: Location, name: str) -> TokenFamily:
         )
         _ = family.name, family.shape, int(family.codec["hop"]), int(family.codec["sample_rate"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ShardError(
-            path, f"does not tell what the tokens are: {error!r}", "remove the folder, encode again"
-        ) from error
+        hint = "remove the folder and encode again"
+        raise ShardError(path, f"not the description of a family of tokens: {error!r}", hint) from error
     return family
 
 
 def family_names(out: Location) -> list[str]:
-    """Return the names of the folders of tokens that a data set has: ``mini-1a2b3c4d``."""
+    """Return the names of all families of tokens of a data set, such as ``mini-1a2b3c4d``."""
     return sorted(path.parent.name for path in (out / TOKENS).glob("*/codec.json"))
 
 
 def find_family(out: Location, codec: str | None) -> str:
-    """Return the name of the one family of tokens whose name begins so. Raises ShardError."""
+    """Return the name of the only family whose name begins with ``codec``, or of the only family for None.
+
+    Raises ShardError if there is none or more than one.
+    """
     known = family_names(out)
     matching = [name for name in known if codec is None or name.startswith(codec)]
     if codec in known:
@@ -120,30 +125,33 @@ def find_family(out: Location, codec: str | None) -> str:
         return matching[0]
     if matching:
         found = f"{len(matching)} families of tokens" + (f" begin with {codec}" if codec else "")
-        raise ShardError(out, f"{found}: {', '.join(matching)}", "say which: --codec NAME, or codec=NAME in Python")
+        raise ShardError(out, f"{found}: {', '.join(matching)}", "choose one: --codec NAME, or codec=NAME in Python")
     if known:
         raise ShardError(out, f"no tokens of {codec}{nearest(str(codec), known)}; there are {', '.join(known)}")
-    read_fingerprint(Layout(out).build)  # no tokens, or no data set at all
+    read_fingerprint(Layout(out).build)  # raises if there is no data set at all
     raise ShardError(out, "no tokens here", "make them: rmod encode OUT --codec mini")
 
 
 def choose_family(out: Location, codec: str | None = None) -> TokenFamily:
-    """Return the one family of tokens whose name begins so; without a name the only one. Raises ShardError."""
+    """Return the only family whose name begins with ``codec``, or the only family for None. Raises ShardError."""
     return read_family(out, find_family(out, codec))
 
 
-def claim_family(family: TokenFamily, layout: Layout) -> None:
-    """Make a family's codec.json unless the one that stands there says the same. Raises BuildError, ShardError."""
+def check_family(family: TokenFamily, layout: Layout) -> bool:
+    """Return whether the family has a codec.json; writes nothing.
+
+    Raises BuildError if the file differs, and ShardError if it is damaged.
+    """
     path = layout.codec(family.folder)
     if not path.exists():
-        publish_new(encode_fingerprint(family.to_dict()), path, layout.drafts)
-    check_family(family, layout)
+        return False
+    existing = read_family(layout.out, family.name).to_dict()
+    hint = f"give the options that these tokens were made with, or remove {path.parent} and its receipts"
+    refuse_differences(existing, family.to_dict(), path.parent, "tokens made with other options", hint)
+    return True
 
 
-def check_family(family: TokenFamily, layout: Layout) -> None:
-    """Check that a codec.json, if there is one, says the same. Writes nothing. Raises BuildError, ShardError."""
-    path = layout.codec(family.folder)
-    if path.exists():
-        there = read_family(layout.out, family.name).to_dict()
-        hint = f"give the options that these tokens were made with, or remove {path.parent} and its receipts"
-        refuse_differences(there, family.to_dict(), path.parent, "tokens made otherwise than asked for", hint)
+def claim_family(family: TokenFamily, layout: Layout) -> None:
+    """Write the codec.json of a new family. Raises BuildError if another run has just written a different one."""
+    if not publish_new(encode_fingerprint(family.to_dict()), layout.codec(family.folder), layout.drafts):
+        check_family(family, layout)

@@ -1,9 +1,4 @@
-"""Token shards: the codes of pairs, beside their sound or in its place.
-
-OUT/tokens/CODEC/codec.json                 what the tokens are: the family's fingerprint
-OUT/tokens/CODEC/train-000000.tar           KEY.mix.npy KEY.kick.npy ... KEY.json
-OUT/receipts/tokens/CODEC/train-000000.json written last: this shard of tokens is done
-"""
+"""Encode and decode the token files of pairs, and write a shard of them."""
 
 from __future__ import annotations
 
@@ -25,32 +20,32 @@ from rmod_pipeline.shards.writer import PublishingWriter
 from rmod_pipeline.storage.publish import draft, publish
 
 Codes = NDArray[np.uint16]
-"""[codebooks, frames] of one sound."""
+"""The tokens of one sound: [codebooks, frames] uint16."""
 
 
 def encode_codes(codes: Codes) -> bytes:
-    """Return a .npy of [codebooks, frames], uint16."""
+    """Return the codes [codebooks, frames] of a sound as a .npy file of uint16."""
     stream = io.BytesIO()
     np.lib.format.write_array(stream, np.ascontiguousarray(codes, dtype=np.uint16), version=(1, 0), allow_pickle=False)
     return stream.getvalue()
 
 
 def decode_codes(data: bytes, about: object) -> Codes:
-    """Return the codes [codebooks, frames] of a .npy. Raises ShardError; what could run code is refused."""
+    """Return the codes [codebooks, frames] of a .npy file. Raises ShardError, also for an array that could run code."""
     try:
         codes = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError, SyntaxError) as error:
         raise ShardError(about, f"not tokens: {error}", "`rmod verify OUT` says which shard is damaged") from error
     if codes.ndim != 2 or codes.dtype != np.uint16:
-        found = f"{codes.dtype} {list(codes.shape)}, tokens are uint16 [codebooks, frames]"
+        found = f"{codes.dtype} {list(codes.shape)}, but tokens are uint16 [codebooks, frames]"
         raise ShardError(about, found, "`rmod verify OUT` says which shard is damaged")
     return codes
 
 
 class TokenShardWriter(PublishingWriter):
-    """Writes the token tar of one shard; pairs arrive in the order of their keys.
+    """Write the token tar of one shard; pairs must be added in the order of their keys.
 
-    ``missing`` is that of the audio shard, which may still be filled meanwhile.
+    ``missing`` are the missing pairs of the audio shard; it may be filled until the context is left.
     """
 
     def __init__(self, plan: ShardPlan, layout: Layout, family: TokenFamily, missing: MissingPairs) -> None:
@@ -62,8 +57,8 @@ class TokenShardWriter(PublishingWriter):
     def add(self, key: str, codes: Mapping[str, Codes], frames: Mapping[str, int], description: bytes) -> None:
         """Append a pair.
 
-        codes: by sound, each [codebooks, frames] uint16. frames: by sound, the number of frames that hold sound.
-        description: the JSON of the pair.
+        ``codes``: by sound, each [codebooks, frames] uint16. ``frames``: by sound, the number of frames before the
+        padding. ``description``: the JSON of the pair.
         """
         if self._tar is None:
             raise RuntimeError(f"{self._plan.name} is not open")
@@ -85,5 +80,5 @@ class TokenShardWriter(PublishingWriter):
 
 
 def describe_tokens(description: bytes, codec: str, frames: Mapping[str, int]) -> bytes:
-    """Return a pair's JSON with what is to be known of its tokens: the codec, and the true length of each sound."""
+    """Return a pair's JSON with its codec and the length of each sound in token frames, without padding."""
     return encode_json({**json.loads(description), "tokens": {"codec": codec, "frames": dict(frames)}})

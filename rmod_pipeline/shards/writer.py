@@ -1,4 +1,4 @@
-"""Write a shard of pairs: a tar of audio and an index, drafted aside, then published with a receipt."""
+"""Write a shard of pairs, an audio tar and an index, as drafts, and publish them with a receipt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.render import Pair
-from rmod_pipeline.shards.index import pair_row, reject_row, write_index
+from rmod_pipeline.shards.index import make_pair_row, make_reject_row, write_index
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.shards.receipt import FileRecord, MissingPairs, Receipt
@@ -18,7 +18,7 @@ from rmod_pipeline.storage.publish import draft, publish, publish_bytes
 
 
 class PublishingWriter(AbstractContextManager["PublishingWriter"]):
-    """Base of the writers of one shard of one family.
+    """Define the base of the writers of one shard of one family.
 
     Leaving the context without an exception publishes the files, and the receipt last. Leaving it with an exception
     removes the drafts and publishes nothing.
@@ -50,7 +50,7 @@ class PublishingWriter(AbstractContextManager["PublishingWriter"]):
 
     @contextmanager
     def _write(self) -> Iterator[None]:
-        """Open the drafts, wait for the caller to fill them, then publish them."""
+        """Open the drafts, yield while the caller fills them, then publish them."""
         raise NotImplementedError
         yield
 
@@ -72,7 +72,7 @@ class PublishingWriter(AbstractContextManager["PublishingWriter"]):
 
 
 class ShardWriter(PublishingWriter):
-    """Writes the audio tar and the index of one shard."""
+    """Write the audio tar and the index of one shard."""
 
     def __init__(
         self, plan: ShardPlan, layout: Layout, library: Library, storage: AudioStorage, fingerprint: str
@@ -83,16 +83,16 @@ class ShardWriter(PublishingWriter):
         self._rows: list[dict[str, Any]] = []
 
     def add(self, pair: Pair) -> dict[str, bytes]:
-        """Append a pair to the index, and to the tar if audio is kept. Return its files by suffix."""
+        """Append a pair to the index, and to the tar if audio is kept; return its files by suffix."""
         members = encode_members(pair, self._library, self._storage)
         if self._tar:
             self._tar.add(pair.spec.key, members)
-        self._rows.append(pair_row(pair, members, self._library))
+        self._rows.append(make_pair_row(pair, members, self._library))
         return members
 
     def reject(self, pair: Pair, stage: str, reason: str) -> None:
         """Record a rejected attempt in the index."""
-        self._rows.append(reject_row(pair, stage, reason, self._library))
+        self._rows.append(make_reject_row(pair, stage, reason, self._library))
         self.missing.rejects[reason] += 1
 
     def leave_out(self, key: str) -> None:

@@ -1,13 +1,13 @@
-"""Places: a path on this machine, or the address of something on an object store (``s3://bucket/data``).
+"""Read and write data on local disks and on object stores.
 
-Local paths are pathlib's, as ever. An address is a ``StorePath``, which answers to the same few names (``/``,
-``exists``, ``read_bytes``, ``glob``, ...), so that who reads a data set need not ask where it lies. What is written
-differs: on a store nothing is renamed, so a file is finished on local disk and then put whole, by one ``upload``.
+A ``Location`` is a local ``pathlib.Path`` or a ``StorePath`` such as ``s3://bucket/data``. A ``StorePath`` has the
+methods of a path that rmod needs (``/``, ``exists``, ``read_bytes``, ``glob``, ...), so readers of a data set treat
+both alike. Writing differs: an object store cannot rename, so a file is finished on local disk and uploaded whole.
 
-Every request is tried again, with growing and scattered pauses, before it fails with StoreError.
+Every request to a store is retried with growing, random pauses before it fails with StoreError.
 """
 
-from rmod_pipeline.storage.local_copies import keep, kept_copy, opened, read_kept
+from rmod_pipeline.storage.local_copies import fetch_to_cache, open_for_reading, read_from_cache, store_in_cache
 from rmod_pipeline.storage.locations import (
     Location,
     is_address,
@@ -25,12 +25,12 @@ __all__ = [
     "OutageError",
     "StoreError",
     "StorePath",
+    "fetch_to_cache",
     "is_address",
-    "keep",
-    "kept_copy",
-    "opened",
+    "open_for_reading",
     "parse_location",
-    "read_kept",
+    "read_from_cache",
+    "store_in_cache",
     "with_listing",
     "with_prefetched",
     "without_cache",

@@ -1,4 +1,4 @@
-"""Where things lie that are not the user's own: what comes with rmod, and what rmod can make again."""
+"""Locate the files that come with rmod and the cache folder, and check that a file exists."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class _PathLike(Protocol):
 AnyPath = TypeVar("AnyPath", bound=_PathLike)
 
 
-def shipped(folder: str) -> Path:
-    """Return the folder of that name that comes with rmod: in a checkout at its top, in a wheel inside the package."""
-    inside = PACKAGE / "_data" / folder
-    return inside if inside.is_dir() else PACKAGE.parent / folder
+def shipped_folder(name: str) -> Path:
+    """Return the folder of this name that comes with rmod: beside the package in a checkout, inside it in a wheel."""
+    inside = PACKAGE / "_data" / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
 
 
 def cache_folder() -> Path:
-    """Return the folder for what can be made again: the environment variable RMOD_CACHE, or the user's cache folder."""
+    """Return the folder for files that rmod can make again: RMOD_CACHE if it is set, else the user's cache folder."""
     import platformdirs
 
     return Path(os.environ.get("RMOD_CACHE") or platformdirs.user_cache_dir("rmod"))
 
 
-def existing_file(path: AnyPath, hint: str) -> AnyPath:
-    """Return the path if it is a readable file, else raise an error that carries the hint."""
+def require_file(path: AnyPath, hint: str) -> AnyPath:
+    """Return the path if it is a file. Raises UsageError with the hint if it is not."""
     if path.is_dir():
         raise UsageError(path, "is a folder, a file is needed", hint)
     if not path.is_file():

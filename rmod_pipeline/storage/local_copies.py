@@ -1,4 +1,4 @@
-"""Local copies of what lies on a store, in the cache: fetched once, the longest unused gone first."""
+"""Keep local copies of objects in the cache: each is fetched once, and the least recently used are removed first."""
 
 from __future__ import annotations
 
@@ -20,119 +20,118 @@ from rmod_pipeline.storage.store_path import StorePath
 logger = logging.getLogger(__name__)
 
 FETCHED_BYTES = 4 * 2**30
-"""Disk that copies of what was read from stores may take in the cache; the one in use may be larger."""
+"""Disk space in the cache for fetched objects; a single object that is in use may be larger."""
 
-
-KEPT_BYTES = 16 * 2**30
-"""Disk that sounds of libraries on stores may take in the cache; processes may go beyond it by a sixteenth each."""
+SOUND_BYTES = 16 * 2**30
+"""Disk space in the cache for sounds of libraries on stores; each process may exceed it by a sixteenth."""
 
 
 @dataclass(slots=True)
-class _Kept:
-    """What this process knows of the sounds that are kept."""
+class _SoundCacheState:
+    """What this process knows about the size of the cached sounds."""
 
-    unlooked: int | None = None
-    """Bytes kept since it last looked how much is there; None if it never did."""
+    unchecked_bytes: int | None = None
+    """Bytes stored since the size was last checked; None before the first check."""
 
 
-_KEPT = _Kept()
+_STATE = _SoundCacheState()
 
 
 @contextmanager
-def opened(where: Location, fresh: bool = False) -> Iterator[BufferedReader]:
-    """Give a file for reading; one on a store is fetched whole, once, into the cache, and read there.
+def open_for_reading(location: Location, fresh: bool = False) -> Iterator[BufferedReader]:
+    """Open a file for reading; an object is fetched into the cache as a whole, once, and read there.
 
-    ``fresh`` fetches it in any case: who asks whether a store's bytes are right must not be shown a copy of yesterday.
+    ``fresh`` fetches the object in any case: a check of the bytes on a store must not read an old copy.
     """
-    if isinstance(where, Path):
-        with where.open("rb") as file:
+    if isinstance(location, Path):
+        with location.open("rb") as file:
             yield file
         return
-    with _open_copy(where, fresh) as file:
+    with _open_copy(location, fresh) as file:
         yield file
 
 
-def kept_copy(where: StorePath, fresh: bool = False) -> Path:
-    """Return a local copy of an object, in the cache; fetched unless the same version of it is there.
+def fetch_to_cache(location: StorePath, fresh: bool = False) -> Path:
+    """Return the path of a local copy of an object; fetch it unless the cache has this version of it.
 
-    It may go as soon as others are fetched: open it at once.
+    The copy may be removed as soon as other objects are fetched, so open it at once.
     """
     folder = cache_folder() / "fetched"
-    copy = folder / f"{where.version()[:32]}-{where.name[-100:]}"
+    copy = folder / f"{location.version()[:32]}-{location.name[-100:]}"
     if fresh or not copy.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         draft = folder / f".{uuid4().hex}"
         try:
-            where.fetch(draft)
+            location.fetch(draft)
             draft.replace(copy)
         finally:
             draft.unlink(missing_ok=True)
-        _make_room(copy, folder.iterdir(), FETCHED_BYTES)
+        _remove_oldest(copy, folder.iterdir(), FETCHED_BYTES)
     with suppress(OSError):
         os.utime(copy)
     return copy
 
 
-def read_kept(sha256: str) -> bytes | None:
-    """Return the bytes of a checksum, if they are in the cache and whole."""
+def read_from_cache(sha256: str) -> bytes | None:
+    """Return the content with this checksum from the cache; None if it is not there or damaged."""
     with suppress(OSError):
-        kept = _kept(sha256)
-        data = kept.read_bytes()
-        if hashlib.sha256(data).hexdigest() == sha256:
-            with suppress(OSError):  # a cache that may only be read
-                os.utime(kept)
-            return data
+        path = _sound_path(sha256)
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() == sha256:
+            with suppress(OSError):  # a read-only cache
+                os.utime(path)
+            return content
     return None
 
 
-def keep(data: bytes) -> None:
-    """Keep bytes in the cache by their checksum, so that a machine fetches a sound once."""
-    kept = _kept(hashlib.sha256(data).hexdigest())
-    draft = kept.with_name(f".{uuid4().hex}")
+def store_in_cache(content: bytes) -> None:
+    """Store content in the cache under its checksum, so that a machine fetches a sound once."""
+    path = _sound_path(hashlib.sha256(content).hexdigest())
+    draft = path.with_name(f".{uuid4().hex}")
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        draft.replace(kept)
-        _look_after_kept(kept, len(data))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
+        draft.replace(path)
+        _limit_sounds(path, len(content))
     except OSError as error:
-        logger.warning("a sound cannot be kept in the cache: %s", error)
+        logger.warning("a sound cannot be stored in the cache: %s", error)
         with suppress(OSError):
             draft.unlink(missing_ok=True)
 
 
-def _kept(sha256: str) -> Path:
+def _sound_path(sha256: str) -> Path:
     return cache_folder() / "sounds" / sha256[:2] / sha256
 
 
-def _look_after_kept(newest: Path, size: int) -> None:
-    """Make room among the kept sounds now and then: to look through all of them for every one would take long."""
-    if _KEPT.unlooked is not None and _KEPT.unlooked + size < KEPT_BYTES // 16:
-        _KEPT.unlooked += size
+def _limit_sounds(newest: Path, size: int) -> None:
+    """Limit the disk space of the sounds. Only some calls check it, because a check lists all of them."""
+    if _STATE.unchecked_bytes is not None and _STATE.unchecked_bytes + size < SOUND_BYTES // 16:
+        _STATE.unchecked_bytes += size
     else:
-        _KEPT.unlooked = 0
-        _make_room(newest, newest.parent.parent.glob("*/*"), KEPT_BYTES)
+        _STATE.unchecked_bytes = 0
+        _remove_oldest(newest, newest.parent.parent.glob("*/*"), SOUND_BYTES)
 
 
-def _open_copy(where: StorePath, fresh: bool) -> BufferedReader:
+def _open_copy(location: StorePath, fresh: bool) -> BufferedReader:
     for _ in range(TRIES):
-        copy = kept_copy(where, fresh)
-        with suppress(FileNotFoundError):  # another process has made room between the two
+        copy = fetch_to_cache(location, fresh)
+        with suppress(FileNotFoundError):  # another process has just removed it to make room
             return copy.open("rb")
-    raise StoreError(where, "its copy is gone as soon as it is made", "look at the disk that RMOD_CACHE is on")
+    raise StoreError(location, "its cached copy is removed before it can be opened", "check the disk of RMOD_CACHE")
 
 
-def _make_room(newest: Path, paths: Iterable[Path], most: int) -> None:
-    """Remove the copies that were not used for longest, until the others fit."""
-    found = []
+def _remove_oldest(newest: Path, paths: Iterable[Path], limit_bytes: int) -> None:
+    """Remove the least recently used files, but never the newest, until the rest fits into the limit."""
+    files = []
     with suppress(OSError):
         for path in paths:
-            with suppress(FileNotFoundError):  # another process makes room too
-                found.append((path.stat(), path))
-        taken = sum(status.st_size for status, _ in found)
-        for status, path in sorted(found, key=lambda each: each[0].st_mtime):
-            if taken <= most:
+            with suppress(FileNotFoundError):  # another process removes files too
+                files.append((path.stat(), path))
+        total = sum(status.st_size for status, _ in files)
+        for status, path in sorted(files, key=lambda file: file[0].st_mtime):
+            if total <= limit_bytes:
                 return
             if path == newest:
                 continue
             path.unlink(missing_ok=True)
-            taken -= status.st_size
+            total -= status.st_size

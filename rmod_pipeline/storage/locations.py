@@ -1,4 +1,4 @@
-"""A text -> where it leads: a path of this machine, or an address of a store whose client is installed."""
+"""Turn the text of a location into a local path or an address on an object store."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ _ONE_SLASH = re.compile(r"(s3|s3a|gs|gcs|az|abfs):/(?!/)")
 _LOCAL_SCHEMES = ("file", "local")
 
 Location = Path | StorePath
+"""A local path, or an address on an object store."""
 
 
 def parse_location(text: str | Location) -> Location:
-    """Return where a text leads: a path of this machine, or an address of a store whose client is installed.
+    """Return the local path or the store address that a text names. Makes no request to a store.
 
-    Asks no store. Raises UsageError for an address that cannot be one, or that holds a password.
+    Raises UsageError for an invalid address, for one that holds a password, and for a store whose client is not
+    installed.
     """
     if isinstance(text, Path | StorePath):
         return text
@@ -49,29 +51,30 @@ def parse_location(text: str | Location) -> Location:
 
 
 def is_address(text: object) -> bool:
-    """Return whether a text is meant as an address, not as a path of this machine."""
+    """Return whether a text has the form of an address, not of a local path."""
     return "://" in str(text)
 
 
-def with_listing(where: Location) -> Location:
-    """Return a place that knows what is below it, if asking each time would cost a request; a local path as it is."""
-    return where.listed() if isinstance(where, StorePath) else where
+def with_listing(location: Location) -> Location:
+    """Return the location with a list of all objects below it, which saves requests; a local path unchanged."""
+    return location.with_listing() if isinstance(location, StorePath) else location
 
 
-def without_cache(where: Location) -> Location:
-    """Return a place that is asked of the store again, whatever was listed or read before; a local path as it is."""
-    return where.afresh() if isinstance(where, StorePath) else where
+def without_cache(location: Location) -> Location:
+    """Return the location without anything listed or read before, so that it asks the store; a local path unchanged."""
+    return location.without_cache() if isinstance(location, StorePath) else location
 
 
-def with_prefetched(where: Location, wanted: Iterable[Location]) -> Location:
-    """Return a place that has read those of the wanted objects that are there; a local path as it is."""
-    if not isinstance(where, StorePath):
-        return where
-    there = [each for each in wanted if isinstance(each, StorePath) and each.is_file()]
-    return where.ahead(there)
+def with_prefetched(location: Location, objects: Iterable[Location]) -> Location:
+    """Return the location with the content of those of the objects that exist; a local path unchanged."""
+    if not isinstance(location, StorePath):
+        return location
+    existing = [path for path in objects if isinstance(path, StorePath) and path.is_file()]
+    return location.with_prefetched(existing)
 
 
 def _check_scheme(scheme: str) -> None:
+    """Raise UsageError if the client of a kind of store is unknown or not installed."""
     try:
         import fsspec
         import tenacity  # noqa: F401
@@ -80,16 +83,16 @@ def _check_scheme(scheme: str) -> None:
     from fsspec.registry import known_implementations
 
     if scheme not in fsspec.available_protocols():
-        found = f"no kind of store is called that{nearest(scheme, WELL_KNOWN)}"
-        raise UsageError(f"{scheme}://", found, "s3:// and gs:// are; a path of this machine has no ://")
+        found = f"unknown kind of store{nearest(scheme, WELL_KNOWN)}"
+        raise UsageError(f"{scheme}://", found, "write s3:// or gs://, or a path on this machine, which has no ://")
     try:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
-        said = str(known_implementations.get(scheme, {}).get("err") or error)
-        raise UsageError(f"{scheme}://", f"its client is not installed: {said}", _driver_hint(scheme)) from error
+        message = str(known_implementations.get(scheme, {}).get("err") or error)
+        raise UsageError(f"{scheme}://", f"its client is not installed: {message}", _install_hint(scheme)) from error
 
 
-def _driver_hint(scheme: str) -> str:
-    drivers = {"s3": INSTALL, "s3a": INSTALL, "gs": "pip install gcsfs", "gcs": "pip install gcsfs"}
+def _install_hint(scheme: str) -> str:
+    clients = {"s3": INSTALL, "s3a": INSTALL, "gs": "pip install gcsfs", "gcs": "pip install gcsfs"}
     azure = dict.fromkeys(("az", "abfs", "adl"), "pip install adlfs")
-    return {**drivers, **azure}.get(scheme, "install it where rmod is installed")
+    return {**clients, **azure}.get(scheme, "install it where rmod is installed")

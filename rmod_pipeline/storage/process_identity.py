@@ -1,4 +1,4 @@
-"""Whose is a lease, or a draft? Every machine numbers its processes from the beginning, and so does every container."""
+"""Identify machines and processes, so that the owner of a lease or of a draft can be recognised."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 
 @cache
-def machine() -> str:
-    """Return a name for all processes that are numbered together, without dots and spaces.
+def machine_id() -> str:
+    """Return a name, without dots and spaces, for this machine or container since its last start.
 
-    Two containers may bear one host name and have a process 7 each, so where /proc tells boot and namespace they
-    belong to the name. A machine that was started anew is another: what it left behind expires.
+    Two containers may have the same host name and each have a process 7. Where /proc provides them, the boot id and
+    the process namespace are part of the name. After a restart the name differs, so leases from before it expire.
     """
     host = socket.gethostname().replace(".", "-") or "host"
     with suppress(OSError):
@@ -25,12 +25,12 @@ def machine() -> str:
     return host
 
 
-def is_gone(where: str, process: int) -> bool:
-    """Return whether a process is known to have ended; of those of other machines nothing is known."""
-    return where == machine() and not _alive(process)
+def has_ended(machine: str, process: int) -> bool:
+    """Return whether a process is known to have ended; False for processes of other machines."""
+    return machine == machine_id() and not _is_alive(process)
 
 
-def _alive(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

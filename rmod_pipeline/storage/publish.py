@@ -1,4 +1,4 @@
-"""Put finished files in their place: whole or not at all."""
+"""Publish finished files: a file appears under its final name complete or not at all."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from rmod_pipeline.storage import Location, StorePath, opened
-from rmod_pipeline.storage.process_identity import is_gone, machine
+from rmod_pipeline.storage import Location, StorePath, open_for_reading
+from rmod_pipeline.storage.process_identity import has_ended, machine_id
 
 ABANDONED_SECONDS = 24 * 3600
-"""Age at which another machine's draft counts as left behind."""
+"""Age from which a draft of another machine counts as abandoned."""
 
 
 @contextmanager
 def draft(folder: Path, name: str) -> Iterator[Path]:
-    """Give a temporary path for a file to write; it is gone afterwards unless it was published.
+    """Yield a temporary path to write to; afterwards the file is removed unless it was published.
 
-    The name is unique, so that two processes that make the same shard never write into one file.
+    The path is unique, so that two processes that make the same shard never write to the same file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.{machine()}.{os.getpid()}.{uuid4().hex[:8]}"
+    path = folder / f"{name}.{machine_id()}.{os.getpid()}.{uuid4().hex[:8]}"
     try:
         yield path
     finally:
@@ -32,10 +32,7 @@ def draft(folder: Path, name: str) -> Iterator[Path]:
 
 
 def publish(temporary: Path, final: Location) -> None:
-    """Move a finished file to its final name: on the disk first, then visible, then the name on the disk.
-
-    On an object store: put it there whole.
-    """
+    """Move a finished file to its final name: sync the file, rename it, sync the folder. On a store, upload it."""
     if isinstance(final, StorePath):
         final.upload(temporary)
         return
@@ -46,11 +43,10 @@ def publish(temporary: Path, final: Location) -> None:
     _sync_folder(final.parent)
 
 
-def publish_new(content: bytes, final: Location, drafts: Path) -> None:
-    """Write a small file whole unless there is one of that name already: of two that try at once, one does."""
+def publish_new(content: bytes, final: Location, drafts: Path) -> bool:
+    """Write a small file unless the name exists; return whether it was written. One of two simultaneous calls wins."""
     if isinstance(final, StorePath):
-        final.create(content)
-        return
+        return final.create(content)
     with draft(drafts, final.name) as temporary:
         temporary.write_bytes(content)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -59,16 +55,18 @@ def publish_new(content: bytes, final: Location, drafts: Path) -> None:
         try:
             os.link(temporary, final)
         except FileExistsError:
-            return
+            return False
         except OSError:
-            # No hard links on this file system: the race is as good as lost to nobody.
-            if not final.exists():
-                temporary.replace(final)
+            # A file system without hard links: another process may still write between the check and the rename.
+            if final.exists():
+                return False
+            temporary.replace(final)
         _sync_folder(final.parent)
+    return True
 
 
 def publish_bytes(content: bytes, final: Location, drafts: Location) -> None:
-    """Write a small file whole or not at all."""
+    """Write a small file completely or not at all, in place of an existing one."""
     if isinstance(final, StorePath) or isinstance(drafts, StorePath):
         final.write_bytes(content)
         return
@@ -78,23 +76,23 @@ def publish_bytes(content: bytes, final: Location, drafts: Location) -> None:
 
 
 def sweep_drafts(folder: Path) -> None:
-    """Remove drafts that a killed process left behind: this machine's by its process, others' by age."""
+    """Remove drafts of ended processes of this machine, and old drafts of other machines."""
     for path in folder.glob("*.*.*.*"):
-        where, process, _ = path.name.rsplit(".", 3)[1:]
+        machine, process, _ = path.name.rsplit(".", 3)[1:]
         with suppress(OSError):
-            old = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-            if old or (process.isdecimal() and is_gone(where, int(process))):
+            is_old = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+            if is_old or (process.isdecimal() and has_ended(machine, int(process))):
                 path.unlink()
 
 
 def file_digest(path: Location) -> str:
-    """Return the SHA-256 of a file's bytes; of one on a store, as they are there now."""
-    with opened(path, fresh=True) as file:
+    """Return the SHA-256 of a file; for an object, of the bytes that are on the store now."""
+    with open_for_reading(path, fresh=True) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:
-    # Not every file system lets a folder be synced; there the rename is as safe as it gets.
+    # Some file systems cannot sync a folder; there the rename alone must do.
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""The address of an object, or of all objects below it; it answers to pathlib's names."""
+"""Represent an address on an object store with the methods of a pathlib path."""
 
 from __future__ import annotations
 
@@ -15,38 +15,39 @@ from typing import Any
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.storage.requests import (
     LARGE_BYTES,
-    LOCAL_DISK,
+    LOCAL_DISK_ERRNOS,
     Result,
     StoreError,
-    UnableError,
-    code_of,
-    complaint,
-    parts_tried,
-    store_of,
-    tried,
+    UnsupportedError,
+    describe_store_error,
+    error_code,
+    open_store,
+    retry_parts,
+    retry_request,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectStatus:
-    """What a store tells of an object, by pathlib's names."""
+    """The properties of an object that rmod reads, under the names of ``os.stat_result``."""
 
     st_size: int
 
 
 @dataclass(frozen=True, slots=True)
 class StorePath:
-    """An address on an object store: small, and ready to be sent to a worker.
+    """An address on an object store, small enough to be sent to a worker.
 
-    Raises FileNotFoundError for what is not there, as pathlib does, and StoreError for a store that cannot be used.
+    Like pathlib, its methods raise FileNotFoundError for a missing object. They raise StoreError for a store that
+    cannot be used.
     """
 
     address: str
     """``s3://bucket/data``, without a slash at the end."""
     listing: Mapping[str, int] | None = field(default=None, compare=False, repr=False)
-    """Sizes by address, as of one moment: then what is there is told without asking the store. See ``with_listing``."""
+    """Sizes in bytes by address, as of one moment; if set, no request is needed to see what exists."""
     contents: Mapping[str, bytes] | None = field(default=None, compare=False, repr=False)
-    """What is in some of them. See ``with_prefetched``."""
+    """Contents by address of some objects that were read in advance."""
 
     def __str__(self) -> str:
         return self.address
@@ -56,155 +57,159 @@ class StorePath:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The bucket, and the names below it."""
+        """The bucket, then the names below it."""
         return tuple(self.address.partition("://")[2].split("/"))
 
     @property
     def name(self) -> str:
+        """The last name of the address."""
         return self.parts[-1]
 
     @property
     def stem(self) -> str:
+        """The last name without its suffix."""
         return PurePosixPath(self.name).stem
 
     @property
     def suffix(self) -> str:
+        """The suffix of the last name, with its dot."""
         return PurePosixPath(self.name).suffix
 
     @property
     def parent(self) -> StorePath:
+        """The address above this one; a bucket is its own parent."""
         above = self.address.rpartition("/")[0] if len(self.parts) > 1 else self.address
         return self._at(above)
 
     def resolve(self) -> StorePath:
-        """Return itself: an address is never relative."""
+        """Return the address unchanged, because it is never relative."""
         return self
 
     absolute = resolve
 
     def relative_to(self, other: StorePath) -> PurePosixPath:
-        """Return what comes after another address. Raises ValueError if this one is not below it."""
+        """Return the part below another address. Raises ValueError if this address is not below it."""
         if not self.address.startswith(f"{other.address}/"):
             raise ValueError(f"{self} is not below {other}")
         return PurePosixPath(self.address[len(other.address) + 1 :])
 
-    def joined(self, relative: str) -> StorePath:
-        """Return where a relative path leads, with its ``..`` taken. Raises ValueError if that is out of the bucket."""
-        scheme, _, place = self.address.partition("://")
-        there = posixpath.normpath(f"{place}/{relative}")
-        if there.split("/")[0] != self.parts[0]:
+    def join_relative(self, relative: str) -> StorePath:
+        """Return the address of a relative path, with ``..`` resolved. Raises ValueError if it leaves the bucket."""
+        scheme, _, path = self.address.partition("://")
+        joined = posixpath.normpath(f"{path}/{relative}")
+        if joined.split("/")[0] != self.parts[0]:
             raise ValueError(f"{relative} leads out of {scheme}://{self.parts[0]}")
-        return self._at(f"{scheme}://{there}")
+        return self._at(f"{scheme}://{joined}")
 
-    def listed(self) -> StorePath:
-        """Return the same address with a list of all that is below it now: a few requests in place of thousands."""
-        found: dict[str, Any] = self._ask(lambda store, path: store.find(path, detail=True), nothing={})
-        prefix = self._stripped()
-        sizes = {f"{self.address}{name[len(prefix) :]}": int(each["size"] or 0) for name, each in found.items()}
+    def with_listing(self) -> StorePath:
+        """Return the same address with a list of all objects below it: a few requests in place of thousands."""
+        found: dict[str, Any] = self._ask(lambda store, path: store.find(path, detail=True), default={})
+        prefix = self._store_path()
+        sizes = {f"{self.address}{name[len(prefix) :]}": int(info["size"] or 0) for name, info in found.items()}
         return StorePath(self.address, sizes)
 
-    def afresh(self) -> StorePath:
-        """Return the same address, which knows nothing and asks the store."""
+    def without_cache(self) -> StorePath:
+        """Return the same address without listing and contents, so that it asks the store."""
         return StorePath(self.address)
 
-    def ahead(self, wanted: Iterable[StorePath]) -> StorePath:
-        """Return the same address with some objects read, many at a time; what cannot be is read when asked for."""
-        by_path = {each._stripped(): each.address for each in wanted}
-        found: Mapping[str, Any] = {}
-        if by_path:
-            found = self._ask(lambda store, _: store.cat(list(by_path), on_error="return"), {})
-        contents = {by_path[path]: bytes(each) for path, each in found.items() if isinstance(each, bytes)}
+    def with_prefetched(self, objects: Iterable[StorePath]) -> StorePath:
+        """Return the same address with the contents of some objects, read in parallel.
+
+        An object that cannot be read now is read when it is needed.
+        """
+        addresses = {path._store_path(): path.address for path in objects}
+        answers: Mapping[str, Any] = {}
+        if addresses:
+            answers = self._ask(lambda store, _: store.cat(list(addresses), on_error="return"), {})
+        contents = {addresses[path]: bytes(answer) for path, answer in answers.items() if isinstance(answer, bytes)}
         return StorePath(self.address, self.listing, contents)
 
     def exists(self) -> bool:
-        """Return whether there is an object here, or any below."""
+        """Return whether there is an object at this address or below it."""
         return bool(self._info()) if self.listing is None else self.is_file() or self.is_dir()
 
     def is_file(self) -> bool:
-        """Return whether there is an object here."""
+        """Return whether there is an object at this address."""
         if self.listing is not None:
             return self.address in self.listing
         return self._info().get("type") == "file"
 
     def is_dir(self) -> bool:
-        """Return whether there are objects below."""
+        """Return whether there are objects below this address."""
         if self.listing is not None:
             return any(address.startswith(f"{self.address}/") for address in self.listing)
         return self._info().get("type") == "directory"
 
     def stat(self) -> ObjectStatus:
-        """Return the object's size."""
+        """Return the object's size. Raises FileNotFoundError."""
         if self.listing is not None and self.address in self.listing:
             return ObjectStatus(self.listing[self.address])
-        found = self._info()
-        if found.get("type") != "file":
-            raise FileNotFoundError(errno.ENOENT, "no such object", self.address)
-        return ObjectStatus(int(found["size"] or 0))
+        return ObjectStatus(int(self._file_info()["size"] or 0))
 
     def glob(self, pattern: str) -> Iterator[StorePath]:
-        """Yield the objects whose address below this one fits a pattern of names, such as ``*/codec.json``."""
-        there = self if self.listing is not None else self.listed()
-        wanted = pattern.split("/")
-        for address in there.listing or ():
+        """Yield the objects whose address below this one matches a pattern of names, such as ``*/codec.json``."""
+        listed = self if self.listing is not None else self.with_listing()
+        patterns = pattern.split("/")
+        for address in listed.listing or ():
             if address.startswith(f"{self.address}/"):
                 names = address[len(self.address) + 1 :].split("/")
-                if len(names) == len(wanted) and all(map(fnmatchcase, names, wanted)):
+                if len(names) == len(patterns) and all(map(fnmatchcase, names, patterns)):
                     yield self._at(address)
 
     def read_bytes(self) -> bytes:
-        """Return the object's bytes, by one request."""
+        """Return the object's bytes, with one request. Raises FileNotFoundError."""
         if self.contents is not None and self.address in self.contents:
             return self.contents[self.address]
         return bytes(self._ask(lambda store, path: store.cat_file(path)))
 
     def fetch(self, target: Path) -> None:
-        """Copy the object to a file, by one request or, where the store's client thinks it large, by several."""
+        """Copy the object to a local file; the store's client may split a large one into several requests."""
 
-        def get(store: Any, path: str) -> None:
-            with parts_tried(store):
+        def get_file(store: Any, path: str) -> None:
+            with retry_parts(store):
                 store.get_file(path, str(target))
 
-        self._ask(get)
+        self._ask(get_file)
 
     def upload(self, file: Path) -> None:
-        """Put a finished file here: readers see all of it or what was here before."""
+        """Write a local file to this address; readers see the old object or all of the new one."""
+        is_large = file.stat().st_size >= LARGE_BYTES
 
-        large = file.stat().st_size >= LARGE_BYTES
-
-        def put(store: Any, path: str) -> None:
+        def put_file(store: Any, path: str) -> None:
             try:
-                with parts_tried(store) if large else nullcontext():
+                with retry_parts(store) if is_large else nullcontext():
                     store.put_file(str(file), path)
             except FileNotFoundError as error:
-                if code_of(error) != "NoSuchUpload":
+                if error_code(error) != "NoSuchUpload":
                     raise
-                # Perhaps the parts were joined and the answer got lost: then asking again finds no upload.
-                raise ConnectionError("the store knows nothing of the upload that was under way") from None
+                # The store may have joined the parts although its answer was lost. Then a retry of this request
+                # finds no upload, so the whole file is sent again.
+                raise ConnectionError("the store does not know the unfinished upload") from None
 
-        self._ask(put)
+        self._ask(put_file)
 
     def write_bytes(self, content: bytes) -> None:
-        """Put an object here."""
+        """Write an object at this address, in place of an existing one."""
         self._ask(lambda store, path: store.pipe_file(path, content))
 
     def create(self, content: bytes) -> bool:
-        """Put an object here unless there is one; return whether it was put.
+        """Write an object unless the address has one; return whether it was written.
 
-        Of two that try at once one does, on S3 and Google Cloud Storage: they are asked to refuse the second. A store
-        that cannot is looked at first, and then two may both believe that theirs was put; the later one stays.
+        S3 and Google Cloud Storage let one of two simultaneous calls win. On a store without conditional writes both
+        calls may return True, and the later content stays.
         """
         try:
             self._ask(lambda store, path: store.pipe_file(path, content, mode="create"))
         except FileExistsError:
             return False
-        except (UnableError, TypeError):
+        except (UnsupportedError, TypeError):
             if self.is_file():
                 return False
             self.write_bytes(content)
         return True
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Remove the object; S3 does not tell whether there was one."""
+        """Remove the object. S3 raises no error for a missing one."""
         try:
             self._ask(lambda store, path: store.rm_file(path))
         except FileNotFoundError:
@@ -212,39 +217,48 @@ class StorePath:
                 raise
 
     def version(self) -> str:
-        """Return what the store tells of this object, hashed: other bytes, another version."""
-        found = self._info()
-        if found.get("type") != "file":
-            raise FileNotFoundError(errno.ENOENT, "no such object", self.address)
-        told = repr(sorted((key, str(value)) for key, value in found.items()))
-        return hashlib.sha256(f"{self.address} {told}".encode()).hexdigest()
+        """Return a hash of the store's description of the object, which changes with its bytes.
+
+        Raises FileNotFoundError.
+        """
+        description = repr(sorted((key, str(value)) for key, value in self._file_info().items()))
+        return hashlib.sha256(f"{self.address} {description}".encode()).hexdigest()
 
     def _at(self, address: str) -> StorePath:
         return StorePath(address, self.listing, self.contents)
 
     def _info(self) -> dict[str, Any]:
+        """Return fsspec's description of what is at this address; empty if there is nothing."""
         return dict(self._ask(lambda store, path: store.info(path), {}))
 
-    def _stripped(self) -> str:
-        return str(store_of(self.address)._strip_protocol(self.address))
+    def _file_info(self) -> dict[str, Any]:
+        info = self._info()
+        if info.get("type") != "file":
+            raise FileNotFoundError(errno.ENOENT, "no such object", self.address)
+        return info
 
-    def _ask(self, request: Callable[[Any, str], Result], nothing: Result | None = None) -> Result:
-        """Return what a request gives; ``nothing``, if that is given, for what is not there."""
+    def _store_path(self) -> str:
+        """Return the address as the store's client writes it, without the scheme."""
+        return str(open_store(self.address)._strip_protocol(self.address))
+
+    def _ask(self, request: Callable[[Any, str], Result], default: Result | None = None) -> Result:
+        """Return the result of a request; for a missing object the default, if there is one."""
         try:
-            store = store_of(self.address)
-            return tried(lambda: request(store, store._strip_protocol(self.address)), self.address)
+            store = open_store(self.address)
+            return retry_request(lambda: request(store, store._strip_protocol(self.address)), self.address)
         except FileNotFoundError as error:
-            if code_of(error) == "NoSuchBucket":
+            if error_code(error) == "NoSuchBucket":
                 hint = "make the bucket, or correct the address"
                 raise StoreError(self.address, f"there is no bucket {self.parts[0]}", hint) from error
-            if nothing is None:
+            if default is None:
                 raise FileNotFoundError(errno.ENOENT, "no such object", self.address) from error
-            return nothing
+            return default
         except (FileExistsError, TypeError, RmodError):
             raise
         except Exception as error:
             if isinstance(error, NotImplementedError) or getattr(error, "errno", None) == errno.ENOSYS:
-                raise UnableError(self.address, "its store cannot do that", "choose another store") from error
-            if isinstance(error, OSError) and error.errno in LOCAL_DISK:
+                found = "its store does not support this request"
+                raise UnsupportedError(self.address, found, "choose another store") from error
+            if isinstance(error, OSError) and error.errno in LOCAL_DISK_ERRNOS:
                 raise
-            raise complaint(self.address, error) from error
+            raise describe_store_error(self.address, error) from error

@@ -329,34 +329,36 @@ GROUPS: dict[str, list[Case]] = {
         Case(name="text that is no YAML", act=recipe("drums:", "drums: ["), says=("line", "invalid YAML"), finished=0),
     ],
     "A folder that holds another data set": [
-        Case(name="of another seed", act=built_with(options=("--seed", 1)), says=("seed: there 0, asked for 1", "->")),
+        Case(
+            name="of another seed", act=built_with(options=("--seed", 1)), says=("seed: existing 0, requested 1", "->")
+        ),
         Case(
             name="of another shard size",
             act=built_with(shard_size=4),
-            says=("shard_size: there 3, asked for 4", "->"),
+            says=("shard_size: existing 3, requested 4", "->"),
             finished=5,
         ),
         Case(
             name="of other numbers of pairs",
             act=built_with(pairs="train=20"),
-            says=("pairs.train: there 10, asked for 20", "->"),
+            says=("pairs.train: existing 10, requested 20", "->"),
             finished=5,
         ),
         Case(
             name="in another format",
             act=built_with(options=("--format", "flac")),
-            says=('format: there "wav", asked for "flac"', "->"),
+            says=('format: existing "wav", requested "flac"', "->"),
         ),
         Case(
             name="of another recipe",
             act=other_recipe("presence: 0.6", "presence: 0.5"),
-            says=("recipe.loops.bass.presence: there 0.6, asked for 0.5", "->"),
+            says=("recipe.loops.bass.presence: existing 0.6, requested 0.5", "->"),
             finished=5,
         ),
         Case(
             name="of a recipe with its drums in another order",
             act=lambda world: world.built().build(recipe=world.recipe(snare_first)),
-            says=("recipe.drums: there in the order kick, snare; asked for in the order snare, kick", "->"),
+            says=("recipe.drums: existing order kick, snare; requested order snare, kick", "->"),
             finished=5,
         ),
         Case(name="of another library", act=other_library, says=("library.digest: there", "->"), finished=5),

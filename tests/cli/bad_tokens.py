@@ -157,7 +157,7 @@ CASES = [
     Case(
         name="tokens made in other batches",
         act=lambda world: encode(world, encoded(world), "--batch", 8),
-        says=("codec.batch: there 4, asked for 8", "->"),
+        says=("codec.batch: existing 4, requested 8", "->"),
     ),
     Case(
         name="tokens of other weights in a folder of that name",

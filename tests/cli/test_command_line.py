@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rmod_pipeline.cli.kit import make_builtin
+from rmod_pipeline.cli.progress import pace_in_words
 
 from rmod_pipeline.cli import app
 from rmod_pipeline.cli import progress as build_progress
-from rmod_pipeline.cli.kit import make_builtin
-from rmod_pipeline.cli.progress import pace_in_words
 from tests.tiny_build import RECIPE, start
 
 Rmod = Callable[..., Any]

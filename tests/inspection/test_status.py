@@ -53,7 +53,7 @@ def test_a_shard_that_was_to_be_tried_again_and_never_was_has_failed(tiny_built:
     assert not read_status(out).failed, "it is there"
     layout.receipt("train-000001").unlink()
     assert [(each.shard, each.cause) for each in read_status(out).failed] == [("train-000001", "a hiccup")]
-    claim = FileLease(layout.claims, "train-000001")
+    claim = FileLease(layout.leases, "train-000001")
     assert claim.take()
     with claim:
         assert not read_status(out).failed, "somebody is at it"

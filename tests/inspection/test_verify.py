@@ -27,7 +27,7 @@ from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.reading.pairs import read_pair
 from rmod_pipeline.render import render_pair
-from rmod_pipeline.shards.index import SCHEMA, pair_row
+from rmod_pipeline.shards.index import SCHEMA, make_pair_row
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.shards.receipt import FileRecord, read_receipt
@@ -335,7 +335,7 @@ def test_a_pair_that_recipe_and_seed_do_not_give_is_found(
     pair = render_pair(PairSpec.from_json(json.dumps(changed)), sounds)
     members = encode_members(pair, sounds.store.library, AudioStorage())
     edit_tar(out, lambda content: content.update({FIRST: members}))
-    edit_index(out, lambda rows: rows.__setitem__(0, pair_row(pair, members, sounds.store.library)))
+    edit_index(out, lambda rows: rows.__setitem__(0, make_pair_row(pair, members, sounds.store.library)))
     assert not rerender(read_pair(out, FIRST), sounds.store.library, sounds)
     said = rmod("verify", out, "--compare", 0, "--rerender", 100)
     assert said.code == 1

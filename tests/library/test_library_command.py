@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rmod_pipeline.cli.library import app
 from typer.testing import CliRunner
 
-from rmod_pipeline.cli.library import app
 from rmod_pipeline.errors import ManifestError
 from rmod_pipeline.library.manifest import load_library
 from tests.library.library_sounds import hit, make_kits, put

@@ -16,7 +16,7 @@ import pytest
 from rmod_pipeline.pipeline.leases import file_lease
 from rmod_pipeline.pipeline.leases.file_lease import CLOCK_SECONDS, LEASE_SECONDS, FileLease
 from rmod_pipeline.storage import process_identity as machines
-from rmod_pipeline.storage.process_identity import machine
+from rmod_pipeline.storage.process_identity import machine_id
 from rmod_pipeline.storage.publish import ABANDONED_SECONDS, draft, publish_new, sweep_drafts
 from tests.tiny_build import eventually
 
@@ -54,11 +54,11 @@ def test_a_lease_is_had_by_one(tmp_path: Path) -> None:
 
 
 def test_a_lease_ends_with_its_holder(tmp_path: Path, dead: int) -> None:
-    assert held_by(tmp_path, machine(), dead).take()
-    assert not held_by(tmp_path, machine(), os.getpid()).take()
+    assert held_by(tmp_path, machine_id(), dead).take()
+    assert not held_by(tmp_path, machine_id(), os.getpid()).take()
     assert not held_by(tmp_path, "elsewhere", dead).take()
     assert held_by(tmp_path, "elsewhere", dead, LEASE_SECONDS + 1).take()
-    assert held_by(tmp_path, machine(), os.getpid(), LEASE_SECONDS + 1).take()
+    assert held_by(tmp_path, machine_id(), os.getpid(), LEASE_SECONDS + 1).take()
     assert [path.name for path in tmp_path.iterdir()] == ["train-000000"], "nothing is left of what was void"
 
 
@@ -66,21 +66,21 @@ def test_a_process_of_another_container_is_not_taken_for_dead(
     tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two containers may bear one host name, and number their processes alike."""
-    here = machine()
+    here = machine_id()
     monkeypatch.setattr(machines.Path, "readlink", lambda _: Path("pid:[7]"))
-    machine.cache_clear()
+    machine_id.cache_clear()
     try:
-        assert machine() != here
-        assert machine().rpartition("-")[0] == here.rpartition("-")[0]
+        assert machine_id() != here
+        assert machine_id().rpartition("-")[0] == here.rpartition("-")[0]
         assert not held_by(tmp_path, here, dead).take()
         (tmp_path / f"a.tar.{here}.{dead}.0a").write_text("")
         sweep_drafts(tmp_path)
         assert (tmp_path / f"a.tar.{here}.{dead}.0a").exists()
         monkeypatch.setattr(machines.Path, "readlink", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
-        machine.cache_clear()
-        assert machine() == here.rpartition("-")[0], "without /proc it is the host"
+        machine_id.cache_clear()
+        assert machine_id() == here.rpartition("-")[0], "without /proc it is the host"
     finally:
-        machine.cache_clear()
+        machine_id.cache_clear()
 
 
 def test_a_lease_lasts_as_long_as_its_owner_works(tmp_path: Path, quick: None) -> None:
@@ -132,12 +132,12 @@ def test_of_two_that_find_a_lease_void_one_gets_it(tmp_path: Path) -> None:
 
 
 def test_a_lease_that_was_taken_since_it_was_found_void_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    held_by(tmp_path, machine(), os.getpid())
+    held_by(tmp_path, machine_id(), os.getpid())
     found = iter([True])
     void = file_lease._void
     monkeypatch.setattr(file_lease, "_void", lambda path: next(found, None) or void(path))
     assert not FileLease(tmp_path, "train-000000").take()
-    assert (tmp_path / "train-000000").read_text() == f"{machine()} {os.getpid()} an-owner"
+    assert (tmp_path / "train-000000").read_text() == f"{machine_id()} {os.getpid()} an-owner"
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -197,7 +197,7 @@ def test_a_lease_that_could_not_be_written_down_is_nobodys(tmp_path: Path) -> No
 
 
 def test_only_what_nobody_works_on_is_swept(tmp_path: Path, dead: int) -> None:
-    here = machine()
+    here = machine_id()
     kept = [
         f"train-000000.tar.{here}.{os.getpid()}.0a",
         f"train-000000.tar.is_remote.{dead}.0b",

@@ -155,7 +155,7 @@ def test_tokens_by_other_weights_or_another_batch_are_refused(
     job = make_job(tiny_manifest, out)
     other = replace(encoding_of(job, tiny_weights).choice, batch=2)
     family = TokenFamily.of(job.recipe, other.fingerprint(), job.digest())
-    with pytest.raises(BuildError, match=r"codec.batch: there 4, asked for 2"):
+    with pytest.raises(BuildError, match=r"codec.batch: existing 4, requested 2"):
         run_encode(
             EncodeJob(out=out, encoding=TokenSettings(choice=other, family=family)), local_executor(1), BuildProgress()
         )

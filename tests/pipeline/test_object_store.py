@@ -25,7 +25,7 @@ from rmod_pipeline.pipeline.run import BuildSummary, run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.layout import Layout, plan_shards
 from rmod_pipeline.storage import Location, StorePath, parse_location
-from rmod_pipeline.storage.process_identity import machine
+from rmod_pipeline.storage.process_identity import machine_id
 from tests.tiny_build import RECIPE, children, command_of, eventually, make_job, promised, start
 
 ARGUMENTS = ["--pairs", "train=10,valid=2", "--shard-size", 3]
@@ -263,7 +263,7 @@ def test_what_was_damaged_there_is_found_and_made_again(
 def test_another_data_set_is_not_gone_on_with(tiny_manifest: Path, tiny_built: Path, bucket: Any) -> None:
     bucket.put_folder(tiny_built, "data")
     before = bucket.promised("data")
-    with pytest.raises(BuildError, match="seed: there 0, asked for 1"):
+    with pytest.raises(BuildError, match="seed: existing 0, requested 1"):
         build(tiny_manifest, at(bucket), seed=1)
     assert bucket.promised("data") == before
 
@@ -320,8 +320,8 @@ def test_a_lease_is_had_by_one_and_ends_with_its_holder(bucket: Any, dead: int) 
         (folder / "b").write_bytes(json.dumps(said).encode())
         return ObjectLease(folder / "b")
 
-    assert left_by(machine(), dead, 60).take()
-    assert not left_by(machine(), os.getpid(), 60).take()
+    assert left_by(machine_id(), dead, 60).take()
+    assert not left_by(machine_id(), os.getpid(), 60).take()
     assert not left_by("elsewhere", dead, 60).take()
     assert left_by("elsewhere", dead, -1).take()
 
@@ -365,7 +365,7 @@ def test_status_is_told_of_a_store(
     bucket.server.fault = lambda method, path: 500 if method == "PUT" and path.endswith("/train-000001.tar") else None
     assert rmod(*command).code == 1
     bucket.server.fault = lambda _method, _path: None
-    lease = lease_on(Layout(at(bucket)).claims, "train-000002")
+    lease = lease_on(Layout(at(bucket)).leases, "train-000002")
     assert lease.take()
     bucket.server.requests.clear()
     said = rmod("status", f"{bucket}/data", "--json")

@@ -220,7 +220,7 @@ def test_status_tells_what_is_done_running_and_failed(tiny_built: Path, tmp_path
     assert "Done." in rmod("status", out).out
     layout.receipt("train-000002").unlink()
     assert "Nobody is at it" in rmod("status", out).out
-    assert FileLease(layout.claims, "train-000002").take()
+    assert FileLease(layout.leases, "train-000002").take()
     status = read_status(out)
     assert (status.running, status.families[0].pairs) == (["train-000002"], 9)
     assert "running: 1 shards, train-000002" in rmod("status", out).out

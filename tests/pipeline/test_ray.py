@@ -582,7 +582,7 @@ def test_a_job_with_a_recipe_from_elsewhere_is_stopped_and_goes_on(
 
     job("stop")
     assert "Stopped. What is finished is kept" in job("logs")
-    assert not list(layout.claims.iterdir()), "a lease is left"
+    assert not list(layout.leases.iterdir()), "a lease is left"
     assert len(layout.receipts()) < 24, "nothing was left to go on with"
     run = submitted(words)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.errors import RecipeError
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe, parse_recipe, recipe_digest, recipe_names
-from rmod_pipeline.storage.folders import shipped
+from rmod_pipeline.storage.folders import shipped_folder
 
 SMALL = """\
 name: small
@@ -265,7 +265,7 @@ def test_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(SMALL)
     assert find_recipe("mine.yaml") == Path("mine.yaml")
-    assert find_recipe("rmod") == find_recipe("recipes/rmod.yaml") == shipped("recipes") / "rmod.yaml"
+    assert find_recipe("rmod") == find_recipe("recipes/rmod.yaml") == shipped_folder("recipes") / "rmod.yaml"
     with pytest.raises(RecipeError, match="did you mean 'rmod'"):
         find_recipe("rmd")
     with pytest.raises(RecipeError, match="is a folder"):

@@ -26,7 +26,7 @@ from rmod_pipeline.reading.pairs import list_keys, list_licences, read_pair
 from rmod_pipeline.recipe import parse_recipe
 from rmod_pipeline.shards.index import SCHEMA
 from rmod_pipeline.shards.layout import Layout, parse_key
-from rmod_pipeline.shards.midi import midi_bytes
+from rmod_pipeline.shards.midi import encode_midi
 from rmod_pipeline.shards.receipt import read_receipt
 from tests.tiny_build import RATE, RECIPE, make_job, promised
 
@@ -119,7 +119,7 @@ def test_midi_plays_the_notes_of_the_spec(tiny_built: Path) -> None:
 def test_more_kinds_than_midi_has_free_keys_have_keys(tiny_built: Path) -> None:
     spec = read_pair(tiny_built, "train-00000000").spec()
     many = replace(spec, drums=tuple(replace(spec.drums[0], kind=f"drum{number}") for number in range(60)))
-    assert len(miditoolkit.MidiFile(file=io.BytesIO(midi_bytes(many))).instruments) == 60
+    assert len(miditoolkit.MidiFile(file=io.BytesIO(encode_midi(many))).instruments) == 60
 
 
 def test_the_json_beside_a_pair_makes_it_again_bit_for_bit(

@@ -1,4 +1,4 @@
-"""Names: one rule for kinds, whoever reads them."""
+"""Recipes, specs and libraries accept the same names."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ TEXTS = st.one_of(
 
 
 @given(TEXTS)
-def test_recipe_spec_and_library_take_the_same_kinds(text: str) -> None:
+def test_recipe_spec_and_library_accept_the_same_kinds(text: str) -> None:
     for reader in (schema.Name, spec.Name):
         try:
             TypeAdapter(reader).validate_python(text)
-            taken = True
+            accepted = True
         except ValidationError:
-            taken = False
-        assert taken == is_name(text)
+            accepted = False
+        assert accepted == is_name(text)
     try:
-        # A cell may have spaces around it.
+        # Spaces around a cell of a manifest are ignored.
         assert is_name(checked_kind(Row(Path("m.csv"), 2, {"kind": text})))
     except ManifestError as error:
         assert not is_name(text) and error.hint
 
 
 @given(TEXTS)
-def test_what_is_proposed_is_a_name(text: str) -> None:
-    proposed = nearest_name(text)
-    assert proposed == "" or is_name(proposed)
-    assert proposed == text.strip("_") or not is_name(text) or "__" in text
+def test_the_nearest_name_is_a_name(text: str) -> None:
+    nearest = nearest_name(text)
+    assert nearest == "" or is_name(nearest)
+    assert nearest == text.strip("_") or not is_name(text) or "__" in text
 
 
 @pytest.mark.parametrize(
     ("text", "name"),
     [("Tom-Low", "tom_low"), ("kick drum", "kick_drum"), ("Caja Épica", "caja_epica"), ("808", ""), ("太鼓", "")],
 )
-def test_what_is_proposed(text: str, name: str) -> None:
+def test_the_nearest_name_of_examples(text: str, name: str) -> None:
     assert nearest_name(text) == name
 
 
-def test_kinds_that_are_told_by_names_are_names() -> None:
+def test_kinds_found_in_file_names_are_names() -> None:
     assert all(map(is_name, ONE_SHOT_KINDS))
     assert all(is_name(kind_of(f"{kind} 01", codes=True)) for kind in ("Kick", "Open Hats", "Vox", "BD", "Gtr"))

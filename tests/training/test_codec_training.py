@@ -22,7 +22,7 @@ from rmod_pipeline.errors import (
     RecipeError,
 )
 from rmod_pipeline.library.manifest import load_library
-from rmod_pipeline.storage.folders import shipped
+from rmod_pipeline.storage.folders import shipped_folder
 from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths
 from rmod_pipeline.training.codec.crops import Crops
 from rmod_pipeline.training.codec.losses import (
@@ -237,7 +237,7 @@ def test_a_decoder_cannot_be_trained_further_in_another_shape_or_folder(tmp_path
 
 
 def test_sounds_under_other_licences_never_reach_a_codec() -> None:
-    library = load_library(shipped("manifests") / "builtin.csv")
+    library = load_library(shipped_folder("manifests") / "builtin.csv")
     marked = tuple(
         replace(asset, licence="CC-BY-4.0") if place % 2 else asset for place, asset in enumerate(library.assets)
     )

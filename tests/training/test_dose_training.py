@@ -409,8 +409,8 @@ def test_no_pickle_is_ever_opened(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"schedule": {"learning_rate": 0.02}}, r"recipe\.schedule\.learning_rate: there 0\.01, asked for 0\.02"),
-        ({"model": {"width": 32}}, r"recipe\.model\.width: there 16, asked for 32"),
+        ({"schedule": {"learning_rate": 0.02}}, r"recipe\.schedule\.learning_rate: existing 0\.01, requested 0\.02"),
+        ({"model": {"width": 32}}, r"recipe\.model\.width: existing 16, requested 32"),
         ({"instruments": ["kick", "snare"]}, r"recipe\.instruments: "),
     ],
 )
@@ -425,7 +425,7 @@ def test_going_on_with_other_data_or_codec_is_refused(finished: Path, tiny_token
     run = json.loads((finished / "run.json").read_bytes())
     run["data"]["seed"], run["codec"]["sha256"] = 7, "f" * 64
     (tmp_path / "run.json").write_text(json.dumps(run))
-    with pytest.raises(RmodError, match=r'data\.seed: there 7, asked for 0[\s\S]*codec\.sha256: there "fff'):
+    with pytest.raises(RmodError, match=r'data\.seed: existing 7, requested 0[\s\S]*codec\.sha256: existing "fff'):
         trained(tiny_tokens, tmp_path)
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(DoseError, match="does not tell what was trained here"):
@@ -459,8 +459,8 @@ def _half_a_state(state: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_another_class, r'instruments\.0: there "snare", asked for "kick"'),
-        (_another_codec, r"codec\.codebooks: there 4, asked for 9"),
+        (_another_class, r'instruments\.0: existing "snare", requested "kick"'),
+        (_another_codec, r"codec\.codebooks: existing 4, requested 9"),
         (_another_size, r"its weights are of another model: model\.norm\.weight"),
         (_no_number, r"NaN or infinite weights in model\.norm\.weight"),
         (_no_state, "not the state of a training of this rmod's"),
@@ -487,7 +487,7 @@ def test_a_training_can_begin_with_a_checkpoints_weights(finished: Path, tiny_to
     wanted = read_dose_checkpoint(finished / "kick.pth")
     made = read_dose_checkpoint(report.model)
     assert all(torch.equal(value, made.state[name]) for name, value in wanted.state.items())
-    with pytest.raises(RmodError, match=r"begun_from: there .* asked for nothing"):
+    with pytest.raises(RmodError, match=r"begun_from: existing .* requested nothing"):
         trained(tiny_tokens, tmp_path / "out", changes=begin["changes"])
 
 

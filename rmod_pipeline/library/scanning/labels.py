@@ -11,7 +11,7 @@ from pathlib import Path
 from rmod_pipeline.errors import ManifestError
 from rmod_pipeline.library.manifest import checked_kind, checked_path, read_rows
 from rmod_pipeline.library.taxonomy import PathDescription
-from rmod_pipeline.storage.folders import existing_file
+from rmod_pipeline.storage.folders import require_file
 
 COLUMNS = ("path", "kind", "kit", "licence", "source")
 
@@ -27,7 +27,7 @@ class Labels:
     @classmethod
     def read(cls, path: Path) -> Labels:
         """Read a labels file; its paths are relative to it. Raises ManifestError with line and column."""
-        existing_file(path, f"a labels file is a CSV with the columns {','.join(COLUMNS)}")
+        require_file(path, f"a labels file is a CSV with the columns {','.join(COLUMNS)}")
         rows: dict[str, PathDescription] = {}
         lines: dict[str, int] = {}
         for row in read_rows(path, COLUMNS):

@@ -12,7 +12,7 @@ from rmod_pipeline.pages.preview import pianoroll, pictures, sounds, words
 from rmod_pipeline.pages.preview.players import Player, PlayerGroup, player_group, whole_player
 from rmod_pipeline.pages.preview.sounds import PageSound, PageSoundGroup
 from rmod_pipeline.reading.pairs import StoredPair
-from rmod_pipeline.shards.members import audio_member
+from rmod_pipeline.shards.members import find_audio_member
 from rmod_pipeline.spec import DrumTrack, PairSpec, Send, Track
 
 
@@ -129,14 +129,14 @@ def read_facts(pair: StoredPair) -> Facts:
 
 def _audio_member(pair: StoredPair, name: str) -> tuple[bytes, str]:
     """Return the bytes of an audio member, whatever its format, and what to call it in an error."""
-    member = audio_member(pair.members, name)
+    member = find_audio_member(pair.members, name)
     if member is None:
         raise ShardError(pair.key, f"has no {name}.wav", "the shard is damaged; `rmod verify` says where")
     return pair.members[member], f"{pair.key}.{member}"
 
 
 def _has_audio(pair: StoredPair, name: str) -> bool:
-    return audio_member(pair.members, name) is not None
+    return find_audio_member(pair.members, name) is not None
 
 
 def _own_groups(pair: StoredPair, facts: Facts) -> Iterator[PageSoundGroup]:

@@ -50,7 +50,7 @@ from rmod_pipeline.pipeline.executors.ray_worker import (
 )
 from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.results import ShardFailure, ShardResult, WaitTimes, describe_failure, took_too_long
-from rmod_pipeline.shards.fingerprint import DECISIVE
+from rmod_pipeline.shards.fingerprint import DECISIVE_PACKAGES
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
 
@@ -243,7 +243,7 @@ class _ClusterHandles:
     @classmethod
     def hire(cls, executor: RayExecutor, work: Job) -> _ClusterHandles:
         """Look at the machines, start the encoders and wait until they are up. Raises BuildError."""
-        names = packages() if work.encoding else [*DECISIVE, "ray"]
+        names = packages() if work.encoding else [*DECISIVE_PACKAGES, "ray"]
         files = [str(place.absolute()) for place in work.needed() if isinstance(place, Path)]
         facts = nodes.node_facts(names, files)
         machines = _Machines(work, facts)

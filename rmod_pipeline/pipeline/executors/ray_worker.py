@@ -31,7 +31,7 @@ from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.log_context import configure_logging
 from rmod_pipeline.pipeline.results import ClaimedByOther, ShardFailure, ShardResult, WaitTimes
 from rmod_pipeline.pipeline.worker import Worker
-from rmod_pipeline.shards.fingerprint import DECISIVE
+from rmod_pipeline.shards.fingerprint import DECISIVE_PACKAGES
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.storage import OutageError, StorePath
@@ -328,4 +328,4 @@ def _facts_of(expected: Mapping[str, str]) -> dict[str, str]:
 
 
 def packages() -> list[str]:
-    return [*DECISIVE, "ray", "torch", "descript-audio-codec"]
+    return [*DECISIVE_PACKAGES, "ray", "torch", "descript-audio-codec"]

@@ -14,7 +14,7 @@ from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.plan import Counts
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.completion import is_done
-from rmod_pipeline.shards.fingerprint import digest, versions
+from rmod_pipeline.shards.fingerprint import fingerprint_digest, package_versions
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import AudioStorage
 from rmod_pipeline.storage import Location, StorePath
@@ -69,12 +69,12 @@ class BuildJob(Job):
             "format": self.audio_format,
             "stems": self.stems,
             "audio": self.audio,
-            "versions": versions(self.engine),
+            "versions": package_versions(self.engine),
         }
 
     def digest(self) -> str:
         """Return the digest of the fingerprint."""
-        return digest(self.fingerprint())
+        return fingerprint_digest(self.fingerprint())
 
     def families(self) -> dict[str, str]:
         """Return the families of shards to make, each with the digest that its receipts bear."""

@@ -18,7 +18,7 @@ from rmod_pipeline.pipeline.jobs.encode import EncodeJob
 from rmod_pipeline.pipeline.plan import check_shard_size, choose_shards, parse_counts, plan_shards
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render.pitch import pitch_folder
-from rmod_pipeline.shards.fingerprint import digest, read_fingerprint
+from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import FORMATS
 from rmod_pipeline.shards.token_family import TokenFamily
@@ -73,7 +73,7 @@ def configure_encoding(out: Location, codec: CodecChoice, *, is_remote: bool = F
     fingerprint = read_fingerprint(Layout(out).build)
     recipe = Recipe.model_validate(fingerprint["recipe"])
     return EncodeJob(
-        out=out.resolve(), encoding=token_settings(codec, recipe, digest(fingerprint), is_remote=is_remote)
+        out=out.resolve(), encoding=token_settings(codec, recipe, fingerprint_digest(fingerprint), is_remote=is_remote)
     )
 
 

@@ -13,7 +13,7 @@ from rmod_pipeline.pipeline.log_context import set_current_pair
 from rmod_pipeline.shards.completion import is_done
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout, ShardPlan, plan_shards
-from rmod_pipeline.shards.members import audio_member, decode_audio
+from rmod_pipeline.shards.members import decode_audio, find_audio_member
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.storage import Location
@@ -110,7 +110,7 @@ def _pairs(tar: Location, wanted: Iterable[str], sample_rate: int) -> Iterator[t
     for key, members in read_tar(tar):
         sounds: dict[str, Pcm] = {}
         for sound in wanted:
-            name = audio_member(members, sound)
+            name = find_audio_member(members, sound)
             if name is None or "json" not in members:
                 raise ShardError(tar, f"{key} has no {sound}", "`rmod verify OUT` says what is damaged")
             sounds[sound], rate = decode_audio(members[name])

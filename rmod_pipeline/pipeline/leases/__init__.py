@@ -17,5 +17,5 @@ def claimed_shards(folder: Location) -> set[str]:
     """Return the shards that somebody is making: only the leases that are there are looked at, on a store together."""
     names = [path.name for path in folder.glob("*") if not path.name.startswith(".")]
     if isinstance(folder, StorePath):
-        folder = folder.ahead([folder / name for name in names])
+        folder = folder.with_prefetched([folder / name for name in names])
     return {name for name in names if lease_on(folder, name).held()}

@@ -15,7 +15,7 @@ from typing import ClassVar
 from uuid import uuid4
 
 from rmod_pipeline.pipeline.leases.base import Lease
-from rmod_pipeline.storage.process_identity import is_gone, machine
+from rmod_pipeline.storage.process_identity import has_ended, machine_id
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class FileLease(Lease):
     def __init__(self, folder: Path, shard: str) -> None:
         super().__init__()
         self._path = folder / shard
-        self._said = f"{machine()} {os.getpid()} {uuid4().hex}"
+        self._said = f"{machine_id()} {os.getpid()} {uuid4().hex}"
 
     def take(self) -> bool:
         """Take the lease if it is free, expired or held by a process of this machine that is gone."""
@@ -106,7 +106,7 @@ def _void(path: Path) -> bool:
     with path.open(errors="replace") as file:  # opened, a shared disk tells its time afresh
         where, process = [*file.read().split(), "", ""][:2]
         age = _age(path)
-    return age > LEASE_SECONDS or (process.isdecimal() and is_gone(where, int(process)))
+    return age > LEASE_SECONDS or (process.isdecimal() and has_ended(where, int(process)))
 
 
 def _age(path: Path) -> float:

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from rmod_pipeline.pipeline.leases.base import Lease
 from rmod_pipeline.storage import StorePath
-from rmod_pipeline.storage.process_identity import is_gone, machine
+from rmod_pipeline.storage.process_identity import has_ended, machine_id
 
 LEASE_SECONDS = 180.0
 """Longer than on a disk: a shard's tar is under way for a while, and machines' clocks differ by seconds."""
@@ -61,7 +61,7 @@ class ObjectLease(Lease):
     def _content(self) -> bytes:
         said = {
             "owner": self._owner,
-            "machine": machine(),
+            "machine": machine_id(),
             "process": os.getpid(),
             "until": time.time() + LEASE_SECONDS,
         }
@@ -78,4 +78,4 @@ def _void(lease: dict[str, object]) -> bool:
     until, process = lease.get("until"), lease.get("process")
     if not isinstance(until, int | float) or until < time.time():
         return True
-    return isinstance(process, int) and is_gone(str(lease.get("machine")), process)
+    return isinstance(process, int) and has_ended(str(lease.get("machine")), process)
