@@ -62,7 +62,7 @@ def _print_data_set(out: Location) -> None:
     from rich.table import Table
 
     from rmod_pipeline.pipeline.jobs.disk_space import gigabytes
-    from rmod_pipeline.reading.pairs import list_licences, read_receipts
+    from rmod_pipeline.reading.pairs import count_licences, read_receipts
     from rmod_pipeline.shards.fingerprint import read_fingerprint
     from rmod_pipeline.shards.layout import TOKENS, Layout, plan_shards
     from rmod_pipeline.shards.receipt import read_receipt
@@ -97,7 +97,7 @@ def _print_data_set(out: Location) -> None:
         tokens = [read_receipt(path) for path in Layout(out).receipts(f"{TOKENS}/{name}")]
         size = gigabytes(sum(file.bytes for receipt in tokens for file in receipt.files))
         console.print(f"tokens of {name}: {sum(receipt.pairs for receipt in tokens)} pairs, {size}", soft_wrap=True)
-    licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in list_licences(out).most_common())
+    licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in count_licences(out).most_common())
     console.print(f"sounds by licence: {licences}", soft_wrap=True)
     first = next(receipt for split in fingerprint["pairs"] for receipt in receipts if receipt.split == split)
     console.print(f"first pair: rmod show {quoted(out)} {first.split}-{first.first:08d}; all: --keys", soft_wrap=True)

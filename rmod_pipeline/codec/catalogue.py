@@ -58,7 +58,7 @@ def find_known(name: str) -> KnownCodec:
     return KNOWN[name]
 
 
-def name_of_identity(name: str) -> str | None:
+def find_known_name(name: str) -> str | None:
     """Return the codec that rmod knows by an identity's name, ``mini`` of ``mini-1a2b3c4d``; None if there is none."""
     plain = re.sub(r"-[0-9a-f]{8}$", "", name)
     return next((each for each in (name, plain) if each in KNOWN), None)

@@ -50,7 +50,7 @@ def listening(
     model = load_dose_model(checkpoint).to(device)
     several = len(checkpoint.instruments) > 1
     for place, instrument in enumerate(checkpoint.instruments):
-        pairs = islice(load_tokens(out, split, family.name, sounds=[MIX, instrument], nodes=(0, 1)), most)
+        pairs = islice(load_tokens(out, split, family.name, sounds=[MIX, instrument], rank=0, world_size=1), most)
         sums = torch.zeros(2, 2, 2, dtype=torch.float64)  # [own or another's, full or onset, (nats, codes)]
         while part := list(islice(pairs, BATCH)):
             batch = _batch(part, instrument, place if several else None, device)

@@ -11,7 +11,7 @@ from rmod_pipeline.codec.device import use_threads
 from rmod_pipeline.dose.checkpoint import read_dose_checkpoint
 from rmod_pipeline.evaluation.compare import WAYS, Comparison, compare
 from rmod_pipeline.evaluation.condition_use import Listening, listening
-from rmod_pipeline.reading.decoding import decoder_for
+from rmod_pipeline.reading.decoding import open_decoder
 from rmod_pipeline.storage import Location
 
 
@@ -72,7 +72,7 @@ def evaluate_checkpoint(
     """
     use_threads(threads)
     read = read_dose_checkpoint(checkpoint)
-    opened, family = decoder_for(data, codec, device)
+    opened, family = open_decoder(data, codec, device)
     comparisons = compare(data, split, read, opened, family, most=pairs, tries=tries, on_pairs=on_pairs)
     return Evaluation(
         comparisons=tuple(comparisons),

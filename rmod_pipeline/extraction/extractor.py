@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rmod_pipeline.codec import Codec, CodecChoice
-from rmod_pipeline.codec.catalogue import KNOWN, name_of_identity
+from rmod_pipeline.codec.catalogue import KNOWN, find_known_name
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, read_dose_checkpoint
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.errors import CodecError, DoseError, ForeignFileError, UsageError, nearest
@@ -136,7 +136,7 @@ def _chosen(checkpoints: Sequence[DoseCheckpoint], path: Path, instruments: Sequ
 def _codec(checkpoints: Sequence[DoseCheckpoint], chosen: str | None, device: str) -> Codec:
     """Open the codec that all checkpoints name, or the one that was chosen."""
     said = str(checkpoints[0].codec.get("name", ""))
-    name = chosen or name_of_identity(said)
+    name = chosen or find_known_name(said)
     if name is None:
         hint = f"give the path of its weights: --codec PATH (rmod knows {', '.join(KNOWN)})"
         raise UsageError("--codec", f"{checkpoints[0].about} speaks tokens of {said or 'no codec that it names'}", hint)

@@ -17,7 +17,7 @@ from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.context import STORE_BYTES
 from rmod_pipeline.pipeline.event_log import recall_library
-from rmod_pipeline.reading.pairs import StoredPair, read_pair, read_row
+from rmod_pipeline.reading.pairs import StoredPair, read_index_row, read_pair
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render import PitchCache, Sounds
 from rmod_pipeline.render.pitch import pitch_folder
@@ -90,7 +90,7 @@ class Proof:
         library = self._sounds.store.library
         if self._fingerprint["audio"]:
             return rerender(stored, library, self._sounds)
-        return rerender_checksums(stored, read_row(self._out, stored.key)["members"], library, self._sounds)
+        return rerender_checksums(stored, read_index_row(self._out, stored.key)["members"], library, self._sounds)
 
     def _composed_the_same(self, spec: PairSpec) -> bool:
         recipe = Recipe.model_validate(self._fingerprint["recipe"])

@@ -8,7 +8,7 @@ from rmod_pipeline.effects import check_engine
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.inspection.proof import sounds_of
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.reading.pairs import spec_in
+from rmod_pipeline.reading.pairs import parse_pair_spec
 from rmod_pipeline.render import render_pair
 from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.spec import PairSpec, SpecError
@@ -20,7 +20,7 @@ from rmod_pipeline.storage.publish import publish_bytes
 def read_spec(path: Path) -> PairSpec:
     """Return the spec in a pair's JSON file. Raises UsageError if there is no file, SpecError for other contents."""
     require_file(path, "give the JSON that `rmod show OUT KEY --json` prints")
-    return spec_in(path.read_bytes(), path)
+    return parse_pair_spec(path.read_bytes(), path)
 
 
 def write_rendered(spec: PairSpec, library: Library, out: Location, engine: str | None = None) -> list[Location]:

@@ -1,1 +1,1 @@
-"""Read finished shards: loaders for training, single pairs by key."""
+"""Read data sets: streams for training, single pairs by key, a whole data set as a Python object."""

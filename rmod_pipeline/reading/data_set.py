@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.audio import Audio, from_pcm
 from rmod_pipeline.errors import ShardError, nearest
-from rmod_pipeline.reading.pairs import StoredPair, list_keys, list_licences, read_pair, read_receipts
+from rmod_pipeline.reading.loader import STEM, load_audio, load_tokens
+from rmod_pipeline.reading.pairs import StoredPair, count_licences, list_keys, read_pair, read_receipts
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.fingerprint import Fingerprint, read_fingerprint
 from rmod_pipeline.shards.index import read_index
@@ -27,8 +28,6 @@ from rmod_pipeline.storage import Location, parse_location
 
 if TYPE_CHECKING:
     from rmod_pipeline.reading.stream import PairStream
-
-STEM = "stem-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,18 +143,14 @@ class DataSet:
 
     def licences(self) -> Counter[str]:
         """Return the number of different sounds in use, by licence."""
-        return list_licences(self.out)
+        return count_licences(self.out)
 
     def tokens(self, split: str, codec: str | None = None, **options: Any) -> PairStream:
         """Return the tokens of a split for a training loop: see ``rmod_pipeline.reading.loader.load_tokens``."""
-        from rmod_pipeline.reading.loader import load_tokens
-
         return load_tokens(self.out, split, codec, **options)
 
     def audio(self, split: str, **options: Any) -> PairStream:
         """Return the audio of a split for a training loop: see ``rmod_pipeline.reading.loader.load_audio``."""
-        from rmod_pipeline.reading.loader import load_audio
-
         return load_audio(self.out, split, **options)
 
 

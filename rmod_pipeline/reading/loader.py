@@ -1,12 +1,12 @@
-"""Finished shards -> what a model is trained on: read by webdataset, shuffled, shared out over ranks and workers.
+"""Load tokens and audio for training: finished shards, shuffled and split over ranks and workers.
 
-    pairs = read_tokens("OUT", "train", "mini", shuffle=1000)
+    pairs = load_tokens("OUT", "train", "mini", shuffle=1000)
     for epoch in range(10):
         pairs.set_epoch(epoch)
         for batch in DataLoader(pairs, batch_size=32, num_workers=4):
             batch["codes"]["mix"]  # [32, codebooks, frames]
 
-docs/guides/reading.md shows it with several GPUs, and the same without rmod.
+docs/guides/reading.md shows the use with several GPUs, and how to read the shards without rmod.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rmod_pipeline.audio import Audio, from_pcm
 from rmod_pipeline.errors import ShardError, UsageError, nearest
 from rmod_pipeline.reading.sampler import ReadOrder
-from rmod_pipeline.reading.shard_list import HINT, FinishedShard, finished_shards
+from rmod_pipeline.reading.shard_list import HINT, FinishedShard, list_finished_shards
 from rmod_pipeline.shards.fingerprint import Fingerprint, fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout
 from rmod_pipeline.shards.members import MIX, decode_audio
@@ -35,10 +35,7 @@ if TYPE_CHECKING:
     from rmod_pipeline.reading.stream import PairStream, RawPair
 
 STEM = "stem-"
-"""Begins the name of a track's sound as it is heard in the mixture."""
-
-Nodes = tuple[int, int]
-"""This process's rank, and how many there are."""
+"""Prefix of the sound of a track as it is in the mixture, such as ``stem-kick``."""
 
 
 class TokenPair(TypedDict):
@@ -46,17 +43,17 @@ class TokenPair(TypedDict):
 
     key: str
     codes: dict[str, NDArray[np.int64]]
-    """By sound (mix, kick, ...): [codebooks, frames]. Of one sound all pairs have the same shape."""
+    """By sound (mix, kick, ...): [codebooks, frames]. All pairs have the same shape of a sound."""
     frames: dict[str, int]
-    """How many frames of each, from the first, hold sound; the rest is the padding of its window."""
+    """By sound: the number of frames that hold audio; the remaining frames are padding."""
 
 
 class AudioPair(TypedDict):
-    """The sound of one pair."""
+    """The audio of one pair."""
 
     key: str
     audio: dict[str, Audio]
-    """By sound (mix, kick, ...): [channels, samples] float32. One-shots differ in length."""
+    """By sound (mix, kick, ...): [channels, samples] float32, full scale at 1. One-shots differ in length."""
     rate: int
     """Samples per second."""
 
@@ -71,29 +68,31 @@ def load_tokens(
     seed: int = 0,
     epoch: int = 0,
     resampled: bool = False,
-    nodes: Nodes | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
     partial: bool = False,
 ) -> PairStream:
-    """Return the tokens of a split, a ``TokenPair`` each, for a loop or for torch's DataLoader.
+    """Return a stream of the tokens of a split, one ``TokenPair`` per pair, for a loop or torch's DataLoader.
 
-    ``codec``: ``mini-1a2b3c4d``, or its beginning; may be left out where there is one only.
-    ``sounds``: those to read; all by default.
-    ``shuffle``: 0 keeps the order; else shards come in one drawn from seed and epoch, pairs drawn from so many held.
-    ``resampled``: without end, shards drawn with replacement, so that no rank runs out before another. Otherwise each
-    pair is read once, by one of the ranks and workers, whose shares differ by one pair at most.
-    ``nodes``: rank and number of ranks; by default those of torch.distributed, or of RANK and WORLD_SIZE.
-    ``partial``: read the shards that are there even if some are missing.
+    ``codec``: the name, such as ``mini-1a2b3c4d``, or its beginning; optional if the data set has tokens of one codec.
+    ``sounds``: the sounds to read, such as mix and kick; by default all.
+    ``shuffle``: size of the shuffle buffer in pairs; 0 keeps the order. Shards are shuffled too, by seed and epoch.
+    ``resampled``: endless, with shards drawn with replacement, so that no rank runs out of pairs before another.
+    Otherwise one rank and worker reads each pair, and their shares differ by at most one pair.
+    ``rank``, ``world_size``: by default those of RANK and WORLD_SIZE in the environment, or of torch.distributed.
+    ``partial``: read the finished shards even if others are missing.
 
-    Raises ShardError, UsageError; while it is read, ShardError for a shard that is damaged.
+    Raises ShardError for missing tokens or shards and UsageError for other arguments; during iteration ShardError for a
+    damaged shard.
     """
-    stream = _webdataset()
+    stream = _import_stream()
     layout = Layout(parse_location(out))
     family = choose_family(layout.out, codec)
-    chosen = _choose(sounds, list(family.windows), default=list(family.windows))
-    shards = finished_shards(layout, family.folder, family.digest(), split, partial)
-    decode, suffixes = DecodeTokens(family, chosen), [*(f"{sound}.npy" for sound in chosen), "json"]
-    rank, world = nodes or stream.this_node()
-    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world=world)
+    selected = _select_sounds(sounds, list(family.windows), default=list(family.windows))
+    shards = list_finished_shards(layout, family.folder, family.digest(), split, partial)
+    decode, suffixes = TokenDecoder(family, selected), [*(f"{sound}.npy" for sound in selected), "json"]
+    rank, world_size = _resolve_rank(stream, rank, world_size)
+    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world_size=world_size)
     _check_order(order, shards, split)
     return stream.open_stream(shards, suffixes, decode, order, epoch)
 
@@ -107,81 +106,82 @@ def load_audio(
     seed: int = 0,
     epoch: int = 0,
     resampled: bool = False,
-    nodes: Nodes | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
     partial: bool = False,
 ) -> PairStream:
-    """Return the sound of a split, an ``AudioPair`` each, for a loop or for torch's DataLoader.
+    """Return a stream of the audio of a split, one ``AudioPair`` per pair, for a loop or torch's DataLoader.
 
-    ``sounds``: by default the mixture and its one-shots, without stems. One-shots differ in length, so a DataLoader
-    wants ``batch_size=None`` or a ``collate_fn``. ``shuffle`` holds so many pairs, of about 1 MB, in each worker. All
-    else as for ``read_tokens``.
+    ``sounds``: by default the mixture and the one-shots, without stems. One-shots differ in length, so a DataLoader
+    needs ``batch_size=None`` or a ``collate_fn``. ``shuffle``: every worker holds that many pairs of about 1 MB. The
+    other arguments and the errors are those of ``load_tokens``.
     """
-    stream = _webdataset()
+    stream = _import_stream()
     layout = Layout(parse_location(out))
     fingerprint = read_fingerprint(layout.build)
     if not fingerprint["audio"]:
-        raise ShardError(layout.out, "keeps no sound", "read its tokens: read_tokens")
-    known, ending = _sounds(fingerprint, layout.build), str(fingerprint["format"])
-    chosen = _choose(sounds, known, default=[sound for sound in known if not sound.startswith(STEM)])
-    shards = finished_shards(layout, AUDIO, fingerprint_digest(fingerprint), split, partial)
-    decode, suffixes = DecodeAudio(ending, chosen), [f"{sound}.{ending}" for sound in chosen]
-    rank, world = nodes or stream.this_node()
-    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world=world)
+        raise ShardError(layout.out, "stores no audio", "read its tokens: load_tokens")
+    known, suffix = _list_sounds(fingerprint, layout.build), str(fingerprint["format"])
+    selected = _select_sounds(sounds, known, default=[sound for sound in known if not sound.startswith(STEM)])
+    shards = list_finished_shards(layout, AUDIO, fingerprint_digest(fingerprint), split, partial)
+    decode, suffixes = AudioDecoder(suffix, selected), [f"{sound}.{suffix}" for sound in selected]
+    rank, world_size = _resolve_rank(stream, rank, world_size)
+    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world_size=world_size)
     _check_order(order, shards, split)
     return stream.open_stream(shards, suffixes, decode, order, epoch)
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeTokens:
-    """Raw pair -> ``TokenPair``. Nothing in a shard can run code: arrays of objects are refused."""
+class TokenDecoder:
+    """Decodes a raw pair to a ``TokenPair``. A shard cannot run code, because object arrays are refused."""
 
     family: TokenFamily
     sounds: tuple[str, ...]
 
     def __call__(self, raw: RawPair) -> TokenPair:
-        """Decode. Raises ShardError for tokens that are not the family's."""
-        frames = _frames(raw)
+        """Decode a pair. Raises ShardError for tokens that do not fit the token family."""
+        frames = _read_frames(raw)
         if any(not 0 <= frames.get(sound, -1) <= self.family.windows[sound] for sound in self.sounds):
-            raise ShardError(raw.tar, f"{raw.key}.json does not tell the frames of {', '.join(self.sounds)}", HINT)
+            raise ShardError(raw.tar, f"{raw.key}.json has no valid frames of {', '.join(self.sounds)}", HINT)
         return TokenPair(
             key=raw.key,
-            codes={sound: self._codes(raw, sound) for sound in self.sounds},
+            codes={sound: self._decode_sound(raw, sound) for sound in self.sounds},
             frames={sound: frames[sound] for sound in self.sounds},
         )
 
-    def _codes(self, raw: RawPair, sound: str) -> NDArray[np.int64]:
+    def _decode_sound(self, raw: RawPair, sound: str) -> NDArray[np.int64]:
         about = f"{raw.tar}: {raw.key}.{sound}.npy"
         codes = decode_codes(raw.members[f"{sound}.npy"], about)
         codebooks, entries = self.family.shape
-        wanted = (codebooks, self.family.windows[sound])
-        if codes.shape != wanted or codes.max(initial=0) >= entries:
+        shape = (codebooks, self.family.windows[sound])
+        if codes.shape != shape or codes.max(initial=0) >= entries:
             found = f"{list(codes.shape)} with codes up to {codes.max(initial=0)}"
-            raise ShardError(about, f"{found}; codec.json says {list(wanted)} below {entries}", HINT)
+            raise ShardError(about, f"{found}; codec.json says {list(shape)} below {entries}", HINT)
         return codes.astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeAudio:
-    """Raw pair -> ``AudioPair``."""
+class AudioDecoder:
+    """Decodes a raw pair to an ``AudioPair``."""
 
-    ending: str
+    suffix: str
     sounds: tuple[str, ...]
 
     def __call__(self, raw: RawPair) -> AudioPair:
-        """Decode. Raises ShardError for what is no sound."""
+        """Decode a pair. Raises ShardError for a file that is not audio."""
         audio, rate = dict[str, Audio](), 0
         for sound in self.sounds:
-            name = f"{sound}.{self.ending}"
+            name = f"{sound}.{self.suffix}"
             try:
                 pcm, rate = decode_audio(raw.members[name])
-            except (RuntimeError, ValueError) as error:  # soundfile's own are RuntimeErrors
-                raise ShardError(f"{raw.tar}: {raw.key}.{name}", f"not a sound: {error}", HINT) from error
+            except (RuntimeError, ValueError) as error:  # soundfile raises RuntimeError
+                raise ShardError(f"{raw.tar}: {raw.key}.{name}", f"not audio: {error}", HINT) from error
             audio[sound] = from_pcm(pcm)
         return AudioPair(key=raw.key, audio=audio, rate=rate)
 
 
-def _webdataset() -> ModuleType:
-    """Import what imports webdataset and torch. Raises UsageError where they are not installed."""
+def _import_stream() -> ModuleType:
+    """Import the stream module, which needs webdataset and torch. Raises UsageError if they are not installed."""
     try:
         from rmod_pipeline.reading import stream
     except ModuleNotFoundError as error:
@@ -190,39 +190,53 @@ def _webdataset() -> ModuleType:
     return stream
 
 
+def _resolve_rank(stream: ModuleType, rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """Return rank and world size as given, or detect them if neither is given. Raises UsageError if one is missing."""
+    if rank is None and world_size is None:
+        return stream.detect_rank()
+    if rank is None or world_size is None:
+        missing = "rank" if rank is None else "world_size"
+        raise UsageError(missing, "is not given", "give both rank and world_size, or neither")
+    return rank, world_size
+
+
 def _check_order(order: ReadOrder, shards: Sequence[FinishedShard], split: str) -> None:
     if order.shuffle < 0:
-        raise UsageError("shuffle", f"{order.shuffle} pairs cannot be held", "0 leaves the order as it is")
-    if not 0 <= order.rank < order.world:
-        raise UsageError("nodes", f"rank {order.rank} of {order.world}", "nodes=(rank, how many): ranks begin with 0")
+        raise UsageError(
+            "shuffle", f"{order.shuffle} pairs is not a size", "give 0 to keep the order, or more to shuffle"
+        )
+    if not 0 <= order.rank < order.world_size:
+        raise UsageError("rank", f"rank {order.rank} of {order.world_size}", "ranks are 0 to world_size - 1")
     pairs = sum(shard.pairs for shard in shards)
-    if pairs < order.world and not order.resampled:
+    if pairs < order.world_size and not order.resampled:
         hint = "use fewer ranks, or draw with replacement: resampled=True"
-        raise ShardError(f"split {split}", f"{pairs} pairs for {order.world} ranks", hint)
+        raise ShardError(f"split {split}", f"{pairs} pairs for {order.world_size} ranks", hint)
 
 
-def _sounds(fingerprint: Fingerprint, about: Location) -> list[str]:
-    """Return the sounds that every pair of a data set has, in the order of its members."""
+def _list_sounds(fingerprint: Fingerprint, about: Location) -> list[str]:
+    """Return the sounds of every pair of a data set, in the order of the files in the tar."""
     try:
         recipe = fingerprint["recipe"]
         targets = [kind for kind, drum in recipe["drums"].items() if drum["target"]]
         stems = [*recipe["drums"], *recipe["loops"]] if fingerprint["stems"] else []
     except (KeyError, TypeError, AttributeError) as error:
-        raise ShardError(about, f"not a build.json: {error!r}", "restore it, or build again elsewhere") from error
+        raise ShardError(
+            about, f"not a build.json: {error!r}", "restore it, or build again in another folder"
+        ) from error
     return [MIX, *targets, *(f"{STEM}{kind}" for kind in stems)]
 
 
-def _choose(asked: Sequence[str] | None, known: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
-    unknown = [sound for sound in asked or () if sound not in known]
+def _select_sounds(sounds: Sequence[str] | None, known: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
+    unknown = [sound for sound in sounds or () if sound not in known]
     if unknown:
         hint = f"there are {', '.join(known)}"
         raise UsageError(f"sound {unknown[0]}", f"no such sound{nearest(unknown[0], known)}", hint)
-    return tuple(dict.fromkeys(asked or default))
+    return tuple(dict.fromkeys(sounds or default))
 
 
-def _frames(raw: RawPair) -> dict[str, int]:
+def _read_frames(raw: RawPair) -> dict[str, int]:
     try:
-        said: dict[str, Any] = json.loads(raw.members["json"])["tokens"]["frames"]
-        return {sound: int(frames) for sound, frames in said.items()}
+        frames: dict[str, Any] = json.loads(raw.members["json"])["tokens"]["frames"]
+        return {sound: int(count) for sound, count in frames.items()}
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ShardError(raw.tar, f"{raw.key}.json does not describe tokens: {error!r}", HINT) from error

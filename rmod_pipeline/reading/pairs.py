@@ -1,4 +1,4 @@
-"""Read pairs back from a finished or half-finished data set."""
+"""Read single pairs, keys and licences from a finished or unfinished data set."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmod_pipeline.errors import ShardError, nearest
+from rmod_pipeline.reading.shard_list import HINT
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
 from rmod_pipeline.shards.layout import Layout, main_family, parse_key, shard_name
@@ -19,64 +20,63 @@ from rmod_pipeline.shards.token_family import TokenFamily, family_names, read_fa
 from rmod_pipeline.spec import PairSpec, SpecError
 from rmod_pipeline.storage import Location
 
-MOST_FRAMES = 60 * 192_000
-"""Of a mixture: the longest at the highest rate that a recipe may ask for."""
+MAX_FRAMES = 60 * 192_000
+"""The longest mixture that a recipe allows, at the highest sample rate."""
 
-HINT = "use the .json that stands beside a pair"
+_SPEC_HINT = "use the .json that the build stored with the pair"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPair:
-    """A pair as it stands in a tar."""
+    """The files of one pair in a tar."""
 
     key: str
     members: Mapping[str, bytes]
-    """Files by suffix: mix.wav, kick.wav, ..., stem-kick.wav, mid, json."""
+    """The files by suffix: mix.wav, kick.wav, ..., stem-kick.wav, mid, json."""
 
     def description(self) -> dict[str, Any]:
-        """Return the pair's JSON: spec, measured, sources. Raises ShardError."""
+        """Return the pair's JSON with the keys spec, measured and sources. Raises ShardError."""
         try:
             content = json.loads(self.members["json"])
             content["spec"], content["measured"], content["sources"]
         except (KeyError, ValueError, TypeError, RecursionError) as error:
-            hint = "`rmod verify OUT` says what is damaged"
-            raise ShardError(f"{self.key}.json", f"not the description of a pair: {error!r}", hint) from error
+            raise ShardError(f"{self.key}.json", f"not the description of a pair: {error!r}", HINT) from error
         return dict(content)
 
     def spec(self) -> PairSpec:
-        """Return what the pair was to be. Raises ShardError or SpecError."""
+        """Return the spec of the pair. Raises ShardError or SpecError."""
         return PairSpec.from_json(json.dumps(self.description()["spec"]), f"{self.key}.json")
 
 
-def spec_in(text: bytes, about: object) -> PairSpec:
-    """Return the spec in a pair's JSON, or in a file that holds the spec alone.
+def parse_pair_spec(text: bytes, about: object) -> PairSpec:
+    """Return the spec from the JSON of a pair, or from JSON that holds only a spec; ``about`` names it in errors.
 
-    Raises SpecError, for a spec longer than any recipe can ask for too: a file from elsewhere may not eat the memory.
+    Raises SpecError, also for a spec longer than any recipe allows, so that an untrusted file cannot exhaust memory.
     """
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        content = None  # PairSpec.from_json says what is wrong
-    inner = content.get("spec") if isinstance(content, dict) else None
-    spec = PairSpec.from_json(text if inner is None else json.dumps(inner), about)
-    for name, frames in _lengths(spec):
-        if frames > MOST_FRAMES:
-            raise SpecError(about, f"{name}: {frames} frames, at most {MOST_FRAMES} can be", HINT)
+        content = None  # PairSpec.from_json reports the problem
+    nested = content.get("spec") if isinstance(content, dict) else None
+    spec = PairSpec.from_json(text if nested is None else json.dumps(nested), about)
+    for name, frames in _list_lengths(spec):
+        if frames > MAX_FRAMES:
+            raise SpecError(about, f"{name}: {frames} frames, at most {MAX_FRAMES} are allowed", _SPEC_HINT)
     kinds = Counter(track.kind for track in spec.tracks)
     if kinds and max(kinds.values()) > 1:
-        raise SpecError(about, f"two tracks are called {kinds.most_common(1)[0][0]}", HINT)
+        raise SpecError(about, f"two tracks are called {kinds.most_common(1)[0][0]}", _SPEC_HINT)
     check_kinds(kinds, about)
     return spec
 
 
-def _lengths(spec: PairSpec) -> Iterator[tuple[str, int]]:
+def _list_lengths(spec: PairSpec) -> Iterator[tuple[str, int]]:
     yield "settings.frames", spec.settings.frames
     for loop in spec.loops:
         yield f"loops.{loop.kind}.period_frames", loop.period_frames
 
 
 def read_receipts(out: Location) -> list[Receipt]:
-    """Return the receipts that say which shards are done, in order. Raises ShardError where there is none."""
+    """Return the receipts of the finished shards, in order. Raises ShardError if there is none."""
     receipts = [read_receipt(path) for path in Layout(out).with_listing().main_receipts()]
     if not receipts:
         hint = "give the folder that `rmod build --out` wrote; a build that has just begun has no finished shard yet"
@@ -85,7 +85,7 @@ def read_receipts(out: Location) -> list[Receipt]:
 
 
 def list_keys(out: Location, split: str | None = None) -> list[str]:
-    """Return the keys of all finished pairs, in order of shards; of one split if it is given. Raises ShardError."""
+    """Return the keys of all finished pairs, or of those of one split, in the order of shards. Raises ShardError."""
     receipts = [receipt for receipt in read_receipts(out) if split in (None, receipt.split)]
     if not receipts:
         splits = sorted({receipt.split for receipt in read_receipts(out)})
@@ -96,8 +96,8 @@ def list_keys(out: Location, split: str | None = None) -> list[str]:
     return [row["key"] for row in rows if row["status"] == PAIR]
 
 
-def list_licences(out: Location) -> Counter[str]:
-    """Return how many different sounds of the finished pairs there are of each licence. Raises ShardError."""
+def count_licences(out: Location) -> Counter[str]:
+    """Return the number of different sounds in the finished pairs, by licence. Raises ShardError."""
     licences: dict[str, str] = {}
     for receipt in read_receipts(out):
         for row in read_index(Layout(out).index(receipt.shard), ["sources"]):
@@ -106,9 +106,9 @@ def list_licences(out: Location) -> Counter[str]:
 
 
 def read_pair(out: Location, key: str) -> StoredPair:
-    """Return one pair; of a data set that keeps no sound, its tokens and its JSON.
+    """Return one pair; from a data set without audio, its tokens and its JSON.
 
-    Raises ShardError for a key that the data set lacks.
+    Raises ShardError for a key that is not in the data set.
     """
     split, index = parse_key(key)
     layout = Layout(out)
@@ -117,40 +117,38 @@ def read_pair(out: Location, key: str) -> StoredPair:
     path = layout.receipt(shard, main_family(fingerprint["audio"]))
     if path.exists():
         if key in read_receipt(path).absent:
-            raise ShardError(key, "is absent: every attempt was rejected", "see the rejects in the index")
+            raise ShardError(key, "is absent: all its attempts were rejected", "see the rejects in the index")
         if not fingerprint["audio"]:
-            return StoredPair(key=key, members=read_pair_tokens(out, key, read_family(out, _any_family(out))))
+            return StoredPair(key=key, members=read_pair_tokens(out, key, read_family(out, _find_any_family(out))))
         members = read_members(layout.tar(shard), key)
         if members:
             return StoredPair(key=key, members=members)
     keys = list_keys(out)
-    found = (
-        f"no such pair in {out}, which holds {len(keys)} from {keys[0]} to {keys[-1]}" if keys else f"{out} is empty"
-    )
-    raise ShardError(key, found, "`rmod show OUT --keys` lists what there is")
+    available = f"which holds {len(keys)} from {keys[0]} to {keys[-1]}" if keys else "which is empty"
+    raise ShardError(key, f"no such pair in {out}, {available}", "`rmod show OUT --keys` lists the pairs")
 
 
-def read_row(out: Location, key: str) -> dict[str, Any]:
-    """Return a pair's row in the index. Raises ShardError."""
+def read_index_row(out: Location, key: str) -> dict[str, Any]:
+    """Return the row of a pair in the index. Raises ShardError."""
     split, index = parse_key(key)
     layout = Layout(out)
     shard = shard_name(index, split, read_fingerprint(layout.build)["shard_size"])
     for row in read_index(layout.index(shard)):
         if row["key"] == key and row["status"] == PAIR:
             return row
-    raise ShardError(key, f"not in index/{shard}.parquet", "`rmod verify OUT` says what is damaged")
+    raise ShardError(key, f"not in index/{shard}.parquet", HINT)
 
 
-def _any_family(out: Location) -> str:
-    """Return the name of one of the families of tokens: their JSON tells the same of a pair."""
+def _find_any_family(out: Location) -> str:
+    """Return the name of the first token family; all families store the same spec of a pair."""
     names = family_names(out)
     if not names:
-        raise ShardError(out, "keeps neither sound nor tokens", "give the build command again")
+        raise ShardError(out, "stores neither audio nor tokens", "run the build command again")
     return names[0]
 
 
 def read_pair_tokens(out: Location, key: str, family: TokenFamily) -> dict[str, bytes]:
-    """Return the files of a pair's tokens by suffix. Raises ShardError for a key that the data set lacks."""
+    """Return the token files of a pair by suffix. Raises ShardError for a key that is not in the data set."""
     split, index = parse_key(key)
     layout = Layout(out)
     shard = shard_name(index, split, int(read_fingerprint(layout.build)["shard_size"]))
@@ -158,5 +156,6 @@ def read_pair_tokens(out: Location, key: str, family: TokenFamily) -> dict[str, 
     members = read_members(tar, key) if tar.is_file() else {}
     if not members:
         found = f"no tokens of it in {out}/{family.folder}"
-        raise ShardError(key, found, "`rmod show OUT --keys` lists the pairs; `rmod encode OUT` makes what is missing")
+        hint = "`rmod show OUT --keys` lists the pairs; `rmod encode OUT` encodes those without tokens"
+        raise ShardError(key, found, hint)
     return members

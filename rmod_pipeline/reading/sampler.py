@@ -1,4 +1,4 @@
-"""Which pairs of a split are read by whom, and in which order. Knows nothing of files."""
+"""Decide which pairs of a split each reader reads, and in which order. This module opens no files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class ShardPart:
-    """Consecutive pairs of one shard."""
+    """Consecutive pairs of one shard: those from ``start`` up to ``stop``, without ``stop``."""
 
     shard: int
     start: int
@@ -24,71 +24,73 @@ class ShardPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderRank:
-    """One reader among several: a worker of a rank."""
+    """One reader: a DataLoader worker of a rank."""
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     worker: int = 0
     workers: int = 1
 
     @property
-    def number(self) -> int:
-        """Its place among all readers."""
+    def index(self) -> int:
+        """The index of this reader among all readers."""
         return self.rank * self.workers + self.worker
 
     @property
     def readers(self) -> int:
-        """How many readers there are."""
-        return self.world * self.workers
+        """The number of readers over all ranks."""
+        return self.world_size * self.workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOrder:
-    """In which order pairs are read, and how many processes share them."""
+    """The order in which pairs are read, and the number of processes that share them."""
 
     shuffle: int = 0
-    """How many pairs are held to draw the next one from; 0 leaves pairs and shards in the order they were made in."""
+    """Size of the shuffle buffer in pairs; 0 keeps the order of shards and pairs."""
     seed: int = 0
     resampled: bool = False
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
 
 
-def one_epoch(pairs: Sequence[int], seat: ReaderRank, draw: Draw | None) -> list[ShardPart]:
-    """Return a reader's parts of shards that hold so many pairs each, so that together all readers see each pair once.
+def split_epoch(pair_counts: Sequence[int], reader: ReaderRank, draw: Draw | None) -> list[ShardPart]:
+    """Return one reader's parts of the shards; all readers together read every pair exactly once.
 
-    The shards, in an order drawn unless there is no draw, lie end to end, and every reader has a stretch of the same
-    length, to within one pair. So no reader is left without pairs when shards are fewer than readers, or uneven.
+    ``pair_counts`` holds the number of pairs of each shard. The shards are concatenated, in a random order if there is
+    a ``draw``, and cut into one range per reader. The lengths of the ranges differ by at most one pair, even if there
+    are fewer shards than readers or shards of different size.
     """
-    order = draw.at("shards").order(len(pairs)) if draw else range(len(pairs))
-    first, last = (sum(pairs) * place // seat.readers for place in (seat.number, seat.number + 1))
-    parts, begin = [], 0
+    order = draw.at("shards").order(len(pair_counts)) if draw else range(len(pair_counts))
+    total = sum(pair_counts)
+    first, last = (total * boundary // reader.readers for boundary in (reader.index, reader.index + 1))
+    parts, offset = [], 0
     for shard in order:
-        start, stop = max(first - begin, 0), min(last - begin, pairs[shard])
+        start, stop = max(first - offset, 0), min(last - offset, pair_counts[shard])
         if start < stop:
             parts.append(ShardPart(shard, start, stop))
-        begin += pairs[shard]
+        offset += pair_counts[shard]
     return parts
 
 
-def endless(pairs: Sequence[int], seat: ReaderRank, draw: Draw) -> Iterator[ShardPart]:
-    """Yield shards forever, drawn with replacement; a shard of more pairs as much more often."""
-    ends = list(accumulate(pairs))
-    drawn = draw.at("resampled", seat.number)
+def sample_shards(pair_counts: Sequence[int], reader: ReaderRank, draw: Draw) -> Iterator[ShardPart]:
+    """Yield whole shards forever, drawn with replacement with a probability proportional to their number of pairs."""
+    ends = list(accumulate(pair_counts))
+    stream = draw.at("resampled", reader.index)
     for turn in count():
-        shard = bisect_right(ends, drawn.at(turn).below(ends[-1]))
-        yield ShardPart(shard, 0, pairs[shard])
+        shard = bisect_right(ends, stream.at(turn).below(ends[-1]))
+        yield ShardPart(shard, 0, pair_counts[shard])
 
 
-def shuffled(items: Iterable[Item], size: int, draw: Draw) -> Iterator[Item]:
-    """Yield the items in a random order, of which at most ``size`` are held: each leaves for a later one."""
-    held: list[Item] = []
+def shuffle_items(items: Iterable[Item], buffer_size: int, draw: Draw) -> Iterator[Item]:
+    """Yield the items in random order from a shuffle buffer; each yielded item makes room for the next."""
+    buffer: list[Item] = []
     for turn, item in enumerate(items):
-        if len(held) < size:
-            held.append(item)
+        if len(buffer) < buffer_size:
+            buffer.append(item)
             continue
-        place = draw.at(turn).below(size)
-        yield held[place]
-        held[place] = item
-    for place in draw.at("rest").order(len(held)):
-        yield held[place]
+        position = draw.at(turn).below(buffer_size)
+        yield buffer[position]
+        buffer[position] = item
+    for position in draw.at("rest").order(len(buffer)):
+        yield buffer[position]

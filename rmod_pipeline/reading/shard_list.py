@@ -1,4 +1,4 @@
-"""What of a data set is finished and can be read: shards that have receipts, and which tokens there are."""
+"""List the finished shards of a split: those with receipts."""
 
 from __future__ import annotations
 
@@ -10,36 +10,42 @@ from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.receipt import read_receipt
 from rmod_pipeline.storage import Location
 
-HINT = "`rmod verify OUT` says what is damaged"
+HINT = "`rmod verify OUT` lists what is damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedShard:
-    """A tar that is there to be read, and what its receipt vouches for."""
+    """A finished tar, with its size and number of pairs according to the receipt."""
 
     path: Location
     bytes: int
     pairs: int
 
 
-def finished_shards(
+def list_finished_shards(
     layout: Layout, family: str, fingerprint: str, split: str, partial: bool = False
 ) -> list[FinishedShard]:
-    """Return a split's shards in order. Raises ShardError unless all have receipts, or some do and that is enough."""
-    plans = _plans(layout, split)
-    done = [plan for plan in plans if layout.receipt(plan.name, family).exists()]
-    missing = [plan.name for plan in plans if plan not in done]
-    if missing and not (done and partial):
+    """Return the finished shards of a split in order.
+
+    Raises ShardError if shards are missing, unless ``partial`` is set and there is at least one; and if the split does
+    not exist, has no pairs, or has a receipt with another ``fingerprint``.
+    """
+    plans = _plan_split(layout, split)
+    finished = [plan for plan in plans if layout.receipt(plan.name, family).exists()]
+    missing = [plan.name for plan in plans if plan not in finished]
+    if missing and not (finished and partial):
         found = f"{len(missing)} of {len(plans)} shards of {family} are not made yet, {missing[0]} the first"
-        hint = "finish it with the command that began it" + (", or read what is there: partial=True" if done else "")
+        hint = "finish the build with the same command"
+        if finished:
+            hint += ", or read only the finished shards: partial=True"
         raise ShardError(f"{layout.out}, split {split}", found, hint)
-    shards = [_shard(plan, layout, family, fingerprint) for plan in done]
+    shards = [_read_shard(plan, layout, family, fingerprint) for plan in finished]
     if not any(shard.pairs for shard in shards):
         raise ShardError(f"{layout.out}, split {split}", "no pairs in it", f"build some: --pairs {split}=100")
     return shards
 
 
-def _plans(layout: Layout, split: str) -> list[ShardPlan]:
+def _plan_split(layout: Layout, split: str) -> list[ShardPlan]:
     fingerprint = read_fingerprint(layout.build)
     counts = fingerprint["pairs"]
     if split not in counts:
@@ -47,7 +53,7 @@ def _plans(layout: Layout, split: str) -> list[ShardPlan]:
     return [plan for plan in plan_shards(counts, fingerprint["shard_size"]) if plan.split == split]
 
 
-def _shard(plan: ShardPlan, layout: Layout, family: str, fingerprint: str) -> FinishedShard:
+def _read_shard(plan: ShardPlan, layout: Layout, family: str, fingerprint: str) -> FinishedShard:
     path, tar = layout.receipt(plan.name, family), layout.tar(plan.name, family)
     receipt = read_receipt(path)
     size = next((file.bytes for file in receipt.files if file.path == layout.relative(tar)), None)

@@ -1,6 +1,6 @@
-"""Shards -> records, as a data set for torch, by webdataset.
+"""``PairStream``: finished shards as an iterable torch data set, read with webdataset.
 
-Imports both as it is imported, and is itself imported only once somebody reads for training.
+This module imports torch and webdataset, so ``loader.py`` imports it only when a program reads pairs for training.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.reading.sampler import ReaderRank, ReadOrder, ShardPart, endless, one_epoch, shuffled
+from rmod_pipeline.reading.sampler import ReaderRank, ReadOrder, ShardPart, sample_shards, shuffle_items, split_epoch
 from rmod_pipeline.reading.shard_list import HINT, FinishedShard
 from rmod_pipeline.storage import Location, open_for_reading
 
 
 @dataclass(frozen=True, slots=True)
 class RawPair:
-    """A pair as it stands in a tar."""
+    """The undecoded files of one pair."""
 
     key: str
     members: Mapping[str, bytes]
-    """Those files of it that were asked for, by suffix."""
+    """The selected files, by suffix."""
     tar: Location
 
 
@@ -38,32 +38,32 @@ Decode = Callable[[RawPair], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardSource:
-    """The first and only stage of a stream: what each process that reads it does. Travels to workers whole."""
+    """The single stage of a stream. It is pickled into every DataLoader worker, which calls it."""
 
     shards: tuple[FinishedShard, ...]
     suffixes: frozenset[str]
-    """The files of a pair that are read; all others are passed over unopened."""
+    """The files of a pair to read; the others are skipped."""
     decode: Decode
     order: ReadOrder
     epoch: torch.Tensor
-    """Shared by processes, so that workers which outlive an epoch hear of the next one."""
+    """A scalar in shared memory, so that persistent workers see the epoch change."""
 
     def __call__(self) -> Iterator[Any]:
-        """Yield this process's records of the epoch."""
+        """Yield the decoded pairs of this process in the current epoch."""
         _, _, worker, workers = webdataset.utils.pytorch_worker_info()
-        seat = ReaderRank(rank=self.order.rank, world=self.order.world, worker=worker, workers=workers)
+        reader = ReaderRank(rank=self.order.rank, world_size=self.order.world_size, worker=worker, workers=workers)
         draw = Draw.of(self.order.seed, "read", int(self.epoch))
-        raws = self._read(self.parts(seat, draw))
+        raw_pairs = self._read(self.select_parts(reader, draw))
         if self.order.shuffle:
-            raws = shuffled(raws, self.order.shuffle, draw.at("pairs", seat.number))
-        return map(self.decode, raws)
+            raw_pairs = shuffle_items(raw_pairs, self.order.shuffle, draw.at("pairs", reader.index))
+        return map(self.decode, raw_pairs)
 
-    def parts(self, seat: ReaderRank, draw: Draw) -> Iterable[ShardPart]:
-        """Return which parts of shards a process reads, in order."""
-        pairs = [shard.pairs for shard in self.shards]
+    def select_parts(self, reader: ReaderRank, draw: Draw) -> Iterable[ShardPart]:
+        """Return the parts of shards that a process reads, in order."""
+        pair_counts = [shard.pairs for shard in self.shards]
         if self.order.resampled:
-            return endless(pairs, seat, draw)
-        return one_epoch(pairs, seat, draw if self.order.shuffle else None)
+            return sample_shards(pair_counts, reader, draw)
+        return split_epoch(pair_counts, reader, draw if self.order.shuffle else None)
 
     def _read(self, parts: Iterable[ShardPart]) -> Iterator[RawPair]:
         for part in parts:
@@ -71,73 +71,73 @@ class ShardSource:
 
 
 class PairStream(webdataset.DataPipeline):
-    """The pairs of a split, for a loop or a DataLoader."""
+    """The pairs of a split, to iterate over directly or with a DataLoader."""
 
     def __init__(self, source: ShardSource) -> None:
+        """Stream the pairs of ``source``; use ``load_tokens`` or ``load_audio`` to create a stream."""
         super().__init__(source)
         self._source = source
 
     @property
     def pairs(self) -> int:
-        """How many pairs this rank reads in an epoch, all its workers together; if resampled, how many there are."""
-        order, pairs = self._source.order, [shard.pairs for shard in self._source.shards]
+        """The number of pairs that this rank reads per epoch; of a resampled stream, the number in the split."""
+        order, pair_counts = self._source.order, [shard.pairs for shard in self._source.shards]
         if order.resampled:
-            return sum(pairs)
-        return sum(
-            part.stop - part.start for part in one_epoch(pairs, ReaderRank(rank=order.rank, world=order.world), None)
-        )
+            return sum(pair_counts)
+        rank = ReaderRank(rank=order.rank, world_size=order.world_size)
+        return sum(part.stop - part.start for part in split_epoch(pair_counts, rank, None))
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, and with it the order, of the next loop over the pairs."""
+        """Set the epoch, and so the order, of the next iteration."""
         self._source.epoch.fill_(epoch)
 
 
 def open_stream(
     shards: Iterable[FinishedShard], suffixes: Iterable[str], decode: Decode, order: ReadOrder, epoch: int
 ) -> PairStream:
-    """Return the stream of some shards' pairs, of whose files only those with the suffixes are read."""
+    """Return a stream of pairs; only their files with one of the ``suffixes`` are read."""
     shared = torch.tensor(epoch).share_memory_()
     source = ShardSource(shards=tuple(shards), suffixes=frozenset(suffixes), decode=decode, order=order, epoch=shared)
     return PairStream(source)
 
 
-def this_node() -> tuple[int, int]:
-    """Return this process's rank and the number of ranks: of the environment, or of torch.distributed.
+def detect_rank() -> tuple[int, int]:
+    """Return the rank of this process and the world size, from the environment or from torch.distributed.
 
-    To be asked where a stream is made: the workers of a DataLoader need not know.
+    Streams call it when they are created, so DataLoader workers need no access to torch.distributed.
     """
-    rank, world, _, _ = webdataset.utils.pytorch_worker_info()
-    return rank, world
+    rank, world_size, _, _ = webdataset.utils.pytorch_worker_info()
+    return rank, world_size
 
 
 def read_part(shard: FinishedShard, part: ShardPart, suffixes: Collection[str]) -> Iterator[RawPair]:
-    """Yield some pairs of a shard, undecoded. Raises ShardError for one that is not what its receipt says."""
+    """Yield the raw pairs of a part of a shard. Raises ShardError if the shard differs from its receipt."""
     count = 0
     try:
         with open_for_reading(shard.path) as file:
-            found = os.fstat(file.fileno()).st_size
-            if found != shard.bytes:
-                raise ShardError(shard.path, f"{found} bytes, its receipt says {shard.bytes}", HINT)
-            wanted = partial(_is_wanted, suffixes=suffixes)
-            files = tar_file_expander([{"url": str(shard.path), "stream": file}], select_files=wanted)
+            size = os.fstat(file.fileno()).st_size
+            if size != shard.bytes:
+                raise ShardError(shard.path, f"{size} bytes, its receipt says {shard.bytes}", HINT)
+            has_suffix = partial(_has_suffix, suffixes=suffixes)
+            files = tar_file_expander([{"url": str(shard.path), "stream": file}], select_files=has_suffix)
             for count, sample in enumerate(group_by_keys(files), start=1):
                 if count > part.stop:
                     break
                 if count > part.start:
-                    yield _raw(sample, shard.path, suffixes)
+                    yield _make_raw_pair(sample, shard.path, suffixes)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise ShardError(shard.path, f"cannot be read: {error}", HINT) from error
-    # Only who reads to the end of a shard can tell, and of each shard somebody does.
+    # Only the reader of the last pairs of a shard notices pairs that are too few or too many.
     if count < part.stop or (count > part.stop and part.stop == shard.pairs):
-        raise ShardError(shard.path, f"not the {shard.pairs} pairs that its receipt tells of", HINT)
+        raise ShardError(shard.path, f"its receipt says {shard.pairs} pairs, the tar has more or fewer", HINT)
 
 
-def _is_wanted(name: str, suffixes: Collection[str]) -> bool:
+def _has_suffix(name: str, suffixes: Collection[str]) -> bool:
     return name.partition(".")[2] in suffixes
 
 
-def _raw(sample: Mapping[str, Any], tar: Location, suffixes: Collection[str]) -> RawPair:
-    lacking = sorted(set(suffixes) - set(sample))
-    if lacking:
-        raise ShardError(tar, f"{sample['__key__']} has no {', '.join(lacking)}", HINT)
+def _make_raw_pair(sample: Mapping[str, Any], tar: Location, suffixes: Collection[str]) -> RawPair:
+    missing = sorted(set(suffixes) - set(sample))
+    if missing:
+        raise ShardError(tar, f"{sample['__key__']} has no {', '.join(missing)}", HINT)
     return RawPair(sample["__key__"], {suffix: sample[suffix] for suffix in suffixes}, tar)

@@ -1,4 +1,4 @@
-"""A data set with tokens, for what reads one."""
+"""A data set with audio and tokens, for tests that read it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def mini_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random codec that is called mini, at the rate of the tiny recipe."""
+    """Random codec weights named mini, at the sample rate of the tiny recipe."""
     from tests.tiny_build import RATE
     from tests.tiny_codec import save_tiny
 
@@ -18,7 +18,7 @@ def mini_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def encoded(cache: Path, tiny_manifest: Path, mini_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 10 + 2 pairs with sound and tokens, and an empty split. Not to be changed."""
+    """A data set of 10 + 2 pairs with audio and tokens, and an empty split. Tests must not change it."""
     from dataclasses import replace
 
     from rmod_pipeline.codec import CodecChoice

@@ -1,4 +1,4 @@
-"""What docs/guides/reading.md prints can be run as it is printed."""
+"""The code of docs/guides/reading.md runs as it is printed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OTHERS = """
 read = sorted(pair["__key__"] for pair in pairs.map(tokens))
 assert read == [f"train-{index:08d}" for index in range(10)], read
 """
-"""Added to the lines that need no rmod."""
+"""A check that the test appends to the blocks without rmod."""
 
 
 def run(blocks: list[str], encoded: Path, folder: Path) -> None:
@@ -30,14 +30,14 @@ def run(blocks: list[str], encoded: Path, folder: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "run to the end\n"), done.stderr
 
 
-def test_the_lines_with_rmod_and_with_webdataset(encoded: Path, mini_weights: Path, tmp_path: Path) -> None:
+def test_the_blocks_with_rmod_and_with_webdataset(encoded: Path, mini_weights: Path, tmp_path: Path) -> None:
     blocks = [code + OTHERS if "wds.WebDataset" in code else code for code in BLOCKS if "from datasets" not in code]
     assert len(blocks) == 7
-    # The tokens of the test's data set are those of a codec of its own.
+    # The data set of this test has the tokens of a random codec.
     run([code.replace('open_codec("mini")', f'open_codec("{mini_weights}")') for code in blocks], encoded, tmp_path)
 
 
 @pytest.mark.skipif(find_spec("datasets") is None, reason="datasets is not installed; the page says where it was run")
-def test_the_lines_with_datasets(encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_blocks_with_datasets(encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     run([code for code in BLOCKS if "from datasets" in code], encoded, tmp_path)

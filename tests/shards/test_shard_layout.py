@@ -22,7 +22,7 @@ from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.run import BuildSummary, run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
-from rmod_pipeline.reading.pairs import list_keys, list_licences, read_pair
+from rmod_pipeline.reading.pairs import count_licences, list_keys, read_pair
 from rmod_pipeline.recipe import parse_recipe
 from rmod_pipeline.shards.index import SCHEMA
 from rmod_pipeline.shards.layout import Layout, parse_key
@@ -154,7 +154,7 @@ def test_the_index_has_a_row_a_pair_with_sources_and_licences(tiny_built: Path, 
         ]
         assert row["lufs"] == pair.description()["measured"]["mix"]["lufs"]
     used = {source["id"] for row in rows for source in row["sources"]}
-    assert list_licences(tiny_built) == Counter(library.by_id[asset].licence for asset in used)
+    assert count_licences(tiny_built) == Counter(library.by_id[asset].licence for asset in used)
 
 
 def test_receipts_vouch_for_the_bytes_on_the_disk(tiny_built: Path) -> None:

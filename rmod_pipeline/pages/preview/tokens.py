@@ -11,7 +11,7 @@ from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import CodecError, ShardError, UsageError
 from rmod_pipeline.pages.preview import sounds, words
 from rmod_pipeline.pages.preview.sounds import PageSound, PageSoundGroup
-from rmod_pipeline.reading.decoding import decode_pair, decoder_for
+from rmod_pipeline.reading.decoding import decode_pair, open_decoder
 from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.shards.members import MIX, encode_audio
 from rmod_pipeline.shards.token_family import TokenFamily, family_names
@@ -28,11 +28,11 @@ def open_decoders(out: Location, codec: str | None = None) -> list[Decoder]:
     Raises CodecError, ShardError and UsageError for one that is asked for and cannot be had.
     """
     if codec is not None:
-        return [decoder_for(out, codec)]
+        return [open_decoder(out, codec)]
     opened = []
     for name in family_names(out):
         try:
-            opened.append(decoder_for(out, name))
+            opened.append(open_decoder(out, name))
         except (CodecError, UsageError) as error:
             log.warning("tokens of %s are not decoded: %s", name, error.found)
     return opened

@@ -25,7 +25,7 @@ from rmod_pipeline.dose.loss import Pairs
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import DoseError, RmodError, ShardError, nearest
 from rmod_pipeline.reading.loader import TokenPair, load_tokens
-from rmod_pipeline.reading.shard_list import finished_shards
+from rmod_pipeline.reading.shard_list import list_finished_shards
 from rmod_pipeline.reading.stream import PairStream
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout
@@ -86,7 +86,7 @@ def open_data(
 def _check_finished(data: TokenData, split: str, world: int) -> None:
     about = f"{data.out}, split {split}"
     try:
-        shards = finished_shards(Layout(data.out), data.family.folder, data.family.digest(), split)
+        shards = list_finished_shards(Layout(data.out), data.family.folder, data.family.digest(), split)
     except ShardError as error:
         if not error.hint.startswith(UNFINISHED):
             raise
@@ -248,11 +248,6 @@ class LoaderSettings:
     pin: bool = False
     """Whether batches are to be sent to a GPU."""
 
-    @property
-    def nodes(self) -> tuple[int, int]:
-        """As the reader of shards wants it."""
-        return self.rank, self.world
-
     def loader(self, items: IterableDataset[Any], batch: int, collate: Callable[[Any], Any]) -> DataLoader[Any]:
         """Return a loader of batches."""
         return DataLoader(
@@ -331,7 +326,8 @@ class TrainLoader(Batches):
             shuffle=min(HELD, count),
             seed=recipe.seed,
             resampled=True,
-            nodes=reading.nodes,
+            rank=reading.rank,
+            world_size=reading.world,
         )
         items = ExampleStream(self._pairs, InstrumentsInTurn(tuple(instruments)))
         longest = max(map(recipe.frames, instruments))
@@ -356,7 +352,9 @@ class ValidationLoader(Batches):
     def __init__(
         self, data: TokenData, recipe: DoseRecipe, instruments: Sequence[str], reading: LoaderSettings
     ) -> None:
-        pairs = load_tokens(data.out, VALID, data.family.name, sounds=[MIX, *instruments], nodes=reading.nodes)
+        pairs = load_tokens(
+            data.out, VALID, data.family.name, sounds=[MIX, *instruments], rank=reading.rank, world_size=reading.world
+        )
         items = ExampleStream(pairs, AllInstruments(tuple(instruments)))
         longest = max(map(recipe.frames, instruments))
         super().__init__(reading.loader(items, share(recipe, reading.world), Collate(longest)))

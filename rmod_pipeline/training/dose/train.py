@@ -29,7 +29,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, read_dose_checkpoint
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import DoseError, UsageError, nearest
-from rmod_pipeline.reading.decoding import decoder_for
+from rmod_pipeline.reading.decoding import open_decoder
 from rmod_pipeline.storage import Location, parse_location
 from rmod_pipeline.storage.publish import file_digest, publish_bytes, sweep_drafts
 from rmod_pipeline.training.dose.baseline import Baseline
@@ -135,7 +135,7 @@ def train_dose(training: Training, listener: ProgressListener | None = None) -> 
     begin = _beginning(training, models, data)
     codec = None
     if begin is None and recipe.schedule.begin == "codebooks":
-        codec, _ = decoder_for(training.data, training.codec, device="cpu")
+        codec, _ = open_decoder(training.data, training.codec, device="cpu")
     digest = file_digest(training.begin_from) if training.begin_from else None
     claim_run(describe_run(recipe, data, digest), out)
     first = False  # rank: it writes all files, and another that ends before it must not remove where it drafts them

@@ -113,7 +113,9 @@ def count_split(
 ) -> dict[str, CodeCounts]:
     """Return the counts of this rank's share of a split, by instrument. Raises ShardError."""
     size = recipe.model
-    pairs = load_tokens(data.out, split, data.family.name, sounds=instruments, nodes=reading.nodes)
+    pairs = load_tokens(
+        data.out, split, data.family.name, sounds=instruments, rank=reading.rank, world_size=reading.world
+    )
     counting = _Counting(tuple(instruments), size.codebook_size, recipe.loss.tail == "masked")
     total = {name: no_counts(size.codebooks, size.codebook_size) for name in instruments}
     for counts in raise_loader_errors(reading.loader(ExampleStream(pairs, _as_it_is), COUNTED_AT_ONCE, counting)):
