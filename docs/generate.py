@@ -1,7 +1,7 @@
 """Write the pages of docs/ that are generated: the command line, the keys of recipes, and the notebook as a page.
 
-    python docs/generate.py            write the pages
-    python docs/generate.py --check    exit with 1 if a page is not what the code says
+python docs/generate.py            write the pages
+python docs/generate.py --check    exit with 1 if a page is not what the code says
 """
 
 from __future__ import annotations
@@ -262,7 +262,9 @@ def notebook_page() -> str:
         printed = "".join("".join(output.get("text", [])) for output in cell.get("outputs", []))
         if printed:
             blocks.append(f"```text\n{printed.strip()}\n```")
-    note = f"This page is the notebook `docs/tutorials/{NOTEBOOK.name}`. Open [the notebook]({NOTEBOOK.name}) to run it."
+    note = (
+        f"This page is the notebook `docs/tutorials/{NOTEBOOK.name}`. Open [the notebook]({NOTEBOOK.name}) to run it."
+    )
     return "\n\n".join([blocks[0], note, *blocks[1:]]) + "\n"
 
 

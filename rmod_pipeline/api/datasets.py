@@ -73,7 +73,7 @@ def build(
     if codec is not None:
         job = add_tokens(job, codec_choice(codec), is_remote=executor.is_remote)
     elif not audio:
-        raise UsageError("--no-audio", "nothing would be kept", "name a codec too, such as mini")
+        raise UsageError("--no-audio", "nothing would be kept", "name a codec too: --codec mini")
     failed = [each.shard for each in failed_shards(read_events(job.layout.log))] if retry_failed else []
     selected = select_shards(job, shards, retry_failed, failed)
     with build_progress(progress) as on_progress:
@@ -220,8 +220,13 @@ def render(
     """
     from rmod_pipeline.inspection.single_pair import read_spec, write_rendered
 
-    spec = pair.spec if isinstance(pair, DataPair) else read_spec(Path(pair).expanduser())
-    return write_rendered(spec, open_library(library, progress=progress), parse_location(out), engine)
+    if isinstance(pair, DataPair):
+        spec, about = pair.spec, pair.key
+    else:
+        path = Path(pair).expanduser()
+        spec, about = read_spec(path), str(path)
+    sounds = open_library(library, progress=progress)
+    return write_rendered(spec, sounds, parse_location(out), engine, about=about)
 
 
 def _finish(

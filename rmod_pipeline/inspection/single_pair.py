@@ -23,10 +23,13 @@ def read_spec(path: Path) -> PairSpec:
     return parse_pair_spec(path.read_bytes(), path)
 
 
-def write_rendered(spec: PairSpec, library: Library, out: Location, engine: str | None = None) -> list[Location]:
+def write_rendered(
+    spec: PairSpec, library: Library, out: Location, engine: str | None = None, *, about: object
+) -> list[Location]:
     """Render a pair with all its stems, write its files into ``out``, and return their paths.
 
-    engine: another engine than the spec's own. Raises SpecError, LibraryError, AssetError and UsageError.
+    engine: another engine than the spec's own. about: names the pair in errors. Raises SpecError, LibraryError,
+    AssetError and UsageError.
     """
     spec = spec.with_engine(check_engine(engine or spec.settings.engine))
     sounds = sounds_of(library, spec.settings.sample_rate)
@@ -35,7 +38,7 @@ def write_rendered(spec: PairSpec, library: Library, out: Location, engine: str 
     except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         # No recipe gives such values: somebody edited the JSON.
         hint = "use the .json that stands beside a pair"
-        raise SpecError(spec.key, f"cannot be rendered: {error}", hint) from error
+        raise SpecError(about, f"cannot be rendered: {error}", hint) from error
     storage = AudioStorage(stem_kinds=tuple(track.kind for track in spec.tracks))
     paths: list[Location] = []
     for name, data in encode_members(pair, library, storage).items():

@@ -415,7 +415,11 @@ GROUPS: dict[str, list[Case]] = {
         ),
         Case(name="`--format mp3`", act=options("--format", "mp3"), says=("--format", "unknown 'mp3'", "wav or flac")),
         Case(name="`--engine foo`", act=options("--engine", "foo"), says=("--engine", "unknown 'foo'", "->")),
-        Case(name="`--cache-gb nan`", act=options("--cache-gb", "nan"), says=("--cache-gb", "nan is no number", "->")),
+        Case(
+            name="`--cache-gb nan`",
+            act=options("--cache-gb", "nan"),
+            says=("--cache-gb", "nan is not", "->"),
+        ),
         Case(name="`--cache-gb -1`", act=options("--cache-gb", -1), says=("--cache-gb", "-1.0 is too small", "->")),
         Case(name="an unknown option", act=options("--worker", 2), says=("--worker",)),
     ],
@@ -496,7 +500,7 @@ GROUPS: dict[str, list[Case]] = {
         Case(
             name="a gain that is no number",
             act=spec("master", "+", value={"effect": "gain", "gain_db": float("nan"), "match_rms": False}),
-            says=("train-0000000", "not a number", "->"),
+            says=("train-0000000", "NaN", "->"),
         ),
         Case(
             name="a gain beyond all bounds",

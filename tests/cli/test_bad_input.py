@@ -60,8 +60,8 @@ def test_a_source_that_comes_back_completes_the_build(workers: int, world: World
     (world / "kept.wav").rename(sound)
     said = rmod(*world.build("--workers", workers))
     assert said.code == 0
-    assert "10 of 12 pairs are there already" in said.err
-    assert "Made 2 pairs" in said.out
+    assert "10 of 12 pairs exist already" in said.err
+    assert "Built 2 pairs" in said.out
     assert promised(world.out) == promised(tiny_built)
 
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rmod_pipeline.cli.kit import make_builtin
-from rmod_pipeline.cli.progress import pace_in_words
 
+from rmod_pipeline import api, progress
 from rmod_pipeline.cli import app
-from rmod_pipeline.cli import progress as build_progress
+from rmod_pipeline.progress import pace
 from tests.tiny_build import RECIPE, start
 
 Rmod = Callable[..., Any]
@@ -88,14 +87,14 @@ def test_a_log_gets_a_line_now_and_then(
     tiny_manifest: Path, tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nobody looks on there is no bar; the lines tell pairs, pace and time left."""
-    monkeypatch.setattr(build_progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     arguments = ["build", recipe(tmp_path), "--library", tiny_manifest, "--out", tmp_path / "out", "--pairs", "train=3"]
     said = rmod(*arguments)
     lines = said.err.splitlines()
     assert [line.split(" pairs,")[0] for line in lines] == ["1 of 3", "2 of 3", "3 of 3"]
     assert all("pairs/s, " in line and line.endswith(" left") for line in lines)
     assert "\x1b" not in said.err
-    assert "Made 3 pairs" in said.out
+    assert "Built 3 pairs" in said.out
 
 
 def test_a_log_is_not_flooded(tiny_manifest: Path, tmp_path: Path, rmod: Rmod) -> None:
@@ -114,7 +113,7 @@ def test_a_log_is_not_flooded(tiny_manifest: Path, tmp_path: Path, rmod: Rmod) -
     ],
 )
 def test_pace_is_told_once_there_is_one(made: int, missing: int, seconds: float, words: str) -> None:
-    assert pace_in_words(made, missing, seconds) == words
+    assert pace(made, missing, seconds) == words
 
 
 @pytest.mark.slow
@@ -131,11 +130,11 @@ def test_a_terminal_gets_a_bar_that_fits(tiny_manifest: Path, tmp_path: Path, co
         "train=300",
     ]
     shown = in_terminal([*arguments, "--workers", 2], columns)
-    frames = [line for line in shown.replace("\r", "\n").split("\n") if "pairs/s" in line and "Made" not in line]
+    frames = [line for line in shown.replace("\r", "\n").split("\n") if "pairs/s" in line and "Built" not in line]
     assert frames, shown
     assert "300/300" in frames[-1]
     assert "left" in frames[-1]
-    assert "Made 300 pairs" in shown
+    assert "Built 300 pairs" in shown
 
 
 def in_terminal(arguments: list[object], columns: int) -> str:
@@ -217,11 +216,13 @@ def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
             on_sound(done, 3)
         return tiny_manifest
 
-    monkeypatch.setattr("rmod_pipeline.synthesis.ensure_builtin", ensure)
-    make_builtin()
+    monkeypatch.setattr("rmod_pipeline.library.scanning.resolve.ensure_builtin", ensure)
+    monkeypatch.setattr("rmod_pipeline.library.scanning.resolve.load_library", lambda _name: None)
+    api.open_library("builtin")
     assert capfd.readouterr().err == "Making the built-in kit, 3 sounds, once.\n"
     monkeypatch.setattr(
-        "rmod_pipeline.synthesis.ensure_builtin", lambda on_sound, workers: on_sound and workers and tiny_manifest
+        "rmod_pipeline.library.scanning.resolve.ensure_builtin",
+        lambda on_sound, workers: on_sound and workers and tiny_manifest,
     )
-    make_builtin()
+    api.open_library("builtin")
     assert capfd.readouterr().err == ""

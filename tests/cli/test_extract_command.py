@@ -167,7 +167,7 @@ def test_the_codec_is_known_by_the_checkpoints_name(
     from rmod_pipeline.codec import catalogue
 
     plain = world.codec.name[:-9]
-    entry = catalogue.Known(name=plain, about="of a test", file=str(world.weights))
+    entry = catalogue.KnownCodec(name=plain, about="of a test", file=str(world.weights))
     monkeypatch.setitem(catalogue.KNOWN, plain, entry)
     arguments = [each for each in asked(world, tmp_path / "out") if each not in ("--codec", world.weights)]
     assert rmod(*arguments).code == 0

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from rmod_pipeline.cli.library import app
 from typer.testing import CliRunner
 
+from rmod_pipeline.cli.groups.library import app
 from rmod_pipeline.errors import ManifestError
 from rmod_pipeline.library.manifest import load_library
 from tests.library.library_sounds import hit, make_kits, put
@@ -27,7 +27,7 @@ def test_scan_then_check(tmp_path: Path) -> None:
         assert words in result.output
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"kick.wav", "m.csv", "m.report.csv"}
     result = run(app, ["check", str(manifest)])
-    assert result.exit_code == 0 and "24 files are there and unchanged" in result.output
+    assert result.exit_code == 0 and "24 files exist and are unchanged" in result.output
     put(tmp_path / load_library(manifest).assets[0].path, hit(999))
     result = run(app, ["check", str(manifest)])
     assert result.exit_code == 1 and "changed since the scan" in result.output
@@ -100,7 +100,7 @@ def test_a_mistake_is_an_error_of_ours(tmp_path: Path) -> None:
 
 def test_help_pays_for_nothing_heavy() -> None:
     code = (
-        "import sys; from rmod_pipeline.cli.library import app\n"
+        "import sys; from rmod_pipeline.cli.groups.library import app\n"
         "try: app(['scan', '--help'])\n"
         "except SystemExit: pass\n"
         "print([name for name in ('numpy', 'scipy', 'soundfile', 'librosa', 'pyarrow') if name in sys.modules])"

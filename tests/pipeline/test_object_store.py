@@ -145,7 +145,7 @@ def test_a_killed_build_goes_on_to_the_same_bytes(
     run = start(command)
     said = run.communicate(timeout=120)
     assert run.returncode == 0, said
-    assert "pairs are there already" in said[1]
+    assert "pairs exist already" in said[1]
     assert time.monotonic() - began < LEASE_SECONDS / 2
     local = own_cache.parent / f"{own_cache.name}-whole"
     build(tiny_manifest, local, counts={"train": 60}, shard_size=10)

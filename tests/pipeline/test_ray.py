@@ -543,7 +543,7 @@ def test_jobs_are_submitted_as_the_docs_say_and_prometheus_can_read_them(
     }
     run = submitted(printed(DOCS / "guides" / "clusters.md", changed))
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "Made 12 pairs" in run.stdout
+    assert "Built 12 pairs" in run.stdout
     assert promised(tmp_path / "out") == promised(tiny_built)
 
     def scraped() -> str:

@@ -125,7 +125,7 @@ def test_a_training_learns_and_leaves_all_that_is_promised(
     tiny_tokens: Path, tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Where nobody looks on, a log grows by a line now and then: here at every step.
-    monkeypatch.setattr("rmod_pipeline.cli.train.LINE_SECONDS", 0)
+    monkeypatch.setattr("rmod_pipeline.progress.LINE_SECONDS", 0)
     out = tmp_path / "models"
     changes = {"instruments": ["kick", "snare"], "one_model": True, "schedule": {"precision": "bf16"}}
     command = ["train", written(tmp_path, **changes), "--data", tiny_tokens, "--out", out, "--workers", 0]
