@@ -24,23 +24,32 @@ import numpy as np
 
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.asset import Asset
-from rmod_pipeline.library.fingerprint import LENGTH, SAME, VERSION, Probe, candidates, fingerprint, likeness, probe
+from rmod_pipeline.library.audio_fingerprint import (
+    FINGERPRINT_SIZE,
+    MIN_SIMILARITY,
+    SIMILARITY_VERSION,
+    Excerpt,
+    compute_fingerprint,
+    compute_similarity,
+    find_candidate_pairs,
+    make_excerpt,
+)
 from rmod_pipeline.library.read import decode_sound, read_sound
 from rmod_pipeline.library.scanning.cache import ScanCache
 from rmod_pipeline.library.scanning.labels import Labels
 from rmod_pipeline.library.scanning.measure import MeasuredFile
-from rmod_pipeline.library.scanning.scan import Scan, ScanRules, scan_folder
+from rmod_pipeline.library.scanning.scan import Scan, ScanConfig, scan_folder
 from rmod_pipeline.library.splits import parse_shares
 from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.library.disguises import DISGUISES, LIMITS, Disguise
+from tests.library.alterations import ALTERATIONS, HARD_ALTERATIONS, Alteration
 
 PLANTED = 200
 """Files that copies are made of."""
 CLEARLY_OTHER = 0.75
-"""Between this likeness and ``SAME`` few pairs should lie."""
+"""Between this similarity and ``MIN_SIMILARITY`` few pairs should lie."""
 
 
 def main() -> None:
@@ -86,7 +95,7 @@ def timed_scan(folder: Path, cache: ScanCache) -> Timed:
             read = time.process_time()
 
     # The manifest is not written; its folder alone says what paths are relative to.
-    manifest, rules = folder / "scanned.csv", ScanRules(shares=parse_shares("90/5/5"))
+    manifest, rules = folder / "scanned.csv", ScanConfig(shares=parse_shares("90/5/5"))
     found = scan_folder(folder, manifest, rules, labels=labels, cache=cache, progress=progress)
     return Timed(
         found=found,
@@ -99,11 +108,14 @@ def timed_scan(folder: Path, cache: ScanCache) -> Timed:
 def near_pairs(folder: Path, assets: Sequence[Asset], cache: ScanCache) -> list[float | None]:
     """Return how alike each two files near enough for a closer look are; None where others had joined them already."""
     paths = [folder.resolve() / asset.path for asset in assets]
-    known = [cache.known(path, path.stat()) for path in paths]
+    known = [cache.load_measurement(path, path.stat()) for path in paths]
     files = [each for each in known if isinstance(each, MeasuredFile)]
     assert len(files) == len(assets), "a file changed while it was looked at"
-    marks = np.frombuffer(b"".join(file.fingerprint for file in files), np.float32).reshape(-1, LENGTH)
-    return [cache.likeness(files[i].sound, files[j].sound, VERSION) for i, j in candidates(marks)]
+    marks = np.frombuffer(b"".join(file.fingerprint for file in files), np.float32).reshape(-1, FINGERPRINT_SIZE)
+    return [
+        cache.load_similarity(files[i].sound, files[j].sound, SIMILARITY_VERSION)
+        for i, j in find_candidate_pairs(marks)
+    ]
 
 
 def choose(assets: Sequence[Asset]) -> list[Asset]:
@@ -118,36 +130,36 @@ def print_planted(folder: Path, chosen: Sequence[Asset]) -> None:
     for asset in chosen:
         audio, rate = read_sound(folder / asset.path)
         stereo += audio.shape[0] == 2
-        original = probe(audio, rate)
-        for difference, disguise in (DISGUISES | LIMITS).items():
-            copy = probe_of(disguise, audio, rate)
-            each = likeness(original, copy)
+        original = make_excerpt(audio, rate)
+        for difference, alteration in (ALTERATIONS | HARD_ALTERATIONS).items():
+            copy = altered_excerpt(alteration, audio, rate)
+            each = compute_similarity(original, copy)
             alike.setdefault(difference, []).append(each)
-            found[difference] += each >= SAME and are_near(original, copy)
+            found[difference] += each >= MIN_SIMILARITY and are_near(original, copy)
     hits = sum(asset.kind in ONE_SHOT_KINDS for asset in chosen)
     print(f"Copies of {len(chosen)} files: {hits} drum hits, {len(chosen) - hits} loops; {stereo} in stereo.\n")
-    print("| copy | found | least likeness | 1st percentile |\n|---|---|---|---|")
+    print("| copy | found | least similarity | 1st percentile |\n|---|---|---|---|")
     for difference, values in alike.items():
         share = 100 * found[difference] / len(chosen)
         print(f"| {difference} | {share:.3g} % | {min(values):.3f} | {np.percentile(values, 1):.3f} |")
 
 
-def probe_of(disguise: Disguise, audio: np.ndarray, rate: int) -> Probe:
-    """Return what of a copy is compared; nothing if there is nothing left of it."""
+def altered_excerpt(alteration: Alteration, audio: np.ndarray, rate: int) -> Excerpt:
+    """Return the excerpt of an altered copy; one silent frame if the copy is empty."""
     try:
-        decoded = decode_sound(disguise(audio, rate), "copy")
+        decoded = decode_sound(alteration(audio, rate), "copy")
     except AssetError:
-        return Probe(np.zeros(1, np.float32), rate / 2)
-    return probe(decoded.audio, decoded.sample_rate)
+        return Excerpt(np.zeros(1, np.float32), rate / 2)
+    return make_excerpt(decoded.audio, decoded.sample_rate)
 
 
-def are_near(one: Probe, other: Probe) -> bool:
-    return bool(list(candidates(np.stack([fingerprint(one), fingerprint(other)]))))
+def are_near(one: Excerpt, other: Excerpt) -> bool:
+    return bool(list(find_candidate_pairs(np.stack([compute_fingerprint(one), compute_fingerprint(other)]))))
 
 
 def print_joined(found: Scan, near: Sequence[float | None]) -> None:
     compared = np.array([each for each in near if each is not None])
-    low, middle, high = np.histogram(compared, [0, CLEARLY_OTHER, SAME, 2])[0]
+    low, middle, high = np.histogram(compared, [0, CLEARLY_OTHER, MIN_SIMILARITY, 2])[0]
     kits, kinds = ({asset.path: getattr(asset, name) for asset in found.assets} for name in ("kit", "kind"))
     files, groups = len(found.assets), found.copies
     across = count_across(kits.values())
@@ -162,7 +174,7 @@ def print_joined(found: Scan, near: Sequence[float | None]) -> None:
             "pairs of files": f"{files * (files - 1) // 2:,}",
             "of these, near enough for a closer look": f"{len(near):,}",
             "of these, compared, as others had not joined them": f"{len(compared):,}",
-            f"their likeness: below {CLEARLY_OTHER}, up to {SAME}, from there on": f"{low:,}, {middle:,}, {high:,}",
+            f"their similarity: below {CLEARLY_OTHER}, up to {MIN_SIMILARITY}, above": f"{low:,}, {middle:,}, {high:,}",
             "groups of copies": f"{len(groups)}, of {sum(map(len, groups))} files together",
             "groups with files of several kits": f"{mixed}",
             "the largest group": f"{len(largest)} files of {of_kits} kits: {of_kinds}",

@@ -23,7 +23,7 @@ from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.library.read import decode_sound
-from rmod_pipeline.library.scanning.scan import ScanRules, scan_folder
+from rmod_pipeline.library.scanning.scan import ScanConfig, scan_folder
 from rmod_pipeline.library.splits import parse_shares
 from rmod_pipeline.recipe import find_recipe, load_recipe, parse_recipe
 from rmod_pipeline.spec import PairId, PairSpec
@@ -47,7 +47,7 @@ def print_odd_sounds(folder: Path) -> None:
     kicks = folder / "kick"
     kicks.mkdir(parents=True)
     names = dict(make_odd(kicks))
-    rules = ScanRules(
+    rules = ScanConfig(
         shares=parse_shares("90/5/5"), licence="", max_one_shot_seconds=10, max_loop_seconds=600, workers=1
     )
     found = scan_folder(folder, folder / "odd.csv", rules)

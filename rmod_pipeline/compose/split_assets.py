@@ -23,7 +23,7 @@ class SplitAssets:
         """Select the assets of a split. Raises LibraryError if it lacks a kind or has too few one-shots to layer."""
         check_splits(library, recipe.loops, (split,))
         check_splits(library, recipe.drums, (split,), at_least=recipe.one_shots.layering.most)
-        by_kind = {kind: library.of(kind, split) for kind in recipe.kinds}
+        by_kind = {kind: library.select(kind, split) for kind in recipe.kinds}
         return cls(split=split, by_kind=by_kind)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import DoseError, UsageError
-from rmod_pipeline.library.long_files import BLOCK, open_long
+from rmod_pipeline.library.long_files import BLOCK, open_long_file
 
 ABOUT_ARRAY = "audio"
 MOST_CHANNELS = 64
@@ -56,7 +56,7 @@ def open_song(song: str | Path | NDArray[Any], sample_rate: int | None = None) -
 
 def song_of_file(path: Path) -> Song:
     """Return a file of any length, rate and number of channels. Raises AssetError and UsageError."""
-    file = open_long(path)
+    file = open_long_file(path)
     return Song(
         about=str(path),
         sample_rate=file.sample_rate,

@@ -14,7 +14,14 @@ import numpy as np
 
 from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.inspection.verify import Finding
-from rmod_pipeline.library.fingerprint import SAME, Probe, candidates, fingerprint, likeness, probe
+from rmod_pipeline.library.audio_fingerprint import (
+    MIN_SIMILARITY,
+    Excerpt,
+    compute_fingerprint,
+    compute_similarity,
+    find_candidate_pairs,
+    make_excerpt,
+)
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout, parse_key, shard_name
 from rmod_pipeline.shards.members import decode_audio
@@ -26,18 +33,18 @@ from rmod_pipeline.storage import Location
 class _Target:
     key: str
     split: str
-    sound: Probe
+    sound: Excerpt
 
 
 def near_duplicates(out: Location, keys: Sequence[str]) -> Iterator[Finding]:
     """Yield a finding for each two targets of different splits, of one kind, that are one sound."""
     for kind, targets in _targets(out, keys).items():
-        marks = np.stack([fingerprint(target.sound) for target in targets])
-        for one, other in candidates(marks):
+        marks = np.stack([compute_fingerprint(target.sound) for target in targets])
+        for one, other in find_candidate_pairs(marks):
             first, second = targets[one], targets[other]
             if first.split != second.split:
-                alike = likeness(first.sound, second.sound)
-                if alike >= SAME:
+                alike = compute_similarity(first.sound, second.sound)
+                if alike >= MIN_SIMILARITY:
                     about = f"{first.key} and {second.key}"
                     yield Finding(about=about, found=f"their {kind} is the same sound (likeness {alike:.2f})")
 
@@ -55,5 +62,5 @@ def _targets(out: Location, keys: Sequence[str]) -> dict[str, list[_Target]]:
         for kind in kinds:
             if f"{kind}.{ending}" in members:
                 pcm, rate = decode_audio(members[f"{kind}.{ending}"])
-                targets[kind].append(_Target(key=key, split=split, sound=probe(from_pcm(pcm), rate)))
+                targets[kind].append(_Target(key=key, split=split, sound=make_excerpt(from_pcm(pcm), rate)))
     return targets

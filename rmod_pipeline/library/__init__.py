@@ -1,1 +1,1 @@
-"""Records and code that make, read and check libraries of sounds: scan, manifest, split, reading, built-in kit."""
+"""Libraries of audio files: scanning, manifests, splits, decoding, near-duplicates and the built-in kit on disk."""

@@ -1,4 +1,4 @@
-"""One sound of a library: what a manifest says of it."""
+"""Records of a sound library: one audio file (Asset) and all files of a manifest (Library)."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from rmod_pipeline.storage import Location
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """One audio file of a library, one row of its manifest."""
+    """One audio file of a library, which is one row of its manifest."""
 
     id: str
-    """Unique in the library, readable, made of the path: ``kick/audiophob/tom-0105``."""
+    """Unique in the library, readable, derived from the path: ``kick/audiophob/tom-0105``."""
     path: str
-    """Relative to the manifest's folder, POSIX, never outside it."""
+    """POSIX path relative to the library's root; never outside it."""
     kind: str
-    """What it is: kick, snare, hihat, bass, piano, ... Kinds are open."""
+    """Sound class: kick, snare, hihat, bass, piano, ... Any name is allowed."""
     kit: str
-    """The kit or pack it belongs to; empty if unknown."""
+    """Kit or pack that the sound belongs to; empty if unknown."""
     group: str
-    """Sounds that must stay on one side of a split share a group: a kit, or all copies of one sound."""
+    """Sounds that must stay in one split share a group: a kit, or all copies of one sound."""
     split: str
     """train, valid or test."""
     licence: str
     """SPDX identifier or LicenseRef-...; empty if unknown."""
     source: str
-    """Where it comes from, for attribution; empty if unknown."""
+    """Origin, for attribution; empty if unknown."""
     sha256: str
-    """Of the file's bytes."""
+    """SHA-256 of the file's bytes, hexadecimal."""
     sample_rate: int
+    """Of the file, in Hz."""
     channels: int
     frames: int
-    """At the file's own rate."""
+    """At the file's sample rate."""
     peak_dbfs: float
     rms_dbfs: float
 
     @property
     def seconds(self) -> float:
+        """Duration in seconds."""
         return self.frames / self.sample_rate
 
 
@@ -47,22 +49,22 @@ class Library:
     """All sounds that a build may use."""
 
     assets: tuple[Asset, ...]
-    """Sorted by id, so that a draw by position does not depend on the order of rows."""
+    """Sorted by id, so that a draw by position does not depend on the order of the rows."""
     root: Location
-    """The folder that the assets' paths are relative to."""
+    """Folder that the assets' paths are relative to."""
     manifest: Location
-    """The file that the library was read from."""
+    """File that the library was read from."""
     digest: str
-    """SHA-256 over what decides the bytes of a build: id, kind, group, split, licence, source, sha256 of every row."""
+    """SHA-256 over the columns that decide the bytes of a build: id, kind, group, split, licence, source, sha256."""
 
     by_id: Mapping[str, Asset] = field(init=False, repr=False, compare=False)
-    """Every asset by its id."""
 
     def __post_init__(self) -> None:
+        """Index the assets by id."""
         object.__setattr__(self, "by_id", {asset.id: asset for asset in self.assets})
 
-    def of(self, kind: str, split: str) -> tuple[Asset, ...]:
-        """Return the assets of one kind on one side of the split, sorted by id."""
+    def select(self, kind: str, split: str) -> tuple[Asset, ...]:
+        """Return the assets of one kind in one split, sorted by id."""
         return tuple(asset for asset in self.assets if asset.kind == kind and asset.split == split)
 
     def kinds(self) -> tuple[str, ...]:
@@ -70,5 +72,5 @@ class Library:
         return tuple(sorted({asset.kind for asset in self.assets}))
 
     def path_of(self, asset: Asset) -> Location:
-        """Return where the asset's file lies."""
+        """Return the location of the asset's file."""
         return self.root / asset.path

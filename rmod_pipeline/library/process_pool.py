@@ -1,4 +1,4 @@
-"""Working on many files at once in processes of their own; a file that kills its process costs nothing but itself."""
+"""Process many files in worker processes; a file that crashes its worker loses no other file."""
 
 from __future__ import annotations
 
@@ -14,88 +14,92 @@ from typing import TypeVar
 from rmod_pipeline.storage.child_processes import main_module_hidden
 
 Task = TypeVar("Task")
-Answer = TypeVar("Answer")
-BatchFunction = Callable[[list[Task]], list[Answer]]
+TaskResult = TypeVar("TaskResult")
+BatchFunction = Callable[[list[Task]], list[TaskResult]]
 
 ScanProgress = Callable[[str, int, int], None]
-"""Called with the step's name, how much of it is done, and how much there is."""
+"""Called with the name of the step, the number of finished items, and the number of all items."""
 
-_BATCH = 16
-_AHEAD = 3
-_WORTH_A_POOL = 64
+_BATCH_SIZE = 16
+_BATCHES_PER_WORKER = 3
+_MIN_TASKS_FOR_POOL = 64
 
 
 def map_batches(
-    work: BatchFunction[Task, Answer], jobs: Iterable[Task], workers: int, count: int
-) -> Iterator[tuple[Task, Answer | None]]:
-    """Yield every job with its answer, in no fixed order; None for a job that killed the process it ran in.
+    function: BatchFunction[Task, TaskResult], tasks: Iterable[Task], workers: int, count: int
+) -> Iterator[tuple[Task, TaskResult | None]]:
+    """Yield every task with its result, in any order; the result is None if the task crashed its worker process.
 
-    ``work`` is a module's function that answers a list of jobs with a list. Jobs are read as they are needed; ``count``
-    says about how many there are. A few are done here and now: starting processes would take longer.
+    ``function`` maps a list of tasks to a list of results and must be importable from a module. ``tasks`` is consumed
+    lazily; ``count`` is its approximate length. One worker or few tasks run in this process, because starting workers
+    would take longer.
     """
-    batches = _batches(jobs)
-    if workers <= 1 or count < _WORTH_A_POOL:
+    batches = _make_batches(tasks)
+    if workers <= 1 or count < _MIN_TASKS_FOR_POOL:
         for batch in batches:
-            yield from zip(batch, work(batch), strict=True)
+            yield from zip(batch, function(batch), strict=True)
         return
     while True:
-        lost = yield from _until_broken(work, batches, workers)
-        if not lost:
+        lost_tasks = yield from _run_until_crash(function, batches, workers)
+        if not lost_tasks:
             return
-        yield from _one_by_one(work, lost)
+        yield from _run_one_by_one(function, lost_tasks)
 
 
-def _until_broken(
-    work: BatchFunction[Task, Answer], batches: Iterator[list[Task]], workers: int
-) -> Generator[tuple[Task, Answer | None], None, list[Task]]:
-    """Yield answers until all is done or a process dies; return the jobs that were under way then."""
-    pool = _pool(workers)
-    under_way: dict[Future[list[Answer]], list[Task]] = {}
+def _run_until_crash(
+    function: BatchFunction[Task, TaskResult], batches: Iterator[list[Task]], workers: int
+) -> Generator[tuple[Task, TaskResult | None], None, list[Task]]:
+    """Yield results until all tasks are done or a worker crashes; return the tasks that were running at the crash."""
+    pool = _make_pool(workers)
+    running: dict[Future[list[TaskResult]], list[Task]] = {}
     try:
         while True:
-            for batch in islice(batches, workers * _AHEAD - len(under_way)):
+            for batch in islice(batches, workers * _BATCHES_PER_WORKER - len(running)):
                 with main_module_hidden():
-                    under_way[pool.submit(work, batch)] = batch
-            if not under_way:
+                    running[pool.submit(function, batch)] = batch
+            if not running:
                 return []
-            for done in wait(under_way, return_when=FIRST_COMPLETED).done:
-                yield from zip(under_way[done], done.result(), strict=True)
-                del under_way[done]
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield from zip(running[future], future.result(), strict=True)
+                del running[future]
     except BrokenProcessPool:
-        return [job for batch in under_way.values() for job in batch]
+        return [task for batch in running.values() for task in batch]
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one_by_one(work: BatchFunction[Task, Answer], jobs: list[Task]) -> Iterator[tuple[Task, Answer | None]]:
-    """Yield each job with its answer, so that of several only the deadly one is lost."""
-    rest = iter(jobs)
+def _run_one_by_one(
+    function: BatchFunction[Task, TaskResult], tasks: list[Task]
+) -> Iterator[tuple[Task, TaskResult | None]]:
+    """Yield each task with its result, so that only the task that causes a crash is lost."""
+    remaining = iter(tasks)
     while True:
-        with _pool(1) as pool:
-            for job in rest:
+        with _make_pool(1) as pool:
+            for task in remaining:
                 try:
                     with main_module_hidden():
-                        answer = pool.submit(work, [job])
-                    yield job, answer.result()[0]
+                        future = pool.submit(function, [task])
+                    yield task, future.result()[0]
                 except BrokenProcessPool:
-                    yield job, None
+                    yield task, None
                     break
             else:
                 return
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    # Not by fork: a progress bar's thread may hold a lock at that moment, which the child would wait for in vain.
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet)
+def _make_pool(workers: int) -> ProcessPoolExecutor:
+    # Spawn, not fork: a forked child can inherit a lock that the progress bar's thread holds, and wait for it forever.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_initialize_worker)
 
 
-def _quiet() -> None:
-    """Leave interrupts to the parent, and drop what decoders written in C print about damaged files."""
+def _initialize_worker() -> None:
+    """Leave interrupts to the parent process, and discard what C decoders print to stderr about damaged files."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def _batches(jobs: Iterable[Task]) -> Iterator[list[Task]]:
-    rest = iter(jobs)
-    while batch := list(islice(rest, _BATCH)):
+def _make_batches(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+    remaining = iter(tasks)
+    while batch := list(islice(remaining, _BATCH_SIZE)):
         yield batch

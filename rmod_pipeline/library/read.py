@@ -1,6 +1,6 @@
-"""Reading sounds: any file that libsndfile knows becomes one array, and a bounded store hands out prepared copies.
+"""Decode audio files to arrays, and cache the decoded sounds of a library within a memory limit.
 
-A file is read whole, hashed and decoded from the same bytes, so that what was checked is what is heard.
+A file is read as a whole, then hashed and decoded from the same bytes, so that the checked bytes are the decoded ones.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.storage import Location, StorePath, read_from_cache, store_in_cache
 
 ONSET_DB = -60.0
-"""A sound begins at the first frame that is louder than this, relative to the file's peak."""
+"""A sound begins at the first frame above this level, relative to the file's peak."""
 
-LARGEST_FILE = 2**30
-"""Bytes of a file that is read; an hour of 16-bit stereo at 48 kHz is two thirds of it."""
+MAX_FILE_BYTES = 2**30
+"""Size limit of an audio file; one hour of 16-bit stereo at 48 kHz takes two thirds of it."""
 
-_BLOCK = 1 << 16
-_RATES = range(1_000, 768_001)
+_BLOCK_FRAMES = 1 << 16
+_SAMPLE_RATES = range(1_000, 768_001)
+_MAX_CHANNELS = 64
 _HALF = 0.5**0.5
 _CHUNK_SIZES = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
-# Writers are often wrong by a byte or a header, and a stream's length is written as the largest number there is.
-_LARGEST_SLIP = 256
-_SIZE_UNKNOWN = 0x7FFF_0000
+# Many writers state a length that is wrong by a byte or by a header, and streams state the largest possible number.
+_MAX_MISSING_BYTES = 256
+_UNKNOWN_SIZE = 0x7FFF_0000
 
-# What each channel adds to left and right, in the order of WAVE files: front left and right, centre, low frequencies,
-# back left and right, side left and right. The low-frequency channel repeats what the others hold, and is left out.
+# Gains of each channel into left and right, in the order of WAVE files: front left and right, centre, low frequencies,
+# back left and right, side left and right. The low-frequency channel repeats content of the others and is omitted.
 _FRONT, _CENTRE, _LOW, _REAR = [(1.0, 0.0), (0.0, 1.0)], [(_HALF, _HALF)], [(0.0, 0.0)], [(_HALF, 0.0), (0.0, _HALF)]
 _DOWNMIX = {
     3: _FRONT + _CENTRE,
@@ -51,10 +52,15 @@ _DOWNMIX = {
 }
 
 
-class _Bytes(io.BytesIO):
-    """Bytes as a file that a damaged header cannot send before its beginning: libsndfile would print a traceback."""
+class SoundTooLongError(AssetError):
+    """A sound exceeds the length limit of its kind."""
+
+
+class _SeekableBytes(io.BytesIO):
+    """Bytes as a file that ignores seeks before its beginning: for those, libsndfile would print a traceback."""
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Seek like BytesIO; stay at the present position if the target is invalid."""
         try:
             return super().seek(offset, whence)
         except (ValueError, OverflowError):
@@ -62,38 +68,37 @@ class _Bytes(io.BytesIO):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
-    """What a file's bytes hold."""
+class DecodedSound:
+    """The decoded content of an audio file."""
 
     audio: Audio
-    """[1 or 2, frames] at the file's rate; one channel if both are equal."""
+    """[1 or 2, frames] float32 at the file's sample rate; one channel if both are equal."""
     sample_rate: int
     channels: int
-    """In the file, before any downmix."""
+    """Number of channels in the file, before any downmix."""
 
 
 def read_sound(path: Path) -> tuple[Audio, int]:
-    """Return a file's sound, float32 [1 or 2, frames], and its rate in Hz.
+    """Return a file's sound, float32 [1 or 2, frames], and its sample rate in Hz.
 
-    Two equal channels become one; more than two are mixed down to two. Raises AssetError for what cannot be read,
-    holds no frames, holds NaN or infinite samples, or ends before its header says.
+    Two equal channels become one; more than two are mixed down to two. Raises AssetError if the file cannot be read,
+    holds no frames, holds NaN or infinite samples, or ends before the length that its header states.
     """
     decoded = decode_sound(read_bytes(path), path)
     return decoded.audio, decoded.sample_rate
 
 
 def read_bytes(path: Location) -> bytes:
-    """Return a file's bytes. Raises AssetError for what is no ordinary, readable file of a sane size."""
+    """Return a file's bytes. Raises AssetError unless it is a readable regular file within the size limit."""
     if isinstance(path, StorePath):
-        return _fetched(path)
+        return _fetch(path)
     try:
-        # Opened without waiting: a pipe named kick.wav would otherwise hang the scan for ever.
+        # Non-blocking: a named pipe called kick.wav would otherwise block the scan forever.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # noqa: PTH123
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise AssetError(path, "not an ordinary file", "remove it from the folder")
-            if status.st_size > LARGEST_FILE:
-                raise AssetError(path, f"{status.st_size / 2**30:.1f} GiB, more than 1 GiB", "cut it into parts")
+                raise AssetError(path, "not a regular file", "remove it from the folder")
+            _check_size(path, status.st_size)
             return file.read()
     except FileNotFoundError as error:
         raise AssetError(path, "no such file", "put it back, or scan the folder again") from error
@@ -102,55 +107,55 @@ def read_bytes(path: Location) -> bytes:
         raise AssetError(path, f"cannot be read: {reason}", "check the file's permissions") from error
 
 
-def decode_sound(data: bytes, about: object, max_seconds: float = float("inf")) -> Decoded:
-    """Return the sound that a file's bytes hold; ``about`` names the file in errors.
+def decode_sound(data: bytes, about: object, max_seconds: float = float("inf")) -> DecodedSound:
+    """Decode a file's bytes; ``about`` names the file in errors.
 
-    Raises AssetError as ``read_audio`` does, and for a sound longer than ``max_seconds``, of which no more is decoded.
+    Raises AssetError like ``read_sound``, and SoundTooLongError as soon as more than ``max_seconds`` are decoded.
     """
     import soundfile
 
     if not data:
         raise AssetError(about, "an empty file", "remove it, or fetch it again")
     try:
-        with soundfile.SoundFile(_Bytes(data)) as file:
+        with soundfile.SoundFile(_SeekableBytes(data)) as file:
             check_header(file, about, max_seconds)
             audio = _read_blocks(file, about, max_seconds)
-            check_whole(file, about, audio.shape[1])
+            check_complete(file, about, audio.shape[1])
             rate, channels = file.samplerate, file.channels
     except (soundfile.SoundFileError, RuntimeError, ValueError, OverflowError) as error:
-        raise not_readable(error, about) from error
+        raise unreadable_error(error, about) from error
     if audio.shape[1] == 0:
         raise AssetError(about, "0 frames", "remove it, or fetch it again")
     if not np.isfinite(audio).all():
         raise AssetError(about, "NaN or infinite samples", "remove it, or export it again")
     if audio.shape[0] == 2 and np.array_equal(audio[0], audio[1]):
         audio = audio[:1]
-    return Decoded(audio=np.ascontiguousarray(audio), sample_rate=rate, channels=channels)
+    return DecodedSound(audio=np.ascontiguousarray(audio), sample_rate=rate, channels=channels)
 
 
-def onset(audio: Audio) -> int:
-    """Return the frame where a sound begins: the first with any channel above ``ONSET_DB`` of the peak; 0 in silence.
+def find_onset(audio: Audio) -> int:
+    """Return the first frame of audio [channels, frames] above ``ONSET_DB`` relative to the peak; 0 for silence.
 
-    The one definition of leading silence, for the scan and for the build. Nothing is kept before that frame.
+    Scan and build both use this definition of leading silence.
     """
     threshold = np.float32(peak(audio) * db_to_gain(ONSET_DB))
     if threshold <= 0:
         return 0
     step = 4096
     for start in range(0, audio.shape[1], step):
-        loud = (np.abs(audio[:, start : start + step]) > threshold).any(axis=0)
-        if loud.any():
-            return start + int(loud.argmax())
+        is_loud = (np.abs(audio[:, start : start + step]) > threshold).any(axis=0)
+        if is_loud.any():
+            return start + int(is_loud.argmax())
     return 0
 
 
 def trim_leading_silence(audio: Audio) -> Audio:
-    """Return the audio from its onset on; a view, not a copy."""
-    return audio[:, onset(audio) :]
+    """Return the audio [channels, frames] from its onset on, as a view."""
+    return audio[:, find_onset(audio) :]
 
 
 def resample(audio: Audio, rate_from: float, rate_to: float) -> Audio:
-    """Return the audio [channels, frames] at another rate in Hz; the same array if the rates are equal."""
+    """Return the audio [channels, frames] at another sample rate in Hz; the same array if the rates are equal."""
     if rate_from == rate_to:
         return audio
     import soxr
@@ -160,93 +165,92 @@ def resample(audio: Audio, rate_from: float, rate_to: float) -> Audio:
 
 
 class AudioStore:
-    """The sounds of a library at one rate, decoded when first asked for and kept while there is room.
+    """The sounds of a library at one sample rate, decoded on first use and kept in an LRU cache of limited size.
 
-    Safe to share between threads; sent to another process it arrives with an empty cache.
+    Thread-safe. A pickled copy starts with an empty cache.
     """
 
     def __init__(self, library: Library, sample_rate: int = 44_100, cache_bytes: int = 256 * 2**20) -> None:
+        """Open a store that keeps at most ``cache_bytes`` of decoded audio."""
         self.library, self.sample_rate, self.cache_bytes = library, sample_rate, cache_bytes
         self._assets = {asset.id: asset for asset in library.assets}
-        self._kept: OrderedDict[tuple[str, bool], Audio] = OrderedDict()
-        self._kept_bytes = 0
+        self._cache: OrderedDict[tuple[str, bool], Audio] = OrderedDict()
+        self._cached_bytes = 0
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[AudioStore], tuple[Library, int, int]]:
+        """Pickle the arguments only, not the cache."""
         return type(self), (self.library, self.sample_rate, self.cache_bytes)
 
     def read(self, asset_id: str, trim: bool = True) -> Audio:
         """Return a sound, float32 [1 or 2, frames] at the store's rate, read-only; by default without leading silence.
 
-        Raises LibraryError for an id that is not in the library, and AssetError for a file that cannot be read or is
-        not the one that was scanned.
+        Raises LibraryError for an unknown id, and AssetError if the file cannot be read or has changed since the scan.
         """
         key = (asset_id, trim)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        audio = self._prepared(self._asset(asset_id), trim)
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+        audio = self._prepare(self._find_asset(asset_id), trim)
         audio.flags.writeable = False
-        # A view of it, because an array's owner could make it writeable again.
+        # A view, because an array that owns its data can be made writeable again.
         audio = audio.view()
-        self._keep(key, audio)
+        self._add_to_cache(key, audio)
         return audio
 
-    def _asset(self, asset_id: str) -> Asset:
+    def _find_asset(self, asset_id: str) -> Asset:
         if asset_id not in self._assets:
             found = f"no sound {asset_id!r}{nearest(asset_id, self._assets)}"
             raise LibraryError(self.library.manifest, found, "use the library that the pair was built from")
         return self._assets[asset_id]
 
-    def _prepared(self, asset: Asset, trim: bool) -> Audio:
+    def _prepare(self, asset: Asset, trim: bool) -> Audio:
         path = self.library.path_of(asset)
-        decoded = decode_unchanged(path, asset.sha256)
-        # Trimmed at the file's own rate, where the scan looked too.
+        decoded = decode_verified(path, asset.sha256)
+        # Trimmed before resampling, at the rate that the scan measured at.
         audio = trim_leading_silence(decoded.audio) if trim else decoded.audio
         audio = resample(audio, decoded.sample_rate, self.sample_rate)
         if audio.shape[1] == 0:
             raise AssetError(path, f"shorter than one frame at {self.sample_rate} Hz", "remove it from the library")
-        # A view would keep what was trimmed away in memory.
+        # A copy, because a view would keep the trimmed frames in memory.
         return np.array(audio, dtype=np.float32, order="C")
 
-    def _keep(self, key: tuple[str, bool], audio: Audio) -> None:
+    def _add_to_cache(self, key: tuple[str, bool], audio: Audio) -> None:
         with self._lock:
-            if key in self._kept or audio.nbytes > self.cache_bytes:
+            if key in self._cache or audio.nbytes > self.cache_bytes:
                 return
-            self._kept[key] = audio
-            self._kept_bytes += audio.nbytes
-            while self._kept_bytes > self.cache_bytes:
-                self._kept_bytes -= self._kept.popitem(last=False)[1].nbytes
+            self._cache[key] = audio
+            self._cached_bytes += audio.nbytes
+            while self._cached_bytes > self.cache_bytes:
+                self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
 
 
-def decode_unchanged(path: Location, expected_sha256: str) -> Decoded:
-    """Return a file's sound. Raises AssetError if its bytes are not those that were scanned."""
-    data = _fetched(path, expected_sha256) if isinstance(path, StorePath) else read_bytes(path)
-    found = sha256(data).hexdigest()
-    if found != expected_sha256:
-        detail = f"changed since the scan: sha256 {found[:12]}..., the manifest has {expected_sha256[:12]}..."
-        raise AssetError(path, detail, "put the old file back, or run `rmod library scan` again with --previous")
+def decode_verified(path: Location, expected_sha256: str) -> DecodedSound:
+    """Decode a file. Raises AssetError if its bytes do not have the expected SHA-256."""
+    data = _fetch(path, expected_sha256) if isinstance(path, StorePath) else read_bytes(path)
+    actual = sha256(data).hexdigest()
+    if actual != expected_sha256:
+        found = f"changed since the scan: sha256 {actual[:12]}..., the manifest has {expected_sha256[:12]}..."
+        raise AssetError(path, found, "put the old file back, or run `rmod library scan` again with --previous")
     return decode_sound(data, path)
 
 
-def not_readable(error: Exception, about: object) -> AssetError:
-    """Return the error for what libsndfile cannot read."""
-    # Without soundfile's prefix, which holds the address of an object.
+def unreadable_error(error: Exception, about: object) -> AssetError:
+    """Return the AssetError for an error of libsndfile."""
+    # Without soundfile's prefix, which contains the address of an object.
     reason = str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
     found = f"not readable as audio: {reason or type(error).__name__}"
     return AssetError(about, found, "remove it, or save it again as WAV or FLAC")
 
 
-def _fetched(path: StorePath, expected_sha256: str | None = None) -> bytes:
-    """Return an object's bytes: from the cache, if what they must be is known and they are there."""
+def _fetch(path: StorePath, expected_sha256: str | None = None) -> bytes:
+    """Return an object's bytes: from the local cache if the SHA-256 is given and cached, else from the store."""
     try:
-        kept = read_from_cache(expected_sha256) if expected_sha256 else None
-        if kept is not None:
-            return kept
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise AssetError(path, f"{size / 2**30:.1f} GiB, more than 1 GiB", "cut it into parts")
+        cached = read_from_cache(expected_sha256) if expected_sha256 else None
+        if cached is not None:
+            return cached
+        _check_size(path, path.stat().st_size)
         data = path.read_bytes()
         store_in_cache(data)
         return data
@@ -254,58 +258,67 @@ def _fetched(path: StorePath, expected_sha256: str | None = None) -> bytes:
         raise AssetError(path, "no such object", "put it there, beside its manifest") from error
 
 
+def _check_size(path: Location, size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise AssetError(path, f"{size / 2**30:.1f} GiB, more than 1 GiB", "cut it into parts")
+
+
 def check_header(file: object, about: object, max_seconds: float = float("inf")) -> None:
-    """Raise AssetError for an opened file with a rate or channels that no sound has, or that is too long."""
+    """Raise AssetError if an open file has an invalid sample rate or too many channels, or is too long."""
     rate, channels, frames = file.samplerate, file.channels, file.frames  # type: ignore[attr-defined]
-    if rate not in _RATES:
+    if rate not in _SAMPLE_RATES:
         raise AssetError(about, f"a sample rate of {rate} Hz", "export it again, at 44100 Hz for instance")
-    if channels > 64:
+    if channels > _MAX_CHANNELS:
         raise AssetError(about, f"{channels} channels", "export it again as stereo")
-    if frames / rate > max_seconds:
-        raise too_long(about, frames / rate, max_seconds)
+    _check_length(about, frames, rate, max_seconds)
 
 
-def too_long(about: object, seconds: float, max_seconds: float) -> AssetError:
-    """Return the error for a sound that is longer than its kind may be."""
-    return AssetError(about, f"too long: {seconds:.1f} s, at most {max_seconds:g} s", "cut it, or raise the limit")
+def _check_length(about: object, frames: int, sample_rate: int, max_seconds: float) -> None:
+    """Raise SoundTooLongError if the frames last longer than ``max_seconds``."""
+    seconds = frames / sample_rate
+    if seconds > max_seconds:
+        found = f"too long: {seconds:.1f} s, at most {max_seconds:g} s"
+        raise SoundTooLongError(about, found, "cut it, or raise the limit")
 
 
 def _read_blocks(file: object, about: object, max_seconds: float) -> Audio:
-    """Return [1 or 2, frames]. By blocks, because a broken header may promise more frames than there is memory for."""
-    limit = max_seconds * file.samplerate  # type: ignore[attr-defined]
+    """Return [1 or 2, frames]. Reads by blocks, because a broken header may state more frames than fit into memory."""
     blocks: list[Audio] = []
     frames = 0
     while True:
-        block = file.read(_BLOCK, dtype="float32", always_2d=True)  # type: ignore[attr-defined]
+        block = file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)  # type: ignore[attr-defined]
         if not len(block):
             break
         frames += len(block)
-        if frames > limit:
-            raise too_long(about, frames / file.samplerate, max_seconds)  # type: ignore[attr-defined]
-        blocks.append(_downmixed(block).T)
+        _check_length(about, frames, file.samplerate, max_seconds)  # type: ignore[attr-defined]
+        blocks.append(_downmix(block).T)
     return np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0), np.float32)
 
 
-def check_whole(file: object, about: object, frames: int) -> None:
-    """Raise AssetError if the file ends early. The length that an MP3 or Ogg header gives is only an estimate."""
-    promised, container, remarks = file.frames, file.format, file.extra_info  # type: ignore[attr-defined]
-    if container not in ("MP3", "MPEG", "OGG") and frames < promised:
-        raise AssetError(about, f"ends early: {frames} of {promised} frames", "fetch it again")
-    # Of WAV and AIFF libsndfile reads what is there, and only remarks that it is less than the header says.
-    for said, have in _CHUNK_SIZES.findall(remarks):
-        if int(said) - int(have) > _LARGEST_SLIP and int(said) < _SIZE_UNKNOWN:
-            raise AssetError(about, f"ends early: {have} of {said} bytes of sound", "fetch it again")
+def check_complete(file: object, about: object, frames: int) -> None:
+    """Raise AssetError if fewer frames were read than the header states.
+
+    MP3 and Ogg headers only estimate the length, so those files are not checked.
+    """
+    stated_frames, container, log = file.frames, file.format, file.extra_info  # type: ignore[attr-defined]
+    if container not in ("MP3", "MPEG", "OGG") and frames < stated_frames:
+        raise AssetError(about, f"ends early: {frames} of {stated_frames} frames", "fetch it again")
+    # libsndfile reads a truncated WAV or AIFF without an error and only mentions the difference in its log.
+    for stated_bytes, actual_bytes in _CHUNK_SIZES.findall(log):
+        missing_bytes = int(stated_bytes) - int(actual_bytes)
+        if missing_bytes > _MAX_MISSING_BYTES and int(stated_bytes) < _UNKNOWN_SIZE:
+            raise AssetError(about, f"ends early: {actual_bytes} of {stated_bytes} bytes of sound", "fetch it again")
 
 
-def _downmixed(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a block [frames, channels] with at most two channels, no louder than its loudest one.
+def _downmix(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mix a block [frames, channels] down to at most two channels, which are no louder than its loudest channel.
 
-    Known layouts are mixed as ITU-R BS.775 does; others have their odd channels left and their even channels right.
+    Known layouts follow ITU-R BS.775; in other layouts odd channels go left and even channels go right.
     """
     channels = block.shape[1]
     if channels <= 2:
         return block
     matrix = np.array(_DOWNMIX.get(channels) or [(1 - i % 2, i % 2) for i in range(channels)], dtype=np.float32)
     matrix /= matrix.sum(axis=0).max()
-    # Summed channel by channel, because a matrix product may add in another order on another machine.
+    # Added channel by channel, because the summation order of a matrix product depends on the machine.
     return reduce(np.add, (block[:, [i]] * matrix[i] for i in range(channels)))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rmod_pipeline.errors import BuildError
-from rmod_pipeline.library.splits import check_splits, refuse_torn_groups
+from rmod_pipeline.library.splits import check_groups, check_splits
 from rmod_pipeline.pipeline.event_log import END, append_event, remember_library
 from rmod_pipeline.pipeline.executors import Executor
 from rmod_pipeline.pipeline.jobs.build import BuildJob
@@ -96,7 +96,7 @@ def check_job(job: BuildJob) -> None:
     layering = job.recipe.one_shots.layering
     check_splits(job.library, job.recipe.loops, job.counts)
     check_splits(job.library, job.recipe.drums, job.counts, at_least=layering.most)
-    refuse_torn_groups(job.library)
+    check_groups(job.library)
 
 
 def open_folder(job: BuildJob) -> None:

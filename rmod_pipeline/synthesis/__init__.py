@@ -1,9 +1,9 @@
-"""Synthesised drums and loops: free of any licence's terms (CC0-1.0), and the same on every machine.
+"""Synthesise drums and loops that are free of licence terms (CC0-1.0) and the same on every machine.
 
-Each module models an instrument (`kicks`, `snares`, `metals`, `strings`, `voice`) or plays it (`kits`, `phrases`,
-`loops`). `catalogue` names every sound; `library/builtin_kit.py` writes them to disk as a library.
+`kicks`, `snares`, `cymbals`, `strings` and `singing` model instruments. `kits` and `loops` make sounds with them, from
+`kit_presets`, `pack_presets` and `phrases`. `catalogue` lists all sounds; `library/builtin_kit.py` writes them to disk.
 """
 
-from rmod_pipeline.synthesis.catalogue import SynthesizedSound, catalogue, make_sound
+from rmod_pipeline.synthesis.catalogue import SynthesizedSound, list_sounds, make_sound
 
-__all__ = ["SynthesizedSound", "catalogue", "make_sound"]
+__all__ = ["SynthesizedSound", "list_sounds", "make_sound"]

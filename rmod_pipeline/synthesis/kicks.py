@@ -1,4 +1,4 @@
-"""Bass drums and toms: a head that is struck, by a circuit or by a beater."""
+"""Synthesise bass drums and toms: an electronic circuit or a membrane that a beater strikes."""
 
 from __future__ import annotations
 
@@ -10,116 +10,122 @@ from rmod_pipeline.draw import Draw
 from rmod_pipeline.synthesis.dsp import (
     Signal,
     band_pass,
-    decay,
+    decay_envelope,
     high_pass,
     low_pass,
-    oscillate,
-    ring,
+    normalize_peak,
+    random_uniform,
+    rise_envelope,
     saturate,
     seconds_to_frames,
-    swell,
+    sine_oscillator,
+    sum_damped_sines,
     time_axis,
-    uniforms,
-    unit_peak,
     white_noise,
 )
-from rmod_pipeline.synthesis.variation import varies
+from rmod_pipeline.synthesis.variation import variable_field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweptDrum:
-    """An electronic bass drum or tom. Levels are relative to the body at 1."""
+    """Parameters of an electronic bass drum or tom. Levels are relative to the body at 1."""
 
-    pitch_hz: float = varies(0.12)
-    """Where the sweep settles."""
-    sweep: float = varies(0.25, 3.0)
-    """How far above that it starts, as a multiple of it."""
-    sweep_seconds: float = varies(0.4, 0.02)
+    pitch_hz: float = variable_field(0.12)
+    """Final pitch of the sweep."""
+    sweep: float = variable_field(0.25, 3.0)
+    """Initial pitch of the sweep, as a multiple of the final pitch."""
+    sweep_seconds: float = variable_field(0.4, 0.02)
     """Time constant of the sweep."""
-    snap: float = varies(0.4, 8.0)
-    """The same for the first milliseconds, where the sweep is a click of its own."""
-    hold_seconds: float = varies(0.4, 0.02)
-    """How long the level stands before it falls."""
-    seconds: float = varies(0.35)
+    snap: float = variable_field(0.4, 8.0)
+    """Additional pitch in the first milliseconds, as a multiple of the final pitch; it sounds like a click."""
+    hold_seconds: float = variable_field(0.4, 0.02)
+    """Time before the level begins to fall."""
+    seconds: float = variable_field(0.35)
     """Time to fall by 60 dB."""
-    click: float = varies(0.8, 0.15)
-    click_hz: float = varies(0.3, 3000.0)
-    hiss: float = varies(0.6, 0.01)
-    """Noise that lasts as long as the body's first half."""
-    drive: float = varies(0.4, 0.8)
-    tone_hz: float = varies(0.3, 7000.0)
-    """A low-pass over all."""
+    click: float = variable_field(0.8, 0.15)
+    click_hz: float = variable_field(0.3, 3000.0)
+    hiss: float = variable_field(0.6, 0.01)
+    """Level of noise that decays twice as fast as the body."""
+    drive: float = variable_field(0.4, 0.8)
+    tone_hz: float = variable_field(0.3, 7000.0)
+    """Cutoff of the final low-pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeadDrum:
-    """An acoustic bass drum or tom. Levels are relative to the lowest mode at 1."""
+class MembraneDrum:
+    """Parameters of an acoustic bass drum or tom. Levels are relative to the lowest mode at 1."""
 
-    pitch_hz: float = varies(0.12)
-    glide: float = varies(0.4, 0.45)
-    """How far the pitch starts above, as a part of it: a hard blow tightens the head."""
-    seconds: float = varies(0.3)
+    pitch_hz: float = variable_field(0.12)
+    glide: float = variable_field(0.4, 0.45)
+    """Excess of the initial pitch, as a fraction of the pitch: a strong hit raises the tension of the membrane."""
+    seconds: float = variable_field(0.3)
     """Time for the lowest mode to fall by 60 dB."""
-    overtones: float = varies(0.4, 0.35)
-    beater: float = varies(0.6, 0.3)
-    beater_hz: float = varies(0.3, 2800.0)
-    """Centre of the beater's noise: felt is low, wood and plastic are high."""
-    air: float = varies(0.5, 0.06)
-    """Noise of shell, snares in sympathy and moving air."""
-    drive: float = varies(0.4, 0.4)
-    tone_hz: float = varies(0.3, 9000.0)
+    overtones: float = variable_field(0.4, 0.35)
+    beater: float = variable_field(0.6, 0.3)
+    beater_hz: float = variable_field(0.3, 2800.0)
+    """Centre frequency of the beater's noise: low for felt, high for wood and plastic."""
+    air: float = variable_field(0.5, 0.06)
+    """Level of the noise of shell, resonating snare wires and moving air."""
+    drive: float = variable_field(0.4, 0.4)
+    tone_hz: float = variable_field(0.3, 9000.0)
+    """Cutoff of the final low-pass."""
 
 
-# Zeros of Bessel functions over the first: an ideal membrane's modes (0,1), (1,1), (2,1), (0,2), (3,1), (1,2), (4,1).
-MEMBRANE = np.array([1.0, 1.593, 2.136, 2.295, 2.653, 2.917, 3.156])
+MEMBRANE_RATIOS = np.array([1.0, 1.593, 2.136, 2.295, 2.653, 2.917, 3.156])
+"""Frequencies of an ideal membrane's modes (0,1), (1,1), (2,1), (0,2), (3,1), (1,2), (4,1), relative to the first.
+
+They are the zeros of Bessel functions, divided by the first zero."""
 
 
-def swept_drum(drum: SweptDrum, draw: Draw) -> Signal:
-    """A bridged-T resonator whose pitch falls after the trigger, a click, an overdriven stage.
+def synthesize_swept_drum(drum: SweptDrum, draw: Draw) -> Signal:
+    """Return a bridged-T resonator whose pitch falls after the trigger, with a click and an overdriven stage.
 
-    After the circuit analysis of the TR-808 bass drum (Werner, Abel & Smith, DAFx 2014) and, for the longer sweep and
-    the separate click and noise, the TR-909's.
+    Based on the circuit analysis of the TR-808 bass drum (Werner, Abel & Smith, DAFx 2014). The longer sweep and the
+    separate click and noise follow the TR-909.
     """
     frames = seconds_to_frames(0.02 + drum.hold_seconds + 1.15 * drum.seconds)
     time = time_axis(frames)
     hz = drum.pitch_hz * (
         1.0 + (drum.sweep - 1.0) * np.exp(-time / drum.sweep_seconds) + drum.snap * np.exp(-time / 0.0016)
     )
-    late = np.maximum(time - drum.hold_seconds, 0.0)
-    level = np.exp(late * (-6.9078 / drum.seconds)) * swell(frames, 0.0004)
-    click = _click(draw.at("click"), frames, drum.click_hz, 0.018)
-    hiss = high_pass(low_pass(white_noise(draw.at("hiss"), frames), 6000.0), 400.0) * decay(frames, 0.5 * drum.seconds)
-    driven = saturate(oscillate(hz, 0.06) * level + drum.click * click, drum.drive)
+    decay_time = np.maximum(time - drum.hold_seconds, 0.0)
+    level = np.exp(decay_time * (-6.9078 / drum.seconds)) * rise_envelope(frames, 0.0004)
+    click = _synthesize_click(draw.at("click"), frames, drum.click_hz, 0.018)
+    noise = high_pass(low_pass(white_noise(draw.at("hiss"), frames), 6000.0), 400.0)
+    hiss = noise * decay_envelope(frames, 0.5 * drum.seconds)
+    driven = saturate(sine_oscillator(hz, 0.06) * level + drum.click * click, drum.drive)
     return low_pass(driven + drum.hiss * hiss, drum.tone_hz)
 
 
-def head_drum(drum: HeadDrum, draw: Draw) -> Signal:
-    """A circular membrane over an air cavity, struck by a beater.
+def synthesize_membrane_drum(drum: MembraneDrum, draw: Draw) -> Signal:
+    """Return a circular membrane over an air cavity, struck by a beater.
 
-    Modes of the ideal membrane, raised and damped as two coupled heads are; the lowest glides down as the tension
-    relaxes (Fletcher & Rossing, The Physics of Musical Instruments, chapter 18; Rossing et al. 1992).
+    The modes of the ideal membrane are raised and damped like those of two coupled heads; the lowest mode glides down
+    as the tension relaxes (Fletcher & Rossing, The Physics of Musical Instruments, chapter 18; Rossing et al. 1992).
     """
     frames = seconds_to_frames(0.03 + 1.15 * drum.seconds)
     time = time_axis(frames)
     hz = drum.pitch_hz * (1.0 + drum.glide * np.exp(-time / 0.028))
-    body = oscillate(hz, 0.03) * decay(frames, drum.seconds) * swell(frames, 0.0007)
-    # Two heads and the air between them raise the second mode; higher ones ring ever shorter.
-    ratio = 1.12 * MEMBRANE[1:] * (1.0 + 0.06 * (uniforms(draw.at("tuning"), 6) - 0.5))
-    level = drum.overtones * np.array([1.3, 0.9, 0.6, 0.45, 0.35, 0.3]) * (0.6 + 0.8 * uniforms(draw.at("level"), 6))
+    body = sine_oscillator(hz, 0.03) * decay_envelope(frames, drum.seconds) * rise_envelope(frames, 0.0007)
+    # The coupling of two heads by the enclosed air raises the upper modes; higher modes decay faster.
+    ratio = 1.12 * MEMBRANE_RATIOS[1:] * (1.0 + 0.06 * (random_uniform(draw.at("tuning"), 6) - 0.5))
+    weights = np.array([1.3, 0.9, 0.6, 0.45, 0.35, 0.3])
+    level = drum.overtones * weights * (0.6 + 0.8 * random_uniform(draw.at("level"), 6))
     seconds = 0.55 * drum.seconds / ratio
-    upper = ring(frames, drum.pitch_hz * ratio, level, seconds, 0.25 * uniforms(draw.at("phase"), 6))
-    beater = _click(draw.at("beater"), frames, drum.beater_hz, 0.03)
-    air = band_pass(white_noise(draw.at("air"), frames), 300.0, 0.3) * decay(frames, 0.6 * drum.seconds)
-    driven = saturate(body + upper + 1.5 * drum.beater * beater + 2.0 * drum.air * air, drum.drive)
+    start = 0.25 * random_uniform(draw.at("phase"), 6)
+    overtones = sum_damped_sines(frames, drum.pitch_hz * ratio, level, seconds, start)
+    beater = _synthesize_click(draw.at("beater"), frames, drum.beater_hz, 0.03)
+    air = band_pass(white_noise(draw.at("air"), frames), 300.0, 0.3) * decay_envelope(frames, 0.6 * drum.seconds)
+    driven = saturate(body + overtones + 1.5 * drum.beater * beater + 2.0 * drum.air * air, drum.drive)
     return low_pass(driven, drum.tone_hz)
 
 
-def _click(draw: Draw, frames: int, hz: float, seconds: float) -> Signal:
-    """A beater's contact: a burst of noise around a frequency above a short thump, peak 1."""
+def _synthesize_click(draw: Draw, frames: int, hz: float, seconds: float) -> Signal:
+    """Return the contact sound of a beater: a noise burst around a frequency and a short thump, with peak 1."""
     noise = white_noise(draw, frames)
-    # The slap is short, the rattle of all that it touches lasts some times longer.
-    slap = band_pass(noise, hz, 0.6) * decay(frames, seconds)
-    rattle = band_pass(noise, 0.5 * hz, 0.5) * decay(frames, 3.0 * seconds)
+    # The slap is short; the rattle of the parts that it excites lasts three times longer.
+    slap = band_pass(noise, hz, 0.6) * decay_envelope(frames, seconds)
+    rattle = band_pass(noise, 0.5 * hz, 0.5) * decay_envelope(frames, 3.0 * seconds)
     burst = slap + 0.3 * rattle
     thump = np.sin(np.pi * np.minimum(time_axis(frames) / 0.0022, 1.0))
-    return unit_peak(unit_peak(burst) + 0.6 * thump)
+    return normalize_peak(normalize_peak(burst) + 0.6 * thump)

@@ -1,4 +1,4 @@
-"""Phrases: what bass, piano, guitar and voice play, as notes in a key, over chords, on a grid of beats."""
+"""Generate the phrases of bass, piano, guitar and voice: notes in a key, over chords, on a grid of beats."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ PROGRESSIONS = {
     "dorian": ((0, 3, 0, 3), (0, 6, 3, 0), (0, 2, 3, 3), (0, 1, 3, 0)),
     "mixolydian": ((0, 6, 3, 0), (0, 3, 6, 3), (0, 4, 6, 3), (0, 0, 6, 3)),
 }
-"""Four chords, each by the degree of the scale it stands on, 0 the first."""
+"""Progressions of four chords by scale; a chord is the degree of its root in the scale, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A root as MIDI number modulo 12, and the name of a scale."""
+    """A musical key."""
 
     root: int
+    """MIDI note number modulo 12."""
     scale: str
+    """Name in ``SCALES``."""
 
     def pitch(self, degree: int, lowest: int) -> int:
-        """Return the MIDI number of a degree, counted from the key's first root at or above ``lowest``."""
+        """Return the MIDI note of a scale degree; degree 0 is the lowest root at or above the MIDI note ``lowest``."""
         base = lowest + (self.root - lowest) % 12
         octave, step = divmod(degree, 7)
         return base + 12 * octave + SCALES[self.scale][step]
@@ -39,25 +41,46 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhraseNote:
-    """A note: when and how long in beats, pitch in MIDI numbers, level 0 to 1."""
+    """A note of a phrase."""
 
     beat: float
+    """Onset in beats from the beginning."""
     beats: float
+    """Duration in beats."""
     pitch: int
+    """MIDI note number."""
     level: float
+    """0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chord:
-    """A chord of the progression: the degree of the scale it stands on, and the beats it lasts."""
+    """A chord of a progression."""
 
     degree: int
+    """Degree of the root in the scale, counted from 0."""
     beat: float
+    """Onset in beats from the beginning."""
     beats: float
+    """Duration in beats."""
 
 
-# A rhythm is a bar of four beats: when, how long, and which step of the line (a chord tone above the root).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RhythmEvent:
+    """One event of a rhythm, over the chord that sounds at that time."""
+
+    chord: Chord
+    beat: float
+    """Onset in beats from the beginning."""
+    beats: float
+    """Duration in beats."""
+    step: int
+    """Third number of the rhythm's entry."""
+
+
 Rhythm = Sequence[tuple[float, float, int]]
+"""One bar of four beats: onset and duration in beats, and a step. In a bass rhythm the step is the number of scale
+degrees above the chord's root; in a guitar rhythm 1 is an upstroke; elsewhere it is unused."""
 
 BASS_RHYTHMS: dict[str, Sequence[Rhythm]] = {
     "roots": (
@@ -121,13 +144,13 @@ CHORD_RHYTHMS: dict[str, Sequence[Rhythm]] = {
     ),
 }
 
-# Steps through a chord of four tones, sixteen to the bar or eight.
 ARPEGGIOS: Sequence[Sequence[int]] = (
     (0, 1, 2, 3, 2, 1, 2, 1),
     (0, 2, 1, 3, 0, 2, 1, 3),
     (3, 2, 1, 0, 1, 2, 3, 2),
     (0, 3, 2, 3, 1, 3, 2, 3),
 )
+"""Orders in which the four tones of a chord are played."""
 
 MELODY_RHYTHMS: Sequence[Rhythm] = (
     [(0, 0.9, 0), (1, 0.4, 0), (1.5, 0.9, 0), (2.5, 1.3, 0)],
@@ -137,109 +160,113 @@ MELODY_RHYTHMS: Sequence[Rhythm] = (
 )
 
 
-def progression(key: Key, number: int, bars: int) -> list[Chord]:
-    """Return four chords that fill the bars."""
+def make_progression(key: Key, number: int, bars: int) -> list[Chord]:
+    """Return four chords of equal duration that fill the bars; ``number`` selects the progression."""
     options = PROGRESSIONS[key.scale]
     return [
-        Chord(degree=degree, beat=float(at * bars), beats=float(bars))
-        for at, degree in enumerate(options[number % len(options)])
+        Chord(degree=degree, beat=float(position * bars), beats=float(bars))
+        for position, degree in enumerate(options[number % len(options)])
     ]
 
 
-def bass_line(key: Key, chords: Sequence[Chord], style: str, draw: Draw) -> list[PhraseNote]:
-    """Play a rhythm over the roots, with chord tones and steps of the scale between."""
+def make_bass_line(key: Key, chords: Sequence[Chord], style: str, draw: Draw) -> list[PhraseNote]:
+    """Return a bass line: a rhythm of a style in ``BASS_RHYTHMS`` over the roots of the chords."""
     rhythm = draw.at("rhythm").pick(BASS_RHYTHMS[style])
     notes = []
-    for chord, beat, beats, step in laid_over(chords, rhythm):
-        root = key.pitch(chord.degree, 28)
-        # Low roots are kept, high ones go down an octave: a bass stays in its register.
-        pitch = key.pitch(chord.degree + step, 28) - (12 if root > 38 else 0)
-        notes.append(PhraseNote(beat=beat, beats=beats, pitch=pitch, level=_level(beat, draw.at("level", beat))))
+    for event in repeat_rhythm(chords, rhythm):
+        root = key.pitch(event.chord.degree, 28)
+        # High roots go down an octave, because a bass stays in its register.
+        pitch = key.pitch(event.chord.degree + event.step, 28) - (12 if root > 38 else 0)
+        level = _draw_level(event.beat, draw.at("level", event.beat))
+        notes.append(PhraseNote(beat=event.beat, beats=event.beats, pitch=pitch, level=level))
     return notes
 
 
-def chord_part(key: Key, chords: Sequence[Chord], style: str, draw: Draw) -> list[PhraseNote]:
-    """Play voiced chords in a rhythm, over their root an octave or two below."""
+def make_chord_part(key: Key, chords: Sequence[Chord], style: str, draw: Draw) -> list[PhraseNote]:
+    """Return chords in a rhythm of a style in ``CHORD_RHYTHMS``, in all styles but "stabs" with a low root."""
     rhythm = draw.at("rhythm").pick(CHORD_RHYTHMS[style])
     notes = []
-    for chord, beat, beats, _ in laid_over(chords, rhythm):
-        level = _level(beat, draw.at("level", beat))
-        voicing = close_voicing(key, chord.degree, lowest=57)
-        notes += [PhraseNote(beat=beat, beats=beats, pitch=pitch, level=level) for pitch in voicing]
+    for event in repeat_rhythm(chords, rhythm):
+        level = _draw_level(event.beat, draw.at("level", event.beat))
+        degree = event.chord.degree
+        voicing = voice_chord(key, degree, lowest=57)
+        notes += [PhraseNote(beat=event.beat, beats=event.beats, pitch=pitch, level=level) for pitch in voicing]
         if style != "stabs":
-            notes.append(PhraseNote(beat=beat, beats=beats, pitch=key.pitch(chord.degree, 40), level=0.9 * level))
+            root = key.pitch(degree, 40)
+            notes.append(PhraseNote(beat=event.beat, beats=event.beats, pitch=root, level=0.9 * level))
     return notes
 
 
-def arpeggio(key: Key, chords: Sequence[Chord], beats_a_note: float, lowest: int, draw: Draw) -> list[PhraseNote]:
-    """Break each chord into a figure; every note rings to the end of its chord's half."""
+def make_arpeggio(
+    key: Key, chords: Sequence[Chord], beats_per_note: float, lowest: int, draw: Draw
+) -> list[PhraseNote]:
+    """Return broken chords; every note lasts up to four note intervals, but not beyond its chord."""
     figure = draw.at("figure").pick(ARPEGGIOS)
     notes = []
     for chord in chords:
-        tones = [*close_voicing(key, chord.degree, lowest), key.pitch(chord.degree, lowest + 12)]
-        for at in range(round(chord.beats / beats_a_note)):
-            beat = chord.beat + at * beats_a_note
-            ringing = max(beats_a_note, min(4 * beats_a_note, chord.beats - at * beats_a_note))
-            level = _level(beat, draw.at("level", beat))
-            notes.append(PhraseNote(beat=beat, beats=ringing, pitch=tones[figure[at % len(figure)]], level=level))
+        tones = [*voice_chord(key, chord.degree, lowest), key.pitch(chord.degree, lowest + 12)]
+        for number in range(round(chord.beats / beats_per_note)):
+            beat = chord.beat + number * beats_per_note
+            beats = max(beats_per_note, min(4 * beats_per_note, chord.beats - number * beats_per_note))
+            level = _draw_level(beat, draw.at("level", beat))
+            notes.append(PhraseNote(beat=beat, beats=beats, pitch=tones[figure[number % len(figure)]], level=level))
     return notes
 
 
-def close_voicing(key: Key, degree: int, lowest: int) -> list[int]:
-    """Return a chord's third, fifth, seventh or root, whichever order lies just above ``lowest``, ascending."""
+def voice_chord(key: Key, degree: int, lowest: int) -> list[int]:
+    """Return the MIDI notes of a triad in close position, each in the octave from ``lowest``, ascending."""
     tones = [key.pitch(degree + step, 0) for step in (0, 2, 4)]
     return sorted(lowest + (tone - lowest) % 12 for tone in tones)
 
 
-def melody(key: Key, chords: Sequence[Chord], lowest: int, draw: Draw) -> list[PhraseNote]:
-    """Walk along the scale in small steps; each chord is met on one of its tones. No two notes overlap.
+def make_melody(key: Key, chords: Sequence[Chord], lowest: int, draw: Draw) -> list[PhraseNote]:
+    """Return a melody in small steps along the scale; each bar begins on a tone of its chord. Notes do not overlap.
 
-    A voice stays between a fourth below its root and a sixth above.
+    The pitch stays between three degrees below the root and five above it.
     """
-    first, second = (draw.at("rhythm", which).pick(MELODY_RHYTHMS) for which in (0, 1))
+    first, second = (draw.at("rhythm", number).pick(MELODY_RHYTHMS) for number in (0, 1))
     bars = round((chords[-1].beat + chords[-1].beats) / 4)
     degree = chords[0].degree + draw.at("start").pick((0, 2, 4))
     notes = []
     for bar in range(bars):
-        for at, (beat, beats, _) in enumerate(first if bar % 2 == 0 else second):
-            now = 4.0 * bar + beat
-            walk = draw.at("walk", bar, at)
-            degree = (
-                _nearest_tone(degree, _chord_at(chords, now)) if at == 0 else degree + walk.pick((-2, -1, -1, 1, 1, 2))
-            )
+        for number, (beat_of_bar, beats, _) in enumerate(first if bar % 2 == 0 else second):
+            beat = 4.0 * bar + beat_of_bar
+            walk = draw.at("walk", bar, number)
+            if number == 0:
+                degree = _nearest_chord_tone(degree, _find_chord(chords, beat))
+            else:
+                degree = degree + walk.pick((-2, -1, -1, 1, 1, 2))
             degree = min(max(degree, -3), 5)
-            notes.append(
-                PhraseNote(beat=now, beats=beats, pitch=key.pitch(degree, lowest), level=0.8 + 0.2 * walk.uniform())
-            )
+            level = 0.8 + 0.2 * walk.uniform()
+            notes.append(PhraseNote(beat=beat, beats=beats, pitch=key.pitch(degree, lowest), level=level))
     return notes
 
 
-def _nearest_tone(degree: int, chord: Chord) -> int:
-    return min((chord.degree + step for step in (-7, -5, -3, 0, 2, 4, 7)), key=lambda tone: (abs(tone - degree), tone))
+def _nearest_chord_tone(degree: int, chord: Chord) -> int:
+    tones = (chord.degree + step for step in (-7, -5, -3, 0, 2, 4, 7))
+    return min(tones, key=lambda tone: (abs(tone - degree), tone))
 
 
-def _chord_at(chords: Sequence[Chord], beat: float) -> Chord:
+def _find_chord(chords: Sequence[Chord], beat: float) -> Chord:
     return [chord for chord in chords if chord.beat <= beat][-1]
 
 
-def laid_over(chords: Sequence[Chord], rhythm: Rhythm) -> list[tuple[Chord, float, float, int]]:
-    """Repeat a bar's rhythm over all chords: chord, beat, beats and step of every note.
-
-    A note that reaches into the next chord is struck again there, on the new chord.
-    """
+def repeat_rhythm(chords: Sequence[Chord], rhythm: Rhythm) -> list[RhythmEvent]:
+    """Repeat a bar's rhythm over all chords; an event that reaches into the next chord is struck again there."""
     end = chords[-1].beat + chords[-1].beats
-    laid = []
+    events = []
     for bar in range(round(end / 4)):
         for beat, beats, step in rhythm:
             start, stop = 4.0 * bar + beat, 4.0 * bar + beat + beats
-            reached = [chord for chord in chords if chord.beat < stop - 0.3 and chord.beat + chord.beats > start]
-            for chord in reached:
-                own = max(start, chord.beat)
-                laid.append((chord, own, min(stop, chord.beat + chord.beats) - own, step))
-    return laid
+            overlapping = [chord for chord in chords if chord.beat < stop - 0.3 and chord.beat + chord.beats > start]
+            for chord in overlapping:
+                onset = max(start, chord.beat)
+                duration = min(stop, chord.beat + chord.beats) - onset
+                events.append(RhythmEvent(chord=chord, beat=onset, beats=duration, step=step))
+    return events
 
 
-def _level(beat: float, draw: Draw) -> float:
-    """Return a level with the bar's accents and a hand's unevenness."""
+def _draw_level(beat: float, draw: Draw) -> float:
+    """Return a level with the accents of a bar and a random variation."""
     accent = 0.85 if beat % 4 == 0 else 0.75 if beat % 1 == 0 else 0.62
     return accent + 0.14 * draw.uniform()

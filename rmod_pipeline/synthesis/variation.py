@@ -1,7 +1,8 @@
-"""From the character of a kit to one sound of it.
+"""Vary the parameters of a kit's instrument from sound to sound.
 
-A kit describes each instrument by one record, the middle of what its sounds are. A sound is that record with every
-number drawn around the middle, by as much as its field says: sounds of a kit differ, and still belong together.
+A kit describes each instrument by one record, which holds the central values. Each sound uses a copy of the record in
+which every variable number is drawn around its central value, within the range that the field declares. So the sounds
+of a kit differ, but remain similar.
 """
 
 from __future__ import annotations
@@ -14,24 +15,20 @@ from rmod_pipeline.draw import Draw
 
 Record = TypeVar("Record")
 
-_SPREAD = "spread"
+_LOG_RANGE = "log_range"
 
 
-def varies(spread: float, default: Any = MISSING) -> Any:
-    """Declare a field that differs from sound to sound: by a factor of up to e**spread, up or down."""
-    return field(default=default, metadata={_SPREAD: spread})
+def variable_field(log_range: float, default: Any = MISSING) -> Any:
+    """Declare a dataclass field that varies between sounds by a factor of exp(-log_range) to exp(log_range)."""
+    return field(default=default, metadata={_LOG_RANGE: log_range})
 
 
-def vary(record: Record, draw: Draw, amount: float = 1.0) -> Record:
-    """Return the record with its numbers moved, each by a draw of its own name; fields without a spread stay."""
-    changed = {each.name: _moved(record, each, draw, amount) for each in _varying(record)}
-    return replace(record, **changed)  # type: ignore[type-var]
+def vary(record: Record, draw: Draw) -> Record:
+    """Return a copy of the record in which each variable field is drawn by its own name; other fields stay."""
+    variable = [record_field for record_field in fields(record) if _LOG_RANGE in record_field.metadata]  # type: ignore[arg-type]
+    return replace(record, **{record_field.name: _vary_value(record, record_field, draw) for record_field in variable})  # type: ignore[type-var]
 
 
-def _varying(record: object) -> list[Field[Any]]:
-    return [each for each in fields(record) if _SPREAD in each.metadata]  # type: ignore[arg-type]
-
-
-def _moved(record: object, each: Field[Any], draw: Draw, amount: float) -> float:
-    position = 2.0 * draw.at(each.name).uniform() - 1.0
-    return float(getattr(record, each.name) * math.exp(amount * each.metadata[_SPREAD] * position))
+def _vary_value(record: object, record_field: Field[Any], draw: Draw) -> float:
+    position = 2.0 * draw.at(record_field.name).uniform() - 1.0
+    return float(getattr(record, record_field.name) * math.exp(record_field.metadata[_LOG_RANGE] * position))

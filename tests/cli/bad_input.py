@@ -234,7 +234,7 @@ GROUPS: dict[str, list[Case]] = {
         Case(
             name="a manifest with one id twice",
             act=row("id", "bass/test-0"),
-            says=("column id", "'bass/test-0' stands in line", "->"),
+            says=("column id", "'bass/test-0' is in line", "->"),
         ),
         Case(name="a manifest without a column", act=without_column, says=("no column 'licence'", "->")),
         Case(

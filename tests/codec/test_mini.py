@@ -34,7 +34,7 @@ def one_shots(cache: Path) -> list[Windowed]:
     store = AudioStore(library, 44_100)
     found = []
     for kind in ("kick", "snare", "hihat"):
-        for asset in library.of(kind, "test")[:6]:
+        for asset in library.select(kind, "test")[:6]:
             sound = to_channels(store.read(asset.id), 1)[0]
             found.append(fit_window(sound / peak(sound[None]), target_frames("kick"), 512))
     return found

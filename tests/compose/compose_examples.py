@@ -47,7 +47,7 @@ def library_of(counts: Mapping[str, int]) -> Library:
 
 LIBRARY = library_of(COUNTS)
 
-IDS = {kind: tuple(asset.id for asset in LIBRARY.of(kind, "train")) for kind in LIBRARY.kinds()}
+IDS = {kind: tuple(asset.id for asset in LIBRARY.select(kind, "train")) for kind in LIBRARY.kinds()}
 """The ids of the training sounds of each kind."""
 
 

@@ -363,7 +363,7 @@ def test_a_sound_or_a_group_on_two_sides_of_a_split_is_found(
     if column == "group":
         with pytest.raises(LibraryError, match="is in train and valid"):
             run_build(make_job(manifest, tmp_path / "out"), local_executor(1), BuildProgress())
-        monkeypatch.setattr("rmod_pipeline.pipeline.run.refuse_torn_groups", lambda library: None)
+        monkeypatch.setattr("rmod_pipeline.pipeline.run.check_groups", lambda library: None)
     run_build(make_job(manifest, tmp_path / "out"), local_executor(1), BuildProgress())
     said = rmod("verify", tmp_path / "out", "--compare", 0)
     assert said.code == 1

@@ -1,4 +1,4 @@
-"""The command line of the library: what it prints, what it writes, how it ends."""
+"""`rmod library`: output, written files and exit codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from rmod_pipeline.cli.groups.library import app
 from rmod_pipeline.errors import ManifestError
 from rmod_pipeline.library.manifest import load_library
-from tests.library.library_sounds import hit, make_kits, put
+from tests.library.library_sounds import hit, make_kits, write_sound
 
 run = CliRunner().invoke
 
@@ -23,27 +23,27 @@ def test_scan_then_check(tmp_path: Path) -> None:
     manifest = tmp_path / "m.csv"
     result = run(app, ["scan", str(tmp_path), "--out", str(manifest), "--splits", "60/20/20", "--licence", "MIT"])
     assert result.exit_code == 0, result.output
-    for words in ("kick", "snare", "MIT 24", "dropped 1: not readable as audio", "24 sounds"):
-        assert words in result.output
+    for text in ("kick", "snare", "MIT 24", "dropped 1: not readable as audio", "24 sounds"):
+        assert text in result.output
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"kick.wav", "m.csv", "m.report.csv"}
     result = run(app, ["check", str(manifest)])
     assert result.exit_code == 0 and "24 files exist and are unchanged" in result.output
-    put(tmp_path / load_library(manifest).assets[0].path, hit(999))
+    write_sound(tmp_path / load_library(manifest).assets[0].path, hit(999))
     result = run(app, ["check", str(manifest)])
     assert result.exit_code == 1 and "changed since the scan" in result.output
 
 
-def test_a_scan_again_says_the_same(tmp_path: Path) -> None:
+def test_a_second_scan_writes_the_same_manifest(tmp_path: Path) -> None:
     make_kits(tmp_path)
     manifest = tmp_path / "m.csv"
-    texts = []
-    for more in ([], ["--fresh"], ["--previous", str(manifest)]):
-        assert run(app, ["scan", str(tmp_path), "--out", str(manifest), *more]).exit_code == 0
-        texts.append(manifest.read_bytes())
-    assert texts[0] == texts[1] == texts[2]
+    contents = []
+    for options in ([], ["--fresh"], ["--previous", str(manifest)]):
+        assert run(app, ["scan", str(tmp_path), "--out", str(manifest), *options]).exit_code == 0
+        contents.append(manifest.read_bytes())
+    assert contents[0] == contents[1] == contents[2]
 
 
-def test_a_manifest_elsewhere_says_where_its_sounds_lie(tmp_path: Path) -> None:
+def test_a_manifest_outside_the_folder_names_its_root(tmp_path: Path) -> None:
     sounds, manifest = tmp_path / "my, sounds", tmp_path / "out" / "mine.csv"
     make_kits(sounds, kits=2)
     manifest.parent.mkdir()
@@ -80,7 +80,7 @@ def test_a_root_is_relative(tmp_path: Path) -> None:
         load_library(manifest)
 
 
-def test_a_mistake_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_invalid_arguments_raise_rmod_errors(tmp_path: Path) -> None:
     from rmod_pipeline.errors import RmodError
 
     make_kits(tmp_path, kits=1)
@@ -98,7 +98,7 @@ def test_a_mistake_is_an_error_of_ours(tmp_path: Path) -> None:
         assert not (tmp_path / "m.csv").exists()
 
 
-def test_help_pays_for_nothing_heavy() -> None:
+def test_help_imports_no_heavy_packages() -> None:
     code = (
         "import sys; from rmod_pipeline.cli.groups.library import app\n"
         "try: app(['scan', '--help'])\n"

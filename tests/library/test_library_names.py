@@ -1,4 +1,4 @@
-"""What names say: the nearest folder of a kind's own first, then the file, then words amid others."""
+"""Guesses from names: first the nearest folder named after a kind, then the file, then words in other folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.library.taxonomy import checked_licence, describe_path
+from rmod_pipeline.library.taxonomy import describe_path, parse_licence
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ from rmod_pipeline.library.taxonomy import checked_licence, describe_path
         ("", ""),
     ],
 )
-def test_the_kind(path: str, kind: str) -> None:
+def test_kind(path: str, kind: str) -> None:
     assert describe_path(PurePosixPath(path)).kind == kind
 
 
@@ -67,20 +67,20 @@ def test_the_kind(path: str, kind: str) -> None:
     ],
 )
 def test_kit_licence_and_source(path: str, kit: str, licence: str, source: str) -> None:
-    said = describe_path(PurePosixPath(path))
-    assert (said.kit, said.licence, said.source) == (kit, licence, source)
+    description = describe_path(PurePosixPath(path))
+    assert (description.kit, description.licence, description.source) == (kit, licence, source)
 
 
 @given(st.text())
-def test_any_name_says_something_or_nothing(name: str) -> None:
+def test_any_name_can_be_described(name: str) -> None:
     describe_path(PurePosixPath(name))
 
 
 @pytest.mark.parametrize("licence", ["", "MIT", "CC-BY-4.0", "LicenseRef-mine", "MIT OR (Apache-2.0 AND CC0-1.0)"])
-def test_licences(licence: str) -> None:
-    assert checked_licence(licence) == licence
+def test_valid_licences(licence: str) -> None:
+    assert parse_licence(licence) == licence
 
 
-def test_what_is_no_licence_is_named() -> None:
+def test_an_invalid_licence_is_refused() -> None:
     with pytest.raises(UsageError, match="SPDX"):
-        checked_licence("free, I think")
+        parse_licence("free, I think")

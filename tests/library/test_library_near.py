@@ -1,4 +1,4 @@
-"""Near-duplicates: one sound in other clothes is found, other sounds are not; on made sounds and on real ones."""
+"""Near-duplicates: altered copies are found and other sounds are not, for synthetic and for real sounds."""
 
 from __future__ import annotations
 
@@ -11,72 +11,83 @@ import pytest
 
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import AssetError
-from rmod_pipeline.library.fingerprint import LENGTH, SAME, Probe, candidates, fingerprint, likeness, probe
-from rmod_pipeline.library.read import Decoded, decode_sound, read_sound
-from tests.library.disguises import DISGUISES, Disguise
+from rmod_pipeline.library.audio_fingerprint import (
+    FINGERPRINT_SIZE,
+    MIN_SIMILARITY,
+    Excerpt,
+    compute_fingerprint,
+    compute_similarity,
+    find_candidate_pairs,
+    make_excerpt,
+)
+from rmod_pipeline.library.groups import UnionFind
+from rmod_pipeline.library.read import DecodedSound, decode_sound, read_sound
+from tests.library.alterations import ALTERATIONS, Alteration
 from tests.library.library_sounds import RATE, hit
 
 
-def found(one: Probe, other: Probe) -> bool:
-    """Say whether a scan would find that two sounds are one."""
-    marks = np.stack([fingerprint(one), fingerprint(other)])
-    return list(candidates(marks)) == [(0, 1)] and likeness(one, other) >= SAME
+def are_copies(first: Excerpt, second: Excerpt) -> bool:
+    """Return whether a scan would join two sounds."""
+    fingerprints = np.stack([compute_fingerprint(first), compute_fingerprint(second)])
+    is_candidate = list(find_candidate_pairs(fingerprints)) == [(0, 1)]
+    return is_candidate and compute_similarity(first, second) >= MIN_SIMILARITY
 
 
-def probe_of(decoded: Decoded) -> Probe:
-    return probe(decoded.audio, decoded.sample_rate)
+def excerpt_of(decoded: DecodedSound) -> Excerpt:
+    return make_excerpt(decoded.audio, decoded.sample_rate)
 
 
-@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
+@pytest.mark.parametrize("alteration", ALTERATIONS.values(), ids=ALTERATIONS)
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_sound_is_known_in_any_disguise(disguise: Disguise, channels: int) -> None:
+def test_altered_copies_are_found(alteration: Alteration, channels: int) -> None:
     for seed in range(4):
         audio = hit(seed, 0.4, channels=channels)
-        assert found(probe(audio, RATE), probe_of(decode_sound(disguise(audio, RATE), "x"))), seed
+        copy = decode_sound(alteration(audio, RATE), "x")
+        assert are_copies(make_excerpt(audio, RATE), excerpt_of(copy)), seed
 
 
 def test_other_sounds_are_not_joined() -> None:
-    probes = [probe(hit(seed, 0.4), RATE) for seed in range(30)]
-    assert not any(likeness(one, other) >= SAME for one, other in combinations(probes, 2))
+    excerpts = [make_excerpt(hit(seed, 0.4), RATE) for seed in range(30)]
+    assert not any(compute_similarity(*pair) >= MIN_SIMILARITY for pair in combinations(excerpts, 2))
 
 
 def test_another_hit_of_one_drum_is_another_sound() -> None:
-    """The same tone, with noise that is as loud and as long but drawn anew, as no two hits are equal."""
+    """The tone is the same; the noise has the same level and length but other random values, as in real hits."""
     random = np.random.default_rng(7)
     time = np.arange(RATE // 3) / RATE
     tone = np.sin(2 * np.pi * 180 * time) * np.exp(-12 * time)
     hits = [tone + 0.4 * random.standard_normal(len(time)) * np.exp(-15 * time) for _ in range(6)]
-    probes = [probe(0.4 * hit[None].astype(np.float32), RATE) for hit in hits]
-    assert max(likeness(one, other) for one, other in combinations(probes, 2)) < SAME - 0.1
+    excerpts = [make_excerpt(0.4 * hit[None].astype(np.float32), RATE) for hit in hits]
+    assert max(compute_similarity(*pair) for pair in combinations(excerpts, 2)) < MIN_SIMILARITY - 0.1
 
 
-def test_likeness_is_symmetric_and_at_most_one() -> None:
-    probes = [probe(hit(seed, 0.1 + 0.1 * seed), RATE) for seed in range(4)]
-    for one, other in combinations(probes, 2):
-        assert likeness(one, other) == pytest.approx(likeness(other, one), abs=0.02)
-        assert likeness(one, one) == pytest.approx(1, abs=1e-3)
+def test_similarity_is_symmetric_and_1_for_the_same_sound() -> None:
+    excerpts = [make_excerpt(hit(seed, 0.1 + 0.1 * seed), RATE) for seed in range(4)]
+    for first, second in combinations(excerpts, 2):
+        assert compute_similarity(first, second) == pytest.approx(compute_similarity(second, first), abs=0.02)
+        assert compute_similarity(first, first) == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 10, 100])
 @pytest.mark.parametrize("value", [0.0, 1e-30, 1.0])
-def test_next_to_nothing_is_no_traceback(frames: int, value: float) -> None:
-    tiny = probe(np.full((1, frames), value, np.float32), RATE)
-    mark = fingerprint(tiny)
-    assert mark.shape == (LENGTH,) and np.isfinite(mark).all()
-    assert 0 <= likeness(tiny, probe(hit(1), RATE)) < SAME
+def test_very_short_and_quiet_sounds_raise_no_error(frames: int, value: float) -> None:
+    tiny = make_excerpt(np.full((1, frames), value, np.float32), RATE)
+    fingerprint = compute_fingerprint(tiny)
+    assert fingerprint.shape == (FINGERPRINT_SIZE,) and np.isfinite(fingerprint).all()
+    assert 0 <= compute_similarity(tiny, make_excerpt(hit(1), RATE)) < MIN_SIMILARITY
 
 
-def test_candidates_are_the_same_in_blocks() -> None:
-    marks = np.stack([fingerprint(probe(hit(seed % 40, 0.05), RATE)) for seed in range(80)])
-    many = np.concatenate([marks] * 10)
-    pairs = set(candidates(many))
+def test_candidate_pairs_do_not_depend_on_blocks() -> None:
+    fingerprints = [compute_fingerprint(make_excerpt(hit(seed % 40, 0.05), RATE)) for seed in range(80)]
+    many = np.concatenate([np.stack(fingerprints)] * 10)
+    pairs = set(find_candidate_pairs(many))
     assert {(i, j) for i, j in combinations(range(len(many)), 2) if i % 40 == j % 40} <= pairs
     assert all(i < j for i, j in pairs)
 
 
 @pytest.fixture(scope="module")
 def real(real_library_folder: Path) -> list[tuple[dict[str, str], Audio, int]]:
-    """Rows of the labels of real recordings, with their sound and its rate."""
+    """Return the label rows of real recordings, with their audio [channels, frames] and sample rate."""
     with (real_library_folder / "library.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     sounds = []
@@ -92,40 +103,39 @@ def real(real_library_folder: Path) -> list[tuple[dict[str, str], Audio, int]]:
 def test_planted_copies_of_real_files_are_found(real: list[tuple[dict[str, str], Audio, int]]) -> None:
     order = np.random.default_rng(11).permutation(len(real))[:200]
     missed, planted = [], 0
-    for turn, at in enumerate(order):
-        row, audio, rate = real[at]
-        original = probe(audio, rate)
-        # Three disguises a file, in turn: each is tried on every third file.
-        for difference, disguise in list(DISGUISES.items())[turn % 3 :: 3]:
+    for number, index in enumerate(order):
+        row, audio, rate = real[index]
+        original = make_excerpt(audio, rate)
+        # Each file gets a third of the alterations, in turn.
+        for description, alteration in list(ALTERATIONS.items())[number % 3 :: 3]:
             planted += 1
-            if not found(original, probe_of(decode_sound(disguise(audio, rate), row["path"]))):
-                missed.append((difference, row["path"]))
+            if not are_copies(original, excerpt_of(decode_sound(alteration(audio, rate), row["path"]))):
+                missed.append((description, row["path"]))
     assert len(missed) <= 0.02 * planted, missed
 
 
 @pytest.mark.slow
 def test_real_sounds_of_different_kits_are_seldom_joined(real: list[tuple[dict[str, str], Audio, int]]) -> None:
-    """Also through others, as groups are. Most joined pairs are one recording: see docs/lab/near-duplicates.md."""
-    from rmod_pipeline.library.groups import DisjointSets
-
-    probes = [probe(audio, rate) for _, audio, rate in real]
+    """Count pairs joined through other sounds too. Most are one recording: see docs/lab/near-duplicates.md."""
+    excerpts = [make_excerpt(audio, rate) for _, audio, rate in real]
     kits = [row["kit"] for row, *_ in real]
-    union = DisjointSets(len(real))
-    for i, j in candidates(np.stack([fingerprint(each) for each in probes])):
-        if union.find(i) != union.find(j) and likeness(probes[i], probes[j]) >= SAME:
-            union.join(i, j)
-    joined = sum(kits[i] != kits[j] for each in union.sets() for i, j in combinations(each, 2))
-    across = sum(one != other for one, other in combinations(kits, 2))
+    union_find = UnionFind(len(real))
+    for i, j in find_candidate_pairs(np.stack([compute_fingerprint(excerpt) for excerpt in excerpts])):
+        is_joined = union_find.find(i) == union_find.find(j)
+        if not is_joined and compute_similarity(excerpts[i], excerpts[j]) >= MIN_SIMILARITY:
+            union_find.union(i, j)
+    joined = sum(kits[i] != kits[j] for copies in union_find.sets() for i, j in combinations(copies, 2))
+    across = sum(first != second for first, second in combinations(kits, 2))
     assert joined <= 0.01 * across, f"{joined} of {across} pairs"
 
 
 @pytest.mark.slow
 def test_velocity_layers_of_a_real_drum_stay_apart(real: list[tuple[dict[str, str], Audio, int]]) -> None:
-    """Round robins and velocity layers: other hits of one drum, recorded one after the other."""
+    """Round robins and velocity layers are different hits of one drum, recorded one after the other."""
     names = ("PearlKick", "frankensnare-14", "Softest", "sn_vl1", "sn_vl2", "sn_vl3")
-    hits = [probe(audio, rate) for row, audio, rate in real if any(name in row["path"] for name in names)]
+    hits = [make_excerpt(audio, rate) for row, audio, rate in real if any(name in row["path"] for name in names)]
     if len(hits) < 10:
-        pytest.skip("these recordings hold no velocity layers by their names")
+        pytest.skip("no velocity layers among the real recordings")
     pairs = list(combinations(hits[:: max(1, len(hits) // 40)], 2))
-    joined = sum(likeness(one, other) >= SAME for one, other in pairs)
+    joined = sum(compute_similarity(*pair) >= MIN_SIMILARITY for pair in pairs)
     assert joined <= 0.02 * len(pairs), f"{joined} of {len(pairs)} pairs"

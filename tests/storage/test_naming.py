@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from rmod_pipeline import spec
 from rmod_pipeline.errors import ManifestError
-from rmod_pipeline.library.manifest import Row, checked_kind
-from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, kind_of
+from rmod_pipeline.library.manifest import CsvRow, parse_kind
+from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, guess_kind
 from rmod_pipeline.recipe import schema
 from rmod_pipeline.storage.naming import is_name, nearest_name
 
@@ -32,7 +32,7 @@ def test_recipe_spec_and_library_accept_the_same_kinds(text: str) -> None:
         assert accepted == is_name(text)
     try:
         # Spaces around a cell of a manifest are ignored.
-        assert is_name(checked_kind(Row(Path("m.csv"), 2, {"kind": text})))
+        assert is_name(parse_kind(CsvRow(Path("m.csv"), 2, {"kind": text})))
     except ManifestError as error:
         assert not is_name(text) and error.hint
 
@@ -54,4 +54,4 @@ def test_the_nearest_name_of_examples(text: str, name: str) -> None:
 
 def test_kinds_found_in_file_names_are_names() -> None:
     assert all(map(is_name, ONE_SHOT_KINDS))
-    assert all(is_name(kind_of(f"{kind} 01", codes=True)) for kind in ("Kick", "Open Hats", "Vox", "BD", "Gtr"))
+    assert all(is_name(guess_kind(f"{kind} 01", codes=True)) for kind in ("Kick", "Open Hats", "Vox", "BD", "Gtr"))

@@ -255,7 +255,7 @@ def test_material_is_rendered_once_and_of_its_split_alone(tmp_path: Path) -> Non
     kinds = [clip.kind for clip in made.clips]
     assert kinds.count("mix") == 1
     # One target of each drum beside the split's own one-shots.
-    assert kinds.count("kick") == len(library.of("kick", "valid")) + 1
+    assert kinds.count("kick") == len(library.select("kick", "valid")) + 1
     written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     again = prepare_material(recipe, [library], "valid", tmp_path)
     np.testing.assert_array_equal(made.samples, again.samples)

@@ -114,7 +114,7 @@ def _print_scan(result: ScanResult) -> None:
     from rich.console import Console
 
     console, scan = Console(markup=False, highlight=False, soft_wrap=True), result.scan
-    _print_counts(console, scan.assets, scan.rule)
+    _print_counts(console, scan.assets, scan.split_by)
     copies = sum(len(paths) for paths in scan.copies)
     if scan.copies:
         console.print(f"{copies} files are copies in {len(scan.copies)} groups, the largest of {len(scan.copies[0])}")
@@ -130,7 +130,7 @@ def _print_counts(console: Console, assets: list[Asset] | tuple[Asset, ...], rul
 
     from rich.table import Table
 
-    from rmod_pipeline.library.scanning.report import count_kinds
+    from rmod_pipeline.library.scanning.check import count_kinds
 
     table = Table("kind", *(["split by"] if rule else []))
     for column in ("files", "groups", "train", "valid", "test", "minutes"):

@@ -1,1 +1,1 @@
-"""From a folder of audio files to a manifest."""
+"""Scan a folder of audio files into a manifest."""

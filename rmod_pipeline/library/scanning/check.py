@@ -1,29 +1,66 @@
-"""Checking a library: are the files there, are they the ones that were scanned, do the splits keep groups whole."""
+"""Check a library against its files, and count what it holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 from rmod_pipeline.errors import AssetError
-from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.library.manifest import SPLITS
 from rmod_pipeline.library.process_pool import ScanProgress
 from rmod_pipeline.library.read import read_bytes
-from rmod_pipeline.library.splits import MEND_GROUP, torn_groups
+from rmod_pipeline.library.splits import DIVIDED_GROUP_HINT, find_divided_groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindCount:
+    """Statistics of one kind."""
+
+    kind: str
+    by_split: dict[str, int]
+    """Number of files by split."""
+    groups: int
+    seconds: float
+    """Total duration."""
+
+    @property
+    def files(self) -> int:
+        """Number of files in all splits."""
+        return sum(self.by_split.values())
+
+
+def count_kinds(assets: Sequence[Asset]) -> list[KindCount]:
+    """Return the statistics of each kind, sorted by name."""
+    counts = []
+    for kind in sorted({asset.kind for asset in assets}):
+        of_kind = [asset for asset in assets if asset.kind == kind]
+        by_split = Counter(asset.split for asset in of_kind)
+        counts.append(
+            KindCount(
+                kind=kind,
+                by_split={split: by_split[split] for split in SPLITS},
+                groups=len({asset.group for asset in of_kind}),
+                seconds=sum(asset.seconds for asset in of_kind),
+            )
+        )
+    return counts
 
 
 def check_library(library: Library, progress: ScanProgress | None = None) -> Iterator[str]:
-    """Yield everything that is wrong with a library, a line each; nothing if all is well."""
-    for group, sides in torn_groups(library):
-        yield f"group {group} is in {sides} -> {MEND_GROUP}"
+    """Yield one line per problem: a group in several splits, a missing file, a file that changed since the scan."""
+    for group, splits in find_divided_groups(library):
+        yield f"group {group} is in {splits} -> {DIVIDED_GROUP_HINT}"
     for done, asset in enumerate(library.assets, start=1):
         path = library.path_of(asset)
         try:
-            found = sha256(read_bytes(path)).hexdigest()
+            actual_sha256 = sha256(read_bytes(path)).hexdigest()
         except AssetError as error:
             yield f"{asset.path}: {error.found} -> {error.hint}"
         else:
-            if found != asset.sha256:
+            if actual_sha256 != asset.sha256:
                 yield f"{asset.path}: changed since the scan -> put the old file back, or scan again with --previous"
         if progress:
             progress("Checking", done, len(library.assets))

@@ -1,4 +1,4 @@
-"""Measuring one file: what the scan needs of its sound, small enough to keep for twenty thousand of them."""
+"""Measure one audio file: hashes, levels and fingerprint, small enough to keep twenty thousand of them in memory."""
 
 from __future__ import annotations
 
@@ -11,55 +11,56 @@ import numpy as np
 
 from rmod_pipeline.audio import Audio, gain_to_db, peak, rms
 from rmod_pipeline.errors import AssetError
-from rmod_pipeline.library.fingerprint import fingerprint, probe
-from rmod_pipeline.library.read import decode_sound, read_bytes
+from rmod_pipeline.library.audio_fingerprint import compute_fingerprint, make_excerpt
+from rmod_pipeline.library.read import SoundTooLongError, decode_sound, read_bytes
 
-VERSION = 1
-"""Rises when the same file would be measured differently, so that what was kept before is not used."""
+MEASURE_VERSION = 1
+"""Increase it when a change alters the measurement of the same file, so that cached measurements are not used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredFile:
-    """What one file holds."""
+    """The measurements of one usable file."""
 
     sha256: str
     """Of the file's bytes."""
     sound: str
-    """SHA-256 of the decoded samples, without digital silence at either end: equal for exact copies in any format."""
+    """SHA-256 of the decoded samples without digital silence at both ends: equal for exact copies in any format."""
     sample_rate: int
     channels: int
     frames: int
     peak_dbfs: float
     rms_dbfs: float
     swing_dbfs: float
-    """The peak without any constant offset, which nobody hears."""
+    """Peak without a constant offset, which is inaudible."""
     fingerprint: bytes
-    """What near-duplicates are looked for by."""
+    """float32 fingerprint for the search for near-duplicates."""
 
     @property
     def seconds(self) -> float:
+        """Duration in seconds."""
         return self.frames / self.sample_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnusableFile:
-    """Why a file cannot be used."""
+    """A file that cannot be used, with the reason."""
 
     reason: str
     lasting: bool
-    """True for what the bytes themselves say; a file that could not be opened may open next time."""
+    """Whether the reason is in the file's bytes. A file that could not be opened may open at the next scan."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasureTask:
-    """One file to measure, and the length in seconds above which it is of no use."""
+    """One file to measure, and its length limit in seconds."""
 
     path: Path
     max_seconds: float
 
 
-def measure(task: MeasureTask) -> MeasuredFile | UnusableFile:
-    """Return what a file holds or why it is unusable; raises nothing that a file can cause."""
+def measure_file(task: MeasureTask) -> MeasuredFile | UnusableFile:
+    """Measure a file, or return why it is unusable. Raises no error that a file can cause."""
     try:
         data = read_bytes(task.path)
     except AssetError as error:
@@ -69,46 +70,49 @@ def measure(task: MeasureTask) -> MeasuredFile | UnusableFile:
         audio, rate = decoded.audio, decoded.sample_rate
         return MeasuredFile(
             sha256=sha256(data).hexdigest(),
-            sound=_sound_hash(audio, rate),
+            sound=_hash_samples(audio, rate),
             sample_rate=rate,
             channels=decoded.channels,
             frames=audio.shape[1],
             peak_dbfs=round(gain_to_db(peak(audio)), 2),
             rms_dbfs=round(gain_to_db(rms(audio)), 2),
-            swing_dbfs=round(gain_to_db(_swing(audio)), 2),
-            fingerprint=fingerprint(probe(audio, rate)).tobytes(),
+            swing_dbfs=round(gain_to_db(_measure_swing(audio)), 2),
+            fingerprint=compute_fingerprint(make_excerpt(audio, rate)).tobytes(),
         )
+    except SoundTooLongError as error:
+        # Not lasting: the limit depends on the kind, which other labels can change.
+        return UnusableFile(reason=error.found, lasting=False)
     except AssetError as error:
-        # Whether a sound is too long depends on the kind that it is taken for today.
-        return UnusableFile(reason=error.found, lasting=not error.found.startswith("too long"))
+        return UnusableFile(reason=error.found, lasting=True)
     except MemoryError:
-        return UnusableFile(reason="needs more memory than there is", lasting=False)
+        return UnusableFile(reason="not enough memory to decode it", lasting=False)
 
 
 def measure_batch(tasks: list[MeasureTask]) -> list[MeasuredFile | UnusableFile]:
-    """Measure some files; the unit of work of a pool."""
-    return [measure(task) for task in tasks]
+    """Measure several files: the unit of work of a worker process."""
+    return [measure_file(task) for task in tasks]
 
 
 def to_record(result: MeasuredFile | UnusableFile) -> tuple[dict[str, Any], bytes]:
-    """Return a result as what JSON can hold, and its fingerprint."""
+    """Return a result as a JSON-compatible record and its fingerprint."""
     record = asdict(result)
     return record, record.pop("fingerprint", b"")
 
 
-def from_record(record: dict[str, Any], mark: bytes) -> MeasuredFile | UnusableFile:
-    """Undo ``to_record``. Raises TypeError for a record of another version."""
-    return UnusableFile(**record) if "reason" in record else MeasuredFile(fingerprint=mark, **record)
+def from_record(record: dict[str, Any], fingerprint: bytes) -> MeasuredFile | UnusableFile:
+    """Undo ``to_record``. Raises TypeError for a record with other fields."""
+    return UnusableFile(**record) if "reason" in record else MeasuredFile(fingerprint=fingerprint, **record)
 
 
-def _sound_hash(audio: Audio, rate: int) -> str:
-    loud = np.flatnonzero(np.any(audio != 0, axis=0))
-    body = audio[:, loud[0] : loud[-1] + 1] if loud.size else audio[:, :0]
-    digest = sha256(f"{rate} {body.shape[0]}".encode())
+def _hash_samples(audio: Audio, sample_rate: int) -> str:
+    nonzero = np.flatnonzero(np.any(audio != 0, axis=0))
+    body = audio[:, nonzero[0] : nonzero[-1] + 1] if nonzero.size else audio[:, :0]
+    digest = sha256(f"{sample_rate} {body.shape[0]}".encode())
     # Adding 0 turns -0.0 into 0.0, which is the same sound.
     digest.update((body + np.float32(0)).astype("<f4").tobytes())
     return digest.hexdigest()
 
 
-def _swing(audio: Audio) -> float:
+def _measure_swing(audio: Audio) -> float:
+    """Return half of the largest peak-to-peak amplitude of a channel."""
     return float((audio.max(axis=1) - audio.min(axis=1)).max()) / 2

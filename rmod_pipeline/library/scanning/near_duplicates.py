@@ -1,6 +1,6 @@
-"""Which files of a scan hold the same sound: exact copies by their samples, near-duplicates by ``fingerprint``.
+"""Find files that hold the same sound: exact copies by their samples, near-duplicates by ``audio_fingerprint``.
 
-Only pairs whose fingerprints are near are decoded again and compared. What was found of a pair is kept in the scan's
+Only pairs with similar fingerprints are decoded again and compared. The similarity of a pair is stored in the scan
 cache under the two sounds' hashes, so that a second scan compares nothing.
 """
 
@@ -14,19 +14,29 @@ from pathlib import Path
 import numpy as np
 
 from rmod_pipeline.errors import AssetError
-from rmod_pipeline.library.fingerprint import BANDS, LENGTH, SAME, VERSION, Floats, Probe, candidates, likeness, probe
-from rmod_pipeline.library.groups import DisjointSets
+from rmod_pipeline.library.audio_fingerprint import (
+    FINGERPRINT_SIZE,
+    MEL_BANDS,
+    MIN_SIMILARITY,
+    SIMILARITY_VERSION,
+    Excerpt,
+    Floats,
+    compute_similarity,
+    find_candidate_pairs,
+    make_excerpt,
+)
+from rmod_pipeline.library.groups import UnionFind
 from rmod_pipeline.library.process_pool import ScanProgress, map_batches
 from rmod_pipeline.library.read import read_sound
 from rmod_pipeline.library.scanning.cache import ScanCache
 
-# Eighty megabytes at most, in each process.
-_PROBES_KEPT = 512
+# At most 80 MB in each process.
+_MAX_CACHED_EXCERPTS = 512
 
 
 @dataclass(frozen=True, slots=True)
 class FingerprintedFile:
-    """One file, as far as comparing needs it."""
+    """One file, as input of the comparison."""
 
     path: Path
     sound: str
@@ -35,76 +45,96 @@ class FingerprintedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    one: FingerprintedFile
-    other: FingerprintedFile
+class CandidatePair:
+    """Two sounds with similar fingerprints, and their indices in the list of compared sounds."""
+
+    first: FingerprintedFile
+    second: FingerprintedFile
+    indices: tuple[int, int]
 
 
 def group_copies(
     files: Sequence[FingerprintedFile], workers: int, cache: ScanCache, progress: ScanProgress | None = None
 ) -> list[str]:
-    """Return for each file the name of the sound that it holds: the least hash of all its copies."""
-    first: dict[str, FingerprintedFile] = {}
+    """Return for each file the name of its sound: the smallest hash among all copies of the sound."""
+    first_file: dict[str, FingerprintedFile] = {}
     for file in files:
-        first.setdefault(file.sound, file)
-    sounds = _in_line(list(first.values()))
-    union = _joined(sounds, workers, cache, progress)
-    name = {sounds[at].sound: min(sounds[other].sound for other in each) for each in union.sets() for at in each}
-    return [name[file.sound] for file in files]
+        first_file.setdefault(file.sound, file)
+    sounds = _sort_by_brightness(list(first_file.values()))
+    union_find = UnionFind(len(sounds))
+    unknown_pairs = _join_known_copies(sounds, union_find, cache)
+    _compare_pairs(unknown_pairs, union_find, workers, cache, progress)
+    names: dict[str, str] = {}
+    for indices in union_find.sets():
+        hashes = [sounds[index].sound for index in indices]
+        names.update(dict.fromkeys(hashes, min(hashes)))
+    return [names[file.sound] for file in files]
 
 
-def _joined(
-    sounds: Sequence[FingerprintedFile], workers: int, cache: ScanCache, progress: ScanProgress | None
-) -> DisjointSets:
-    union, place = DisjointSets(len(sounds)), {sound.sound: at for at, sound in enumerate(sounds)}
-    unknown: list[tuple[int, int]] = []
-    for i, j in candidates(_marks(sounds)):
-        known = cache.likeness(sounds[i].sound, sounds[j].sound, VERSION)
-        if known is None:
-            unknown.append((i, j))
-        elif known >= SAME:
-            union.join(i, j)
+def _join_known_copies(
+    sounds: Sequence[FingerprintedFile], union_find: UnionFind, cache: ScanCache
+) -> list[CandidatePair]:
+    """Join the copies that the cache knows, and return the candidate pairs that it does not know."""
+    unknown_pairs = []
+    for i, j in find_candidate_pairs(_stack_fingerprints(sounds)):
+        similarity = cache.load_similarity(sounds[i].sound, sounds[j].sound, SIMILARITY_VERSION)
+        if similarity is None:
+            unknown_pairs.append(CandidatePair(sounds[i], sounds[j], (i, j)))
+        elif similarity >= MIN_SIMILARITY:
+            union_find.union(i, j)
+    return unknown_pairs
 
-    def worth_it() -> Iterator[_Pair]:
-        """Yield the pairs that may still change something; answers come in while this is being read."""
-        for done, (i, j) in enumerate(unknown, start=1):
+
+def _compare_pairs(
+    pairs: Sequence[CandidatePair],
+    union_find: UnionFind,
+    workers: int,
+    cache: ScanCache,
+    progress: ScanProgress | None,
+) -> None:
+    """Compare pairs, store their similarity in the cache and join copies."""
+
+    def pairs_not_joined() -> Iterator[CandidatePair]:
+        """Yield the pairs that other pairs have not joined yet; results arrive while this is consumed."""
+        for done, pair in enumerate(pairs, start=1):
             if progress:
-                progress("Comparing", done, len(unknown))
-            if union.find(i) != union.find(j):
-                yield _Pair(sounds[i], sounds[j])
+                progress("Comparing", done, len(pairs))
+            first, second = pair.indices
+            if union_find.find(first) != union_find.find(second):
+                yield pair
 
-    for pair, alike in map_batches(compare_batch, worth_it(), workers, len(unknown)):
-        if alike is None:
+    for pair, similarity in map_batches(compare_batch, pairs_not_joined(), workers, len(pairs)):
+        if similarity is None:
             continue
-        cache.keep_likeness(pair.one.sound, pair.other.sound, VERSION, alike)
-        if alike >= SAME:
-            union.join(place[pair.one.sound], place[pair.other.sound])
-    return union
+        cache.store_similarity(pair.first.sound, pair.second.sound, SIMILARITY_VERSION, similarity)
+        if similarity >= MIN_SIMILARITY:
+            union_find.union(*pair.indices)
 
 
-def compare_batch(pairs: list[_Pair]) -> list[float | None]:
-    """Return how alike the sounds of each pair are; None where a file cannot be read any more."""
+def compare_batch(pairs: list[CandidatePair]) -> list[float | None]:
+    """Return the similarity of the sounds of each pair; None if a file can no longer be read."""
     return [_compare(pair) for pair in pairs]
 
 
-def _compare(pair: _Pair) -> float | None:
+def _compare(pair: CandidatePair) -> float | None:
     try:
-        return likeness(_probe(pair.one.path), _probe(pair.other.path))
+        return compute_similarity(_load_excerpt(pair.first.path), _load_excerpt(pair.second.path))
     except AssetError:
         return None
 
 
-@lru_cache(maxsize=_PROBES_KEPT)
-def _probe(path: Path) -> Probe:
-    return probe(*read_sound(path))
+@lru_cache(maxsize=_MAX_CACHED_EXCERPTS)
+def _load_excerpt(path: Path) -> Excerpt:
+    return make_excerpt(*read_sound(path))
 
 
-def _marks(sounds: Sequence[FingerprintedFile]) -> Floats:
-    return np.frombuffer(b"".join(sound.fingerprint for sound in sounds), np.float32).reshape(-1, LENGTH)
+def _stack_fingerprints(sounds: Sequence[FingerprintedFile]) -> Floats:
+    """Return the fingerprints [sounds, ``FINGERPRINT_SIZE``]."""
+    return np.frombuffer(b"".join(sound.fingerprint for sound in sounds), np.float32).reshape(-1, FINGERPRINT_SIZE)
 
 
-def _in_line(sounds: list[FingerprintedFile]) -> list[FingerprintedFile]:
-    """Return the sounds in an order in which like ones are near, so that few files are decoded twice."""
-    spectra = 10 ** (_marks(sounds)[:, :BANDS] / 20)
-    brightness = spectra @ np.arange(BANDS) / np.maximum(spectra.sum(axis=1), 1e-9)
-    return [sounds[at] for at in np.argsort(brightness, kind="stable")]
+def _sort_by_brightness(sounds: list[FingerprintedFile]) -> list[FingerprintedFile]:
+    """Sort sounds so that similar ones are near each other and few files are decoded twice."""
+    spectra = 10 ** (_stack_fingerprints(sounds)[:, :MEL_BANDS] / 20)
+    brightness = spectra @ np.arange(MEL_BANDS) / np.maximum(spectra.sum(axis=1), 1e-9)
+    return [sounds[index] for index in np.argsort(brightness, kind="stable")]

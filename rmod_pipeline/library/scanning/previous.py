@@ -1,4 +1,4 @@
-"""The manifest of an earlier scan: what was on one side of the split stays there."""
+"""Keep the ids and splits of an earlier manifest when a folder is scanned again."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.storage import Location
 
 
-class Previous:
-    """Old rows, found by what a file holds or by where it lies."""
+class PreviousManifest:
+    """The rows of an earlier manifest, by the path and by the SHA-256 of a file."""
 
-    def __init__(self, rows: dict[str, Asset], by_path: dict[str, Asset]) -> None:
-        self._by_bytes, self._by_path = rows, by_path
+    def __init__(self, by_sha256: dict[str, Asset], by_path: dict[str, Asset]) -> None:
+        """Hold the rows; the keys of ``by_path`` are real paths."""
+        self._by_sha256, self._by_path = by_sha256, by_path
 
     @classmethod
-    def none(cls) -> Previous:
+    def empty(cls) -> PreviousManifest:
+        """Return a manifest without rows."""
         return cls({}, {})
 
     @classmethod
-    def read(cls, manifest: Path) -> Previous:
-        """Read an old manifest. Raises what ``load_library`` raises."""
+    def read(cls, manifest: Path) -> PreviousManifest:
+        """Read an earlier manifest. Raises the errors of ``load_library``."""
         library = load_library(manifest)
-        by_bytes: dict[str, Asset] = {}
+        by_sha256: dict[str, Asset] = {}
         for asset in library.assets:
-            by_bytes.setdefault(asset.sha256, asset)
-        return cls(by_bytes, {_real(library.path_of(asset)): asset for asset in library.assets})
+            by_sha256.setdefault(asset.sha256, asset)
+        return cls(by_sha256, {_real_path(library.path_of(asset)): asset for asset in library.assets})
 
-    def at(self, path: Path) -> Asset | None:
+    def find(self, path: Path) -> Asset | None:
         """Return the row of the file at a path."""
-        return self._by_path.get(_real(path)) if self._by_path else None
+        return self._by_path.get(_real_path(path)) if self._by_path else None
 
     def split_of(self, path: Path, sha256: str) -> str:
-        """Return the split that a file had, by its path or else, if it was moved, by its bytes; empty if it is new."""
-        old = self.at(path) or self._by_bytes.get(sha256)
-        return old.split if old else ""
+        """Return the earlier split of a file, by its path, else by its bytes if it was moved; empty for a new file."""
+        previous = self.find(path) or self._by_sha256.get(sha256)
+        return previous.split if previous else ""
 
 
-def _real(path: Location) -> str:
+def _real_path(path: Location) -> str:
     return os.path.realpath(path) if isinstance(path, Path) else str(path)

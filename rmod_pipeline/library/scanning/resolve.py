@@ -1,4 +1,4 @@
-"""A library by name, by manifest, or by folder."""
+"""Open a library by name, by manifest, or by folder."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
 from rmod_pipeline.storage import Location, parse_location
 from rmod_pipeline.storage.folders import cache_folder
 
-MOST_PROCESSES = 8
-"""Processes that make the built-in kit: starting more takes longer than they save."""
+MAX_PROCESSES = 8
+"""Limit for the built-in kit: starting more processes takes longer than they save."""
 
 
 def resolve_library(
@@ -26,10 +26,10 @@ def resolve_library(
     on_sound: Callable[[int, int], None] | None = None,
     progress: ScanProgress | None = None,
 ) -> Library:
-    """Return a library: ``builtin``, a manifest, a folder of sounds, or a library that is open already.
+    """Return the library for ``builtin``, a manifest, a folder of sounds, or an open library.
 
-    The built-in kit is made if it is missing; ``on_sound`` is called after each of its sounds. A folder is scanned, and
-    its manifest is kept in rmod's cache, so that its sounds keep their splits. Raises UsageError, ManifestError and
+    The built-in kit is made if it is missing; ``on_sound`` is called after each of its sounds. A folder is scanned; its
+    manifest is kept in rmod's cache, so that its sounds keep their splits. Raises UsageError, ManifestError and
     LibraryError.
     """
     if isinstance(library, Library):
@@ -47,7 +47,7 @@ def resolve_library(
 
 def _make_builtin(on_sound: Callable[[int, int], None] | None) -> None:
     try:
-        ensure_builtin(on_sound=on_sound, workers=min(os.cpu_count() or 1, MOST_PROCESSES))
+        ensure_builtin(on_sound=on_sound, workers=min(os.cpu_count() or 1, MAX_PROCESSES))
     except OSError as error:
         hint = "let the environment variable RMOD_CACHE name a folder that you can write to"
         about = error.filename or "the built-in kit"
@@ -55,10 +55,12 @@ def _make_builtin(on_sound: Callable[[int, int], None] | None) -> None:
 
 
 def _scan_into_cache(folder: Path, progress: ScanProgress | None) -> Path:
-    real = folder.resolve()
-    name = f"{real.name or 'root'}-{hashlib.sha256(os.fsencode(real)).hexdigest()[:12]}.csv"
+    """Scan a folder and return its manifest, whose name depends on the folder's real path."""
+    real_folder = folder.resolve()
+    digest = hashlib.sha256(os.fsencode(real_folder)).hexdigest()[:12]
+    name = f"{real_folder.name or 'root'}-{digest}.csv"
     manifest = cache_folder() / "libraries" / name
     manifest.parent.mkdir(parents=True, exist_ok=True)
     previous = manifest if manifest.is_file() else None
-    scan_to_manifest(real, manifest, previous=previous, progress=progress)
+    scan_to_manifest(real_folder, manifest, previous=previous, progress=progress)
     return manifest

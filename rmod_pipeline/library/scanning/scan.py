@@ -1,6 +1,6 @@
-"""The scan: a folder of audio becomes a manifest's rows, and a reason for everything that does not.
+"""Scan a folder of audio files into the rows of a manifest, with a reason for every file that is dropped.
 
-folder -> files -> descriptions (names, labels) -> measurements -> kept and dropped -> sounds -> splits -> assets
+folder -> files -> descriptions (names, labels) -> measurements -> kept and dropped files -> splits -> assets
 """
 
 from __future__ import annotations
@@ -14,44 +14,45 @@ from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.asset import Asset
-from rmod_pipeline.library.manifest import path_problem
+from rmod_pipeline.library.manifest import find_path_problem
 from rmod_pipeline.library.process_pool import ScanProgress, map_batches
 from rmod_pipeline.library.scanning.cache import ScanCache
 from rmod_pipeline.library.scanning.labels import Labels
 from rmod_pipeline.library.scanning.measure import MeasuredFile, MeasureTask, UnusableFile, measure_batch
 from rmod_pipeline.library.scanning.near_duplicates import FingerprintedFile, group_copies
-from rmod_pipeline.library.scanning.previous import Previous
-from rmod_pipeline.library.scanning.walk import existing_folder, find_audio
-from rmod_pipeline.library.splits import Shares, SplitAssignment, SplitItem, assign_splits, uneven_splits
+from rmod_pipeline.library.scanning.previous import PreviousManifest
+from rmod_pipeline.library.scanning.walk import find_audio_files, require_folder
+from rmod_pipeline.library.splits import Shares, SplitAssignment, SplitItem, assign_splits, find_uneven_splits
 from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, PathDescription, describe_path
 
 SILENT_DBFS = -60.0
-"""A file whose peak is below this is silent."""
-SHORTEST_SECONDS = 0.005
-"""What is shorter is a click at best."""
+"""A file with a lower peak is silent."""
+MIN_SECONDS = 0.005
+"""A shorter sound is a click at best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScanRules:
-    """What a scan is told."""
+class ScanConfig:
+    """Settings of a scan."""
 
     shares: Shares
     licence: str = ""
-    """For files that neither labels nor names give one."""
+    """Licence of files for which labels and names give none."""
     max_one_shot_seconds: float = 10.0
     max_loop_seconds: float = 600.0
     workers: int = 1
 
     def max_seconds(self, kind: str) -> float:
+        """Return the length limit of a kind."""
         return self.max_one_shot_seconds if kind in ONE_SHOT_KINDS else self.max_loop_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class DroppedFile:
-    """A file that is not used, and why."""
+    """A file that is not used, and the reason."""
 
     path: str
-    """Relative to the manifest's folder, as far as the file lies below it."""
+    """POSIX path relative to the root."""
     reason: str
 
 
@@ -61,153 +62,159 @@ class KeptFile:
 
     path: Path
     name: str
-    """Its path relative to the root, POSIX."""
-    said: PathDescription
-    heard: MeasuredFile
+    """POSIX path relative to the root."""
+    description: PathDescription
+    measured: MeasuredFile
 
 
 @dataclass(slots=True, kw_only=True)
 class Scan:
-    """What a scan found."""
+    """The results of a scan."""
 
     assets: list[Asset] = field(default_factory=list)
     dropped: list[DroppedFile] = field(default_factory=list)
     copies: list[list[str]] = field(default_factory=list)
-    """Paths of files that hold one sound, the largest group first; single files are left out."""
-    rule: dict[str, str] = field(default_factory=dict)
-    """By kind: split by ``kit`` or by ``sound``."""
+    """Groups of files that hold the same sound, as paths, the largest group first; groups of one are left out."""
+    split_by: dict[str, str] = field(default_factory=dict)
+    """``kit`` or ``sound`` by kind."""
     warnings: list[str] = field(default_factory=list)
     root: str = "."
-    """The folder that paths are relative to, itself relative to the manifest's folder, POSIX."""
+    """Folder that the assets' paths are relative to, itself relative to the manifest's folder, POSIX."""
     ignored: int = 0
-    """Files that are not audio by their suffix."""
+    """Number of files whose suffix is not one of audio."""
 
 
 def scan_folder(
     folder: Path,
     manifest: Path,
-    rules: ScanRules,
+    config: ScanConfig,
     *,
     labels: Labels | None = None,
-    previous: Previous | None = None,
+    previous: PreviousManifest | None = None,
     cache: ScanCache | None = None,
     progress: ScanProgress | None = None,
 ) -> Scan:
-    """Return what a folder holds, as rows of a manifest that is to stand at ``manifest``; writes nothing but the cache.
+    """Scan a folder into rows for a manifest at the path ``manifest``. Writes only to the cache.
 
-    Raises UsageError for a folder that cannot be read, and LibraryError if there is no audio file in it. Anything wrong
-    with one file ends in ``dropped``.
+    Raises UsageError if the folder cannot be read, and LibraryError if it holds no audio file. A problem with a single
+    file is recorded in ``dropped``.
     """
-    place = _FilePlace.of(folder, manifest)
-    found = find_audio(place.folder, place.root)
-    if not found.files and not found.dropped:
+    paths = _ScanPaths.of(folder, manifest)
+    contents = find_audio_files(paths.folder, paths.root)
+    if not contents.files and not contents.dropped:
         hint = "name a folder with WAV, AIFF, FLAC, OGG or MP3 files"
-        raise LibraryError(folder, f"no audio files ({found.ignored} files of other kinds)", hint)
-    previous, drops = previous or Previous.none(), _Drops(place)
-    for path, reason in found.dropped:
-        drops.add(path, reason)
-    described = _described(found.files, place, labels, rules, drops)
+        raise LibraryError(folder, f"no audio files ({contents.ignored} files of other kinds)", hint)
+    previous, dropped = previous or PreviousManifest.empty(), _DroppedFiles(paths)
+    for path, reason in contents.dropped:
+        dropped.add(path, reason)
+    descriptions = _describe_files(contents.files, paths, labels, config, dropped)
     if labels:
-        labels.check_used(place.folder)
+        labels.check_used(paths.folder)
     cache = cache or ScanCache(None)
-    kept = _Reading(rules, cache, progress).kept(described, drops)
-    heard = [FingerprintedFile(item.path, item.heard.sound, item.heard.fingerprint) for item in kept]
-    copies = dict(zip((item.name for item in kept), group_copies(heard, rules.workers, cache, progress), strict=True))
-    sounds = _sounds(kept, copies, previous)
-    assigned = assign_splits(sounds, rules.shares)
+    kept = _FileReader(config, cache, progress).read(descriptions, dropped)
+    fingerprinted = [FingerprintedFile(file.path, file.measured.sound, file.measured.fingerprint) for file in kept]
+    sounds = group_copies(fingerprinted, config.workers, cache, progress)
+    sound_of = dict(zip((file.name for file in kept), sounds, strict=True))
+    items = _make_split_items(kept, sound_of, previous)
+    assignment = assign_splits(items, config.shares)
+    warnings = [
+        *_list_warnings(assignment, labels, paths.folder),
+        *find_uneven_splits(items, assignment, config.shares),
+    ]
     return Scan(
-        assets=_assets(kept, assigned, previous),
-        dropped=sorted(drops.rows, key=lambda drop: drop.path),
-        copies=_copies(copies),
-        rule=assigned.rule,
-        warnings=[*_warnings(assigned, labels, place.folder), *uneven_splits(sounds, assigned, rules.shares)],
-        root=place.seen_from(manifest),
-        ignored=found.ignored,
+        assets=_make_assets(kept, assignment, previous),
+        dropped=sorted(dropped.rows, key=lambda file: file.path),
+        copies=_group_names(sound_of),
+        split_by=assignment.split_by,
+        warnings=warnings,
+        root=paths.root_relative_to(manifest),
+        ignored=contents.ignored,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _FilePlace:
-    """Where a scan looks and what its paths are relative to, both free of links."""
+class _ScanPaths:
+    """The scanned folder, and the root that paths in the manifest are relative to; both are real paths."""
 
     folder: Path
     root: Path
 
     @classmethod
-    def of(cls, folder: Path, manifest: Path) -> _FilePlace:
-        """Let paths be relative to the manifest's folder, or to the scanned one if that does not lie in it."""
-        scanned, beside = (
-            Path(os.path.realpath(each)) for each in (existing_folder(folder), manifest.absolute().parent)
-        )
-        return cls(scanned, beside if scanned.is_relative_to(beside) else scanned)
+    def of(cls, folder: Path, manifest: Path) -> _ScanPaths:
+        """Use the manifest's folder as root if it contains the scanned folder, else the scanned folder."""
+        scanned = Path(os.path.realpath(require_folder(folder)))
+        manifest_folder = Path(os.path.realpath(manifest.absolute().parent))
+        return cls(scanned, manifest_folder if scanned.is_relative_to(manifest_folder) else scanned)
 
     def name(self, path: Path) -> str:
-        """Return a found path relative to the root, POSIX."""
+        """Return a path relative to the root, POSIX."""
         return path.relative_to(self.root).as_posix()
 
-    def seen_from(self, manifest: Path) -> str:
+    def root_relative_to(self, manifest: Path) -> str:
         """Return the root relative to the manifest's folder, POSIX."""
         return Path(os.path.relpath(self.root, os.path.realpath(manifest.absolute().parent))).as_posix()
 
 
 @dataclass(slots=True)
-class _Drops:
-    """The list of what is not used, as it grows."""
+class _DroppedFiles:
+    """Collects the files that are not used."""
 
-    place: _FilePlace
+    paths: _ScanPaths
     rows: list[DroppedFile] = field(default_factory=list)
 
     def add(self, path: Path, reason: str) -> None:
-        self.rows.append(DroppedFile(self.place.name(path), reason))
+        self.rows.append(DroppedFile(self.paths.name(path), reason))
 
 
-def _described(
-    files: Iterable[Path], place: _FilePlace, labels: Labels | None, rules: ScanRules, drops: _Drops
+def _describe_files(
+    files: Iterable[Path], paths: _ScanPaths, labels: Labels | None, config: ScanConfig, dropped: _DroppedFiles
 ) -> dict[Path, PathDescription]:
-    """Return what is said of each file; those of unknown kind are dropped."""
-    described = {}
+    """Return the description of each file; files of unknown kind are dropped."""
+    descriptions = {}
     for path in files:
-        problem = path_problem(place.name(path))
+        problem = find_path_problem(paths.name(path))
         if problem:
-            drops.add(path, f"the name {problem}: rename it")
+            dropped.add(path, f"the name {problem}: rename it")
             continue
-        said = describe_path(PurePosixPath(path.relative_to(place.folder).as_posix()))
+        description = describe_path(PurePosixPath(path.relative_to(paths.folder).as_posix()))
         if labels:
-            said = labels.improve(path, said)
-        if said.kind:
-            described[path] = replace(said, licence=said.licence or rules.licence)
+            description = labels.override(path, description)
+        if description.kind:
+            descriptions[path] = replace(description, licence=description.licence or config.licence)
         else:
-            drops.add(path, "kind unknown: use --labels")
-    return described
+            dropped.add(path, "kind unknown: use --labels")
+    return descriptions
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """How files are read: by what rules, past what cache, and who is told how far it is."""
+class _FileReader:
+    """Measures files, or takes their measurements from the cache."""
 
-    rules: ScanRules
+    config: ScanConfig
     cache: ScanCache
     progress: ScanProgress | None
 
-    def kept(self, described: dict[Path, PathDescription], drops: _Drops) -> list[KeptFile]:
-        """Return the usable files, sorted by name."""
-        tasks = [MeasureTask(path, self.rules.max_seconds(said.kind)) for path, said in described.items()]
+    def read(self, descriptions: dict[Path, PathDescription], dropped: _DroppedFiles) -> list[KeptFile]:
+        """Return the usable files, sorted by name; the others are dropped."""
+        tasks = [
+            MeasureTask(path, self.config.max_seconds(description.kind)) for path, description in descriptions.items()
+        ]
         kept = []
-        for done, (task, heard) in enumerate(self._measured(tasks), start=1):
-            reason = _unusable(heard, task.max_seconds)
-            if isinstance(heard, MeasuredFile) and not reason:
-                kept.append(KeptFile(task.path, drops.place.name(task.path), described[task.path], heard))
+        for done, (task, result) in enumerate(self._measure(tasks), start=1):
+            reason = _find_drop_reason(result, task.max_seconds)
+            if isinstance(result, MeasuredFile) and not reason:
+                kept.append(KeptFile(task.path, dropped.paths.name(task.path), descriptions[task.path], result))
             else:
-                drops.add(task.path, reason)
+                dropped.add(task.path, reason)
             if self.progress:
                 self.progress("Reading", done, len(tasks))
-        return sorted(kept, key=lambda item: item.name)
+        return sorted(kept, key=lambda file: file.name)
 
-    def _measured(
+    def _measure(
         self, tasks: Iterable[MeasureTask]
     ) -> Iterator[tuple[MeasureTask, MeasuredFile | UnusableFile | None]]:
-        """Yield every file with what it holds, from the cache if it has not changed."""
-        fresh: list[MeasureTask] = []
+        """Yield every file with its measurement, from the cache if the file has not changed; None after a crash."""
+        uncached: list[MeasureTask] = []
         status: dict[Path, os.stat_result] = {}
         for task in tasks:
             try:
@@ -215,100 +222,103 @@ class _Reading:
             except OSError as error:
                 yield task, UnusableFile(reason=f"cannot be read: {error.strerror}", lasting=False)
                 continue
-            known = self.cache.known(task.path, status[task.path])
-            if known:
-                yield task, known
+            cached = self.cache.load_measurement(task.path, status[task.path])
+            if cached:
+                yield task, cached
             else:
-                fresh.append(task)
-        for task, heard in map_batches(measure_batch, fresh, self.rules.workers, len(fresh)):
-            if heard:
-                self.cache.keep(task.path, status[task.path], heard)
-            yield task, heard
+                uncached.append(task)
+        for task, result in map_batches(measure_batch, uncached, self.config.workers, len(uncached)):
+            if result:
+                self.cache.store_measurement(task.path, status[task.path], result)
+            yield task, result
 
 
-def _unusable(heard: MeasuredFile | UnusableFile | None, max_seconds: float) -> str:
-    """Return why a file is dropped; empty if it is not."""
-    if heard is None:
+def _find_drop_reason(result: MeasuredFile | UnusableFile | None, max_seconds: float) -> str:
+    """Return why a file is dropped; empty if it is kept."""
+    if result is None:
         return "the decoder crashed on it"
-    if isinstance(heard, UnusableFile):
-        return heard.reason
-    if heard.seconds > max_seconds:
-        return f"too long: {heard.seconds:.1f} s, at most {max_seconds:g} s"
-    if heard.seconds < SHORTEST_SECONDS:
-        return f"too short: {heard.frames} frames, {1000 * heard.seconds:.1f} ms"
-    if heard.swing_dbfs < SILENT_DBFS:
-        return f"silent: peak {heard.swing_dbfs:.1f} dBFS"
+    if isinstance(result, UnusableFile):
+        return result.reason
+    if result.seconds > max_seconds:
+        return f"too long: {result.seconds:.1f} s, at most {max_seconds:g} s"
+    if result.seconds < MIN_SECONDS:
+        return f"too short: {result.frames} frames, {1000 * result.seconds:.1f} ms"
+    if result.swing_dbfs < SILENT_DBFS:
+        return f"silent: peak {result.swing_dbfs:.1f} dBFS"
     return ""
 
 
-def _copies(sound_of: dict[str, str]) -> list[list[str]]:
+def _group_names(sound_of: dict[str, str]) -> list[list[str]]:
+    """Return the names of files that hold the same sound, the largest group first; groups of one are left out."""
     groups: dict[str, list[str]] = {}
     for name, sound in sound_of.items():
         groups.setdefault(sound, []).append(name)
-    return sorted(
-        (sorted(names) for names in groups.values() if len(names) > 1), key=lambda names: (-len(names), names)
-    )
+    copies = (sorted(names) for names in groups.values() if len(names) > 1)
+    return sorted(copies, key=lambda names: (-len(names), names))
 
 
-def _sounds(kept: Iterable[KeptFile], copies: dict[str, str], previous: Previous) -> list[SplitItem]:
+def _make_split_items(
+    kept: Iterable[KeptFile], sound_of: dict[str, str], previous: PreviousManifest
+) -> list[SplitItem]:
     return [
         SplitItem(
-            id=item.name,
-            kind=item.said.kind,
-            kit=item.said.kit,
-            copies=copies[item.name][:16],
-            pinned=previous.split_of(item.path, item.heard.sha256),
+            id=file.name,
+            kind=file.description.kind,
+            kit=file.description.kit,
+            copies=sound_of[file.name][:16],
+            pinned=previous.split_of(file.path, file.measured.sha256),
         )
-        for item in kept
+        for file in kept
     ]
 
 
-def _assets(kept: list[KeptFile], assigned: SplitAssignment, previous: Previous) -> list[Asset]:
-    ids = _ids(kept, previous)
+def _make_assets(kept: list[KeptFile], assignment: SplitAssignment, previous: PreviousManifest) -> list[Asset]:
+    ids = _make_ids(kept, previous)
     return [
         Asset(
-            id=ids[item.name],
-            path=item.name,
-            kind=item.said.kind,
-            kit=item.said.kit,
-            group=assigned.group[item.name],
-            split=assigned.split[item.name],
-            licence=item.said.licence,
-            source=item.said.source,
-            sha256=item.heard.sha256,
-            sample_rate=item.heard.sample_rate,
-            channels=item.heard.channels,
-            frames=item.heard.frames,
-            peak_dbfs=item.heard.peak_dbfs,
-            rms_dbfs=item.heard.rms_dbfs,
+            id=ids[file.name],
+            path=file.name,
+            kind=file.description.kind,
+            kit=file.description.kit,
+            group=assignment.group[file.name],
+            split=assignment.split[file.name],
+            licence=file.description.licence,
+            source=file.description.source,
+            sha256=file.measured.sha256,
+            sample_rate=file.measured.sample_rate,
+            channels=file.measured.channels,
+            frames=file.measured.frames,
+            peak_dbfs=file.measured.peak_dbfs,
+            rms_dbfs=file.measured.rms_dbfs,
         )
-        for item in kept
+        for file in kept
     ]
 
 
-def _ids(kept: list[KeptFile], previous: Previous) -> dict[str, str]:
-    """Return an id for each name: the old one if it has one, else the path in plain letters, made unique by a hash."""
-    ids = {item.name: old.id for item in kept if (old := previous.at(item.path))}
+def _make_ids(kept: list[KeptFile], previous: PreviousManifest) -> dict[str, str]:
+    """Return an id for each name: the previous one if any, else a plain form of the path, made unique by a hash."""
+    ids = {file.name: row.id for file in kept if (row := previous.find(file.path))}
     used = set(ids.values())
-    for item in kept:
-        if item.name in ids:
+    for file in kept:
+        if file.name in ids:
             continue
-        plain = _plain(item.name)
+        plain = _to_plain_id(file.name)
         if plain in used:
-            plain = f"{plain}-{sha256(item.name.encode()).hexdigest()[:8]}"
-        ids[item.name] = plain
+            plain = f"{plain}-{sha256(file.name.encode()).hexdigest()[:8]}"
+        ids[file.name] = plain
         used.add(plain)
     return ids
 
 
-def _plain(name: str) -> str:
+def _to_plain_id(name: str) -> str:
+    """Return a path without suffix, in small letters, with hyphens for everything but letters and digits."""
     parts = (re.sub(r"[\W_]+", "-", part).strip("-").lower() for part in PurePosixPath(name).with_suffix("").parts)
     return "/".join(part for part in parts if part) or "sound"
 
 
-def _warnings(assigned: SplitAssignment, labels: Labels | None, folder: Path) -> Iterator[str]:
-    for name in assigned.torn:
-        yield f"{name} lies on two sides since the previous manifest; scan without --previous to mend it"
+def _list_warnings(assignment: SplitAssignment, labels: Labels | None, folder: Path) -> Iterator[str]:
+    for name in assignment.divided:
+        yield f"{name} is in two splits since the previous manifest; scan without --previous to join it"
     unused = labels.unused(folder) if labels else []
     if unused:
-        yield f"{len(unused)} labelled files are not there or no audio, the first: {unused[0]}"
+        yield f"{len(unused)} labelled files do not exist or are not audio, the first: {unused[0]}"

@@ -1,4 +1,4 @@
-"""A scan from its options to the written manifest."""
+"""Scan a folder with the given options and write its manifest."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from rmod_pipeline.library.process_pool import ScanProgress
 from rmod_pipeline.library.scanning.cache import ScanCache
 from rmod_pipeline.library.scanning.labels import Labels
-from rmod_pipeline.library.scanning.previous import Previous
+from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.report import refuse_overwriting, write_scan
-from rmod_pipeline.library.scanning.scan import Scan, ScanRules, scan_folder
+from rmod_pipeline.library.scanning.scan import Scan, ScanConfig, scan_folder
 from rmod_pipeline.library.splits import parse_shares
-from rmod_pipeline.library.taxonomy import checked_licence
+from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.storage.folders import cache_folder
 
 
@@ -32,13 +32,13 @@ def scan_to_manifest(
 ) -> Scan:
     """Scan a folder and write its manifest and report.
 
-    shares: per cent of train/valid/test. workers: processes, 0 for one per core. fresh: ignore the cache of earlier
-    scans. Raises UsageError, ManifestError and LibraryError.
+    shares: percentages of train/valid/test. workers: number of processes, 0 for one per core. fresh: do not use the
+    scan cache. Raises UsageError, ManifestError and LibraryError.
     """
     refuse_overwriting(manifest)
-    rules = ScanRules(
+    config = ScanConfig(
         shares=parse_shares(shares),
-        licence=checked_licence(licence),
+        licence=parse_licence(licence),
         max_one_shot_seconds=max_one_shot_seconds,
         max_loop_seconds=max_loop_seconds,
         workers=workers or os.cpu_count() or 1,
@@ -48,13 +48,13 @@ def scan_to_manifest(
         scan = scan_folder(
             folder,
             manifest,
-            rules,
+            config,
             labels=Labels.read(labels) if labels else None,
-            previous=Previous.read(previous) if previous else None,
+            previous=PreviousManifest.read(previous) if previous else None,
             cache=cache,
             progress=progress,
         )
     finally:
         cache.close()
-    write_scan(scan, manifest, rules.shares)
+    write_scan(scan, manifest, config.shares)
     return scan

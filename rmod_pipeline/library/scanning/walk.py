@@ -1,4 +1,4 @@
-"""Finding audio files below a folder: never out of it, never in circles, and never stopped by one bad entry."""
+"""Find the audio files in a folder, without leaving it, following link cycles, or failing on unreadable entries."""
 
 from __future__ import annotations
 
@@ -8,91 +8,93 @@ from pathlib import Path
 
 from rmod_pipeline.errors import UsageError
 
-SUFFIXES = frozenset({".wav", ".wave", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3"})
+AUDIO_SUFFIXES = frozenset({".wav", ".wave", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3"})
 
 
 @dataclass(slots=True)
-class FoundFile:
-    """What lies below a folder."""
+class FolderContents:
+    """The files of a folder and its subfolders."""
 
     files: list[Path] = field(default_factory=list)
     """Audio files by suffix, sorted."""
     dropped: list[tuple[Path, str]] = field(default_factory=list)
-    """What might have been audio, and why it is not read."""
+    """Entries that cannot be read as audio files, with the reason."""
     ignored: int = 0
-    """Files of other kinds, which are passed over in silence, as are hidden ones and what macOS leaves in archives."""
+    """Number of files with other suffixes. Hidden entries and macOS archive metadata are not counted."""
 
 
-def find_audio(folder: Path, boundary: Path) -> FoundFile:
-    """Return the audio files below a folder.
+def find_audio_files(folder: Path, boundary: Path) -> FolderContents:
+    """Return the audio files in a folder and its subfolders.
 
-    A link to a file is taken if its target lies inside ``boundary`` and is not found by itself; a link to a folder is
-    never followed. Raises UsageError if the folder itself cannot be read.
+    A link to a file is used if its target is inside ``boundary`` and not found otherwise; links to folders are not
+    followed. Raises UsageError if the folder itself cannot be read.
     """
-    existing_folder(folder)
-    result, links = FoundFile(), list[Path]()
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
+    require_folder(folder)
+    contents, links = FolderContents(), list[Path]()
+    pending = [folder]
+    while pending:
+        current = pending.pop()
         try:
-            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
         except OSError as error:
-            if here == folder:
+            if current == folder:
                 raise UsageError(folder, f"cannot be read: {error.strerror}", "check its permissions") from error
-            result.dropped.append((here, f"folder cannot be read: {error.strerror}"))
+            contents.dropped.append((current, f"folder cannot be read: {error.strerror}"))
             continue
         for entry in entries:
-            _sort_in(entry, result, links, waiting)
-    _take_links(links, result, os.path.realpath(boundary))
-    result.files.sort()
-    return result
+            _classify_entry(entry, contents, links, pending)
+    _resolve_links(links, contents, os.path.realpath(boundary))
+    contents.files.sort()
+    return contents
 
 
-def existing_folder(path: Path) -> Path:
-    """Return a path if a folder is there, else raise UsageError."""
+def require_folder(path: Path) -> Path:
+    """Return a path if it is a folder, else raise UsageError."""
     if not path.is_dir():
         found = "is a file, a folder is needed" if path.exists() else "no such folder"
         raise UsageError(path, found, "name the folder that holds the sounds")
     return path
 
 
-def _sort_in(entry: os.DirEntry[str], result: FoundFile, links: list[Path], waiting: list[Path]) -> None:
+def _classify_entry(entry: os.DirEntry[str], contents: FolderContents, links: list[Path], pending: list[Path]) -> None:
+    """Add an entry to the files, the dropped entries, the links or the pending folders."""
     path = Path(entry.path)
     if entry.name.startswith(".") or entry.name == "__MACOSX":
         return
     if entry.is_symlink():
         if path.is_dir():
-            result.dropped.append((path, "a link to a folder is not followed"))
-        elif path.suffix.lower() in SUFFIXES:
+            contents.dropped.append((path, "a link to a folder is not followed"))
+        elif path.suffix.lower() in AUDIO_SUFFIXES:
             links.append(path)
     elif entry.is_dir(follow_symlinks=False):
-        waiting.append(path)
-    elif path.suffix.lower() not in SUFFIXES:
-        result.ignored += 1
-    elif not _is_text(entry.name) or not _is_text(entry.path):
-        result.dropped.append((path, "the name is not UTF-8: rename it"))
+        pending.append(path)
+    elif path.suffix.lower() not in AUDIO_SUFFIXES:
+        contents.ignored += 1
+    elif not _is_utf8(entry.name) or not _is_utf8(entry.path):
+        contents.dropped.append((path, "the name is not UTF-8: rename it"))
     else:
-        result.files.append(path)
+        contents.files.append(path)
 
 
-def _take_links(links: list[Path], result: FoundFile, boundary: str) -> None:
-    taken = {os.path.realpath(path) for path in result.files} if links else set()
+def _resolve_links(links: list[Path], contents: FolderContents, boundary: str) -> None:
+    """Add the links whose target is inside the boundary (a real path) and not among the files already."""
+    used_targets = {os.path.realpath(path) for path in contents.files} if links else set()
     for path in sorted(links):
         target = os.path.realpath(path)
         if not Path(target).is_file():
-            result.dropped.append((path, "a link to nothing"))
+            contents.dropped.append((path, "a link to nothing"))
         elif os.path.commonpath([boundary, target]) != boundary:
-            result.dropped.append((path, "a link that leaves the folder: copy the file here"))
-        elif target in taken:
-            result.dropped.append((path, "a link to a file that is read itself"))
-        elif not _is_text(str(path)):
-            result.dropped.append((path, "the name is not UTF-8: rename it"))
+            contents.dropped.append((path, "a link that leaves the folder: copy the file here"))
+        elif target in used_targets:
+            contents.dropped.append((path, "a link to a file that is read itself"))
+        elif not _is_utf8(str(path)):
+            contents.dropped.append((path, "the name is not UTF-8: rename it"))
         else:
-            taken.add(target)
-            result.files.append(path)
+            used_targets.add(target)
+            contents.files.append(path)
 
 
-def _is_text(name: str) -> bool:
+def _is_utf8(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -18,7 +18,7 @@ from rmod_pipeline.audio import Audio, Pcm, peak, to_channels, to_pcm
 from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.errors import AssetError, LibraryError
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.manifest import digest_of
+from rmod_pipeline.library.manifest import compute_library_digest
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
 from rmod_pipeline.render import PitchCache, Sounds, render_pair
@@ -64,7 +64,7 @@ def allowed(library: Library, licences: Sequence[str]) -> Library:
     kept = tuple(asset for asset in library.assets if asset.licence in licences)
     if not kept:
         raise LibraryError(library.manifest, "no sound under an allowed licence", f"allowed: {', '.join(licences)}")
-    return replace(library, assets=kept, digest=digest_of(kept))
+    return replace(library, assets=kept, digest=compute_library_digest(kept))
 
 
 def prepare_material(recipe: CodecRecipe, libraries: Sequence[Library], split: str, folder: Path) -> Material:
@@ -115,7 +115,7 @@ def _sounds(recipe: CodecRecipe, libraries: Sequence[Library], split: str) -> It
 def _one_shots(store: AudioStore, split: str) -> Iterator[tuple[str, Pcm]]:
     longest = round(LONGEST_ONE_SHOT_SECONDS * store.sample_rate)
     for kind in ONE_SHOTS:
-        for asset in store.library.of(kind, split):
+        for asset in store.library.select(kind, split):
             try:
                 sound = to_channels(store.read(asset.id), 1)[0, :longest]
             except AssetError as error:

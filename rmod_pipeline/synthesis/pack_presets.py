@@ -1,0 +1,103 @@
+"""The ten loop packs of the built-in library."""
+
+from __future__ import annotations
+
+from rmod_pipeline.synthesis.loops import Pack
+from rmod_pipeline.synthesis.phrases import Key
+
+PACKS: tuple[Pack, ...] = (
+    Pack(
+        name="amber-96",
+        tempo_bpm=96,
+        key=Key(root=9, scale="minor"),
+        bass=(("finger", "syncopated"), ("sub", "long"), ("finger", "roots")),
+        piano=(("tines", "stabs"), ("grand", "arpeggio"), ("tines", "held")),
+        guitar=(("clean", "chop"), ("nylon", "arpeggio"), ("clean", "strum")),
+        vocal=(("alto", "words"), ("tenor", "oh"), ("alto", "choir")),
+    ),
+    Pack(
+        name="cobalt-124",
+        tempo_bpm=124,
+        key=Key(root=5, scale="minor"),
+        bass=(("analogue", "offbeat"), ("analogue", "eighths"), ("sub", "offbeat")),
+        piano=(("grand", "stabs"), ("tines", "stabs"), ("grand", "arpeggio")),
+        guitar=(("clean", "chop"), ("clean", "arpeggio"), ("steel", "strum")),
+        vocal=(("soprano", "oh"), ("breathy", "da"), ("soprano", "choir")),
+    ),
+    Pack(
+        name="dust-84",
+        tempo_bpm=84,
+        key=Key(root=2, scale="dorian"),
+        bass=(("upright", "roots"), ("finger", "syncopated"), ("upright", "walking")),
+        piano=(("tines", "held"), ("grand", "quarters"), ("tines", "arpeggio")),
+        guitar=(("nylon", "arpeggio"), ("clean", "chop"), ("nylon", "strum")),
+        vocal=(("breathy", "hum"), ("alto", "la"), ("breathy", "words")),
+        swing=0.12,
+    ),
+    Pack(
+        name="ember-140",
+        tempo_bpm=140,
+        key=Key(root=4, scale="minor"),
+        bass=(("analogue", "eighths"), ("finger", "eighths"), ("analogue", "roots")),
+        piano=(("grand", "quarters"), ("grand", "arpeggio"), ("tines", "stabs")),
+        guitar=(("driven", "power"), ("driven", "arpeggio"), ("steel", "strum")),
+        vocal=(("tenor", "words"), ("tenor", "la"), ("baritone", "choir")),
+    ),
+    Pack(
+        name="fern-104",
+        tempo_bpm=104,
+        key=Key(root=7, scale="major"),
+        bass=(("finger", "roots"), ("finger", "walking"), ("upright", "roots")),
+        piano=(("grand", "quarters"), ("grand", "held"), ("grand", "arpeggio")),
+        guitar=(("steel", "strum"), ("steel", "arpeggio"), ("nylon", "strum")),
+        vocal=(("tenor", "la"), ("alto", "words"), ("tenor", "choir")),
+    ),
+    Pack(
+        name="gable-75",
+        tempo_bpm=75,
+        key=Key(root=0, scale="minor"),
+        bass=(("sub", "long"), ("sub", "syncopated"), ("analogue", "long")),
+        piano=(("grand", "held"), ("tines", "arpeggio"), ("grand", "stabs")),
+        guitar=(("nylon", "arpeggio"), ("clean", "strum"), ("nylon", "chop")),
+        vocal=(("breathy", "oh"), ("soprano", "hum"), ("alto", "da")),
+    ),
+    Pack(
+        name="harbour-112",
+        tempo_bpm=112,
+        key=Key(root=10, scale="mixolydian"),
+        bass=(("finger", "syncopated"), ("finger", "eighths"), ("analogue", "syncopated")),
+        piano=(("grand", "stabs"), ("tines", "quarters"), ("grand", "quarters")),
+        guitar=(("clean", "chop"), ("driven", "power"), ("clean", "arpeggio")),
+        vocal=(("baritone", "words"), ("tenor", "da"), ("soprano", "la")),
+        swing=0.05,
+    ),
+    Pack(
+        name="iris-172",
+        tempo_bpm=172,
+        key=Key(root=6, scale="minor"),
+        bass=(("sub", "roots"), ("analogue", "syncopated"), ("sub", "syncopated")),
+        piano=(("tines", "held"), ("grand", "arpeggio"), ("grand", "held")),
+        guitar=(("clean", "arpeggio"), ("clean", "chop"), ("nylon", "arpeggio")),
+        vocal=(("soprano", "words"), ("breathy", "la"), ("soprano", "choir")),
+    ),
+    Pack(
+        name="juniper-90",
+        tempo_bpm=90,
+        key=Key(root=3, scale="major"),
+        bass=(("finger", "roots"), ("sub", "syncopated"), ("upright", "walking")),
+        piano=(("tines", "stabs"), ("grand", "held"), ("grand", "arpeggio")),
+        guitar=(("steel", "arpeggio"), ("nylon", "strum"), ("clean", "chop")),
+        vocal=(("alto", "oh"), ("baritone", "la"), ("alto", "choir")),
+        split="valid",
+    ),
+    Pack(
+        name="kelp-128",
+        tempo_bpm=128,
+        key=Key(root=11, scale="minor"),
+        bass=(("analogue", "offbeat"), ("sub", "offbeat"), ("finger", "eighths")),
+        piano=(("grand", "stabs"), ("tines", "arpeggio"), ("grand", "quarters")),
+        guitar=(("clean", "chop"), ("steel", "strum"), ("driven", "power")),
+        vocal=(("tenor", "oh"), ("soprano", "da"), ("breathy", "choir")),
+        split="test",
+    ),
+)

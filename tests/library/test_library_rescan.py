@@ -1,0 +1,131 @@
+"""Scanning again: previous splits and ids, the cache, and worker processes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from rmod_pipeline.library.manifest import load_library, write_manifest
+from rmod_pipeline.library.process_pool import map_batches
+from rmod_pipeline.library.scanning import scan as scan_module
+from rmod_pipeline.library.scanning.cache import ScanCache
+from rmod_pipeline.library.scanning.check import check_library
+from rmod_pipeline.library.scanning.measure import MeasureTask, measure_batch
+from rmod_pipeline.library.scanning.previous import PreviousManifest
+from rmod_pipeline.library.scanning.scan import ScanConfig
+from tests.library.library_sounds import hit, make_kits, write_sound
+from tests.library.scan_helpers import SHARES, scan
+
+
+def test_a_second_scan_keeps_splits_and_ids(tmp_path: Path) -> None:
+    make_kits(tmp_path, kits=12, per_kind=1)
+    first = scan(tmp_path)
+    write_manifest(tmp_path / "m.csv", first.assets)
+    before = {row.path: row for row in first.assets}
+    test_row = next(row for row in first.assets if row.split == "test" and row.kind == "kick")
+    audio, rate = soundfile.read(tmp_path / test_row.path, dtype="float32")
+    write_sound(tmp_path / "new" / "kick" / "copy.wav", 0.5 * audio[None], rate)
+    for number in range(15):
+        write_sound(tmp_path / f"new {number}" / "kick" / "a.wav", hit(500 + number, 0.1))
+    after = {row.path: row for row in scan(tmp_path, previous=PreviousManifest.read(tmp_path / "m.csv")).assets}
+    assert len(after) == len(before) + 16
+    assert all((after[path].split, after[path].id) == (row.split, row.id) for path, row in before.items())
+    assert after["new/kick/copy.wav"].split == "test"
+    assert after["new/kick/copy.wav"].group == after[test_row.path].group
+
+
+def test_a_moved_file_keeps_its_split(tmp_path: Path) -> None:
+    make_kits(tmp_path, kits=12, per_kind=1)
+    first = scan(tmp_path)
+    write_manifest(tmp_path / "m.csv", first.assets)
+    row = next(row for row in first.assets if row.split == "valid")
+    (tmp_path / "moved" / row.kind).mkdir(parents=True)
+    (tmp_path / row.path).rename(tmp_path / "moved" / row.kind / "m.wav")
+    after = {row.path: row for row in scan(tmp_path, previous=PreviousManifest.read(tmp_path / "m.csv")).assets}
+    assert after[f"moved/{row.kind}/m.wav"].split == "valid"
+
+
+def test_a_group_that_a_previous_manifest_divides_stays_divided(tmp_path: Path) -> None:
+    make_kits(tmp_path, kits=12, per_kind=1)
+    rows = scan(tmp_path).assets
+    kit = [row.path for row in rows if row.kit == "kit 3"]
+    edited = [replace(row, split="test" if row.path == kit[0] else "train") if row.path in kit else row for row in rows]
+    write_manifest(tmp_path / "m.csv", edited)
+    result = scan(tmp_path, previous=PreviousManifest.read(tmp_path / "m.csv"))
+    after = {row.path: row.split for row in result.assets}
+    assert after == {row.path: row.split for row in edited}
+    assert any("two splits" in warning for warning in result.warnings)
+    write_manifest(tmp_path / "m.csv", result.assets)
+    assert not list(check_library(load_library(tmp_path / "m.csv")))
+
+
+def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_kits(tmp_path / "s")
+    (tmp_path / "s" / "kick.wav").write_text("text")
+    measured_paths: list[Path] = []
+
+    def record_and_measure(tasks: list[MeasureTask]) -> object:
+        measured_paths.extend(task.path for task in tasks)
+        return measure_batch(tasks)
+
+    monkeypatch.setattr(scan_module, "measure_batch", record_and_measure)
+    results = []
+    for _ in range(2):
+        cache = ScanCache(tmp_path / "cache" / "scan.sqlite")
+        results.append(scan(tmp_path / "s", cache=cache))
+        cache.close()
+    assert results[0] == results[1] and len(measured_paths) == 25
+    write_sound(tmp_path / "s" / "kit 0" / "kick" / "0.wav", hit(1234, 0.2))
+    cache = ScanCache(tmp_path / "cache" / "scan.sqlite")
+    changed = scan(tmp_path / "s", cache=cache)
+    assert len(measured_paths) == 26 and changed.assets != results[0].assets
+
+
+def test_an_interrupted_scan_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_kits(tmp_path / "s", kits=10)
+    batch_sizes: list[int] = []
+
+    def measure_and_interrupt(tasks: list[MeasureTask]) -> object:
+        batch_sizes.append(len(tasks))
+        if len(batch_sizes) == 2:
+            raise KeyboardInterrupt
+        return measure_batch(tasks)
+
+    monkeypatch.setattr(scan_module, "measure_batch", measure_and_interrupt)
+    cache = ScanCache(tmp_path / "scan.sqlite")
+    with pytest.raises(KeyboardInterrupt):
+        scan(tmp_path / "s", cache=cache)
+    cache.close()
+    result = scan(tmp_path / "s", cache=ScanCache(tmp_path / "scan.sqlite"))
+    # The first scan finished 16 files and lost the second batch of 16; the second scan measures all but the first 16.
+    assert batch_sizes == [16, 16, 16, 8] and len(result.assets) == 40
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b""])
+def test_a_scan_survives_a_broken_cache(tmp_path: Path, content: bytes) -> None:
+    make_kits(tmp_path / "s", kits=2)
+    (tmp_path / "scan.sqlite").write_bytes(content)
+    cache = ScanCache(tmp_path / "scan.sqlite")
+    assert len(scan(tmp_path / "s", cache=cache).assets) == 8
+    cache.close()
+    assert len(scan(tmp_path / "s", cache=ScanCache(tmp_path / "scan.sqlite" / "no")).assets) == 8
+
+
+def test_the_result_does_not_depend_on_workers(tmp_path: Path) -> None:
+    make_kits(tmp_path, kits=17)
+    assert scan(tmp_path) == scan(tmp_path, ScanConfig(shares=SHARES, workers=2))
+
+
+def crash_at_77(tasks: list[int]) -> list[int]:
+    if 77 in tasks:
+        os._exit(1)
+    return [2 * task for task in tasks]
+
+
+def test_a_task_that_crashes_its_worker_loses_no_other_task() -> None:
+    results = dict(map_batches(crash_at_77, range(100), 2, 100))
+    assert results == {task: None if task == 77 else 2 * task for task in range(100)}
