@@ -88,7 +88,7 @@ def windows(material: Material, kind: str, codec: Codec) -> list[Windowed]:
     clips = [clip for clip in material.clips if clip.kind == kind]
     chosen = [clips[place * len(clips) // MOST] for place in range(MOST)] if len(clips) > MOST else clips
     frames = frames_of(4 * codec.identity.sample_rate, hop) if kind == "mix" else target_frames(kind)
-    return [fit_window(to_float(material.of(clip)), frames, hop) for clip in chosen]
+    return [fit_window(to_float(material.read(clip)), frames, hop) for clip in chosen]
 
 
 def cut_to(batch: Batch, lengths: list[int]) -> Batch:

@@ -29,12 +29,12 @@ import torch
 from torch.nn import functional
 
 from rmod_pipeline.dose.generation import generate
-from rmod_pipeline.dose.layout import target_of
-from rmod_pipeline.dose.loss import Pairs, dose_losses
+from rmod_pipeline.dose.layout import delay_target
+from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import load_dose_recipe
 from rmod_pipeline.reading.loader import load_tokens
-from rmod_pipeline.training.dose.optimizer import optimizer_of
+from rmod_pipeline.training.dose.optimizer import make_optimizer
 
 PAIRS, BATCH = 400, 8
 """Pairs that are read at most; a step's batch."""
@@ -97,7 +97,7 @@ def step(options: argparse.Namespace) -> None:
 
     def ours() -> None:
         optimizers[0].zero_grad()
-        dose_losses(models[0], next(batches), recipe.loss).total.backward()
+        compute_losses(models[0], next(batches), recipe.loss).total.backward()
         optimizers[0].step()
 
     def plain() -> None:
@@ -116,7 +116,7 @@ def dropout(options: argparse.Namespace) -> None:
     models = [Dose(recipe.model.model_copy(update={"attention_dropout": share})).train() for share in shares]
 
     def step_of(model: Dose) -> None:
-        dose_losses(model, next(batches), recipe.loss).total.backward()
+        compute_losses(model, next(batches), recipe.loss).total.backward()
 
     one, other = alternate(3 * options.rounds, partial(step_of, models[0]), partial(step_of, models[1]))
     report(
@@ -129,13 +129,13 @@ def muon(options: argparse.Namespace) -> None:
     schedule = recipe.schedule.model_copy(update={"optimizer": "muon"})
     batches = cycle(pairs_of(options.data, "kick"))
     models = [Dose(recipe.model).train() for _ in range(2)]
-    optimizers = [optimizer_of(model, schedule) for model in models]
+    optimizers = [make_optimizer(model, schedule) for model in models]
     mine = optimizers[1].parts[0]
     optimizers[1].parts[0] = torch.optim.Muon(mine.param_groups, lr=mine.defaults["lr"])
 
     def step_of(model: Dose, optimizer: torch.optim.Optimizer) -> None:
         optimizer.zero_grad()
-        dose_losses(model, next(batches), recipe.loss).total.backward()
+        compute_losses(model, next(batches), recipe.loss).total.backward()
         optimizer.step()
 
     ways = (partial(step_of, *each) for each in zip(models, optimizers, strict=True))
@@ -143,11 +143,11 @@ def muon(options: argparse.Namespace) -> None:
     report(f"Muon in fp32 and torch's, {recipe.name}: steps/s", 1 / one, 1 / other, one, other)
 
 
-def published_loss(model: Dose, pairs: Pairs) -> torch.Tensor:
+def published_loss(model: Dose, pairs: TokenBatch) -> torch.Tensor:
     """Return the loss as the published code has it: logits at every row, zeros averaged in."""
-    condition, target = model.condition(pairs.mixtures), target_of(pairs.targets)
+    condition, target = model.lay_out_condition(pairs.mixtures), delay_target(pairs.targets)
     rows = torch.cat([condition, target], dim=1)
-    logits = model.logits(model.hidden(rows[:, :-1]))
+    logits = model.compute_logits(model.compute_hidden(rows[:, :-1]))
     tail, books = target.shape[1:]
     surprise = functional.cross_entropy(logits[:, -tail:].flatten(0, 2), target.flatten(), reduction="none").unflatten(
         0, (len(target), tail, books)
@@ -171,11 +171,11 @@ def extract(options: argparse.Namespace) -> None:
     report(f"extract, a window of {frames} frames at paper size: windows/min", 60 / one, 60 / other, one, other)
 
 
-def pairs_of(data: Path, instrument: str) -> list[Pairs]:
+def pairs_of(data: Path, instrument: str) -> list[TokenBatch]:
     """Return batches, read before anything is timed."""
     held = list(islice(load_tokens(data, "train", sounds=["mix", instrument]), 4 * BATCH))
     return [
-        Pairs(
+        TokenBatch(
             mixtures=torch.from_numpy(np.stack([pair["codes"]["mix"] for pair in part])),
             targets=torch.from_numpy(np.stack([pair["codes"][instrument] for pair in part])),
             lengths=torch.tensor([pair["frames"][instrument] for pair in part]),

@@ -77,6 +77,10 @@ class ShardError(RmodError):
     """A finished data set does not match its receipts."""
 
 
+class UnfinishedError(ShardError):
+    """Some shards of a split are not made yet."""
+
+
 class UsageError(RmodError):
     """An option of a command has an invalid value."""
 

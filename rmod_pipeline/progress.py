@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
+    from rmod_pipeline.dose.loss import HeldOutLosses
     from rmod_pipeline.library.process_pool import ScanProgress
     from rmod_pipeline.pipeline.results import ShardFailure
     from rmod_pipeline.pipeline.scheduler import BuildProgress
-    from rmod_pipeline.training.dose.module import StepLosses
     from rmod_pipeline.training.dose.monitor import ProgressListener, TrainingState
 
 LINE_SECONDS = 30.0
@@ -197,7 +197,7 @@ def training_progress(shown: bool = True) -> Iterator[ProgressListener]:
                 last_line = time.monotonic()
                 console.print(f"step {state.step:,} of {state.steps:,}: {_training_speed(state)}")
 
-        def validated(state: TrainingState, losses: StepLosses) -> None:
+        def validated(state: TrainingState, losses: HeldOutLosses) -> None:
             text = f"step {state.step:,} of {state.steps:,}: held-out loss {format_losses(losses['all'])}"
             console.print(f"{text}; {_training_speed(state)}")
 
@@ -211,7 +211,7 @@ def format_losses(losses: Any) -> str:
 
 def _training_speed(state: TrainingState) -> str:
     return (
-        f"in training {state.loss:.3f}, {state.tokens_per_second:,.0f} tokens/s, "
+        f"in training {state.loss:.3f}, {state.steps_per_second:.2f} steps/s, {state.tokens_per_second:,.0f} tokens/s, "
         f"{state.waiting:.0%} of the time waiting for data"
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rmod_pipeline.codec import Codec, open_codec
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, write_checkpoint
-from rmod_pipeline.dose.loss import Pairs, dose_losses
+from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, LossSettings
 from tests.tiny_codec import save_tiny, torch
@@ -132,7 +132,7 @@ def _learn(instruments: Sequence[str], mixtures: Any) -> tuple[Dose, dict[str, A
     model = Dose(small_dose_recipe(instruments).model, len(instruments))
     count = len(mixtures)
     codes = torch.randint(ENTRIES, (len(instruments) * count, BOOKS, FRAMES))
-    pairs = Pairs(
+    pairs = TokenBatch(
         mixtures=mixtures.repeat(len(instruments), 1, 1),
         targets=codes,
         lengths=torch.full((len(codes),), FRAMES),
@@ -140,13 +140,13 @@ def _learn(instruments: Sequence[str], mixtures: Any) -> tuple[Dose, dict[str, A
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(400):
-        losses = dose_losses(model, pairs, LossSettings())
+        losses = compute_losses(model, pairs, LossSettings())
         optimizer.zero_grad()
         losses.total.backward()
         optimizer.step()
-        if losses.parts()["full"] < 0.02:
+        if losses.to_dict()["full"] < 0.02:
             break
-    assert losses.parts()["full"] < 0.1
+    assert losses.to_dict()["full"] < 0.1
     return model, {name: codes[i * count : (i + 1) * count].numpy() for i, name in enumerate(instruments)}
 
 

@@ -50,11 +50,12 @@ def train(
     loaded = load_dose_recipe(str(recipe))
     need_torch(DoseError, "train")
     try:
-        from rmod_pipeline.training.dose.train import DeviceSettings, Training, train_dose
+        from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
+        from rmod_pipeline.training.dose.trainer import DeviceSettings
     except ModuleNotFoundError as error:
         hint = "pip install 'rmod-pipeline[train]'"
         raise DoseError("training", f"needs {error.name}, which is not installed", hint) from error
-    training = Training(
+    training = TrainingConfig(
         recipe=loaded,
         data=location_of(data),
         out=local_path("--out", out),

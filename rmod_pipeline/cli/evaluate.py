@@ -70,7 +70,7 @@ def evaluate(
         typer.echo(
             f"{losses['instrument']}: loss {losses['full']:.3f} (onset {losses['onset']:.3f}), "
             f"with another pair's mixture "
-            f"{losses['full_of_another']:.3f} (onset {losses['onset_of_another']:.3f})"
+            f"{losses['full_with_other_mixture']:.3f} (onset {losses['onset_with_other_mixture']:.3f})"
         )
     if write:
         _write(result, write)
@@ -80,11 +80,11 @@ def _print_table(result: Evaluation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rmod_pipeline.evaluation.compare import EXTRACTED, WAYS
+    from rmod_pipeline.evaluation.compare import EXTRACTED, SYSTEMS
 
     comparisons = result.comparisons
     table = Table("distance, mean of pairs", *(f"{each.instrument} ({len(each.keys)})" for each in comparisons))
-    for system in WAYS:
+    for system in SYSTEMS:
         shares = ["" if system == EXTRACTED else f" ({each.nearer_than(system):.0%})" for each in comparisons]
         cells = [f"{each.mean(system):.3f}{share}" for each, share in zip(comparisons, shares, strict=True)]
         table.add_row(system, *cells)

@@ -116,6 +116,6 @@ def _print_extraction(extraction: Extraction, best: dict[str, Path]) -> None:
         start = extracted.windows[candidate.window].seconds
         typer.echo(
             f"{path}: {candidate.audio.size / extraction.codec.sample_rate:.2f} s, window at {start:.2f} s, "
-            f"{'greedy' if candidate.number == 0 else f'try {candidate.number}'} "
+            f"{'greedy' if candidate.try_index == 0 else f'try {candidate.try_index}'} "
             f"(log-probability {candidate.log_probability:.2f}), best of {len(extracted.candidates)}"
         )

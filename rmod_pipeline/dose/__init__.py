@@ -1,5 +1,5 @@
-"""DOSE: tokens of a mixture -> tokens of the dry one-shot. Layout, model, loss, generation, checkpoints, extraction.
+"""The DOSE model: predict the tokens of a dry one-shot from the tokens of a mixture.
 
-Knows nothing of data sets or of training: arrays in, arrays out; extraction takes a song. The model of
-arXiv 2504.18157, reimplemented from the paper; what differs from it stands beside the line.
+This room holds token layout, model, loss, generation and checkpoints. It knows nothing of data sets and training loops:
+functions take and return arrays. The model is reimplemented from arXiv 2504.18157; comments say where it differs.
 """

@@ -1,6 +1,6 @@
-"""A DOSE model on disk: weights, the recipe they were made by, the codec whose tokens they speak, what they extract.
+"""Read and write DOSE checkpoints: weights, recipe, instruments, and the codec whose tokens the model uses.
 
-One file of plain arrays, numbers and text, so that it can be read without running anything in it:
+A checkpoint is one file of plain arrays, numbers and text, so that reading it runs no code from it:
 {"rmod_dose": 1, "state_dict", "metadata": {"recipe", "instruments", "codec", "progress"}}.
 """
 
@@ -28,26 +28,26 @@ from rmod_pipeline.storage.publish import publish_bytes
 FORMAT = "rmod_dose"
 VERSION = 1
 DROPOUTS = {"dropout", "attention_dropout", "condition_dropout", "history_dropout"}
-GIVE = "give a checkpoint that `rmod dose` wrote"
+HINT = "give a checkpoint that `rmod train` or `rmod dose import` wrote"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseCheckpoint:
-    """A model's weights and all that it takes to use them."""
+    """The weights of a model and what is needed to use them."""
 
     recipe: DoseRecipe
     instruments: tuple[str, ...]
-    """What this model extracts; the place of one in here is its class."""
+    """What the model extracts; the index of an instrument is its class."""
     codec: Mapping[str, Any]
-    """The ``CodecIdentity`` of the codec that made the tokens, as JSON, or as much of it as is known."""
+    """The ``CodecIdentity`` of the codec that made the tokens, as JSON; fields that are not known are missing."""
     progress: Mapping[str, Any] = field(default_factory=dict)
-    """Where the training stood: step, validation losses; plain numbers and text."""
+    """State of the training: step and validation losses, as plain numbers and text."""
     state: Mapping[str, Tensor]
     about: str = "checkpoint"
-    """What errors call it: the file that it was read from."""
+    """The name in error messages: the file that the checkpoint was read from."""
 
-    def class_of(self, instrument: str) -> int:
-        """Return an instrument's class in this model. Raises DoseError for one that it does not extract."""
+    def class_index(self, instrument: str) -> int:
+        """Return the class of an instrument in this model. Raises DoseError for one that it does not extract."""
         if instrument not in self.instruments:
             found = (
                 f"extracts {' and '.join(self.instruments)}, not {instrument}{nearest(instrument, self.instruments)}"
@@ -56,33 +56,35 @@ class DoseCheckpoint:
         return self.instruments.index(instrument)
 
     def require_codec(self, identity: CodecIdentity) -> None:
-        """Raise CodecError if tokens of this codec are not those that the model speaks.
+        """Raise CodecError unless the model was trained on the tokens of this codec.
 
-        Where its weights are not known, as of the published models, its name has to do: other codecs have its shape.
+        Published models do not tell the weights of their codec. Then the name must agree, because another codec may
+        have tokens of the same shape.
         """
         identity.require(self.codec, self.about)
         name = str(self.codec.get("name", ""))
-        if "sha256" not in self.codec and name and _plain(name) != _plain(identity.name):
-            found = f"speaks tokens of {name}, the codec is {identity.name}"
-            hint = f"give tokens of {name}; if these are its weights in another file, call the file {_plain(name)}.pth"
+        if "sha256" not in self.codec and name and _name_without_hash(name) != _name_without_hash(identity.name):
+            found = f"uses tokens of {name}, but the codec is {identity.name}"
+            file = f"{_name_without_hash(name)}.pth"
+            hint = f"give tokens of {name}; if these are its weights in another file, call the file {file}"
             raise CodecError(self.about, found, hint)
 
     def require_size(self, size: ModelSize) -> None:
-        """Raise DoseError if the model has not this size, as one to be trained on must. Dropout may differ."""
-        own, wanted = self.recipe.model.model_dump(), size.model_dump()
+        """Raise DoseError unless the model has this size. Dropout may differ."""
+        own, expected = self.recipe.model.model_dump(), size.model_dump()
         for name in own.keys() - DROPOUTS:
-            if own[name] != wanted[name]:
-                found = f"a model with {name.replace('_', ' ')} {own[name]}, the recipe asks for {wanted[name]}"
-                raise DoseError(self.about, found, "give the recipe that it was made by, or begin a new training")
+            if own[name] != expected[name]:
+                found = f"a model with {name.replace('_', ' ')} {own[name]}, the recipe asks for {expected[name]}"
+                raise DoseError(self.about, found, "give the recipe of this checkpoint, or start from new weights")
 
 
 def checkpoint_name(instruments: tuple[str, ...]) -> str:
-    """Return what a model's file is called: ``kick.pth``, ``kick-snare-hihat.pth``."""
+    """Return the file name of a model: ``kick.pth``, ``kick-snare-hihat.pth``."""
     return f"{'-'.join(instruments)}.pth"
 
 
-def dose_checkpoint_bytes(checkpoint: DoseCheckpoint) -> bytes:
-    """Return the file of a checkpoint."""
+def encode_dose_checkpoint(checkpoint: DoseCheckpoint) -> bytes:
+    """Return the bytes of a checkpoint's file; equal checkpoints have equal bytes."""
     metadata = {
         "recipe": checkpoint.recipe.model_dump(mode="json"),
         "instruments": list(checkpoint.instruments),
@@ -96,80 +98,84 @@ def dose_checkpoint_bytes(checkpoint: DoseCheckpoint) -> bytes:
 
 
 def write_checkpoint(checkpoint: DoseCheckpoint, folder: Path) -> Path:
-    """Write a checkpoint whole or not at all, under its instruments' name; return its path. Raises DoseError."""
+    """Write a checkpoint atomically, named after its instruments; return its path. Raises DoseError."""
     path = folder / checkpoint_name(checkpoint.instruments)
     try:
-        publish_bytes(dose_checkpoint_bytes(checkpoint), path, folder)
+        publish_bytes(encode_dose_checkpoint(checkpoint), path, folder)
     except OSError as error:
-        raise DoseError(path, f"cannot be written: {error.strerror or error}", "give a folder to write to") from error
+        raise DoseError(
+            path, f"cannot be written: {error.strerror or error}", "give a folder that can be written to"
+        ) from error
     return path
 
 
 def write_new_checkpoint(checkpoint: DoseCheckpoint, folder: Path) -> Path:
-    """Write a checkpoint as ``write_checkpoint`` does. Raises DoseError if that would replace another one."""
+    """Write a checkpoint as ``write_checkpoint`` does. Raises DoseError if that would replace another model."""
     path = folder / checkpoint_name(checkpoint.instruments)
-    if path.exists() and not (path.is_file() and path.read_bytes() == dose_checkpoint_bytes(checkpoint)):
-        raise DoseError(path, "is there already, and another model", "choose another --out, or move this file away")
+    if path.exists() and not (path.is_file() and path.read_bytes() == encode_dose_checkpoint(checkpoint)):
+        raise DoseError(path, "already exists and holds another model", "choose another --out, or move this file away")
     return write_checkpoint(checkpoint, folder)
 
 
 def read_dose_checkpoint(path: Path) -> DoseCheckpoint:
-    """Read a checkpoint. Nothing in it is ever run. Raises DoseError if it is missing, broken, or something else."""
-    content = unpickled(file_bytes(path, DoseError, GIVE), path, DoseError)
+    """Read a checkpoint without running code from it. Raises DoseError for a missing, broken or foreign file."""
+    content = unpickled(file_bytes(path, DoseError, HINT), path, DoseError)
     if not isinstance(content, dict) or FORMAT not in content:
         lightning = isinstance(content, dict) and "pytorch-lightning_version" in content
-        hint = f"`rmod dose import {path} --out DIR` reads the published checkpoints" if lightning else GIVE
-        raise ForeignFileError(path, "not a checkpoint of rmod's", hint)
+        hint = f"`rmod dose import {path} --out DIR` reads the published checkpoints" if lightning else HINT
+        raise ForeignFileError(path, "not a checkpoint of rmod", hint)
     if content[FORMAT] != VERSION:
-        raise DoseError(path, f"written in format {content[FORMAT]}, this rmod reads {VERSION}", "update rmod")
-    state = checked_state(content.get("state_dict"), path, DoseError, "a DOSE checkpoint", GIVE)
-    return _described(content.get("metadata"), state, path)
+        raise DoseError(
+            path, f"written in format {content[FORMAT]}, but this rmod reads format {VERSION}", "update rmod"
+        )
+    state = checked_state(content.get("state_dict"), path, DoseError, "a DOSE checkpoint", HINT)
+    return _parse_metadata(content.get("metadata"), state, path)
 
 
 def load_dose_model(checkpoint: DoseCheckpoint) -> Dose:
-    """Return the model of a checkpoint, in float32, ready to generate. Raises DoseError if they do not fit."""
-    with torch.device("meta"), _Unfilled():  # takes no memory until the weights are there
+    """Return the model of a checkpoint in float32, in eval mode. Raises DoseError for weights that do not fit it."""
+    with torch.device("meta"), _SkipInitialization():  # allocates no memory before the weights are loaded
         model = Dose(checkpoint.recipe.model, len(checkpoint.instruments))
     state = {name: value.to(torch.float32, copy=True) for name, value in checkpoint.state.items()}
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
         reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
-        found = f"the weights do not fit the model that they name: {reason}"
-        raise DoseError(checkpoint.about, found, "give an unchanged checkpoint") from error
+        found = f"the weights do not fit the recipe in the file: {reason}"
+        raise DoseError(checkpoint.about, found, "give an unmodified checkpoint") from error
     return model.eval()
 
 
-class _Unfilled(TorchFunctionMode):
-    """Within it no first weights are drawn: on the meta device that would import torch's compiler, for seconds."""
+class _SkipInitialization(TorchFunctionMode):
+    """Skip drawing first weights: on the meta device that would import torch's compiler, which takes seconds."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        given = kwargs or {}
-        return given["tensor"] if func is nn.init.normal_ else func(*args, **given)
+        keywords = kwargs or {}
+        return keywords["tensor"] if func is nn.init.normal_ else func(*args, **keywords)
 
 
-def _plain(codec: str) -> str:
-    """Return a codec's name without the hash of its weights."""
+def _name_without_hash(codec: str) -> str:
+    """Return the name of a codec without the hash of its weights."""
     return re.sub(r"-[0-9a-f]{8}$", "", codec)
 
 
-def _described(metadata: Any, state: Mapping[str, Tensor], path: Path) -> DoseCheckpoint:
+def _parse_metadata(metadata: Any, state: Mapping[str, Tensor], path: Path) -> DoseCheckpoint:
     if not isinstance(metadata, dict):
-        raise DoseError(path, "not a DOSE checkpoint: no metadata", GIVE)
+        raise DoseError(path, "not a DOSE checkpoint: no metadata", HINT)
     try:
         recipe = DoseRecipe.model_validate(metadata.get("recipe"))
     except ValidationError as error:
         first = error.errors()[0]
         found = f"its recipe cannot be read: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise DoseError(path, found, GIVE) from error
+        raise DoseError(path, found, HINT) from error
     instruments, codec = metadata.get("instruments"), metadata.get("codec")
     progress = metadata.get("progress", {})
     if not isinstance(instruments, list) or tuple(instruments) not in recipe.models:
-        raise DoseError(path, f"a model for {instruments}, which its recipe does not have", GIVE)
+        raise DoseError(path, f"a model for {instruments}, which are not in its recipe", HINT)
     if not isinstance(codec, dict) or not isinstance(progress, dict):
-        raise DoseError(path, "does not say which codec's tokens it speaks", GIVE)
+        raise DoseError(path, "does not say which codec's tokens it uses", HINT)
     return DoseCheckpoint(
         recipe=recipe,
         instruments=tuple(instruments),

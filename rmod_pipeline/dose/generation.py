@@ -1,12 +1,11 @@
-"""A mixture's codes -> a one-shot's codes, row after row.
+"""Generate the codes of one-shots from the codes of mixtures, row by row.
 
-    made = generate(model, mixtures, frames=90, tries=[Try(), Try(seed=1, temperature=1.0, top_p=0.9)])
-    made.codes            # [windows, tries, codebooks, frames]
-    made.best             # of each window the likeliest try
+    generated = generate(model, mixtures, frames=90, tries=[Sampling(), Sampling(seed=1, temperature=1.0, top_p=0.9)])
+    generated.codes       # [windows, tries, codebooks, frames]
+    generated.best        # [windows, codebooks, frames]: the most likely try of each window
 
-The layout is imposed and not hoped for: where it has no code a row is given a 0, and where it has one a 0 cannot be
-chosen. So every answer has its full length, and no token is out of range. What comes out for a window and a try depends
-on nothing else in the batch.
+Generation enforces the token layout: a token is 0 exactly where the layout has no code. So every result has its full
+length, and no token is out of range. The result of a window and a try does not depend on the rest of the batch.
 """
 
 from __future__ import annotations
@@ -17,43 +16,47 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rmod_pipeline.dose.layout import code_area, codes_of_target, target_rows
+from rmod_pipeline.dose.layout import count_target_rows, make_code_mask, undelay_target
 from rmod_pipeline.dose.model import Dose, KeyValueCache
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import DoseError, UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Try:
-    """One way to choose tokens. Raises UsageError for values that none can have."""
+class Sampling:
+    """How one try chooses its tokens. Raises UsageError for values out of range."""
 
     seed: int = 0
-    """Of the random numbers; no matter to a greedy try."""
+    """Seed of the random numbers; a greedy try needs none."""
     temperature: float = 0.0
-    """0 is greedy: always the likeliest token. 1 is the model's own distribution, below it more cautious."""
+    """0 is greedy: always the most likely token. 1 is the model's own distribution; lower values are more cautious."""
     top_p: float = 1.0
-    """Only the likeliest tokens are chosen from, as few as have this much probability together."""
+    """Choose among the fewest most likely tokens whose probabilities add up to this (nucleus sampling)."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 100:
-            raise UsageError("--temperature", f"{self.temperature:g} cannot be", "give 0 (greedy) or more, such as 1")
+            raise UsageError(
+                "--temperature", f"{self.temperature:g} is out of range", "give 0 (greedy) or more, such as 1"
+            )
         if not 0 < self.top_p <= 1:
-            raise UsageError("--top-p", f"{self.top_p:g} cannot be", "give more than 0, and 1 (all tokens) at most")
+            raise UsageError(
+                "--top-p", f"{self.top_p:g} is out of range", "give more than 0, and 1 (all tokens) at most"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """One-shots, for every window and try."""
+class GeneratedCodes:
+    """The one-shots of every window and try."""
 
     codes: Tensor
     """[windows, tries, codebooks, frames] int64."""
     log_probability: Tensor
-    """[windows, tries] float32: mean over codes, in nats, under the model's own distribution whatever the try's. The
-    nearer to 0, the surer the model is of what it chose."""
+    """[windows, tries] float32: mean over the codes, in nats, under the model's own distribution whatever the sampling.
+    Values nearer to 0 are more likely."""
 
     @property
     def best(self) -> Tensor:
-        """Of each window the codes that the model is surest of: [windows, codebooks, frames]."""
+        """The codes of the most likely try of each window: [windows, codebooks, frames]."""
         windows = torch.arange(len(self.codes), device=self.codes.device)
         return self.codes[windows, self.log_probability.argmax(1)]
 
@@ -63,137 +66,149 @@ def generate(
     model: Dose,
     mixtures: Tensor,
     frames: int,
-    tries: Sequence[Try] = (Try(),),
+    tries: Sequence[Sampling] = (Sampling(),),
     *,
     instruments: Tensor | None = None,
     cached: bool = True,
-) -> Generated:
-    """Return one-shots of so many frames for mixtures, codes [windows, codebooks, condition frames].
+) -> GeneratedCodes:
+    """Generate one-shots of ``frames`` frames for mixtures [windows, codebooks, condition frames] of codes.
 
-    ``instruments`` [windows] says which ones, to a model of several. Without ``cached`` everything is computed again at
-    every row: the same answer, slowly. Raises DoseError for what the model cannot take.
+    ``instruments`` [windows] int64 is the class to extract from each, for a model of several instruments. Without
+    ``cached``, every row computes all rows before it again: the same result, slowly. Raises DoseError for input that
+    does not fit the model.
     """
-    _check(model, mixtures, instruments)
-    rows = target_rows(frames, model.size.codebooks)
+    _check_input(model, mixtures, instruments)
+    rows = count_target_rows(frames, model.size.codebooks)
     training = model.training
     model.eval()
     try:
-        way = (_Cached if cached else _Recomputed)(model, model.condition(mixtures), instruments, len(tries), rows)
-        return _generated(way, _Chooser(tries, rows, model.size.codebooks, mixtures.device), frames)
+        decoder_class = _CachedDecoder if cached else _UncachedDecoder
+        decoder = decoder_class(model, model.lay_out_condition(mixtures), instruments, len(tries), rows)
+        return _generate_rows(decoder, _Sampler(tries, rows, model.size.codebooks, mixtures.device), frames)
     finally:
         model.train(training)
 
 
-def _generated(way: _Decoder, chooser: _Chooser, frames: int) -> Generated:
-    shape, books, device = (way.windows, way.tries), way.model.size.codebooks, way.condition.device
-    rows = target_rows(frames, books)
-    area = code_area(torch.tensor([frames], device=device), rows, books)[0]
-    target = torch.zeros(way.windows * way.tries, rows, books, dtype=torch.int64, device=device)
-    surprise = torch.zeros(shape, dtype=torch.float64, device=device)
+def _generate_rows(decoder: _Decoder, sampler: _Sampler, frames: int) -> GeneratedCodes:
+    """Sample the target rows from the second to the last but one; the first and the last are zeros."""
+    shape, device = (decoder.windows, decoder.tries), decoder.condition.device
+    codebooks = decoder.model.size.codebooks
+    rows = count_target_rows(frames, codebooks)
+    mask = make_code_mask(torch.tensor([frames], device=device), rows, codebooks)[0]
+    target = torch.zeros(decoder.windows * decoder.tries, rows, codebooks, dtype=torch.int64, device=device)
+    nats = torch.zeros(shape, dtype=torch.float64, device=device)
     for row in range(1, rows - 1):
-        logits = way.model.logits(way.after(target[:, :row])).float().unflatten(0, shape)
+        logits = decoder.model.compute_logits(decoder.hidden_after(target[:, :row])).float().unflatten(0, shape)
         logits[..., 0] = -torch.inf
-        tokens = chooser.chosen(logits, row)
-        likely = logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
-        surprise -= (likely * area[row]).sum(-1)
-        target[:, row] = (tokens * area[row]).flatten(0, 1)
-    codes = codes_of_target(target).unflatten(0, shape)
-    return Generated(codes=codes, log_probability=(-surprise / (frames * books)).float())
+        tokens = sampler.sample(logits, row)
+        log_probability = logits.log_softmax(-1).gather(-1, tokens[..., None])[..., 0]
+        nats -= (log_probability * mask[row]).sum(-1)
+        target[:, row] = (tokens * mask[row]).flatten(0, 1)
+    codes = undelay_target(target).unflatten(0, shape)
+    return GeneratedCodes(codes=codes, log_probability=(-nats / (frames * codebooks)).float())
 
 
-class _Chooser:
-    """Logits -> tokens, for all windows and each in its tries' own ways."""
+class _Sampler:
+    """Choose tokens from logits, for all windows, with the sampling of each try."""
 
-    def __init__(self, tries: Sequence[Try], rows: int, books: int, device: torch.device) -> None:
-        temperature = torch.tensor([each.temperature for each in tries], dtype=torch.float64, device=device)
+    def __init__(self, tries: Sequence[Sampling], rows: int, codebooks: int, device: torch.device) -> None:
+        temperature = torch.tensor([sampling.temperature for sampling in tries], dtype=torch.float64, device=device)
+        top_p = torch.tensor([sampling.top_p for sampling in tries], dtype=torch.float64, device=device)
         self._greedy = (temperature == 0)[:, None]
         self._temperature = temperature.masked_fill(temperature == 0, 1.0)[:, None, None]
-        self._top_p = torch.tensor([each.top_p for each in tries], dtype=torch.float64, device=device)[:, None, None]
-        self._all_greedy = all(each.temperature == 0 for each in tries)
-        self._points = torch.stack([_points(each.seed, rows, books) for each in tries]).to(device)
+        self._top_p = top_p[:, None, None]
+        self._all_greedy = all(sampling.temperature == 0 for sampling in tries)
+        self._uniforms = torch.stack([_draw_uniforms(sampling.seed, rows, codebooks) for sampling in tries]).to(device)
 
-    def chosen(self, logits: Tensor, row: int) -> Tensor:
-        """Return the tokens [windows, tries, codebooks] of logits [windows, tries, codebooks, vocabulary]."""
-        likeliest = logits.argmax(-1)
+    def sample(self, logits: Tensor, row: int) -> Tensor:
+        """Return tokens [windows, tries, codebooks] for logits [windows, tries, codebooks, vocabulary]."""
+        most_likely = logits.argmax(-1)
         if self._all_greedy:
-            return likeliest
-        shares = _nucleus((logits.double() / self._temperature).softmax(-1), self._top_p)
-        reached = shares.cumsum(-1)
-        drawn = (reached <= self._points[:, row, :, None] * reached[..., -1:]).sum(-1)
-        return torch.where(self._greedy, likeliest, drawn)
+            return most_likely
+        probabilities = _keep_nucleus((logits.double() / self._temperature).softmax(-1), self._top_p)
+        cumulative = probabilities.cumsum(-1)
+        sampled = (cumulative <= self._uniforms[:, row, :, None] * cumulative[..., -1:]).sum(-1)
+        return torch.where(self._greedy, most_likely, sampled)
 
 
-def _points(seed: int, rows: int, books: int) -> Tensor:
-    """Return a random number in [0, 1) for every place: float64 [rows, codebooks].
+def _draw_uniforms(seed: int, rows: int, codebooks: int) -> Tensor:
+    """Draw a number in [0, 1) for every token: float64 [rows, codebooks].
 
-    Of 32 bits, so that none times a sum comes out as the whole sum, where no token would be.
+    It has 32 bits only, so that its product with a sum is never rounded up to that sum, where no token would be left.
     """
-    bits = Draw.of("dose tokens", seed).bits(rows * books)
-    return torch.tensor([each >> 32 for each in bits], dtype=torch.float64).reshape(rows, books) * 2.0**-32
+    bits = Draw.of("dose tokens", seed).bits(rows * codebooks)
+    return torch.tensor([number >> 32 for number in bits], dtype=torch.float64).reshape(rows, codebooks) * 2.0**-32
 
 
-def _nucleus(shares: Tensor, top_p: Tensor) -> Tensor:
-    """Return the shares [..., vocabulary], and 0 for all but the likeliest ones that have ``top_p`` together."""
-    falling = shares.sort(-1, descending=True).values
-    last = ((falling.cumsum(-1) - falling) < top_p).sum(-1, keepdim=True) - 1
-    return shares.where(shares >= falling.gather(-1, last), 0.0)
+def _keep_nucleus(probabilities: Tensor, top_p: Tensor) -> Tensor:
+    """Return probabilities [..., vocabulary] with 0 for all but the most likely tokens that add up to ``top_p``."""
+    descending = probabilities.sort(-1, descending=True).values
+    last = ((descending.cumsum(-1) - descending) < top_p).sum(-1, keepdim=True) - 1
+    return probabilities.where(probabilities >= descending.gather(-1, last), 0.0)
 
 
 class _Decoder:
-    """How a model comes to know what comes after a row, for every window so many times as there are tries."""
+    """Compute hidden states after target rows, for every window and try."""
 
     def __init__(self, model: Dose, condition: Tensor, instruments: Tensor | None, tries: int, rows: int) -> None:
         self.model, self.condition, self.windows, self.tries = model, condition, len(condition), tries
         self.instruments = None if instruments is None else instruments.repeat_interleave(tries, dim=0)
-        self._begin(instruments, rows)
+        self._prepare(instruments, rows)
 
-    def _begin(self, instruments: Tensor | None, rows: int) -> None:
-        """Get ready for a target of so many rows."""
+    def _prepare(self, instruments: Tensor | None, rows: int) -> None:
+        """Prepare for a target of ``rows`` rows; ``instruments`` [windows] are not yet repeated for each try."""
         raise NotImplementedError
 
-    def after(self, target: Tensor) -> Tensor:
-        """Return what the model knows after the target's rows so far, one more each time: [windows * tries, width]."""
+    def hidden_after(self, target: Tensor) -> Tensor:
+        """Return the hidden state after target rows; each call has one row more than the call before.
+
+        target [windows * tries, rows, codebooks] int64; returns [windows * tries, width].
+        """
         raise NotImplementedError
 
 
-class _Recomputed(_Decoder):
-    """Everything again at each row, as the published code does."""
+class _UncachedDecoder(_Decoder):
+    """Compute all rows again for each new row, as the published code does."""
 
-    def _begin(self, instruments: Tensor | None, rows: int) -> None:  # noqa: ARG002
-        self._before = self.condition.repeat_interleave(self.tries, dim=0)
+    def _prepare(self, instruments: Tensor | None, rows: int) -> None:  # noqa: ARG002
+        self._repeated_condition = self.condition.repeat_interleave(self.tries, dim=0)
 
-    def after(self, target: Tensor) -> Tensor:
-        return self.model.hidden(torch.cat([self._before, target], dim=1), self.instruments)[:, -1]
-
-
-class _Cached(_Decoder):
-    """A mixture once for all its tries, and then each row once."""
-
-    def _begin(self, instruments: Tensor | None, rows: int) -> None:
-        cache = KeyValueCache(self.condition.shape[1] + rows)
-        self.model.hidden(self.condition, instruments, cache)
-        self._cache = cache.repeated(self.tries)
-
-    def after(self, target: Tensor) -> Tensor:
-        return self.model.hidden(target[:, -1:], self.instruments, self._cache)[:, -1]
+    def hidden_after(self, target: Tensor) -> Tensor:
+        rows = torch.cat([self._repeated_condition, target], dim=1)
+        return self.model.compute_hidden(rows, self.instruments)[:, -1]
 
 
-def _check(model: Dose, mixtures: Tensor, instruments: Tensor | None) -> None:
+class _CachedDecoder(_Decoder):
+    """Keep keys and values: compute each mixture once for all its tries, and then each target row once."""
+
+    def _prepare(self, instruments: Tensor | None, rows: int) -> None:
+        kv_cache = KeyValueCache(self.model.size.layers, self.condition.shape[1] + rows)
+        self.model.compute_hidden(self.condition, instruments, kv_cache)
+        self._kv_cache = kv_cache.repeat(self.tries)
+
+    def hidden_after(self, target: Tensor) -> Tensor:
+        return self.model.compute_hidden(target[:, -1:], self.instruments, self._kv_cache)[:, -1]
+
+
+def _check_input(model: Dose, mixtures: Tensor, instruments: Tensor | None) -> None:
     size = model.size
-    wanted = (size.codebooks, size.condition_frames)
-    if mixtures.ndim != 3 or tuple(mixtures.shape[1:]) != wanted or mixtures.is_floating_point():
-        found = f"{mixtures.dtype} {list(mixtures.shape)}, not integers [windows, {wanted[0]}, {wanted[1]}]"
+    expected = (size.codebooks, size.condition_frames)
+    if mixtures.ndim != 3 or tuple(mixtures.shape[1:]) != expected or mixtures.is_floating_point():
+        found = f"{mixtures.dtype} {list(mixtures.shape)}, not integers [windows, {expected[0]}, {expected[1]}]"
         raise DoseError("mixture tokens", found, "give the codes of windows as long as those the model was trained on")
-    least, most = (int(each) for each in mixtures.long().aminmax()) if mixtures.numel() else (0, 0)
-    if least < 0 or most >= size.codebook_size:
-        worst = least if least < 0 else most
-        found = f"a code is {worst}, the model's codebooks hold 0 to {size.codebook_size - 1}"
+    lowest, highest = (int(code) for code in mixtures.long().aminmax()) if mixtures.numel() else (0, 0)
+    if lowest < 0 or highest >= size.codebook_size:
+        code = lowest if lowest < 0 else highest
+        found = f"a code is {code}, but the model's codebooks hold 0 to {size.codebook_size - 1}"
         raise DoseError("mixture tokens", found, "give codes of the codec that the model was trained on")
-    if model.instruments is None:
-        return
+    if model.instruments is not None:
+        _check_instruments(instruments, len(mixtures), model.instruments.num_embeddings)
+
+
+def _check_instruments(instruments: Tensor | None, windows: int, classes: int) -> None:
     if instruments is None:
-        raise DoseError("instruments", "none given to a model of several", "say which one each window is asked for")
-    known = model.instruments.num_embeddings
-    if len(instruments) != len(mixtures) or not bool(((instruments >= 0) & (instruments < known)).all()):
-        found = f"{len(instruments)} for {len(mixtures)} windows, or not all of 0 to {known - 1}"
+        found = "none given to a model of several instruments"
+        raise DoseError("instruments", found, "give the class to extract from each window")
+    if len(instruments) != windows or not bool(((instruments >= 0) & (instruments < classes)).all()):
+        found = f"{len(instruments)} for {windows} windows, or not all of 0 to {classes - 1}"
         raise DoseError("instruments", found, "give one for each window")

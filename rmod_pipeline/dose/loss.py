@@ -1,89 +1,122 @@
-"""How far a model is from the codes it ought to predict: on the whole one-shot, and on its onset."""
+"""Compute the losses of a model: cross-entropy over the codes of the whole one-shot, and over those of its onset."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rmod_pipeline.dose.layout import code_area, onset_area, target_of
+from rmod_pipeline.dose.layout import delay_target, make_code_mask, make_onset_mask
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import LossSettings
 
+HeldOutLosses = Mapping[str, Mapping[str, float]]
+"""By instrument, and by ``all`` for all instruments together: ``full`` and ``onset``, in nats per code."""
+
+LOSS_PARTS = ("full", "onset")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
-    """Pairs of token arrays, on the model's device."""
+class TokenBatch:
+    """A batch of mixtures and one-shots as codes, on the model's device."""
 
     mixtures: Tensor
-    """[n, codebooks, condition frames], codes."""
+    """[n, codebooks, condition frames] integers."""
     targets: Tensor
-    """[n, codebooks, frames], codes; -1 where a shorter window than the longest has ended."""
+    """[n, codebooks, frames] integers; -1 after the end of a window that is shorter than the longest."""
     lengths: Tensor
     """[n] int64: frames of each target that hold sound; the rest of its window is the codec's silence."""
     instruments: Tensor | None = None
-    """[n] int64: which one each target is of, for a model of several."""
+    """[n] int64: the instrument class of each target, for a model of several instruments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseLosses:
-    """Cross-entropies in nats a token, each a mean over so many tokens."""
+    """Cross-entropies in nats per code, each a scalar tensor."""
 
     total: Tensor
-    """What to follow: full + weight * onset."""
+    """The loss to minimise: full + weight * onset."""
     full: Tensor
+    """Mean over all codes that count."""
     onset: Tensor
+    """Mean over those that belong to the onset."""
     full_tokens: Tensor
+    """Number of codes in ``full``."""
     onset_tokens: Tensor
+    """Number of codes in ``onset``."""
 
-    def parts(self) -> dict[str, float]:
-        """Return the numbers by name, for a report."""
+    def to_dict(self) -> dict[str, float]:
+        """Return the three losses by name, for a report."""
         parts = {"total": self.total, "full": self.full, "onset": self.onset}
         return {name: float(part.detach()) for name, part in parts.items()}
 
+    def sums(self) -> Tensor:
+        """Return float64 [(full, onset), (nats, codes)], which can be added up over batches."""
+        parts = ((self.full, self.full_tokens), (self.onset, self.onset_tokens))
+        return torch.stack([torch.stack([loss.double() * count, count.double()]) for loss, count in parts])
 
-def dose_losses(model: Dose, pairs: Pairs, settings: LossSettings) -> DoseLosses:
-    """Return the losses of a model on pairs.
 
-    Only codes count. The zeros around them (in the published code a tenth of all places, half of the onset's) are fixed
-    by the layout, and generation never asks for them.
+def compute_losses(model: Dose, batch: TokenBatch, settings: LossSettings) -> DoseLosses:
+    """Return the losses of a model on a batch.
+
+    Only codes count. The zeros around them (in the published code a tenth of all tokens, half of the onset's) are fixed
+    by the layout, and generation never predicts them.
     """
-    condition, target = model.condition(pairs.mixtures), target_of(pairs.targets)
-    counted = counted_places(pairs, target, settings)[:, 1:-1]
-    # Row r predicts row r + 1; the target's last row is zeros and predicted by nobody.
-    heard, before = condition, target[:, :-2]
-    if model.training and (model.size.condition_dropout or model.size.history_dropout):
-        # Who has all of what came before goes on from there and does not listen; generation begins with nothing.
-        shares = model.size.history_dropout * torch.rand(len(before), 1, 1, device=before.device)
-        heard, before = _thinned(heard, model.size.condition_dropout), _thinned(before, shares)
-    hidden = model.hidden(torch.cat([heard, before], dim=1), pairs.instruments)[:, condition.shape[1] :]
+    condition, target = model.lay_out_condition(batch.mixtures), delay_target(batch.targets)
+    counted = make_loss_mask(batch, target, settings)[:, 1:-1]
+    # Row r predicts row r + 1. The last row of the target is zeros, and nothing predicts it.
+    history = target[:, :-2]
+    inputs = _drop_inputs(model, condition, history)
+    hidden = model.compute_hidden(inputs, batch.instruments)[:, condition.shape[1] :]
     needed = counted.any(2)
-    places, wanted = counted[needed], target[:, 1:-1][needed]
-    logits = model.logits(hidden[needed])
-    surprise = functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), reduction="none")
-    onset_places = onset_area(target.shape[1], target.shape[2])[1:-1].to(counted.device).expand_as(counted)[needed]
-    full, full_tokens = _mean(surprise, places.flatten())
-    onset, onset_tokens = _mean(surprise, (places & onset_places).flatten())
+    mask, expected = counted[needed], target[:, 1:-1][needed]
+    logits = model.compute_logits(hidden[needed])
+    nats = functional.cross_entropy(logits.flatten(0, 1).float(), expected.flatten(), reduction="none")
+    onset_mask = make_onset_mask(target.shape[1], target.shape[2])[1:-1].to(counted.device).expand_as(counted)[needed]
+    full, full_tokens = _masked_mean(nats, mask.flatten())
+    onset, onset_tokens = _masked_mean(nats, (mask & onset_mask).flatten())
     total = full + settings.onset * onset
     return DoseLosses(total=total, full=full, onset=onset, full_tokens=full_tokens, onset_tokens=onset_tokens)
 
 
-def _thinned(rows: Tensor, share: float | Tensor) -> Tensor:
-    """Return rows [n, rows, codebooks] with so many of their codes left out, 0 in their place."""
-    return rows * (torch.rand(rows.shape, device=rows.device) >= share)
-
-
-def counted_places(pairs: Pairs, target: Tensor, settings: LossSettings) -> Tensor:
-    """Return the places of target rows [n, rows, codebooks] that the loss counts: bool, of the same shape."""
+def make_loss_mask(batch: TokenBatch, target: Tensor, settings: LossSettings) -> Tensor:
+    """Return which tokens of target rows [n, rows, codebooks] the loss counts: bool of the same shape."""
     codes = target > 0
     if settings.tail == "learned":
         return codes
-    return codes & code_area(pairs.lengths, target.shape[1], target.shape[2])
+    return codes & make_code_mask(batch.lengths, target.shape[1], target.shape[2])
 
 
-def _mean(values: Tensor, where: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean of the values [m] at places [m], 0 if there are none, and how many there are."""
-    count = where.sum()
-    return (values * where).sum() / count.clamp_min(1), count
+def mean_losses(sums: Tensor, instruments: Sequence[str]) -> HeldOutLosses:
+    """Return the mean losses of sums [instruments, (full, onset), (nats, codes)]."""
+    tables = {"all": sums.sum(0), **dict(zip(instruments, sums, strict=True))}
+    return {
+        name: {part: float(nats / codes.clamp_min(1)) for part, (nats, codes) in zip(LOSS_PARTS, table, strict=True)}
+        for name, table in tables.items()
+    }
+
+
+def _drop_inputs(model: Dose, condition: Tensor, history: Tensor) -> Tensor:
+    """Return condition and history rows as one sequence [n, rows, codebooks]; in training with tokens left out.
+
+    A model that always sees all earlier codes continues from them and ignores the mixture; but generation starts
+    without any earlier code.
+    """
+    if model.training and (model.size.condition_dropout or model.size.history_dropout):
+        shares = model.size.history_dropout * torch.rand(len(history), 1, 1, device=history.device)
+        condition, history = _drop_tokens(condition, model.size.condition_dropout), _drop_tokens(history, shares)
+    return torch.cat([condition, history], dim=1)
+
+
+def _drop_tokens(rows: Tensor, share: float | Tensor) -> Tensor:
+    """Return rows [n, rows, codebooks] with a share of the tokens replaced by 0; a tensor [n, 1, 1] is per item."""
+    return rows * (torch.rand(rows.shape, device=rows.device) >= share)
+
+
+def _masked_mean(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean of the values [m] under a mask [m] and their number; the mean of none is 0."""
+    count = mask.sum()
+    return (values * mask).sum() / count.clamp_min(1), count

@@ -1,10 +1,10 @@
-"""The transformer: rows of tokens -> what the next row may be. Decoder only, causal, pre-norm.
+"""The DOSE transformer: from rows of tokens to the logits of the next row. Decoder only, causal, pre-norm.
 
-    hidden = model.hidden(rows, instruments)      # [n, rows, codebooks] -> [n, rows, width]
-    logits = model.logits(hidden[:, wanted])      # -> [n, wanted, codebooks, vocabulary]
+    hidden = model.compute_hidden(rows, instruments)      # [n, rows, codebooks] -> [n, rows, width]
+    logits = model.compute_logits(hidden[:, chosen])      # -> [n, chosen, codebooks, vocabulary]
 
-The logits are the larger part of the memory, and most rows belong to the mixture and predict nothing: whoever asks says
-for which rows they are wanted.
+Logits take most of the memory, and most rows belong to the mixture and predict nothing. So callers choose the rows
+whose logits they need.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rmod_pipeline.dose.layout import aligned_condition_of, condition_of
+from rmod_pipeline.dose.layout import align_condition, delay_condition
 from rmod_pipeline.dose.recipe import ModelSize
 
-SLOWEST = 10_000.0
-"""Rows in a turn of the slowest sinusoid, over 2 pi; as in "Attention Is All You Need"."""
+LONGEST_WAVELENGTH = 10_000.0
+"""Rows per period of the slowest sinusoid, divided by 2 pi; as in "Attention Is All You Need"."""
 
 
 class Dose(nn.Module):
-    """A DOSE model. With several ``instruments`` it is told for each item which one to extract; with one it is not."""
+    """A DOSE model. One of several ``instruments`` also takes the class to extract for each item of a batch.
+
+    The names of parameters are part of the checkpoint format.
+    """
 
     def __init__(self, size: ModelSize, instruments: int = 1) -> None:
         super().__init__()
@@ -33,57 +36,57 @@ class Dose(nn.Module):
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
         self.head = nn.Linear(size.width, size.codebooks * size.vocabulary)
-        self._begin()
+        self._initialize_weights()
 
-    def condition(self, mixtures: Tensor) -> Tensor:
-        """Return the rows of mixtures' codes [n, codebooks, frames], as this model reads them: int64."""
-        return aligned_condition_of(mixtures) if self.size.condition == "aligned" else condition_of(mixtures)
+    def lay_out_condition(self, mixtures: Tensor) -> Tensor:
+        """Return the condition rows of codes [n, codebooks, frames], delayed or aligned: int64 [n, rows, codebooks]."""
+        return align_condition(mixtures) if self.size.condition == "aligned" else delay_condition(mixtures)
 
-    def hidden(self, rows: Tensor, instruments: Tensor | None = None, cache: KeyValueCache | None = None) -> Tensor:
-        """Return what the model knows after each row: [n, rows, width] of [n, rows, codebooks] int64.
+    def compute_hidden(
+        self, rows: Tensor, instruments: Tensor | None = None, kv_cache: KeyValueCache | None = None
+    ) -> Tensor:
+        """Return the hidden state after each row: float [n, rows, width] for rows int64 [n, rows, codebooks].
 
-        ``instruments`` [n] int64 is needed by a model of several. With a cache, the rows follow those that it holds and
-        are added to it; after the first call they can only come one by one.
+        ``instruments`` [n] int64 is required by a model of several instruments. With a cache, the rows continue the
+        cached ones and are added to it; after the first call they must come one at a time.
         """
-        start = cache.rows if cache else 0
-        known = self._embedded(rows, start)
+        position = 0 if kv_cache is None else kv_cache.rows
+        tokens = self._embed(rows, position)
         if self.instruments is not None:
-            # On every row: what to listen for in the mixture depends on it.
-            known = known + self.instruments(instruments)[:, None]
-        turns = self._turns(start, rows.shape[1], rows.device)
-        for place, block in enumerate(self.blocks):
-            known = block(known, turns, cache, place)
-        if cache:
-            cache.rows += rows.shape[1]
-        return known
+            # Added to every row, because the instrument decides what matters in the mixture.
+            tokens = tokens + self.instruments(instruments)[:, None]
+        rotary = self._make_rotary(position, rows.shape[1], rows.device)
+        for layer, block in enumerate(self.blocks):
+            layer_cache = None if kv_cache is None else kv_cache.layers[layer]
+            tokens = block(tokens, rotary, layer_cache, position)
+        if kv_cache is not None:
+            kv_cache.rows += rows.shape[1]
+        return tokens
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return [..., codebooks, vocabulary], for the row after each of [..., width]."""
-        made: Tensor = self.head(self.norm(hidden))
-        return made.unflatten(-1, (self.size.codebooks, self.size.vocabulary))
+    def compute_logits(self, hidden: Tensor) -> Tensor:
+        """Return the logits [..., codebooks, vocabulary] of the next row for hidden states [..., width]."""
+        logits: Tensor = self.head(self.norm(hidden))
+        return logits.unflatten(-1, (self.size.codebooks, self.size.vocabulary))
 
-    def parameters_count(self) -> int:
-        """Return how many numbers are fitted."""
-        return sum(each.numel() for each in self.parameters())
-
-    def _embedded(self, rows: Tensor, start: int) -> Tensor:
-        # The published code begins its sum with codebook 0, and then adds all of them.
+    def _embed(self, rows: Tensor, position: int) -> Tensor:
+        """Return the summed embeddings [n, rows, width] of rows [n, rows, codebooks], with sinusoids where used."""
+        # The published code starts its sum with codebook 0 and then adds all codebooks.
         codebooks = [0, *range(self.size.codebooks)] if self.size.reference_compatible else range(self.size.codebooks)
         first, *others = (self.tokens[k](rows[..., k]) for k in codebooks)
         summed: Tensor = sum(others, start=first)
         if self.size.reference_compatible or self.size.positions == "rotary":
             return summed
-        return summed + sinusoids(start, rows.shape[1], self.size.width, rows.device)
+        return summed + make_sinusoids(position, rows.shape[1], self.size.width, rows.device)
 
-    def _turns(self, start: int, rows: int, device: torch.device) -> Tensor | None:
-        """Return the sines and cosines by which rotary queries and keys are turned; None where they are not."""
+    def _make_rotary(self, position: int, rows: int, device: torch.device) -> Tensor | None:
+        """Return the sines and cosines [rows, width / heads] of rotary positions; None for other positions."""
         if self.size.positions != "rotary":
             return None
-        return sinusoids(start, rows, self.size.width // self.size.heads, device)
+        return make_sinusoids(position, rows, self.size.width // self.size.heads, device)
 
     @torch.no_grad()
-    def _begin(self) -> None:
-        """Set the first weights: rows of unit size, no part of the path louder with more layers, even predictions."""
+    def _initialize_weights(self) -> None:
+        """Draw the first weights: embedded rows of unit variance, residual sums of equal size, near-uniform logits."""
         for part in self.modules():
             if isinstance(part, nn.Linear):
                 nn.init.normal_(part.weight, std=part.in_features**-0.5)
@@ -97,7 +100,7 @@ class Dose(nn.Module):
 
 
 class Block(nn.Module):
-    """x += attention(norm(x)); x += feed_forward(norm(x))."""
+    """One transformer layer: x += attention(norm(x)), then x += feed_forward(norm(x))."""
 
     def __init__(self, size: ModelSize) -> None:
         super().__init__()
@@ -106,14 +109,15 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(size.width)
         self.feed_forward = FeedForward(size)
 
-    def forward(self, known: Tensor, turns: Tensor | None, cache: KeyValueCache | None, place: int) -> Tensor:
-        known = known + self.attention(self.attention_norm(known), turns, cache, place)
-        added: Tensor = self.feed_forward(self.feed_forward_norm(known))
-        return known + added
+    def forward(self, tokens: Tensor, rotary: Tensor | None, kv_cache: LayerCache | None, position: int) -> Tensor:
+        """Return the new hidden states of the tokens; arguments and shapes as for ``Attention.forward``."""
+        tokens = tokens + self.attention(self.attention_norm(tokens), rotary, kv_cache, position)
+        added: Tensor = self.feed_forward(self.feed_forward_norm(tokens))
+        return tokens + added
 
 
 class Attention(nn.Module):
-    """Every row looks at itself and at those before it, in several heads."""
+    """Causal multi-head attention: each row attends to itself and to the rows before it."""
 
     def __init__(self, size: ModelSize) -> None:
         super().__init__()
@@ -122,28 +126,33 @@ class Attention(nn.Module):
         self.query_key_value = nn.Linear(size.width, 3 * size.width)
         self.out = nn.Linear(size.width, size.width)
 
-    def forward(self, known: Tensor, turns: Tensor | None, cache: KeyValueCache | None, place: int) -> Tensor:
-        """Return [n, rows, width] of as many; ``location`` is the block's in the cache."""
+    def forward(self, tokens: Tensor, rotary: Tensor | None, kv_cache: LayerCache | None, position: int) -> Tensor:
+        """Return the attention output, float [n, rows, width].
+
+        tokens [n, rows, width]: hidden states of consecutive rows, of which the first is at ``position``.
+        rotary [rows, width / heads]: sines and cosines of their positions, or None for other positions.
+        kv_cache: this layer's keys and values of the rows before ``position``; those of ``tokens`` are added to it.
+        """
         # [n, rows, 3 * width] -> three of [n, heads, rows, width / heads]
-        parts = self.query_key_value(known).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        parts = self.query_key_value(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = parts.unbind(0)
-        if turns is not None:
-            query, key = rotate(query, turns), rotate(key, turns)
-        if cache:
-            key, value = cache.extended(place, key, value)
-        looked_up = functional.scaled_dot_product_attention(
+        if rotary is not None:
+            query, key = rotate(query, rotary), rotate(key, rotary)
+        if kv_cache is not None:
+            key, value = kv_cache.append(key, value, position)
+        attended = functional.scaled_dot_product_attention(
             query,
             key,
             value,
             dropout_p=self.attention_dropout if self.training else 0.0,
-            is_causal=query.shape[2] > 1,  # one row alone comes last and sees all
+            is_causal=query.shape[2] > 1,  # a single row is the last one and attends to all
         )
-        out: Tensor = self.out(looked_up.transpose(1, 2).flatten(2))
+        out: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return functional.dropout(out, self.dropout, self.training)
 
 
 class FeedForward(nn.Module):
-    """Width -> more -> width, with GELU (the exact one) between."""
+    """Two linear layers with an exact GELU between them."""
 
     def __init__(self, size: ModelSize) -> None:
         super().__init__()
@@ -151,53 +160,73 @@ class FeedForward(nn.Module):
         self.into = nn.Linear(size.width, size.feed_forward)
         self.out = nn.Linear(size.feed_forward, size.width)
 
-    def forward(self, known: Tensor) -> Tensor:
-        return functional.dropout(self.out(functional.gelu(self.into(known))), self.dropout, self.training)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return [n, rows, width] for hidden states [n, rows, width]."""
+        return functional.dropout(self.out(functional.gelu(self.into(tokens))), self.dropout, self.training)
+
+
+class LayerCache:
+    """Keys and values of one attention layer for all rows so far, in memory for ``capacity`` rows."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._buffers: tuple[Tensor, Tensor] | None = None
+        """Keys and values, each [n, heads, capacity, width / heads]; None before the first rows."""
+
+    def append(self, key: Tensor, value: Tensor, position: int) -> tuple[Tensor, Tensor]:
+        """Store keys and values [n, heads, rows, width / heads] from row ``position`` on; return those of all rows.
+
+        Raises ValueError for several rows at once after the first call: the causal mask would be wrong.
+        """
+        if position and key.shape[2] > 1:
+            raise ValueError("after the first rows, the cache takes rows one by one")
+        if self._buffers is None:
+            shape = (*key.shape[:2], self.capacity, key.shape[3])
+            self._buffers = key.new_empty(shape), value.new_empty(shape)
+        keys, values = self._buffers
+        end = position + key.shape[2]
+        keys[:, :, position:end] = key
+        values[:, :, position:end] = value
+        return keys[:, :, :end], values[:, :, :end]
+
+    def repeat(self, times: int) -> LayerCache:
+        """Return a copy in which every item of the batch stands ``times`` times in a row."""
+        copy = LayerCache(self.capacity)
+        if self._buffers is not None:
+            keys, values = self._buffers
+            copy._buffers = keys.repeat_interleave(times, dim=0), values.repeat_interleave(times, dim=0)
+        return copy
 
 
 class KeyValueCache:
-    """Keys and values of all rows so far, so that a row more costs a row and not all of them again."""
+    """Keys and values of all rows so far, so that generation computes each new row once instead of all rows again."""
 
-    def __init__(self, most_rows: int) -> None:
-        self.most_rows, self.rows = most_rows, 0
-        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
-        """By block: keys and values, each [n, heads, most rows, width / heads]."""
+    def __init__(self, layers: int, capacity: int) -> None:
+        self.layers = [LayerCache(capacity) for _ in range(layers)]
+        self.rows = 0
+        """Rows in the cache, at most ``capacity``."""
 
-    def extended(self, place: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Add a block's keys and values [n, heads, rows, width / heads], and return all that it has by now."""
-        if self.rows and key.shape[2] > 1:
-            raise ValueError("after the first rows, a cache takes them one by one")
-        if place not in self._kept:
-            shape = (*key.shape[:2], self.most_rows, key.shape[3])
-            self._kept[place] = key.new_empty(shape), value.new_empty(shape)
-        keys, values = self._kept[place]
-        end = self.rows + key.shape[2]
-        keys[:, :, self.rows : end] = key
-        values[:, :, self.rows : end] = value
-        return keys[:, :, :end], values[:, :, :end]
-
-    def repeated(self, times: int) -> KeyValueCache:
-        """Return it with every item so many times in a row, to go on in as many ways."""
-        many = KeyValueCache(self.most_rows)
-        many.rows = self.rows
-        for place, (keys, values) in self._kept.items():
-            many._kept[place] = keys.repeat_interleave(times, dim=0), values.repeat_interleave(times, dim=0)
-        return many
+    def repeat(self, times: int) -> KeyValueCache:
+        """Return a copy in which every item of the batch stands ``times`` times in a row, to continue separately."""
+        copy = KeyValueCache(0, 0)
+        copy.layers, copy.rows = [layer.repeat(times) for layer in self.layers], self.rows
+        return copy
 
 
-def rotate(known: Tensor, turns: Tensor) -> Tensor:
-    """Return queries or keys [n, heads, rows, channels], each pair of channels turned by its row's angle.
+def rotate(vectors: Tensor, rotary: Tensor) -> Tensor:
+    """Return queries or keys [n, heads, rows, channels] with each pair of channels rotated by the angle of its row.
 
-    The product of two then depends on how far apart their rows are, and not on where they are (arXiv 2104.09864).
+    ``rotary`` [rows, channels] holds sines, then cosines. The product of a query and a key then depends on the distance
+    of their rows and not on their positions (RoPE, arXiv 2104.09864).
     """
-    sine, cosine = turns.chunk(2, dim=-1)
-    one, other = known.chunk(2, dim=-1)
-    return torch.cat([one * cosine - other * sine, one * sine + other * cosine], dim=-1)
+    sine, cosine = rotary.chunk(2, dim=-1)
+    first, second = vectors.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
 
 
-def sinusoids(start: int, rows: int, width: int, device: torch.device) -> Tensor:
-    """Return the positions of rows from ``start`` on: float32 [rows, width], half of it sines, half cosines."""
+def make_sinusoids(position: int, rows: int, width: int, device: torch.device) -> Tensor:
+    """Return the encodings of rows from ``position`` on: float32 [rows, width], first the sines, then the cosines."""
     half = width // 2
-    turns = torch.exp(torch.arange(half, device=device) * (-math.log(SLOWEST) / half))
-    angles = torch.arange(start, start + rows, device=device)[:, None] * turns
+    frequencies = torch.exp(torch.arange(half, device=device) * (-math.log(LONGEST_WAVELENGTH) / half))
+    angles = torch.arange(position, position + rows, device=device)[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -1,1 +1,1 @@
-"""How near an extracted one-shot is to the true one, beside simpler ways to guess it."""
+"""Evaluate models: how near extracted one-shots are to the true ones, and how much a model uses the mixture."""

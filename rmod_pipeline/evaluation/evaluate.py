@@ -1,4 +1,4 @@
-"""A checkpoint on the pairs of a split: distances to the true one-shots, and the loss with another mixture."""
+"""Evaluate a checkpoint on a split: distances to the true one-shots, and losses with another pair's mixture."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 from rmod_pipeline.codec.device import use_threads
 from rmod_pipeline.dose.checkpoint import read_dose_checkpoint
-from rmod_pipeline.evaluation.compare import WAYS, Comparison, compare
-from rmod_pipeline.evaluation.condition_use import Listening, listening
+from rmod_pipeline.evaluation.compare import SYSTEMS, Comparison, compare
+from rmod_pipeline.evaluation.condition_use import ConditionUse, measure_condition_use
 from rmod_pipeline.reading.decoding import open_decoder
 from rmod_pipeline.storage import Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What a model is worth on the pairs of a split."""
+    """The results of a model on the pairs of a split."""
 
     comparisons: tuple[Comparison, ...]
-    """By instrument: distances to the true one-shots, of the model and of simpler systems."""
-    condition_use: tuple[Listening, ...]
-    """By instrument: the loss with the own mixture and with another pair's."""
+    """Per instrument: distances to the true one-shots, of the model and of simpler systems."""
+    condition_use: tuple[ConditionUse, ...]
+    """Per instrument: losses with the pair's own mixture and with another pair's."""
 
     def __getitem__(self, instrument: str) -> Comparison:
         """Return the comparison of one instrument. Raises KeyError."""
@@ -45,7 +45,7 @@ class Evaluation:
                 "model_nearer": each.nearer_than(system),
             }
             for each in self.comparisons
-            for system in WAYS
+            for system in SYSTEMS
         ]
 
     def losses(self) -> list[dict[str, Any]]:
@@ -65,16 +65,14 @@ def evaluate_checkpoint(
     threads: int = 1,
     on_pairs: Callable[[int], None] = lambda _count: None,
 ) -> Evaluation:
-    """Evaluate a checkpoint on a data set that keeps audio and tokens of the model's codec.
+    """Evaluate a checkpoint on a data set with audio and with tokens of the model's codec.
 
-    pairs: only the first ones; default: all. tries: sampled candidates per mixture, beside the greedy one. Raises
-    DoseError, ShardError, CodecError.
+    pairs: only the first ones; default: all. tries: sampled candidates per mixture, in addition to the greedy one.
+    Raises DoseError, ShardError, CodecError.
     """
     use_threads(threads)
-    read = read_dose_checkpoint(checkpoint)
+    model = read_dose_checkpoint(checkpoint)
     opened, family = open_decoder(data, codec, device)
-    comparisons = compare(data, split, read, opened, family, most=pairs, tries=tries, on_pairs=on_pairs)
-    return Evaluation(
-        comparisons=tuple(comparisons),
-        condition_use=tuple(listening(data, split, read, family, device=opened.device, most=pairs)),
-    )
+    comparisons = compare(data, split, model, opened, family, most=pairs, tries=tries, on_pairs=on_pairs)
+    condition_use = measure_condition_use(data, split, model, family, device=opened.device, most=pairs)
+    return Evaluation(comparisons=tuple(comparisons), condition_use=tuple(condition_use))

@@ -1,1 +1,1 @@
-"""From a song to the dry one-shots that are heard in it."""
+"""Extract dry one-shots from songs: find windows with clear drum hits, generate candidates, rank them, write files."""

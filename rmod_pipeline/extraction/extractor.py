@@ -1,6 +1,6 @@
-"""Checkpoints -> what is needed to extract: a model for each instrument, and the codec whose tokens they speak.
+"""Open the models and the codec for an extraction.
 
-extractors, codec = open_extractors(Path("models"))       # a folder of kick.pth, ... or one file
+extractors, codec = open_extractors(Path("models"))       # a folder with kick.pth, ... or one file
 """
 
 from __future__ import annotations
@@ -21,103 +21,106 @@ from rmod_pipeline.storage.publish import file_digest
 log = logging.getLogger(__name__)
 
 CODEC_BATCH = 4
-"""Windows that are encoded at once: fixed, because tokens may depend on it."""
+"""Windows that are encoded at once; fixed, because tokens may depend on it."""
 
-GIVE = "give a folder of checkpoints such as kick.pth, or one of them"
+HINT = "give a folder of checkpoints such as kick.pth, or one of them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extractor:
-    """A model that is asked for one instrument."""
+    """A model and the instrument that it extracts."""
 
     instrument: str
     frames: int
-    """Token frames of its one-shots."""
+    """Token frames of a one-shot."""
     model: Dose
-    place: int | None
-    """The instrument's class, in a model of several."""
+    class_index: int | None
+    """Class of the instrument in a model of several instruments; None in a model of one."""
     source: Mapping[str, Any]
-    """Where the model comes from: file, sha256, recipe, step."""
-    knows_the_end: bool = True
-    """Whether it has learned what comes after a sound's end; with ``tail: masked`` it has not."""
+    """Origin of the model: file, sha256, recipe, step."""
+    tail_learned: bool = True
+    """Whether the model has learned the silence after the end of a sound; with ``tail: masked`` it has not."""
 
 
 def open_extractors(
     path: Path, instruments: Sequence[str] = (), codec: str | None = None, device: str = "auto"
 ) -> tuple[list[Extractor], Codec]:
-    """Open what a checkpoint, or all checkpoints in a folder, can extract; or these instruments alone.
+    """Open a checkpoint, or all checkpoints of a folder, for all their instruments or for those given.
 
-    ``codec`` is the name or the path of the codec, where rmod does not know it by the checkpoint's. Raises DoseError,
-    CodecError and UsageError.
+    ``codec`` is the name of the codec or the path of its weights; by default the codec that the checkpoints name.
+    Raises DoseError, CodecError and UsageError.
     """
-    chosen = _chosen(_read(path, instruments), path, instruments)
-    opened = _codec(list(chosen.values()), codec, device)
+    chosen = _choose_checkpoints(_read_checkpoints(path, instruments), path, instruments)
+    opened = _open_codec(list(chosen.values()), codec, device)
     loaded: dict[str, Dose] = {}
     extractors = []
     for instrument, checkpoint in chosen.items():
         model = loaded.get(checkpoint.about)
         if model is None:
-            model = loaded[checkpoint.about] = fitting_model(checkpoint, opened)
-        extractors.append(extractor_of(checkpoint, instrument, model, _source(checkpoint)))
+            model = loaded[checkpoint.about] = load_model_for_codec(checkpoint, opened)
+        extractors.append(make_extractor(checkpoint, instrument, model, _describe_source(checkpoint)))
     return extractors, opened
 
 
-def fitting_model(checkpoint: DoseCheckpoint, codec: Codec) -> Dose:
-    """Return a checkpoint's model on the codec's device. Raises DoseError if its tokens are of another shape."""
+def load_model_for_codec(checkpoint: DoseCheckpoint, codec: Codec) -> Dose:
+    """Load a checkpoint's model on the codec's device. Raises DoseError if the shapes of their tokens differ."""
     size, identity = checkpoint.recipe.model, codec.identity
     for name in ("codebooks", "codebook_size"):
-        own, wanted = getattr(size, name), getattr(identity, name)
-        if own != wanted:
-            found = f"a model with {name.replace('_', ' ')} {own}, the codec {identity.name} has {wanted}"
-            raise DoseError(checkpoint.about, found, "give the codec that it was trained with: --codec PATH")
+        own, expected = getattr(size, name), getattr(identity, name)
+        if own != expected:
+            found = f"a model with {name.replace('_', ' ')} {own}, but the codec {identity.name} has {expected}"
+            raise DoseError(checkpoint.about, found, "give the codec of its training: --codec PATH")
     return load_dose_model(checkpoint).to(codec.device)
 
 
-def extractor_of(
+def make_extractor(
     checkpoint: DoseCheckpoint, instrument: str, model: Dose, source: Mapping[str, Any] | None = None
 ) -> Extractor:
-    """Return a checkpoint's model as it is asked for an instrument. Raises DoseError for one that it does not know."""
-    place = checkpoint.class_of(instrument)
+    """Return the extractor of an instrument. Raises DoseError for one that the model does not extract."""
+    class_index = checkpoint.class_index(instrument)
     return Extractor(
         instrument=instrument,
         frames=checkpoint.recipe.frames(instrument),
         model=model,
-        place=place if len(checkpoint.instruments) > 1 else None,
-        knows_the_end=checkpoint.recipe.loss.tail == "learned",
+        class_index=class_index if len(checkpoint.instruments) > 1 else None,
+        tail_learned=checkpoint.recipe.loss.tail == "learned",
         source=source or {"file": Path(checkpoint.about).name, "recipe": checkpoint.recipe.name},
     )
 
 
-def _read(path: Path, instruments: Sequence[str]) -> list[DoseCheckpoint]:
-    """Return the checkpoints of a file or a folder, in the order of their names."""
+def _read_checkpoints(path: Path, instruments: Sequence[str]) -> list[DoseCheckpoint]:
+    """Return the checkpoints of a file or a folder in the order of their names."""
     if path.is_file():
         return [read_dose_checkpoint(path)]
     if not path.is_dir():
-        raise DoseError(path, "no such file or folder", GIVE)
+        raise DoseError(path, "no such file or folder", HINT)
     files = sorted(path.glob("*.pth"))
-    # kick.pth and kick-snare.pth are named by what they extract; no other need be read for a kick.
-    named = [each for each in files if set(each.stem.split("-")) & set(instruments)]
-    found = _readable(named)
-    if not named or set(instruments) - {each for checkpoint in found for each in checkpoint.instruments}:
-        # A file may have been given another name.
-        found = _readable(files)
-    if not found:
-        raise DoseError(path, f"no DOSE checkpoint among {len(files)} .pth files", GIVE)
-    return found
+    # kick.pth and kick-snare.pth are named after their instruments; for a kick no other file has to be read.
+    named = [file for file in files if set(file.stem.split("-")) & set(instruments)]
+    checkpoints = _read_dose_files(named)
+    if not named or set(instruments) - {name for checkpoint in checkpoints for name in checkpoint.instruments}:
+        # A file may have been renamed.
+        checkpoints = _read_dose_files(files)
+    if not checkpoints:
+        raise DoseError(path, f"no DOSE checkpoint among {len(files)} .pth files", HINT)
+    return checkpoints
 
 
-def _readable(files: Sequence[Path]) -> list[DoseCheckpoint]:
-    found = []
+def _read_dose_files(files: Sequence[Path]) -> list[DoseCheckpoint]:
+    """Return the DOSE checkpoints among files; other files are skipped."""
+    checkpoints = []
     for file in files:
         try:
-            found.append(read_dose_checkpoint(file))
+            checkpoints.append(read_dose_checkpoint(file))
         except ForeignFileError as error:
-            log.info("%s is left out: %s", error.about, error.found)
-    return found
+            log.info("skipping %s: %s", error.about, error.found)
+    return checkpoints
 
 
-def _chosen(checkpoints: Sequence[DoseCheckpoint], path: Path, instruments: Sequence[str]) -> dict[str, DoseCheckpoint]:
-    """Return by instrument which checkpoint extracts it; in the order asked for, or of files."""
+def _choose_checkpoints(
+    checkpoints: Sequence[DoseCheckpoint], path: Path, instruments: Sequence[str]
+) -> dict[str, DoseCheckpoint]:
+    """Return the checkpoint of each instrument, in the order of ``instruments`` or else of the files."""
     by_instrument: dict[str, DoseCheckpoint] = {}
     for checkpoint in checkpoints:
         for instrument in checkpoint.instruments:
@@ -130,30 +133,31 @@ def _chosen(checkpoints: Sequence[DoseCheckpoint], path: Path, instruments: Sequ
             known = " and ".join(by_instrument)
             found = f"extracts {known}, not {instrument}{nearest(instrument, by_instrument)}"
             raise DoseError(path, found, f"give a checkpoint for {instrument}")
-    return {each: by_instrument[each] for each in dict.fromkeys(instruments or by_instrument)}
+    return {name: by_instrument[name] for name in dict.fromkeys(instruments or by_instrument)}
 
 
-def _codec(checkpoints: Sequence[DoseCheckpoint], chosen: str | None, device: str) -> Codec:
-    """Open the codec that all checkpoints name, or the one that was chosen."""
-    said = str(checkpoints[0].codec.get("name", ""))
-    name = chosen or find_known_name(said)
+def _open_codec(checkpoints: Sequence[DoseCheckpoint], chosen: str | None, device: str) -> Codec:
+    """Open the chosen codec, or else the one that all checkpoints name."""
+    first_name = str(checkpoints[0].codec.get("name", ""))
+    name = chosen or find_known_name(first_name)
     if name is None:
         hint = f"give the path of its weights: --codec PATH (rmod knows {', '.join(KNOWN)})"
-        raise UsageError("--codec", f"{checkpoints[0].about} speaks tokens of {said or 'no codec that it names'}", hint)
+        found = f"{checkpoints[0].about} uses tokens of {first_name or 'a codec that it does not name'}"
+        raise UsageError("--codec", found, hint)
     codec = CodecChoice(name=name, device=device, batch=CODEC_BATCH).open()
     for checkpoint in checkpoints:
         try:
             checkpoint.require_codec(codec.identity)
         except CodecError as error:
             own = str(checkpoint.codec.get("name", ""))
-            hint = f"give the codec {own} that it was trained with: --codec PATH"
-            if own != said:
-                hint = f"its codec is {own}, another than that of {checkpoints[0].about}: extract with one at a time"
+            hint = f"give the codec {own} of its training: --codec PATH"
+            if own != first_name:
+                hint = f"its codec {own} differs from that of {checkpoints[0].about}: extract with one file at a time"
             raise CodecError(error.about, error.found, hint) from error
     return codec
 
 
-def _source(checkpoint: DoseCheckpoint) -> dict[str, Any]:
+def _describe_source(checkpoint: DoseCheckpoint) -> dict[str, Any]:
     step = checkpoint.progress.get("step")
     return {
         "file": Path(checkpoint.about).name,

@@ -1,9 +1,10 @@
-"""An extraction -> a folder: a WAV for each instrument, further candidates, and what they are.
+"""Write an extraction to a folder: the best sound of each instrument, the other candidates, and a JSON about them all.
 
-OUT/kick.wav                      the best
+OUT/kick.wav                      the best candidate
 OUT/candidates/kick-02.wav        the others, by rank
-OUT/extraction.json               window, seed, try and score of each; checkpoints, codec. Written last; before that it
-                                  only lists the sounds, so that those of a stopped extraction count as ours
+OUT/extraction.json               window, seed, try and scores of each sound; checkpoints, codec. Before the sounds are
+                                  written it only lists them, so that the sounds of an interrupted extraction are known
+                                  as such; the full file is written last
 """
 
 from __future__ import annotations
@@ -19,49 +20,37 @@ from typing import Any
 from rmod_pipeline import __version__
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.errors import DoseError
-from rmod_pipeline.extraction.results import Candidate, Extracted, Extraction, ExtractionConfig
+from rmod_pipeline.extraction.results import Candidate, Extraction, ExtractionConfig, InstrumentExtraction
 from rmod_pipeline.shards.members import encode_audio
 from rmod_pipeline.storage.publish import publish_bytes
 
 JSON = "extraction.json"
-FURTHER = "candidates"
-ELSEWHERE = "choose another --out, or move this file away"
+CANDIDATES = "candidates"
+HINT_FILE_EXISTS = "choose another --out, or move this file away"
 
-_OURS = re.compile(rf"[a-z][a-z0-9_]*\.wav|{FURTHER}/[a-z][a-z0-9_]*-\d+\.wav")
+_OUR_FILES = re.compile(rf"[a-z][a-z0-9_]*\.wav|{CANDIDATES}/[a-z][a-z0-9_]*-\d+\.wav")
 _DIGITS = 6
-"""Significant ones of a number in JSON: more would differ from one machine to another."""
+"""Significant digits of numbers in JSON; further digits differ between machines."""
 
 
 def check_extraction_folder(out: Path) -> None:
-    """Raise DoseError if this cannot become a folder of results."""
-    existing = next(each for each in (out, *out.absolute().parents) if each.exists())
+    """Raise DoseError if this path cannot become a folder of results."""
+    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not existing.is_dir():
-        raise DoseError(existing, "is a file, a folder is needed", "choose another --out")
+        raise DoseError(existing, "is a file, but a folder is needed", "choose another --out")
 
 
-def check_sounds(out: Path, instruments: Iterable[str], asked: ExtractionConfig) -> None:
-    """Raise DoseError if an extraction of these would replace what no extraction wrote. To be asked before the work."""
-    most = (len(asked.at) or asked.windows) * (1 + asked.tries)
-    _refuse_others(out, [sound_name(each, rank) for each in instruments for rank in range(1, most + 1)])
-
-
-def _refuse_others(out: Path, names: Sequence[str]) -> set[str]:
-    """Return the sounds of an earlier extraction. Raises DoseError if another file has one of these names."""
-    before = _earlier(out)
-    if before is None and (out / JSON).exists():
-        raise DoseError(out / JSON, "is there already, and no extraction of rmod's", ELSEWHERE)
-    ours = before or set()
-    for name in names:
-        if name not in ours and (out / name).exists():
-            raise DoseError(out / name, f"is there already, and by no extraction: {JSON} does not list it", ELSEWHERE)
-    return ours
+def check_sounds(out: Path, instruments: Iterable[str], config: ExtractionConfig) -> None:
+    """Raise DoseError if the extraction would replace a file that no extraction wrote. Call it before the work."""
+    most = (len(config.at) or config.windows) * (1 + config.tries)
+    _check_names(out, [sound_name(instrument, rank) for instrument in instruments for rank in range(1, most + 1)])
 
 
 def write_extraction(extraction: Extraction, out: Path) -> dict[str, Path]:
-    """Write a folder of results and return the best sound's path by instrument.
+    """Write a folder of results; return the path of the best sound of each instrument.
 
-    Each file appears whole or not at all; those of an earlier extraction into this folder are replaced or removed.
-    Raises DoseError, also before a file is replaced that no extraction wrote.
+    Each file is written atomically. Files of an earlier extraction in this folder are replaced or removed. Raises
+    DoseError, also if a file that no extraction wrote would be replaced; then nothing is written.
     """
     rate = extraction.codec.sample_rate
     names = {
@@ -70,15 +59,15 @@ def write_extraction(extraction: Extraction, out: Path) -> dict[str, Path]:
         for rank, candidate in enumerate(each.candidates, 1)
     }
     try:
-        before = _refuse_others(out, list(names))
-        listed = [{"file": name} for name in sorted({*names, *before})]
+        earlier = _check_names(out, list(names))
+        listed = [{"file": name} for name in sorted({*names, *earlier})]
         _write_json({"rmod_extraction": 1, "unfinished": True, "sounds": listed}, out)
         for name, candidate in names.items():
             publish_bytes(encode_audio(to_pcm(candidate.audio[None]), rate, "wav"), out / name, out)
-        for name in before - set(names):
+        for name in earlier - set(names):
             (out / name).unlink(missing_ok=True)
-        with suppress(OSError):  # there if it is empty
-            (out / FURTHER).rmdir()
+        with suppress(OSError):  # the folder is removed only if it is empty
+            (out / CANDIDATES).rmdir()
         _write_json(describe_extraction(extraction), out)
     except OSError as error:
         found = f"cannot be written: {error.strerror or error}"
@@ -86,72 +75,84 @@ def write_extraction(extraction: Extraction, out: Path) -> dict[str, Path]:
     return {each.instrument: out / sound_name(each.instrument, 1) for each in extraction.instruments}
 
 
-def _write_json(said: Mapping[str, Any], out: Path) -> None:
-    publish_bytes(json.dumps(said, indent=1).encode() + b"\n", out / JSON, out)
-
-
 def sound_name(instrument: str, rank: int) -> str:
-    """Return what a candidate's file is called, from the folder of results on; the best has rank 1."""
-    return f"{instrument}.wav" if rank == 1 else f"{FURTHER}/{instrument}-{rank:02d}.wav"
+    """Return the file name of a candidate, relative to the folder of results; the best has rank 1."""
+    return f"{instrument}.wav" if rank == 1 else f"{CANDIDATES}/{instrument}-{rank:02d}.wav"
 
 
 def describe_extraction(extraction: Extraction) -> dict[str, Any]:
-    """Return what stands in the JSON: the same for the same song, models, codec and options."""
+    """Return the content of the JSON: equal for equal songs, models, codecs and options."""
     return {
         "rmod_extraction": 1,
         "rmod": __version__,
-        "song": {"file": Path(extraction.about).name, "seconds": _rounded(extraction.seconds)},
-        "asked": asdict(extraction.asked),
+        "song": {"file": Path(extraction.about).name, "seconds": _round(extraction.seconds)},
+        "asked": asdict(extraction.config),
         "codec": extraction.codec.to_dict(),
         "notes": list(extraction.notes),
-        "sounds": [sound for each in extraction.instruments for sound in _sounds(each, extraction.codec.name)],
+        "sounds": [sound for each in extraction.instruments for sound in _describe_sounds(each, extraction.codec.name)],
     }
 
 
-def _sounds(extracted: Extracted, codec: str) -> Iterator[dict[str, Any]]:
-    for rank, candidate in enumerate(extracted.candidates, 1):
+def _describe_sounds(extraction: InstrumentExtraction, codec: str) -> Iterator[dict[str, Any]]:
+    for rank, candidate in enumerate(extraction.candidates, 1):
         yield {
-            "file": sound_name(extracted.instrument, rank),
-            "instrument": extracted.instrument,
+            "file": sound_name(extraction.instrument, rank),
+            "instrument": extraction.instrument,
             "rank": rank,
-            **_origin(extracted, candidate),
-            "checkpoint": dict(extracted.checkpoint),
+            **_describe_candidate(extraction, candidate),
+            "checkpoint": dict(extraction.checkpoint),
             "codec": codec,
         }
 
 
-def _origin(extracted: Extracted, candidate: Candidate) -> Mapping[str, Any]:
-    window = extracted.windows[candidate.window]
+def _describe_candidate(extraction: InstrumentExtraction, candidate: Candidate) -> Mapping[str, Any]:
+    window = extraction.windows[candidate.window]
+    distance = candidate.distance_from_mean
     return {
-        "window_seconds": _rounded(window.seconds),
-        "window_clarity_db": None if window.clarity_db is None else _rounded(window.clarity_db),
-        "try": candidate.number,
+        "window_seconds": _round(window.seconds),
+        "window_clarity_db": None if window.clarity_db is None else _round(window.clarity_db),
+        "try": candidate.try_index,
         "seed": candidate.seed,
         "temperature": candidate.temperature,
         "top_p": candidate.top_p,
-        "log_probability": _rounded(candidate.log_probability),
-        "apart": None if candidate.apart is None else _rounded(candidate.apart),
-        "misfit_db": None if candidate.misfit_db is None else _rounded(candidate.misfit_db),
+        "log_probability": _round(candidate.log_probability),
+        "apart": None if distance is None else _round(distance),
+        "misfit_db": None if candidate.misfit_db is None else _round(candidate.misfit_db),
         "silent": candidate.silent,
-        "gain_db": _rounded(candidate.gain_db),
+        "gain_db": _round(candidate.gain_db),
         "samples": int(candidate.audio.size),
     }
 
 
-def _earlier(out: Path) -> set[str] | None:
-    """Return the sounds of an earlier extraction into this folder, by its own JSON; nothing that we would not write.
+def _check_names(out: Path, names: Sequence[str]) -> set[str]:
+    """Return the sounds of an earlier extraction. Raises DoseError if another file has one of the names."""
+    earlier = _read_earlier_sounds(out)
+    if earlier is None and (out / JSON).exists():
+        raise DoseError(out / JSON, "already exists and was not written by an extraction", HINT_FILE_EXISTS)
+    ours = earlier or set()
+    for name in names:
+        if name not in ours and (out / name).exists():
+            raise DoseError(
+                out / name, f"already exists and is not listed in {JSON}: no extraction wrote it", HINT_FILE_EXISTS
+            )
+    return ours
 
-    None if there was none.
-    """
+
+def _read_earlier_sounds(out: Path) -> set[str] | None:
+    """Return the sounds that the folder's JSON lists, if an extraction could have written them; None without a JSON."""
     try:
-        said = json.loads((out / JSON).read_bytes())
-        if "rmod_extraction" not in said:
+        content = json.loads((out / JSON).read_bytes())
+        if "rmod_extraction" not in content:
             return None
-        names = {str(sound["file"]) for sound in said["sounds"]}
+        names = {str(sound["file"]) for sound in content["sounds"]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return {name for name in names if _OURS.fullmatch(name)}
+    return {name for name in names if _OUR_FILES.fullmatch(name)}
 
 
-def _rounded(value: float) -> float:
+def _write_json(content: Mapping[str, Any], out: Path) -> None:
+    publish_bytes(json.dumps(content, indent=1).encode() + b"\n", out / JSON, out)
+
+
+def _round(value: float) -> float:
     return float(f"{value:.{_DIGITS}g}")

@@ -1,7 +1,7 @@
-"""A song, mono at the codec's rate, block by block: never all of it in memory.
+"""Read a song block by block, mono at the codec's rate, without holding all of it in memory.
 
-song = song_of_file(Path("song.flac"))          # or song_of_array(audio, 48_000)
-for block in mono_blocks(song, 44_100): ...     # [samples] float32, again from the beginning each time
+song = open_song(Path("song.flac"))                     # or open_song(audio, 48_000)
+for block in read_mono_blocks(song, 44_100): ...        # [samples] float32; each loop starts at the beginning
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from rmod_pipeline.library.long_files import BLOCK, open_long_file
 
 ABOUT_ARRAY = "audio"
 MOST_CHANNELS = 64
-"""Of an array: one with more has its samples where its channels ought to be."""
+"""An array with more channels is taken for one whose axes are swapped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SongPart:
-    """Where something lies in a song, in samples at the codec's rate."""
+    """Start and length of a part of a song, in samples at the codec's rate."""
 
     start: int
     samples: int
@@ -33,29 +33,29 @@ class SongPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Song:
-    """Something to extract from."""
+    """A song that can be read in blocks, any number of times."""
 
     about: str
-    """What errors call it: the path of its file."""
+    """The name in error messages: the path of its file."""
     sample_rate: int
     channels: int
     seconds: float
-    """By the header of its file: an estimate."""
+    """Length according to the header of its file: an estimate."""
     blocks: Callable[[], Iterator[NDArray[np.float32]]]
-    """[frames, channels] at its own rate, from the beginning each time."""
+    """Read the song from the beginning: blocks [frames, channels] at its own rate."""
 
 
 def open_song(song: str | Path | NDArray[Any], sample_rate: int | None = None) -> Song:
-    """Return a file or an array as a song. Raises UsageError for an array without a rate, and what the two below do."""
+    """Open a file or an array. Raises UsageError for an array without a sample rate, AssetError, DoseError."""
     if isinstance(song, str | Path):
-        return song_of_file(Path(song).expanduser())
+        return song_from_file(Path(song).expanduser())
     if sample_rate is None:
         raise UsageError("sample_rate", "is missing; an array has no sample rate of its own", "give it in Hz")
-    return song_of_array(song, sample_rate)
+    return song_from_array(song, sample_rate)
 
 
-def song_of_file(path: Path) -> Song:
-    """Return a file of any length, rate and number of channels. Raises AssetError and UsageError."""
+def song_from_file(path: Path) -> Song:
+    """Open a file of any length, rate and number of channels. Raises AssetError and UsageError."""
     file = open_long_file(path)
     return Song(
         about=str(path),
@@ -66,38 +66,38 @@ def song_of_file(path: Path) -> Song:
     )
 
 
-def song_of_array(audio: NDArray[Any], sample_rate: int) -> Song:
-    """Return an array, floats [samples] or [channels, samples] with full scale at 1, as a song. Raises DoseError."""
-    sound = np.atleast_2d(audio)
-    if sound.ndim != 2 or not np.issubdtype(sound.dtype, np.floating) or not sound.size:
-        found = f"{sound.dtype} {list(np.shape(audio))}, not floats [samples] or [channels, samples]"
+def song_from_array(audio: NDArray[Any], sample_rate: int) -> Song:
+    """Return an array as a song: floats [samples] or [channels, samples], full scale at 1. Raises DoseError."""
+    samples = np.atleast_2d(audio)
+    if samples.ndim != 2 or not np.issubdtype(samples.dtype, np.floating) or not samples.size:
+        found = f"{samples.dtype} {list(np.shape(audio))}, not floats [samples] or [channels, samples]"
         raise DoseError(ABOUT_ARRAY, found, "give floats with full scale at 1")
-    if sound.shape[0] > MOST_CHANNELS:
-        found = f"{sound.shape[0]} channels of {sound.shape[1]} samples: [samples, channels] it seems"
+    if samples.shape[0] > MOST_CHANNELS:
+        found = f"{samples.shape[0]} channels of {samples.shape[1]} samples: probably [samples, channels]"
         raise DoseError(ABOUT_ARRAY, found, "transpose it: audio.T")
-    if not np.isfinite(sound).all():
-        raise DoseError(ABOUT_ARRAY, "NaN or infinite samples", "look at what made this audio")
+    if not np.isfinite(samples).all():
+        raise DoseError(ABOUT_ARRAY, "NaN or infinite samples", "check what produced this audio")
     if sample_rate < 1:
         raise DoseError(ABOUT_ARRAY, f"a sample rate of {sample_rate} Hz", "give its rate in Hz, such as 44100")
-    frames = sound.shape[1]
+    frames = samples.shape[1]
 
-    def blocks() -> Iterator[NDArray[np.float32]]:
+    def read_blocks() -> Iterator[NDArray[np.float32]]:
         for start in range(0, frames, BLOCK):
-            yield sound[:, start : start + BLOCK].T.astype(np.float32)
+            yield samples[:, start : start + BLOCK].T.astype(np.float32)
 
     return Song(
         about=ABOUT_ARRAY,
         sample_rate=sample_rate,
-        channels=sound.shape[0],
+        channels=samples.shape[0],
         seconds=frames / sample_rate,
-        blocks=blocks,
+        blocks=read_blocks,
     )
 
 
-def mono_blocks(song: Song, sample_rate: int) -> Iterator[Mono]:
-    """Yield the mean of a song's channels at a rate: [samples] float32 each, of any length.
+def read_mono_blocks(song: Song, sample_rate: int) -> Iterator[Mono]:
+    """Yield the mean of a song's channels, resampled: blocks [samples] float32 of any length.
 
-    Together they are what resampling the whole at once gives, bit for bit: nothing depends on where blocks end.
+    Joined, they equal the resampled whole bit for bit, wherever the song's blocks end.
     """
     means = (block.mean(axis=1, dtype=np.float32) for block in song.blocks())
     if song.sample_rate == sample_rate:
@@ -112,19 +112,19 @@ def mono_blocks(song: Song, sample_rate: int) -> Iterator[Mono]:
 
 
 def read_parts(song: Song, sample_rate: int, parts: Iterable[SongPart]) -> dict[SongPart, Mono]:
-    """Return parts of a song at a rate, each in its full length: silence after the song's end.
+    """Return parts of a song at a sample rate, each in full length, with silence after the end of the song.
 
-    Only the parts are kept in memory, and nothing is read after the last.
+    Only the parts are kept in memory, and nothing after the last part is read.
     """
-    made = {part: np.zeros(part.samples, np.float32) for part in parts}
-    end = max((part.start + part.samples for part in made), default=0)
-    at = 0
-    for block in mono_blocks(song, sample_rate):
-        for part, audio in made.items():
-            first, last = max(part.start, at), min(part.start + part.samples, at + len(block))
+    audio_of = {part: np.zeros(part.samples, np.float32) for part in parts}
+    end = max((part.start + part.samples for part in audio_of), default=0)
+    position = 0
+    for block in read_mono_blocks(song, sample_rate):
+        for part, audio in audio_of.items():
+            first, last = max(part.start, position), min(part.start + part.samples, position + len(block))
             if first < last:
-                audio[first - part.start : last - part.start] = block[first - at : last - at]
-        at += len(block)
-        if at >= end:
+                audio[first - part.start : last - part.start] = block[first - position : last - position]
+        position += len(block)
+        if position >= end:
             break
-    return made
+    return audio_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rmod_pipeline.errors import ShardError, nearest
+from rmod_pipeline.errors import ShardError, UnfinishedError, nearest
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.receipt import read_receipt
@@ -27,8 +27,8 @@ def list_finished_shards(
 ) -> list[FinishedShard]:
     """Return the finished shards of a split in order.
 
-    Raises ShardError if shards are missing, unless ``partial`` is set and there is at least one; and if the split does
-    not exist, has no pairs, or has a receipt with another ``fingerprint``.
+    Raises UnfinishedError if shards are missing, unless ``partial`` is set and there is at least one. Raises ShardError
+    if the split does not exist, has no pairs, or has a receipt with another ``fingerprint``.
     """
     plans = _plan_split(layout, split)
     finished = [plan for plan in plans if layout.receipt(plan.name, family).exists()]
@@ -38,7 +38,7 @@ def list_finished_shards(
         hint = "finish the build with the same command"
         if finished:
             hint += ", or read only the finished shards: partial=True"
-        raise ShardError(f"{layout.out}, split {split}", found, hint)
+        raise UnfinishedError(f"{layout.out}, split {split}", found, hint)
     shards = [_read_shard(plan, layout, family, fingerprint) for plan in finished]
     if not any(shard.pairs for shard in shards):
         raise ShardError(f"{layout.out}, split {split}", "no pairs in it", f"build some: --pairs {split}=100")

@@ -1,1 +1,1 @@
-"""The loops that fit models. Everything here may import torch."""
+"""Train models: one room for codecs, one for DOSE. Everything here may import torch."""

@@ -100,7 +100,7 @@ def test_a_file_of_somebody_elses_is_left_and_said_before_any_work(
     monkeypatch.setattr(extract, "extract_song", worked)
     said = rmod(*asked(world, tmp_path / "MyKit"))
     assert said.code == 2
-    assert f"{mine}: is there already" in said.err
+    assert f"{mine}: already exists" in said.err
     assert "choose another --out, or move this file away" in said.err
     assert content(tmp_path / "MyKit") == {name: b"mine"}
 
@@ -267,32 +267,32 @@ CASES: list[tuple[str, Act, tuple[str, ...]]] = [
     ("code in a checkpoint", bomb, ("kick.pth", "loading it would run code, so it is refused")),
     ("no such checkpoint", lambda w, f: asked(w, f / "out", model=f / "none"), ("none", "no such file or folder")),
     ("a folder without checkpoints", empty_folder, ("none", "no DOSE checkpoint among 0 .pth files")),
-    ("a codec for a checkpoint", codec_as_model, ("codec.weights", "not a checkpoint of rmod's")),
+    ("a codec for a checkpoint", codec_as_model, ("codec.weights", "not a checkpoint of rmod")),
     ("another class", options("--instrument", "kik"), ("not kik (did you mean 'kick'?)",)),
     (
         "another class in one file",
         lambda w, f: [*asked(w, f / "out", model=w.folder / "kick.pth"), "--instrument", "snare"],
         ("kick.pth", "extracts kick, not snare"),
     ),
-    ("another size", of_another_size, ("kick.pth", "codebooks 2, the codec", "has 3")),
+    ("another size", of_another_size, ("kick.pth", "codebooks 2, but the codec", "has 3")),
     (
         "weights of another size than the recipe's",
         corrupted,
-        ("kick.pth", "the weights do not fit the model"),
+        ("kick.pth", "the weights do not fit the recipe in the file"),
     ),
     ("another codec", other_codec, ("made with sha256", "--codec PATH")),
     ("a codec of another rate", lambda w, f: model_of(w, f, {"sample_rate": 48_000}), ("sample rate 48000",)),
-    ("a codec that is not known by name", without_codec, ("--codec", "speaks tokens of codec-", "--codec PATH")),
+    ("a codec that is not known by name", without_codec, ("--codec", "uses tokens of codec-", "--codec PATH")),
     ("no such codec", options("--codec", "minni"), ("minni", "did you mean 'mini'")),
     ("beyond the end", options("--at", 99), ("--at 99", "beyond the end: the song has 4.00 s")),
     ("before the beginning", options("--at", -1), ("--at", "-1 s is in no song")),
-    ("out is a file", out_is_a_file, ("out", "is a file, a folder is needed")),
-    ("out below a file", out_below_a_file, ("file", "is a file, a folder is needed")),
-    ("no batch", options("--batch", 0), ("--batch", "0 cannot be")),
-    ("no windows", options("--windows", 0), ("--windows", "0 cannot be")),
-    ("tries below none", options("--tries", -1), ("--tries", "-1 cannot be")),
+    ("out is a file", out_is_a_file, ("out", "is a file, but a folder is needed")),
+    ("out below a file", out_below_a_file, ("file", "is a file, but a folder is needed")),
+    ("no batch", options("--batch", 0), ("--batch", "0 is out of range")),
+    ("no windows", options("--windows", 0), ("--windows", "0 is out of range")),
+    ("tries below none", options("--tries", -1), ("--tries", "-1 is out of range")),
     ("a temperature of none", options("--temperature", 0), ("--temperature", "greedy")),
-    ("a nucleus of none", options("--top-p", 0), ("--top-p", "nothing to choose from")),
+    ("a nucleus of none", options("--top-p", 0), ("--top-p", "no token to choose from")),
     ("no such device", options("--device", "gpu"), ("--device", "unknown 'gpu'")),
 ]
 

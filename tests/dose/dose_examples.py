@@ -1,4 +1,4 @@
-"""Models small enough to be made in a test, and codes for them."""
+"""Small models for tests, and codes for them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-# So many threads for so little work only wait for each other.
+# With more threads, such small models are slower.
 torch.set_num_threads(1)
 
-from rmod_pipeline.dose.loss import Pairs
+from rmod_pipeline.dose.loss import TokenBatch
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize
 
@@ -50,15 +50,15 @@ def small_recipe(**changes: Any) -> DoseRecipe:
     return DoseRecipe.model_validate({**content, **changes})
 
 
-def some_codes(count: int, frames: int, seed: int = 0, codebooks: int = 3, size: int = 20) -> Any:
+def make_codes(count: int, frames: int, seed: int = 0, codebooks: int = 3, size: int = 20) -> Any:
     """Return random codes [count, codebooks, frames]."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(size, (count, codebooks, frames), generator=generator)
 
 
-def some_pairs(count: int, frames: int = FRAMES, seed: int = 0) -> Pairs:
-    return Pairs(
-        mixtures=some_codes(count, SIZE["condition_frames"], seed),
-        targets=some_codes(count, frames, seed + 1),
+def make_batch(count: int, frames: int = FRAMES, seed: int = 0) -> TokenBatch:
+    return TokenBatch(
+        mixtures=make_codes(count, SIZE["condition_frames"], seed),
+        targets=make_codes(count, frames, seed + 1),
         lengths=torch.full((count,), frames),
     )

@@ -1,4 +1,4 @@
-"""What is read as a DOSE model, and what is refused; nothing in a file is ever run."""
+"""DOSE checkpoints: what is read and what is refused; no code in a file is ever run."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from rmod_pipeline.dose.checkpoint import (
     FORMAT,
     DoseCheckpoint,
     checkpoint_name,
-    dose_checkpoint_bytes,
+    encode_dose_checkpoint,
     load_dose_model,
     read_dose_checkpoint,
     write_checkpoint,
 )
 from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.errors import CodecError, DoseError
-from tests.dose.dose_examples import CODEC, small_model, small_recipe, small_size, some_codes, torch
+from tests.dose.dose_examples import CODEC, make_codes, small_model, small_recipe, small_size, torch
 
 
 class Malice:
-    """What runs when it is unpickled."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -37,42 +37,42 @@ class Malice:
         return os.mkdir, (str(self.mark),)
 
 
-def some_checkpoint(**changes: Any) -> DoseCheckpoint:
-    own = {
+def make_checkpoint(**changes: Any) -> DoseCheckpoint:
+    fields = {
         "recipe": small_recipe(),
         "instruments": ("kick",),
         "codec": CODEC,
         "progress": {"step": 7, "valid": 1.5},
         "state": small_model().state_dict(),
     }
-    return DoseCheckpoint(**{**own, **changes})
+    return DoseCheckpoint(**{**fields, **changes})
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return write_checkpoint(some_checkpoint(), tmp_path / "made")
+    return write_checkpoint(make_checkpoint(), tmp_path / "made")
 
 
-def changed(path: Path, **changes: Any) -> Path:
-    """Return a copy of a checkpoint with other metadata; None is without."""
+def change_metadata(path: Path, **changes: Any) -> Path:
+    """Write a copy of a checkpoint with other metadata; None removes a key."""
     content = torch.load(path, weights_only=True)
     content["metadata"] = {key: value for key, value in {**content["metadata"], **changes}.items() if value is not None}
     torch.save(content, path.with_name("changed.pth"))
     return path.with_name("changed.pth")
 
 
-def test_what_was_written_is_read_again(path: Path) -> None:
-    read, written = read_dose_checkpoint(path), some_checkpoint()
+def test_a_checkpoint_is_read_as_it_was_written(path: Path) -> None:
+    read, written = read_dose_checkpoint(path), make_checkpoint()
     assert path.name == "kick.pth"
     assert read.about == str(path)
     for name in ("recipe", "instruments", "codec", "progress"):
         assert getattr(read, name) == getattr(written, name)
-    mixtures = some_codes(2, 8)
+    mixtures = make_codes(2, 8)
     before, after = generate(small_model(), mixtures, 6), generate(load_dose_model(read), mixtures, 6)
     assert torch.equal(before.codes, after.codes)
 
 
-def test_a_loaded_model_can_be_trained_and_leaves_its_checkpoint_alone(path: Path) -> None:
+def test_training_a_loaded_model_does_not_change_its_checkpoint(path: Path) -> None:
     read = read_dose_checkpoint(path)
     model = load_dose_model(read)
     assert {(each.device.type, each.dtype, each.requires_grad) for each in model.parameters()} == {
@@ -83,36 +83,36 @@ def test_a_loaded_model_can_be_trained_and_leaves_its_checkpoint_alone(path: Pat
     assert not torch.equal(model.head.bias, read.state["head.bias"])
 
 
-def test_a_model_is_loaded_without_torchs_compiler_and_without_a_draw(path: Path) -> None:
+def test_loading_imports_no_compiler_and_draws_no_random_number(path: Path) -> None:
     code = """if True:
         import pathlib, sys, torch
-        from rmod_pipeline.dose.checkpoint import load_model, read_checkpoint
-        drawn = torch.get_rng_state()
-        load_model(read_checkpoint(pathlib.Path(sys.argv[1])))
-        print("torch._dynamo" in sys.modules, torch.equal(drawn, torch.get_rng_state()))
+        from rmod_pipeline.dose.checkpoint import load_dose_model, read_dose_checkpoint
+        state = torch.get_rng_state()
+        load_dose_model(read_dose_checkpoint(pathlib.Path(sys.argv[1])))
+        print("torch._dynamo" in sys.modules, torch.equal(state, torch.get_rng_state()))
     """
     run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "True"]
 
 
-def test_a_model_of_several_is_called_by_them_and_knows_their_order(tmp_path: Path) -> None:
+def test_a_model_of_several_instruments_has_their_names_in_order(tmp_path: Path) -> None:
     names = ("kick", "snare", "hihat")
     recipe = small_recipe(instruments=list(names), one_model=True)
-    several = some_checkpoint(recipe=recipe, instruments=names, state=small_model(instruments=3).state_dict())
+    several = make_checkpoint(recipe=recipe, instruments=names, state=small_model(instruments=3).state_dict())
     read = read_dose_checkpoint(write_checkpoint(several, tmp_path))
     assert checkpoint_name(names) == "kick-snare-hihat.pth"
-    assert [read.class_of(name) for name in names] == [0, 1, 2]
+    assert [read.class_index(name) for name in names] == [0, 1, 2]
     assert load_dose_model(read).instruments is not None
     with pytest.raises(DoseError, match="kick and snare and hihat, not snar \\(did you mean 'snare'"):
-        read.class_of("snar")
+        read.class_index("snar")
 
 
-def test_another_class_is_named(path: Path) -> None:
+def test_an_error_names_an_unknown_instrument(path: Path) -> None:
     with pytest.raises(DoseError, match=r"kick\.pth: extracts kick, not snare"):
-        read_dose_checkpoint(path).class_of("snare")
+        read_dose_checkpoint(path).class_index("snare")
 
 
-def test_another_codec_is_named(path: Path) -> None:
+def test_an_error_names_what_differs_of_another_codec(path: Path) -> None:
     read = read_dose_checkpoint(path)
     read.require_codec(CodecIdentity(**CODEC))
     read.require_codec(CodecIdentity(**{**CODEC, "name": "moved-12345678"}))
@@ -122,20 +122,20 @@ def test_another_codec_is_named(path: Path) -> None:
         read.require_codec(CodecIdentity(**{**CODEC, "sha256": "cd" * 32}))
 
 
-def test_another_size_is_named(path: Path) -> None:
+def test_an_error_names_what_differs_of_another_size(path: Path) -> None:
     read = read_dose_checkpoint(path)
     read.require_size(small_size())
     read.require_size(small_size(dropout=0.3, attention_dropout=0.1, condition_dropout=0.2))
     with pytest.raises(DoseError, match="a model with layers 2, the recipe asks for 3"):
         read.require_size(small_size(layers=3))
-    wrong = changed(path, recipe=small_recipe(model=small_size(width=64)).model_dump(mode="json"))
-    with pytest.raises(DoseError, match=r"changed\.pth: the weights do not fit the model that they name"):
+    wrong = change_metadata(path, recipe=small_recipe(model=small_size(width=64)).model_dump(mode="json"))
+    with pytest.raises(DoseError, match=r"changed\.pth: the weights do not fit the recipe in the file"):
         load_dose_model(read_dose_checkpoint(wrong))
 
 
-def test_a_giant_that_a_file_names_is_not_made(path: Path) -> None:
+def test_a_huge_model_in_a_recipe_takes_no_memory(path: Path) -> None:
     giant = small_size(width=16_384, heads=1, feed_forward=65_536, codebook_size=65_535, codebooks=64)
-    wrong = changed(path, recipe=small_recipe(model=giant).model_dump(mode="json"))
+    wrong = change_metadata(path, recipe=small_recipe(model=giant).model_dump(mode="json"))
     with pytest.raises(DoseError, match="do not fit"):
         load_dose_model(read_dose_checkpoint(wrong))
 
@@ -153,7 +153,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, protocol: int
 
 
 @pytest.mark.parametrize("damage", ["missing", "folder", "empty", "text", "cut", "flipped"])
-def test_a_broken_file_is_named(path: Path, damage: str) -> None:
+def test_an_error_names_a_broken_file(path: Path, damage: str) -> None:
     data, broken = path.read_bytes(), path.with_name("broken.pth")
     damaged = {"empty": b"", "text": b"<html>", "cut": data[: len(data) // 2]}
     damaged["flipped"] = data[:200] + bytes(100) + data[300:]
@@ -165,10 +165,10 @@ def test_a_broken_file_is_named(path: Path, damage: str) -> None:
         read_dose_checkpoint(broken)
 
 
-def test_what_is_no_dose_checkpoint_is_named(path: Path) -> None:
+def test_an_error_describes_another_kind_of_file(path: Path) -> None:
     other, state = path.with_name("other.pth"), {"weight": torch.zeros(2)}
-    for content, says in (
-        ([1, 2], "not a checkpoint of rmod's"),
+    for content, message in (
+        ([1, 2], "not a checkpoint of rmod"),
         ({"state_dict": state, "pytorch-lightning_version": "2.0"}, "rmod dose import"),
         ({FORMAT: 2, "state_dict": state}, "format 2"),
         ({FORMAT: 1}, "other things than arrays"),
@@ -177,12 +177,12 @@ def test_what_is_no_dose_checkpoint_is_named(path: Path) -> None:
         ({FORMAT: 1, "state_dict": state}, "no metadata"),
     ):
         torch.save(content, other)
-        with pytest.raises(DoseError, match=says):
+        with pytest.raises(DoseError, match=message):
             read_dose_checkpoint(other)
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"recipe": None}, "its recipe cannot be read"),
         ({"recipe": {"name": "x"}}, "schedule: Field required"),
@@ -193,16 +193,16 @@ def test_what_is_no_dose_checkpoint_is_named(path: Path) -> None:
         ({"progress": 3}, "which codec"),
     ],
 )
-def test_metadata_that_says_too_little_is_named(path: Path, changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(DoseError, match=says):
-        read_dose_checkpoint(changed(path, **changes))
+def test_an_error_describes_incomplete_metadata(path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DoseError, match=message):
+        read_dose_checkpoint(change_metadata(path, **changes))
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_error_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(DoseError, match="cannot be written"):
-        write_checkpoint(some_checkpoint(), tmp_path / "taken")
+        write_checkpoint(make_checkpoint(), tmp_path / "taken")
 
 
-def test_the_same_checkpoint_is_the_same_bytes() -> None:
-    assert dose_checkpoint_bytes(some_checkpoint()) == dose_checkpoint_bytes(replace(some_checkpoint()))
+def test_equal_checkpoints_have_equal_bytes() -> None:
+    assert encode_dose_checkpoint(make_checkpoint()) == encode_dose_checkpoint(replace(make_checkpoint()))

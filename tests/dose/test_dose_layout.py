@@ -1,4 +1,4 @@
-"""The delay pattern: an example by hand, and back again whatever the codes."""
+"""The delay pattern: an example written by hand, and its inverse for any codes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.dose.layout import (
     ABSENT,
-    aligned_condition_of,
-    code_area,
-    codes_of_condition,
-    codes_of_target,
-    condition_of,
-    condition_rows,
-    onset_area,
-    target_of,
-    target_rows,
+    align_condition,
+    count_condition_rows,
+    count_target_rows,
+    delay_condition,
+    delay_target,
+    make_code_mask,
+    make_onset_mask,
+    undelay_condition,
+    undelay_target,
 )
 from tests.dose.dose_examples import torch
 
@@ -43,79 +43,79 @@ def codes(draw: st.DrawFn) -> Any:
 
 def test_an_example_written_by_hand() -> None:
     both = torch.tensor([GOLDEN_CODES, GOLDEN_CODES])
-    assert condition_of(both).tolist() == [GOLDEN_CONDITION] * 2
-    assert target_of(both).tolist() == [GOLDEN_TARGET] * 2
+    assert delay_condition(both).tolist() == [GOLDEN_CONDITION] * 2
+    assert delay_target(both).tolist() == [GOLDEN_TARGET] * 2
 
 
 def test_the_published_sizes() -> None:
-    assert condition_rows(345, 9) == 353
-    assert (target_rows(90, 9), target_rows(40, 9)) == (100, 50)
-    assert condition_of(torch.zeros(1, 9, 345)).shape == (1, 353, 9)
-    assert target_of(torch.zeros(1, 9, 90)).shape == (1, 100, 9)
+    assert count_condition_rows(345, 9) == 353
+    assert (count_target_rows(90, 9), count_target_rows(40, 9)) == (100, 50)
+    assert delay_condition(torch.zeros(1, 9, 345)).shape == (1, 353, 9)
+    assert delay_target(torch.zeros(1, 9, 90)).shape == (1, 100, 9)
 
 
 @given(codes())
 def test_an_aligned_row_is_all_codes_of_a_frame(given: Any) -> None:
-    rows = aligned_condition_of(given)
+    rows = align_condition(given)
     assert rows.shape == (given.shape[0], given.shape[2], given.shape[1])
-    # What the delay takes apart: codebook k of the row is where the delayed layout has it k rows later.
-    delayed, frames = condition_of(given), given.shape[2]
+    # Codebook k of an aligned row is k rows later in the delayed layout.
+    delayed, frames = delay_condition(given), given.shape[2]
     for book in range(given.shape[1]):
         assert torch.equal(rows[..., book], delayed[:, book : book + frames, book])
 
 
 @given(codes())
-def test_undoing_gives_the_codes_back(given: Any) -> None:
-    assert torch.equal(codes_of_condition(condition_of(given)), given)
-    assert torch.equal(codes_of_target(target_of(given)), given)
+def test_undelaying_returns_the_codes(given: Any) -> None:
+    assert torch.equal(undelay_condition(delay_condition(given)), given)
+    assert torch.equal(undelay_target(delay_target(given)), given)
 
 
 @given(codes(), st.sampled_from([torch.uint8, torch.int16, torch.uint16, torch.int32]))
-def test_any_kind_of_integer_will_do(given: Any, kind: Any) -> None:
+def test_any_integer_type_is_accepted(given: Any, kind: Any) -> None:
     small = given % 200
-    assert torch.equal(target_of(small.to(kind)), target_of(small))
+    assert torch.equal(delay_target(small.to(kind)), delay_target(small))
 
 
 @given(codes(), st.integers(1, 8))
 def test_a_padded_target_is_the_shorter_one_and_zeros(given: Any, more: int) -> None:
     padded = torch.nn.functional.pad(given, (0, more), value=ABSENT)
-    alone, longer = target_of(given), target_of(padded)
+    alone, longer = delay_target(given), delay_target(padded)
     assert torch.equal(longer[:, : alone.shape[1]], alone)
     assert not longer[:, alone.shape[1] :].any()
-    assert torch.equal(codes_of_target(longer), padded)
+    assert torch.equal(undelay_target(longer), padded)
 
 
 @given(codes())
 def test_codes_stand_in_the_code_area_and_nowhere_else(given: Any) -> None:
     count, codebooks, frames = given.shape
-    rows = target_of(given)
-    area = code_area(torch.full((count,), frames), rows.shape[1], codebooks)
+    rows = delay_target(given)
+    area = make_code_mask(torch.full((count,), frames), rows.shape[1], codebooks)
     assert torch.equal(area, rows > 0)
 
 
 @given(codes(), st.data())
-def test_codes_after_the_true_length_are_outside(given: Any, data: st.DataObject) -> None:
+def test_codes_after_the_true_length_are_masked(given: Any, data: st.DataObject) -> None:
     count, codebooks, frames = given.shape
     lengths = torch.tensor(data.draw(st.lists(st.integers(0, frames), min_size=count, max_size=count)))
-    area = code_area(lengths, target_rows(frames, codebooks), codebooks)
-    # Marked in the codes themselves, and then laid out.
+    area = make_code_mask(lengths, count_target_rows(frames, codebooks), codebooks)
+    # The mask is computed on the codes and then delayed.
     sounding = (torch.arange(frames) < lengths[:, None])[:, None].expand(-1, codebooks, -1)
-    assert torch.equal(area, target_of(sounding.long() - 1) > 0)
+    assert torch.equal(area, delay_target(sounding.long() - 1) > 0)
 
 
 @given(st.integers(1, 12), st.integers(0, 8))
-def test_the_onset_is_what_the_paper_says(codebooks: int, more: int) -> None:
+def test_the_onset_is_that_of_the_paper(codebooks: int, more: int) -> None:
     frames = codebooks + more
-    area = onset_area(target_rows(frames, codebooks), codebooks)
-    chosen = {
+    area = make_onset_mask(count_target_rows(frames, codebooks), codebooks)
+    expected = {
         (t, k) for t in range(1, frames + 1) for k in range(1, codebooks + 1) if t + k <= codebooks + 1
     }  # counted from 1
-    marks = torch.tensor([[t * 100 + k for t in range(1, frames + 1)] for k in range(1, codebooks + 1)])
-    # A mark is one more in its row.
-    found = {divmod(int(mark) - 1, 100) for mark in target_of(marks[None])[0][area]}
-    assert found == chosen
+    codes_of_place = torch.tensor([[t * 100 + k for t in range(1, frames + 1)] for k in range(1, codebooks + 1)])
+    # A token is its code + 1.
+    masked = {divmod(int(token) - 1, 100) for token in delay_target(codes_of_place[None])[0][area]}
+    assert masked == expected
     assert int(area.sum()) == codebooks * (codebooks + 1) // 2
 
 
 def test_nine_codebooks_have_45_onset_codes() -> None:
-    assert int(onset_area(target_rows(90, 9), 9).sum()) == 45
+    assert int(make_onset_mask(count_target_rows(90, 9), 9).sum()) == 45

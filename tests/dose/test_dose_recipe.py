@@ -1,4 +1,4 @@
-"""What a DOSE recipe may say, and what is said of a wrong one."""
+"""DOSE recipes: what they accept, and which error a wrong one gives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TINY = {"name": "mine", "schedule": {"steps": 10}}
 
 
 @pytest.mark.parametrize("name", ["paper", "small", "laptop", "tiny"])
-def test_a_recipe_that_ships_is_one(name: str) -> None:
+def test_a_shipped_recipe_is_valid(name: str) -> None:
     recipe = load_dose_recipe(name)
     assert recipe.name == name
     assert (recipe.model.codebooks, recipe.model.vocabulary, recipe.model.condition_frames) == (9, 1025, 345)
@@ -23,24 +23,24 @@ def test_a_recipe_that_ships_is_one(name: str) -> None:
     assert DoseRecipe.model_validate(recipe.model_dump(mode="json")) == recipe
 
 
-def test_models_are_one_for_each_instrument_or_one_for_all() -> None:
+def test_there_is_one_model_per_instrument_or_one_for_all() -> None:
     assert load_dose_recipe("paper").models == (("kick",), ("snare",), ("hihat",))
     assert load_dose_recipe("tiny").models == (("kick", "snare", "hihat"),)
 
 
-def test_frames_of_another_kind_can_be_chosen() -> None:
+def test_frames_can_be_chosen_per_instrument() -> None:
     recipe = DoseRecipe.model_validate({**TINY, "instruments": ["tom", "clap"], "target_frames": {"tom": 120}})
     assert (recipe.frames("tom"), recipe.frames("clap")) == (120, 90)
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"model": {"width": 100, "heads": 16}}, "multiple of the 16 heads"),
         ({"model": {"width": 9, "heads": 3}}, "even"),
-        ({"model": {"width": 18, "heads": 6, "positions": "rotary"}}, "channels in pairs"),
-        ({"model": {"positions": "rotary", "reference_compatible": True}}, "published model knows"),
-        ({"model": {"condition": "aligned", "reference_compatible": True}}, "published model knows"),
+        ({"model": {"width": 18, "heads": 6, "positions": "rotary"}}, "pairs of channels"),
+        ({"model": {"positions": "rotary", "reference_compatible": True}}, "published model has no positions"),
+        ({"model": {"condition": "aligned", "reference_compatible": True}}, "published model has no positions"),
         ({"instruments": ["kick", "kick"]}, "twice"),
         ({"instruments": ["Kick"]}, "pattern"),
         ({"instruments": []}, "at least 1"),
@@ -51,12 +51,12 @@ def test_frames_of_another_kind_can_be_chosen() -> None:
         ({"loss": {"tail": "cut"}}, "'learned' or 'masked'"),
     ],
 )
-def test_what_cannot_be_is_refused(changes: dict[str, object], says: str) -> None:
-    with pytest.raises(ValidationError, match=says):
+def test_values_that_contradict_each_other_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
         DoseRecipe.model_validate({**TINY, **changes})
 
 
-def test_a_mistake_is_named_with_its_line_and_the_nearest_key(tmp_path: Path) -> None:
+def test_an_error_gives_the_line_and_the_nearest_key(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\nmodel:\n  layrs: 3\n  width: many\nschedule: {steps: 10}\n")
     with pytest.raises(RecipeError) as error:
@@ -67,17 +67,17 @@ def test_a_mistake_is_named_with_its_line_and_the_nearest_key(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [("papr", "did you mean 'paper'"), ("missing/x.yaml", "no such dose recipe"), (".", "is a folder")],
 )
-def test_a_recipe_that_is_not_there_is_named(name: str, says: str) -> None:
-    with pytest.raises(RecipeError, match=says):
+def test_an_error_names_a_missing_recipe(name: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
         load_dose_recipe(name)
 
 
-def test_what_is_no_recipe_is_named(tmp_path: Path) -> None:
+def test_an_error_describes_a_file_that_is_no_recipe(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    for content, says in (("", "is empty"), ("- 1\n", "no keys"), ("a: [", "not YAML"), ("a: 1\na: 2\n", "twice")):
+    for content, message in (("", "is empty"), ("- 1\n", "no keys"), ("a: [", "invalid YAML"), ("a: 1\na: 2\n", "twice")):
         path.write_text(content)
-        with pytest.raises(RecipeError, match=says):
+        with pytest.raises(RecipeError, match=message):
             load_dose_recipe(str(path))

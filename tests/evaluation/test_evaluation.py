@@ -15,11 +15,11 @@ import torch
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_distance
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, write_checkpoint
-from rmod_pipeline.dose.loss import Pairs, dose_losses
+from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.evaluation.compare import WAYS, compare
-from rmod_pipeline.evaluation.condition_use import listening
+from rmod_pipeline.evaluation.compare import SYSTEMS, compare
+from rmod_pipeline.evaluation.condition_use import measure_condition_use
 from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.shards.token_family import choose_family
 
@@ -79,7 +79,7 @@ def test_every_way_is_measured_on_every_pair(tiny_tokens: Path, tiny_weights: Pa
     assert sum(told) == 4
     for each in found:
         assert len(each.keys) == 2
-        assert all(len(each.distances[way]) == 2 for way in WAYS)
+        assert all(len(each.distances[way]) == 2 for way in SYSTEMS)
         assert each.nearer_than("extracted") == 0
         assert 0 <= each.nearer_than("coded chance") <= 1
         assert each.distances["coded chance"] != each.distances["chance"]
@@ -99,8 +99,8 @@ def test_the_command_prints_a_table_and_writes_every_distance(
     said = rmod("evaluate", path, *asked, "--json", tmp_path / "distances.json")
     assert said.code == 0, said
     rows = {line.split("│")[1].strip(): line.split("│")[2:4] for line in said.out.splitlines() if "│" in line}
-    assert list(rows) == list(WAYS)
-    assert all(re.fullmatch(r"\d\.\d{3} \(\d+%\)", cell.strip()) for way in WAYS[1:] for cell in rows[way])
+    assert list(rows) == list(SYSTEMS)
+    assert all(re.fullmatch(r"\d\.\d{3} \(\d+%\)", cell.strip()) for way in SYSTEMS[1:] for cell in rows[way])
     assert "with another pair's mixture" in said.out
     assert "valid-00000000" in (tmp_path / "distances.json").read_text()
 
@@ -109,12 +109,12 @@ def test_a_model_that_knows_its_mixtures_is_told_from_one_that_does_not(
     tiny_tokens: Path, checkpoint: DoseCheckpoint
 ) -> None:
     family = choose_family(tiny_tokens)
-    for each in listening(tiny_tokens, "valid", checkpoint, family):
-        assert abs(each.full - each.full_of_another) < 0.1, "an untrained model hears nothing"
+    for each in measure_condition_use(tiny_tokens, "valid", checkpoint, family):
+        assert abs(each.full - each.full_with_other_mixture) < 0.1, "an untrained model hears nothing"
     model = load_dose_model(checkpoint).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     pairs = list(load_tokens(tiny_tokens, "valid", family.name))
-    batch = Pairs(
+    batch = TokenBatch(
         mixtures=torch.from_numpy(np.stack([pair["codes"]["mix"] for pair in pairs])),
         targets=torch.from_numpy(np.stack([pair["codes"]["kick"] for pair in pairs])),
         lengths=torch.tensor([pair["frames"]["kick"] for pair in pairs]),
@@ -122,11 +122,11 @@ def test_a_model_that_knows_its_mixtures_is_told_from_one_that_does_not(
     )
     for _ in range(150):
         optimizer.zero_grad()
-        dose_losses(model, batch, checkpoint.recipe.loss).total.backward()
+        compute_losses(model, batch, checkpoint.recipe.loss).total.backward()
         optimizer.step()
-    kick, _ = listening(tiny_tokens, "valid", replace(checkpoint, state=model.state_dict()), family)
-    assert kick.full_of_another > 1.2 * kick.full
-    assert kick.onset_of_another > 3 * kick.onset, "what comes first is known from the mixture alone"
+    kick, _ = measure_condition_use(tiny_tokens, "valid", replace(checkpoint, state=model.state_dict()), family)
+    assert kick.full_with_other_mixture > 1.2 * kick.full
+    assert kick.onset_with_other_mixture > 3 * kick.onset, "what comes first is known from the mixture alone"
 
 
 def test_a_model_of_another_codec_is_refused(

@@ -23,7 +23,7 @@ from rmod_pipeline.errors import (
 )
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.storage.folders import shipped_folder
-from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths
+from rmod_pipeline.training.codec.codebooks import draw_depths, fit_codebooks, perplexity, quantize
 from rmod_pipeline.training.codec.crops import Crops
 from rmod_pipeline.training.codec.losses import (
     MelDistance,
@@ -31,7 +31,7 @@ from rmod_pipeline.training.codec.losses import (
     spectral_difference,
     waveform_distance,
 )
-from rmod_pipeline.training.codec.material import Clip, Material, allowed, mono, prepare_material
+from rmod_pipeline.training.codec.material import Clip, Material, prepare_material, select_licences, to_mono
 from rmod_pipeline.training.codec.recipe import CodecRecipe, CodecSounds, load_codec_recipe, with_minutes
 from rmod_pipeline.training.codec.train import LOG, STATE, WEIGHTS, CodecProgress, CodecTrainer, codec_learning_rate
 
@@ -105,7 +105,7 @@ def test_gradients_reach_encoder_and_entries_and_nothing_else() -> None:
 
 
 def test_depths_are_full_but_for_a_share() -> None:
-    depths = some_depths(40, 9, 0.5, torch.Generator().manual_seed(0))
+    depths = draw_depths(40, 9, 0.5, torch.Generator().manual_seed(0))
     assert bool((depths[20:] == 9).all())
     assert set(depths[:20].tolist()) <= set(range(1, 10))
     assert float(depths[:20].float().mean()) < 8
@@ -241,11 +241,11 @@ def test_sounds_under_other_licences_never_reach_a_codec() -> None:
     marked = tuple(
         replace(asset, licence="CC-BY-4.0") if place % 2 else asset for place, asset in enumerate(library.assets)
     )
-    kept = allowed(replace(library, assets=marked), ["CC0-1.0"])
+    kept = select_licences(replace(library, assets=marked), ["CC0-1.0"])
     assert {asset.licence for asset in kept.assets} == {"CC0-1.0"}
     assert len(kept.assets) == (len(marked) + 1) // 2
-    with pytest.raises(LibraryError, match="no sound under an allowed licence"):
-        allowed(library, ["MIT"])
+    with pytest.raises(LibraryError, match="no sound under an select_licences licence"):
+        select_licences(library, ["MIT"])
 
 
 @pytest.mark.slow
@@ -264,7 +264,7 @@ def test_material_is_rendered_once_and_of_its_split_alone(tmp_path: Path) -> Non
 
 
 def test_mono_is_rounded_to_16_bits() -> None:
-    np.testing.assert_array_equal(mono(np.array([[1, 3, -5], [1, 4, -5]], np.int16)), [1, 4, -5])
+    np.testing.assert_array_equal(to_mono(np.array([[1, 3, -5], [1, 4, -5]], np.int16)), [1, 4, -5])
 
 
 def test_a_recipe_says_what_is_wrong_with_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Training DOSE: the same training however often it was stopped, and an end to it that says what was wrong."""
+"""TrainingConfig DOSE: the same training however often it was stopped, and an end to it that says what was wrong."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ torch.set_num_threads(1)
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, read_dose_checkpoint, write_checkpoint
+from rmod_pipeline.dose.loss import mean_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, DoseSchedule, load_dose_recipe
 from rmod_pipeline.errors import (
@@ -35,7 +36,7 @@ from rmod_pipeline.errors import (
     RmodError,
     UsageError,
 )
-from rmod_pipeline.extraction.extract import extract
+from rmod_pipeline.extraction.extract import extract_array
 from rmod_pipeline.extraction.extractor import open_extractors
 from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.pipeline.executors.local import local_executor
@@ -47,30 +48,21 @@ from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.shards.tokens import encode_codes
 from rmod_pipeline.training.dose import module as module_room
-from rmod_pipeline.training.dose.data import (
-    Collate,
-    LoaderError,
-    LoaderSettings,
-    TrainingExample,
-    TrainLoader,
-    ValidationLoader,
-    open_data,
-    raise_loader_errors,
-)
-from rmod_pipeline.training.dose.initialization import begin_with_codebooks
-from rmod_pipeline.training.dose.losses import means
+from rmod_pipeline.training.dose.data import open_data
+from rmod_pipeline.training.dose.examples import Collate, LoaderError, TrainingExample, raise_loader_errors
+from rmod_pipeline.training.dose.initialization import initialize_from_codebooks
+from rmod_pipeline.training.dose.loaders import LoaderSettings, TrainLoader, ValidationLoader
 from rmod_pipeline.training.dose.module import DoseModule, learning_rate_at
 from rmod_pipeline.training.dose.monitor import ProgressListener
-from rmod_pipeline.training.dose.optimizer import Muon, orthogonal
+from rmod_pipeline.training.dose.optimizer import Muon, orthogonalize
 from rmod_pipeline.training.dose.train import (
-    DeviceSettings,
-    Training,
+    TrainingConfig,
     TrainingReport,
-    chosen_models,
-    detect_devices,
+    choose_models,
     train_dose,
 )
-from rmod_pipeline.training.dose.unigram import CodeCounts, baseline, count_codes, surprise
+from rmod_pipeline.training.dose.trainer import DeviceSettings, detect_devices
+from rmod_pipeline.training.dose.unigram import CodeCounts, count_codes, cross_entropy_of_counts, unigram_losses
 from tests.tiny_build import RATE, make_job
 from tests.tiny_codec import save_tiny, with_tokens
 
@@ -100,7 +92,7 @@ def written(folder: Path, **changes: Any) -> Path:
 def trained(data: Path, out: Path, **options: Any) -> list[TrainingReport]:
     changes = options.pop("changes", {})
     options.setdefault("machine", CPU)
-    return list(train_dose(Training(recipe=recipe(**changes), data=data, out=out, **options)))
+    return list(train_dose(TrainingConfig(recipe=recipe(**changes), data=data, out=out, **options)))
 
 
 def weights(out: Path, name: str = "kick") -> dict[str, Any]:
@@ -229,13 +221,13 @@ def test_muon_steps_as_torchs_own_does_in_full_precision() -> None:
         kinds = ((Muon, ours), (torch.optim.Muon, theirs))
         optimizers = [kind([weight], lr=0.02, weight_decay=0.01) for kind, weight in kinds]
         for _ in range(5):
-            grad_norm = torch.randn(shape, generator=generator)
+            gradient = torch.randn(shape, generator=generator)
             for optimizer, weight in zip(optimizers, (ours, theirs), strict=True):
-                weight.grad = grad_norm.clone()
+                weight.grad = gradient.clone()
                 optimizer.step()
         # Theirs is in bfloat16.
         torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)
-        spread = torch.linalg.svdvals(orthogonal(grad_norm))
+        spread = torch.linalg.svdvals(orthogonalize(gradient))
         assert 0.3 < float(spread.min()) < float(spread.max()) < 1.3
 
 
@@ -266,7 +258,7 @@ def test_codes_that_sound_alike_begin_alike(tiny_weights: Path) -> None:
     assert known.latents.shape[:2] == (9, 1024)
     torch.manual_seed(0)
     model, noise = Dose(size.model_copy(update={"width": 256})), Dose(size.model_copy(update={"width": 256}))
-    begin_with_codebooks(model, codec, seed=0)
+    initialize_from_codebooks(model, codec, seed=0)
     alike = torch.from_numpy(known.entries[0] @ known.entries[0].T)
     near, far = alike > 0.9, alike < 0.0
     near.fill_diagonal_(False)
@@ -280,7 +272,7 @@ def test_codes_that_sound_alike_begin_alike(tiny_weights: Path) -> None:
     again, other = (Dose(size.model_copy(update={"width": 256})) for _ in range(2))
     for start, seed in ((again, 0), (other, 1)):
         start.load_state_dict(noise.state_dict())
-        begin_with_codebooks(start, codec, seed=seed)
+        initialize_from_codebooks(start, codec, seed=seed)
     assert not torch.equal(again.head.weight, other.head.weight)
     assert torch.equal(again.head.weight[0], other.head.weight[0]), "no code has no direction"
 
@@ -301,12 +293,12 @@ def test_an_interrupt_leaves_a_training_to_go_on_with(
         patch.setattr(DoseModule, "training_step", interrupted)
         said = rmod(*command)
     assert said.code == 130
-    assert "goes on when its command is given again" in said.err
+    assert "resumes when its command is given again" in said.err
     assert "Traceback" not in said.err
     assert weights(out)["global_step"] == 2
     said = rmod(*command)
     assert said.code == 0
-    assert "kick: going on from step 2" in said.err
+    assert "kick: resumed from step 2" in said.err
     assert (finished / "kick.pth").read_bytes() == (out / "kick.pth").read_bytes()
 
 
@@ -322,7 +314,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_pairs(
     tiny_tokens: Path, tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    losses, batch_start = module_room.dose_losses, DoseModule.on_train_batch_start
+    losses, batch_start = module_room.compute_losses, DoseModule.on_train_batch_start
 
     def started(module: DoseModule, batch: Any, place: int) -> None:
         seen.append(batch.keys)
@@ -334,12 +326,12 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_pairs(
             object.__setattr__(made, "total", made.total * math.nan)
         return made
 
-    monkeypatch.setattr(module_room, "dose_losses", spoilt)
+    monkeypatch.setattr(module_room, "compute_losses", spoilt)
     monkeypatch.setattr(DoseModule, "on_train_batch_start", started)
     out = tmp_path / "models"
     said = rmod("train", written(tmp_path), "--data", tiny_tokens, "--out", out, "--workers", 0, "--device", "cpu")
     assert said.code == 2
-    assert "the loss is no number at step 3; its pairs: " + ", ".join(seen[3]) in said.err
+    assert "the loss is not finite at step 3; its pairs: " + ", ".join(seen[3]) in said.err
     assert "Traceback" not in said.err
     assert weights(out)["global_step"] == 2
     assert all(bool(torch.isfinite(each).all()) for each in read_dose_checkpoint(out / "kick.pth").state.values())
@@ -348,23 +340,23 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_pairs(
 def test_a_loss_that_is_no_number_before_anything_is_kept_promises_nothing(
     tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses = module_room.dose_losses
+    losses = module_room.compute_losses
 
     def spoilt(*arguments: Any) -> Any:
         made = losses(*arguments)
         object.__setattr__(made, "total", made.total * math.nan)
         return made
 
-    monkeypatch.setattr(module_room, "dose_losses", spoilt)
-    with pytest.raises(DoseError, match=r"no number at step 0; its pairs: train-.*\n  -> look at these pairs"):
+    monkeypatch.setattr(module_room, "compute_losses", spoilt)
+    with pytest.raises(DoseError, match=r"not finite at step 0; its pairs: train-.*\n  -> check these pairs"):
         trained(tiny_tokens, tmp_path / "out")
 
 
-@pytest.mark.parametrize(("after", "hint"), [(2, "look at these"), (4, "the latest checkpoint is kept; look at these")])
+@pytest.mark.parametrize(("after", "hint"), [(2, "check these"), (4, "the latest checkpoint is kept; check these")])
 def test_a_validation_loss_that_is_no_number_names_its_pairs(
     after: int, hint: str, tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses, step = module_room.dose_losses, DoseModule.validation_step
+    losses, step = module_room.compute_losses, DoseModule.validation_step
     module: list[DoseModule] = []
 
     def validated(self: DoseModule, batch: Any, place: int) -> None:
@@ -377,9 +369,9 @@ def test_a_validation_loss_that_is_no_number_names_its_pairs(
             object.__setattr__(made, "full", made.full * math.nan)
         return made
 
-    monkeypatch.setattr(module_room, "dose_losses", spoilt)
+    monkeypatch.setattr(module_room, "compute_losses", spoilt)
     monkeypatch.setattr(DoseModule, "validation_step", validated)
-    says = rf"validation loss is no number at step {after}; its pairs: valid-00000000, valid-00000001\n  -> {hint}"
+    says = rf"validation loss is not finite at step {after}; its pairs: valid-00000000, valid-00000001\n  -> {hint}"
     with pytest.raises(DoseError, match=says):
         trained(tiny_tokens, tmp_path / "out")
     assert (tmp_path / "out" / "kick" / "last.ckpt").exists() == hint.startswith("the latest")
@@ -396,7 +388,9 @@ def test_no_pickle_is_ever_opened(
     monkeypatch.chdir(tmp_path)
     out = Path(shutil.copytree(finished, tmp_path / "out"))
     torch.save({**weights(out), "callbacks": {"trap": _Trap()}}, out / "kick" / "last.ckpt")
-    with pytest.raises(DoseError, match=r"last\.ckpt: not plain weights.*refused\n.*begin this training anew"):
+    with pytest.raises(
+        DoseError, match=r"last\.ckpt: not plain weights.*refused\n.*start this training from the beginning"
+    ):
         trained(tiny_tokens, out)
     torch.save(_Trap(), tmp_path / "kick.pth")
     with pytest.raises(DoseError, match=r"kick\.pth: not plain weights.*refused"):
@@ -428,7 +422,7 @@ def test_going_on_with_other_data_or_codec_is_refused(finished: Path, tiny_token
     with pytest.raises(RmodError, match=r'data\.seed: existing 7, requested 0[\s\S]*codec\.sha256: existing "fff'):
         trained(tiny_tokens, tmp_path)
     (tmp_path / "run.json").write_text("[]")
-    with pytest.raises(DoseError, match="does not tell what was trained here"):
+    with pytest.raises(DoseError, match="does not say what was trained here"):
         trained(tiny_tokens, tmp_path)
 
 
@@ -461,10 +455,10 @@ def _half_a_state(state: dict[str, Any]) -> None:
     [
         (_another_class, r'instruments\.0: existing "snare", requested "kick"'),
         (_another_codec, r"codec\.codebooks: existing 4, requested 9"),
-        (_another_size, r"its weights are of another model: model\.norm\.weight"),
+        (_another_size, r"its weights belong to another model: model\.norm\.weight"),
         (_no_number, r"NaN or infinite weights in model\.norm\.weight"),
-        (_no_state, "not the state of a training of this rmod's"),
-        (_half_a_state, "not the whole state of a training"),
+        (_no_state, "not the state of a training of this version of rmod"),
+        (_half_a_state, "not the complete state of a training"),
     ],
 )
 def test_a_state_that_is_not_this_trainings_is_refused(
@@ -477,7 +471,7 @@ def test_a_state_that_is_not_this_trainings_is_refused(
     with pytest.raises(RmodError, match=said):
         trained(tiny_tokens, out)
     (out / "kick" / "last.ckpt").write_bytes(b"half a file")
-    with pytest.raises(DoseError, match=r"last\.ckpt: not [\s\S]*remove it to begin this training anew"):
+    with pytest.raises(DoseError, match=r"last\.ckpt: not [\s\S]*remove it to start this training from the beginning"):
         trained(tiny_tokens, out)
 
 
@@ -495,7 +489,7 @@ def test_a_training_can_begin_with_a_checkpoints_weights(finished: Path, tiny_to
     ("changes", "said"),
     [
         ({"model": {"layers": 2}}, "a model with layers 1, the recipe asks for 2"),
-        ({"instruments": ["snare"]}, r"a model for kick, this training is of snare\n.*--instrument"),
+        ({"instruments": ["snare"]}, r"a model for kick, but this training is of snare\n.*--instrument"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused(
@@ -546,7 +540,7 @@ Case = tuple[Callable[[Path], object], dict[str, Any], list[str], str]
     [
         (_without_tokens, {}, [], "no tokens here -> make them: rmod encode"),
         (_half_finished, {}, [], "1 of 4 shards of tokens/tiny"),
-        (_half_finished, {}, [], "finish it with the command that began it; `rmod status "),
+        (_half_finished, {}, [], "finish the build with the same command; `rmod status "),
         (
             _nothing,
             {},
@@ -555,7 +549,7 @@ Case = tuple[Callable[[Path], object], dict[str, Any], list[str], str]
         ),
         (_no_valid_pairs, {}, [], "split valid: no pairs in it; there are 10 train -> build it with pairs of both"),
         (shutil.rmtree, {}, [], "no data set here"),
-        (_nothing, {"instruments": ["kick", "clap"]}, [], "no tokens of clap; there are kick, snare -> take clap"),
+        (_nothing, {"instruments": ["kick", "clap"]}, [], "no tokens of clap; there are kick, snare -> remove clap"),
         (_nothing, {"model": {"codebooks": 4}}, [], "tokens of codebooks 9, the recipe small has model.codebooks 4"),
         (
             _nothing,
@@ -581,7 +575,7 @@ Case = tuple[Callable[[Path], object], dict[str, Any], list[str], str]
             _nothing,
             {},
             ["--devices", "3"],
-            "a batch of 4 pairs cannot be shared out evenly over 3 devices ->",
+            "a batch of 4 pairs cannot be divided evenly among 3 devices ->",
         ),
         (_nothing, {}, ["--device", "tpu"], "--device: no device is called tpu -> choose auto, cpu, cuda"),
         (_nothing, {}, ["--begin-from", "none.pth"], "none.pth: no weights here"),
@@ -736,7 +730,7 @@ def test_models_are_on_disks(option: str, bucket: Any, tiny_tokens: Path, tmp_pa
     there = {"--data": tiny_tokens, "--out": tmp_path / "out", option: f"{bucket}/kick.pth"}
     said = rmod("train", written(tmp_path), *(part for each in there.items() for part in each))
     assert said.code == 2
-    assert f"{bucket}/kick.pth: is on an object store; models are kept on disks" in said.err
+    assert f"{bucket}/kick.pth is on an object store; models are kept on disks" in said.err
     assert not (tmp_path / "out").exists()
 
 
@@ -746,16 +740,16 @@ def test_going_on_with_other_workers_or_versions_is_said(
     out = tmp_path / "out"
     trained(tiny_tokens, out, until=2)
     trained(tiny_tokens, out, until=4)
-    assert "goes on" not in caplog.text
+    assert "resumes" not in caplog.text
     state = weights(out)
     state["rmod_training"]["versions"]["torch"] = "1.0"
     torch.save(state, out / "kick" / "last.ckpt")
     trained(tiny_tokens, out, machine=DeviceSettings(device="cpu", workers=1))
-    (said,) = [record.getMessage() for record in caplog.records if "goes on" in record.getMessage()]
-    assert "kick goes on otherwise than before: workers 1 instead of 0, torch" in said
+    (said,) = [record.getMessage() for record in caplog.records if "resumes" in record.getMessage()]
+    assert "kick resumes in another environment: workers 1 instead of 0, torch" in said
     assert "instead of 1.0" in said
     trained(tiny_tokens, out)
-    assert caplog.text.count("goes on") == 1, "a finished training does not go on"
+    assert caplog.text.count("resumes") == 1, "a finished training does not go on"
 
 
 def _code_out_of_range(data: Path) -> None:
@@ -807,7 +801,7 @@ def test_what_a_leg_reads_depends_on_seed_and_step_alone(tiny_tokens: Path) -> N
     assert keys_of(batches(tiny_tokens, 2)) != first
     assert keys_of(batches(tiny_tokens, 0, {"seed": 1})) != first
     assert len(batches(tiny_tokens, 4, {"schedule": {"steps": 5}})) == 1, "the last leg is as long as is left"
-    ranks = [keys_of(batches(tiny_tokens, 0, rank=rank, world=2)) for rank in range(2)]
+    ranks = [keys_of(batches(tiny_tokens, 0, rank=rank, world_size=2)) for rank in range(2)]
     assert [[len(keys) for keys in rank] for rank in ranks] == [[2, 2], [2, 2]]
     assert ranks[0] != ranks[1]
 
@@ -831,7 +825,7 @@ def test_validation_reads_every_pair_once_with_every_instrument(tiny_tokens: Pat
     opened = open_data(tiny_tokens, None, made, made.instruments)
     shares = []
     for rank in range(2):
-        read = list(ValidationLoader(opened, made, made.instruments, LoaderSettings(rank=rank, world=2)))
+        read = list(ValidationLoader(opened, made, made.instruments, LoaderSettings(rank=rank, world_size=2)))
         shares.append(
             [(key, int(place)) for batch in read for key, place in zip(batch.keys, batch.instruments, strict=True)]
         )
@@ -844,7 +838,7 @@ def test_instruments_take_turns_and_short_windows_are_filled_up(tiny_tokens: Pat
     (batch, _) = batches(tiny_tokens, 0, changes)
     assert batch.instruments.tolist() == [0, 1, 0, 1]
     assert batch.lengths.tolist() == [9, 9, 9, 9]
-    assert batch.of(1).keys == batch.keys[1::2]
+    assert batch.select(1).keys == batch.keys[1::2]
     items = [
         TrainingExample("a", batch.mixtures[0].numpy(), batch.targets[0, :, :frames].numpy(), 9, 0)
         for frames in (90, 40)
@@ -865,15 +859,17 @@ def test_a_failure_comes_out_as_it_was() -> None:
 
 def test_unigram_against_a_calculation_by_hand() -> None:
     # One codebook of three entries, seen 3, 1 and 0 times: with one added to each, 4/7, 2/7 and 1/7.
-    nats, codes = surprise(torch.tensor([[3, 1, 0]]), torch.tensor([[1, 0, 2]])).tolist()
+    nats, codes = cross_entropy_of_counts(torch.tensor([[3, 1, 0]]), torch.tensor([[1, 0, 2]])).tolist()
     assert codes == 3
     assert nats == pytest.approx(-(math.log(4 / 7) + 2 * math.log(1 / 7)))
     # Two codebooks are each expected by their own frequencies.
-    both = surprise(torch.tensor([[3, 1, 0], [0, 0, 0]]), torch.tensor([[1, 0, 2], [0, 5, 0]]))
+    both = cross_entropy_of_counts(torch.tensor([[3, 1, 0], [0, 0, 0]]), torch.tensor([[1, 0, 2], [0, 5, 0]]))
     assert both.tolist() == pytest.approx([nats + 5 * math.log(3), 8])
     train = {"kick": CodeCounts(torch.tensor([[3, 1, 0]]), torch.tensor([[1, 0, 0]]))}
     valid = {"kick": CodeCounts(torch.tensor([[1, 0, 2]]), torch.tensor([[0, 0, 0]]))}
-    assert baseline(train, valid) == {name: {"full": pytest.approx(nats / 3), "onset": 0.0} for name in ("all", "kick")}
+    assert unigram_losses(train, valid) == {
+        name: {"full": pytest.approx(nats / 3), "onset": 0.0} for name in ("all", "kick")
+    }
 
 
 def test_codes_are_counted_where_the_loss_counts_them() -> None:
@@ -886,7 +882,7 @@ def test_codes_are_counted_where_the_loss_counts_them() -> None:
 
 def test_losses_of_instruments_weigh_as_many_codes_as_they_have() -> None:
     sums = torch.tensor([[[8.0, 4], [1, 1]], [[2, 1], [0, 0]]], dtype=torch.float64)
-    assert means(sums, ["kick", "hihat"]) == {
+    assert mean_losses(sums, ["kick", "hihat"]) == {
         "all": {"full": 2.0, "onset": 1.0},
         "kick": {"full": 2.0, "onset": 1.0},
         "hihat": {"full": 2.0, "onset": 0.0},
@@ -908,13 +904,13 @@ def test_torchrun_says_how_many_devices_there_are(monkeypatch: pytest.MonkeyPatc
     for name, value in (("TORCHELASTIC_RUN_ID", "some"), ("LOCAL_WORLD_SIZE", "4"), ("WORLD_SIZE", "8")):
         monkeypatch.setenv(name, value)
     machine = detect_devices(DeviceSettings(device="cpu"))
-    assert (machine.devices, machine.nodes, machine.world) == (4, 2, 8)
+    assert (machine.devices, machine.nodes, machine.world_size) == (4, 2, 8)
 
 
 def test_models_are_those_of_the_recipe() -> None:
     both = recipe(instruments=["kick", "snare"])
-    assert chosen_models(both, None) == (("kick",), ("snare",))
-    assert chosen_models(both, "snare") == (("snare",),)
+    assert choose_models(both, None) == (("kick",), ("snare",))
+    assert choose_models(both, "snare") == (("snare",),)
 
 
 # The whole way.
@@ -932,7 +928,7 @@ def test_the_recipe_that_ships_learns_eight_pairs_by_heart_and_extraction_return
     tiny = load_dose_recipe("tiny")
     seldom = tiny.schedule.model_copy(update={"check_every_steps": 100, "steps": 200})
     kicks = tiny.model_copy(update={"instruments": ("kick",), "one_model": False, "schedule": seldom})
-    asked = Training(recipe=kicks, data=out, out=tmp_path / "models", codec=str(weights_file), machine=CPU)
+    asked = TrainingConfig(recipe=kicks, data=out, out=tmp_path / "models", codec=str(weights_file), machine=CPU)
     (report,) = train_dose(asked)
     assert report.ended == "all steps"
     # The checkpoint is the best on pairs that were not learned; what was learned by heart is in the last state.
@@ -943,7 +939,9 @@ def test_the_recipe_that_ships_learns_eight_pairs_by_heart_and_extraction_return
     tokens = {pair["key"]: pair["codes"]["kick"] for pair in load_tokens(out, "train", sounds=["kick"])}
     assert len({codes.tobytes() for codes in tokens.values()}) == 8
     for pair in load_audio(out, "train"):
-        made = extract(pair["audio"]["mix"], pair["rate"], extractors, codec, ExtractionConfig(at=(0.0,), tries=0))
+        made = extract_array(
+            pair["audio"]["mix"], pair["rate"], extractors, codec, ExtractionConfig(at=(0.0,), tries=0)
+        )
         assert (made.instruments[0].best.codes == tokens[pair["key"]]).all(), pair["key"]
 
 
@@ -954,14 +952,14 @@ import sys
 from pathlib import Path
 import torch
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.training.dose.checkpointing import Keeper
+from rmod_pipeline.training.dose.checkpointing import Checkpointing
 from rmod_pipeline.training.dose.module import DoseModule
-from rmod_pipeline.training.dose.optimizer import Muon, orthogonal
-from rmod_pipeline.training.dose.train import Machine, Training, train
+from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
+from rmod_pipeline.training.dose.trainer import DeviceSettings
 
 torch.set_num_threads(1)
 recipe, data, out, told = sys.argv[1:]
-valid, keep, validated = [], Keeper.on_train_epoch_end, DoseModule.validation_step
+valid, keep, validated = [], Checkpointing.on_train_epoch_end, DoseModule.validation_step
 
 def count(module, batch, place):
     valid.append(len(batch.keys))
@@ -973,10 +971,10 @@ def kept(keeper, trainer, module):
         print(trainer.global_step, sum(valid), len(valid), module.held_out["all"]["full"], file=file)
     valid.clear()
 
-DoseModule.validation_step, Keeper.on_train_epoch_end = count, kept
-training = Training(recipe=DoseRecipe.model_validate_json(recipe), data=Path(data), out=Path(out),
-                    machine=Machine(device="cpu", devices=2))
-for report in train(training):
+DoseModule.validation_step, Checkpointing.on_train_epoch_end = count, kept
+training = TrainingConfig(recipe=DoseRecipe.model_validate_json(recipe), data=Path(data), out=Path(out),
+                    machine=DeviceSettings(device="cpu", devices=2))
+for report in train_dose(training):
     print(report.steps, report.ended, report.unigram["all"]["full"])
 """
 
@@ -1023,12 +1021,13 @@ import torch
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.training.dose import module
-from rmod_pipeline.training.dose.optimizer import Muon, orthogonal
-from rmod_pipeline.training.dose.train import Machine, Training, train
+from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
+from rmod_pipeline.training.dose.trainer import DeviceSettings
 
 torch.set_num_threads(1)
 recipe, data, out, told, phase = sys.argv[1:]
-rank, losses, step, steps = os.environ.get("LOCAL_RANK", "0"), module.dose_losses, module.DoseModule.training_step, []
+rank, steps = os.environ.get("LOCAL_RANK", "0"), []
+losses, step = module.compute_losses, module.DoseModule.training_step
 
 def stepped(self, batch, place):
     steps.append(batch.keys)
@@ -1041,11 +1040,11 @@ def spoilt(model, *arguments):
             object.__setattr__(made, part, getattr(made, part) * float("nan"))
     return made
 
-module.dose_losses, module.DoseModule.training_step = spoilt, stepped
-training = Training(recipe=DoseRecipe.model_validate_json(recipe), data=Path(data), out=Path(out),
-                    machine=Machine(device="cpu", devices=2))
+module.compute_losses, module.DoseModule.training_step = spoilt, stepped
+training = TrainingConfig(recipe=DoseRecipe.model_validate_json(recipe), data=Path(data), out=Path(out),
+                    machine=DeviceSettings(device="cpu", devices=2))
 try:
-    list(train(training))
+    list(train_dose(training))
 except DoseError as error:
     Path(f"{told}-{rank}").write_text(" ".join(steps[-1]) + "\\n" + str(error))
 """
@@ -1063,9 +1062,9 @@ def test_no_number_on_one_of_two_ranks_ends_both_and_names_its_pairs(phase: str,
     keys, errors = zip(*(Path(f"{told}-{rank}").read_text().split("\n", 1) for rank in range(2)), strict=True)
     assert errors[0] == errors[1], "both say the same, and neither waits for the other"
     if phase == "training":
-        assert f"the loss is no number at step 3; its pairs: {keys[1]}\n" in errors[0]
+        assert f"the loss is not finite at step 3; its pairs: {keys[1]}\n" in errors[0]
     else:
-        found = re.search(r"validation loss is no number at step 4; its pairs: (.*)\n", errors[0])
+        found = re.search(r"validation loss is not finite at step 4; its pairs: (.*)\n", errors[0])
         assert found is not None
         assert set(found[1].split(", ")) < {f"valid-0000000{pair}" for pair in range(3)}, "those of one rank"
     assert "the latest checkpoint is kept" in errors[0]
@@ -1079,6 +1078,6 @@ def test_a_listener_hears_what_happens(tiny_tokens: Path, tmp_path: Path) -> Non
         stepped=lambda standing: heard.append(standing.step),
         validated=lambda standing, losses: heard.append((standing.step, "valid", sorted(losses))),
     )
-    training = Training(recipe=recipe(schedule={"steps": 3}), data=tiny_tokens, out=tmp_path, machine=CPU)
+    training = TrainingConfig(recipe=recipe(schedule={"steps": 3}), data=tiny_tokens, out=tmp_path, machine=CPU)
     list(train_dose(training, listener))
     assert heard == [("kick", 0), 1, 2, (2, "valid", ["all", "kick"]), 3, (3, "valid", ["all", "kick"])]

@@ -12,8 +12,8 @@ from pathlib import Path
 from rmod_pipeline import __version__
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.errors import DoseError
-from rmod_pipeline.extraction.output import ELSEWHERE
-from rmod_pipeline.extraction.results import Candidate, Extracted, Extraction, Window
+from rmod_pipeline.extraction.output import HINT_FILE_EXISTS
+from rmod_pipeline.extraction.results import Candidate, Extraction, InstrumentExtraction, Window
 from rmod_pipeline.pages.preview import DRUM_COLOURS, NO_COLOUR, pianoroll, pictures, sounds, words
 from rmod_pipeline.pages.preview.pages import page_template
 from rmod_pipeline.pages.preview.players import Player, PlayerGroup, player_group, whole_player
@@ -60,7 +60,7 @@ def check_page(out: Path) -> None:
     except OSError:  # a folder
         ours = False
     if not ours:
-        raise DoseError(page, "is there already, and no page of rmod's", ELSEWHERE)
+        raise DoseError(page, "already exists and is not a page of rmod", HINT_FILE_EXISTS)
 
 
 def write_page(extraction: Extraction, out: Path) -> Path:
@@ -95,7 +95,7 @@ def extraction_html(extraction: Extraction) -> str:
 
 def _facts(extraction: Extraction) -> Iterator[tuple[str, str]]:
     """Yield what holds for all of it: label and value."""
-    asked = extraction.asked
+    asked = extraction.config
     yield "length", clock_time(extraction.seconds)
     yield "codec", extraction.codec.name
     yield "models", ", ".join(dict.fromkeys(str(each.checkpoint["file"]) for each in extraction.instruments))
@@ -106,7 +106,7 @@ def _facts(extraction: Extraction) -> Iterator[tuple[str, str]]:
         yield "seed", str(asked.seed)
 
 
-def _instrument(extracted: Extracted, sample_rate: int) -> InstrumentView:
+def _instrument(extracted: InstrumentExtraction, sample_rate: int) -> InstrumentView:
     best_first = dict.fromkeys(candidate.window for candidate in extracted.candidates)
     best = extracted.best
     where = clock_time(extracted.windows[best.window].seconds)
@@ -119,7 +119,7 @@ def _instrument(extracted: Extracted, sample_rate: int) -> InstrumentView:
     )
 
 
-def _window(extracted: Extracted, place: int, sample_rate: int) -> WindowView:
+def _window(extracted: InstrumentExtraction, place: int, sample_rate: int) -> WindowView:
     window = extracted.windows[place]
     audio = window.audio[None]
     name = f"{words.kind_words(extracted.instrument)} at {clock_time(window.seconds)}"
@@ -158,15 +158,15 @@ def _caption(candidate: Candidate) -> Iterator[str]:
     if candidate.silent:
         yield "silent"
         return
-    if candidate.apart is not None:
-        yield f"{words.number(candidate.apart)} from the others"
+    if candidate.distance_from_mean is not None:
+        yield f"{words.number(candidate.distance_from_mean)} from the others"
     if candidate.misfit_db is not None:
         yield f"misfit {words.level(candidate.misfit_db)}"
     yield f"log-probability {words.number(candidate.log_probability)}"
 
 
 def _try_words(candidate: Candidate) -> str:
-    return "the greedy try" if candidate.number == 0 else f"try {candidate.number}"
+    return "the greedy try" if candidate.try_index == 0 else f"try {candidate.try_index}"
 
 
 def clock_time(seconds: float) -> str:

@@ -1,1 +1,1 @@
-"""Fitting a small codec to this pipeline's own sounds: CodecRecipe + libraries -> material -> crops -> checkpoint."""
+"""Train a small codec on this pipeline's own sounds: render material, cut crops, fit codebooks, write checkpoints."""

@@ -1,7 +1,7 @@
-"""DAC's adversarial losses: discriminators that learn to tell a reconstruction from the sound.
+"""Compute DAC's adversarial losses with discriminators that learn to tell reconstructions from real sounds.
 
-Worth their cost on a GPU alone, and made of classes that need the real descript-audiotools. The code is run by no test
-and was never run on a GPU: see docs/guides/tokens.md.
+They need a GPU to be worth their cost, and classes of the real descript-audiotools. No test runs this code, and it was
+never run on a GPU: see docs/guides/tokens.md.
 """
 
 from __future__ import annotations
@@ -17,28 +17,31 @@ from rmod_pipeline.training.codec.recipe import CodecRecipe
 
 
 class Adversary:
-    """No adversary: adds nothing."""
+    """The base class, which adds no losses."""
 
     @staticmethod
     def of(recipe: CodecRecipe, device: str) -> Adversary:
-        """Return what the recipe's weights ask for. Raises CodecError if audiotools does not import."""
+        """Return the adversary that the recipe's loss weights need. Raises CodecError if audiotools is missing."""
         if recipe.losses.adversarial == 0 and recipe.losses.feature == 0:
             return Adversary()
         if not real_audiotools():
             hint = "install descript-audiotools (not beside Ray), or set losses.adversarial and losses.feature to 0"
-            raise CodecError("adversarial losses", "descript-audiotools does not import here", hint)
+            raise CodecError("adversarial losses", "descript-audiotools cannot be imported", hint)
         return Discriminators(recipe, device)
 
-    def losses(self, made: Tensor, wanted: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
-        """Return further parts of the codec's loss for [n, 1, frames], after a step of the discriminators."""
+    def losses(self, reconstruction: Tensor, target: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
+        """Train the discriminators for one step; return additional losses of the codec.
+
+        reconstruction and target [n, 1, frames] float32.
+        """
         return {}
 
-    def state(self) -> dict[str, Any]:
-        """Return what it takes to go on."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is needed to resume."""
         return {}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a state."""
 
 
 class Discriminators(Adversary):
@@ -52,10 +55,11 @@ class Discriminators(Adversary):
         rate = recipe.schedule.learning_rate
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=rate, betas=(0.8, 0.99))
 
-    def losses(self, made: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+    def losses(self, reconstruction: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Train the discriminators for one step; return the adversarial and the feature loss."""
         from audiotools import AudioSignal
 
-        fake, real = AudioSignal(made, self.sample_rate), AudioSignal(wanted, self.sample_rate)
+        fake, real = AudioSignal(reconstruction, self.sample_rate), AudioSignal(target, self.sample_rate)
         self.optimizer.zero_grad(set_to_none=True)
         self.distance.discriminator_loss(fake, real).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
@@ -63,10 +67,12 @@ class Discriminators(Adversary):
         adversarial, feature = self.distance.generator_loss(fake, real)
         return {"adversarial": adversarial, "feature": feature}
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of network and optimizer."""
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resume from a state; an empty one changes nothing."""
         if state:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])

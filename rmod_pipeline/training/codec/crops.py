@@ -1,4 +1,4 @@
-"""Material -> batches of crops."""
+"""Cut random crops from the material, for training, and fixed ones, for validation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rmod_pipeline.training.codec.material import Clip, Material, to_float
 from rmod_pipeline.training.codec.recipe import CodecSounds
 
 ATTACK_SHARE = 0.75
-"""Share of one-shot crops that begin at the attack, or shortly before it; the others begin anywhere."""
+"""Share of one-shot crops that start at the attack or shortly before it; the others start anywhere."""
 
 
 class Crops:
@@ -26,47 +26,48 @@ class Crops:
         self._one_shots = {kind: [clip for clip in material.clips if clip.kind == kind] for kind in kinds}
 
     def batch(self, step: int, size: int) -> Tensor:
-        """Return the crops of a step, float32 [size, 1, frames]."""
-        crops = [self.crop(step * size + place) for place in range(size)]
+        """Return the crops of a step: float32 [size, 1, frames]."""
+        crops = [self.crop(step * size + item) for item in range(size)]
         return torch.from_numpy(np.stack(crops)[:, None])
 
     def crop(self, index: int) -> np.ndarray:
-        """Return crop ``index``, float32 [frames], at a random level and polarity, within full scale."""
+        """Return crop ``index`` at a random level and polarity, without clipping: float32 [frames]."""
         draw = self._draw.at(index)
         one_shot = draw.at("one-shot").chance(self.sounds.one_shot_share)
-        clip = self._one_shot(draw) if one_shot else draw.at("clip").pick(self._mixes)
-        cut = self._cut(clip, self._start(clip, one_shot, draw))
+        clip = self._draw_one_shot(draw) if one_shot else draw.at("clip").pick(self._mixes)
+        crop = self._cut(clip, self._draw_start(clip, one_shot, draw))
         low, high = self.sounds.gain_db
         gain = db_to_gain(low + (high - low) * draw.at("gain").uniform())
-        loudest = float(np.abs(cut).max())
+        loudest = float(np.abs(crop).max())
         sign = -1.0 if draw.at("polarity").chance(0.5) else 1.0
-        return cut * np.float32(sign * min(gain, 1.0 / max(loudest, 1e-6)))
+        return crop * np.float32(sign * min(gain, 1.0 / max(loudest, 1e-6)))
 
-    def _one_shot(self, draw: Draw) -> Clip:
+    def _draw_one_shot(self, draw: Draw) -> Clip:
         return draw.at("clip").pick(self._one_shots[draw.at("kind").pick(sorted(self._one_shots))])
 
-    def _start(self, clip: Clip, one_shot: bool, draw: Draw) -> int:
-        """Return where the crop begins in the clip; below 0 there is silence first."""
+    def _draw_start(self, clip: Clip, one_shot: bool, draw: Draw) -> int:
+        """Return the frame of the clip where the crop starts; below 0 the crop starts with silence."""
         frames = self.sounds.crop_frames
         if one_shot and draw.at("attack").chance(ATTACK_SHARE):
-            # As a target begins, and as a hit stands in a mixture: at once, or after some silence.
+            # Targets start at once; in a mixture a hit may follow some silence.
             return -draw.at("start").below(frames // 4) if draw.at("late").chance(0.5) else 0
         return draw.at("start").below(max(clip.frames - frames, 1))
 
     def _cut(self, clip: Clip, start: int) -> np.ndarray:
         frames = self.sounds.crop_frames
-        sound = to_float(self.material.of(clip)[max(start, 0) : start + frames])
+        sound = to_float(self.material.read(clip)[max(start, 0) : start + frames])
         return np.pad(sound, (max(-start, 0), frames - sound.size - max(-start, 0)))
 
 
-def held_out(material: Material, frames: int, count: int) -> tuple[Tensor, Tensor]:
-    """Return a fixed set of mixtures and of one-shots, each [count, 1, frames], spread over the split."""
+def cut_held_out(material: Material, frames: int, count: int) -> tuple[Tensor, Tensor]:
+    """Return a fixed set of mixtures and one of one-shots, spread over the split: float32 [count, 1, frames] each."""
     mixes = [clip for clip in material.clips if clip.kind == "mix" and clip.frames >= 2 * frames]
     shots = [clip for clip in material.clips if clip.kind in ("kick", "snare", "hihat")]
-    return _spread(material, mixes, frames, count, start=frames), _spread(material, shots, frames, count, start=0)
+    return _cut_spread(material, mixes, frames, count, start=frames), _cut_spread(material, shots, frames, count, 0)
 
 
-def _spread(material: Material, clips: list[Clip], frames: int, count: int, start: int) -> Tensor:
-    chosen = [clips[place * len(clips) // count] for place in range(min(count, len(clips)))]
-    cuts = [to_float(material.of(clip)[start : start + frames]) for clip in chosen]
+def _cut_spread(material: Material, clips: list[Clip], frames: int, count: int, start: int) -> Tensor:
+    """Return at most ``count`` crops of evenly spaced clips, each from frame ``start`` on."""
+    chosen = [clips[number * len(clips) // count] for number in range(min(count, len(clips)))]
+    cuts = [to_float(material.read(clip)[start : start + frames]) for clip in chosen]
     return torch.from_numpy(np.stack([np.pad(cut, (0, frames - cut.size)) for cut in cuts])[:, None])

@@ -1,6 +1,6 @@
-"""The sounds that a codec is fitted to: mixtures, their targets and one-shots, rendered once into one file.
+"""Render the sounds that a codec is trained on, once, into one file: mixtures, their targets, and one-shots.
 
-Mono at the codec's rate, the mean of left and right of the 16-bit audio, as the encoder of a build hears it.
+The file is mono at the codec's rate: the mean of left and right of the 16-bit audio, as a build encodes it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rmod_pipeline.training.codec.recipe import CodecRecipe
 logger = logging.getLogger(__name__)
 
 ONE_SHOTS = ("kick", "snare", "hihat", "openhat", "tom", "cymbal")
-"""Kinds that count as one-shots; all else is music."""
+"""Kinds of the library that count as one-shots; all others are music."""
 
 LONGEST_ONE_SHOT_SECONDS = 2.0
 FORMAT = 1
@@ -38,29 +38,29 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One sound in the file."""
+    """Kind and position of one sound in the file."""
 
     kind: str
-    """mix, or the kind of a one-shot."""
+    """``mix``, or the kind of a one-shot."""
     start: int
     frames: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """All sounds of one split: 16-bit mono, end to end."""
+    """All sounds of one split, 16-bit mono, concatenated."""
 
     samples: Pcm
-    """[frames], read from the disk as it is needed."""
+    """[frames] int16, memory-mapped."""
     clips: tuple[Clip, ...]
 
-    def of(self, clip: Clip) -> Pcm:
-        """Return a clip's samples [frames]."""
+    def read(self, clip: Clip) -> Pcm:
+        """Return the samples of a clip: [frames] int16."""
         return self.samples[clip.start : clip.start + clip.frames]
 
 
-def allowed(library: Library, licences: Sequence[str]) -> Library:
-    """Return the library without the sounds under any other licence. Raises LibraryError if none is left."""
+def select_licences(library: Library, licences: Sequence[str]) -> Library:
+    """Return the library with the sounds under these licences. Raises LibraryError if there are none."""
     kept = tuple(asset for asset in library.assets if asset.licence in licences)
     if not kept:
         raise LibraryError(library.manifest, "no sound under an allowed licence", f"allowed: {', '.join(licences)}")
@@ -68,21 +68,22 @@ def allowed(library: Library, licences: Sequence[str]) -> Library:
 
 
 def prepare_material(recipe: CodecRecipe, libraries: Sequence[Library], split: str, folder: Path) -> Material:
-    """Return the sounds of a split, rendered now or found in the folder. Raises AssetError and LibraryError."""
-    chosen = [allowed(library, recipe.sounds.licences) for library in libraries]
-    stem = folder / f"{split}-{_digest(recipe, chosen, split)}"
+    """Return the sounds of a split, rendered now or before into the folder. Raises AssetError and LibraryError."""
+    chosen = [select_licences(library, recipe.sounds.licences) for library in libraries]
+    stem = folder / f"{split}-{_make_digest(recipe, chosen, split)}"
     listing, samples = stem.with_suffix(".json"), stem.with_suffix(".npy")
     if not listing.exists():
-        _write(_sounds(recipe, chosen, split), samples, listing)
+        _write(_render_sounds(recipe, chosen, split), samples, listing)
     clips = tuple(Clip(*row) for row in json.loads(listing.read_bytes()))
     return Material(samples=np.load(samples, mmap_mode="r"), clips=clips)
 
 
-def _digest(recipe: CodecRecipe, libraries: Sequence[Library], split: str) -> str:
+def _make_digest(recipe: CodecRecipe, libraries: Sequence[Library], split: str) -> str:
+    """Return a digest of everything that decides the sounds of a split."""
     sounds = recipe.sounds
     count = sounds.mixes if split == "train" else sounds.held_out_mixes
-    named = [FORMAT, recipe.seed, recipe.shape.sample_rate, sorted(sounds.mixes), count, split]
-    return hashlib.sha256(json.dumps([named, [each.digest for each in libraries]]).encode()).hexdigest()[:12]
+    settings = [FORMAT, recipe.seed, recipe.shape.sample_rate, sorted(sounds.mixes), count, split]
+    return hashlib.sha256(json.dumps([settings, [library.digest for library in libraries]]).encode()).hexdigest()[:12]
 
 
 def _write(sounds: Iterator[tuple[str, Pcm]], samples: Path, listing: Path) -> None:
@@ -97,50 +98,53 @@ def _write(sounds: Iterator[tuple[str, Pcm]], samples: Path, listing: Path) -> N
     temporary = samples.with_suffix(".tmp.npy")
     np.save(temporary, np.concatenate(parts))
     publish(temporary, samples)
-    # The listing comes last: without it the samples do not exist.
+    # The listing is written last: samples without a listing count as missing.
     publish_bytes(json.dumps(clips).encode(), listing, samples.parent)
 
 
-def _sounds(recipe: CodecRecipe, libraries: Sequence[Library], split: str) -> Iterator[tuple[str, Pcm]]:
+def _render_sounds(recipe: CodecRecipe, libraries: Sequence[Library], split: str) -> Iterator[tuple[str, Pcm]]:
+    """Yield kind and samples of each one-shot, mixture and target."""
     for library in libraries:
         store = AudioStore(library, recipe.shape.sample_rate)
-        yield from _one_shots(store, split)
+        yield from _read_one_shots(store, split)
         sounds = Sounds(store, PitchCache(pitch_folder()))
         for name, count in recipe.sounds.mixes.items():
-            wanted = count if split == "train" else recipe.sounds.held_out_mixes
-            logger.info("rendering %d mixtures of %s from %s, %s", wanted, name, library.manifest.name, split)
-            yield from _pairs(load_recipe(find_recipe(name)), sounds, split, wanted, recipe.seed)
+            mixes = count if split == "train" else recipe.sounds.held_out_mixes
+            logger.info("rendering %d mixtures of %s from %s, %s", mixes, name, library.manifest.name, split)
+            yield from _render_pairs(load_recipe(find_recipe(name)), sounds, split, mixes, recipe.seed)
 
 
-def _one_shots(store: AudioStore, split: str) -> Iterator[tuple[str, Pcm]]:
+def _read_one_shots(store: AudioStore, split: str) -> Iterator[tuple[str, Pcm]]:
+    """Yield the library's one-shots of a split at full scale, without silent and unreadable ones."""
     longest = round(LONGEST_ONE_SHOT_SECONDS * store.sample_rate)
     for kind in ONE_SHOTS:
         for asset in store.library.select(kind, split):
             try:
                 sound = to_channels(store.read(asset.id), 1)[0, :longest]
             except AssetError as error:
-                logger.warning("left out: %s", error)
+                logger.warning("skipped: %s", error)
                 continue
             if peak(sound[None]) > 0:
                 yield kind, to_pcm(sound / np.float32(peak(sound[None])))
 
 
-def _pairs(recipe: Recipe, sounds: Sounds, split: str, count: int, seed: int) -> Iterator[tuple[str, Pcm]]:
-    palette = SplitAssets.of(recipe, sounds.store.library, split)
+def _render_pairs(recipe: Recipe, sounds: Sounds, split: str, count: int, seed: int) -> Iterator[tuple[str, Pcm]]:
+    """Yield the mixtures and targets of ``count`` pairs."""
+    assets = SplitAssets.of(recipe, sounds.store.library, split)
     settings = make_settings(recipe, "pedalboard")
     for index in range(count):
-        address = PairId(seed=seed, split=split, index=index)
-        pair = render_pair(compose_pair(recipe, palette, settings, address), sounds)
-        yield "mix", mono(pair.mix)
+        pair_id = PairId(seed=seed, split=split, index=index)
+        pair = render_pair(compose_pair(recipe, assets, settings, pair_id), sounds)
+        yield "mix", to_mono(pair.mix)
         for kind, target in pair.targets.items():
-            yield kind, mono(target)
+            yield kind, to_mono(target)
 
 
-def mono(pcm: Pcm) -> Pcm:
-    """Return the mean of the channels of [channels, frames], 16 bit, rounded towards even."""
+def to_mono(pcm: Pcm) -> Pcm:
+    """Return the mean of the channels, rounded half to even: int16 [frames] of int16 [channels, frames]."""
     return np.rint(pcm.mean(axis=0, dtype=np.float32)).astype(np.int16)
 
 
 def to_float(pcm: Pcm) -> Audio:
-    """Return float32 of 16-bit samples, full scale at 1."""
+    """Return 16-bit samples as float32 with full scale at 1."""
     return pcm.astype(np.float32) / np.float32(32767.0)

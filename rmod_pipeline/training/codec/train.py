@@ -1,4 +1,4 @@
-"""The loop that fits a codec: crops -> reconstruction -> losses -> step; checkpoints that a killed run goes on from."""
+"""Train a codec: crops, reconstruction, losses, step; and checkpoints from which an interrupted training resumes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.training.codec.adversary import Adversary
-from rmod_pipeline.training.codec.average import Average
-from rmod_pipeline.training.codec.codebooks import fit_codebooks, perplexity, quantize, some_depths
-from rmod_pipeline.training.codec.crops import Crops, held_out
+from rmod_pipeline.training.codec.codebooks import draw_depths, fit_codebooks, perplexity, quantize
+from rmod_pipeline.training.codec.crops import Crops, cut_held_out
 from rmod_pipeline.training.codec.losses import (
     MelDistance,
     signal_to_distortion_db,
@@ -37,57 +36,61 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS, STATE, LOG = "codec.pth", "state.pt", "log.jsonl"
 HELD_OUT = 24
-"""Mixtures, and as many one-shots, that the kept weights are measured on."""
+"""Mixtures, and one-shots, on which the averaged weights are measured."""
 
-FITTED_ON = 200
+FIT_BATCHES = 200
 """Batches of latents that the codebooks are fitted to."""
 
-CLIP = 10.0
-"""The steepest grad_norm that a step follows."""
+MAX_GRAD_NORM = 10.0
+"""Larger gradients are scaled down to this norm."""
 
 PATH_GAIN = 1.6
-"""What makes a new model's output about as loud as its input."""
+"""Gain per convolution that makes the output of a new model about as loud as its input."""
 
 
 @dataclass(slots=True, kw_only=True)
 class CodecProgress:
-    """Where a training stands."""
+    """How far a training is."""
 
     step: int = 0
     seconds: float = 0.0
     fits: int = 0
-    """How often the codebooks were fitted; before the first time, the decoder is given what the encoder makes."""
+    """Codebook fits so far; before the first one, the decoder gets the latents of the encoder unquantized."""
     energy: float = 1.0
     """Mean variance of the latents at the latest fit."""
 
     def share(self, schedule: CodecSchedule) -> float:
-        """Return how much of the budget is spent, 0..1 and beyond."""
+        """Return the share of the budget that is used; it may exceed 1."""
         if schedule.steps is not None:
             return self.step / schedule.steps
         return self.seconds / (60.0 * float(schedule.minutes or math.inf))
 
 
-def codec_learning_rate(schedule: CodecSchedule, progress: CodecProgress) -> float:
-    """Return the learning rate: a linear warm-up, then half a cosine down to its final share."""
-    warm = min(1.0, (progress.step + 1) / schedule.warm_up_steps)
-    share = min(progress.share(schedule), 1.0)
-    cosine = schedule.final_rate + (1 - schedule.final_rate) * 0.5 * (1 + math.cos(math.pi * share))
-    return schedule.learning_rate * warm * cosine
+class MovingAverage:
+    """An exponential moving average of a model's weights, which reconstructs better than the weights of any one step.
 
+    ``twin`` is another model of the same shape; it becomes the average.
+    """
 
-def mel_share(recipe: CodecRecipe, progress: CodecProgress) -> float:
-    """Return how much of its weight the mel distance has: little until the codebooks come in, then ever more."""
-    begin, full = recipe.schedule.free, max(recipe.losses.mel_full, recipe.schedule.free + 1e-9)
-    risen = min(max((progress.share(recipe.schedule) - begin) / (full - begin), 0.0), 1.0)
-    return recipe.losses.mel_begins + (1 - recipe.losses.mel_begins) * risen
+    def __init__(self, model: Any, twin: Any, decay: float) -> None:
+        twin.load_state_dict(model.state_dict())
+        self.model = twin.eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: Any, step: int) -> None:
+        """Move towards the model; quickly in the first steps, so that no random first weights remain."""
+        share = 1 - min(self.decay, (1 + step) / (10 + step))
+        for average, weight in zip(self.model.parameters(), model.parameters(), strict=True):
+            average.lerp_(weight, share)
 
 
 class CodecTrainer:
-    """A codec in the making, in a folder that holds all that it takes to go on.
+    """The training of a codec in a folder, which holds all that is needed to resume it.
 
-    One that begins from another codec has its encoder and codebooks, which rest, and trains the decoder alone: its
-    tokens are the other's, and sound better. Raises BuildError for a codec of another shape than the recipe's,
-    CodecError for one whose weights do not fit it.
+    A training that begins from another codec freezes encoder and codebooks and trains the decoder alone: tokens stay
+    the same and sound better. Raises BuildError for a codec whose shape differs from the recipe's, CodecError for one
+    whose weights do not fit.
     """
 
     def __init__(
@@ -102,98 +105,97 @@ class CodecTrainer:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.out, self.device = recipe, out, device
-        self.kwargs = {key: _listed(value) for key, value in recipe.shape.model_dump().items()}
+        self.kwargs = {key: _tuple_to_list(value) for key, value in recipe.shape.model_dump().items()}
         self.begun_from = begin_from and weights_digest(begin_from)
-        if begin_from:
-            _check_shape(begin_from, self.kwargs, recipe)
-            self.model = load_codec_model(begin_from).to(device).train()
-            self.model.encoder.requires_grad_(False)
-            self.model.quantizer.requires_grad_(False)
-        else:
-            self.model = begin_lively(new_model(**self.kwargs)).to(device).train()
-        for quantizer in self.model.quantizer.quantizers:
-            # Computed, and left alone: see `quantize`.
-            quantizer.in_proj.requires_grad_(False)
-            quantizer.out_proj.requires_grad_(False)
-        self.average = Average(self.model, new_model(**self.kwargs).to(device), recipe.schedule.average)
+        self.model = _make_model(recipe, self.kwargs, begin_from).to(device).train()
+        self.average = MovingAverage(self.model, new_model(**self.kwargs).to(device), recipe.schedule.average)
         rate = recipe.schedule.learning_rate
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, betas=(0.8, 0.99), weight_decay=0.0)
         self.mel = MelDistance(recipe.shape.sample_rate, recipe.losses.windows, recipe.losses.mels).to(device)
         self.adversary = Adversary.of(recipe, device)
         self.crops = Crops(train, recipe.sounds, recipe.seed)
-        self.held_out = held_out(valid, 2 * recipe.sounds.crop_frames, HELD_OUT)
+        self.held_out = cut_held_out(valid, 2 * recipe.sounds.crop_frames, HELD_OUT)
         self.progress = CodecProgress(fits=recipe.schedule.fits if begin_from else 0)
         if (out / STATE).exists():
             self._resume()
 
     def run(
-        self, tell: Callable[[dict[str, Any]], None], on_step: Callable[[float, int], None] = lambda _share, _step: None
+        self,
+        on_report: Callable[[dict[str, Any]], None],
+        on_step: Callable[[float, int], None] = lambda _share, _step: None,
     ) -> None:
-        """Train until the budget is spent; every few minutes keep a checkpoint and tell how good it is.
+        """Train until the budget is used; write a checkpoint every few minutes and report the held-out losses.
 
-        ``on_step`` is told after every step how much of the budget is spent, 0..1, and the number of steps.
+        ``on_step`` gets the share of the budget that is used and the number of steps, after every step.
         """
-        schedule, since, check = self.recipe.schedule, time.monotonic(), self.progress.seconds
+        schedule, last_time, last_check = self.recipe.schedule, time.monotonic(), self.progress.seconds
         losses: list[dict[str, float]] = []
         while self.progress.share(schedule) < 1:
             losses.append(self.step())
             on_step(self.progress.share(schedule), self.progress.step)
             now = time.monotonic()
-            self.progress.seconds += now - since
-            since = now
-            if self.progress.seconds - check > 60 * schedule.check_minutes:
-                self.keep(losses, tell)
-                losses, check, since = [], self.progress.seconds, time.monotonic()
-        self.keep(losses, tell)
+            self.progress.seconds += now - last_time
+            last_time = now
+            if self.progress.seconds - last_check > 60 * schedule.check_minutes:
+                self.save_and_report(losses, on_report)
+                losses, last_check, last_time = [], self.progress.seconds, time.monotonic()
+        self.save_and_report(losses, on_report)
 
     def step(self) -> dict[str, float]:
-        """Take one step; return the parts of its loss."""
-        schedule, weights, step = self.recipe.schedule, self.recipe.losses, self.progress.step
+        """Take one training step; return the parts of its loss and the gradient norm."""
+        schedule, step = self.recipe.schedule, self.progress.step
         for group in self.optimizer.param_groups:
             group["lr"] = codec_learning_rate(schedule, self.progress)
         if self.progress.fits < schedule.fits_by(self.progress.share(schedule)):
             self._fit_codebooks()
         audio = self.crops.batch(step, schedule.batch).to(self.device)
         with torch.set_grad_enabled(not self.begun_from):
-            latent, pulls = self._quantize(self.model.encoder(audio))
-        made = self.model.decode(latent)
-        parts = {
-            "mel": self.mel(made[:, 0], audio[:, 0]),
-            "waveform": waveform_distance(made[:, 0], audio[:, 0]),
-            **({"spectral": spectral_difference(made[:, 0], audio[:, 0])} if weights.spectral else {}),
-            **pulls,
-            **self.adversary.losses(made, audio),
-        }
-        scale = {} if self.begun_from else {"mel": mel_share(self.recipe, self.progress)}
+            latent, quantizer_losses = self._quantize(self.model.encoder(audio))
+        parts = self._compute_losses(self.model.decode(latent), audio, quantizer_losses)
+        weights, scale = self.recipe.losses, {} if self.begun_from else {"mel": mel_share(self.recipe, self.progress)}
         loss = torch.stack([getattr(weights, name) * scale.get(name, 1.0) * part for name, part in parts.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        steepness = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        if not bool(torch.isfinite(steepness)):
-            hint = f"{self.out / STATE} holds the training before it; lower schedule.learning_rate and go on"
-            raise BuildError(self.out, f"the loss or its grad_norm is no number at step {step}", hint)
+        grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRAD_NORM)
+        if not bool(torch.isfinite(grad_norm)):
+            hint = f"{self.out / STATE} holds the training before it; lower schedule.learning_rate and resume"
+            raise BuildError(self.out, f"the loss or its gradient is not finite at step {step}", hint)
         self.optimizer.step()
-        self.average.follow(self.model, step)
+        self.average.update(self.model, step)
         self.progress.step += 1
-        return {**{name: float(part.detach()) for name, part in parts.items()}, "grad_norm": float(steepness)}
+        return {**{name: float(part.detach()) for name, part in parts.items()}, "grad_norm": float(grad_norm)}
+
+    def _compute_losses(
+        self, reconstruction: Tensor, audio: Tensor, quantizer_losses: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return the unweighted parts of the loss for a reconstruction of audio, both [n, 1, frames]."""
+        made, target = reconstruction[:, 0], audio[:, 0]
+        spectral = {"spectral": spectral_difference(made, target)} if self.recipe.losses.spectral else {}
+        return {
+            "mel": self.mel(made, target),
+            "waveform": waveform_distance(made, target),
+            **spectral,
+            **quantizer_losses,
+            **self.adversary.losses(reconstruction, audio),
+        }
 
     def _quantize(self, latent: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return what the decoder is given, and the codebooks' losses."""
+        """Return the decoder's input [n, latent_dim, times] and the losses of the codebooks."""
         if not self.progress.fits:
             return latent, {}
         shape = self.recipe.shape
         generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.progress.step)
-        depths = some_depths(len(latent), shape.n_codebooks, shape.quantizer_dropout, generator).to(latent.device)
-        rounded = quantize(self.model, latent, self.progress.energy, depths)
+        depths = draw_depths(len(latent), shape.n_codebooks, shape.quantizer_dropout, generator).to(latent.device)
+        quantized = quantize(self.model, latent, self.progress.energy, depths)
         if self.begun_from:
-            return rounded.latent, {}
-        return rounded.latent, {"codebook": rounded.codebook, "commitment": rounded.commitment}
+            return quantized.latent, {}
+        return quantized.latent, {"codebook": quantized.codebook, "commitment": quantized.commitment}
 
     @torch.no_grad()
     def _fit_codebooks(self) -> None:
-        """Compute the codebooks from what the encoder makes of crops, and give the average the same."""
+        """Compute the codebooks from latents of crops, and copy them to the averaged model."""
         batches = (
-            self.crops.batch(self.progress.step + place, self.recipe.schedule.batch) for place in range(FITTED_ON)
+            self.crops.batch(self.progress.step + number, self.recipe.schedule.batch) for number in range(FIT_BATCHES)
         )
         latents = torch.cat(
             [self.model.encoder(batch.to(self.device)).transpose(1, 2).flatten(0, 1).cpu() for batch in batches]
@@ -209,34 +211,34 @@ class CodecTrainer:
         self.progress.fits = self.recipe.schedule.fits_by(self.progress.share(self.recipe.schedule))
         logger.info("codebooks fitted: energy missing after each %s", [round(share, 3) for share in missing])
 
-    def keep(self, losses: list[dict[str, float]], tell: Callable[[dict[str, Any]], None]) -> None:
-        """Write the weights and all that it takes to go on, and tell how things stand."""
+    def save_and_report(self, losses: list[dict[str, float]], on_report: Callable[[dict[str, Any]], None]) -> None:
+        """Write the weights and the state, append the losses to the log, and report them."""
         report: dict[str, Any] = {"step": self.progress.step, "minutes": round(self.progress.seconds / 60, 2)}
         if losses:
-            report["train"] = {name: round(mean_of(losses, name), 4) for name in losses[-1]}
+            report["train"] = {name: round(_mean_of(losses, name), 4) for name in losses[-1]}
         report["held_out"] = self.measure()
         self._save()
         with (self.out / LOG).open("a", encoding="utf-8") as log:
             log.write(json.dumps(report) + "\n")
-        tell(report)
+        on_report(report)
 
     @torch.no_grad()
     def measure(self) -> dict[str, Any]:
-        """Return how well the averaged weights reconstruct sounds of kits they never saw."""
-        found: dict[str, Any] = {}
+        """Return how well the averaged weights reconstruct sounds of the valid split."""
+        measured: dict[str, Any] = {}
         model, all_codes = self.average.model, []
         for name, audio in zip(("mix", "one_shot"), self.held_out, strict=True):
-            made = []
+            decoded = []
             for part in audio.split(8):
                 latent = model.encoder(part.to(self.device))
                 quantized, codes, *_ = model.quantizer(latent)
                 all_codes.append(codes.cpu())
-                made.append(model.decode(quantized if self.progress.fits else latent)[:, 0])
-            both, wanted = torch.cat(made), audio[:, 0].to(self.device)
-            found[f"{name}_mel"] = round(float(self.mel(both, wanted)), 4)
-            found[f"{name}_si_sdr_db"] = round(float(signal_to_distortion_db(both, wanted).median()), 2)
-        found["perplexity"] = [round(each) for each in perplexity(torch.cat(all_codes), model.codebook_size)]
-        return found
+                decoded.append(model.decode(quantized if self.progress.fits else latent)[:, 0])
+            reconstruction, target = torch.cat(decoded), audio[:, 0].to(self.device)
+            measured[f"{name}_mel"] = round(float(self.mel(reconstruction, target)), 4)
+            measured[f"{name}_si_sdr_db"] = round(float(signal_to_distortion_db(reconstruction, target).median()), 2)
+        measured["perplexity"] = [round(value) for value in perplexity(torch.cat(all_codes), model.codebook_size)]
+        return measured
 
     def _save(self) -> None:
         about = {"name": self.recipe.name, "version": self.recipe.version, "steps": self.progress.step}
@@ -255,7 +257,7 @@ class CodecTrainer:
                 "model": self.model.state_dict(),
                 "average": self.average.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "adversary": self.adversary.state(),
+                "adversary": self.adversary.state_dict(),
             },
             stream,
         )
@@ -271,40 +273,71 @@ class CodecTrainer:
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.adversary.restore(state["adversary"])
+        self.adversary.load_state_dict(state["adversary"])
         self.progress = CodecProgress(**{name: state[name] for name in ("step", "seconds", "fits", "energy")})
-        logger.info("going on from step %d, %.1f minutes", self.progress.step, self.progress.seconds / 60)
+        logger.info("resuming at step %d, after %.1f minutes", self.progress.step, self.progress.seconds / 60)
+
+
+def codec_learning_rate(schedule: CodecSchedule, progress: CodecProgress) -> float:
+    """Return the learning rate: a linear warm-up, then half a cosine down to its final share."""
+    warm_up = min(1.0, (progress.step + 1) / schedule.warm_up_steps)
+    share = min(progress.share(schedule), 1.0)
+    cosine = schedule.final_rate + (1 - schedule.final_rate) * 0.5 * (1 + math.cos(math.pi * share))
+    return schedule.learning_rate * warm_up * cosine
+
+
+def mel_share(recipe: CodecRecipe, progress: CodecProgress) -> float:
+    """Return the share of the mel weight that counts now: constant until the first codebook fit, then rising to 1."""
+    begin, full = recipe.schedule.free, max(recipe.losses.mel_full, recipe.schedule.free + 1e-9)
+    risen = min(max((progress.share(recipe.schedule) - begin) / (full - begin), 0.0), 1.0)
+    return recipe.losses.mel_begins + (1 - recipe.losses.mel_begins) * risen
 
 
 @torch.no_grad()
-def begin_lively(model: Any) -> Any:
-    """Return a new model with its path from sound to sound made so loud that the sound arrives.
+def _amplify_path(model: Any) -> Any:
+    """Raise the gain of a new model's path from input to output, so that its output is about as loud as its input.
 
-    With PyTorch's own start it comes out at a twentieth of its level, and learning begins a hundred steps later. The
-    residual units' convolutions stay as they are: they add to the path.
+    With PyTorch's own first weights the output has a twentieth of the level, and learning starts a hundred steps later.
+    The convolutions of residual units are left alone, because they add to the path.
     """
-    units = [each for each in model.modules() if type(each).__name__ == "ResidualUnit"]
-    added = {id(part) for unit in units for part in unit.modules()}
+    units = [module for module in model.modules() if type(module).__name__ == "ResidualUnit"]
+    residual = {id(part) for unit in units for part in unit.modules()}
     for part in (*model.encoder.modules(), *model.decoder.modules()):
-        if hasattr(part, "weight_g") and id(part) not in added:
+        if hasattr(part, "weight_g") and id(part) not in residual:
             part.weight_g.mul_(PATH_GAIN)
     return model
 
 
-def mean_of(losses: list[dict[str, float]], name: str) -> float:
-    """Return the mean of one part of the loss over the steps that had it."""
-    found = [each[name] for each in losses if name in each]
-    return sum(found) / len(found)
+def _make_model(recipe: CodecRecipe, kwargs: dict[str, Any], begin_from: CodecCheckpoint | None) -> Any:
+    """Return a new model, or the given codec with frozen encoder and codebooks."""
+    if begin_from:
+        _check_shape(begin_from, kwargs, recipe)
+        model = load_codec_model(begin_from)
+        model.encoder.requires_grad_(False)
+        model.quantizer.requires_grad_(False)
+    else:
+        model = _amplify_path(new_model(**kwargs))
+    for quantizer in model.quantizer.quantizers:
+        # Projections are computed and not trained: see `quantize`.
+        quantizer.in_proj.requires_grad_(False)
+        quantizer.out_proj.requires_grad_(False)
+    return model
 
 
 def _check_shape(begin_from: CodecCheckpoint, kwargs: dict[str, Any], recipe: CodecRecipe) -> None:
-    have = {key: _listed(value) for key, value in begin_from.kwargs.items()}
-    for key, wanted in kwargs.items():
-        # How the codebooks were dropped in training is no part of what a codec is.
-        if key != "quantizer_dropout" and have.get(key) != wanted:
-            found = f"has {key} {have.get(key)}, the recipe {recipe.name} has shape.{key} {wanted}"
-            raise BuildError(begin_from.path, found, f"set shape.{key}: {have.get(key)} in the recipe")
+    existing = {key: _tuple_to_list(value) for key, value in begin_from.kwargs.items()}
+    for key, expected in kwargs.items():
+        # The dropout of codebooks in training does not affect the codec.
+        if key != "quantizer_dropout" and existing.get(key) != expected:
+            found = f"has {key} {existing.get(key)}, but the recipe {recipe.name} has shape.{key} {expected}"
+            raise BuildError(begin_from.path, found, f"set shape.{key}: {existing.get(key)} in the recipe")
 
 
-def _listed(value: Any) -> Any:
+def _mean_of(losses: list[dict[str, float]], name: str) -> float:
+    """Return the mean of one part of the loss over the steps that have it."""
+    values = [parts[name] for parts in losses if name in parts]
+    return sum(values) / len(values)
+
+
+def _tuple_to_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value

@@ -1,5 +1,5 @@
-"""Fitting DOSE: recipe + token shards -> batches -> steps -> the best checkpoint, beside a baseline.
+"""Train DOSE: read tokens, make batches, take steps, write checkpoints, and compare with a baseline.
 
-``train.py`` tells the story. lightning drives devices and loops; which pairs come when, and what is written down, is
-decided here, so that a training that was stopped and gone on with is the same training.
+``train.py`` is the place to start reading. lightning drives devices and loops; the order of pairs and the content of
+files are decided here, so that an interrupted and resumed training gives the same result as an uninterrupted one.
 """

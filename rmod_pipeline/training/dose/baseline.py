@@ -1,6 +1,6 @@
-"""The baseline's place in a training: counted before the first step, by all ranks, and kept.
+"""Compute the unigram baseline before the first step of a training, on all ranks, and keep it in a file.
 
-It reads both splits to the end, so that a damaged shard is found now and not in the middle of the night.
+It reads both splits to the end, so that a damaged shard is found at the start and not after hours of training.
 """
 
 from __future__ import annotations
@@ -13,77 +13,81 @@ from typing import TypeVar
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from rmod_pipeline.dose.loss import LOSS_PARTS, HeldOutLosses
 from rmod_pipeline.errors import RmodError, ShardError
 from rmod_pipeline.storage.publish import publish_bytes
-from rmod_pipeline.training.dose.checkpointing import unwritable
-from rmod_pipeline.training.dose.data import TRAIN, VALID, LoaderError
-from rmod_pipeline.training.dose.losses import StepLosses
+from rmod_pipeline.training.dose.checkpointing import unwritable_error
+from rmod_pipeline.training.dose.data import TRAIN, VALID
+from rmod_pipeline.training.dose.examples import LoaderError
 from rmod_pipeline.training.dose.module import DoseModule
-from rmod_pipeline.training.dose.unigram import CodeCounts, baseline, count_split
+from rmod_pipeline.training.dose.unigram import CodeCounts, count_split, unigram_losses
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-class Baseline(Callback):
-    """What knowing the codes' frequencies alone is worth, on the valid split."""
+class UnigramBaseline(Callback):
+    """Losses of the unigram baseline on the valid split."""
 
     def __init__(self, path: Path, drafts: Path) -> None:
         self.path, self._drafts = path, drafts
-        self.losses: StepLosses = {}
+        self.losses: HeldOutLosses = {}
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Read the losses of an earlier run, or compute them."""
         assert isinstance(pl_module, DoseModule)
-        # The first rank looks, because all count or none does.
-        kept: StepLosses | None = trainer.strategy.broadcast(self._kept(pl_module) if trainer.is_global_zero else None)
-        self.losses = kept or self._counted(trainer, pl_module)
+        # The first rank decides, because either all ranks count or none does.
+        stored: HeldOutLosses | None = self._read_stored(pl_module) if trainer.is_global_zero else None
+        stored = trainer.strategy.broadcast(stored)
+        self.losses = stored or self._compute(trainer, pl_module)
 
-    def _kept(self, module: DoseModule) -> StepLosses | None:
+    def _read_stored(self, module: DoseModule) -> HeldOutLosses | None:
+        """Return the losses of an earlier run; None if the file is missing or unusable."""
         try:
             content = json.loads(self.path.read_bytes())
-            return {name: {part: float(content[name][part]) for part in ("full", "onset")} for name in _names(module)}
+            names = ["all", *module.instruments]
+            return {name: {part: float(content[name][part]) for part in LOSS_PARTS} for name in names}
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None  # counted again
+            return None
 
-    def _counted(self, trainer: Trainer, module: DoseModule) -> StepLosses:
-        mine = _agreed(trainer, lambda: [self._mine(module, split) for split in (TRAIN, VALID)])
-        train, valid = ({name: _summed(trainer, module, counts) for name, counts in split.items()} for split in mine)
-        losses = baseline(train, valid)
+    def _compute(self, trainer: Trainer, module: DoseModule) -> HeldOutLosses:
+        own_counts = _run_on_all_ranks(trainer, lambda: [_count_own_share(module, split) for split in (TRAIN, VALID)])
+        train, valid = (
+            {name: _sum_over_ranks(trainer, module, counts) for name, counts in split.items()} for split in own_counts
+        )
+        losses = unigram_losses(train, valid)
         if trainer.is_global_zero:
             try:
                 publish_bytes(json.dumps(losses, indent=1).encode() + b"\n", self.path, self._drafts)
             except OSError as error:
-                raise unwritable(self.path, error) from error
+                raise unwritable_error(self.path, error) from error
         return losses
 
-    @staticmethod
-    def _mine(module: DoseModule, split: str) -> dict[str, CodeCounts]:
-        return count_split(module.data, split, module.recipe, module.instruments, module.reading)
+
+def _count_own_share(module: DoseModule, split: str) -> dict[str, CodeCounts]:
+    """Count the codes of this rank's share of a split."""
+    return count_split(module.data, split, module.recipe, module.instruments, module.loader_settings)
 
 
-def _names(module: DoseModule) -> list[str]:
-    return ["all", *module.instruments]
-
-
-def _agreed(trainer: Trainer, make: Callable[[], Made]) -> Made:
-    """Return what this rank makes. Raises ShardError on every rank if one of them cannot, so that none waits for it."""
-    made, failure = None, None
+def _run_on_all_ranks(trainer: Trainer, compute: Callable[[], Result]) -> Result:
+    """Return this rank's result. Raises ShardError on every rank if any rank fails, so that no rank waits for it."""
+    result, failure = None, None
     try:
-        made = make()
+        result = compute()
     except RmodError as error:
         failure = LoaderError(error.about, error.found, error.hint)
     failures = [failure]
     if trainer.world_size > 1:
         failures = [None for _ in range(trainer.world_size)]
         torch.distributed.all_gather_object(failures, failure)
-    for each in failures:
-        if each is not None:
-            raise ShardError(*each)
-    assert made is not None
-    return made
+    for rank_failure in failures:
+        if rank_failure is not None:
+            raise ShardError(*rank_failure)
+    assert result is not None
+    return result
 
 
-def _summed(trainer: Trainer, module: DoseModule, counts: CodeCounts) -> CodeCounts:
-    """Return the counts of all ranks."""
+def _sum_over_ranks(trainer: Trainer, module: DoseModule, counts: CodeCounts) -> CodeCounts:
+    """Return the sum of the counts of all ranks."""
     table = trainer.strategy.reduce(torch.stack(counts).to(module.device), reduce_op="sum")
     assert isinstance(table, torch.Tensor)
     full, onset = table.cpu()

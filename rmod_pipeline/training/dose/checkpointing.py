@@ -1,7 +1,7 @@
-"""What a training leaves behind: its state, to go on from, and the best model so far.
+"""Write and read the files of a training: the state from which it resumes, and the best model so far.
 
-The state is what lightning makes of it, but written whole or not at all, and read without running anything in it:
-lightning's own way of reading would run whatever a file says.
+The state is lightning's, but written atomically, and read without running code from it: lightning's own reader would
+run whatever a file contains.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 
 from rmod_pipeline.codec.torch_support import checked_state, file_bytes, unpickled
-from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, dose_checkpoint_bytes
+from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, encode_dose_checkpoint
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.shards.fingerprint import refuse_differences
 from rmod_pipeline.storage.publish import draft, publish, publish_bytes
@@ -25,17 +25,17 @@ from rmod_pipeline.training.dose.module import DoseModule
 
 log = logging.getLogger(__name__)
 
-OURS = "rmod_training"
+STATE_KEY = "rmod_training"
 VERSION = 1
 DRAFTS = "drafts"
-"""Where files are written before they have their names."""
+"""Folder in which files are written before they get their names."""
 
-ANOTHER = "remove it to begin this training anew, or choose another --out"
-NEEDED = {"epoch": int, "global_step": int, "pytorch-lightning_version": str, "state_dict": dict, "loops": dict}
+HINT = "remove it to start this training from the beginning, or choose another --out"
+REQUIRED = {"epoch": int, "global_step": int, "pytorch-lightning_version": str, "state_dict": dict, "loops": dict}
 
 
 class PlainFileIO(CheckpointIO):
-    """States of trainings as files of plain arrays, numbers and text."""
+    """Store the states of trainings as files of plain arrays, numbers and text."""
 
     def __init__(self, drafts: Path) -> None:
         self._drafts = drafts
@@ -49,41 +49,53 @@ class PlainFileIO(CheckpointIO):
                     torch.save(checkpoint, file)
                 publish(temporary, final)
         except OSError as error:
-            raise unwritable(final, error) from error
+            raise unwritable_error(final, error) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:  # noqa: ARG002
-        """Read a state. Raises DoseError for anything else, and for what would have to be run to be read."""
-        return read_state(Path(path))
+        """Read a state. Raises DoseError for any other file, and for one that could only be read by running code."""
+        return read_training_state(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a state."""
         Path(path).unlink(missing_ok=True)
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """Return a training's state; nothing in the file is ever run. Raises DoseError."""
+def read_training_state(path: Path) -> dict[str, Any]:
+    """Read the state of a training without running code from the file. Raises DoseError."""
     try:
-        content = unpickled(file_bytes(path, DoseError, ANOTHER), path, DoseError)
+        content = unpickled(file_bytes(path, DoseError, HINT), path, DoseError)
     except DoseError as error:
-        raise DoseError(path, error.found, ANOTHER) from error
-    ours = content.get(OURS) if isinstance(content, dict) else None
+        raise DoseError(path, error.found, HINT) from error
+    ours = content.get(STATE_KEY) if isinstance(content, dict) else None
     if not isinstance(ours, dict) or ours.get("version") != VERSION:
-        raise DoseError(path, "not the state of a training of this rmod's", ANOTHER)
-    if not all(isinstance(content.get(name), kind) for name, kind in NEEDED.items()):
-        raise DoseError(path, "not the whole state of a training", ANOTHER)
-    content["state_dict"] = checked_state(content["state_dict"], path, DoseError, "a training's state", ANOTHER)
+        raise DoseError(path, "not the state of a training of this version of rmod", HINT)
+    if not all(isinstance(content.get(name), kind) for name, kind in REQUIRED.items()):
+        raise DoseError(path, "not the complete state of a training", HINT)
+    content["state_dict"] = checked_state(content["state_dict"], path, DoseError, "a training's state", HINT)
     return content
 
 
-def unwritable(path: Path, error: OSError) -> DoseError:
-    """Return the error for a place that cannot be written to."""
+def require_same_training(state: Mapping[str, Any], module: DoseModule, path: Path) -> None:
+    """Raise BuildError or DoseError unless a state belongs to this training: recipe, instruments, codec, shapes."""
+    expected = _identify(module)
+    existing = {name: state[STATE_KEY].get(name) for name in expected}
+    refuse_differences(existing, expected, path, "the state of another training", HINT)
+    weights = module.state_dict()
+    for name in weights.keys() | state["state_dict"].keys():
+        stored, own = state["state_dict"].get(name), weights.get(name)
+        if stored is None or own is None or stored.shape != own.shape:
+            raise DoseError(path, f"its weights belong to another model: {name}", HINT)
+
+
+def unwritable_error(path: Path, error: OSError) -> DoseError:
+    """Return the error for a path that cannot be written."""
     return DoseError(path, f"cannot be written: {error.strerror or error}", "free space, or give another --out")
 
 
 class Checkpointing(CheckpointCallback):
-    """At the end of each leg: the best model if it is better than those before, then the state to go on from.
+    """After each validation, write the best model if it has improved, and then the state to resume from.
 
-    In this order, so that a state never tells of a model that is not there.
+    In this order, so that a state never refers to a model that does not exist.
     """
 
     def __init__(
@@ -91,58 +103,70 @@ class Checkpointing(CheckpointCallback):
         out: Path,
         folder: Path,
         until: int | None,
-        then: Callable[[Trainer, LightningModule], None],
-        how: Mapping[str, Mapping[str, Any]],
+        on_saved: Callable[[Trainer, LightningModule], None],
+        environment: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        self.out, self.folder, self.until, self.then = out, folder, until, then
-        self.how = how
-        """On which machine and with which versions: told in the state, and free to change."""
+        self.out, self.folder, self.until, self._on_saved = out, folder, until, on_saved
+        self.environment = environment
+        """Devices and versions of packages: stored in the state, but they may change."""
         self._changes: list[str] = []
         self.best: dict[str, Any] = {}
-        """Step and held-out losses of the best model."""
+        """``step`` and ``held_out`` losses of the best model."""
         self.ended = ""
-        """Why the training is over; empty while it is not."""
+        """Why the training has ended; empty while it has not."""
 
     @property
     def state_file(self) -> Path:
-        """Where the state is."""
+        """The path of the state."""
         return self.folder / "last.ckpt"
 
+    @property
+    def state_key(self) -> str:
+        """The key of this callback in a state; it is part of the file format."""
+        return "Keeper"
+
     def state_dict(self) -> dict[str, Any]:
+        """Return the state of this callback."""
         return {"best": self.best, "ended": self.ended}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Resume from a state."""
         self.best, self.ended = dict(state_dict["best"]), str(state_dict["ended"])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
+        """Add what identifies the training, and its environment."""
         assert isinstance(pl_module, DoseModule)
-        told = {name: dict(part) for name, part in self.how.items()}
-        checkpoint[OURS] = {"version": VERSION, **about(pl_module), **told}
+        environment = {name: dict(part) for name, part in self.environment.items()}
+        checkpoint[STATE_KEY] = {"version": VERSION, **_identify(pl_module), **environment}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
-        self._changes = list(_changes(checkpoint[OURS], self.how))
+        """Compare the environment with that of the state."""
+        self._changes = list(_describe_changes(checkpoint[STATE_KEY], self.environment))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Warn if the environment has changed."""
         assert isinstance(pl_module, DoseModule)
         if self._changes and trainer.is_global_zero:
             log.warning(
-                "%s goes on otherwise than before: %s. It is a sound training still, but not the one that it would "
-                "have been: pairs may come in another order, or numbers be rounded in another way",
+                "%s resumes in another environment: %s. The training remains valid, but its result may differ from "
+                "that of an uninterrupted one: pairs may come in another order, numbers may be rounded differently",
                 "-".join(pl_module.instruments),
                 ", ".join(self._changes),
             )
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Stop at once if the training has ended before."""
         if self.ended:
             trainer.should_stop = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the best model and the state, and stop the training where it is due."""
         assert isinstance(pl_module, DoseModule)
         step, losses = trainer.global_step, pl_module.held_out
         if not self.best or losses["all"]["full"] < self.best["held_out"]["all"]["full"]:
             self.best = {"step": step, "held_out": {name: dict(parts) for name, parts in losses.items()}}
             if trainer.is_global_zero:
-                self._keep_best(pl_module)
+                self._write_best(pl_module)
         if step >= pl_module.recipe.schedule.steps:
             self.ended = "all steps"
         elif trainer.should_stop:
@@ -150,9 +174,9 @@ class Checkpointing(CheckpointCallback):
         trainer.save_checkpoint(self.state_file)
         if self.until is not None and step >= self.until:
             trainer.should_stop = True
-        self.then(trainer, pl_module)
+        self._on_saved(trainer, pl_module)
 
-    def _keep_best(self, module: DoseModule) -> None:
+    def _write_best(self, module: DoseModule) -> None:
         checkpoint = DoseCheckpoint(
             recipe=module.recipe,
             instruments=module.instruments,
@@ -162,13 +186,13 @@ class Checkpointing(CheckpointCallback):
         )
         path = self.out / checkpoint_name(module.instruments)
         try:
-            publish_bytes(dose_checkpoint_bytes(checkpoint), path, self.out / DRAFTS)
+            publish_bytes(encode_dose_checkpoint(checkpoint), path, self.out / DRAFTS)
         except OSError as error:
-            raise unwritable(path, error) from error
+            raise unwritable_error(path, error) from error
 
 
-def about(module: DoseModule) -> dict[str, Any]:
-    """Return what tells one training's state from another's."""
+def _identify(module: DoseModule) -> dict[str, Any]:
+    """Return what distinguishes the state of one training from another's."""
     return {
         "recipe": module.recipe.model_dump(mode="json"),
         "instruments": list(module.instruments),
@@ -176,24 +200,12 @@ def about(module: DoseModule) -> dict[str, Any]:
     }
 
 
-def _changes(there: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield in words what is no longer as a state tells it. One that does not tell it, changes nothing."""
-    for part, values in now.items():
-        before = there.get(part)
+def _describe_changes(stored: Mapping[str, Any], current: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield each difference of the environment in words; what the state does not store counts as unchanged."""
+    for part, values in current.items():
+        before = stored.get(part)
         if not isinstance(before, dict):
             continue
         for name, value in values.items():
             if name in before and before[name] != value:
                 yield f"{name} {value} instead of {before[name]}"
-
-
-def require_same(state: Mapping[str, Any], module: DoseModule, path: Path) -> None:
-    """Raise BuildError or DoseError unless a state is of this very training: size, classes, codec, recipe."""
-    wanted = about(module)
-    there = {name: state[OURS].get(name) for name in wanted}
-    refuse_differences(there, wanted, path, "the state of another training", ANOTHER)
-    weights = module.state_dict()
-    for name in weights.keys() | state["state_dict"].keys():
-        have, ours = state["state_dict"].get(name), weights.get(name)
-        if have is None or ours is None or have.shape != ours.shape:
-            raise DoseError(path, f"its weights are of another model: {name}", ANOTHER)

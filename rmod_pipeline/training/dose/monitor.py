@@ -1,4 +1,4 @@
-"""How a training goes: speed, losses, and whether it waits for data."""
+"""Report the progress of a training: speed, losses, and the time spent waiting for data."""
 
 from __future__ import annotations
 
@@ -11,93 +11,107 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from rmod_pipeline.training.dose.data import Batch
-from rmod_pipeline.training.dose.losses import StepLosses
+from rmod_pipeline.dose.loss import HeldOutLosses
+from rmod_pipeline.training.dose.examples import ExampleBatch
 from rmod_pipeline.training.dose.module import DoseModule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingState:
-    """Where a training stands."""
+    """How far a training is, and how fast."""
 
     step: int
     steps: int
     loss: float
-    """Of the latest step's pairs, in nats a code; without the onset's share."""
+    """Full loss of the latest training batch, in nats per code."""
+    steps_per_second: float
+    """Since the start of the interval."""
     tokens_per_second: float
-    """Codes of mixtures and one-shots that all devices read in a second, since the leg began."""
+    """Codes of mixtures and one-shots that all devices read per second, since the start of the interval."""
     waiting: float
-    """Share of that time, 0..1, in which the first device waited for data."""
+    """Share of that time, 0..1, that the first device spent waiting for data."""
 
 
 @dataclass(kw_only=True)
 class ProgressListener:
-    """Who wants to hear of it; by default nobody. Of several ranks the first one speaks."""
+    """Callbacks for the progress of a training, called on the first rank. By default they do nothing."""
 
     began: Callable[[str, int], None] = lambda _name, _step: None
-    """The model's name, and the step that it begins with."""
-    stepped: Callable[[TrainingState], None] = lambda _standing: None
-    validated: Callable[[TrainingState, StepLosses], None] = lambda _standing, _losses: None
+    """Called with the name of the model and the first step."""
+    stepped: Callable[[TrainingState], None] = lambda _state: None
+    validated: Callable[[TrainingState, HeldOutLosses], None] = lambda _state, _losses: None
 
 
 @dataclass
-class _Clock:
-    """Since the leg began."""
+class _IntervalTimer:
+    """Time and numbers since the start of the interval."""
 
-    begin: float = field(default_factory=time.monotonic)
+    start: float = field(default_factory=time.monotonic)
     waited_before: float = 0.0
+    """Seconds that the loader had waited before the interval."""
+    steps: int = 0
     tokens: int = 0
 
 
 class Monitor(Callback):
-    """Tells the listener, and leaves signals to whoever had them before."""
+    """Report to a listener, and keep the signal handlers that were set before the training."""
 
     def __init__(self, listener: ProgressListener) -> None:
-        self._listener, self._clock = listener, _Clock()
-        self._on_termination = signal.getsignal(signal.SIGTERM)
-        self._standing: TrainingState | None = None
+        self._listener, self._timer = listener, _IntervalTimer()
+        self._sigterm_handler = signal.getsignal(signal.SIGTERM)
+        self._state: TrainingState | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # lightning answers SIGTERM with a broadcast that other ranks may never hear.
-        if threading.current_thread() is threading.main_thread() and self._on_termination is not None:
-            signal.signal(signal.SIGTERM, self._on_termination)
+        """Restore the handler of SIGTERM and report the start."""
+        # lightning's own handler of SIGTERM broadcasts, and other ranks may never receive it.
+        if threading.current_thread() is threading.main_thread() and self._sigterm_handler is not None:
+            signal.signal(signal.SIGTERM, self._sigterm_handler)
         assert isinstance(pl_module, DoseModule)
         if trainer.is_global_zero:
             self._listener.began("-".join(pl_module.instruments), trainer.global_step)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Start the timer of the interval."""
         assert isinstance(pl_module, DoseModule)
-        assert pl_module.legs is not None
-        self._clock = _Clock(waited_before=pl_module.legs.waited)
+        assert pl_module.train_loader is not None
+        self._timer = _IntervalTimer(waited_before=pl_module.train_loader.waited_seconds)
 
     def on_train_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,  # noqa: ARG002
-        batch: Batch,
+        batch: ExampleBatch,
         batch_idx: int,  # noqa: ARG002
     ) -> None:
+        """Report a step."""
         assert isinstance(pl_module, DoseModule)
-        assert pl_module.legs is not None
-        self._clock.tokens += (batch.mixtures.numel() + batch.targets.numel()) * trainer.world_size
-        passed = max(time.monotonic() - self._clock.begin, 1e-9)
-        self._standing = TrainingState(
+        assert pl_module.train_loader is not None
+        timer = self._timer
+        timer.steps += 1
+        timer.tokens += (batch.mixtures.numel() + batch.targets.numel()) * trainer.world_size
+        elapsed = max(time.monotonic() - timer.start, 1e-9)
+        self._state = TrainingState(
             step=trainer.global_step,
             steps=pl_module.recipe.schedule.steps,
             loss=pl_module.latest_loss,
-            tokens_per_second=self._clock.tokens / passed,
-            waiting=min((pl_module.legs.waited - self._clock.waited_before) / passed, 1.0),
+            steps_per_second=timer.steps / elapsed,
+            tokens_per_second=timer.tokens / elapsed,
+            waiting=min((pl_module.train_loader.waited_seconds - timer.waited_before) / elapsed, 1.0),
         )
         if trainer.is_global_zero:
-            self._listener.stepped(self._standing)
+            self._listener.stepped(self._state)
 
-    def tell(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell how a leg went; to be called once all that came of it is kept."""
+    def report_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report an interval; call it after its checkpoints are written."""
         assert isinstance(pl_module, DoseModule)
-        standing = self._standing
-        if trainer.is_global_zero and standing is not None:
-            self._listener.validated(standing, pl_module.held_out)
-            speed = {"speed/tokens_per_second": standing.tokens_per_second, "speed/waiting": standing.waiting}
+        state = self._state
+        if trainer.is_global_zero and state is not None:
+            self._listener.validated(state, pl_module.held_out)
+            speed = {
+                "speed/steps_per_second": state.steps_per_second,
+                "speed/tokens_per_second": state.tokens_per_second,
+                "speed/waiting": state.waiting,
+            }
             for logger in trainer.loggers:
-                logger.log_metrics(speed, step=standing.step)
+                logger.log_metrics(speed, step=state.step)

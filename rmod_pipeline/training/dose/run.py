@@ -1,4 +1,4 @@
-"""DIR/run.json: what a folder's trainings are of, so that a resume never mixes two."""
+"""Write DIR/run.json, which identifies the training of a folder, so that a resume never mixes two trainings."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.shards.fingerprint import encode_fingerprint, refuse_differences
 from rmod_pipeline.storage.publish import publish_new
-from rmod_pipeline.training.dose.checkpointing import DRAFTS, unwritable
+from rmod_pipeline.training.dose.checkpointing import DRAFTS, unwritable_error
 from rmod_pipeline.training.dose.data import TokenData
 
 RUN = "run.json"
-DECISIVE = ("recipe", "data", "codec", "begun_from")
-"""What has to be the same for a training to go on. Versions are told, and may change."""
+IDENTIFYING_KEYS = ("recipe", "data", "codec", "begun_from")
+"""Keys whose values must be equal to resume a training. Versions are recorded, but may change."""
 
 
 def describe_run(recipe: DoseRecipe, data: TokenData, begun_from: str | None) -> dict[str, Any]:
-    """Return what stands in run.json. ``begun_from`` is the SHA-256 of the checkpoint whose weights it began with."""
+    """Return the content of run.json; ``begun_from`` is the SHA-256 of the checkpoint with the first weights."""
     return {
         "recipe": recipe.model_dump(mode="json"),
         "data": data.to_dict(),
@@ -34,25 +34,25 @@ def describe_run(recipe: DoseRecipe, data: TokenData, begun_from: str | None) ->
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of what trains."""
+    """Return the versions of Python and of the packages that affect a training."""
     packages = {name: version(name) for name in ("torch", "lightning", "webdataset")}
     return {"rmod": __version__, "python": platform.python_version(), **packages}
 
 
 def claim_run(run: Mapping[str, Any], out: Path) -> None:
-    """Make a folder's run.json unless the one there says the same. Raises BuildError, which names the differences."""
+    """Write a folder's run.json, or compare it with the existing one. Raises BuildError that names the differences."""
     path = out / RUN
     try:
         if not path.exists():
             publish_new(encode_fingerprint(run), path, out / DRAFTS)
         content = path.read_bytes()
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise unwritable_error(path, error) from error
     try:
-        there = {name: json.loads(content)[name] for name in DECISIVE}
+        existing = {name: json.loads(content)[name] for name in IDENTIFYING_KEYS}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "choose another --out"
-        raise DoseError(path, f"does not tell what was trained here: {error!r}", hint) from error
-    asked = {name: run[name] for name in DECISIVE}
-    hint = "give what it was begun with, or choose another --out"
-    refuse_differences(there, asked, out, "a training of something else than asked for", hint)
+        raise DoseError(path, f"does not say what was trained here: {error!r}", hint) from error
+    expected = {name: run[name] for name in IDENTIFYING_KEYS}
+    hint = "give the options of the earlier run, or choose another --out"
+    refuse_differences(existing, expected, out, "another training than the one asked for", hint)

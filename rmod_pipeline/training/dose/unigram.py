@@ -1,7 +1,7 @@
-"""The baseline: how well one does who knows how often each code comes, and listens to nothing.
+"""Compute the unigram baseline: the losses of a prediction by code frequencies alone, without the mixture.
 
-A model that is worth anything beats it. Of each codebook the frequencies in the train split, one added to each (so that
-a code never seen is not impossible), whatever the frame; its cross-entropy on the valid split.
+The frequencies of each codebook are counted in the train split, over all frames, with one added to each code, so that a
+code that never occurs is not impossible. The losses are cross-entropies on the valid split. A useful model beats them.
 """
 
 from __future__ import annotations
@@ -14,110 +14,108 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rmod_pipeline.dose.layout import code_area, onset_area, target_of
+from rmod_pipeline.dose.layout import delay_target, make_code_mask, make_onset_mask
+from rmod_pipeline.dose.loss import HeldOutLosses, mean_losses
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.reading.loader import TokenPair, load_tokens
-from rmod_pipeline.training.dose.data import (
-    ExampleStream,
-    LoaderError,
-    LoaderSettings,
-    TokenData,
-    loader_error_in,
-    raise_loader_errors,
-)
-from rmod_pipeline.training.dose.losses import StepLosses, means
+from rmod_pipeline.training.dose.data import TokenData
+from rmod_pipeline.training.dose.examples import ExampleStream, LoaderError, find_loader_error, raise_loader_errors
+from rmod_pipeline.training.dose.loaders import LoaderSettings
 
-COUNTED_AT_ONCE = 64
-"""Pairs of a batch."""
+PAIRS_PER_BATCH = 64
 
 
 class CodeCounts(NamedTuple):
-    """How often each code comes, in all places that the loss counts and in those of the onset."""
+    """How often each code occurs, among all codes that the loss counts and among those of the onset."""
 
     full: Tensor
     """[codebooks, entries] int64."""
     onset: Tensor
+    """[codebooks, entries] int64."""
 
     def plus(self, other: CodeCounts) -> CodeCounts:
-        """Return the sum."""
+        """Return the sum of both counts."""
         return CodeCounts(self.full + other.full, self.onset + other.onset)
 
 
-def no_counts(codebooks: int, entries: int) -> CodeCounts:
-    """Return counts of nothing."""
+def zero_counts(codebooks: int, entries: int) -> CodeCounts:
+    """Return counts of zero."""
     return CodeCounts(*(torch.zeros(codebooks, entries, dtype=torch.int64) for _ in range(2)))
 
 
 def count_codes(codes: Tensor, lengths: Tensor, entries: int, masked: bool) -> CodeCounts:
-    """Return the counts of one-shots' codes [n, codebooks, frames], of which ``lengths`` [n] frames hold sound.
+    """Count the codes of one-shots [n, codebooks, frames], of which ``lengths`` [n] frames hold sound.
 
-    ``masked`` leaves out what comes after these, as the loss does.
+    ``masked`` leaves out the codes after the sound, as the loss does.
     """
-    target = target_of(codes)
+    target = delay_target(codes)
     rows, codebooks = target.shape[1:]
-    places = target > 0
+    mask = target > 0
     if masked:
-        places = places & code_area(lengths, rows, codebooks)
-    return CodeCounts(
-        _counted(target, places, entries), _counted(target, places & onset_area(rows, codebooks), entries)
-    )
+        mask = mask & make_code_mask(lengths, rows, codebooks)
+    onset_mask = mask & make_onset_mask(rows, codebooks)
+    return CodeCounts(_count_tokens(target, mask, entries), _count_tokens(target, onset_mask, entries))
 
 
-def _counted(target: Tensor, places: Tensor, entries: int) -> Tensor:
-    found = [target[..., book][places[..., book]] - 1 for book in range(target.shape[2])]
-    return torch.stack([torch.bincount(each, minlength=entries) for each in found])
+def _count_tokens(target: Tensor, mask: Tensor, entries: int) -> Tensor:
+    """Return counts [codebooks, entries] of the codes in target rows [n, rows, codebooks] under a mask."""
+    codes = [target[..., book][mask[..., book]] - 1 for book in range(target.shape[2])]
+    return torch.stack([torch.bincount(book_codes, minlength=entries) for book_codes in codes])
 
 
-def surprise(counts: Tensor, of: Tensor) -> Tensor:
-    """Return how much codes counted in ``of`` surprise one who expects ``counts``: (nats, codes), float64.
+def cross_entropy_of_counts(expected: Tensor, actual: Tensor) -> Tensor:
+    """Return the cross-entropy of ``actual`` codes under a prediction by ``expected`` counts: float64 [nats, codes].
 
-    Both [codebooks, entries]; one is added to every one of ``counts``.
+    Both [codebooks, entries]; one is added to each of the expected counts.
     """
-    smooth = counts.double() + 1
-    nats = smooth.sum(1, keepdim=True).log() - smooth.log()
-    return torch.stack([(nats * of).sum(), of.sum().double()])
+    smoothed = expected.double() + 1
+    nats = smoothed.sum(1, keepdim=True).log() - smoothed.log()
+    return torch.stack([(nats * actual).sum(), actual.sum().double()])
 
 
-def baseline(train: Mapping[str, CodeCounts], valid: Mapping[str, CodeCounts]) -> StepLosses:
-    """Return the baseline's losses on the valid split, by the names of the model's."""
+def unigram_losses(train: Mapping[str, CodeCounts], valid: Mapping[str, CodeCounts]) -> HeldOutLosses:
+    """Return the losses of the baseline on the valid split, from the counts of each instrument in both splits."""
     sums = [
-        torch.stack([surprise(train[name].full, valid[name].full), surprise(train[name].full, valid[name].onset)])
+        torch.stack(
+            [cross_entropy_of_counts(train[name].full, actual) for actual in (valid[name].full, valid[name].onset)]
+        )
         for name in train
     ]
-    return means(torch.stack(sums), list(train))
+    return mean_losses(torch.stack(sums), list(train))
 
 
 @dataclass(frozen=True, slots=True)
-class _Counting:
-    """Pairs -> their instruments' counts."""
+class _CountBatch:
+    """Count the codes of a batch of pairs, by instrument."""
 
     instruments: tuple[str, ...]
     entries: int
     masked: bool
 
     def __call__(self, pairs: Sequence[Any]) -> dict[str, CodeCounts] | LoaderError:
-        return loader_error_in(pairs) or {name: self._counts(pairs, name) for name in self.instruments}
+        return find_loader_error(pairs) or {name: self._count(pairs, name) for name in self.instruments}
 
-    def _counts(self, pairs: Sequence[Any], name: str) -> CodeCounts:
+    def _count(self, pairs: Sequence[Any], name: str) -> CodeCounts:
         codes = torch.from_numpy(np.stack([pair["codes"][name] for pair in pairs]))
         lengths = torch.tensor([pair["frames"][name] for pair in pairs])
         return count_codes(codes, lengths, self.entries, self.masked)
 
 
-def _as_it_is(turn: int, pair: TokenPair) -> tuple[TokenPair]:  # noqa: ARG001
+def _keep_pair(index: int, pair: TokenPair) -> tuple[TokenPair]:  # noqa: ARG001
     return (pair,)
 
 
 def count_split(
-    data: TokenData, split: str, recipe: DoseRecipe, instruments: Sequence[str], reading: LoaderSettings
+    data: TokenData, split: str, recipe: DoseRecipe, instruments: Sequence[str], settings: LoaderSettings
 ) -> dict[str, CodeCounts]:
-    """Return the counts of this rank's share of a split, by instrument. Raises ShardError."""
+    """Count the codes of this rank's share of a split, by instrument. Raises ShardError."""
     size = recipe.model
     pairs = load_tokens(
-        data.out, split, data.family.name, sounds=instruments, rank=reading.rank, world_size=reading.world
+        data.out, split, data.family.name, sounds=instruments, rank=settings.rank, world_size=settings.world_size
     )
-    counting = _Counting(tuple(instruments), size.codebook_size, recipe.loss.tail == "masked")
-    total = {name: no_counts(size.codebooks, size.codebook_size) for name in instruments}
-    for counts in raise_loader_errors(reading.loader(ExampleStream(pairs, _as_it_is), COUNTED_AT_ONCE, counting)):
+    count_batch = _CountBatch(tuple(instruments), size.codebook_size, recipe.loss.tail == "masked")
+    loader = settings.make_loader(ExampleStream(pairs, _keep_pair), PAIRS_PER_BATCH, count_batch)
+    total = {name: zero_counts(size.codebooks, size.codebook_size) for name in instruments}
+    for counts in raise_loader_errors(loader):
         total = {name: total[name].plus(counts[name]) for name in instruments}
     return total

@@ -1,0 +1,86 @@
+"""Generate the candidates for one instrument: encode its windows, sample codes in several tries, decode, polish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+
+from rmod_pipeline.codec import Codec, Tokens
+from rmod_pipeline.dose.generation import GeneratedCodes, Sampling, generate
+from rmod_pipeline.draw import Draw
+from rmod_pipeline.errors import DoseError
+from rmod_pipeline.extraction.extractor import Extractor
+from rmod_pipeline.extraction.polish import polish
+from rmod_pipeline.extraction.results import Candidate, ExtractionConfig, Window
+
+
+def generate_candidates(
+    extractor: Extractor,
+    windows: Sequence[Window],
+    codec: Codec,
+    config: ExtractionConfig,
+    on_generated: Callable[[int], None],
+) -> list[Candidate]:
+    """Generate a candidate for every window and try; report the number of new ones after each batch."""
+    mixtures = codec.encode(np.stack([window.audio for window in windows]))
+    tries = plan_tries(config)
+    candidates: list[Candidate] = []
+    for window_indices, try_indices in _plan_batches(len(windows), len(tries), config.batch):
+        batch = mixtures[window_indices.start : window_indices.stop]
+        generated = _generate_codes(extractor, batch, [tries[index] for index in try_indices], config.batch)
+        log_probabilities = generated.log_probability.tolist()
+        for position, window in enumerate(window_indices):
+            codes = generated.codes[position].cpu().numpy()
+            audio = codec.decode(codes)
+            for number, try_index in enumerate(try_indices):
+                sampling = tries[try_index]
+                polished = polish(
+                    audio[number], codec.identity.sample_rate, trim=config.trim, normalize=config.normalize
+                )
+                candidate = Candidate(
+                    window=window,
+                    try_index=try_index,
+                    seed=sampling.seed,
+                    temperature=sampling.temperature,
+                    top_p=sampling.top_p,
+                    log_probability=log_probabilities[position][number],
+                    silent=polished.silent,
+                    gain_db=polished.gain_db,
+                    codes=codes[number].astype(np.uint16),
+                    audio=polished.audio,
+                )
+                candidates.append(candidate)
+        on_generated(len(window_indices) * len(try_indices))
+    return candidates
+
+
+def plan_tries(config: ExtractionConfig) -> list[Sampling]:
+    """Return the tries for each window: the greedy one, then sampled ones, each with its own seed."""
+    draw = Draw.of("extract", config.seed)
+    seeds = [draw.at(number).below(2**31) for number in range(1, config.tries + 1)]
+    sampled = (Sampling(seed=seed, temperature=config.temperature, top_p=config.top_p) for seed in seeds)
+    return [Sampling(), *sampled]
+
+
+def _plan_batches(windows: int, tries: int, batch: int) -> Iterator[tuple[range, range]]:
+    """Yield the windows and the tries of each batch, at most ``batch`` candidates together."""
+    tries_per_batch = min(tries, batch)
+    windows_per_batch = batch // tries_per_batch
+    for window in range(0, windows, windows_per_batch):
+        for first in range(0, tries, tries_per_batch):
+            yield range(windows)[window : window + windows_per_batch], range(tries)[first : first + tries_per_batch]
+
+
+def _generate_codes(extractor: Extractor, mixtures: Tokens, tries: Sequence[Sampling], batch: int) -> GeneratedCodes:
+    """Generate the codes of tries for mixtures [windows, codebooks, frames]. Raises DoseError if memory runs out."""
+    device = next(extractor.model.parameters()).device
+    tokens = torch.from_numpy(mixtures.astype(np.int64)).to(device)
+    index = extractor.class_index
+    classes = None if index is None else torch.full((len(tokens),), index, device=device)
+    try:
+        return generate(extractor.model, tokens, extractor.frames, tries, instruments=classes)
+    except torch.OutOfMemoryError as error:
+        found = f"out of memory with a batch of {batch}"
+        raise DoseError(device, found, "give a smaller --batch, or --device cpu") from error

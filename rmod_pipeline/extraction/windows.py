@@ -1,0 +1,163 @@
+"""Choose the windows of a song that the model is given, and read them.
+
+positions = pick_windows(hits, onsets, window_seconds=4.0, count=3)      # start times, spread over the song
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmod_pipeline.audio import gain_to_db, peak
+from rmod_pipeline.codec import CodecIdentity
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.errors import UsageError
+from rmod_pipeline.extraction.extractor import Extractor
+from rmod_pipeline.extraction.onsets import DetectedOnsets, Hits, find_hits
+from rmod_pipeline.extraction.results import ExtractionConfig, Window
+from rmod_pipeline.extraction.song import Song, SongPart, read_parts
+
+HITS_PER_WINDOW = 4
+"""Clear hits that count for a window; more of them make it no better."""
+LEAD_SECONDS = 0.1
+"""Time from the start of a window to the hit that it is chosen for."""
+TAIL_SECONDS = 0.3
+"""A hit closer than this to the end of a window does not count for it."""
+FAINT_WINDOW_DB = 60.0
+"""A window this far below the loudest one counts as silent."""
+SILENT_DB = -80.0
+"""Peak, relative to full scale, below which a song, or a window that the user chose, counts as silent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimePosition:
+    """A position in a song at which a window starts."""
+
+    seconds: float
+    clarity_db: float | None
+    """Mean over its ``HITS_PER_WINDOW`` clearest hits, missing ones counting 0; None where the user chose it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenWindow:
+    """A window that is chosen but not read yet."""
+
+    position: TimePosition
+    hits: tuple[float, ...]
+    """Times of the drum's hits, in seconds from the start of the window."""
+    part: SongPart
+
+    def with_audio(self, audio: Mono) -> Window:
+        """Return the window with its audio."""
+        return Window(seconds=self.position.seconds, clarity_db=self.position.clarity_db, hits=self.hits, audio=audio)
+
+
+def choose_windows(
+    extractors: Sequence[Extractor], onsets: DetectedOnsets, codec: CodecIdentity, config: ExtractionConfig
+) -> dict[str, list[ChosenWindow]]:
+    """Choose windows for each instrument. Raises UsageError for a position after the end of the song."""
+    return {extractor.instrument: _choose_for(extractor, onsets, codec, config) for extractor in extractors}
+
+
+def read_windows(
+    chosen: Mapping[str, Sequence[ChosenWindow]], song: Song, sample_rate: int, config: ExtractionConfig
+) -> dict[str, tuple[Window, ...]]:
+    """Read chosen windows from the song, by instrument. Raises UsageError for silence at a position of the user."""
+    parts = [window.part for windows in chosen.values() for window in windows]
+    audio_of = read_parts(song, sample_rate, parts)
+    for part, audio in audio_of.items():
+        if config.at and gain_to_db(peak(audio)) < SILENT_DB:
+            found = f"silence: nothing is louder than {SILENT_DB:g} dB of full scale there"
+            raise UsageError(f"--at {part.start / sample_rate:g}", found, "give a time at which the drum is heard")
+    return {
+        instrument: tuple(window.with_audio(audio_of[window.part]) for window in windows)
+        for instrument, windows in chosen.items()
+    }
+
+
+def window_samples(extractor: Extractor, codec: CodecIdentity) -> int:
+    """Return the length of a model's window in samples at the codec's rate: 345 frames are 4 s."""
+    return extractor.model.size.condition_frames * codec.hop
+
+
+def pick_windows(hits: Hits, onsets: DetectedOnsets, window_seconds: float, count: int) -> list[TimePosition]:
+    """Return at most ``count`` start positions of windows, the clearest first, spread over the song.
+
+    Two windows start at least half of an even share of the song apart if there are enough hits; else a window's length;
+    else half of it, for short songs. Without any hit the loudest windows are returned, with a clarity of 0.
+    """
+    last = max(onsets.seconds - window_seconds, 0.0)
+    positions = _positions_of_hits(hits, last, window_seconds) or _loud_positions(onsets, last, window_seconds)
+    picked: list[TimePosition] = []
+    for distance in (max(last / (2 * count), window_seconds), window_seconds, window_seconds / 2):
+        for position in positions:
+            if len(picked) == count:
+                break
+            if all(abs(position.seconds - earlier.seconds) >= distance for earlier in picked):
+                picked.append(position)
+    return sorted(picked, key=lambda position: -(position.clarity_db or 0.0))
+
+
+def _choose_for(
+    extractor: Extractor, onsets: DetectedOnsets, codec: CodecIdentity, config: ExtractionConfig
+) -> list[ChosenWindow]:
+    """Choose the windows of one instrument."""
+    hits = find_hits(extractor.instrument, onsets)
+    samples = window_samples(extractor, codec)
+    seconds = samples / codec.sample_rate
+    positions = _positions_of_user(onsets, seconds, config) or pick_windows(hits, onsets, seconds, config.windows)
+    return [
+        ChosenWindow(
+            position=position,
+            hits=_select_hits(hits, position.seconds, seconds),
+            part=SongPart(start=round(position.seconds * codec.sample_rate), samples=samples),
+        )
+        for position in positions
+    ]
+
+
+def _positions_of_user(onsets: DetectedOnsets, window_seconds: float, config: ExtractionConfig) -> list[TimePosition]:
+    """Return the positions in ``config.at``, moved forward where the window would end after the song."""
+    for second in config.at:
+        if second >= onsets.seconds:
+            found = f"beyond the end: the song has {onsets.seconds:.2f} s"
+            raise UsageError(f"--at {second:g}", found, "give seconds from the start of the song")
+    last = max(onsets.seconds - window_seconds, 0.0)
+    starts = dict.fromkeys(min(second, last) for second in config.at)
+    return [TimePosition(seconds=second, clarity_db=None) for second in starts]
+
+
+def _select_hits(hits: Hits, start: float, window_seconds: float) -> tuple[float, ...]:
+    """Return the hits inside a window, in seconds from its start."""
+    return tuple(float(second) - start for second in hits.seconds if start <= second < start + window_seconds)
+
+
+def _positions_of_hits(hits: Hits, last: float, window_seconds: float) -> list[TimePosition]:
+    """Return a position slightly before every hit, the clearest first; of equally clear ones the earliest first."""
+    starts = np.unique(np.clip(hits.seconds - LEAD_SECONDS, 0.0, last))
+    firsts = np.searchsorted(hits.seconds, starts)
+    ends = np.searchsorted(hits.seconds, starts + window_seconds - TAIL_SECONDS)
+    positions = []
+    for start, first, end in zip(starts, firsts, ends, strict=True):
+        clearest = np.sort(hits.clarity_db[first:end])[-HITS_PER_WINDOW:]
+        if clearest.size:
+            clarity = float(clearest.sum()) / HITS_PER_WINDOW
+            positions.append(TimePosition(seconds=float(start), clarity_db=clarity))
+    return sorted(positions, key=lambda position: (-(position.clarity_db or 0.0), position.seconds))
+
+
+def _loud_positions(onsets: DetectedOnsets, last: float, window_seconds: float) -> list[TimePosition]:
+    """Return a position every half window, the loudest first, without windows that are silent compared to it."""
+    cumulative = np.cumsum(np.concatenate([[0.0], onsets.power.astype(np.float64)]))
+    starts = np.append(np.arange(0.0, last, window_seconds / 2), last)
+
+    def energy_before(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        return cumulative[np.minimum(np.rint(seconds / onsets.hop_seconds).astype(int), cumulative.size - 1)]
+
+    energy = energy_before(starts + window_seconds) - energy_before(starts)
+    loudest_first = np.argsort(-energy, kind="stable")
+    audible = loudest_first[energy[loudest_first] >= energy.max() * 10 ** (-FAINT_WINDOW_DB / 10)]
+    return [TimePosition(seconds=float(starts[index]), clarity_db=0.0) for index in audible]

@@ -1,0 +1,111 @@
+"""The folder of an extraction: sounds, JSON, and files that are not its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from rmod_pipeline.audio import to_pcm
+from rmod_pipeline.errors import DoseError
+from rmod_pipeline.extraction import output
+from rmod_pipeline.extraction.extract import extract_array
+from rmod_pipeline.extraction.output import write_extraction
+from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
+from tests.tiny_dose import AT, RATE, World
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """Return the content of all files by their relative paths."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_best_sound_is_the_decoded_target(by_heart: World, extraction: Extraction, tmp_path: Path) -> None:
+    best = write_extraction(extraction, tmp_path / "out")
+    assert list(best) == ["kick", "snare", "hihat"]
+    for each in extraction.instruments:
+        stored, rate = soundfile.read(best[each.instrument], dtype="int16")
+        target = by_heart.codec.decode(by_heart.targets[each.instrument][[each.best.window]])[0]
+        assert rate == RATE
+        assert np.array_equal(stored, to_pcm(target[None])[0])
+
+
+def test_the_json_describes_the_origin_of_each_sound(by_heart: World, extraction: Extraction, tmp_path: Path) -> None:
+    write_extraction(extraction, tmp_path)
+    description = json.loads((tmp_path / "extraction.json").read_text())
+    files = {sound["file"]: sound for sound in description["sounds"]}
+    assert set(files) == set(read_files(tmp_path)) - {"extraction.json"}
+    assert description["codec"] == by_heart.codec.identity.to_dict()
+    assert len(files) == 3 * len(AT) * 4
+    for each in extraction.instruments:
+        first = files[f"{each.instrument}.wav"]
+        assert first["window_seconds"] in AT
+        assert (first["try"], first["silent"], first["codec"]) == (0, False, by_heart.codec.name)
+        assert first["checkpoint"]["step"] == 7
+        assert len(first["checkpoint"]["sha256"]) == 64
+        distances = [s["apart"] for s in description["sounds"] if s["instrument"] == each.instrument]
+        assert distances == sorted(distances)
+    assert files["kick.wav"]["checkpoint"]["file"] == "kick.pth"
+    assert files["hihat.wav"]["checkpoint"]["file"] == "snare-hihat.pth"
+    assert len({sound["seed"] for sound in description["sounds"]}) == 4
+
+
+def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not(by_heart: World, opened: Any, tmp_path: Path) -> None:
+    config = ExtractionConfig(at=(0.3, 1.7), tries=2, temperature=5.0, top_p=1.0)
+    for name, some_config in (("one", config), ("two", config), ("other", replace(config, seed=1))):
+        write_extraction(extract_array(by_heart.song, RATE, *opened, some_config), tmp_path / name)
+    assert read_files(tmp_path / "one") == read_files(tmp_path / "two")
+    assert read_files(tmp_path / "one") != read_files(tmp_path / "other")
+
+
+def test_an_earlier_extraction_is_replaced_and_no_other_file(
+    by_heart: World, opened: Any, extraction: Extraction, tmp_path: Path
+) -> None:
+    write_extraction(extraction, tmp_path)
+    (tmp_path / "mine.wav").write_bytes(b"mine")
+    description = json.loads((tmp_path / "extraction.json").read_text())
+    description["sounds"] += [{"file": "../outside.wav"}, {"file": "/etc/passwd"}, {"file": "candidates/../mine.wav"}]
+    (tmp_path / "extraction.json").write_text(json.dumps(description))
+    extractors, codec = opened
+    write_extraction(
+        extract_array(by_heart.song, RATE, extractors[:1], codec, ExtractionConfig(at=(0.0,), tries=1)), tmp_path
+    )
+    assert set(read_files(tmp_path)) == {"kick.wav", "candidates/kick-02.wav", "extraction.json", "mine.wav"}
+    write_extraction(
+        extract_array(by_heart.song, RATE, extractors[:1], codec, ExtractionConfig(at=(0.0,), tries=0)), tmp_path
+    )
+    assert set(read_files(tmp_path)) == {"kick.wav", "extraction.json", "mine.wav"}
+    assert not (tmp_path / "candidates").exists()
+
+
+@pytest.mark.parametrize("name", ["kick.wav", "candidates/kick-02.wav", "extraction.json"])
+def test_a_file_that_no_extraction_wrote_is_kept(name: str, extraction: Extraction, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(DoseError, match=r"already exists and .*\n.*choose another --out, or move this file away"):
+        write_extraction(extraction, tmp_path)
+    assert read_files(tmp_path) == {name: b"{}"}
+
+
+def test_files_of_an_interrupted_extraction_are_replaced_by_the_next(
+    extraction: Extraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = output.publish_bytes
+
+    def interrupt(data: bytes, path: Path, drafts: Path) -> None:
+        if path.name == "hihat.wav":
+            raise KeyboardInterrupt
+        publish(data, path, drafts)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(output, "publish_bytes", interrupt)
+        write_extraction(extraction, tmp_path)
+    assert (tmp_path / "kick.wav").exists()
+    write_extraction(extraction, tmp_path)
+    write_extraction(extraction, tmp_path.with_name("whole"))
+    assert read_files(tmp_path) == read_files(tmp_path.with_name("whole"))
