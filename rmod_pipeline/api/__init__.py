@@ -11,7 +11,7 @@ message says what is wrong, where, and what to do, with the names of parameters.
 """
 
 from rmod_pipeline.api.codecs import fetch_codec, list_codecs, open_codec, train_codec
-from rmod_pipeline.api.datasets import build, decode, encode, open_dataset, preview, render, status, verify
+from rmod_pipeline.api.datasets import build, decode, encode, open_dataset, preview, rerender, status, verify
 from rmod_pipeline.api.libraries import check_library, open_library, scan
 from rmod_pipeline.api.models import evaluate, extract, import_checkpoint, train
 from rmod_pipeline.api.results import BuildResult, IncompleteBuildError, ScanResult
@@ -54,7 +54,7 @@ __all__ = [
     "open_library",
     "preview",
     "recipe_schema",
-    "render",
+    "rerender",
     "scan",
     "status",
     "train",

@@ -206,7 +206,7 @@ def preview(
 
 
 @speaks_python
-def render(
+def rerender(
     pair: str | Path | DataPair,
     *,
     library: LibraryLike,

@@ -31,5 +31,5 @@ def render(
     """
     from rmod_pipeline import api
 
-    for path in api.render(pair, library=library, out=out, engine=engine):
+    for path in api.rerender(pair, library=library, out=out, engine=engine):
         typer.echo(path)
