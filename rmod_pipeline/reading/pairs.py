@@ -117,7 +117,7 @@ def read_pair(out: Location, key: str) -> StoredPair:
     path = layout.receipt(shard, main_family(fingerprint["audio"]))
     if path.exists():
         if key in read_receipt(path).absent:
-            raise ShardError(key, "is absent: all its attempts were rejected", "see the rejects in the index")
+            raise ShardError(key, "is absent: every attempt was rejected", "see the rejects in the index")
         if not fingerprint["audio"]:
             return StoredPair(key=key, members=read_pair_tokens(out, key, read_family(out, _find_any_family(out))))
         members = read_members(layout.tar(shard), key)
