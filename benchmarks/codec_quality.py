@@ -20,11 +20,11 @@ import soxr
 import torch
 from numpy.typing import NDArray
 
-from rmod_pipeline.codec import Codec, Tokens, fit_window, frames_of, open_codec, target_frames
-from rmod_pipeline.codec.checkpoint import codec_checkpoint_bytes
+from rmod_pipeline.codec import Codec, Tokens, count_frames, fit_window, open_codec, target_frames
+from rmod_pipeline.codec.checkpoint import serialize_codec_checkpoint
 from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.codec.spectral_distance import spectral_distance
-from rmod_pipeline.codec.window import Windowed
+from rmod_pipeline.codec.window import AudioWindow
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db
 from rmod_pipeline.training.codec.material import Material, prepare_material, to_float
@@ -82,12 +82,12 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def windows(material: Material, kind: str, codec: Codec) -> list[Windowed]:
+def windows(material: Material, kind: str, codec: Codec) -> list[AudioWindow]:
     """Return the test split's sounds of a kind in their window, spread over all there are."""
     hop = codec.identity.hop
     clips = [clip for clip in material.clips if clip.kind == kind]
     chosen = [clips[place * len(clips) // MOST] for place in range(MOST)] if len(clips) > MOST else clips
-    frames = frames_of(4 * codec.identity.sample_rate, hop) if kind == "mix" else target_frames(kind)
+    frames = count_frames(4 * codec.identity.sample_rate, hop) if kind == "mix" else target_frames(kind)
     return [fit_window(to_float(material.read(clip)), frames, hop) for clip in chosen]
 
 
@@ -103,7 +103,7 @@ def untrained_codec(folder: Path) -> Path:
     torch.manual_seed(0)
     kwargs = {key: list(value) if isinstance(value, tuple) else value for key, value in load_codec_recipe("mini").shape}
     path = folder / "untrained.pth"
-    path.write_bytes(codec_checkpoint_bytes(new_model(**kwargs).state_dict(), kwargs, {}, half=False))
+    path.write_bytes(serialize_codec_checkpoint(new_model(**kwargs).state_dict(), kwargs, {}, half=False))
     return path
 
 

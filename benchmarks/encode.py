@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from rmod_pipeline.codec import Codec, open_codec
-from rmod_pipeline.codec.checkpoint import codec_checkpoint_bytes
+from rmod_pipeline.codec.checkpoint import serialize_codec_checkpoint
 from rmod_pipeline.codec.descript import new_model
 
 FULL_GFLOP_A_SECOND = 61.0
@@ -65,7 +65,7 @@ def full_size(folder: Path) -> Path:
     for name, value in model.named_parameters():
         if name.startswith("encoder") and name.endswith("weight_g"):
             value.data.mul_(1.5)
-    path.write_bytes(codec_checkpoint_bytes(model.state_dict(), {}, {}, half=False))
+    path.write_bytes(serialize_codec_checkpoint(model.state_dict(), {}, {}, half=False))
     return path
 
 
@@ -85,7 +85,7 @@ def report(name: str, codec: Codec, audio: np.ndarray, compiled: bool) -> None:
     rate = rounds * audio.size / 44_100 / (time.perf_counter() - began)
     work = f"{rate * FULL_GFLOP_A_SECOND:.0f}" if name == "full" else ""
     precision, batch = codec.choice.precision, codec.choice.batch
-    differing = 0.0 if precision == "fp32" else codec.share_differing(audio)
+    differing = 0.0 if precision == "fp32" else codec.compare_with_fp32(audio)
     print(f"| {name} | {batch} | {precision} | {compiled} | {rate:.2f} | {work} | {differing:.2%} |", flush=True)
 
 

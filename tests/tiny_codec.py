@@ -1,4 +1,4 @@
-"""Random codecs that are small enough to be made in a test, and something for them to hear."""
+"""Random codecs that are small enough to create in a test, and noise to encode."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-# So many threads for so little work only wait for each other.
+# More threads would be slower, because the models are tiny.
 torch.set_num_threads(1)
 
 from rmod_pipeline.codec import CodecChoice
-from rmod_pipeline.codec.checkpoint import codec_checkpoint_bytes
+from rmod_pipeline.codec.checkpoint import serialize_codec_checkpoint
 from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.pipeline.encoding import TokenSettings
 from rmod_pipeline.pipeline.jobs.build import BuildJob
@@ -33,29 +33,29 @@ TINY: dict[str, Any] = {
 
 
 def save_tiny(path: Path, seed: int = 0, half: bool = False, **changes: Any) -> Path:
-    """Write a random codec's checkpoint."""
+    """Write the checkpoint of a random codec."""
     torch.manual_seed(seed)
     kwargs = {**TINY, **changes}
     model = new_model(**kwargs)
     for name, value in model.named_parameters():
-        # PyTorch's own start makes nearly the same tokens of everything.
+        # With PyTorch's default initialization nearly all audio has the same tokens.
         if name.startswith("encoder") and name.endswith("weight_g"):
             value.data.mul_(2)
-    path.write_bytes(codec_checkpoint_bytes(model.state_dict(), kwargs, {"version": "7"}, half))
+    path.write_bytes(serialize_codec_checkpoint(model.state_dict(), kwargs, {"version": "7"}, half))
     return path
 
 
 def noise(count: int, samples: int, seed: int = 0) -> np.ndarray:
-    """Return audio [count, samples] that excites every part of a codec."""
+    """Return white noise [count, samples] float32, which uses every part of a codec."""
     return (0.3 * np.random.default_rng(seed).standard_normal((count, samples))).astype(np.float32)
 
 
 def encoding_of(job: BuildJob, weights: Path, **options: object) -> TokenSettings:
-    """Return the tokens that some weights make of a job's pairs, four at a time."""
+    """Return the settings that encode the pairs of a job with these weights, in batches of four."""
     choice = CodecChoice(name=str(weights), device="cpu", batch=4, **options)  # type: ignore[arg-type]
     return TokenSettings(choice=choice, family=TokenFamily.of(job.recipe, choice.fingerprint(), job.digest()))
 
 
 def with_tokens(job: BuildJob, weights: Path, **options: object) -> BuildJob:
-    """Return the job with tokens."""
+    """Return the job with tokens in addition to audio."""
     return replace(job, encoding=encoding_of(job, weights, **options))

@@ -42,13 +42,13 @@ def train(
     one of the recipe's. begin_from: a checkpoint whose weights to start with. until: stop after the validation at or
     after this step. devices: per node. workers: loader processes per device. Raises DoseError, ShardError, UsageError.
     """
-    from rmod_pipeline.codec.torch_support import need_torch
+    from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.dose.recipe import load_dose_recipe
     from rmod_pipeline.errors import DoseError
     from rmod_pipeline.progress import training_progress
 
     loaded = load_dose_recipe(str(recipe))
-    need_torch(DoseError, "train")
+    require_torch(DoseError, "train")
     try:
         from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
         from rmod_pipeline.training.dose.trainer import DeviceSettings
@@ -95,7 +95,7 @@ def extract(
     nothing. instruments: by default all that the checkpoints extract. ``result["kick"].best.audio`` is the best
     one-shot, [samples] float32 at ``result.codec.sample_rate``. Raises DoseError, CodecError, UsageError.
     """
-    from rmod_pipeline.codec.torch_support import need_torch
+    from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.errors import DoseError
     from rmod_pipeline.extraction.output import check_extraction_folder, check_sounds, write_extraction
     from rmod_pipeline.extraction.results import ExtractionConfig
@@ -109,7 +109,7 @@ def extract(
         check_extraction_folder(folder)
         check_page(folder)
     opened_song = open_song(song, sample_rate)
-    need_torch(DoseError, "train")
+    require_torch(DoseError, "train")
     from rmod_pipeline.extraction.extract import extract_song
     from rmod_pipeline.extraction.extractor import open_extractors
 
@@ -142,11 +142,11 @@ def evaluate(
     data: a data set with audio and with tokens of the model's codec. pairs: only the first ones. tries: sampled
     candidates per mixture, beside the greedy one. Raises DoseError, ShardError, CodecError.
     """
-    from rmod_pipeline.codec.torch_support import need_torch
+    from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.errors import DoseError
     from rmod_pipeline.progress import advance_progress
 
-    need_torch(DoseError, "train")
+    require_torch(DoseError, "train")
     from rmod_pipeline.evaluation.evaluate import evaluate_checkpoint
 
     with advance_progress("pairs", progress) as on_pairs:
@@ -165,10 +165,10 @@ def import_checkpoint(
     instrument: what it extracts, if its name does not say. heads: attention heads, which the weights do not show.
     Nothing in the file is executed. Raises DoseError.
     """
-    from rmod_pipeline.codec.torch_support import need_torch
+    from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.errors import DoseError
 
-    need_torch(DoseError, "train")
+    require_torch(DoseError, "train")
     from rmod_pipeline.dose.checkpoint import write_new_checkpoint
     from rmod_pipeline.dose.reference import import_reference
 

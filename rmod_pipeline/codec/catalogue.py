@@ -1,4 +1,4 @@
-"""Codecs by name: where their weights lie, or where they can be fetched from."""
+"""The catalogue of known codecs: the location of their weights, on disk or on the network."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from rmod_pipeline.storage.folders import cache_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownCodec:
-    """A codec that rmod knows by name."""
+    """A codec that can be named instead of given as a file."""
 
     name: str
     about: str
+    """A short description."""
     file: str
-    """Of its weights: in the package, or below the cache folder once fetched."""
+    """File name of the weights: in the package, or in the cache folder after a download."""
     sha256: str | None = None
     url: str | None = None
-    """None: the weights come with rmod."""
+    """None for weights that rmod ships."""
     bytes: int | None = None
 
     @property
     def path(self) -> Path:
-        """Where the weights lie, or would lie."""
+        """The path of the weights, which may still be missing."""
         folder = Path(__file__).resolve().parent / "weights" if self.url is None else cache_folder() / "codecs"
         return folder / self.file
 
@@ -36,12 +37,12 @@ KNOWN = {
     for known in (
         KnownCodec(
             name="mini",
-            about="a small DAC that comes with rmod, for demos, tests and small experiments",
+            about="a small DAC that rmod ships, for demos, tests and small experiments",
             file="mini.pth",
         ),
         KnownCodec(
             name="dac-44khz",
-            about="the Descript Audio Codec at 44.1 kHz and 8 kbit/s (MIT), to be fetched once",
+            about="the Descript Audio Codec at 44.1 kHz and 8 kbit/s (MIT), downloaded once",
             file="dac-44khz-8kbps-0.0.1.pth",
             url="https://github.com/descriptinc/descript-audio-codec/releases/download/0.0.1/weights.pth",
             bytes=306_717_287,
@@ -52,23 +53,23 @@ KNOWN = {
 
 
 def find_known(name: str) -> KnownCodec:
-    """Return a codec by its name. Raises CodecError."""
+    """Return a known codec by name. Raises CodecError."""
     if name not in KNOWN:
         raise CodecError(name, f"no such codec{nearest(name, KNOWN)}", f"known: {', '.join(KNOWN)}")
     return KNOWN[name]
 
 
 def find_known_name(name: str) -> str | None:
-    """Return the codec that rmod knows by an identity's name, ``mini`` of ``mini-1a2b3c4d``; None if there is none."""
-    plain = re.sub(r"-[0-9a-f]{8}$", "", name)
-    return next((each for each in (name, plain) if each in KNOWN), None)
+    """Return the known codec of an identity's name, such as ``mini`` of ``mini-1a2b3c4d``, or None."""
+    without_hash = re.sub(r"-[0-9a-f]{8}$", "", name)
+    return next((candidate for candidate in (name, without_hash) if candidate in KNOWN), None)
 
 
 def find_weights(name: str) -> tuple[str, Path, str | None]:
-    """Return a codec's plain name, its file of weights, and the checksum that the file must have, if it is known.
+    """Return the plain name of a codec, the file of its weights, and the file's SHA-256 if it is known.
 
-    ``name`` is one that rmod knows, or the path of a dac checkpoint; one on an object store is fetched into the cache.
-    Raises CodecError if there is no such file.
+    ``name`` is a known codec, or the path of a dac checkpoint; a checkpoint on an object store is downloaded into the
+    cache. Raises CodecError if there is no such file.
     """
     if name in KNOWN:
         known = KNOWN[name]
@@ -79,7 +80,7 @@ def find_weights(name: str) -> tuple[str, Path, str | None]:
     path = parse_location(name)
     if isinstance(path, StorePath):
         try:
-            return plain_name(path.stem), fetch_to_cache(path), None
+            return make_plain_name(path.stem), fetch_to_cache(path), None
         except FileNotFoundError as error:
             raise CodecError(name, "no such object", "give the address of a dac checkpoint") from error
     if path.is_dir():
@@ -87,10 +88,10 @@ def find_weights(name: str) -> tuple[str, Path, str | None]:
     if not path.is_file():
         found = f"no such codec{nearest(name, KNOWN)}, and no such file"
         raise CodecError(name, found, f"known: {', '.join(KNOWN)}; or give the path of a dac checkpoint")
-    return plain_name(path.stem), path, None
+    return make_plain_name(path.stem), path, None
 
 
-def plain_name(stem: str) -> str:
-    """Return a name that can be part of a folder's: it becomes one below tokens/."""
+def make_plain_name(stem: str) -> str:
+    """Return a name of lower-case letters, digits and hyphens, because it becomes the name of a folder in tokens/."""
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem.lower())
     return "-".join(part for part in plain.split("-") if part) or "dac"

@@ -1,4 +1,4 @@
-"""Weights of a ``dac.DAC`` on disk, in the package's own format: {"state_dict", "metadata": {"kwargs"}}."""
+"""Read and write the weights of a ``dac.DAC`` in dac's own format: {"state_dict", "metadata": {"kwargs"}}."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmod_pipeline.codec.descript import new_model
-from rmod_pipeline.codec.torch_support import checked_state, file_bytes, unpickled
+from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
 from rmod_pipeline.errors import CodecError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecCheckpoint:
-    """A codec's weights and what they are weights of."""
+    """The weights of a codec, and the model that they belong to."""
 
     path: Path
     sha256: str
@@ -28,38 +28,38 @@ class CodecCheckpoint:
     """The arguments of ``dac.DAC``."""
     state: Mapping[str, Tensor]
     about: Mapping[str, Any]
-    """What else the file says of itself, such as a version."""
+    """The other metadata, such as a version."""
 
 
 def read_codec_checkpoint(path: Path, expected_sha256: str | None = None) -> CodecCheckpoint:
-    """Read a checkpoint. Nothing in it is ever run: a pickle with code is refused.
+    """Read a checkpoint. It cannot run code, because a pickle with code is refused.
 
-    Raises CodecError for a file that is missing, broken, no DAC checkpoint, or not the one that was expected.
+    Raises CodecError for a file that is missing or broken, is not a DAC checkpoint, or has another checksum.
     """
-    data = file_bytes(path, CodecError, "give a dac checkpoint, such as weights.pth")
-    found = hashlib.sha256(data).hexdigest()
-    if expected_sha256 and found != expected_sha256:
-        raise CodecError(path, f"sha256 is {found}, expected {expected_sha256}", "remove the file and fetch it again")
-    state, kwargs, about = _parts(unpickled(data, path, CodecError), path)
-    return CodecCheckpoint(path=path, sha256=found, kwargs=kwargs, state=state, about=about)
+    data = read_weights_file(path, CodecError, "give a dac checkpoint, such as weights.pth")
+    sha256 = hashlib.sha256(data).hexdigest()
+    if expected_sha256 and sha256 != expected_sha256:
+        raise CodecError(path, f"sha256 is {sha256}, expected {expected_sha256}", "remove the file and fetch it again")
+    state, kwargs, about = _split_content(unpickle_weights(data, path, CodecError), path)
+    return CodecCheckpoint(path=path, sha256=sha256, kwargs=kwargs, state=state, about=about)
 
 
 def load_codec_model(checkpoint: CodecCheckpoint) -> Any:
-    """Return the ``dac.DAC`` of a checkpoint, in float32, ready to encode. Raises CodecError if they do not fit."""
+    """Return the ``dac.DAC`` of a checkpoint in float32 and eval mode. Raises CodecError if the weights do not fit."""
     try:
         model = new_model(**checkpoint.kwargs)
         model.load_state_dict(dict(checkpoint.state))
     except (RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
-        reason = str(error).strip().splitlines()
-        found = f"the weights do not fit the model they name: {' '.join(line.strip() for line in reason[:2])}"
+        reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
+        found = f"the weights do not fit the model in their metadata: {reason}"
         raise CodecError(checkpoint.path, found, "give an unchanged dac checkpoint") from error
     return model.eval()
 
 
-def codec_checkpoint_bytes(
+def serialize_codec_checkpoint(
     state: Mapping[str, Tensor], kwargs: Mapping[str, Any], about: Mapping[str, Any], half: bool
 ) -> bytes:
-    """Return a checkpoint that both rmod and ``dac.DAC.load`` read; halved weights are read as float32 again."""
+    """Return the bytes of a checkpoint that rmod and ``dac.DAC.load`` can read; ``half`` stores float16 weights."""
     import torch
 
     stored = {name: (value.half() if half else value).detach().cpu().clone() for name, value in state.items()}
@@ -68,13 +68,13 @@ def codec_checkpoint_bytes(
     return stream.getvalue()
 
 
-def _parts(content: Any, path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _split_content(content: Any, path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     hint = "a dac checkpoint holds state_dict and metadata.kwargs"
     if not isinstance(content, dict) or "state_dict" not in content:
         raise CodecError(path, "not a dac checkpoint: no state_dict", hint)
     metadata = content.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("kwargs"), dict):
         raise CodecError(path, "not a dac checkpoint: no metadata.kwargs", hint)
-    state = checked_state(content["state_dict"], path, CodecError, "a dac checkpoint", hint)
+    state = check_state_dict(content["state_dict"], path, CodecError, "a dac checkpoint", hint)
     about = {key: value for key, value in metadata.items() if key != "kwargs"}
     return state, metadata["kwargs"], about

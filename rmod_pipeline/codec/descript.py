@@ -1,9 +1,9 @@
-"""The descript-audio-codec package, imported with or without the audiotools that it asks for.
+"""Import descript-audio-codec (``dac``) with or without the descript-audiotools package that it imports.
 
-It takes four names from descript-audiotools, which cannot be installed beside Ray (it wants protobuf below 3.20) and
-which imports torchaudio, whose builds do not load beside a CPU torch. Building a model, `encode` and `decode` need
-none of what stands behind these names, so where the real package does not import, four empty classes take their place.
-A test holds the codes of both ways together.
+dac imports four names from descript-audiotools. That package conflicts with Ray, because it requires protobuf below
+3.20, and it imports torchaudio, whose builds do not load with a CPU build of torch. Models, `encode` and `decode` do
+not need these names. So where the real package cannot be imported, placeholder classes replace it. A test compares the
+tokens of both ways.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import types
 import warnings
 from typing import Any
 
-from rmod_pipeline.codec.torch_support import need_torch
+from rmod_pipeline.codec.torch_support import require_torch
 from rmod_pipeline.errors import CodecError
 
 INSTALL = "pip install --no-deps descript-audio-codec==1.0.0, or `make env` in a checkout"
@@ -22,31 +22,31 @@ _NAMES = ("audiotools", "audiotools.core", "audiotools.ml")
 
 
 def import_dac() -> Any:
-    """Return the module ``dac``. Raises CodecError if it, or torch, is not installed."""
+    """Return the module ``dac``. Raises CodecError if dac or torch is not installed."""
     if "dac" in sys.modules:
         return sys.modules["dac"]
-    need_torch(CodecError, "codec")
-    real = real_audiotools()
-    if not real:
-        sys.modules.update(_stand_in())
+    require_torch(CodecError, "codec")
+    has_audiotools = can_import_audiotools()
+    if not has_audiotools:
+        sys.modules.update(_make_placeholders())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch.jit.script is deprecated, says torch of the package's own code
+            warnings.simplefilter("ignore")  # dac uses the deprecated torch.jit.script
             return importlib.import_module("dac")
     except ImportError as error:
         raise CodecError("descript-audio-codec", f"not installed: {error}", INSTALL) from error
     finally:
-        if not real:
-            # Whoever else asks for audiotools must not be given this.
-            _forget("audiotools")
+        if not has_audiotools:
+            # No other code may import the placeholders.
+            _remove_modules("audiotools")
 
 
-def real_audiotools() -> bool:
-    """Return whether the real descript-audiotools imports here."""
+def can_import_audiotools() -> bool:
+    """Return whether the real descript-audiotools can be imported."""
     try:
         importlib.import_module("audiotools")
-    except Exception:  # noqa: BLE001 - a torchaudio of another build fails in many ways; all mean the same here
-        _forget("audiotools")
+    except Exception:  # noqa: BLE001 - a torchaudio of another build fails in many ways
+        _remove_modules("audiotools")
         return False
     return True
 
@@ -55,16 +55,16 @@ def new_model(**kwargs: Any) -> Any:
     """Return a ``dac.DAC`` with random weights."""
     dac = import_dac()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # weight_norm is deprecated; the weights' format is built on it
+        warnings.simplefilter("ignore", FutureWarning)  # dac uses the deprecated weight_norm
         return dac.DAC(**kwargs)
 
 
-def _forget(package: str) -> None:
+def _remove_modules(package: str) -> None:
     for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[name]
 
 
-def _stand_in() -> dict[str, types.ModuleType]:
+def _make_placeholders() -> dict[str, types.ModuleType]:
     import torch
 
     class BaseModel(torch.nn.Module):
@@ -75,15 +75,15 @@ def _stand_in() -> dict[str, types.ModuleType]:
         def device(self) -> torch.device:
             return next(self.parameters()).device
 
-    class _Absent:
-        """Stands where a name is imported but never used by encode and decode."""
+    class _Placeholder:
+        """Replaces a class that dac imports but does not use in encode and decode."""
 
         def __init__(self, *_: object, **__: object) -> None:
-            raise CodecError("descript-audiotools", "does not import here", "this needs the real package")
+            raise CodecError("descript-audiotools", "cannot be imported", "install the real package")
 
     package, core, ml = (types.ModuleType(name) for name in _NAMES)
-    ml.BaseModel, ml.Accelerator = BaseModel, _Absent  # type: ignore[attr-defined]
-    core.util = _Absent  # type: ignore[attr-defined]
+    ml.BaseModel, ml.Accelerator = BaseModel, _Placeholder  # type: ignore[attr-defined]
+    core.util = _Placeholder  # type: ignore[attr-defined]
     package.ml, package.core = ml, core  # type: ignore[attr-defined]
-    package.AudioSignal = package.STFTParams = _Absent  # type: ignore[attr-defined]
+    package.AudioSignal = package.STFTParams = _Placeholder  # type: ignore[attr-defined]
     return dict(zip(_NAMES, (package, core, ml), strict=True))

@@ -1,4 +1,4 @@
-"""Weights over the network: resumed where a download broke off, checked before they are used."""
+"""Download the weights of a codec: resume an interrupted download, and verify the checksum."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rmod_pipeline.codec.catalogue import KnownCodec
 from rmod_pipeline.errors import CodecError
 
 BLOCK = 1 << 20
-SILENCE_SECONDS = 60
-"""A server that says nothing for so long is given up."""
+TIMEOUT_SECONDS = 60
+"""Longest wait for data from the server."""
 
 OnBytes = Callable[[int, int | None], None]
-"""Told after every block how many bytes are there, and of how many."""
+"""Called after every block with the number of bytes so far and the total, if it is known."""
 
 
 def download_weights(known: KnownCodec, on_block: OnBytes = lambda _done, _total: None) -> Path:
-    """Return the path of a codec's weights, downloaded and checked; at once if they are there and whole.
+    """Return the path of the weights of a codec; download them first if they are missing or damaged.
 
-    What was downloaded before a failure stays beside it and is gone on with. Raises CodecError.
+    The partial file of a failed download is kept, and the next call resumes it. Raises CodecError.
     """
     if known.url is None:
         return known.path
@@ -34,52 +34,52 @@ def download_weights(known: KnownCodec, on_block: OnBytes = lambda _done, _total
         partial.parent.mkdir(parents=True, exist_ok=True)
         _download(known.url, partial, on_block)
     except (OSError, http.client.HTTPException) as error:
-        raise _unreachable(known, error) from error
-    _check(known, partial)
+        raise _make_download_error(known, error) from error
+    _verify(known, partial)
     partial.replace(known.path)
     return known.path
 
 
 def _download(url: str, partial: Path, on_block: OnBytes) -> None:
-    have = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    done = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
-        response = urllib.request.urlopen(request, timeout=SILENCE_SECONDS)
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return  # it was all there; the checksum says whether it is right
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and done:
+            return  # the file was complete; the checksum is verified later
         raise
     with response:
         resumed = response.status == http.client.PARTIAL_CONTENT
-        have = have if resumed else 0
+        done = done if resumed else 0
         length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
+        total = done + int(length) if length else None
         with partial.open("ab" if resumed else "wb") as file:
             while block := response.read(BLOCK):
                 file.write(block)
-                have += len(block)
-                on_block(have, total)
-    if total is not None and have < total:
-        raise ConnectionError(f"the connection ended after {have} of {total} bytes")
+                done += len(block)
+                on_block(done, total)
+    if total is not None and done < total:
+        raise ConnectionError(f"the connection ended after {done} of {total} bytes")
 
 
-def _check(known: KnownCodec, partial: Path) -> None:
-    found = _digest(partial)
-    if known.sha256 and found != known.sha256:
+def _verify(known: KnownCodec, partial: Path) -> None:
+    sha256 = _digest(partial)
+    if known.sha256 and sha256 != known.sha256:
         size = partial.stat().st_size
         partial.unlink()
         expected = f"{known.sha256} ({known.bytes} bytes)"
-        hint = "what came is removed; try again, and if it stays so, do not use what this address gives"
-        raise CodecError(known.url, f"sha256 is {found} ({size} bytes), expected {expected}", hint)
+        hint = "the downloaded file is removed; try again, and if this repeats, do not use the file at this address"
+        raise CodecError(known.url, f"sha256 is {sha256} ({size} bytes), expected {expected}", hint)
 
 
-def _unreachable(known: KnownCodec, error: Exception) -> CodecError:
+def _make_download_error(known: KnownCodec, error: Exception) -> CodecError:
     reason = getattr(error, "reason", None) or str(error) or type(error).__name__
     hint = (
-        f"go online and give the same command again, it goes on where it was; "
-        f"or fetch {known.url} elsewhere and put it at {known.path}"
+        f"run the same command again with network access, it resumes the download; "
+        f"or download {known.url} on another machine and put it at {known.path}"
     )
-    return CodecError(known.name, f"cannot be fetched: {reason}", hint)
+    return CodecError(known.name, f"cannot be downloaded: {reason}", hint)
 
 
 def _digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Files of weights, read as plain arrays: nothing in them is ever run, and a pickle with code is refused."""
+"""Shared helpers around torch: check that it is installed, read weights safely, set threads and count GPUs."""
 
 from __future__ import annotations
 
@@ -14,54 +14,78 @@ from rmod_pipeline.errors import RmodError
 if TYPE_CHECKING:
     from torch import Tensor
 
-Wrong = type[RmodError]
-"""The error to raise: whoever reads a file knows best what it was to be."""
+ErrorClass = type[RmodError]
+"""The error to raise, which depends on the kind of file that the caller expects."""
 
 GET_FROM_AUTHORS = "such a file could do anything on your machine; get the weights from their authors"
 
 
-def need_torch(wrong: Wrong, extra: str) -> None:
-    """Raise an error that says how to get torch, if it does not import."""
+def require_torch(error_class: ErrorClass, extra: str) -> None:
+    """Raise ``error_class`` with the install command if torch cannot be imported; ``extra`` is the extra of rmod."""
     try:
         importlib.import_module("torch")
     except ImportError as error:
-        raise wrong("torch", f"not installed: {error}", f'pip install "rmod-pipeline[{extra}]"') from error
+        raise error_class("torch", f"not installed: {error}", f'pip install "rmod-pipeline[{extra}]"') from error
 
 
-def file_bytes(path: Path, wrong: Wrong, hint: str) -> bytes:
-    """Return a file's bytes."""
+def read_weights_file(path: Path, error_class: ErrorClass, hint: str) -> bytes:
+    """Return the bytes of a file. Raises ``error_class`` if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise wrong(path, f"no weights here: {error.strerror or error}", hint) from error
+        raise error_class(path, f"no weights here: {error.strerror or error}", hint) from error
 
 
-def unpickled(data: bytes, path: Path, wrong: Wrong, refused: str = GET_FROM_AUTHORS) -> Any:
-    """Return what ``torch.save`` wrote, if it is made of arrays, numbers, text, lists and dicts alone.
+def unpickle_weights(data: bytes, path: Path, error_class: ErrorClass, unsafe_hint: str = GET_FROM_AUTHORS) -> Any:
+    """Return what ``torch.save`` wrote, if it consists only of arrays, numbers, text, lists and dicts.
 
-    ``refused`` is what to do about anything else, which would have to be run to be read.
+    Raises ``error_class`` for a broken file, and with ``unsafe_hint`` for a pickle that would run code.
     """
     import torch
 
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        which = f" ({named[1]})" if named else ""
-        found = f"not plain weights{which}: loading it would run code, so it is refused"
-        raise wrong(path, found, refused) from error
+        match = re.search(r"GLOBAL ([\w.]+)", str(error))
+        code = f" ({match[1]})" if match else ""
+        found = f"not plain weights{code}: loading it would run code, so it is refused"
+        raise error_class(path, found, unsafe_hint) from error
     except Exception as error:
         found = f"not a checkpoint, or a broken one: {str(error).splitlines()[0] if str(error) else error!r}"
-        raise wrong(path, found, "fetch it again") from error
+        raise error_class(path, found, "fetch it again") from error
 
 
-def checked_state(state: Any, path: Path, wrong: Wrong, what: str, hint: str) -> dict[str, Tensor]:
-    """Return a state dict if it is one: finite arrays by name. ``what`` is what the file was to be."""
+def check_state_dict(state: Any, path: Path, error_class: ErrorClass, expected: str, hint: str) -> dict[str, Tensor]:
+    """Return a state dict if it is valid: finite arrays by name. Raises ``error_class``.
+
+    ``expected`` describes the kind of file in the error, such as "a dac checkpoint".
+    """
     import torch
 
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise wrong(path, f"not {what}: its state_dict holds other things than arrays", hint)
-    broken = [name for name, value in state.items() if not bool(torch.isfinite(value.float()).all())]
-    if broken:
-        raise wrong(path, f"NaN or infinite weights in {broken[0]}", "fetch it again")
+        raise error_class(path, f"not {expected}: its state_dict holds values that are not arrays", hint)
+    not_finite = [name for name, value in state.items() if not bool(torch.isfinite(value.float()).all())]
+    if not_finite:
+        raise error_class(path, f"NaN or infinite weights in {not_finite[0]}", "fetch it again")
     return {str(name): value for name, value in state.items()}
+
+
+def count_gpus() -> int:
+    """Return the number of GPUs that this torch can use."""
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+def use_threads(count: int) -> None:
+    """Set the number of CPU threads of torch."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def flush_denormals() -> None:
+    """Round denormal numbers to zero on the CPU, because they are slow. For training only: tokens may depend on it."""
+    import torch
+
+    torch.set_flush_denormal(True)

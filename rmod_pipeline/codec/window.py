@@ -1,7 +1,7 @@
-"""One fixed window a kind of audio: what an encoder is given, and how much of it is sound.
+"""Windows: the fixed-length input of a codec, one length per kind of audio.
 
-A codec sees 4 s of a mixture and the beginning of a one-shot, always at the same length, because a fixed shape gives
-the same tokens whatever stands beside it in a batch.
+A codec encodes 4 s of a mixture and the beginning of a one-shot. The length of each is fixed, because with a fixed
+shape the tokens do not depend on the other items of a batch.
 """
 
 from __future__ import annotations
@@ -18,43 +18,43 @@ Mono = NDArray[np.float32]
 """[samples], full scale at 1."""
 
 TARGET_FRAMES: Mapping[str, int] = {"kick": 90, "snare": 90, "hihat": 40}
-"""Token frames of a target: 1.045 s of kick and snare, 0.464 s of hi-hat. DOSE paper, section V-A."""
+"""Token frames of a target: 1.045 s for kick and snare, 0.464 s for hi-hat. DOSE paper, section V-A."""
 
 OTHER_TARGET_FRAMES = 90
-"""For a kind that the paper does not have."""
+"""Token frames of a kind that is not in the paper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Windowed:
-    """A sound in its window."""
+class AudioWindow:
+    """Audio of a fixed length."""
 
     audio: Mono
-    """[frames * hop], cut, or padded with silence."""
+    """[frames * hop], cut or padded with silence."""
     frames: int
-    """Token frames of the window that hold sound; the others are padding."""
+    """Number of token frames that hold audio; the others are padding."""
 
 
-def mono_of(pcm: Pcm) -> Mono:
-    """Return the mean of left and right of stored 16-bit audio [channels, samples], as float32 [samples].
+def mix_to_mono(pcm: Pcm) -> Mono:
+    """Return the mean of the channels of 16-bit audio [channels, samples], as float32 [samples].
 
-    Exact but for one rounding at the end, so that tokens can be made again from the audio shards and come out the same.
+    It rounds only once, so that encoding the stored audio again gives the same tokens.
     """
     total = pcm.sum(axis=0, dtype=np.int32)
     return (total / (pcm.shape[0] * 32767.0)).astype(np.float32)
 
 
-def frames_of(samples: int, hop: int) -> int:
-    """Return the token frames that so many samples take: 4 s at 44.1 kHz are 345 of 512."""
+def count_frames(samples: int, hop: int) -> int:
+    """Return the number of token frames of ``samples`` samples; 4 s at 44.1 kHz are 345 frames of 512."""
     return -(-samples // hop)
 
 
-def target_frames(kind: str, chosen: Mapping[str, int] | None = None) -> int:
-    """Return a target's window in token frames: what a recipe chose for its kind, or what the paper uses."""
-    return {**TARGET_FRAMES, **(chosen or {})}.get(kind, OTHER_TARGET_FRAMES)
+def target_frames(kind: str, overrides: Mapping[str, int] | None = None) -> int:
+    """Return the window of a target in token frames: that of the recipe in ``overrides``, or that of the paper."""
+    return {**TARGET_FRAMES, **(overrides or {})}.get(kind, OTHER_TARGET_FRAMES)
 
 
-def fit_window(audio: Mono, frames: int, hop: int) -> Windowed:
-    """Return a sound in a window of so many token frames."""
+def fit_window(audio: Mono, frames: int, hop: int) -> AudioWindow:
+    """Cut audio [samples] to ``frames`` token frames, or pad it with silence."""
     kept = audio[: frames * hop]
     padded = np.pad(kept, (0, frames * hop - kept.size))
-    return Windowed(audio=padded, frames=frames_of(kept.size, hop))
+    return AudioWindow(audio=padded, frames=count_frames(kept.size, hop))

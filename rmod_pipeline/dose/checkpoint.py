@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from rmod_pipeline.codec import CodecIdentity
-from rmod_pipeline.codec.torch_support import checked_state, file_bytes, unpickled
+from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize
 from rmod_pipeline.errors import CodecError, DoseError, ForeignFileError, nearest
@@ -119,7 +119,7 @@ def write_new_checkpoint(checkpoint: DoseCheckpoint, folder: Path) -> Path:
 
 def read_dose_checkpoint(path: Path) -> DoseCheckpoint:
     """Read a checkpoint without running code from it. Raises DoseError for a missing, broken or foreign file."""
-    content = unpickled(file_bytes(path, DoseError, HINT), path, DoseError)
+    content = unpickle_weights(read_weights_file(path, DoseError, HINT), path, DoseError)
     if not isinstance(content, dict) or FORMAT not in content:
         lightning = isinstance(content, dict) and "pytorch-lightning_version" in content
         hint = f"`rmod dose import {path} --out DIR` reads the published checkpoints" if lightning else HINT
@@ -128,7 +128,7 @@ def read_dose_checkpoint(path: Path) -> DoseCheckpoint:
         raise DoseError(
             path, f"written in format {content[FORMAT]}, but this rmod reads format {VERSION}", "update rmod"
         )
-    state = checked_state(content.get("state_dict"), path, DoseError, "a DOSE checkpoint", HINT)
+    state = check_state_dict(content.get("state_dict"), path, DoseError, "a DOSE checkpoint", HINT)
     return _parse_metadata(content.get("metadata"), state, path)
 
 

@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from rmod_pipeline.codec.torch_support import checked_state, file_bytes, unpickled
+from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
 from rmod_pipeline.codec.window import TARGET_FRAMES
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint
 from rmod_pipeline.dose.recipe import DoseRecipe, DoseSchedule, LossSettings, ModelSize
@@ -53,10 +53,10 @@ def import_reference(path: Path, instrument: str | None = None, heads: int = HEA
     Without ``instrument`` the file name must contain it. Raises DoseError for any other file.
     """
     name = _find_instrument(path, instrument)
-    content = unpickled(file_bytes(path, DoseError, HINT), path, DoseError, refused=HINT_FOR_OBJECTS)
+    content = unpickle_weights(read_weights_file(path, DoseError, HINT), path, DoseError, unsafe_hint=HINT_FOR_OBJECTS)
     if not isinstance(content, dict) or "state_dict" not in content:
         raise DoseError(path, "not a Lightning checkpoint: no state_dict", HINT)
-    published = checked_state(
+    published = check_state_dict(
         _select_transformer(content["state_dict"]), path, DoseError, "a Lightning checkpoint", HINT
     )
     size = _infer_size(published, heads, path)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec import Codec, fit_window, mono_of
+from rmod_pipeline.codec import Codec, fit_window, mix_to_mono
 from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_distance
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model
@@ -163,7 +163,7 @@ def _decode_sound(pair: StoredPair, kind: str, samples: int) -> Mono:
         found = f"contains no audio of its {kind}"
         raise ShardError(pair.key, found, "evaluate on a data set that was built with audio")
     pcm, _ = decode_audio(pair.members[name])
-    return fit_window(mono_of(pcm), samples, 1).audio
+    return fit_window(mix_to_mono(pcm), samples, 1).audio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rmod_pipeline.codec.device import use_threads
+from rmod_pipeline.codec.torch_support import use_threads
 from rmod_pipeline.dose.checkpoint import read_dose_checkpoint
 from rmod_pipeline.evaluation.compare import SYSTEMS, Comparison, compare
 from rmod_pipeline.evaluation.condition_use import ConditionUse, measure_condition_use

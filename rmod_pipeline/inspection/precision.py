@@ -23,7 +23,7 @@ def share_unlike_fp32(out: Location, encoding: TokenSettings) -> tuple[float, in
     """
     codec = encoding.choice.open()
     keys = list_keys(out)[:MEASURED_ON]
-    return codec.share_differing(np.stack([_mixture(out, key, codec, encoding.family) for key in keys])), len(keys)
+    return codec.compare_with_fp32(np.stack([_mixture(out, key, codec, encoding.family) for key in keys])), len(keys)
 
 
 def _mixture(out: Location, key: str, codec: Codec, family: TokenFamily) -> np.ndarray:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmod_pipeline.audio import Pcm
-from rmod_pipeline.codec import fit_window, frames_of, mono_of, target_frames
-from rmod_pipeline.codec.window import Windowed
+from rmod_pipeline.codec import count_frames, fit_window, mix_to_mono, target_frames
+from rmod_pipeline.codec.window import AudioWindow
 from rmod_pipeline.errors import BuildError, ShardError, nearest
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.fingerprint import (
@@ -47,7 +47,7 @@ class TokenFamily:
             raise BuildError(f"recipe {recipe.name}", found, hint)
         chosen = {kind: drum.token_frames for kind, drum in recipe.drums.items() if drum.token_frames}
         targets = {kind: target_frames(kind, chosen) for kind in recipe.targets}
-        return cls(build=build, codec=codec, windows={MIX: frames_of(recipe.frames, int(codec["hop"])), **targets})
+        return cls(build=build, codec=codec, windows={MIX: count_frames(recipe.frames, int(codec["hop"])), **targets})
 
     @property
     def name(self) -> str:
@@ -76,13 +76,13 @@ class TokenFamily:
         """Return the suffixes of a pair's files, which are the same for every pair, in the order of the tar."""
         return [*(f"{sound}.npy" for sound in self.windows), "json"]
 
-    def window(self, sounds: Mapping[str, Pcm]) -> dict[str, Windowed]:
+    def window(self, sounds: Mapping[str, Pcm]) -> dict[str, AudioWindow]:
         """Return the windows of a pair's sounds that the encoder gets. ``sounds``: 16-bit, each [channels, samples]."""
         return {sound: self.window_of(sound, sounds[sound]) for sound in self.windows}
 
-    def window_of(self, sound: str, pcm: Pcm) -> Windowed:
+    def window_of(self, sound: str, pcm: Pcm) -> AudioWindow:
         """Return the window of one sound that the encoder gets. ``pcm``: 16-bit [channels, samples]."""
-        return fit_window(mono_of(pcm), self.windows[sound], int(self.codec["hop"]))
+        return fit_window(mix_to_mono(pcm), self.windows[sound], int(self.codec["hop"]))
 
 
 def read_family(out: Location, name: str) -> TokenFamily:

@@ -1,4 +1,4 @@
-"""What the tests of codecs share."""
+"""Fixtures of the codec tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint of a random codec whose tokens have the real shape."""
+    """The checkpoint of a random codec whose tokens have the shape of a real codec."""
     from tests.tiny_codec import save_tiny
 
     return save_tiny(tmp_path_factory.mktemp("codec") / "tiny.pth")

@@ -1,4 +1,4 @@
-"""What is read as weights, and what is refused; nothing in a file is ever run."""
+"""Checkpoints are read without running code; broken, changed and foreign files are refused."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from rmod_pipeline.errors import CodecError
 from tests.tiny_codec import TINY, noise, save_tiny, torch
 
 
-class Malice:
-    """What runs when it is unpickled."""
+class MaliciousPickle:
+    """An object that creates a folder when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -32,8 +32,8 @@ class Malice:
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, protocol: int) -> None:
     mark, plain, zipped = tmp_path / "it ran", tmp_path / "plain.pth", tmp_path / "zipped.pth"
-    plain.write_bytes(pickle.dumps({"state_dict": Malice(mark)}, protocol=protocol))
-    torch.save({"state_dict": Malice(mark), "metadata": {"kwargs": {}}}, zipped)
+    plain.write_bytes(pickle.dumps({"state_dict": MaliciousPickle(mark)}, protocol=protocol))
+    torch.save({"state_dict": MaliciousPickle(mark), "metadata": {"kwargs": {}}}, zipped)
     for path in (plain, zipped):
         with pytest.raises(CodecError, match="refused"):
             read_codec_checkpoint(path)
@@ -41,9 +41,9 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, protocol: int
 
 
 def test_another_checksum_is_refused_with_both(tiny: Path) -> None:
-    right = hashlib.sha256(tiny.read_bytes()).hexdigest()
-    assert read_codec_checkpoint(tiny, right).sha256 == right
-    with pytest.raises(CodecError, match=f"{right}.*expected {'0' * 64}"):
+    sha256 = hashlib.sha256(tiny.read_bytes()).hexdigest()
+    assert read_codec_checkpoint(tiny, sha256).sha256 == sha256
+    with pytest.raises(CodecError, match=f"{sha256}.*expected {'0' * 64}"):
         read_codec_checkpoint(tiny, "0" * 64)
 
 
@@ -62,7 +62,7 @@ def test_a_broken_file_is_named(tiny: Path, tmp_path: Path, damage: str) -> None
         read_codec_checkpoint(path)
 
 
-def test_what_is_no_dac_checkpoint_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_dac_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     state = {"weight": torch.zeros(2)}
     for content in (
@@ -78,7 +78,7 @@ def test_what_is_no_dac_checkpoint_is_named(tmp_path: Path) -> None:
             read_codec_checkpoint(path)
 
 
-def test_weights_of_another_shape_are_named(tiny: Path, tmp_path: Path) -> None:
+def test_weights_of_another_shape_are_refused(tiny: Path, tmp_path: Path) -> None:
     content = torch.load(tiny, weights_only=True)
     content["metadata"]["kwargs"]["latent_dim"] = 24
     torch.save(content, tmp_path / "wrong.pth")
@@ -90,7 +90,7 @@ def test_weights_of_another_shape_are_named(tiny: Path, tmp_path: Path) -> None:
         load_codec_model(read_codec_checkpoint(tmp_path / "wrong.pth"))
 
 
-def test_missing_weights_say_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_give_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RMOD_CACHE", str(tmp_path))
     with pytest.raises(CodecError, match="rmod codec fetch dac-44khz"):
         open_codec("dac-44khz")
@@ -100,7 +100,7 @@ def test_missing_weights_say_what_to_do(tmp_path: Path, monkeypatch: pytest.Monk
         open_codec(str(tmp_path))
 
 
-def test_fetched_weights_are_checked_at_every_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_downloaded_weights_are_verified_when_they_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RMOD_CACHE", str(tmp_path))
     path = KNOWN["dac-44khz"].path
     path.parent.mkdir(parents=True)

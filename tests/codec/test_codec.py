@@ -1,4 +1,4 @@
-"""Encode and decode: shapes, padding, determinism, what is refused."""
+"""Encode and decode: shapes, padding, determinism and errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmod_pipeline.codec import CodecChoice, differing, open_codec
+from rmod_pipeline.codec import CodecChoice, compute_mismatch_rate, open_codec
 from rmod_pipeline.errors import CodecError, UsageError
 from tests.tiny_codec import noise, save_tiny
 
@@ -26,20 +26,20 @@ def test_four_seconds_are_345_frames_of_9_codebooks(tiny: Path) -> None:
     assert codec.decode(tokens).shape == (3, 345 * 512)
 
 
-def test_a_sound_has_the_same_tokens_whatever_stands_beside_it(tiny: Path) -> None:
+def test_tokens_do_not_depend_on_the_rest_of_the_batch(tiny: Path) -> None:
     codec = open_codec(str(tiny), device="cpu", batch=4)
     sounds = noise(7, 5_120)
     together = codec.encode(sounds)
-    alone = np.concatenate([codec.encode(sounds[place : place + 1]) for place in range(len(sounds))])
+    alone = np.concatenate([codec.encode(sounds[index : index + 1]) for index in range(len(sounds))])
     np.testing.assert_array_equal(together, alone)
 
 
 def test_encoding_twice_gives_the_same(tiny: Path) -> None:
-    one, other = (open_codec(str(tiny), device="cpu", batch=2).encode(noise(2, 5_120)) for _ in range(2))
-    np.testing.assert_array_equal(one, other)
+    first, second = (open_codec(str(tiny), device="cpu", batch=2).encode(noise(2, 5_120)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
-def test_silence_at_the_end_is_what_a_broken_hop_is_padded_with(tiny: Path) -> None:
+def test_an_incomplete_hop_is_padded_with_silence(tiny: Path) -> None:
     codec = open_codec(str(tiny), device="cpu", batch=2)
     sound = noise(1, 2_000)
     padded = np.pad(sound, ((0, 0), (0, 48)))
@@ -52,32 +52,32 @@ def test_no_sounds_have_no_tokens(tiny: Path) -> None:
     assert codec.decode(np.zeros((0, 9, 2), np.uint16)).shape == (0, 1_024)
 
 
-def test_the_name_is_of_the_weights_and_not_of_the_file(tmp_path: Path) -> None:
-    one = open_codec(str(save_tiny(tmp_path / "My codec (2).pth", seed=1, half=True)), device="cpu").identity
-    # Saved again as float32, the same numbers.
+def test_the_identity_depends_on_the_weights_and_not_on_the_file(tmp_path: Path) -> None:
+    half = open_codec(str(save_tiny(tmp_path / "My codec (2).pth", seed=1, half=True)), device="cpu").identity
+    # The same values, saved as float32.
     import torch
 
     content = torch.load(tmp_path / "My codec (2).pth", weights_only=True)
     content["state_dict"] = {name: value.float() for name, value in content["state_dict"].items()}
     torch.save(content, tmp_path / "my-codec-2.pth")
-    other = open_codec(str(tmp_path / "my-codec-2.pth"), device="cpu").identity
-    assert one == other
-    assert one.name.startswith("my-codec-2-")
-    assert one.version == "7"
+    full = open_codec(str(tmp_path / "my-codec-2.pth"), device="cpu").identity
+    assert half == full
+    assert half.name.startswith("my-codec-2-")
+    assert half.version == "7"
     different = open_codec(str(save_tiny(tmp_path / "third.pth", seed=2)), device="cpu").identity
-    assert different.sha256 != one.sha256
+    assert different.sha256 != half.sha256
 
 
-def test_a_codec_with_another_shape_is_named_with_both_values(tiny: Path, tmp_path: Path) -> None:
-    made_with = open_codec(str(tiny), device="cpu", batch=2).identity.to_dict()
+def test_a_codec_with_another_shape_is_refused_with_both_values(tiny: Path, tmp_path: Path) -> None:
+    identity = open_codec(str(tiny), device="cpu", batch=2).identity.to_dict()
     changes = {"encoder_rates": [2, 4, 8], "decoder_rates": [8, 4, 2], "n_codebooks": 4}
     other = open_codec(str(save_tiny(tmp_path / "other.pth", **changes)), device="cpu").identity
     with pytest.raises(CodecError, match=r"hop 512.*has 64"):
-        other.require(made_with, "OUT/tokens")
+        other.require(identity, "OUT/tokens")
     with pytest.raises(CodecError, match=r"number of codebooks 9.*has 4"):
-        other.require({**made_with, "hop": 64}, "OUT/tokens")
+        other.require({**identity, "hop": 64}, "OUT/tokens")
     with pytest.raises(CodecError, match="sha256"):
-        other.require({**other.to_dict(), "sha256": made_with["sha256"]}, "OUT/tokens")
+        other.require({**other.to_dict(), "sha256": identity["sha256"]}, "OUT/tokens")
     other.require(other.to_dict(), "OUT/tokens")
 
 
@@ -118,37 +118,37 @@ def test_tokens_out_of_range_are_refused(tiny: Path, tokens: np.ndarray, found: 
         open_codec(str(tiny), device="cpu", batch=2).decode(tokens)
 
 
-def test_fewer_codebooks_decode_to_a_rougher_sound_of_the_same_length(tiny: Path) -> None:
+def test_fewer_codebooks_decode_to_the_same_length(tiny: Path) -> None:
     codec = open_codec(str(tiny), device="cpu", batch=2)
     tokens = codec.encode(noise(1, 4_096))
     assert codec.decode(tokens[:, :3]).shape == codec.decode(tokens).shape
 
 
-def test_bfloat16_tells_how_many_tokens_it_changes(tiny: Path) -> None:
+def test_the_mismatch_of_bfloat16_with_fp32_is_measured(tiny: Path) -> None:
     exact = open_codec(str(tiny), device="cpu", batch=2)
-    assert exact.share_differing(noise(1, 4_096)) == 0
-    rough = open_codec(str(tiny), device="cpu", precision="bf16", batch=2)
-    share = rough.share_differing(noise(1, 4_096))
+    assert exact.compare_with_fp32(noise(1, 4_096)) == 0
+    bf16 = open_codec(str(tiny), device="cpu", precision="bf16", batch=2)
+    share = bf16.compare_with_fp32(noise(1, 4_096))
     assert 0 < share < 1
-    assert rough.fingerprint() != exact.fingerprint()
+    assert bf16.fingerprint() != exact.fingerprint()
 
 
-def test_options_that_cannot_be_are_named(tiny: Path) -> None:
+def test_invalid_options_are_refused(tiny: Path) -> None:
     for options in ({"precision": "fp8"}, {"batch": 0}, {"device": "abacus"}, {"device": "cpu", "precision": "tf32"}):
         with pytest.raises(UsageError):
             open_codec(str(tiny), **options)
 
 
-def test_a_choice_travels_to_a_worker(tiny: Path) -> None:
+def test_a_choice_can_be_pickled(tiny: Path) -> None:
     choice = CodecChoice(name=str(tiny), device="cpu", batch=3)
-    arrived = pickle.loads(pickle.dumps(choice))
-    assert arrived == choice
-    assert arrived.open().fingerprint()["batch"] == 3
+    unpickled = pickle.loads(pickle.dumps(choice))
+    assert unpickled == choice
+    assert unpickled.open().fingerprint()["batch"] == 3
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000))
-def test_differing_is_a_share(same: int, different: int) -> None:
-    one = np.zeros(same + different, np.uint16)
-    other = one.copy()
-    other[same:] = 1
-    assert differing(one, other) == (different / (same + different) if same + different else 0)
+def test_the_mismatch_rate_is_a_share(same: int, different: int) -> None:
+    tokens = np.zeros(same + different, np.uint16)
+    reference = tokens.copy()
+    reference[same:] = 1
+    assert compute_mismatch_rate(tokens, reference) == (different / (same + different) if same + different else 0)

@@ -1,7 +1,7 @@
-"""The official package and ours give the same codes for the same weights.
+"""dac with the real descript-audiotools gives the same tokens as dac with our placeholders.
 
-Needs the real descript-audiotools, which cannot stand beside the locked packages: skipped without.
-docs/guides/tokens.md says when and with what it was last run.
+This test needs the real descript-audiotools, which conflicts with the locked packages, and is skipped without it.
+docs/guides/tokens.md says when and with which versions it was last run.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from rmod_pipeline.codec import open_codec
-from rmod_pipeline.codec.descript import import_dac, real_audiotools
+from rmod_pipeline.codec.descript import can_import_audiotools, import_dac
 from tests.tiny_codec import noise, torch
 
 
 @pytest.mark.slow
 def test_a_full_size_codec_loaded_both_ways_gives_the_same_codes(tmp_path: Path) -> None:
-    if not real_audiotools():
+    if not can_import_audiotools():
         pytest.skip("descript-audiotools does not import here")
     dac = import_dac()
     torch.manual_seed(0)
@@ -33,6 +33,6 @@ def test_a_full_size_codec_loaded_both_ways_gives_the_same_codes(tmp_path: Path)
         padded = official.preprocess(torch.from_numpy(audio)[:, None], 44_100)
         quantized, codes, *_ = official.encode(padded)
         sound = official.decode(quantized)[:, 0].numpy()
-    ours = open_codec(str(tmp_path / "official.pth"), device="cpu", batch=2)
-    np.testing.assert_array_equal(ours.encode(audio), codes.numpy())
-    np.testing.assert_allclose(ours.decode(codes.numpy()), sound, atol=1e-5)
+    codec = open_codec(str(tmp_path / "official.pth"), device="cpu", batch=2)
+    np.testing.assert_array_equal(codec.encode(audio), codes.numpy())
+    np.testing.assert_allclose(codec.decode(codes.numpy()), sound, atol=1e-5)

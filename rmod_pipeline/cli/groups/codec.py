@@ -75,7 +75,7 @@ def show(
     typer.echo(f"{identity.name}, version {identity.version or 'unknown'}, sha256 {identity.sha256}")
     typer.echo(f"{identity.sample_rate} Hz, hop {identity.hop}: {rate:.1f} frames per second")
     typer.echo(f"{identity.codebooks} codebooks of {identity.codebook_size}: {rate * bits / 1000:.1f} kbit/s")
-    typer.echo(f"{codec.parameters() / 1e6:.2f} M parameters")
+    typer.echo(f"{codec.count_parameters() / 1e6:.2f} M parameters")
 
 
 @app.command(cls=Command)

@@ -26,7 +26,7 @@ from typing import Any
 
 from rmod_pipeline.codec import CodecChoice, Tokens
 from rmod_pipeline.codec.codec import AudioBatch
-from rmod_pipeline.codec.device import gpu_count, use_threads
+from rmod_pipeline.codec.torch_support import count_gpus, use_threads
 from rmod_pipeline.errors import BuildError, CodecError, UsageError
 from rmod_pipeline.pipeline.encoding import EncodeBatch, TimedEncoder, TokenSettings
 from rmod_pipeline.pipeline.executors.processes import begin_child, signals_held
@@ -53,7 +53,7 @@ def encoder_devices(encoding: TokenSettings, workers: int, encoders: int | None)
     kind, _, number = str(encoding.choice.device).partition(":")
     if encoding.family.codec["device"] == "cpu":
         return ["cpu"] * (encoders or -(-workers // RENDERERS_PER_ENCODER))
-    there = [f"cuda:{number}"] if kind == "cuda" and number else [f"cuda:{i}" for i in range(gpu_count())]
+    there = [f"cuda:{number}"] if kind == "cuda" and number else [f"cuda:{i}" for i in range(count_gpus())]
     if encoders and encoders > len(there):
         raise UsageError("--encoders", f"{encoders}, but one works on a GPU and there are {len(there)}", "give fewer")
     return there[:encoders]

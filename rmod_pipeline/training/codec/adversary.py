@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.descript import import_dac, real_audiotools
+from rmod_pipeline.codec.descript import can_import_audiotools, import_dac
 from rmod_pipeline.errors import CodecError
 from rmod_pipeline.training.codec.recipe import CodecRecipe
 
@@ -24,7 +24,7 @@ class Adversary:
         """Return the adversary that the recipe's loss weights need. Raises CodecError if audiotools is missing."""
         if recipe.losses.adversarial == 0 and recipe.losses.feature == 0:
             return Adversary()
-        if not real_audiotools():
+        if not can_import_audiotools():
             hint = "install descript-audiotools (not beside Ray), or set losses.adversarial and losses.feature to 0"
             raise CodecError("adversarial losses", "descript-audiotools cannot be imported", hint)
         return Discriminators(recipe, device)

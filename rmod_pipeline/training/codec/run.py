@@ -8,7 +8,7 @@ from typing import Any
 
 from rmod_pipeline.codec.catalogue import find_weights
 from rmod_pipeline.codec.checkpoint import read_codec_checkpoint
-from rmod_pipeline.codec.device import flush_denormals, use_threads
+from rmod_pipeline.codec.torch_support import flush_denormals, use_threads
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.training.codec.material import prepare_material
 from rmod_pipeline.training.codec.recipe import load_codec_recipe, with_minutes

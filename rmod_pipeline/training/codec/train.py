@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.checkpoint import CodecCheckpoint, codec_checkpoint_bytes, load_codec_model
-from rmod_pipeline.codec.codec import weights_digest
+from rmod_pipeline.codec.checkpoint import CodecCheckpoint, load_codec_model, serialize_codec_checkpoint
 from rmod_pipeline.codec.descript import new_model
+from rmod_pipeline.codec.identity import weights_digest
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.training.codec.adversary import Adversary
@@ -243,7 +243,7 @@ class CodecTrainer:
     def _save(self) -> None:
         about = {"name": self.recipe.name, "version": self.recipe.version, "steps": self.progress.step}
         about |= {"begun_from": self.begun_from} if self.begun_from else {}
-        weights = codec_checkpoint_bytes(self.average.model.state_dict(), self.kwargs, about, half=True)
+        weights = serialize_codec_checkpoint(self.average.model.state_dict(), self.kwargs, about, half=True)
         publish_bytes(weights, self.out / WEIGHTS, self.out)
         stream = io.BytesIO()
         torch.save(

@@ -16,7 +16,7 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 
-from rmod_pipeline.codec.torch_support import checked_state, file_bytes, unpickled
+from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, encode_dose_checkpoint
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.shards.fingerprint import refuse_differences
@@ -63,7 +63,7 @@ class PlainFileIO(CheckpointIO):
 def read_training_state(path: Path) -> dict[str, Any]:
     """Read the state of a training without running code from the file. Raises DoseError."""
     try:
-        content = unpickled(file_bytes(path, DoseError, HINT), path, DoseError)
+        content = unpickle_weights(read_weights_file(path, DoseError, HINT), path, DoseError)
     except DoseError as error:
         raise DoseError(path, error.found, HINT) from error
     ours = content.get(STATE_KEY) if isinstance(content, dict) else None
@@ -71,7 +71,7 @@ def read_training_state(path: Path) -> dict[str, Any]:
         raise DoseError(path, "not the state of a training of this version of rmod", HINT)
     if not all(isinstance(content.get(name), kind) for name, kind in REQUIRED.items()):
         raise DoseError(path, "not the complete state of a training", HINT)
-    content["state_dict"] = checked_state(content["state_dict"], path, DoseError, "a training's state", HINT)
+    content["state_dict"] = check_state_dict(content["state_dict"], path, DoseError, "a training's state", HINT)
     return content
 
 
