@@ -48,7 +48,7 @@ def main() -> None:
         with open_browser(browser, Path(folder) / "profile") as tab:
             tab.open(page)
             for name, dark in (("preview.png", False), ("preview-dark.png", True)):
-                tab.look(WIDTH, HEIGHT, dark, SCALE)
+                tab.set_window(WIDTH, HEIGHT, dark, SCALE)
                 photograph(tab, options.out / name)
 
 

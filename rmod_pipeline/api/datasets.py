@@ -198,7 +198,7 @@ def preview(
             )
     target = content.page if page is None else Path(page).expanduser()
     try:
-        write_preview(content.pairs, target, content.title, note=content.note, further=content.decoded)
+        write_preview(content.pairs, target, content.title, note=content.note, extra_sounds=content.decoded)
     except OSError as error:
         hint = "choose a file in a folder that you can write to"
         raise UsageError(target, f"cannot be written: {error.strerror}", hint) from error

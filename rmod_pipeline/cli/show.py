@@ -118,7 +118,7 @@ def _print_pair(pair: StoredPair) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from rmod_pipeline.pages.preview.words import effect_words, level
+    from rmod_pipeline.pages.preview.formatting import describe_effect, format_level
 
     spec, content = pair.spec(), pair.description()
     measured, sources = content["measured"], {source["id"]: source for source in content["sources"]}
@@ -127,8 +127,8 @@ def _print_pair(pair: StoredPair) -> None:
     console.print(
         f"{pair.key}: recipe {spec.recipe}, seed {spec.address.seed}, attempt {spec.address.attempt}, "
         f"engine {settings.engine}\n{settings.frames / settings.sample_rate:g} s at {settings.sample_rate} Hz: "
-        f"{level(mix['lufs'], 'LUFS')}, peak {level(mix['peak_dbfs'], 'dBFS')}, "
-        f"side/mid {level(mix['side_mid_db'])}, {mix['full_scale_share']:.2%} of samples at full scale\n"
+        f"{format_level(mix['lufs'], 'LUFS')}, peak {format_level(mix['peak_dbfs'], 'dBFS')}, "
+        f"side/mid {format_level(mix['side_mid_db'])}, {mix['full_scale_share']:.2%} of samples at full scale\n"
     )
     table = Table(show_lines=True, expand=True)
     for heading, share in (("track", None), ("sounds", 3), ("plays", 2), ("effects", 5), ("level", None)):
@@ -137,21 +137,21 @@ def _print_pair(pair: StoredPair) -> None:
         levels = measured["tracks"].get(track.kind, {})
         gains = levels.get("inserts_db", [])
         lines = [
-            _format_effect(effect_words(effect, settings.sample_rate, gain))
+            _format_effect(describe_effect(effect, settings.sample_rate, gain))
             for effect, gain in zip(track.inserts, [*gains, *[None] * len(track.inserts)], strict=False)
         ]
         for send in track.sends:
-            wet = " > ".join(_format_effect(effect_words(effect, settings.sample_rate)) for effect in send.effects)
-            lines.append(f"send {level(send.level_db)}: {wet}")
+            wet = " > ".join(_format_effect(describe_effect(effect, settings.sample_rate)) for effect in send.effects)
+            lines.append(f"send {format_level(send.level_db)}: {wet}")
         table.add_row(
             track.kind,
             Text("\n".join(_format_sounds(track, sources))),
             Text(_format_notes(track, settings)),
             Text("\n".join(lines)),
-            level(levels.get("rms_dbfs"), "dBFS"),
+            format_level(levels.get("rms_dbfs"), "dBFS"),
         )
     console.print(table)
-    master = " > ".join(_format_effect(effect_words(effect, settings.sample_rate)) for effect in spec.master)
+    master = " > ".join(_format_effect(describe_effect(effect, settings.sample_rate)) for effect in spec.master)
     console.print(Text(f"master: {master}"))
 
 

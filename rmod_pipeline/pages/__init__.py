@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: pairs of a data set, and the results of an extraction."""

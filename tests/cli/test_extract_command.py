@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 from rmod_pipeline.codec.codec import open_codec
-from rmod_pipeline.pages.extraction import clock_time
+from rmod_pipeline.pages.extraction import format_time
 from tests.tiny_dose import RATE, World, make_song, write_model
 
 Rmod = Callable[..., Any]
@@ -313,7 +313,7 @@ def test_bad_input_is_named_with_a_remedy(
 
 
 def test_places_are_told_as_on_a_clock() -> None:
-    assert [clock_time(each) for each in (0, 12.5, 59.999, 61.25, 3723.004)] == [
+    assert [format_time(each) for each in (0, 12.5, 59.999, 61.25, 3723.004)] == [
         "0:00.00",
         "0:12.50",
         "1:00.00",

@@ -1,4 +1,4 @@
-"""A headless Chromium driven through its debugging pipe: nothing but the standard library is needed."""
+"""Control a headless Chromium through its debugging pipe, with the standard library alone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Tab:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a command and return its result; what happens meanwhile is kept in ``events``."""
+        """Send a command and return its result; events that arrive before it are added to ``events``."""
         self._last += 1
         message: dict[str, Any] = {"id": self._last, "method": method, "params": params}
         if self._session:
@@ -62,7 +62,8 @@ class Tab:
             self.events.append(answer)
 
     def open(self, page: Path) -> None:
-        """Open a file and wait until it has loaded."""
+        """Open a file and wait until it has loaded; forget the events of the page before."""
+        self.events.clear()
         self.call("Page.navigate", url=page.as_uri())
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._message())
@@ -74,13 +75,13 @@ class Tab:
         return result["result"].get("value")
 
     def press(self, key: str) -> None:
-        """Press a key as a person would, which also lets the page play sounds."""
+        """Press a key as a user does, which also permits the page to play sounds."""
         text = key if len(key) == 1 else ""
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, text=text if kind == "keyDown" else "")
 
-    def look(self, width: int, height: int, dark: bool, scale: float = 1) -> None:
-        """Set the size of the window in pixels and the colours that the reader prefers."""
+    def set_window(self, width: int, height: int, dark: bool, scale: float = 1) -> None:
+        """Set the size of the window in pixels and the preferred colour scheme."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
         )
@@ -92,12 +93,12 @@ class Tab:
         file.write_bytes(b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
     def requests(self) -> list[str]:
-        """Return the addresses that the page asked for."""
+        """Return the URLs that the page requested."""
         sent = (event for event in self.events if event.get("method") == "Network.requestWillBeSent")
         return [str(event["params"]["request"]["url"]) for event in sent]
 
-    def complaints(self) -> list[str]:
-        """Return what the browser had to say against the page: errors and broken rules."""
+    def errors(self) -> list[str]:
+        """Return the errors and warnings that the browser reported for the page."""
         logged = (event["params"]["entry"] for event in self.events if event.get("method") == "Log.entryAdded")
         thrown = [str(event["params"]) for event in self.events if event.get("method") == "Runtime.exceptionThrown"]
         return [entry["text"] for entry in logged if entry["level"] in ("error", "warning")] + thrown
@@ -117,8 +118,8 @@ def open_browser(browser: str, profile: Path) -> Iterator[Tab]:
     to_browser, write = os.pipe()
     read, from_browser = os.pipe()
 
-    # The browser reads commands from descriptor 3 and writes to 4. Ours may have just these numbers, so they are moved
-    # out of the way first.
+    # The browser reads commands from descriptor 3 and writes to 4. The pipes may have these numbers already, so a shell
+    # moves them.
     script = 'exec 3<&"$1" 4>&"$2"; shift 2; exec "$@"'
     ends = [str(to_browser), str(from_browser)]
     command = ["bash", "-c", script, "bash", *ends, browser, *OPTIONS, f"--user-data-dir={profile}"]

@@ -1,4 +1,4 @@
-"""Pairs for the tests of the preview page: real specs, simple sounds, nothing read from disk."""
+"""Make pairs for the tests of the preview page: real specs with simple sounds, without reading any file."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ KIT = "Kit of tests"
 
 
 def recipe() -> Recipe:
+    """Return the recipe `quick`."""
     return load_recipe(find_recipe("quick"))
 
 
 def make_spec(index: int, loops: bool = True) -> PairSpec:
     """Return what the recipe `quick` composes at an index, with or without its loops."""
-    chosen = recipe()
-    palette = SplitAssets.of(chosen, _library(chosen), "train")
-    spec = compose_pair(chosen, palette, make_settings(chosen, PEDALBOARD), PairId(seed=0, split="train", index=index))
+    quick = recipe()
+    assets = SplitAssets.of(quick, _library(quick), "train")
+    spec = compose_pair(quick, assets, make_settings(quick, PEDALBOARD), PairId(seed=0, split="train", index=index))
     return spec if loops else replace(spec, loops=())
 
 
@@ -45,11 +46,11 @@ def make_pair(
     measured: Mapping[str, Any] | None = None,
     loud: bool = False,
 ) -> StoredPair:
-    """Return a stored pair; ``loud`` fills it with noise, which compresses worst."""
+    """Return a stored pair; ``loud`` fills it with noise, which compresses badly."""
     spec = make_spec(index, loops)
     members = {"mix.wav": wav(_sound(spec.settings.frames, index, loud))}
-    for place, target in enumerate(spec.targets):
-        members[f"{target.kind}.wav"] = wav(_sound(spec.settings.one_shot_frames // (place + 1), index + place, loud))
+    for number, target in enumerate(spec.targets):
+        members[f"{target.kind}.wav"] = wav(_sound(spec.settings.one_shot_frames // (number + 1), index + number, loud))
     if stems:
         for kind in recipe().kinds:
             members[f"stem-{kind}.wav"] = wav(_sound(spec.settings.frames, index, loud) * np.float32(0.1))
@@ -85,7 +86,7 @@ def without_member(pair: StoredPair, suffix: str) -> StoredPair:
 
 
 def measure(spec: PairSpec, index: int) -> dict[str, Any]:
-    """Return levels as a shard has them; the loudness falls with the index."""
+    """Return measurements as a shard contains them; the loudness falls with the index."""
     mix = {"peak_dbfs": -1.0, "rms_dbfs": -14.0, "lufs": -9.0 - index, "side_mid_db": -11.0, "full_scale_share": 0.0}
     return {
         "mix": mix,
@@ -105,17 +106,17 @@ def wav(audio: Audio) -> bytes:
 
 
 def _sound(frames: int, seed: int, loud: bool) -> Audio:
-    """Return stereo [2, frames]: full noise, or a tone that dies away."""
-    random = np.random.default_rng(seed)
+    """Return stereo [2, frames]: noise at full scale, or a decaying tone."""
+    generator = np.random.default_rng(seed)
     if loud:
-        return random.uniform(-1, 1, (2, frames)).astype(np.float32)
+        return generator.uniform(-1, 1, (2, frames)).astype(np.float32)
     time = np.arange(frames) / RATE
     tone = 0.5 * np.sin(2 * np.pi * (110 + 20 * seed) * time) * np.exp(-3 * (time % 1.0))
     return np.stack([tone, 0.8 * tone]).astype(np.float32)
 
 
-def _library(chosen: Recipe) -> Library:
-    assets = [_asset(kind, number) for kind in chosen.kinds for number in range(4)]
+def _library(recipe: Recipe) -> Library:
+    assets = [_asset(kind, number) for kind in recipe.kinds for number in range(4)]
     return Library(
         assets=tuple(sorted(assets, key=lambda asset: asset.id)),
         root=Path(),

@@ -1,4 +1,4 @@
-"""`rmod preview`: of a data set, of a recipe, and what it says to a mistake."""
+"""`rmod preview` of a data set and of a recipe, and its error messages."""
 
 from __future__ import annotations
 
@@ -64,16 +64,20 @@ def _picture(html: str) -> str:
     [
         (("--split", "vali"), "did you mean 'valid'"),
         (("--library", "builtin"), "is a data set"),
-        (("--page", "/proc/none/page.html"), "cannot be written"),
+        (("--page", "file/page.html"), "cannot be written"),
     ],
 )
-def test_mistakes_with_a_data_set(data_set: Path, arguments: tuple[str, ...], found: str) -> None:
+def test_mistakes_with_a_data_set(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], found: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
     result = rmod("preview", str(data_set), "--pairs", "1", *arguments)
     assert isinstance(result.exception, RmodError)
     assert found in str(result.exception)
 
 
-def test_a_mistyped_name_is_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistyped_recipe_gets_a_suggestion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = rmod("preview", "quik")
     assert isinstance(result.exception, RmodError)

@@ -1,4 +1,4 @@
-"""The preview page: whole, self-contained, escaped, tolerant of what is missing, clear about what is broken."""
+"""The preview page is self-contained and escaped, tolerates missing measurements, and names damaged members."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Element:
 
 @dataclass
 class Page(HTMLParser):
-    """A page read by a parser that insists on closed elements."""
+    """A parsed page; every element must be closed."""
 
     elements: list[Element] = field(default_factory=list)
 
@@ -54,7 +54,7 @@ class Page(HTMLParser):
             element.text += data
 
     def all(self, tag: str, name: str = "") -> list[Element]:
-        """Return the elements of a tag, with a class if one is named."""
+        """Return the elements with a tag and, if given, a class."""
         return [
             element
             for element in self.elements
@@ -127,7 +127,7 @@ def test_the_page_refers_to_nothing_outside_itself() -> None:
 
 
 def outside(html: str) -> list[str]:
-    """Return all references that are neither data nor a place on the page."""
+    """Return all references that are neither data nor anchors of the page."""
     attributes = [pair for element in read(html).elements for pair in element.attributes.items()]
     addresses = [value for name, value in attributes if name in ADDRESSES and not value.startswith(("data:", "#"))]
     return addresses + OUTSIDE.findall(re.sub(r"data:[a-z/+]+;base64,[A-Za-z0-9+/=]+", "", html))
@@ -149,12 +149,12 @@ def test_what_a_library_says_is_text_and_never_markup() -> None:
     assert "alert(1)" not in page.all("script")[0].text
     assert page.all("h1")[0].text == wicked
     assert wicked in [cell.text for cell in page.all("td")]
-    assert wicked.lower() in page.all("article")[0].attributes["data-words"]
+    assert wicked.lower() in page.all("article")[0].attributes["data-search-text"]
 
 
 def test_the_filter_knows_kinds_kits_licences_and_key() -> None:
     page = read(preview_html([make_pair(4)], "Words"))
-    words = page.all("article")[0].attributes["data-words"]
+    words = page.all("article")[0].attributes["data-search-text"]
     assert all(word in words for word in ("train-00000004", "hihat", "kit of tests", "cc0-1.0", "kick/sound-"))
 
 
@@ -182,11 +182,11 @@ def test_silence_is_drawn() -> None:
     read(preview_html([with_member(pair, "mix.wav", pair.members["mix.wav"][:44] + silence)], "Silence"))
 
 
-def test_further_sounds_stand_after_a_pairs_own() -> None:
+def test_extra_sounds_follow_those_of_the_pair() -> None:
     pair = make_pair()
     decoded = PageSound(label="kick decoded", data=pair.members["kick.wav"], mime="audio/wav", kind="kick")
     groups = {pair.key: (PageSoundGroup(title="From tokens", sounds=(decoded,)),)}
-    page = read(preview_html([pair], "Tokens", further=groups))
+    page = read(preview_html([pair], "Tokens", extra_sounds=groups))
     assert [title.text for title in page.all("h3")] == ["One-shots", "From tokens"]
     assert page.all("audio")[-1].attributes["src"].startswith("data:audio/wav;base64,")
 

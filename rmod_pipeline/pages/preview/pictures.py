@@ -1,4 +1,4 @@
-"""Pictures of a sound: its waveform as SVG, its mel spectrogram as a small PNG."""
+"""Draw a sound: its waveform as SVG, its mel spectrogram as a small PNG."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from rmod_pipeline.audio import Audio
 from rmod_pipeline.pages.preview.sounds import data_uri
 
 WAVE_HEIGHT = 200
-"""Units of a waveform's view box, full scale to full scale."""
+"""Height of a waveform from full scale to full scale, in the units of its view box."""
 
 FFT, HOP, MELS = 2048, 256, 96
 LOW_HZ, HIGH_HZ = 30.0, 16_000.0
 RANGE_DB = 62.0
-"""How far below the loudest point of a picture its darkest colour lies."""
+"""Range from the darkest colour to the loudest point of a picture."""
 SHADES = 64
-"""Colours of a spectrogram: more make the file larger and no eye tells them apart."""
+"""Number of colours of a spectrogram; more of them make a larger file and no visible difference."""
 
-_MARKS = (("8k", 8000.0), ("2k", 2000.0), ("500", 500.0))
+_LABELLED_HZ = (("8k", 8000.0), ("2k", 2000.0), ("500", 500.0))
 
-INK = ("#0d0e14", "#1e1c3c", "#4a2b63", "#8b3b6c", "#cd5f58", "#eda55f", "#fbeac0")
-"""From quiet to loud. Between them runs a straight line in OKLab, so that equal steps look equal."""
+ANCHOR_COLOURS = ("#0d0e14", "#1e1c3c", "#4a2b63", "#8b3b6c", "#cd5f58", "#eda55f", "#fbeac0")
+"""Colours from quiet to loud, interpolated linearly in OKLab, so that equal steps look equal."""
 
 
-def waveform(audio: Audio, columns: int) -> Markup:
-    """Draw audio [channels, frames] as an SVG that stretches to its box: the peaks, and in them the RMS.
+def draw_waveform(audio: Audio, columns: int) -> Markup:
+    """Draw the peaks and the RMS of audio [channels, frames] as an SVG that stretches to its box.
 
-    At most ``columns`` columns; both channels in one, because the page shows level over time, not the image.
+    At most ``columns`` columns. Both channels are combined, because the page shows level over time, not panning.
     """
     columns = max(1, min(columns, audio.shape[1]))
     edges = np.linspace(0, audio.shape[1], columns + 1).astype(int)[:-1]
@@ -50,29 +50,29 @@ def waveform(audio: Audio, columns: int) -> Markup:
 
 
 def _outline(tops: NDArray[np.floating], bottoms: NDArray[np.floating]) -> str:
-    """Return the path that runs along the tops and back along the bottoms; never thinner than a hair."""
+    """Return the closed path along the tops and back along the bottoms, at least one unit high."""
     middle = WAVE_HEIGHT / 2
     upper = np.rint(middle - np.clip(tops, 0, 1) * middle - 0.5).astype(int)
     lower = np.rint(middle - np.clip(bottoms, -1, 0) * middle + 0.5).astype(int)
-    there = " ".join(f"{x} {y}" for x, y in enumerate(upper))
+    forth = " ".join(f"{x} {y}" for x, y in enumerate(upper))
     back = " ".join(f"{x} {y}" for x, y in reversed(list(enumerate(lower))))
-    return f"M{there} {len(upper)} {upper[-1]} {len(upper)} {lower[-1]} {back}Z"
+    return f"M{forth} {len(upper)} {upper[-1]} {len(upper)} {lower[-1]} {back}Z"
 
 
-def mel_picture(audio: Audio, sample_rate: int) -> str:
+def draw_mel_spectrogram(audio: Audio, sample_rate: int) -> str:
     """Return the mel spectrogram of audio [channels, frames] as the data URI of a PNG, bass at the bottom."""
-    levels = mel_levels(audio.mean(axis=0), sample_rate)
+    levels = compute_mel_levels(audio.mean(axis=0), sample_rate)
     floor = max(float(levels.max()), -60.0) - RANGE_DB
     shades = np.clip((levels - floor) / RANGE_DB, 0, 1) * (SHADES - 1)
     picture = Image.fromarray(np.rint(shades).astype(np.uint8)[::-1], mode="P")
-    picture.putpalette(ink_colours().tobytes())
+    picture.putpalette(spectrogram_palette().tobytes())
     file = io.BytesIO()
     picture.save(file, "PNG", optimize=True)
     return data_uri(file.getvalue(), "image/png")
 
 
-def mel_levels(mono: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
-    """Return levels in dB [MELS, frames / HOP] of mono [frames]; windows are centred on multiples of HOP."""
+def compute_mel_levels(mono: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """Return levels in dB [MELS, frames / HOP + 1] of mono [frames]; windows are centred on multiples of HOP."""
     padded = np.pad(mono, FFT // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP] * np.hanning(FFT + 1)[:-1].astype(np.float32)
     power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
@@ -81,50 +81,52 @@ def mel_levels(mono: NDArray[np.float32], sample_rate: int) -> NDArray[np.float6
 
 @cache
 def mel_filters(sample_rate: int) -> NDArray[np.float64]:
-    """Return triangles of equal height [MELS, FFT / 2 + 1], evenly spread in mel (O'Shaughnessy 1987).
+    """Return triangular filters of equal height [MELS, FFT / 2 + 1], evenly spaced in mel (O'Shaughnessy 1987).
 
-    Ours and not librosa's, whose import takes longer than all else on the page.
+    Not librosa's, because importing librosa takes longer than making the page.
     """
     high = min(HIGH_HZ, sample_rate / 2)
     corners = mel_to_hz(np.linspace(hz_to_mel(LOW_HZ), hz_to_mel(high), MELS + 2))
     bins = np.fft.rfftfreq(FFT, 1 / sample_rate)
-    # Below 300 Hz a triangle is narrower than a bin of the FFT: it is widened to one, or it would catch none.
+    # Below 300 Hz a triangle is narrower than a bin of the FFT. It is widened to one bin, so that it is not empty.
     width = sample_rate / FFT
     below = np.maximum(corners[1:-1] - corners[:-2], width)[:, None]
     above = np.maximum(corners[2:] - corners[1:-1], width)[:, None]
-    away = bins[None, :] - corners[1:-1, None]
-    return np.clip(1 - np.where(away < 0, -away / below, away / above), 0, None)
+    distance = bins[None, :] - corners[1:-1, None]
+    return np.clip(1 - np.where(distance < 0, -distance / below, distance / above), 0, None)
 
 
 def hz_to_mel(hz: float) -> float:
+    """Return a frequency in mel."""
     return float(2595 * np.log10(1 + hz / 700))
 
 
 def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return frequencies in Hz."""
     return 700 * (10 ** (mel / 2595) - 1)
 
 
-def mel_marks(sample_rate: int) -> tuple[tuple[str, float], ...]:
-    """Return some frequencies to stand beside the picture: text, and height from 0 at the bottom to 1."""
-    return tuple((text, mel_height(hz, sample_rate)) for text, hz in _MARKS)
+def mel_frequency_labels(sample_rate: int) -> tuple[tuple[str, float], ...]:
+    """Return the frequency labels beside the picture as texts and heights, from 0 at the bottom to 1 at the top."""
+    return tuple((text, mel_height(hz, sample_rate)) for text, hz in _LABELLED_HZ)
 
 
 def mel_height(hz: float, sample_rate: int) -> float:
-    """Return where a frequency stands in the picture: 0 at the bottom, 1 at the top."""
+    """Return the height of a frequency in the picture, from 0 at the bottom to 1 at the top."""
     low, high = hz_to_mel(LOW_HZ), hz_to_mel(min(HIGH_HZ, sample_rate / 2))
     return (hz_to_mel(hz) - low) / (high - low)
 
 
 @cache
-def ink_colours() -> NDArray[np.uint8]:
-    """Return the palette [SHADES, 3] of sRGB bytes from quiet to loud."""
-    anchors = np.array([_oklab(colour) for colour in INK])
-    places = np.linspace(0, len(INK) - 1, SHADES)
-    lab = np.stack([np.interp(places, np.arange(len(INK)), axis) for axis in anchors.T], axis=1)
-    return np.rint(_srgb(lab) * 255).astype(np.uint8)
+def spectrogram_palette() -> NDArray[np.uint8]:
+    """Return the palette [SHADES, 3] of sRGB bytes, from quiet to loud."""
+    anchors = np.array([_hex_to_oklab(colour) for colour in ANCHOR_COLOURS])
+    positions = np.linspace(0, len(ANCHOR_COLOURS) - 1, SHADES)
+    lab = np.stack([np.interp(positions, np.arange(len(ANCHOR_COLOURS)), axis) for axis in anchors.T], axis=1)
+    return np.rint(_oklab_to_srgb(lab) * 255).astype(np.uint8)
 
 
-# OKLab after Ottosson (2020): cone responses, their cube roots, and an opponent space in which distance is difference.
+# OKLab (Ottosson 2020): the matrix to cone responses, and the matrix from their cube roots to an opponent space.
 _CONES = np.array(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
@@ -141,13 +143,13 @@ _OPPONENT = np.array(
 )
 
 
-def _oklab(colour: str) -> NDArray[np.float64]:
+def _hex_to_oklab(colour: str) -> NDArray[np.float64]:
     encoded = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     return _OPPONENT @ np.cbrt(_CONES @ linear)
 
 
-def _srgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return sRGB in 0..1 [colours, 3] of OKLab [colours, 3]."""
+def _oklab_to_srgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sRGB [colours, 3] from 0 to 1 for OKLab [colours, 3]."""
     linear = np.clip((lab @ np.linalg.inv(_OPPONENT).T) ** 3 @ np.linalg.inv(_CONES).T, 0, 1)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)

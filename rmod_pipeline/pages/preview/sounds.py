@@ -1,4 +1,4 @@
-"""The sounds of a page: the members of a pair, decoded, compressed for the page, and what a player shows of them."""
+"""Decode the audio members of a pair and compress them for the page."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ from rmod_pipeline.errors import ShardError
 FLAC, MP3 = "audio/flac", "audio/mpeg"
 
 MIX_LEVEL, STEM_LEVEL = 0.3, 0.7
-"""libsndfile's compression levels for MP3 with variable bit rate, 0 best .. 1 smallest: about 160 and 100 kbit/s."""
+"""libsndfile's compression levels of MP3 with variable bit rate, from 0 (best) to 1 (smallest): 160 and 100 kbit/s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSound:
-    """One sound to be played on the page: bytes as a browser takes them."""
+    """One sound of the page, encoded in a format that browsers play."""
 
     label: str
     data: bytes
     mime: str
     kind: str = ""
-    """The track it belongs to, for its colour; empty for none."""
+    """Kind of the track, which decides the colour; empty for none."""
     caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageSoundGroup:
-    """Sounds that stand together under a title: one-shots, stems, later the decoded tokens."""
+    """Sounds that the page shows under one title: one-shots, stems, decoded tokens."""
 
     title: str
     sounds: tuple[PageSound, ...]
-    whole: bool = False
-    """Whether they are as long as the mixture, so that the playhead may run through its pictures."""
-    keys: bool = False
+    is_full_length: bool = False
+    """Whether they are as long as the mixture, so that its playhead moves with them."""
+    has_keys: bool = False
     """Whether the keys 1..9 play them."""
 
 
 def decode_page_sound(data: bytes, about: object) -> tuple[Audio, int]:
-    """Return audio [channels, frames] and its sample rate in Hz. Raises ShardError; ``about`` names the member."""
+    """Return audio [channels, frames] float32 and its rate in Hz. Raises ShardError; ``about`` names the member."""
     try:
         audio, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise ShardError(about, f"no audio: {error}", "the shard is damaged; `rmod verify` says where") from error
-    # Row by row in memory: what follows walks along a channel, not across.
+    # Contiguous channels: all further steps iterate over the frames of a channel.
     return np.ascontiguousarray(audio.T), int(sample_rate)
 
 
-def lossless(audio: Audio | Pcm, sample_rate: int) -> tuple[bytes, str]:
-    """Return audio as 16-bit FLAC and its MIME type: one-shots are judged by their onsets, which MP3 smears."""
+def encode_flac(audio: Audio | Pcm, sample_rate: int) -> tuple[bytes, str]:
+    """Return audio [channels, frames] as 16-bit FLAC and its MIME type. Used for one-shots: MP3 smears their onsets."""
     file = io.BytesIO()
     soundfile.write(file, audio.T, sample_rate, format="FLAC", subtype="PCM_16", compression_level=0.8)
     return file.getvalue(), FLAC
 
 
-def compressed(audio: Audio, sample_rate: int, level: float = MIX_LEVEL) -> tuple[bytes, str]:
-    """Return audio as MP3, which every browser plays, and its MIME type; FLAC where libsndfile cannot write MP3."""
-    if not _writes_mp3():
-        return lossless(audio, sample_rate)
+def encode_compressed(audio: Audio, sample_rate: int, level: float = MIX_LEVEL) -> tuple[bytes, str]:
+    """Return audio [channels, frames] as MP3 and its MIME type, or as FLAC if libsndfile cannot write MP3."""
+    if not _can_write_mp3():
+        return encode_flac(audio, sample_rate)
     file = io.BytesIO()
     soundfile.write(
         file,
@@ -77,17 +77,17 @@ def compressed(audio: Audio, sample_rate: int, level: float = MIX_LEVEL) -> tupl
     return file.getvalue(), MP3
 
 
-def mix_format() -> str:
-    """Return what mixtures and stems are on the page, for its reader."""
-    return "MP3" if _writes_mp3() else "FLAC"
+def compressed_format() -> str:
+    """Return the name of the format of ``encode_compressed``."""
+    return "MP3" if _can_write_mp3() else "FLAC"
 
 
 @cache
-def _writes_mp3() -> bool:
-    # A system's own libsndfile may be built without LAME; the wheels of soundfile have it.
+def _can_write_mp3() -> bool:
+    # The libsndfile of an operating system may lack LAME; the wheels of soundfile include it.
     return "MP3" in soundfile.available_formats()
 
 
 def data_uri(data: bytes, mime: str) -> str:
-    """Return the bytes as a ``data:`` address, which a page holds in itself."""
+    """Return the bytes as a ``data:`` URI, which embeds them in the page."""
     return f"data:{mime};base64,{b64encode(data).decode('ascii')}"

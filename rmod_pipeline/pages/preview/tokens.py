@@ -1,4 +1,4 @@
-"""Tokens on the page: what a codec makes of a pair, beside the pair's own sound or in its place."""
+"""Decode tokens for the page: the sounds that a codec returns, beside the pair's own audio or in its place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.codec import Codec
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import CodecError, ShardError, UsageError
-from rmod_pipeline.pages.preview import sounds, words
+from rmod_pipeline.pages.preview import sounds
+from rmod_pipeline.pages.preview.formatting import format_kind
 from rmod_pipeline.pages.preview.sounds import PageSound, PageSoundGroup
 from rmod_pipeline.reading.decoding import decode_pair, open_decoder
 from rmod_pipeline.reading.pairs import StoredPair
@@ -23,23 +24,25 @@ Decoder = tuple[Codec, TokenFamily]
 
 
 def open_decoders(out: Location, codec: str | None = None) -> list[Decoder]:
-    """Open the codecs of a data set's tokens: the one asked for, or all whose weights are here.
+    """Open the codecs of a data set's tokens: the given one, or all whose weights are on this machine.
 
-    Raises CodecError, ShardError and UsageError for one that is asked for and cannot be had.
+    Raises CodecError, ShardError and UsageError if the given codec cannot be opened.
     """
     if codec is not None:
         return [open_decoder(out, codec)]
-    opened = []
+    decoders = []
     for name in family_names(out):
         try:
-            opened.append(open_decoder(out, name))
+            decoders.append(open_decoder(out, name))
         except (CodecError, UsageError) as error:
             log.warning("tokens of %s are not decoded: %s", name, error.found)
-    return opened
+    return decoders
 
 
-def decoded_groups(out: Location, keys: Sequence[str], decoders: Sequence[Decoder]) -> dict[str, list[PageSoundGroup]]:
-    """Return the players of decoded tokens by key; a pair that has none yet is left out."""
+def group_decoded_sounds(
+    out: Location, keys: Sequence[str], decoders: Sequence[Decoder]
+) -> dict[str, list[PageSoundGroup]]:
+    """Return the decoded sounds by key, without the pairs that have no tokens yet."""
     groups: dict[str, list[PageSoundGroup]] = {}
     for codec, family in decoders:
         for key in keys:
@@ -48,33 +51,35 @@ def decoded_groups(out: Location, keys: Sequence[str], decoders: Sequence[Decode
             except ShardError as error:
                 log.warning("tokens of %s are not decoded: %s", key, error.found)
                 continue
-            groups.setdefault(key, []).extend(_groups(decoded, family))
+            groups.setdefault(key, []).extend(_make_groups(decoded, family))
     return groups
 
 
-def heard_from_tokens(out: Location, pairs: Sequence[StoredPair], decoders: Sequence[Decoder]) -> list[StoredPair]:
-    """Return pairs of a data set that keeps no sound with what their tokens say in its place. Raises ShardError."""
+def replace_audio_with_decoded(
+    out: Location, pairs: Sequence[StoredPair], decoders: Sequence[Decoder]
+) -> list[StoredPair]:
+    """Return the pairs of a data set without audio with decoded sounds as their audio. Raises ShardError."""
     if not decoders:
         hint = "name the weights of its tokens: --codec PATH"
-        raise ShardError(out, "keeps no sound, and the codec of its tokens is not here", hint)
+        raise ShardError(out, "contains no audio, and the codec of its tokens is not on this machine", hint)
     codec, family = decoders[0]
     rate = codec.identity.sample_rate
-    return [_with_sound(pair, decode_pair(out, pair.key, family, codec), rate) for pair in pairs]
+    return [_with_audio(pair, decode_pair(out, pair.key, family, codec), rate) for pair in pairs]
 
 
-def _with_sound(pair: StoredPair, decoded: Mapping[str, Mono], sample_rate: int) -> StoredPair:
-    audio = {f"{sound}.wav": encode_audio(to_pcm(each[None]), sample_rate, "wav") for sound, each in decoded.items()}
+def _with_audio(pair: StoredPair, decoded: Mapping[str, Mono], sample_rate: int) -> StoredPair:
+    audio = {f"{name}.wav": encode_audio(to_pcm(sound[None]), sample_rate, "wav") for name, sound in decoded.items()}
     return StoredPair(key=pair.key, members={**audio, "json": pair.members["json"]})
 
 
-def _groups(decoded: Mapping[str, Mono], family: TokenFamily) -> Iterator[PageSoundGroup]:
+def _make_groups(decoded: Mapping[str, Mono], family: TokenFamily) -> Iterator[PageSoundGroup]:
     rate = int(family.codec["sample_rate"])
-    one_shots = [
-        PageSound(label=words.kind_words(kind), kind=kind, data=data, mime=mime)
-        for kind, (data, mime) in (
-            (kind, sounds.lossless(decoded[kind][None], rate)) for kind in decoded if kind != MIX
-        )
-    ]
+    one_shots = []
+    for kind, sound in decoded.items():
+        if kind != MIX:
+            data, mime = sounds.encode_flac(sound[None], rate)
+            one_shots.append(PageSound(label=format_kind(kind), kind=kind, data=data, mime=mime))
     yield PageSoundGroup(title=f"Decoded from tokens of {family.name}", sounds=tuple(one_shots))
-    data, mime = sounds.compressed(decoded[MIX][None], rate)
-    yield PageSoundGroup(title="Decoded mixture", sounds=(PageSound(label="mix", data=data, mime=mime),), whole=True)
+    data, mime = sounds.encode_compressed(decoded[MIX][None], rate)
+    mix = PageSound(label="mix", data=data, mime=mime)
+    yield PageSoundGroup(title="Decoded mixture", sounds=(mix,), is_full_length=True)

@@ -1,51 +1,51 @@
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  let sounding = null;
+  let active = null;
 
-  // A blob plays and seeks everywhere; some browsers refuse a long data: address in a media element.
-  const ready = (audio) => {
-    if (audio.dataset.ready) return;
-    audio.dataset.ready = "yes";
+  // Some browsers refuse a long data: URI in a media element; a blob plays and seeks in all of them.
+  const useBlob = (audio) => {
+    if (audio.dataset.blob) return;
+    audio.dataset.blob = "yes";
     const [head, text] = audio.getAttribute("src").split(",");
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     audio.src = URL.createObjectURL(new Blob([bytes], { type: head.slice(5, head.indexOf(";")) }));
   };
 
-  // A sound as long as the mixture moves the head through the mixture's pictures too.
-  const heads = (player) =>
+  // A sound as long as the mixture also moves the playhead in the mixture's pictures.
+  const playheads = (player) =>
     player.classList.contains("whole") ? [player, player.closest(".pair").querySelector(".time")] : [player];
 
   const draw = () => {
-    if (!sounding) return;
-    const { player, audio } = sounding;
-    const at = Math.min(audio.currentTime / Number(player.dataset.seconds), 1);
-    for (const element of heads(player)) element.style.setProperty("--at", at);
+    if (!active) return;
+    const { player, audio } = active;
+    const position = Math.min(audio.currentTime / Number(player.dataset.seconds), 1);
+    for (const element of playheads(player)) element.style.setProperty("--at", position);
     if (!audio.paused) requestAnimationFrame(draw);
   };
 
   const stop = () => {
-    if (!sounding) return;
-    const { player, audio } = sounding;
-    sounding = null;
+    if (!active) return;
+    const { player, audio } = active;
+    active = null;
     audio.pause();
     player.classList.remove("playing");
-    for (const element of heads(player)) element.classList.remove("started");
+    for (const element of playheads(player)) element.classList.remove("started");
     player.querySelector(".play").setAttribute("aria-pressed", "false");
   };
 
   const play = (player, share = 0) => {
     stop();
     const audio = player.querySelector("audio");
-    ready(audio);
-    const mine = { player, audio };
-    sounding = mine;
+    useBlob(audio);
+    const request = { player, audio };
+    active = request;
     audio.onended = stop;
     player.classList.add("playing");
     player.querySelector(".play").setAttribute("aria-pressed", "true");
-    for (const element of heads(player)) element.classList.add("started");
+    for (const element of playheads(player)) element.classList.add("started");
     const start = () => {
-      if (sounding !== mine) return; // another sound was asked for while this one was loading
+      if (active !== request) return; // another sound was started while this one was loading
       audio.currentTime = share * Number(player.dataset.seconds);
-      audio.play().then(draw, () => sounding === mine && stop());
+      audio.play().then(draw, () => active === request && stop());
     };
     if (audio.readyState > 0) start();
     else {
@@ -54,7 +54,7 @@
     }
   };
 
-  const toggle = (player) => (sounding && sounding.player === player ? stop() : play(player));
+  const toggle = (player) => (active && active.player === player ? stop() : play(player));
 
   for (const player of all(".player")) {
     player.querySelector(".play").addEventListener("click", () => toggle(player));

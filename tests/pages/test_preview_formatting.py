@@ -1,4 +1,4 @@
-"""Numbers, effects and pictures of the preview page."""
+"""Formatting, curves and pictures of the preview page."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from rmod_pipeline.effects.equalizer import Band, Equalizer
 from rmod_pipeline.effects.gain import Gain
 from rmod_pipeline.effects.level_gain import LevelGain
 from rmod_pipeline.effects.pan import Pan
-from rmod_pipeline.pages.preview import pictures, words
-from rmod_pipeline.pages.preview.curves import band_gain
+from rmod_pipeline.pages.preview import pictures
+from rmod_pipeline.pages.preview.curves import band_gain_db
+from rmod_pipeline.pages.preview.formatting import describe_effect, format_level, format_number, format_signed
 
 RATE = 44_100
 
@@ -33,39 +34,39 @@ RATE = 44_100
     ],
 )
 def test_numbers(value: object, text: str) -> None:
-    assert words.number(value) == text
+    assert format_number(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(1.25, "+1.2 dB"), (-3, "−3.0 dB"), (0.01, "0 dB"), ("x", "–")])
 def test_gains_have_their_sign(value: object, text: str) -> None:
-    assert words.signed(value) == text
+    assert format_signed(value) == text
 
 
-def test_a_compressor_is_a_sentence() -> None:
+def test_a_compressor_is_described_in_three_lines() -> None:
     effect = Compressor(threshold_db=-12.21, ratio=3.9, attack_ms=6.99, release_ms=211, match_rms=True)
-    said = words.effect_words(effect, RATE, gain_db=0.0)
-    assert said.lines == ("3.9 : 1 above −12.2 dB", "attack 6.99 ms", "release 211 ms")
-    assert said.keeps_level
-    assert said.gain == ""
+    description = describe_effect(effect, RATE, gain_db=0.0)
+    assert description.lines == ("3.9 : 1 above −12.2 dB", "attack 6.99 ms", "release 211 ms")
+    assert description.keeps_level
+    assert description.gain == ""
 
 
-def test_the_gain_that_was_made_is_said() -> None:
+def test_the_measured_gain_is_shown_unless_a_line_states_it() -> None:
     loud = LevelGain(min_db=-20, max_db=-10, jitter_db=0.5)
-    assert words.effect_words(loud, RATE, gain_db=-12.04).gain == "−12.0 dB"
-    assert words.effect_words(loud, RATE).gain == ""
-    assert words.effect_words(Gain(gain_db=-12), RATE, gain_db=-12.04).gain == "", "it says so already"
+    assert describe_effect(loud, RATE, gain_db=-12.04).gain == "−12.0 dB"
+    assert describe_effect(loud, RATE).gain == ""
+    assert describe_effect(Gain(gain_db=-12), RATE, gain_db=-12.04).gain == ""
 
 
 def test_a_level_is_never_minus_zero() -> None:
-    assert words.level(-0.04, "dBFS") == "0.0 dBFS"
+    assert format_level(-0.04, "dBFS") == "0.0 dBFS"
 
 
-@pytest.mark.parametrize(("position", "text"), [(0.5, "middle"), (0.0, "100 % left"), (0.56, "12 % right")])
+@pytest.mark.parametrize(("position", "text"), [(0.5, "centre"), (0.0, "100 % left"), (0.56, "12 % right")])
 def test_pan(position: float, text: str) -> None:
-    assert words.effect_words(Pan(position=position, law="minus_4_5_db"), RATE).lines == (text, "−4.5 dB law")
+    assert describe_effect(Pan(position=position, law="minus_4_5_db"), RATE).lines == (text, "−4.5 dB law")
 
 
-def test_an_effect_that_the_page_does_not_know_is_read_by_its_fields() -> None:
+def test_an_effect_without_a_description_is_described_by_its_fields() -> None:
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Crusher(Effect):
         effect: str = "bit_crusher"
@@ -75,13 +76,13 @@ def test_an_effect_that_the_page_does_not_know_is_read_by_its_fields() -> None:
         steps: int = 12
         mode: str = "half_way"
 
-    said = words.effect_words(Crusher(), RATE)
-    assert said.name == "bit crusher"
-    assert said.lines == ("depth −3.2 dB", "hold 0.5 ms", "900 Hz", "steps 12", "mode half way")
+    description = describe_effect(Crusher(), RATE)
+    assert description.name == "bit crusher"
+    assert description.lines == ("depth −3.2 dB", "hold 0.5 ms", "900 Hz", "steps 12", "mode half way")
 
 
 @pytest.mark.parametrize("shape", ["peak", "low_shelf", "high_shelf"])
-def test_the_curve_is_what_the_equaliser_does(shape: str) -> None:
+def test_the_curve_is_the_response_of_the_equaliser(shape: str) -> None:
     band = Band(shape=shape, hz=700.0, gain_db=9.0, q=1.1)
     impulse = np.zeros((1, 1 << 15), np.float32)
     impulse[0, 0] = 1.0
@@ -89,27 +90,27 @@ def test_the_curve_is_what_the_equaliser_does(shape: str) -> None:
         np.fft.rfft(EFFECTS["equalizer"].apply_with("pedalboard")(impulse, Equalizer(bands=(band,)), RATE)[0])
     )
     hz = np.fft.rfftfreq(impulse.shape[1], 1 / RATE)
-    heard = (hz > 20) & (hz < 20_000)
-    assert band_gain(band, hz[heard], RATE) == pytest.approx(20 * np.log10(response[heard]), abs=0.05)
+    audible = (hz > 20) & (hz < 20_000)
+    assert band_gain_db(band, hz[audible], RATE) == pytest.approx(20 * np.log10(response[audible]), abs=0.05)
 
 
 @pytest.mark.parametrize("hz", [60.0, 440.0, 3000.0, 12_000.0])
-def test_a_tone_stands_at_its_height_in_the_spectrogram(hz: float) -> None:
+def test_a_tone_is_at_its_height_in_the_spectrogram(hz: float) -> None:
     tone = np.sin(2 * np.pi * hz * np.arange(RATE) / RATE).astype(np.float32)
-    levels = pictures.mel_levels(tone, RATE)
+    levels = pictures.compute_mel_levels(tone, RATE)
     row = int(levels[:, levels.shape[1] // 2].argmax())
     assert levels.shape == (pictures.MELS, RATE // pictures.HOP + 1)
     assert (row + 1) / (pictures.MELS + 1) == pytest.approx(pictures.mel_height(hz, RATE), abs=0.012)
 
 
-def test_every_mel_band_hears_something() -> None:
+def test_no_mel_filter_is_empty() -> None:
     assert (pictures.mel_filters(RATE).max(axis=1) > 0.3).all()
 
 
 def test_louder_is_lighter() -> None:
-    lightness = pictures.ink_colours() @ np.array([0.2126, 0.7152, 0.0722])
+    lightness = pictures.spectrogram_palette() @ np.array([0.2126, 0.7152, 0.0722])
     assert (np.diff(lightness) > 0).all()
 
 
 def test_the_waveform_of_no_frames_is_drawn() -> None:
-    assert "<path" in pictures.waveform(np.zeros((2, 0), np.float32), 100)
+    assert "<path" in pictures.draw_waveform(np.zeros((2, 0), np.float32), 100)
