@@ -14,7 +14,7 @@ DEMO := demo
 DEMO_PAIRS := train=24,valid=4,test=4
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check bench lock clean
+.PHONY: help env demo test check docs bench lock clean
 
 help: ## print this
 	@awk -F ' *## *' '/^[a-z]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,11 +48,17 @@ demo: $(RUNS) ## build a small data set from the sounds that ship, verify it, lo
 test: env ## run all tests, the slow ones too
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(TESTS)
 
-check: env ## lint, formatting, types, and which room may import which
+check: env ## lint, formatting, types, which room may import which, and the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --quiet --strict
+
+docs: env ## write the generated pages of docs/, and build the site in site/
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --quiet --strict
+	@echo "open site/index.html"
 
 bench: env demo ## run the scripts behind the figures in docs/ (RMOD_REAL_LIBRARY=DIR for those on real sounds)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
@@ -62,5 +68,5 @@ lock: ## write the versions in .venv to requirements/lock.txt
 	@{ sed -n '/^#/p' requirements/lock.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > requirements/lock.new
 	@mv requirements/lock.new requirements/lock.txt
 
-clean: ## remove the demo, its page and the caches of the tools; .venv stays
-	rm -rf $(DEMO) $(DEMO)-preview.html $(DEMO)-model $(DEMO)-extracted .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+clean: ## remove the demo, its page, the site and the caches of the tools; .venv stays
+	rm -rf site $(DEMO) $(DEMO)-preview.html $(DEMO)-model $(DEMO)-extracted .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
