@@ -44,9 +44,8 @@ def ensure_builtin(cache: Path | None = None, on_sound: OnSound | None = None, w
     """Make the missing files of the built-in library and return the path of its manifest.
 
     ``cache`` is the parent folder; the default is the environment variable RMOD_CACHE, else the user's cache folder.
-    The whole library takes about 20 s on one core; a complete one is recognised in milliseconds. With ``workers``
-    above 1 the sounds are made in processes, so a script needs ``if __name__ == "__main__"``. Concurrent callers are
-    safe: one makes the files and the others wait.
+    The whole library takes about 20 s on one core; a complete one is recognised in milliseconds. ``workers`` is the
+    number of processes. Concurrent callers are safe: one makes the files and the others wait.
     """
     folder = (cache or cache_folder()) / folder_name()
     if not _find_missing(folder):
