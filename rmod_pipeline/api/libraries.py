@@ -66,7 +66,7 @@ def open_library(library: LibraryLike, *, progress: bool = True) -> Library:
 @speaks_python
 def check_library(library: LibraryLike, *, progress: bool = True) -> list[str]:
     """Return the problems of a library, one line each: missing or changed files, groups in two splits."""
-    from rmod_pipeline.library.scanning.check import check_library as find_problems
+    from rmod_pipeline.library.scanning.check import find_problems
     from rmod_pipeline.progress import scan_progress
 
     opened = open_library(library, progress=progress)

@@ -141,7 +141,7 @@ def compute_similarity(first: Excerpt, second: Excerpt) -> float:
 
 
 def _are_spectra_near(rows: Floats, columns: Floats) -> NDArray[np.bool_]:
-    """Return [rows, columns]: is the RMS distance over bands below ``_MAX_SPECTRUM_DISTANCE_DB``?"""
+    """Return which spectra are near each other, [rows, columns]: RMS distance below ``_MAX_SPECTRUM_DISTANCE_DB``."""
     squares = [np.einsum("ij,ij->i", spectra, spectra) for spectra in (rows, columns)]
     squared_distances = squares[0][:, None] + squares[1] - 2 * rows @ columns.T
     return squared_distances < _MAX_SPECTRUM_DISTANCE_DB**2 * rows.shape[1]

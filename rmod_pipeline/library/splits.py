@@ -320,7 +320,11 @@ class _SplitAssigner:
 
 
 def _divide_group(group: _Group, order: Sequence[str]) -> Iterable[tuple[SplitItem, str]]:
-    """Yield each sound of a divided group and its split: its own pin, else its copies', else the group's majority."""
+    """Yield each sound of a divided group with its split.
+
+    It is the split that the sound is pinned to, else that of most of its pinned copies, else that of most pinned sounds
+    of the group.
+    """
     pins_by_copies: dict[str, Counter[str]] = defaultdict(Counter)
     for sound in group.members:
         if sound.pinned:

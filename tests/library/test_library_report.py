@@ -8,7 +8,7 @@ import pytest
 
 from rmod_pipeline.errors import LibraryError, UsageError
 from rmod_pipeline.library.manifest import load_library
-from rmod_pipeline.library.scanning.check import check_library
+from rmod_pipeline.library.scanning.check import find_problems
 from rmod_pipeline.library.scanning.report import refuse_overwriting, report_path, write_scan
 from tests.library.library_sounds import hit, make_kits, write_sound
 from tests.library.scan_helpers import SHARES, scan
@@ -56,8 +56,8 @@ def test_check_finds_missing_and_changed_files(tmp_path: Path) -> None:
     make_kits(tmp_path, kits=12, per_kind=1)
     write_scan(scan(tmp_path), tmp_path / "m.csv", SHARES)
     library = load_library(tmp_path / "m.csv")
-    assert not list(check_library(library))
+    assert not list(find_problems(library))
     (tmp_path / library.assets[0].path).unlink()
     write_sound(tmp_path / library.assets[1].path, hit(999))
-    problems = list(check_library(library))
+    problems = list(find_problems(library))
     assert len(problems) == 2 and "no such file" in problems[0] and "changed since" in problems[1]

@@ -13,7 +13,7 @@ from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.library.process_pool import map_batches
 from rmod_pipeline.library.scanning import scan as scan_module
 from rmod_pipeline.library.scanning.cache import ScanCache
-from rmod_pipeline.library.scanning.check import check_library
+from rmod_pipeline.library.scanning.check import find_problems
 from rmod_pipeline.library.scanning.measure import MeasureTask, measure_batch
 from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.scan import ScanConfig
@@ -60,7 +60,7 @@ def test_a_group_that_a_previous_manifest_divides_stays_divided(tmp_path: Path) 
     assert after == {row.path: row.split for row in edited}
     assert any("two splits" in warning for warning in result.warnings)
     write_manifest(tmp_path / "m.csv", result.assets)
-    assert not list(check_library(load_library(tmp_path / "m.csv")))
+    assert not list(find_problems(load_library(tmp_path / "m.csv")))
 
 
 def test_unchanged_files_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

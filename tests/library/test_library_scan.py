@@ -14,7 +14,7 @@ from rmod_pipeline.errors import LibraryError, ManifestError, UsageError
 from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.library.scanning import scan as scan_module
-from rmod_pipeline.library.scanning.check import check_library
+from rmod_pipeline.library.scanning.check import find_problems
 from rmod_pipeline.library.scanning.labels import Labels
 from rmod_pipeline.library.scanning.measure import MeasureTask, UnusableFile, measure_batch
 from rmod_pipeline.library.scanning.report import write_scan
@@ -78,7 +78,7 @@ def test_files_with_odd_names_can_be_read(tmp_path: Path) -> None:
     assert len({row.id for row in library.assets}) == len(NAMES) + 4
     store = AudioStore(library)
     assert all(store.read(row.id).shape[1] > 0 for row in library.assets)
-    assert not list(check_library(library))
+    assert not list(find_problems(library))
 
 
 def test_a_name_that_is_not_utf_8_is_dropped(tmp_path: Path) -> None:

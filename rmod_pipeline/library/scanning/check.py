@@ -49,7 +49,7 @@ def count_kinds(assets: Sequence[Asset]) -> list[KindCount]:
     return counts
 
 
-def check_library(library: Library, progress: ScanProgress | None = None) -> Iterator[str]:
+def find_problems(library: Library, progress: ScanProgress | None = None) -> Iterator[str]:
     """Yield one line per problem: a group in several splits, a missing file, a file that changed since the scan."""
     for group, splits in find_divided_groups(library):
         yield f"group {group} is in {splits} -> {DIVIDED_GROUP_HINT}"

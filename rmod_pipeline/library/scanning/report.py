@@ -32,7 +32,7 @@ def report_path(manifest: Path) -> Path:
 
 
 def refuse_overwriting(manifest: Path) -> None:
-    """Raise UsageError if the manifest or its report would overwrite a file that no scan wrote, or lacks its folder."""
+    """Raise UsageError if the manifest or its report would replace a file that no scan wrote, or has no folder."""
     if not manifest.absolute().parent.is_dir():
         raise UsageError(manifest, "its folder does not exist", "create it, or choose another --out")
     for path, columns in ((manifest, MANIFEST_COLUMNS), (report_path(manifest), REPORT_COLUMNS)):
