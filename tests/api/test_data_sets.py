@@ -82,7 +82,7 @@ def test_a_library_may_be_a_name_a_manifest_a_folder_or_open(tiny_manifest: Path
 def test_scan_gives_manifest_report_and_library(tiny_manifest: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Pack" / "kick"
     folder.mkdir(parents=True)
-    for number, asset in enumerate(load_library(tiny_manifest).of("kick", "train")):
+    for number, asset in enumerate(load_library(tiny_manifest).select("kick", "train")):
         shutil.copy(load_library(tiny_manifest).path_of(asset), folder / f"{number}.wav")
     result = rmod.scan(folder.parent, out=tmp_path / "mine.csv", licence="CC0-1.0", progress=False)
     assert result.manifest.is_file() and result.report.is_file()
