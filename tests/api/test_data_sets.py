@@ -165,7 +165,7 @@ def test_failed_shards_raise_and_keep_the_others(tiny_manifest: Path, tmp_path: 
     library = tmp_path / "library"
     shutil.copytree(tiny_manifest.parent, library)
     manifest = library / tiny_manifest.name
-    for asset in load_library(manifest).of("kick", "valid"):
+    for asset in load_library(manifest).select("kick", "valid"):
         (library / asset.path).unlink()
     with pytest.raises(rmod.IncompleteBuildError, match="valid-000000") as caught:
         rmod.build(yaml.safe_load(RECIPE), library=manifest, out=tmp_path / "out", pairs="train=2,valid=1",
