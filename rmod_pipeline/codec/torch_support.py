@@ -63,7 +63,7 @@ def check_state_dict(state: Any, path: Path, error_class: ErrorClass, expected: 
     import torch
 
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise error_class(path, f"not {expected}: its state_dict holds values that are not arrays", hint)
+        raise error_class(path, f"not {expected}: its state_dict holds other things than arrays", hint)
     not_finite = [name for name, value in state.items() if not bool(torch.isfinite(value.float()).all())]
     if not_finite:
         raise error_class(path, f"NaN or infinite weights in {not_finite[0]}", "fetch it again")
