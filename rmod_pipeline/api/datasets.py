@@ -50,7 +50,7 @@ def build(
     disk for pitch-shifted loops. Raises IncompleteBuildError if a shard failed, other RmodErrors before the work.
     """
     from rmod_pipeline.errors import UsageError
-    from rmod_pipeline.inspection.status import failed_shards
+    from rmod_pipeline.inspection.status import list_failed_shards
     from rmod_pipeline.pipeline.event_log import read_events
     from rmod_pipeline.pipeline.jobs.configure import add_tokens, codec_choice, configure_build, select_shards
     from rmod_pipeline.pipeline.run import run_build
@@ -74,7 +74,7 @@ def build(
         job = add_tokens(job, codec_choice(codec), is_remote=executor.is_remote)
     elif not audio:
         raise UsageError("--no-audio", "nothing would be kept", "name a codec too: --codec mini")
-    failed = [each.shard for each in failed_shards(read_events(job.layout.log))] if retry_failed else []
+    failed = [each.shard for each in list_failed_shards(read_events(job.layout.log))] if retry_failed else []
     selected = select_shards(job, shards, retry_failed, failed)
     with build_progress(progress) as on_progress:
         summary = run_build(job, executor, on_progress, check_space, selected)
@@ -239,10 +239,10 @@ def _finish(
     tokens: str | None = None,
 ) -> BuildResult:
     """Return the result of a run. Raises IncompleteBuildError if a shard failed."""
-    from rmod_pipeline.inspection.precision import share_unlike_fp32
+    from rmod_pipeline.inspection.precision import compare_precision_with_fp32
 
     lower = encoding is not None and encoding.choice.precision != "fp32" and not is_remote and not summary.failures
-    unlike = share_unlike_fp32(out, encoding) if lower and encoding else None
+    unlike = compare_precision_with_fp32(out, encoding) if lower and encoding else None
     result = BuildResult(out, summary, tokens=tokens, shards=shards, unlike_fp32=unlike)
     if summary.failures:
         raise IncompleteBuildError(result)

@@ -13,8 +13,8 @@ MOST_FINDINGS = 100
 MOST_SHOWN = 20
 
 if TYPE_CHECKING:
+    from rmod_pipeline.inspection.findings import VerifyReport
     from rmod_pipeline.inspection.full_check import Verification
-    from rmod_pipeline.inspection.verify import VerifyReport
     from rmod_pipeline.storage import Location
 
 

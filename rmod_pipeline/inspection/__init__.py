@@ -1,1 +1,1 @@
-"""Checks and reports on data sets: verify, re-render, leakage, status."""
+"""Inspect data sets: verify them, render pairs again, find leakage between splits, report the status of a build."""

@@ -1,4 +1,4 @@
-"""Everything that `rmod verify` proves: checksums, splits, leakage by sound, pairs rendered again."""
+"""The full check of `rmod verify`: checksums, splits, leakage by sound, pairs rendered again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
-from rmod_pipeline.inspection.leakage import near_duplicates
-from rmod_pipeline.inspection.proof import Proof, spread_evenly
-from rmod_pipeline.inspection.verify import Finding, VerifyReport, expectations, verify_shards
+from rmod_pipeline.inspection.findings import Finding, VerifyReport, read_expected_content
+from rmod_pipeline.inspection.leakage import find_leaked_targets
+from rmod_pipeline.inspection.reproduction import ReproductionCheck
+from rmod_pipeline.inspection.verify import verify_shards
 from rmod_pipeline.inspection.verify_tokens import verify_tokens
+from rmod_pipeline.reading.pairs import pick_evenly
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout, parse_key
 from rmod_pipeline.storage import Location
@@ -60,7 +62,7 @@ def verify_data_set(
     """
     with progress("shards") as on_shard:
         report = verify_shards(out, on_shard)
-    verify_tokens(out, expectations(out), report)
+    verify_tokens(out, read_expected_content(out), report)
     result = Verification(report=report)
     if report.keys:
         _compare_across_splits(out, result, compare)
@@ -75,17 +77,17 @@ def _compare_across_splits(out: Location, result: Verification, count: int) -> N
         by_split.setdefault(parse_key(key)[0], []).append(key)
     if len(by_split) < 2 or not count or not read_fingerprint(Layout(out).build)["audio"]:
         return
-    keys = [key for split_keys in by_split.values() for key in spread_evenly(split_keys, count)]
-    result.leaks = list(near_duplicates(out, keys))
+    keys = [key for split_keys in by_split.values() for key in pick_evenly(split_keys, count)]
+    result.leaks = list(find_leaked_targets(out, keys))
     result.compared = len(keys)
 
 
 def _render_again(out: Location, result: Verification, count: int, library: str | None, progress: OpenProgress) -> None:
-    proof, keys = Proof(out, library), spread_evenly(result.report.keys, count)
-    result.exact, result.recomposed, result.rerendered = proof.exact, proof.same_library, len(keys)
+    reproduction, keys = ReproductionCheck(out, library), pick_evenly(result.report.keys, count)
+    result.exact, result.recomposed, result.rerendered = reproduction.exact, reproduction.same_library, len(keys)
     with progress("pairs rendered again") as on_pair:
         for done, key in enumerate(keys):
             on_pair(done, len(keys))
-            findings = proof.check(key)
+            findings = reproduction.check(key)
             if findings:
                 result.differing[key] = findings

@@ -1,7 +1,7 @@
-"""Is a target of one split heard in another? Asked of the audio of a finished data set, not of names.
+"""Find leakage by sound: one-shots of different splits that are near-duplicates.
 
-The index proves that no file is on two sides of a split; but two files may hold one sound. Here the decoded one-shots
-themselves are compared, as the scan compares files: at any level, whatever their names.
+The index proves that no file is used in two splits, but two different files can hold the same sound. So this check
+compares the decoded one-shots, with the same method as the library scan, independent of their level and name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmod_pipeline.audio import from_pcm
-from rmod_pipeline.inspection.verify import Finding
+from rmod_pipeline.inspection.findings import Finding
 from rmod_pipeline.library.audio_fingerprint import (
     MIN_SIMILARITY,
     Excerpt,
@@ -33,34 +33,36 @@ from rmod_pipeline.storage import Location
 class _Target:
     key: str
     split: str
-    sound: Excerpt
+    excerpt: Excerpt
 
 
-def near_duplicates(out: Location, keys: Sequence[str]) -> Iterator[Finding]:
-    """Yield a finding for each two targets of different splits, of one kind, that are one sound."""
-    for kind, targets in _targets(out, keys).items():
-        marks = np.stack([compute_fingerprint(target.sound) for target in targets])
-        for one, other in find_candidate_pairs(marks):
-            first, second = targets[one], targets[other]
+def find_leaked_targets(out: Location, keys: Sequence[str]) -> Iterator[Finding]:
+    """Yield a finding for each two targets of one kind that are the same sound, but belong to different splits."""
+    for kind, targets in _read_targets(out, keys).items():
+        fingerprints = np.stack([compute_fingerprint(target.excerpt) for target in targets])
+        for i, j in find_candidate_pairs(fingerprints):
+            first, second = targets[i], targets[j]
             if first.split != second.split:
-                alike = compute_similarity(first.sound, second.sound)
-                if alike >= MIN_SIMILARITY:
+                similarity = compute_similarity(first.excerpt, second.excerpt)
+                if similarity >= MIN_SIMILARITY:
                     about = f"{first.key} and {second.key}"
-                    yield Finding(about=about, found=f"their {kind} is the same sound (likeness {alike:.2f})")
+                    yield Finding(about=about, found=f"their {kind} is the same sound (similarity {similarity:.2f})")
 
 
-def _targets(out: Location, keys: Sequence[str]) -> dict[str, list[_Target]]:
-    """Return the one-shots of the pairs by kind, each reduced to what is compared."""
+def _read_targets(out: Location, keys: Sequence[str]) -> dict[str, list[_Target]]:
+    """Return the excerpts of the one-shots of pairs, by kind."""
     layout = Layout(out)
-    fingerprint_ = read_fingerprint(layout.build)
-    ending, size = fingerprint_["format"], int(fingerprint_["shard_size"])
-    kinds = [kind for kind, drum in fingerprint_["recipe"]["drums"].items() if drum["target"]]
+    build = read_fingerprint(layout.build)
+    suffix, shard_size = build["format"], int(build["shard_size"])
+    kinds = [kind for kind, drum in build["recipe"]["drums"].items() if drum["target"]]
+    names = {kind: f"{kind}.{suffix}" for kind in kinds}
     targets: dict[str, list[_Target]] = defaultdict(list)
     for key in keys:
         split, index = parse_key(key)
-        members = read_members(layout.tar(shard_name(index, split, size)), key, [f"{kind}.{ending}" for kind in kinds])
-        for kind in kinds:
-            if f"{kind}.{ending}" in members:
-                pcm, rate = decode_audio(members[f"{kind}.{ending}"])
-                targets[kind].append(_Target(key=key, split=split, sound=make_excerpt(from_pcm(pcm), rate)))
+        members = read_members(layout.tar(shard_name(index, split, shard_size)), key, list(names.values()))
+        for kind, name in names.items():
+            if name in members:
+                pcm, sample_rate = decode_audio(members[name])
+                excerpt = make_excerpt(from_pcm(pcm), sample_rate)
+                targets[kind].append(_Target(key=key, split=split, excerpt=excerpt))
     return targets

@@ -1,4 +1,4 @@
-"""Render one pair from the JSON that stands beside it, and write its files."""
+"""Render one pair from its JSON, and write its files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rmod_pipeline.effects import check_engine
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.inspection.proof import sounds_of
+from rmod_pipeline.inspection.sounds import make_sounds
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.reading.pairs import parse_pair_spec
 from rmod_pipeline.render import render_pair
@@ -18,7 +18,7 @@ from rmod_pipeline.storage.publish import publish_bytes
 
 
 def read_spec(path: Path) -> PairSpec:
-    """Return the spec in a pair's JSON file. Raises UsageError if there is no file, SpecError for other contents."""
+    """Return the spec from the JSON file of a pair. Raises UsageError for a missing file, SpecError for another one."""
     require_file(path, "give the JSON that `rmod show OUT KEY --json` prints")
     return parse_pair_spec(path.read_bytes(), path)
 
@@ -26,18 +26,18 @@ def read_spec(path: Path) -> PairSpec:
 def write_rendered(
     spec: PairSpec, library: Library, out: Location, engine: str | None = None, *, about: object
 ) -> list[Location]:
-    """Render a pair with all its stems, write its files into ``out``, and return their paths.
+    """Render a pair with all its stems, write its files to ``out``, and return their paths.
 
-    engine: another engine than the spec's own. about: names the pair in errors. Raises SpecError, LibraryError,
+    ``engine`` overrides the engine of the spec. about: names the pair in errors. Raises SpecError, LibraryError,
     AssetError and UsageError.
     """
     spec = spec.with_engine(check_engine(engine or spec.settings.engine))
-    sounds = sounds_of(library, spec.settings.sample_rate)
+    sounds = make_sounds(library, spec.settings.sample_rate)
     try:
         pair = render_pair(spec, sounds)
     except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         # No recipe gives such values: somebody edited the JSON.
-        hint = "use the .json that stands beside a pair"
+        hint = "use the .json that the build stored with the pair"
         raise SpecError(about, f"cannot be rendered: {error}", hint) from error
     storage = AudioStorage(stem_kinds=tuple(track.kind for track in spec.tracks))
     paths: list[Location] = []

@@ -1,4 +1,4 @@
-"""How far is a build? Told from its receipts and OUT/log alone, on any machine that sees the folder."""
+"""Report the status of a build from its receipts and its log alone, on any machine that can read the folder."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ from rmod_pipeline.shards.token_family import family_names, read_family
 from rmod_pipeline.storage import Location, with_listing, with_prefetched
 
 RECENT_SECONDS = 900.0
-"""The rate is that of the shards finished within this time."""
+"""Only shards that were finished within this time count for the rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedShard:
-    """A shard whose last try failed."""
+    """A shard whose last attempt failed."""
 
     shard: str
     key: str
+    """The pair that failed, if it is known."""
     cause: str
     time: str
+    """Of the failure, in ISO 8601."""
     run: str = ""
-    """The digest of what the run made: of a data set's build.json, or of a family of tokens; empty if it said none."""
+    """The fingerprint digest that the run logged at its start: of build.json or of a token family."""
     family: str = ""
-    """The tokens that an `rmod encode` failed to make; empty if it was a build."""
+    """The token family, if `rmod encode` failed; empty for a build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilyStatus:
-    """What stands of one family of shards: counted from its receipts."""
+    """The finished shards of one family, counted from its receipts."""
 
     family: str
     shards: int
@@ -51,55 +53,49 @@ class FamilyStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildStatus:
-    """How far a build is."""
+    """The status of a build."""
 
     out: str
     shards: int
-    """Of the whole data set; each family is to have as many."""
+    """Number of shards of the data set, and so of each family."""
     pairs: int
+    """Number of pairs of the data set."""
     families: list[FamilyStatus]
     running: list[str]
-    """Shards that somebody has a lease on."""
+    """Shards with a lease."""
     failed: list[FailedShard]
     pairs_per_second: float | None
-    """Of all runs at work together; None if no shard was finished lately."""
+    """The rate of all active runs together; None if no shard was finished recently."""
     seconds_left: float | None
 
     @property
     def done(self) -> bool:
-        """Whether all shards of all families are there."""
+        """Whether all shards of all families are finished."""
         return all(family.shards == self.shards for family in self.families)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it for JSON."""
+        """Return the status as a dict of JSON types."""
         return {**asdict(self), "done": self.done}
 
 
 def read_status(out: Location) -> BuildStatus:
-    """Return how far a build is. Raises ShardError where there is none."""
+    """Return the status of a build. Raises ShardError if there is no build."""
     fingerprint = read_fingerprint(Layout(out).build)
     plans = plan_shards(fingerprint["pairs"], fingerprint["shard_size"])
     total = sum(plan.count for plan in plans)
-    there = with_listing(out)
-    tokens = family_names(there)
-    names = [main_family(fingerprint["audio"]), *(f"{TOKENS}/{name}" for name in tokens)]
-    layout = Layout(there)
-    layout = Layout(with_prefetched(there, [layout.receipt(plan.name, name) for name in names for plan in plans]))
-    families = [_family(layout, name, plans) for name in names]
+    listed = with_listing(out)
+    token_names = family_names(listed)
+    names = [main_family(fingerprint["audio"]), *(f"{TOKENS}/{name}" for name in token_names)]
+    receipts = [Layout(listed).receipt(plan.name, name) for name in names for plan in plans]
+    layout = Layout(with_prefetched(listed, receipts))
+    families = [_summarize_family(layout, name, plans) for name in names]
     events = read_events(layout.log)
-    at_work = claimed_shards(layout.leases)
-    running = [plan.name for plan in plans if plan.name in at_work]
-    runs = _token_runs(there, tokens)
-
-    def open_still(failed: FailedShard) -> bool:
-        # What is there was made by another run, or by one that was killed before it could say so.
-        wanted = [failed.family] if failed.family else names
-        there = all(layout.receipt(failed.shard, name).exists() for name in wanted)
-        return not there and failed.shard not in at_work
-
-    failed = [replace(each, family=runs.get(each.run, "")) for each in failed_shards(events)]
-    rate = _rate(events, bool(running))
-    # A shard is done when all of its families are.
+    claimed = claimed_shards(layout.leases)
+    running = [plan.name for plan in plans if plan.name in claimed]
+    family_of_run = _map_runs_to_families(listed, token_names)
+    failed = [replace(shard, family=family_of_run.get(shard.run, "")) for shard in list_failed_shards(events)]
+    rate = _measure_rate(events, bool(running))
+    # A shard is finished when all its families are.
     missing = total - min(family.pairs + family.absent for family in families)
     return BuildStatus(
         out=str(out),
@@ -107,26 +103,26 @@ def read_status(out: Location) -> BuildStatus:
         pairs=total,
         families=families,
         running=running,
-        failed=[each for each in failed if open_still(each)],
+        failed=[shard for shard in failed if shard.shard not in claimed and not _is_finished(shard, layout, names)],
         pairs_per_second=rate,
         seconds_left=missing / rate if rate and running else None,
     )
 
 
-def failed_shards(events: Iterable[Event]) -> list[FailedShard]:
-    """Return the shards whose last event is a failure, in order of their names.
+def list_failed_shards(events: Iterable[Event]) -> list[FailedShard]:
+    """Return the shards whose last event is a failure, sorted by name.
 
-    One that was to be tried again counts too: its run may have been killed before. A build and an `rmod encode` are
-    told apart by what their drivers said when they began.
+    A shard with a pending retry counts too, because its run may have been killed before the retry. The fingerprint
+    digest that a run logs at its start tells `rmod encode` from a build.
     """
-    begun: dict[tuple[object, object], str] = {}
+    runs: dict[tuple[object, object], str] = {}
     last: dict[tuple[str, str], Event] = {}
     for event in events:
         driver = event.get("host"), event.get("process")
         if event["event"] == BEGIN:
-            begun[driver] = str(event.get("fingerprint", ""))
+            runs[driver] = str(event.get("fingerprint", ""))
         elif event["event"] in (SHARD, AGAIN, FAILURE):
-            last[str(event.get("shard")), begun.get(driver, "")] = event
+            last[str(event.get("shard")), runs.get(driver, "")] = event
     return [
         FailedShard(
             shard=shard, key=str(event.get("key", "")), cause=str(event.get("cause", "")), time=event["time"], run=run
@@ -136,17 +132,23 @@ def failed_shards(events: Iterable[Event]) -> list[FailedShard]:
     ]
 
 
-def _token_runs(out: Location, names: Iterable[str]) -> dict[str, str]:
-    """Return the families of tokens by the digest that runs of `rmod encode` begin with."""
-    found = {}
+def _is_finished(failed: FailedShard, layout: Layout, families: Sequence[str]) -> bool:
+    """Return whether a shard was finished after its failure, by a run that logged no event of it."""
+    families = [failed.family] if failed.family else families
+    return all(layout.receipt(failed.shard, family).exists() for family in families)
+
+
+def _map_runs_to_families(out: Location, names: Iterable[str]) -> dict[str, str]:
+    """Return the token families by the digest that runs of `rmod encode` log at their start."""
+    families = {}
     for name in names:
-        with suppress(ShardError):  # a codec.json that somebody wrote into: `rmod verify` says so
+        with suppress(ShardError):  # an invalid codec.json, which `rmod verify` reports
             family = read_family(out, name)
-            found[family.digest()] = family.folder
-    return found
+            families[family.digest()] = family.folder
+    return families
 
 
-def _family(layout: Layout, family: str, plans: Sequence[ShardPlan]) -> FamilyStatus:
+def _summarize_family(layout: Layout, family: str, plans: Sequence[ShardPlan]) -> FamilyStatus:
     receipts = read_existing_receipts(layout, family, plans)
     rejects = Counter[str]()
     for receipt in receipts:
@@ -161,22 +163,22 @@ def _family(layout: Layout, family: str, plans: Sequence[ShardPlan]) -> FamilySt
     )
 
 
-def _rate(events: Sequence[Event], running: bool) -> float | None:
-    """Return the pairs a second of the shards finished lately, from when a run began or the first of them was over."""
-    times = [(_seconds(event["time"]), event) for event in events]
-    made = [(when, int(event.get("pairs", 0))) for when, event in times if event["event"] == SHARD]
-    if not made:
+def _measure_rate(events: Sequence[Event], is_running: bool) -> float | None:
+    """Return the pairs per second of the recently finished shards, counted from the start of the last run at most."""
+    timed = [(_to_timestamp(event["time"]), event) for event in events]
+    finished = [(timestamp, int(event.get("pairs", 0))) for timestamp, event in timed if event["event"] == SHARD]
+    if not finished:
         return None
-    end = time.time() if running else made[-1][0]
-    since = end - RECENT_SECONDS
-    begun = [when for when, event in times if event["event"] == BEGIN and when < made[-1][0]]
-    start = max(since, begun[-1] if begun else since)
-    pairs = sum(count for when, count in made if start <= when <= end)
+    last_finished = finished[-1][0]
+    end = time.time() if is_running else last_finished
+    starts = [timestamp for timestamp, event in timed if event["event"] == BEGIN and timestamp < last_finished]
+    start = max(end - RECENT_SECONDS, starts[-1]) if starts else end - RECENT_SECONDS
+    pairs = sum(count for timestamp, count in finished if start <= timestamp <= end)
     return pairs / (end - start) if pairs and end > start else None
 
 
-def _seconds(moment: str) -> float:
+def _to_timestamp(text: str) -> float:
     try:
-        return datetime.fromisoformat(moment).astimezone(UTC).timestamp()
+        return datetime.fromisoformat(text).astimezone(UTC).timestamp()
     except ValueError:
         return 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,12 @@ def list_keys(out: Location, split: str | None = None) -> list[str]:
         )
     rows = (row for receipt in receipts for row in read_index(Layout(out).index(receipt.shard), ["key", "status"]))
     return [row["key"] for row in rows if row["status"] == PAIR]
+
+
+def pick_evenly(keys: Sequence[str], count: int) -> list[str]:
+    """Return ``count`` evenly spaced keys, beginning with the first; all keys if there are fewer."""
+    count = min(count, len(keys))
+    return [keys[number * len(keys) // count] for number in range(count)]
 
 
 def count_licences(out: Location) -> Counter[str]:

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from rmod_pipeline.codec import open_codec
-from rmod_pipeline.inspection.proof import Proof
+from rmod_pipeline.inspection.reproduction import ReproductionCheck
 from rmod_pipeline.reading.pairs import list_keys, read_pair_tokens
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import read_members
@@ -68,10 +68,10 @@ def test_a_build_without_sound_is_verified_shown_decoded_and_heard(
 
 
 def test_without_sound_what_comes_out_otherwise_is_found(soundless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    proof, key = Proof(soundless), list_keys(soundless)[0]
-    assert proof.check(key) == []
+    reproduction, key = ReproductionCheck(soundless), list_keys(soundless)[0]
+    assert reproduction.check(key) == []
     monkeypatch.setattr("rmod_pipeline.shards.members.encode_audio", lambda *_: b"another sound")
-    assert {finding.about for finding in proof.check(key)} >= {f"{key}.mix.wav", f"{key}.kick.wav"}
+    assert {finding.about for finding in reproduction.check(key)} >= {f"{key}.mix.wav", f"{key}.kick.wav"}
 
 
 def test_decode_writes_what_the_codec_makes_of_the_tokens(

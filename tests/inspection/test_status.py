@@ -1,4 +1,4 @@
-"""What `rmod status` makes of runs that failed, were killed or go on, and of damage that two runs find at once."""
+"""`rmod status` after failed, killed and resumed runs, and damage that two runs find at the same time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.tiny_build import make_job
 Rmod = Callable[..., Any]
 
 
-def test_what_an_encode_failed_at_is_told_from_what_a_build_did(
+def test_failures_of_encode_and_build_are_distinguished(
     tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, rmod: Rmod
 ) -> None:
     out = shutil.copytree(tiny_tokens, tmp_path / "out")
@@ -33,30 +33,30 @@ def test_what_an_encode_failed_at_is_told_from_what_a_build_did(
     tar.write_bytes(whole[: len(whole) // 2])
     encode = ["encode", out, "--codec", tiny_weights, "--batch", 4]
     assert rmod(*encode).code == 1
-    said = json.loads(rmod("status", out, "--json").out)
-    assert [(each["shard"], each["family"]) for each in said["failed"]] == [("train-000001", family)]
-    said = rmod("status", out)
-    assert said.code == 1
-    assert f"train-000001 of {family}" in said.out
-    assert f"the `rmod encode` command that was to make {family}" in said.out
-    assert "--retry-failed" not in said.out
+    result = json.loads(rmod("status", out, "--json").out)
+    assert [(shard["shard"], shard["family"]) for shard in result["failed"]] == [("train-000001", family)]
+    result = rmod("status", out)
+    assert result.code == 1
+    assert f"train-000001 of {family}" in result.out
+    assert f"the `rmod encode` command of {family}" in result.out
+    assert "--retry-failed" not in result.out
     tar.write_bytes(whole)
     assert rmod(*encode).code == 0
     assert rmod("status", out).code == 0
 
 
-def test_a_shard_that_was_to_be_tried_again_and_never_was_has_failed(tiny_built: Path, tmp_path: Path) -> None:
+def test_a_shard_whose_retry_never_ran_has_failed(tiny_built: Path, tmp_path: Path) -> None:
     out = shutil.copytree(tiny_built, tmp_path / "out")
     layout = Layout(out)
     append_event(layout.log, "begin")
     append_event(layout.log, "again", shard="train-000001", cause="a hiccup")
-    assert not read_status(out).failed, "it is there"
+    assert not read_status(out).failed, "the shard is finished"
     layout.receipt("train-000001").unlink()
-    assert [(each.shard, each.cause) for each in read_status(out).failed] == [("train-000001", "a hiccup")]
+    assert [(shard.shard, shard.cause) for shard in read_status(out).failed] == [("train-000001", "a hiccup")]
     claim = FileLease(layout.leases, "train-000001")
     assert claim.take()
     with claim:
-        assert not read_status(out).failed, "somebody is at it"
+        assert not read_status(out).failed, "another run has a lease"
     append_event(layout.log, "shard", shard="train-000001", pairs=3)
     assert not read_status(out).failed
 
@@ -68,32 +68,32 @@ def damaged(tiny_built: Path, tmp_path: Path) -> Path:
     return out
 
 
-def test_damage_that_two_runs_find_at_once_stops_neither(
+def test_damage_that_two_runs_find_at_the_same_time_stops_neither(
     tiny_manifest: Path, damaged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = make_job(tiny_manifest, damaged)
     unlink = Path.unlink
 
-    def twice(path: Path, missing_ok: bool = False) -> None:
-        """The other run is a moment earlier."""
+    def unlink_twice(path: Path, missing_ok: bool = False) -> None:
+        """Delete the file as another run would, a moment before this run does."""
         unlink(path, missing_ok=True)
         unlink(path, missing_ok=missing_ok)
 
-    monkeypatch.setattr(Path, "unlink", twice)
+    monkeypatch.setattr(Path, "unlink", unlink_twice)
     assert [plan.name for plan in job.missing(plan_shards(job.counts, job.shard_size))] == ["train-000001"]
 
 
-def test_a_receipt_that_vanishes_while_it_is_summed_up_is_not_counted(
+def test_a_receipt_that_disappears_during_the_summary_is_not_counted(
     damaged: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans = plan_shards({"train": 10, "valid": 2}, 3)
-    gone = Layout(damaged).receipt("train-000001")
-    read = Path.read_bytes
+    receipt = Layout(damaged).receipt("train-000001")
+    read_bytes = Path.read_bytes
 
-    def vanishing(path: Path) -> bytes:
-        if path == gone:
-            gone.unlink(missing_ok=True)
-        return read(path)
+    def unlink_and_read(path: Path) -> bytes:
+        if path == receipt:
+            receipt.unlink(missing_ok=True)
+        return read_bytes(path)
 
-    monkeypatch.setattr(Path, "read_bytes", vanishing)
+    monkeypatch.setattr(Path, "read_bytes", unlink_and_read)
     assert len(receipts_of(Layout(damaged), [AUDIO], plans)) == 4

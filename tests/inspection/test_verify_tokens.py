@@ -1,4 +1,4 @@
-"""Whatever is done to finished tokens, verify finds it."""
+"""`rmod verify` finds every kind of damage to tokens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def out(tiny_tokens: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_tokens, tmp_path / "out")
 
 
-def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
@@ -36,14 +36,14 @@ def family_of(out: Path) -> str:
     return f"tokens/{family_names(out)[0]}"
 
 
-def flip(path: Path) -> None:
+def flip_bit(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[700] ^= 1
     path.write_bytes(data)
 
 
 def rewrite(out: Path, change: Callable[[list[tuple[str, dict[str, bytes]]]], Any]) -> None:
-    """Write a shard's tar with changed pairs, and make its receipt vouch for that, as a forger would."""
+    """Rewrite the tar of the shard with changed pairs, and forge its receipt to fit."""
     layout, family = Layout(out), family_of(out)
     tar = layout.tar(SHARD, family)
     pairs = change(list(read_tar(tar)))
@@ -51,7 +51,7 @@ def rewrite(out: Path, change: Callable[[list[tuple[str, dict[str, bytes]]]], An
         for key, members in pairs:
             writer.add(key, members)
     files = [asdict(FileRecord.of(tar, layout.relative(tar)))]
-    edit(layout.receipt(SHARD, family), lambda said: said.update(files=files))
+    edit_json(layout.receipt(SHARD, family), lambda content: content.update(files=files))
 
 
 def forge(out: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> None:
@@ -62,26 +62,26 @@ def with_member(name: str, data: bytes) -> Callable[[dict[str, bytes]], dict[str
     return lambda members: {**members, name: data}
 
 
-def other_frames(members: dict[str, bytes]) -> dict[str, bytes]:
-    said = json.loads(members["json"])
-    said["tokens"]["frames"]["kick"] = 91
-    return {**members, "json": json.dumps(said).encode()}
+def change_frames(members: dict[str, bytes]) -> dict[str, bytes]:
+    content = json.loads(members["json"])
+    content["tokens"]["frames"]["kick"] = 91
+    return {**members, "json": json.dumps(content).encode()}
 
 
-def other_pair(members: dict[str, bytes]) -> dict[str, bytes]:
-    said = json.loads(members["json"])
-    said["spec"]["address"]["index"] += 1
-    return {**members, "json": json.dumps(said).encode()}
+def change_index(members: dict[str, bytes]) -> dict[str, bytes]:
+    content = json.loads(members["json"])
+    content["spec"]["address"]["index"] += 1
+    return {**members, "json": json.dumps(content).encode()}
 
 
 def codes(frames: int, token: int = 0) -> bytes:
     return encode_codes(np.full((9, frames), token, np.uint16))
 
 
-DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a flipped byte": (
-        lambda out: flip(Layout(out).tar(SHARD, family_of(out))),
-        "its bytes are not those that its receipt vouches for",
+        lambda out: flip_bit(Layout(out).tar(SHARD, family_of(out))),
+        "its checksum differs from that in its receipt",
     ),
     "a missing tar": (lambda out: Layout(out).tar(SHARD, family_of(out)).unlink(), "missing"),
     "a missing receipt": (
@@ -90,52 +90,54 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a token out of range": (lambda out: forge(out, with_member("kick.npy", codes(90, 1024))), "kick has token 1024"),
     "another window": (lambda out: forge(out, with_member("kick.npy", codes(40))), "kick is [9, 40]"),
-    "a member too many": (lambda out: forge(out, with_member("tom.npy", codes(90))), "holds mix.npy"),
-    "what is no array": (lambda out: forge(out, with_member("kick.npy", b"hello")), "not tokens"),
-    "a true length beyond the window": (lambda out: forge(out, other_frames), "its JSON does not tell"),
-    "the JSON of another pair": (lambda out: forge(out, other_pair), "its JSON does not tell"),
+    "an extra file": (lambda out: forge(out, with_member("tom.npy", codes(90))), "holds mix.npy"),
+    "a file that is not an array": (lambda out: forge(out, with_member("kick.npy", b"hello")), "not tokens"),
+    "a true length beyond the window": (lambda out: forge(out, change_frames), "its JSON disagrees"),
+    "the JSON of another pair": (lambda out: forge(out, change_index), "its JSON disagrees"),
     "pairs in another order": (
         lambda out: rewrite(out, lambda pairs: pairs[::-1]),
         "its keys are not those of the index",
     ),
     "a receipt of other tokens": (
-        lambda out: edit(Layout(out).receipt(SHARD, family_of(out)), lambda said: said.update(fingerprint="0" * 64)),
+        lambda out: edit_json(
+            Layout(out).receipt(SHARD, family_of(out)), lambda content: content.update(fingerprint="0" * 64)
+        ),
         "belongs to another codec.json",
     ),
     "a codec.json of another data set": (
-        lambda out: edit(Layout(out).codec(family_of(out)), lambda said: said.update(build="0" * 64)),
+        lambda out: edit_json(Layout(out).codec(family_of(out)), lambda content: content.update(build="0" * 64)),
         "belong to another build.json",
     ),
     "a codec.json with another window": (
-        lambda out: edit(Layout(out).codec(family_of(out)), lambda said: said["windows"].update(kick=40)),
-        "the recipe's are",
+        lambda out: edit_json(Layout(out).codec(family_of(out)), lambda content: content["windows"].update(kick=40)),
+        "those of the recipe are",
     ),
-    "no codec.json to speak of": (
+    "an empty codec.json": (
         lambda out: Layout(out).codec(family_of(out)).write_text("{}"),
-        "does not tell what the tokens are",
+        "not the description of a family of tokens",
     ),
-    "a folder that has lost its codec.json": (
+    "a folder without codec.json": (
         lambda out: Layout(out).codec(family_of(out)).unlink(),
         "has no codec.json",
     ),
     "a folder that was renamed": (
         lambda out: (out / family_of(out)).rename(out / "tokens" / "mini-00000000"),
-        "lies in the folder of mini-00000000",
+        "but its folder is mini-00000000",
     ),
 }
 
 
-def test_nothing_is_found_in_tokens_as_they_were_made(tiny_tokens: Path, rmod: Callable[..., Any]) -> None:
-    said = rmod("verify", tiny_tokens)
-    assert said.code == 0, said
-    assert f"12 pairs as tokens of {read_family(tiny_tokens, family_names(tiny_tokens)[0]).name}" in said.out
+def test_intact_tokens_have_no_findings(tiny_tokens: Path, rmod: Callable[..., Any]) -> None:
+    result = rmod("verify", tiny_tokens)
+    assert result.code == 0, result
+    assert f"12 pairs as tokens of {read_family(tiny_tokens, family_names(tiny_tokens)[0]).name}" in result.out
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_found(damage: str, out: Path, rmod: Callable[..., Any]) -> None:
-    plant, words = DAMAGE[damage]
-    plant(out)
-    said = rmod("verify", out)
-    assert said.code == 1, said
-    assert words in " ".join(said.out.split())
-    assert "Traceback" not in said.err
+    apply_damage, message = DAMAGES[damage]
+    apply_damage(out)
+    result = rmod("verify", out)
+    assert result.code == 1, result
+    assert message in " ".join(result.out.split())
+    assert "Traceback" not in result.err

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from rmod_pipeline.errors import ShardError, UsageError
-from rmod_pipeline.inspection.proof import spread_evenly
 from rmod_pipeline.pages.preview import PageSound, PageSoundGroup, preview_html, write_preview
+from rmod_pipeline.reading.pairs import pick_evenly
 from rmod_pipeline.spec import SpecError
 from tests.pages.preview_pairs import make_pair, make_spec, measure, with_member, without_member
 
@@ -257,9 +257,9 @@ def test_the_loudest_pairs_without_stems_fit_in_8_mb() -> None:
 
 def test_keys_are_taken_evenly() -> None:
     keys = [f"train-{index:08d}" for index in range(10)]
-    assert spread_evenly(keys, 5) == keys[::2]
-    assert spread_evenly(keys, 20) == keys
-    assert spread_evenly(keys[:1], 3) == keys[:1]
+    assert pick_evenly(keys, 5) == keys[::2]
+    assert pick_evenly(keys, 20) == keys
+    assert pick_evenly(keys[:1], 3) == keys[:1]
 
 
 def _file(address: str) -> BytesIO:

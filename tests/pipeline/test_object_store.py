@@ -253,7 +253,7 @@ def test_what_was_damaged_there_is_found_and_made_again(
     bucket.put("data/audio/train-000001.tar", bytes(tar))
     said = rmod("verify", at(bucket))
     assert said.code == 1
-    assert "audio/train-000001.tar: its bytes are not those that its receipt vouches for" in said.out
+    assert "audio/train-000001.tar: its checksum differs from that in its receipt" in said.out
     bucket.remove("data/receipts/audio/train-000001.json")
     bucket.remove("data/index/valid-000000.parquet")
     assert build(tiny_manifest, at(bucket)).made == 3 + 2

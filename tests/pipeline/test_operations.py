@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from rmod_pipeline.errors import BuildError, LibraryError, UsageError
-from rmod_pipeline.inspection.status import failed_shards, read_status
+from rmod_pipeline.inspection.status import list_failed_shards, read_status
 from rmod_pipeline.pipeline.context import WorkerContext
 from rmod_pipeline.pipeline.event_log import RUNS, append_event, read_events
 from rmod_pipeline.pipeline.executors import local, nodes
@@ -65,7 +65,7 @@ def test_what_failed_is_listed_and_tried_again_alone(tmp_path: Path, rmod: Rmod,
     poisoned_only = rmod(*build)
     assert poisoned_only.code == 1
     assert "valid-000000 at valid-0000000" in poisoned_only.err
-    (failed,) = failed_shards(read_events(Layout(out).log))
+    (failed,) = list_failed_shards(read_events(Layout(out).log))
     assert failed.shard == "valid-000000"
     assert "valid-0.wav" in failed.cause
     assert failed.key.startswith("valid-0000000")
@@ -112,7 +112,7 @@ def test_what_was_to_be_tried_again_has_failed_if_the_run_ends_before(tiny_manif
 
     with pytest.raises(KeyboardInterrupt):
         run_build(make_job(tiny_manifest, tmp_path / "stopped"), Scripted(stopped), BuildProgress())
-    (failed,) = failed_shards(read_events(tmp_path / "stopped" / "log"))
+    (failed,) = list_failed_shards(read_events(tmp_path / "stopped" / "log"))
     assert (failed.shard, failed.cause) == ("train-000000", "cannot be read")
 
 
@@ -232,7 +232,7 @@ def test_a_log_that_two_machines_wrote_into_is_read_all_the_same(tmp_path: Path)
         file.write(b'{"time": "2026", "ev{"time": 7}\n\xff\n[]\n')
     append_event(tmp_path, "failure", shard="b", cause="y")
     append_event(tmp_path, "shard", shard="a", pairs=3)
-    assert [each.shard for each in failed_shards(read_events(tmp_path))] == ["b"]
+    assert [each.shard for each in list_failed_shards(read_events(tmp_path))] == ["b"]
 
 
 def test_the_rate_is_that_of_the_present_run(tiny_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from rmod_pipeline.compose import compose_pair
 from rmod_pipeline.errors import BuildError, UsageError, nearest
-from rmod_pipeline.inspection.proof import spread_evenly
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import BUILTIN
 from rmod_pipeline.pages.preview.sounds import PageSoundGroup
@@ -18,7 +17,7 @@ from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.configure import configure_build
 from rmod_pipeline.pipeline.judge import judge
 from rmod_pipeline.pipeline.shard import attempts
-from rmod_pipeline.reading.pairs import StoredPair, list_keys, read_pair
+from rmod_pipeline.reading.pairs import StoredPair, list_keys, pick_evenly, read_pair
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.recipe.find import recipe_names
 from rmod_pipeline.render import render_pair
@@ -48,7 +47,7 @@ class PageContent:
 def data_set_content(out: Location, split: str, count: int, codec: str | None = None) -> PageContent:
     """Return ``count`` pairs spread over a split, with the sounds of their tokens. Raises ShardError, CodecError."""
     keys = list_keys(out, split)
-    chosen = spread_evenly(keys, count)
+    chosen = pick_evenly(keys, count)
     pairs, decoded = _add_decoded_tokens(out, [read_pair(out, key) for key in chosen], codec)
     if len(chosen) == len(keys):
         note = f"All {len(keys):,} {split} pairs."

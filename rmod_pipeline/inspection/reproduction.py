@@ -1,0 +1,75 @@
+"""Check that the pairs of a finished data set can be reproduced: compose and render them again, and compare."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rmod_pipeline import OUTPUT_VERSION
+from rmod_pipeline.audio import processor_family
+from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
+from rmod_pipeline.errors import RmodError
+from rmod_pipeline.inspection.findings import Finding
+from rmod_pipeline.inspection.rerender import Difference, compare_checksums, compare_files
+from rmod_pipeline.inspection.sounds import open_data_set_sounds
+from rmod_pipeline.pipeline.event_log import recall_library
+from rmod_pipeline.reading.pairs import StoredPair, read_index_row, read_pair
+from rmod_pipeline.recipe import Recipe
+from rmod_pipeline.shards.fingerprint import package_versions, read_fingerprint
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.spec import PairSpec
+from rmod_pipeline.storage import Location
+
+
+def has_build_environment(out: Location) -> bool:
+    """Return whether this machine has the versions and the processor family of the build, so that bits must agree."""
+    layout = Layout(out)
+    build_processor = recall_library(layout.log).get("processor")  # None, which never agrees, in a set without log
+    fingerprint = read_fingerprint(layout.build)
+    return build_processor == processor_family() and fingerprint["versions"] == package_versions(fingerprint["engine"])
+
+
+class ReproductionCheck:
+    """Composes and renders pairs of a data set again, and reports what differs."""
+
+    def __init__(self, out: Location, manifest: str | None = None) -> None:
+        """Open the library of a data set, as ``open_data_set_sounds`` does."""
+        self._out, self._fingerprint = out, read_fingerprint(Layout(out).build)
+        self._sounds = open_data_set_sounds(out, manifest)
+        self.exact = has_build_environment(out)
+        """Whether audio must be equal bit by bit; otherwise it may differ by ``BOUND_DB``."""
+        self.same_library = self._sounds.store.library.digest == self._fingerprint["library"]["digest"]
+        """Whether the library is that of the build, so that specs can be composed again."""
+
+    def check(self, key: str) -> list[Finding]:
+        """Return what differs in a pair; an empty list if it is reproduced."""
+        try:
+            stored = read_pair(self._out, key)
+            findings = [
+                difference.to_finding()
+                for difference in self._compare(stored)
+                if self.exact or not difference.within_bound
+            ]
+            if self.same_library and not self._is_composed_equally(stored.spec()):
+                found = "its spec is not that of recipe, library and seed"
+                findings.append(Finding(about=f"{key}.json", found=found))
+        except RmodError as error:
+            return [Finding(about=key, found=f"cannot be reproduced: {error.about}: {error.found}")]
+        except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+            # No recipe gives such values: somebody edited the JSON.
+            return [Finding(about=key, found=f"cannot be reproduced: {error}")]
+        return findings
+
+    def _compare(self, stored: StoredPair) -> list[Difference]:
+        library = self._sounds.store.library
+        if self._fingerprint["audio"]:
+            return compare_files(stored, library, self._sounds)
+        return compare_checksums(stored, read_index_row(self._out, stored.key)["members"], library, self._sounds)
+
+    def _is_composed_equally(self, spec: PairSpec) -> bool:
+        if self._fingerprint["versions"]["rmod output"] != str(OUTPUT_VERSION):
+            return True  # another output version may compose another spec
+        recipe = Recipe.model_validate(self._fingerprint["recipe"])
+        assets = SplitAssets.of(recipe, self._sounds.store.library, spec.address.split)
+        settings = make_settings(recipe, self._fingerprint["engine"])
+        pair_id = replace(spec.address, seed=self._fingerprint["seed"])
+        return compose_pair(recipe, assets, settings, pair_id) == spec

@@ -1,0 +1,42 @@
+"""Open the library of a data set, to render its pairs again."""
+
+from __future__ import annotations
+
+from rmod_pipeline.effects import check_engine
+from rmod_pipeline.errors import UsageError
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.pipeline.context import STORE_BYTES
+from rmod_pipeline.pipeline.event_log import recall_library
+from rmod_pipeline.render import PitchCache, Sounds
+from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.storage import Location, parse_location
+
+
+def make_sounds(library: Library, sample_rate: int) -> Sounds:
+    """Return the sounds of a library at a sample rate in Hz, ready to render."""
+    return Sounds(AudioStore(library, sample_rate, STORE_BYTES), PitchCache(pitch_folder()))
+
+
+def open_sounds(manifest: Location | str, sample_rate: int) -> Sounds:
+    """Return the sounds of the library of a manifest. Raises ManifestError."""
+    return make_sounds(load_library(manifest), sample_rate)
+
+
+def open_data_set_sounds(out: Location, manifest: str | None = None) -> Sounds:
+    """Return the sounds that a data set was built from; ``manifest`` overrides the one recorded at the build.
+
+    Raises UsageError for a missing library or engine, ManifestError for an invalid manifest.
+    """
+    layout = Layout(out)
+    path = manifest or recall_library(layout.log).get("manifest")
+    if path is None:
+        raise UsageError("--library", f"{out} has no record of its library", "name the manifest it was built from")
+    if manifest is None and not parse_location(path).is_file():
+        raise UsageError("--library", f"the library is no longer at {path}", "name the manifest where it is now")
+    fingerprint = read_fingerprint(layout.build)
+    check_engine(fingerprint["engine"])
+    return open_sounds(path, int(fingerprint["recipe"]["sample_rate"]))
