@@ -35,7 +35,7 @@ from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
-from rmod_pipeline.pipeline.context import STORE_BYTES
+from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
 from rmod_pipeline.render import Pair, PitchCache, Sounds, render_pair
 from rmod_pipeline.render import pair as rendering

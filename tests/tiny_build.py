@@ -1,4 +1,4 @@
-"""A library and a recipe that are small enough to build a data set from in a second; for the tests of builds."""
+"""Make a library and a recipe so small that a data set is built in a second, and start and watch builds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ loops:
 master: [{effect: limiter, threshold_db: [-3, -1], release_ms: 50}]
 """
 
-HANGS = """
+HANG_ONCE = """
 import os, time
 try:
     import rmod_pipeline.shards.writer as writer
@@ -52,53 +52,53 @@ except ImportError:
     writer = None
 if writer:
     add = writer.ShardWriter.add
-    def hangs(self, pair):
-        if pair.spec.key == "train-00000004" and not os.path.exists(os.environ["HANGS_ONCE"]):
-            open(os.environ["HANGS_ONCE"], "w").close()
+    def hang(self, pair):
+        if pair.spec.key == "train-00000004" and not os.path.exists(os.environ["HANG_ONCE"]):
+            open(os.environ["HANG_ONCE"], "w").close()
             while True:
                 time.sleep(1)
         return add(self, pair)
-    writer.ShardWriter.add = hangs
+    writer.ShardWriter.add = hang
 """
-"""A `sitecustomize` that makes the fifth pair hang for ever, but once only."""
+"""A `sitecustomize` that makes the fifth pair hang for ever, once. HANG_ONCE is the path of a file that marks it."""
 
-SHORT_LIVED = """
+SHORT_LIVED_ENCODER = """
 import os
 try:
     import rmod_pipeline.pipeline.executors.encoder_processes as encoders
 except ImportError:
     encoders = None
 if encoders:
-    open_here = encoders.open_here
-    def short_lived(choice, device):
-        encode, batches = open_here(choice, device), []
-        def sick(audio):
+    open_in_process = encoders.open_in_process
+    def open_short_lived(choice, device):
+        encode, batches = open_in_process(choice, device), []
+        def fail_later(audio):
             batches.append(audio)
-            if len(batches) > int(os.environ["BATCHES_LIVED"]):
+            if len(batches) > int(os.environ["ENCODER_BATCHES"]):
                 raise RuntimeError("CUDA error: an illegal memory access was encountered")
             return encode(audio)
-        return sick
-    encoders.open_here = short_lived
+        return fail_later
+    encoders.open_in_process = open_short_lived
 """
-"""A `sitecustomize` that lets an encoder encode so many batches, and raise from then on."""
+"""A `sitecustomize` that makes every encoder fail after ENCODER_BATCHES batches."""
 
 
-def customised(folder: Path, code: str) -> str:
-    """Return the PYTHONPATH with which processes run some code when they start."""
+def write_sitecustomize(folder: Path, code: str) -> str:
+    """Write code that processes run when they start, and return the PYTHONPATH that makes them do so."""
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(code)
     return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
 SPLITS = {"train": 3, "valid": 2, "test": 2}
-"""How many sounds of each kind on each side."""
+"""Number of sounds of each kind by split."""
 
 
 def make_library(folder: Path) -> Path:
-    """Write sounds of three kinds on all sides of the split, and their manifest."""
+    """Write sounds of three kinds for all splits, and return their manifest."""
     rng = np.random.default_rng(0)
     assets = [
-        _sound(folder, kind, split, number, rng)
+        _make_sound(folder, kind, split, number, rng)
         for kind in ("kick", "snare", "bass")
         for split, count in SPLITS.items()
         for number in range(count)
@@ -108,7 +108,7 @@ def make_library(folder: Path) -> Path:
     return manifest
 
 
-def _sound(folder: Path, kind: str, split: str, number: int, rng: np.random.Generator) -> Asset:
+def _make_sound(folder: Path, kind: str, split: str, number: int, rng: np.random.Generator) -> Asset:
     frames = RATE if kind == "bass" else RATE // 5
     decay = np.exp(-np.arange(frames) / (frames / 4))
     audio = (rng.normal(size=frames) * decay * 0.2).clip(-1, 1).astype(np.float32)[None]
@@ -152,19 +152,19 @@ def make_job(manifest: Path, out: Path, **changes: object) -> BuildJob:
     return BuildJob(**{**options, **changes})  # type: ignore[arg-type]
 
 
-def promised(out: Path) -> dict[str, bytes]:
-    """Return all that is promised to be the same bytes: every file but those of the log."""
+def reproducible_files(out: Path) -> dict[str, bytes]:
+    """Return the files by name that are equal in equal builds: all except those of the log."""
     files = (path for path in sorted(out.rglob("*")) if path.is_file())
     return {str(path.relative_to(out)): path.read_bytes() for path in files if path.relative_to(out).parts[0] != "log"}
 
 
-def drafts(out: Path) -> list[str]:
-    """Return the unfinished files that lie about."""
+def list_drafts(out: Path) -> list[str]:
+    """Return the names of the unfinished files of a data set."""
     return [path.name for path in (out / "log" / "drafts").glob("*")]
 
 
-def start(arguments: Sequence[object], **options: object) -> subprocess.Popen[str]:
-    """Start `rmod` as a process of its own, leader of a process group, as a shell does."""
+def start_rmod(arguments: Sequence[object], **options: object) -> subprocess.Popen[str]:
+    """Start `rmod` as the leader of a new process group, as a shell does."""
     command = [sys.executable, "-c", "from rmod_pipeline.cli import main; main()", *map(str, arguments)]
     return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
         command,
@@ -176,34 +176,29 @@ def start(arguments: Sequence[object], **options: object) -> subprocess.Popen[st
     )
 
 
-def children(process: int) -> list[int]:
-    """Return the processes that a process has started, its children's too."""
-    found = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(line.split()[0]): int(line.split()[1]) for line in found.splitlines()}
-    mine = [process]
-    for one in mine:
-        mine += [child for child, parent in parents.items() if parent == one]
-    return mine[1:]
+def child_processes(process: int) -> list[int]:
+    """Return the ids of the processes that a process has started, and of those that they have started."""
+    table = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(line.split()[0]): int(line.split()[1]) for line in table.splitlines()}
+    family = [process]
+    for member in family:
+        family += [child for child, parent in parents.items() if parent == member]
+    return family[1:]
 
 
-def command_of(process: int) -> str:
-    """Return the command line of a process; empty if it is gone."""
+def command_line(process: int) -> str:
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20.0) -> bool:
-    """Wait until something is so; False if it never comes to be."""
-    for _ in _until(seconds):
-        if condition():
-            return True
-    return bool(condition())
-
-
-def _until(seconds: float) -> Iterator[None]:
+def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
+    """Wait until a condition is true, and return whether it became true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        yield
+        if condition():
+            return True
         time.sleep(0.02)
+    return bool(condition())

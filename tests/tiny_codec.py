@@ -53,7 +53,7 @@ def noise(count: int, samples: int, seed: int = 0) -> np.ndarray:
 def encoding_of(job: BuildJob, weights: Path, **options: object) -> TokenSettings:
     """Return the settings that encode the pairs of a job with these weights, in batches of four."""
     choice = CodecChoice(name=str(weights), device="cpu", batch=4, **options)  # type: ignore[arg-type]
-    return TokenSettings(choice=choice, family=TokenFamily.of(job.recipe, choice.fingerprint(), job.digest()))
+    return TokenSettings(choice=choice, family=TokenFamily.of(job.recipe, choice.fingerprint(), job.digest))
 
 
 def with_tokens(job: BuildJob, weights: Path, **options: object) -> BuildJob:

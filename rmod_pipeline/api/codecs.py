@@ -35,7 +35,7 @@ def fetch_codec(name: str, *, progress: bool = True) -> Path:
 @speaks_python
 def open_codec(codec: CodecLike) -> Codec:
     """Open a codec: ``encode`` [n, samples] float32 to codes [n, codebooks, frames], ``decode`` them back."""
-    from rmod_pipeline.pipeline.jobs.configure import codec_choice
+    from rmod_pipeline.pipeline.configure import codec_choice
 
     return codec_choice(codec).open()
 

@@ -51,8 +51,8 @@ def build(
     """
     from rmod_pipeline.errors import UsageError
     from rmod_pipeline.inspection.status import list_failed_shards
+    from rmod_pipeline.pipeline.configure import add_tokens, codec_choice, configure_build, select_shards
     from rmod_pipeline.pipeline.event_log import read_events
-    from rmod_pipeline.pipeline.jobs.configure import add_tokens, codec_choice, configure_build, select_shards
     from rmod_pipeline.pipeline.run import run_build
     from rmod_pipeline.progress import build_progress
 
@@ -94,7 +94,7 @@ def encode(
 
     The bytes are those that ``build(codec=...)`` makes. Raises IncompleteBuildError if a shard failed.
     """
-    from rmod_pipeline.pipeline.jobs.configure import codec_choice, configure_encoding
+    from rmod_pipeline.pipeline.configure import codec_choice, configure_encoding
     from rmod_pipeline.pipeline.run import run_encode
     from rmod_pipeline.progress import build_progress
 

@@ -19,10 +19,10 @@ MOST_SHOWN = 20
 
 def print_summary(summary: BuildSummary, where: Location, verb: str) -> None:
     """Print what the folder holds, and what this run did."""
-    from rmod_pipeline.pipeline.jobs.disk_space import gigabytes
+    from rmod_pipeline.pipeline.jobs.disk_space import format_bytes
 
     counted = ", ".join(f"{count} {split}" for split, count in summary.pairs.items()) or "no pairs"
-    typer.echo(f"{where}: {counted}; {gigabytes(summary.bytes)}.")
+    typer.echo(f"{where}: {counted}; {format_bytes(summary.bytes)}.")
     if summary.made:
         rate = summary.made / summary.seconds
         typer.echo(f"{verb} {summary.made} pairs in {summary.seconds:.1f} s, {rate:.1f} pairs/s.")

@@ -61,7 +61,7 @@ def _print_data_set(out: Location) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rmod_pipeline.pipeline.jobs.disk_space import gigabytes
+    from rmod_pipeline.pipeline.jobs.disk_space import format_bytes
     from rmod_pipeline.reading.pairs import count_licences, read_receipts
     from rmod_pipeline.shards.fingerprint import read_fingerprint
     from rmod_pipeline.shards.layout import TOKENS, Layout, plan_shards
@@ -90,12 +90,12 @@ def _print_data_set(out: Location) -> None:
             str(sum(sum(receipt.rejects.values()) for receipt in finished)),
             str(sum(len(receipt.absent) for receipt in finished)),
             f"{len(finished)} of {shards}",
-            gigabytes(sum(file.bytes for receipt in finished for file in receipt.files)),
+            format_bytes(sum(file.bytes for receipt in finished for file in receipt.files)),
         )
     console.print(table)
     for name in family_names(out):
         tokens = [read_receipt(path) for path in Layout(out).receipts(f"{TOKENS}/{name}")]
-        size = gigabytes(sum(file.bytes for receipt in tokens for file in receipt.files))
+        size = format_bytes(sum(file.bytes for receipt in tokens for file in receipt.files))
         console.print(f"tokens of {name}: {sum(receipt.pairs for receipt in tokens)} pairs, {size}", soft_wrap=True)
     licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in count_licences(out).most_common())
     console.print(f"sounds by licence: {licences}", soft_wrap=True)

@@ -43,7 +43,7 @@ def status(
 
 
 def _print_status(state: BuildStatus) -> None:
-    from rmod_pipeline.pipeline.jobs.disk_space import gigabytes
+    from rmod_pipeline.pipeline.jobs.disk_space import format_bytes
     from rmod_pipeline.progress import duration
 
     for family in state.families:
@@ -52,7 +52,7 @@ def _print_status(state: BuildStatus) -> None:
         more += f"; {family.absent} keys absent" if family.absent else ""
         typer.echo(
             f"{family.family}: {family.shards} of {state.shards} shards, {family.pairs} of {state.pairs} pairs, "
-            f"{gigabytes(family.bytes)}{more}"
+            f"{format_bytes(family.bytes)}{more}"
         )
     if state.pairs_per_second:
         left = "" if state.seconds_left is None else f", {duration(state.seconds_left)} left"

@@ -11,10 +11,10 @@ from rmod_pipeline.errors import RmodError
 from rmod_pipeline.inspection.findings import Finding
 from rmod_pipeline.inspection.rerender import Difference, compare_checksums, compare_files
 from rmod_pipeline.inspection.sounds import open_data_set_sounds
-from rmod_pipeline.pipeline.event_log import recall_library
+from rmod_pipeline.pipeline.event_log import read_library_record
 from rmod_pipeline.reading.pairs import StoredPair, read_index_row, read_pair
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.fingerprint import package_versions, read_fingerprint
+from rmod_pipeline.shards.fingerprint import output_versions, read_fingerprint
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.spec import PairSpec
 from rmod_pipeline.storage import Location
@@ -23,9 +23,9 @@ from rmod_pipeline.storage import Location
 def has_build_environment(out: Location) -> bool:
     """Return whether this machine has the versions and the processor family of the build, so that bits must agree."""
     layout = Layout(out)
-    build_processor = recall_library(layout.log).get("processor")  # None, which never agrees, in a set without log
+    build_processor = read_library_record(layout.log).get("processor")  # None, which never agrees, in a set without log
     fingerprint = read_fingerprint(layout.build)
-    return build_processor == processor_family() and fingerprint["versions"] == package_versions(fingerprint["engine"])
+    return build_processor == processor_family() and fingerprint["versions"] == output_versions(fingerprint["engine"])
 
 
 class ReproductionCheck:

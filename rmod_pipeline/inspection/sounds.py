@@ -7,8 +7,8 @@ from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
-from rmod_pipeline.pipeline.context import STORE_BYTES
-from rmod_pipeline.pipeline.event_log import recall_library
+from rmod_pipeline.pipeline.event_log import read_library_record
+from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
 from rmod_pipeline.render import PitchCache, Sounds
 from rmod_pipeline.render.pitch import pitch_folder
 from rmod_pipeline.shards.fingerprint import read_fingerprint
@@ -32,7 +32,7 @@ def open_data_set_sounds(out: Location, manifest: str | None = None) -> Sounds:
     Raises UsageError for a missing library or engine, ManifestError for an invalid manifest.
     """
     layout = Layout(out)
-    path = manifest or recall_library(layout.log).get("manifest")
+    path = manifest or read_library_record(layout.log).get("manifest")
     if path is None:
         raise UsageError("--library", f"{out} has no record of its library", "name the manifest it was built from")
     if manifest is None and not parse_location(path).is_file():

@@ -12,7 +12,7 @@ from typing import Any
 
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.pipeline.event_log import AGAIN, BEGIN, FAILURE, SHARD, Event, read_events
-from rmod_pipeline.pipeline.leases import claimed_shards
+from rmod_pipeline.pipeline.leases import leased_shards
 from rmod_pipeline.shards.completion import read_existing_receipts
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import TOKENS, Layout, ShardPlan, main_family, plan_shards
@@ -90,7 +90,7 @@ def read_status(out: Location) -> BuildStatus:
     layout = Layout(with_prefetched(listed, receipts))
     families = [_summarize_family(layout, name, plans) for name in names]
     events = read_events(layout.log)
-    claimed = claimed_shards(layout.leases)
+    claimed = leased_shards(layout.leases)
     running = [plan.name for plan in plans if plan.name in claimed]
     family_of_run = _map_runs_to_families(listed, token_names)
     failed = [replace(shard, family=family_of_run.get(shard.run, "")) for shard in list_failed_shards(events)]

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
-from rmod_pipeline.storage.child_processes import main_module_hidden
+from rmod_pipeline.storage.child_processes import hide_main_module
 
 Task = TypeVar("Task")
 TaskResult = TypeVar("TaskResult")
@@ -55,7 +55,7 @@ def _run_until_crash(
     try:
         while True:
             for batch in islice(batches, workers * _BATCHES_PER_WORKER - len(running)):
-                with main_module_hidden():
+                with hide_main_module():
                     running[pool.submit(function, batch)] = batch
             if not running:
                 return []
@@ -77,7 +77,7 @@ def _run_one_by_one(
         with _make_pool(1) as pool:
             for task in remaining:
                 try:
-                    with main_module_hidden():
+                    with hide_main_module():
                         future = pool.submit(function, [task])
                     yield task, future.result()[0]
                 except BrokenProcessPool:

@@ -1,7 +1,7 @@
-"""Pairs -> batches -> tokens -> shard of tokens: inline while pairs are rendered, or later from finished sound.
+"""Encode the sounds of a shard in batches and write their tokens, while pairs are rendered or later from their audio.
 
-A batch never reaches beyond its shard and holds sounds of one kind, in the order of keys; the last one is padded. So
-what is encoded together, and with it every bit of the result, does not depend on who encodes it and when.
+A batch contains sounds of one shard and one kind, in the order of keys, and the last batch is padded. So the batches,
+and with them every bit of the tokens, do not depend on when and where they are encoded.
 """
 
 from __future__ import annotations
@@ -27,92 +27,92 @@ from rmod_pipeline.shards.token_family import TokenFamily
 from rmod_pipeline.shards.tokens import TokenShardWriter
 
 EncodeBatch = Callable[[AudioBatch], Tokens]
-"""[n, samples] float32 -> [n, codebooks, frames]: a codec in this process, or the way to one elsewhere."""
+"""Encodes audio [batch, samples] float32 to tokens [batch, codebooks, frames], here or in another process."""
 
-AHEAD = 2
-"""Batches that a renderer may be ahead of its encoder."""
+MAX_PENDING_BATCHES = 2
+"""Batches that a renderer may send before it waits for its encoder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSettings:
-    """Which tokens to make, and how to open the codec that makes them."""
+    """The tokens to make, and how to open the codec that makes them."""
 
     choice: CodecChoice
     family: TokenFamily
 
 
 class TimedEncoder:
-    """An encoder with a clock; for one caller at a time."""
+    """An encoder that measures its times; for one caller at a time."""
 
     def __init__(self, encode: EncodeBatch) -> None:
         self._encode = encode
-        self._free_since = time.monotonic()
+        self._idle_since = time.monotonic()
         self.worked = self.waited = 0.0
-        """Seconds that it encoded, and that it stood still since it was opened, up to its last batch."""
+        """Seconds spent encoding, and seconds idle since it was opened, up to the last batch."""
 
     def __call__(self, audio: AudioBatch) -> Tokens:
-        """Have a batch encoded. Raises what the encoder raises."""
-        began = time.monotonic()
-        self.waited += began - self._free_since
+        """Encode audio [batch, samples]. Raises what the encoder raises."""
+        start = time.monotonic()
+        self.waited += start - self._idle_since
         try:
             return self._encode(audio)
         finally:
-            self._free_since = time.monotonic()
-            self.worked += self._free_since - began
+            self._idle_since = time.monotonic()
+            self.worked += self._idle_since - start
 
     @property
     def waits(self) -> WaitTimes:
-        """How long it was there, and how much of that it waited."""
+        """The time since it was opened, and the part of it spent waiting."""
         return WaitTimes(encoders=self.worked + self.waited, for_workers=self.waited)
 
 
 class PrefetchEncoder:
-    """An encoder that works while its caller goes on rendering, at most ``AHEAD`` batches behind.
+    """An encoder that works in the background while its caller renders, with at most MAX_PENDING_BATCHES pending.
 
-    One thread suffices: torch, and a connection, let other threads run meanwhile.
+    One thread is enough: torch and connections release the interpreter lock while they work.
     """
 
     def __init__(self, encode: EncodeBatch) -> None:
         self._encode = encode
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="encode")
-        self._room = BoundedSemaphore(AHEAD)
+        self._free_slots = BoundedSemaphore(MAX_PENDING_BATCHES)
         self.waited = 0.0
-        """Seconds that the caller stood still because the encoder was behind."""
+        """Seconds that the caller waited for the encoder."""
 
     def submit(self, audio: AudioBatch) -> Future[Tokens]:
-        """Have a batch encoded; waits while the encoder is too far behind."""
-        began = time.monotonic()
-        self._room.acquire()
-        self.waited += time.monotonic() - began
+        """Start to encode audio [batch, samples]; first wait while too many batches are pending."""
+        start = time.monotonic()
+        self._free_slots.acquire()
+        self.waited += time.monotonic() - start
         future = self._pool.submit(self._encode, audio)
-        future.add_done_callback(lambda _: self._room.release())
+        future.add_done_callback(lambda _: self._free_slots.release())
         return future
 
     def result(self, future: Future[Tokens]) -> Tokens:
-        """Return what came of a batch. Raises what the encoder raised."""
-        began = time.monotonic()
+        """Wait for a batch and return its tokens [batch, codebooks, frames]. Raises what the encoder raised."""
+        start = time.monotonic()
         try:
             return future.result()
         finally:
-            self.waited += time.monotonic() - began
+            self.waited += time.monotonic() - start
 
     def close(self) -> None:
-        """Stop; batches that were not begun are dropped."""
+        """Stop the thread; pending batches that have not started are dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 @dataclass(slots=True)
 class _TokenLane:
-    """The sounds of one kind: those that wait for a full batch, and what becomes of the others."""
+    """The sounds of one kind: those that wait for a full batch, and the batches that were sent."""
 
     waiting: list[AudioBatch] = field(default_factory=list)
     sent: list[Future[Tokens]] = field(default_factory=list)
 
 
 class ShardTokenizer(AbstractContextManager["ShardTokenizer"]):
-    """Encodes the pairs of a shard batch by batch, and writes their tokens once all of them are there.
+    """Encode the pairs of a shard batch by batch, and write their tokens at the end.
 
-    Leaving the context without an exception encodes what is left and publishes the shard.
+    Leaving the context without an exception encodes the remaining sounds and publishes the shard.
     """
 
     def __init__(
@@ -141,22 +141,23 @@ class ShardTokenizer(AbstractContextManager["ShardTokenizer"]):
         return self._open.__exit__(kind, error, trace)
 
     def add(self, key: str, sounds: Mapping[str, Pcm], description: bytes) -> None:
-        """Take a pair: its 16-bit sounds, each [channels, samples], and its JSON."""
-        windowed = self._family.window(sounds)
-        self._pairs.append((key, {sound: each.frames for sound, each in windowed.items()}, description))
-        for sound, each in windowed.items():
+        """Add a pair: its sounds, 16-bit [channels, samples], and its JSON as ``description``."""
+        windows = self._family.window(sounds)
+        self._pairs.append((key, {sound: window.frames for sound, window in windows.items()}, description))
+        for sound, window in windows.items():
             lane = self._lanes[sound]
-            lane.waiting.append(each.audio)
+            lane.waiting.append(window.audio)
             if len(lane.waiting) == self._batch:
                 self._send(lane)
 
     @property
     def receipt(self) -> Receipt:
-        """The receipt of the tokens, once they are published."""
+        """The receipt of the published tokens. Raises RuntimeError before they are published."""
         return self._writer.receipt
 
     @contextmanager
     def _encode_and_write(self) -> Iterator[None]:
+        """Yield while pairs are added, then encode the remaining sounds and write all tokens."""
         with self._writer:
             yield
             for lane in self._lanes.values():

@@ -1,4 +1,4 @@
-"""OUT/log: what happened when. The only part of a data set that differs from run to run."""
+"""Write and read OUT/log: the events of all runs, and where the library was. Equal builds may have different logs."""
 
 from __future__ import annotations
 
@@ -19,29 +19,31 @@ from rmod_pipeline.storage.publish import publish_bytes
 logger = logging.getLogger(__name__)
 
 BEGIN = "begin"
-"""The event that opens a run."""
+"""The first event of a run."""
 
 SHARD, AGAIN, FAILURE = "shard", "again", "failure"
-"""The events that end a shard: made, to be tried once more, failed."""
+"""The last event of a shard: it is made, it will be tried once more, or it has failed."""
 
 REFUSED = "refused"
-"""The event of a machine that may take no part."""
+"""The event of a machine that is excluded from a run."""
 
 END = "end"
-"""The event that closes a run."""
+"""The last event of a run."""
 
 Event = dict[str, Any]
-"""A line of the log: when, where, what, and what belongs to it."""
+"""An entry of the log: time, host, process, event, and details of the event."""
 
 RUNS = "runs.jsonl"
+"""The file of events on a disk, with one event per line."""
+
 EVENTS = "runs"
-"""On a store, where nothing can be appended to: an object an event, in the order of their names."""
+"""The folder of events on a store, which cannot append: one object per event, named by time."""
 
 LIBRARY = "library.json"
 
 
 def append_event(log: Location, event: str, **details: Any) -> None:
-    """Append a line to the log of runs. A log that cannot be written stops no build."""
+    """Append an event to the log. An error while writing is logged and does not stop the build."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     content = {"time": now, "host": socket.gethostname(), "process": os.getpid(), "event": event, **details}
     line = json.dumps(content, ensure_ascii=False) + "\n"
@@ -53,17 +55,17 @@ def append_event(log: Location, event: str, **details: Any) -> None:
         with (log / RUNS).open("a", encoding="utf-8") as file:
             file.write(line)
     except (OSError, StoreError) as error:
-        level = logging.WARNING if event == BEGIN else logging.DEBUG  # once is enough
+        level = logging.WARNING if event == BEGIN else logging.DEBUG  # one warning per run is enough
         logger.log(level, "the log of runs cannot be written: %s", error)
 
 
 def read_events(log: Location) -> list[Event]:
-    """Return what happened, oldest first; a line that was cut, or that two machines wrote into, is left out."""
+    """Return the events, oldest first, without damaged lines: two machines may write to one file at the same time."""
     try:
         if isinstance(log, StorePath):
             paths = sorted((log / EVENTS).glob("*.json"), key=str)
-            there = (log / EVENTS).with_prefetched(paths)
-            lines = [(there / path.name).read_bytes() for path in paths]
+            folder = (log / EVENTS).with_prefetched(paths)
+            lines = [(folder / path.name).read_bytes() for path in paths]
         else:
             lines = (log / RUNS).read_bytes().splitlines()
     except OSError:
@@ -77,17 +79,19 @@ def read_events(log: Location) -> list[Event]:
     return events
 
 
-def remember_library(log: Location, manifest: Location, drafts: Path) -> None:
-    """Note where the library lay, so that `verify --rerender` finds it; build.json holds only its digest."""
-    # Shards made on two kinds of processor are the same bytes on neither.
-    known = recall_library(log).get("processor", "")
-    processors = sorted({*filter(None, known.split(" and ")), processor_family()})
+def record_library(log: Location, manifest: Location, drafts: Path) -> None:
+    """Record the library's manifest for `verify --rerender`, because build.json has only the library's digest.
+
+    Also records the processor families of all runs: audio is equal only within one family.
+    """
+    families = read_library_record(log).get("processor", "").split(" and ")
+    processors = sorted({*filter(None, families), processor_family()})
     content = {"manifest": str(manifest.resolve()), "processor": " and ".join(processors)}
     publish_bytes(json.dumps(content, indent=1).encode() + b"\n", log / LIBRARY, drafts)
 
 
-def recall_library(log: Location) -> dict[str, str]:
-    """Return what ``remember_library`` noted; nothing if it is gone."""
+def read_library_record(log: Location) -> dict[str, str]:
+    """Return what ``record_library`` wrote, with the keys ``manifest`` and ``processor``; empty if it is missing."""
     try:
         content = json.loads((log / LIBRARY).read_bytes())
     except (OSError, ValueError):

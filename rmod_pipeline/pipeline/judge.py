@@ -1,4 +1,4 @@
-"""Which pairs ought not to be: a pure function of what was rendered."""
+"""Decide which rendered pairs are rejected, from their measured levels alone."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from rmod_pipeline.render import PairLevels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reject:
-    """Why a pair ought not to be."""
+    """Why a pair is rejected."""
 
     stage: str
+    """The part that was judged: ``target`` or ``mix``."""
     reason: str
 
 
 def judge(measured: PairLevels, limits: RejectLimits) -> Reject | None:
-    """Return the first reason against a pair, or None. Reasons name the kind, never a figure: they are counted."""
+    """Return the first reason to reject a pair, or None. Reasons name no levels, so that they can be counted."""
     for kind, target in measured.targets.items():
         if target.peak_dbfs < limits.silent_dbfs:
             return Reject(stage="target", reason=f"silent {kind}")

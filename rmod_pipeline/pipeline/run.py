@@ -1,16 +1,18 @@
-"""Run a build: check, claim the folder, make what is missing, sum up from the receipts."""
+"""Run a build or an encoding: check the job and the folder, make the missing shards, summarise the receipts."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.splits import check_groups, check_splits
-from rmod_pipeline.pipeline.event_log import END, append_event, remember_library
+from rmod_pipeline.pipeline.event_log import END, append_event, record_library
 from rmod_pipeline.pipeline.executors import Executor
+from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.disk_space import check_space
 from rmod_pipeline.pipeline.jobs.encode import EncodeJob
@@ -28,18 +30,22 @@ from rmod_pipeline.storage.publish import sweep_drafts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSummary:
-    """What stands in the folder after a run, from its receipts, and what this run could not make."""
+    """What a folder contains after a run, counted from its receipts, and what the run made and failed to make."""
 
     pairs: dict[str, int]
+    """Number of pairs by split."""
     rejects: dict[str, int]
+    """Number of rejected attempts by reason."""
     absent: int
+    """Number of keys whose attempts were all rejected."""
     bytes: int
     made: int
-    """Pairs that this run made."""
+    """Number of pairs that this run made."""
     seconds: float
+    """Duration of this run."""
     failures: list[ShardFailure] = field(default_factory=list)
     waits: WaitTimes = field(default_factory=WaitTimes)
-    """How long workers and encoders of this run stood still for each other."""
+    """How long workers and encoders of this run waited for each other."""
 
 
 def run_build(
@@ -49,93 +55,72 @@ def run_build(
     space_check: bool = True,
     only: Sequence[ShardPlan] | None = None,
 ) -> BuildSummary:
-    """Build a data set, or what is missing of it, or of some of its shards. Raises RmodError if it cannot even begin.
+    """Build the missing shards of a data set, of all or of those in ``only``. Raises RmodError if it cannot start.
 
-    A shard that fails is reported and the others go on; giving the same command again tries it again.
+    A shard that fails is reported and does not stop the others; the next run with the same job makes it.
     """
-    started = time.monotonic()
+    start = time.monotonic()
     plans = plan_shards(job.counts, job.shard_size) if only is None else only
     check_job(job)
-    # Looked at before anything is written or removed: it may be another data set's folder.
-    check_folder(job.fingerprint(), job.layout.build)
-    if job.encoding:
-        check_family(job.encoding.family, job.layout)
-    missing = job.missing(plans)
+    # Before anything is written or removed, because the folder may hold another data set.
+    has_build = check_folder(job.fingerprint, job.layout.build)
+    has_tokens = job.encoding is None or check_family(job.encoding.family, job.layout)
+    missing = job.missing_shards(plans)
     if space_check:
         check_space(missing, job)
-    open_folder(job)
-    made = make_missing(plans, missing, job, executor, progress)
-    return _ended(job.layout, list(job.families()), plans, made, started)
+    open_folder(job, has_build, has_tokens)
+    results = make_missing(plans, missing, job, executor, progress)
+    return _finish(job, plans, results, start)
 
 
 def run_encode(job: EncodeJob, executor: Executor, progress: BuildProgress) -> BuildSummary:
-    """Add a family of tokens to finished sound, or what is missing of it. Raises RmodError if it cannot even begin."""
-    started = time.monotonic()
-    plans = job.plans()
-    check_family(job.encoding.family, job.layout)
-    missing = job.missing(plans)
-    _open_tokens(job)
-    made = make_missing(plans, missing, job, executor, progress)
-    return _ended(job.layout, [job.encoding.family.folder], plans, made, started)
-
-
-def _ended(
-    layout: Layout, families: Sequence[str], plans: Sequence[ShardPlan], made: RunResults, started: float
-) -> BuildSummary:
-    """Sum a run up, and note its end."""
-    summary = summarise(receipts_of(layout, families, plans), made, time.monotonic() - started)
-    failed = [failure.shard for failure in made.failures]
-    seconds = round(summary.seconds, 1)
-    append_event(layout.log, END, made=made.pairs, seconds=seconds, failures=failed, waits=made.waits.rounded())
-    return summary
+    """Encode the finished shards that have no tokens yet. Raises RmodError if it cannot start."""
+    start = time.monotonic()
+    plans = job.finished_shards()
+    has_tokens = check_family(job.encoding.family, job.layout)
+    missing = job.missing_shards(plans)
+    with _report_unwritable(job.out):
+        if not has_tokens:
+            claim_family(job.encoding.family, job.layout)
+        sweep_drafts(job.layout.drafts)
+    results = make_missing(plans, missing, job, executor, progress)
+    return _finish(job, plans, results, start)
 
 
 def check_job(job: BuildJob) -> None:
-    """Raise RecipeError or LibraryError for a job that would fail at its first pair."""
+    """Raise RecipeError or LibraryError for a job whose first pair would fail."""
     check_kinds(job.recipe.kinds, f"recipe {job.recipe.name}")
-    layering = job.recipe.one_shots.layering
     check_splits(job.library, job.recipe.loops, job.counts)
-    check_splits(job.library, job.recipe.drums, job.counts, at_least=layering.most)
+    check_splits(job.library, job.recipe.drums, job.counts, at_least=job.recipe.one_shots.layering.most)
     check_groups(job.library)
 
 
-def open_folder(job: BuildJob) -> None:
-    """Make the folder a data set's, or see that it is this one's. Raises RmodError."""
+def open_folder(job: BuildJob, has_build: bool = False, has_tokens: bool = False) -> None:
+    """Write build.json and codec.json unless the folder has them, and prepare its log. Raises BuildError, ShardError.
+
+    ``has_build`` and ``has_tokens`` say that the folder has these files and that they were checked.
+    """
     layout = job.layout
-    try:
-        claim_folder(job.fingerprint(), layout.build, layout.drafts)
-        if job.encoding:
+    with _report_unwritable(job.out):
+        if not has_build:
+            claim_folder(job.fingerprint, layout.build, layout.drafts)
+        if job.encoding and not has_tokens:
             claim_family(job.encoding.family, layout)
         sweep_drafts(layout.drafts)
-        remember_library(layout.log, job.library.manifest, layout.drafts)
-    except OSError as error:
-        raise _unwritable(job.out, error) from error
+        record_library(layout.log, job.library.manifest, layout.drafts)
 
 
-def _open_tokens(job: EncodeJob) -> None:
-    try:
-        claim_family(job.encoding.family, job.layout)
-        sweep_drafts(job.layout.drafts)
-    except OSError as error:
-        raise _unwritable(job.out, error) from error
-
-
-def _unwritable(out: Location, error: OSError) -> BuildError:
-    reason = error.strerror or str(error)
-    return BuildError(out, f"cannot be written: {reason}", "choose another --out, or mend the disk")
-
-
-def receipts_of(layout: Layout, families: Iterable[str], plans: Sequence[ShardPlan]) -> list[Receipt]:
-    """Return the receipts of the shards that are there, family by family."""
+def collect_receipts(layout: Layout, families: Iterable[str], plans: Sequence[ShardPlan]) -> list[Receipt]:
+    """Return the existing receipts of some shards, family by family."""
     families = [*families]
     layout = layout.with_receipts([plan.name for plan in plans], families)
     return [receipt for family in families for receipt in read_existing_receipts(layout, family, plans)]
 
 
-def summarise(receipts: Sequence[Receipt], made: RunResults, seconds: float) -> BuildSummary:
-    """Count what stands in the folder, from its receipts: never summed up over runs.
+def summarise(receipts: Sequence[Receipt], results: RunResults, seconds: float) -> BuildSummary:
+    """Summarise what the folder contains, from its receipts, and what the run made.
 
-    Of several families the pairs of the first are counted, and the bytes of all.
+    Pairs are counted in the first of several families, bytes in all of them.
     """
     counted = [receipt for receipt in receipts if receipt.family == receipts[0].family]
     pairs, rejects = Counter[str](), Counter[str]()
@@ -147,8 +132,28 @@ def summarise(receipts: Sequence[Receipt], made: RunResults, seconds: float) -> 
         rejects=dict(rejects.most_common()),
         absent=sum(len(receipt.absent) for receipt in counted),
         bytes=sum(file.bytes for receipt in receipts for file in receipt.files),
-        made=made.pairs,
+        made=results.pairs,
         seconds=seconds,
-        failures=made.failures,
-        waits=made.waits,
+        failures=results.failures,
+        waits=results.waits,
     )
+
+
+def _finish(job: Job, plans: Sequence[ShardPlan], results: RunResults, start: float) -> BuildSummary:
+    """Summarise a run that began at the monotonic time ``start``, and record its end in the event log."""
+    receipts = collect_receipts(job.layout, job.families, plans)
+    summary = summarise(receipts, results, time.monotonic() - start)
+    failed = [failure.shard for failure in results.failures]
+    seconds, waits = round(summary.seconds, 1), results.waits.rounded()
+    append_event(job.layout.log, END, made=results.pairs, seconds=seconds, failures=failed, waits=waits)
+    return summary
+
+
+@contextmanager
+def _report_unwritable(out: Location) -> Iterator[None]:
+    """Turn an OSError into a BuildError."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BuildError(out, f"cannot be written: {reason}", "choose another --out, or repair the disk") from error

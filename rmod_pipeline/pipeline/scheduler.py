@@ -1,4 +1,4 @@
-"""The loop of a run: hand out what is missing, take down what came of it, try once more what could not be read."""
+"""Run the missing shards on an executor, record their results, and retry shards that may succeed on a second try."""
 
 from __future__ import annotations
 
@@ -10,141 +10,143 @@ from rmod_pipeline.errors import RmodError
 from rmod_pipeline.pipeline.event_log import AGAIN, BEGIN, FAILURE, SHARD, append_event
 from rmod_pipeline.pipeline.executors import Executor
 from rmod_pipeline.pipeline.jobs.base import Job
-from rmod_pipeline.pipeline.leases import lease_on
-from rmod_pipeline.pipeline.leases.object_lease import LOOK_SECONDS
+from rmod_pipeline.pipeline.leases import make_lease
 from rmod_pipeline.pipeline.results import ClaimedByOther, ShardFailure, ShardResult, WaitTimes
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.storage import StorePath
 
-WAIT_SECONDS = 1.0
-"""Between looks at shards that another run is making."""
+CHECK_SECONDS = 1.0
+"""Interval between checks of shards that another run holds, for a data set on a disk."""
+
+STORE_CHECK_SECONDS = 5.0
+"""The same interval for a data set on a store, where each check takes some requests."""
 
 
 class BuildProgress:
-    """What the build tells while it runs; the command line draws it, and by default nobody listens."""
+    """Receive the progress of a run. The methods do nothing by default; the command line overrides them."""
 
     def start(self, done: int, total: int) -> None:
-        """Take the pairs that are there already and the pairs asked for."""
+        """Receive the number of pairs that exist and the number of pairs requested."""
 
     def advance(self, pairs: int) -> None:
-        """Take the pairs made since the last call; less than none when a shard that failed takes its own back."""
+        """Receive the number of pairs made since the last call; negative when a failed shard loses its pairs."""
 
     def fail(self, failure: ShardFailure) -> None:
-        """Take a shard that could not be made."""
+        """Receive a shard that could not be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResults:
-    """What one run has done."""
+    """What one run has made."""
 
     pairs: int
+    """Number of pairs that this run made."""
     failures: list[ShardFailure]
     waits: WaitTimes
 
 
 @dataclass(slots=True)
 class _RunState:
-    """What one run has done so far."""
+    """What one run has made so far."""
 
-    work: Job
+    job: Job
     progress: BuildProgress
-    made: int = 0
+    pairs: int = 0
     failures: dict[str, ShardFailure] = field(default_factory=dict)
-    tried_again: set[str] = field(default_factory=set)
-    put_off: dict[str, ShardFailure] = field(default_factory=dict)
-    """Those to be tried again of which nothing came yet."""
+    retried: set[str] = field(default_factory=set)
+    """Shards that have failed once and were or will be tried again."""
+    postponed: dict[str, ShardFailure] = field(default_factory=dict)
+    """First failures of shards whose second try has no result yet."""
     waits: WaitTimes = field(default_factory=WaitTimes)
 
-    def take(self, result: ShardResult) -> None:
-        """Take down what came of a shard."""
-        log = self.work.layout.log
+    def record(self, result: ShardResult) -> None:
+        """Record one result of the executor, in memory and in the event log."""
+        log = self.job.layout.log
         if isinstance(result, WaitTimes):
             self.waits += result
             return
-        self.put_off.pop(result.shard, None)
+        self.postponed.pop(result.shard, None)
         if isinstance(result, ShardFailure):
-            if result.again and result.shard not in self.tried_again and not self._ended():
-                self.tried_again.add(result.shard)
-                self.put_off[result.shard] = result
+            if result.retryable and result.shard not in self.retried and not self._has_fatal_failure():
+                self.retried.add(result.shard)
+                self.postponed[result.shard] = result
                 append_event(log, AGAIN, shard=result.shard, key=result.key, cause=result.cause)
                 return
             self._fail(result)
         elif isinstance(result, Receipt):
-            self.made += result.count
+            self.pairs += result.count
             append_event(log, SHARD, shard=result.shard, pairs=result.pairs, rejects=result.rejects)
 
-    def give_up(self) -> None:
-        """Take down as failed what was to be tried again and never was, because the run ends before."""
-        while self.put_off:
-            self._fail(self.put_off.popitem()[1])
+    def fail_postponed(self) -> None:
+        """Record as failed the shards that were to be tried again but never were, because the run ends."""
+        while self.postponed:
+            self._fail(self.postponed.popitem()[1])
 
-    def told(self, missing: Iterable[ShardPlan]) -> RunResults:
-        """Return what it came to; what another run has made after all is no failure."""
+    def results(self, missing: Iterable[ShardPlan]) -> RunResults:
+        """Return the results of the run; a failed shard that another run has made meanwhile is no failure."""
         names = {plan.name for plan in missing}
         failures = [failure for failure in self.failures.values() if failure.shard in names]
-        return RunResults(pairs=self.made, failures=failures, waits=self.waits)
+        return RunResults(pairs=self.pairs, failures=failures, waits=self.waits)
 
     def _fail(self, failure: ShardFailure) -> None:
         self.failures[failure.shard] = failure
         self.progress.fail(failure)
-        said = {"shard": failure.shard, "key": failure.key, "cause": failure.cause, "detail": failure.detail}
-        append_event(self.work.layout.log, FAILURE, **said)
+        details = {"shard": failure.shard, "key": failure.key, "cause": failure.cause, "detail": failure.detail}
+        append_event(self.job.layout.log, FAILURE, **details)
 
-    def _ended(self) -> bool:
+    def _has_fatal_failure(self) -> bool:
         return any(failure.fatal for failure in self.failures.values())
 
 
 def make_missing(
-    plans: Sequence[ShardPlan], missing: list[ShardPlan], work: Job, executor: Executor, progress: BuildProgress
+    plans: Sequence[ShardPlan], missing: list[ShardPlan], job: Job, executor: Executor, progress: BuildProgress
 ) -> RunResults:
-    """Make shards until there are none left but those that fail: what cannot be read is tried once more at the end."""
-    run = _RunState(work, progress)
+    """Make the missing ones of the planned shards. A shard whose first failure may be temporary is tried once more."""
+    run = _RunState(job, progress)
     total = sum(plan.count for plan in plans)
-    append_event(work.layout.log, BEGIN, shards=len(plans), missing=len(missing), fingerprint=work.digest())
+    append_event(job.layout.log, BEGIN, shards=len(plans), missing=len(missing), fingerprint=job.digest)
     progress.start(total - sum(plan.count for plan in missing), total)
     try:
-        _make_all(missing, run, executor)
+        _run_until_done(missing, run, executor)
     finally:
-        run.give_up()
+        run.fail_postponed()
     failed = [plan for plan in plans if plan.name in run.failures]
-    return run.told(_missing(failed, work))
+    return run.results(_still_missing(failed, job))
 
 
-def _make_all(missing: list[ShardPlan], run: _RunState, executor: Executor) -> None:
-    """Make shards until none is missing but those that fail, or one fails that ends the run."""
-    work, progress = run.work, run.progress
+def _run_until_done(missing: list[ShardPlan], run: _RunState, executor: Executor) -> None:
+    """Run the executor until no shard is missing except failed ones, or until a failure is fatal."""
+    job, progress = run.job, run.progress
     while missing:
-        elsewhere: set[str] = set()
-        for result in executor.run(missing, work, progress.advance):
-            run.take(result)
+        claimed: set[str] = set()
+        for result in executor.run(missing, job, progress.advance):
+            run.record(result)
             if isinstance(result, ShardFailure) and result.fatal:
                 return
             if isinstance(result, ClaimedByOther):
-                elsewhere.add(result.shard)
-        missing = _await_others([plan for plan in missing if plan.name not in run.failures], elsewhere, work, progress)
-        for name in run.put_off.keys() - {plan.name for plan in missing}:
-            del run.put_off[name]  # another run has made it
+                claimed.add(result.shard)
+        missing = _await_others([plan for plan in missing if plan.name not in run.failures], claimed, job, progress)
+        for name in run.postponed.keys() - {plan.name for plan in missing}:
+            del run.postponed[name]  # another run has made it
 
 
-def _missing(failed: list[ShardPlan], work: Job) -> list[ShardPlan]:
-    """Return which of the shards that failed are not there; all, where nobody can look."""
+def _still_missing(failed: list[ShardPlan], job: Job) -> list[ShardPlan]:
+    """Return the failed shards that are missing; all of them if the storage cannot be read."""
     try:
-        return work.missing(failed) if failed else []
+        return job.missing_shards(failed) if failed else []
     except (OSError, RmodError):
         return failed
 
 
-def _await_others(
-    plans: Sequence[ShardPlan], elsewhere: set[str], work: Job, progress: BuildProgress
-) -> list[ShardPlan]:
-    """Return the shards that are still missing, once there is one to make or none is missing."""
+def _await_others(plans: Sequence[ShardPlan], claimed: set[str], job: Job, progress: BuildProgress) -> list[ShardPlan]:
+    """Wait while other runs hold all missing shards; return the missing shards once one is free or none is left."""
     while True:
-        missing = work.missing(plans)
+        missing = job.missing_shards(plans)
         for plan in plans:
-            if plan.name in elsewhere and plan not in missing:
+            if plan.name in claimed and plan not in missing:
                 progress.advance(plan.count)
         plans = missing
-        if not all(lease_on(work.layout.leases, plan.name).held() for plan in missing) or not missing:
+        if not missing or not all(make_lease(job.layout.leases, plan.name).is_held() for plan in missing):
             return missing
-        time.sleep(LOOK_SECONDS if isinstance(work.layout.out, StorePath) else WAIT_SECONDS)
+        time.sleep(STORE_CHECK_SECONDS if isinstance(job.layout.out, StorePath) else CHECK_SECONDS)

@@ -1,4 +1,4 @@
-"""The story of the whole pipeline: one shard from plan to receipt."""
+"""Build one shard from plan to receipt: compose, render, judge, accept or reject each pair."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.spec import PairId
 
 if TYPE_CHECKING:
-    from rmod_pipeline.pipeline.context import WorkerContext
+    from rmod_pipeline.pipeline.jobs.context import WorkerContext
 
 
 def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], None] = lambda: None) -> Receipt:
@@ -42,7 +42,7 @@ def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], N
 
 
 def attempts(pair_id: PairId, count: int) -> Iterator[PairId]:
-    """Yield the same pair id ``count`` times, as attempt 0, 1, ...; the log names the pair from here on."""
+    """Yield a pair id with the attempts 0 .. count - 1, and name the pair in the log from here on."""
     set_current_pair(pair_id.key)
     for attempt in range(count):
         yield replace(pair_id, attempt=attempt)

@@ -1,4 +1,4 @@
-"""Where the pairs of one shard go: the audio tar, the token tar and the index."""
+"""Write the pairs of one shard to all its families: audio tar, token tar and index."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rmod_pipeline.shards.writer import ShardWriter
 
 
 class ShardOutput(AbstractContextManager["ShardOutput"]):
-    """Writes every accepted pair to all families of a shard, and records what is rejected or absent.
+    """Write accepted pairs to all families of a shard, and record rejects and absent keys.
 
     Leaving the context without an exception publishes the tokens first, then the audio and the index. Leaving it with
     an exception publishes nothing.
@@ -52,7 +52,7 @@ class ShardOutput(AbstractContextManager["ShardOutput"]):
         return self._open.__exit__(kind, error, trace)
 
     def accept(self, pair: Pair) -> None:
-        """Write a pair."""
+        """Write a pair to all families."""
         members = self._pairs.add(pair)
         if self._tokens:
             self._tokens.add(pair.spec.key, {MIX: pair.mix, **pair.targets}, members["json"])

@@ -31,7 +31,7 @@ Fingerprint = Mapping[str, Any]
 """The content of a build.json or a codec.json."""
 
 
-def package_versions(engine: str) -> dict[str, str]:
+def output_versions(engine: str) -> dict[str, str]:
     """Return the version of rmod's output, and of every package that can change the bytes, by name."""
     versions = {"rmod output": str(OUTPUT_VERSION)}
     for package in DECISIVE_PACKAGES:

@@ -1,8 +1,8 @@
-"""Start processes by ``spawn`` without running the caller's script again.
+"""Start processes with ``spawn`` without running the script of the caller again.
 
-A spawned process imports the parent's ``__main__``, unless it has neither a file nor a spec. A script that calls the
-Python API at its top level would therefore run again in every worker. No worker of rmod needs ``__main__``: what it
-runs is a function of this package.
+A spawned process imports the parent's ``__main__`` if it has a file or a spec. So a script that calls the Python API at
+its top level would run again in every worker. Workers of rmod do not need ``__main__``: they run functions of this
+package.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _lock = threading.RLock()
 
 
 @contextmanager
-def main_module_hidden() -> Iterator[None]:
+def hide_main_module() -> Iterator[None]:
     """Hide the file and the spec of ``__main__`` while a process is started."""
     main = sys.modules["__main__"]
     with _lock:

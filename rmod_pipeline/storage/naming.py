@@ -24,6 +24,7 @@ def is_name(text: str) -> bool:
 
 def nearest_name(text: str) -> str:
     """Return the most similar valid name, such as ``tom_low`` for ``Tom-Low``; empty if there is none."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    decomposed = unicodedata.normalize("NFKD", text)
+    plain = decomposed.encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "_", plain.lower()).strip("_")
     return name if is_name(name) else ""

@@ -389,8 +389,10 @@ GROUPS: dict[str, list[Case]] = {
             says=("GB needed", "GB free", "->"),
             finished=0,
         ),
-        Case(name="`--pairs train=-5`", act=options(pairs="train=-5"), says=("--pairs", "'-5' is no number", "->")),
-        Case(name="`--pairs train=abc`", act=options(pairs="train=abc"), says=("--pairs", "'abc' is no number", "->")),
+        Case(name="`--pairs train=-5`", act=options(pairs="train=-5"), says=("--pairs", "'-5' is not a number", "->")),
+        Case(
+            name="`--pairs train=abc`", act=options(pairs="train=abc"), says=("--pairs", "'abc' is not a number", "->")
+        ),
         Case(name="`--pairs train=0`", act=options(pairs="train=0"), says=("--pairs", "no pairs at all", "->")),
         Case(name="`--pairs foo=3`", act=options(pairs="foo=3"), says=("--pairs", "unknown split 'foo'", "->")),
         Case(
@@ -401,7 +403,7 @@ GROUPS: dict[str, list[Case]] = {
         Case(
             name="`--pairs train=1,train=2`",
             act=options(pairs="train=1,train=2"),
-            says=("--pairs", "'train' stands twice", "->"),
+            says=("--pairs", "'train' occurs twice", "->"),
         ),
         Case(name="`--pairs` with 5,000 digits", act=options(pairs="train=" + "9" * 5000), says=("--pairs", "->")),
         Case(name="`--workers 0`", act=options("--workers", 0), says=("--workers", "0 is too small", "->")),

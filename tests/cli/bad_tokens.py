@@ -149,7 +149,7 @@ CASES = [
     Case(
         name="a codec for another sample rate",
         act=encode_with(lambda world: weights(world, sample_rate=44_100)),
-        says=("22050 Hz, the codec", "takes 44100 Hz", "->"),
+        says=("22050 Hz, but the codec", "takes 44100 Hz", "->"),
     ),
     Case(name="`--batch 0`", act=encode_options("--batch", 0), says=("--batch", "0 is too small", "->")),
     Case(name="`--precision fp64`", act=encode_options("--precision", "fp64"), says=("--precision", "'fp64'", "->")),

@@ -15,7 +15,7 @@ import pytest
 
 from rmod_pipeline.shards.layout import Layout
 from tests.cli.bad_input import FOUND, Case, World, all_cases, make_world
-from tests.tiny_build import drafts, promised, start
+from tests.tiny_build import list_drafts, reproducible_files, start_rmod
 
 Rmod = Callable[..., Any]
 
@@ -28,7 +28,7 @@ def world(tmp_path: Path, cache: Path) -> World:
 @pytest.mark.parametrize(("group", "case"), all_cases(), ids=lambda value: getattr(value, "name", value))
 def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World, rmod: Rmod) -> None:
     arguments = case.act(world)
-    before = promised(world.out) if world.out.is_dir() else {}
+    before = reproducible_files(world.out) if world.out.is_dir() else {}
     said = rmod(*arguments)
     assert said.code == case.code, said
     for words in case.says:
@@ -39,7 +39,7 @@ def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World
     if case.finished >= 0:
         assert len(Layout(world.out).receipts()) == case.finished
     if case.code == 2:
-        assert not drafts(world.out)
+        assert not list_drafts(world.out)
     listed = {path.name for path in world.folder.iterdir()} | {path.name for path in world.folder.parent.iterdir()}
     assert not any("x-0000" in name for name in listed), "something was written outside of --out"
 
@@ -55,14 +55,14 @@ def test_a_source_that_comes_back_completes_the_build(workers: int, world: World
     assert "kick/valid-1.wav" in said.err
     assert said.err.count("no such file") == 2, "told when it happens and in the list at the end, though tried twice"
     assert "10 train" in said.out
-    assert not drafts(world.out)
+    assert not list_drafts(world.out)
     assert (world.out / "log" / "runs.jsonl").read_text().count('"again"') == 1
     (world / "kept.wav").rename(sound)
     said = rmod(*world.build("--workers", workers))
     assert said.code == 0
     assert "10 of 12 pairs exist already" in said.err
     assert "Built 2 pairs" in said.out
-    assert promised(world.out) == promised(tiny_built)
+    assert reproducible_files(world.out) == reproducible_files(tiny_built)
 
 
 def test_a_hiccup_of_the_disk_costs_nothing(
@@ -82,7 +82,7 @@ def test_a_hiccup_of_the_disk_costs_nothing(
     monkeypatch.setattr(read, "read_bytes", hiccup)
     assert rmod(*world.build()).code == 0
     assert not hiccups
-    assert promised(world.out) == promised(tiny_built)
+    assert reproducible_files(world.out) == reproducible_files(tiny_built)
 
 
 def test_a_run_in_which_everything_failed_does_not_say_that_all_was_there(world: World, rmod: Rmod) -> None:
@@ -101,7 +101,7 @@ def test_receipts_of_a_folder_that_is_refused_stay(world: World, rmod: Rmod) -> 
 
 
 def test_two_different_builds_begun_at_once_on_one_folder_do_not_mix(world: World) -> None:
-    runs = [start(world.build("--seed", seed)) for seed in (0, 1)]
+    runs = [start_rmod(world.build("--seed", seed)) for seed in (0, 1)]
     said = [run.communicate(timeout=60) for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 2], said
     assert "holds another data set" in said[[run.returncode for run in runs].index(2)][1]
@@ -138,14 +138,14 @@ def test_a_full_disk_ends_the_build_and_room_lets_it_go_on(
     assert "free some space" in said.err
     assert "Traceback" not in said.err
     assert said.err.count("the disk is full") <= 2 * workers, "every other shard would only say the same"
-    assert not drafts(out)
+    assert not list_drafts(out)
     finished = len(Layout(out).receipts())
     assert finished < 5
     assert rmod("verify", out, "--compare", 0).out.count("not as") == 0
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     ballast.unlink(missing_ok=True)
     assert rmod(*command).code == 0
-    assert promised(out) == promised(tiny_built)
+    assert reproducible_files(out) == reproducible_files(tiny_built)
 
 
 def test_a_disk_that_is_full_from_the_start_is_told(small_disk: Path, world: World, rmod: Rmod) -> None:
@@ -160,7 +160,7 @@ def test_a_disk_that_is_full_from_the_start_is_told(small_disk: Path, world: Wor
 
 
 def test_a_limit_on_the_size_of_files_is_told_as_such(world: World) -> None:
-    run = start(world.build(), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
+    run = start_rmod(world.build(), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
     _, err = run.communicate(timeout=60)
     assert run.returncode == FOUND
     assert "a file grows larger than this disk or your limits allow" in err
@@ -174,7 +174,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_stops_no_build(
     (world.out / "log" / "runs.jsonl").mkdir(parents=True)
     assert rmod(*world.build()).code == 0
     assert caplog.text.count("the log of runs cannot be written") == 1
-    assert promised(world.out) == promised(tiny_built)
+    assert reproducible_files(world.out) == reproducible_files(tiny_built)
 
 
 def test_the_page_tells_of_every_case() -> None:

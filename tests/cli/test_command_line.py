@@ -17,7 +17,7 @@ import pytest
 from rmod_pipeline import api, progress
 from rmod_pipeline.cli import app
 from rmod_pipeline.progress import pace
-from tests.tiny_build import RECIPE, start
+from tests.tiny_build import RECIPE, start_rmod
 
 Rmod = Callable[..., Any]
 
@@ -189,7 +189,7 @@ def test_show_tells_a_pair_in_any_width(columns: int, tiny_built: Path, rmod: Rm
 
 
 def test_a_reader_that_leaves_early_is_no_error_to_talk_of(tiny_built: Path) -> None:
-    run = start(["show", tiny_built, "train-00000000", "--json"])
+    run = start_rmod(["show", tiny_built, "train-00000000", "--json"])
     assert run.stdout is not None
     run.stdout.close()
     assert run.stderr is not None

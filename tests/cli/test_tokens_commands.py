@@ -20,7 +20,7 @@ from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import read_members
 from rmod_pipeline.shards.token_family import family_names, read_family
 from rmod_pipeline.shards.tokens import decode_codes
-from tests.tiny_build import RATE, RECIPE, promised
+from tests.tiny_build import RATE, RECIPE, reproducible_files
 
 Rmod = Callable[..., Any]
 
@@ -44,7 +44,7 @@ def test_encode_gives_the_bytes_of_build_and_says_what_is_next(
     assert said.code == 0, said
     assert "Encoded 12 pairs" in said.out
     assert "rmod decode" in said.out
-    assert promised(out) == promised(tiny_tokens)
+    assert reproducible_files(out) == reproducible_files(tiny_tokens)
     again = rmod("encode", out, "--codec", tiny_weights, "--device", "cpu", "--batch", 4)
     assert "Nothing to do" in again.out
 

@@ -13,7 +13,7 @@ import pytest
 from rmod_pipeline.inspection.status import read_status
 from rmod_pipeline.pipeline.event_log import append_event
 from rmod_pipeline.pipeline.leases.file_lease import FileLease
-from rmod_pipeline.pipeline.run import receipts_of
+from rmod_pipeline.pipeline.run import collect_receipts
 from rmod_pipeline.shards.layout import AUDIO, Layout, plan_shards
 from rmod_pipeline.shards.token_family import family_names
 from tests.tiny_build import make_job
@@ -53,9 +53,9 @@ def test_a_shard_whose_retry_never_ran_has_failed(tiny_built: Path, tmp_path: Pa
     assert not read_status(out).failed, "the shard is finished"
     layout.receipt("train-000001").unlink()
     assert [(shard.shard, shard.cause) for shard in read_status(out).failed] == [("train-000001", "a hiccup")]
-    claim = FileLease(layout.leases, "train-000001")
-    assert claim.take()
-    with claim:
+    lease = FileLease(layout.leases, "train-000001")
+    assert lease.acquire()
+    with lease:
         assert not read_status(out).failed, "another run has a lease"
     append_event(layout.log, "shard", shard="train-000001", pairs=3)
     assert not read_status(out).failed
@@ -80,7 +80,7 @@ def test_damage_that_two_runs_find_at_the_same_time_stops_neither(
         unlink(path, missing_ok=missing_ok)
 
     monkeypatch.setattr(Path, "unlink", unlink_twice)
-    assert [plan.name for plan in job.missing(plan_shards(job.counts, job.shard_size))] == ["train-000001"]
+    assert [plan.name for plan in job.missing_shards(plan_shards(job.counts, job.shard_size))] == ["train-000001"]
 
 
 def test_a_receipt_that_disappears_during_the_summary_is_not_counted(
@@ -96,4 +96,4 @@ def test_a_receipt_that_disappears_during_the_summary_is_not_counted(
         return read_bytes(path)
 
     monkeypatch.setattr(Path, "read_bytes", unlink_and_read)
-    assert len(receipts_of(Layout(damaged), [AUDIO], plans)) == 4
+    assert len(collect_receipts(Layout(damaged), [AUDIO], plans)) == 4

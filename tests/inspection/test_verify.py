@@ -32,7 +32,7 @@ from tests.inspection.tampering import (
     forge_receipt,
     swap_files,
 )
-from tests.tiny_build import make_job, make_library, promised
+from tests.tiny_build import make_job, make_library, reproducible_files
 
 
 def rename_key(rows: list[dict[str, Any]]) -> None:
@@ -198,7 +198,7 @@ def test_the_remedy_of_verify_rebuilds_a_damaged_shard(
     for name in remedy.split()[1:]:
         Path(name).unlink()
     assert run_build(make_job(tiny_manifest, out), local_executor(1), BuildProgress()).made == 3
-    assert promised(out) == promised(tiny_built)
+    assert reproducible_files(out) == reproducible_files(tiny_built)
 
 
 @pytest.mark.parametrize("column", ["sha256", "group"])

@@ -1,4 +1,4 @@
-"""Same inputs, same bytes: whoever builds, however often it is stopped, wherever it stands."""
+"""Equal inputs give equal bytes, with any number of workers, after any interruption, on any path."""
 
 from __future__ import annotations
 
@@ -23,18 +23,29 @@ from rmod_pipeline.pipeline.run import BuildSummary, run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.reading.pairs import list_keys, read_pair
 from rmod_pipeline.shards.layout import Layout, plan_shards
-from tests.tiny_build import RECIPE, children, command_of, drafts, eventually, make_job, make_library, promised, start
+from tests.tiny_build import (
+    child_processes,
+    command_line,
+    list_drafts,
+    make_job,
+    make_library,
+    reproducible_files,
+    start_rmod,
+    wait_until,
+    write_sitecustomize,
+)
 
 
 def build(
     manifest: Path, out: Path, workers: int = 1, progress: BuildProgress | None = None, **changes: object
 ) -> BuildSummary:
+    """Build the small data set, with changed fields of the job."""
     return run_build(make_job(manifest, out, **changes), local_executor(workers), progress or BuildProgress())
 
 
-def test_two_workers_make_the_bytes_of_one(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+def test_two_workers_make_the_bytes_of_one_worker(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
     summary = build(tiny_manifest, tmp_path, workers=2)
-    assert promised(tmp_path) == promised(tiny_built)
+    assert reproducible_files(tmp_path) == reproducible_files(tiny_built)
     assert (summary.made, summary.pairs) == (12, {"train": 10, "valid": 2})
 
 
@@ -46,22 +57,19 @@ def test_a_second_run_makes_nothing_and_changes_nothing(tiny_manifest: Path, tin
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_library_that_lies_elsewhere_gives_the_same_bytes(tiny_built: Path, tmp_path: Path) -> None:
-    build(make_library(tmp_path / "elsewhere"), tmp_path / "out")
-    assert promised(tmp_path / "out") == promised(tiny_built)
+def test_a_library_on_another_path_gives_the_same_bytes(tiny_built: Path, tmp_path: Path) -> None:
+    build(make_library(tmp_path / "moved"), tmp_path / "out")
+    assert reproducible_files(tmp_path / "out") == reproducible_files(tiny_built)
 
 
-def test_no_seed_is_no_seed(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
-    """Seed 0 is a seed of its own, and another seed gives other pairs."""
+def test_seed_zero_differs_from_seed_one(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
     build(tiny_manifest, tmp_path, seed=1, counts={"train": 3})
-    mine, other = read_pair(tmp_path, "train-00000000"), read_pair(tiny_built, "train-00000000")
-    assert mine.members["mix.wav"] != other.members["mix.wav"]
+    one, zero = read_pair(tmp_path, "train-00000000"), read_pair(tiny_built, "train-00000000")
+    assert one.members["mix.wav"] != zero.members["mix.wav"]
 
 
 @pytest.mark.parametrize("shard_size", [3, 7])
-def test_the_shard_size_groups_pairs_and_changes_none(
-    tiny_manifest: Path, tiny_built: Path, tmp_path: Path, shard_size: int
-) -> None:
+def test_the_shard_size_changes_no_pair(tiny_manifest: Path, tiny_built: Path, tmp_path: Path, shard_size: int) -> None:
     build(tiny_manifest, tmp_path, shard_size=shard_size)
     assert list_keys(tmp_path) == list_keys(tiny_built)
     assert [read_pair(tmp_path, key) for key in list_keys(tmp_path)] == [
@@ -69,7 +77,7 @@ def test_the_shard_size_groups_pairs_and_changes_none(
     ]
 
 
-def test_a_larger_build_begins_with_the_smaller(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+def test_a_larger_build_starts_with_the_smaller(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
     build(tiny_manifest, tmp_path, counts={"train": 4}, shard_size=4)
     assert [read_pair(tmp_path, key) for key in list_keys(tmp_path)] == [
         read_pair(tiny_built, f"train-{index:08d}") for index in range(4)
@@ -85,7 +93,7 @@ def test_stems_change_no_other_file(tiny_manifest: Path, tiny_built: Path, tmp_p
         ).members
 
 
-def test_flac_holds_the_samples_of_wav(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+def test_flac_has_the_samples_of_wav(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
     build(tiny_manifest, tmp_path, audio_format="flac", counts={"train": 3})
     for key in list_keys(tmp_path):
         flac, wav = read_pair(tmp_path, key).members, read_pair(tiny_built, key).members
@@ -99,32 +107,32 @@ def test_flac_holds_the_samples_of_wav(tiny_manifest: Path, tiny_built: Path, tm
         assert flac["json"] == wav["json"]
 
 
-def test_a_lost_or_cut_file_is_made_again(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+def test_a_missing_or_cut_file_is_made_again(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(tiny_built, out)
     (out / "audio" / "train-000001.tar").unlink()
     os.truncate(out / "index" / "valid-000000.parquet", 100)
     (out / "receipts" / "audio" / "train-000002.json").write_text("")
     assert build(tiny_manifest, out).made == 3 + 2 + 3
-    assert promised(out) == promised(tiny_built)
+    assert reproducible_files(out) == reproducible_files(tiny_built)
 
 
-def test_two_runs_at_once_share_the_work(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
-    """No pair is made twice while both live, and both end when all is done."""
-    recipe = tmp_path / "tiny.yaml"
-    recipe.write_text(RECIPE)
+def test_two_simultaneous_runs_share_the_shards(
+    tiny_manifest: Path, tiny_built: Path, recipe: Path, tmp_path: Path
+) -> None:
+    """No shard is made twice, and both runs end when all shards are done."""
     arguments = ["build", recipe, "--library", tiny_manifest, "--out", tmp_path / "out", "--pairs"]
     arguments += ["train=10,valid=2", "--shard-size", 3]
-    runs = [start(arguments) for _ in range(2)]
-    said = [run.communicate(timeout=60) for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], said
-    assert promised(tmp_path / "out") == promised(tiny_built)
+    runs = [start_rmod(arguments) for _ in range(2)]
+    outputs = [run.communicate(timeout=60) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    assert reproducible_files(tmp_path / "out") == reproducible_files(tiny_built)
     log = (tmp_path / "out" / "log" / "runs.jsonl").read_text()
     assert log.count('"event": "shard"') == 5
 
 
-class Kills(BuildProgress):
-    """Kills one worker once some pairs are made."""
+class KillWorker(BuildProgress):
+    """Kill one worker when a number of pairs is made."""
 
     def __init__(self, after: int) -> None:
         self.after, self.made, self.killed = after, 0, 0
@@ -132,81 +140,79 @@ class Kills(BuildProgress):
     def advance(self, pairs: int) -> None:
         self.made += pairs
         if self.made >= self.after and not self.killed:
-            workers = [child for child in children(os.getpid()) if "spawn_main" in command_of(child)]
+            workers = [child for child in child_processes(os.getpid()) if "spawn_main" in command_line(child)]
             self.killed = workers[0]
             os.kill(self.killed, signal.SIGKILL)
 
 
-def test_the_death_of_a_worker_costs_nothing_but_time(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
-    kills = Kills(after=1)
-    summary = build(tiny_manifest, tmp_path, workers=2, progress=kills)
-    assert kills.killed
+def test_the_death_of_a_worker_changes_no_byte(tiny_manifest: Path, tiny_built: Path, tmp_path: Path) -> None:
+    progress = KillWorker(after=1)
+    summary = build(tiny_manifest, tmp_path, workers=2, progress=progress)
+    assert progress.killed
     assert not summary.failures
-    assert kills.made == 12, "pairs that were lost with the worker are counted twice"
-    assert promised(tmp_path) == promised(tiny_built)
-    assert not drafts(tmp_path) or build(tiny_manifest, tmp_path).made == 0
-    assert not drafts(tmp_path), "what the dead worker left is swept by the next run"
+    assert progress.made == 12, "pairs that were lost with the worker are counted twice"
+    assert reproducible_files(tmp_path) == reproducible_files(tiny_built)
+    assert not list_drafts(tmp_path) or build(tiny_manifest, tmp_path).made == 0
+    assert not list_drafts(tmp_path), "the next run sweeps the drafts of the dead worker"
 
 
 @pytest.mark.slow
-def test_a_shard_that_kills_its_worker_every_time_fails_and_the_others_are_made(
+def test_a_shard_that_always_kills_its_worker_fails_alone(
     tiny_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "deadly").mkdir()
-    (tmp_path / "deadly" / "sitecustomize.py").write_text(DEADLY)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "deadly"))
+    monkeypatch.setenv("PYTHONPATH", write_sitecustomize(tmp_path / "deadly", DEADLY))
     manifest = make_library(tmp_path / "library")
-    results: list[ShardFailure] = []
+    reported: list[ShardFailure] = []
 
-    class Told(BuildProgress):
+    class CollectFailures(BuildProgress):
         def fail(self, failure: ShardFailure) -> None:
-            results.append(failure)
+            reported.append(failure)
 
-    summary = build(manifest, tmp_path / "out", workers=2, progress=Told())
-    assert [failure.shard for failure in results] == ["train-000001"] == [failure.shard for failure in summary.failures]
-    assert "died 3 times" in results[0].cause
+    summary = build(manifest, tmp_path / "out", workers=2, progress=CollectFailures())
+    assert [failure.shard for failure in reported] == ["train-000001"]
+    assert reported == summary.failures
+    assert "died 3 times" in reported[0].cause
     layout = Layout(tmp_path / "out")
     assert [path.stem for path in layout.receipts()] == ["train-000000", "train-000002", "train-000003", "valid-000000"]
-    monkeypatch.delenv("PYTHONPATH")
+    monkeypatch.undo()
     assert not build(manifest, tmp_path / "out").failures
-    assert promised(tmp_path / "out") == promised(tiny_built)
+    assert reproducible_files(tmp_path / "out") == reproducible_files(tiny_built)
 
 
 DEADLY = """
 import multiprocessing, os, sys
 if "--multiprocessing-fork" in sys.argv:
-    import rmod_pipeline.shards.writer as write
+    import rmod_pipeline.shards.writer as writer
     add = writer.ShardWriter.add
     def deadly(self, pair):
         if pair.spec.key == "train-00000004":
             os._exit(9)
-        add(self, pair)
+        return add(self, pair)
     writer.ShardWriter.add = deadly
 """
+"""A `sitecustomize` that kills every worker process at the fifth pair."""
 
 
-def test_innocent_shards_go_on_with_all_workers_after_a_death(tiny_manifest: Path, tmp_path: Path) -> None:
-    """Only what was under way when a worker died is begun again alone."""
+def test_after_a_death_only_running_shards_are_started_alone(tiny_manifest: Path, tmp_path: Path) -> None:
+    """The other shards continue with all workers."""
     rounds: list[tuple[int, int]] = []
 
-    class Watched(PoolExecutor):
-        def _round(self, plans, work, on_pairs, slots, encoders):  # type: ignore[no-untyped-def]  # noqa: ARG002
+    class FirstRoundBreaks(PoolExecutor):
+        def _run_round(self, plans, job, on_pairs, slots, encoders):  # type: ignore[no-untyped-def]  # noqa: ARG002
             rounds.append((len(plans), slots.count))
             if len(rounds) == 1:
-                yield plans[0], None  # a worker died over this one
+                yield plans[0], None  # a worker died while it made this shard
                 return
             yield from ((plan, ShardFailure(shard=plan.name, cause="not made")) for plan in plans)
 
     job = make_job(tiny_manifest, tmp_path)
-    list(Watched(4).run(plan_shards(job.counts, job.shard_size), job, lambda _: None))
+    list(FirstRoundBreaks(4).run(plan_shards(job.counts, job.shard_size), job, lambda _: None))
     assert rounds == [(5, 4), (1, 1), (4, 4)]
 
 
 @pytest.fixture
-def command(tiny_manifest: Path, tmp_path: Path) -> list[object]:
-    """A build of some seconds with two workers."""
-    recipe = tmp_path / "tiny.yaml"
-    recipe.write_text(RECIPE)
+def command(tiny_manifest: Path, recipe: Path, tmp_path: Path) -> list[object]:
+    """The command of a build that takes some seconds with two workers."""
     out = tmp_path / "out"
     arguments = ["build", recipe, "--library", tiny_manifest, "--out", out, "--pairs", "train=600"]
     return [*arguments, "--shard-size", 20, "--workers", 2]
@@ -214,101 +220,101 @@ def command(tiny_manifest: Path, tmp_path: Path) -> list[object]:
 
 @pytest.fixture
 def whole(tiny_manifest: Path, tmp_path: Path) -> dict[str, bytes]:
-    """What the build of ``command`` is to be."""
+    """The reproducible files of the build of ``command``."""
     build(tiny_manifest, tmp_path / "whole", counts={"train": 600}, shard_size=20)
-    return promised(tmp_path / "whole")
+    return reproducible_files(tmp_path / "whole")
 
 
-def under_way(out: Path) -> bool:
+def is_making_shard(out: Path) -> bool:
     """Return whether a shard is being made."""
-    return any(".tar." in name for name in drafts(out))
+    return any(".tar." in name for name in list_drafts(out))
 
 
 @pytest.mark.slow
-def test_a_build_killed_at_any_moment_goes_on_to_the_same_bytes(
+def test_a_build_killed_at_any_moment_resumes_to_the_same_bytes(
     command: list[object], whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     moments = random.Random(7)
     done = 0
     for _ in range(10):
-        run = start(command)
-        eventually(lambda run=run: under_way(tmp_path / "out") or run.poll() is not None, 60)
+        run = start_rmod(command)
+        wait_until(lambda run=run: is_making_shard(tmp_path / "out") or run.poll() is not None, 60)
         time.sleep(moments.random() * 1.5)
-        workers = children(run.pid)
+        workers = child_processes(run.pid)
         run.send_signal(signal.SIGKILL)
         run.communicate(timeout=20)
-        assert eventually(lambda workers=workers: not any(map(command_of, workers))), "workers outlive their driver"
+        assert wait_until(lambda workers=workers: not any(map(command_line, workers))), "workers outlive their driver"
         receipts = len(Layout(tmp_path / "out").receipts())
-        assert receipts >= done, "what was finished is gone"
+        assert receipts >= done, "a finished shard is gone"
         done = receipts
-    run = start(command)
-    said = run.communicate(timeout=60)
-    assert run.returncode == 0, said
-    assert promised(tmp_path / "out") == whole
-    assert not drafts(tmp_path / "out")
+    run = start_rmod(command)
+    output = run.communicate(timeout=60)
+    assert run.returncode == 0, output
+    assert reproducible_files(tmp_path / "out") == whole
+    assert not list_drafts(tmp_path / "out")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("to_all", [True, False], ids=["as Ctrl-C, to all processes", "as kill, to the driver"])
+@pytest.mark.parametrize("to_all", [True, False], ids=["Ctrl-C, to all processes", "kill, to the driver"])
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_stopped_build_says_so_and_can_go_on(
+def test_a_stopped_build_says_so_and_can_resume(
     command: list[object], tmp_path: Path, signal_number: int, to_all: bool, workers: int
 ) -> None:
-    run = start([*command[:-1], workers])
-    assert eventually(lambda: under_way(tmp_path / "out"), 60)
-    started = children(run.pid)
+    run = start_rmod([*command[:-1], workers])
+    assert wait_until(lambda: is_making_shard(tmp_path / "out"), 60)
+    started = child_processes(run.pid)
     if to_all:
         os.killpg(run.pid, signal_number)
     else:
         run.send_signal(signal_number)
     _, err = run.communicate(timeout=20)
     assert run.returncode == 130, err
-    kept = "What is finished is kept; a build, an encoding or a training goes on when its command is given again."
+    kept = "What is finished is kept; a build, an encoding or a training resumes when its command is given again."
     assert err.strip() == f"Stopped. {kept}"
-    assert not drafts(tmp_path / "out") or signal_number == signal.SIGTERM
-    assert eventually(lambda: not any(map(command_of, started)))
+    assert not list_drafts(tmp_path / "out") or signal_number == signal.SIGTERM
+    assert wait_until(lambda: not any(map(command_line, started)))
 
 
 @pytest.mark.slow
-def test_a_build_stopped_before_its_workers_are_up_ends_in_peace(command: list[object], tmp_path: Path) -> None:
-    run = start(command)
-    assert eventually(lambda: any("spawn_main" in command_of(child) for child in children(run.pid)), 60)
+def test_a_build_stopped_during_start_prints_no_traceback(command: list[object], tmp_path: Path) -> None:
+    run = start_rmod(command)
+    assert wait_until(lambda: any("spawn_main" in command_line(child) for child in child_processes(run.pid)), 60)
     os.killpg(run.pid, signal.SIGINT)
     _, err = run.communicate(timeout=30)
     assert run.returncode == 130, err
     assert "Traceback" not in err
 
 
-def test_an_interrupt_that_c_code_would_swallow_is_not_lost(tiny_manifest: Path, tmp_path: Path) -> None:
-    """It takes effect between two pairs, and leaves no half of a shard and no lease."""
+def test_an_interrupt_that_c_code_swallows_is_not_lost(tiny_manifest: Path, tmp_path: Path) -> None:
+    """It takes effect between two pairs, and leaves neither a partial shard nor a lease."""
 
-    class Stops(BuildProgress):
+    class InterruptOnce(BuildProgress):
         def __init__(self) -> None:
             self.made = 0
 
         def advance(self, pairs: int) -> None:
             self.made += pairs
             if self.made == 4:
-                with contextlib.suppress(KeyboardInterrupt):  # as an import may
+                with contextlib.suppress(KeyboardInterrupt):  # as an import may do
                     os.kill(os.getpid(), signal.SIGINT)
 
-    stops, before = Stops(), signal.getsignal(signal.SIGINT)
+    progress, before = InterruptOnce(), signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        build(tiny_manifest, tmp_path, progress=stops)
-    assert stops.made == 4
+        build(tiny_manifest, tmp_path, progress=progress)
+    assert progress.made == 4
     assert [path.stem for path in Layout(tmp_path).receipts()] == ["train-000000"]
-    assert not drafts(tmp_path)
+    assert not list_drafts(tmp_path)
     assert not list((tmp_path / "log" / "claims").iterdir())
     assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.slow
-def test_the_small_recipe_and_the_built_in_kit_hold_to_all_of_this(tmp_path: Path, rmod: Callable[..., Any]) -> None:
+def test_the_quick_recipe_with_the_built_in_kit_is_reproducible(tmp_path: Path, rmod: Callable[..., Any]) -> None:
     command = ["build", "quick", "--library", "builtin", "--pairs", "train=4,test=2", "--shard-size", 2]
     assert rmod(*command, "--out", tmp_path / "one").code == 0
     assert rmod(*command, "--out", tmp_path / "two", "--workers", 2).code == 0
-    assert promised(tmp_path / "one") == promised(tmp_path / "two")
-    said = rmod("verify", tmp_path / "two", "--rerender", 6)
-    assert said.code == 0, said
-    assert "6 pairs rendered again: 6 the same bit by bit" in said.out
+    assert reproducible_files(tmp_path / "one") == reproducible_files(tmp_path / "two")
+    result = rmod("verify", tmp_path / "two", "--rerender", 6)
+    assert result.code == 0, result
+    assert "6 pairs rendered again: 6 the same bit by bit" in result.out

@@ -1,4 +1,4 @@
-"""The files in docker/ are what Ray, KubeRay and Slurm take."""
+"""The files in docker/ have the form that Ray, KubeRay and Slurm require."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 
 DOCKER = Path(__file__).parents[2] / "docker"
 
-STANDINS = {
+REPLACEMENTS = {
     "srun": 'while [[ $1 == --* ]]; do shift; done; exec "$@"',
     "scontrol": "echo node1; echo node2",
     "getent": "echo 192.0.2.1 node1",
@@ -27,23 +27,24 @@ esac""",
     "rmod": 'until [ "$(wc -l < started)" -ge 2 ]; do sleep; done; echo "cache ${RMOD_CACHE:-none}"; echo "$@"; exit 3',
     "sleep": "/bin/sleep 0.01",
 }
-"""What Slurm and Ray would bring."""
+"""Scripts that replace the commands of Slurm and Ray."""
 
 
-def loaded(name: str) -> Any:
+def load_yaml(name: str) -> Any:
+    """Return the content of a YAML file in docker/."""
     return yaml.safe_load((DOCKER / name).read_text(encoding="utf-8"))
 
 
-def test_the_head_knows_of_its_workers() -> None:
-    config = loaded("cluster.yaml")
+def test_the_head_starts_with_the_list_of_its_workers() -> None:
+    config = load_yaml("cluster.yaml")
     start = shlex.split(config["head_start_ray_commands"][-1])
     assert start[:3] == ["ray", "start", "--head"]
     assert "--autoscaling-config=~/ray_bootstrap_config.yaml" in start
     assert config["provider"]["worker_ips"]
 
 
-def test_the_job_of_kubernetes_is_whole() -> None:
-    spec = loaded("rayjob.yaml")["spec"]
+def test_the_kubernetes_job_is_complete() -> None:
+    spec = load_yaml("rayjob.yaml")["spec"]
     cluster = spec["rayClusterSpec"]
     assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
     groups = {group["groupName"]: group for group in cluster["workerGroupSpecs"]}
@@ -54,17 +55,17 @@ def test_the_job_of_kubernetes_is_whole() -> None:
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.cuda"])
-def test_a_login_shell_finds_what_is_installed(name: str) -> None:
+def test_a_login_shell_finds_rmod(name: str) -> None:
     text = (DOCKER / name).read_text(encoding="utf-8")
     assert "echo 'export PATH=/opt/rmod/bin:$PATH' > /etc/profile.d/rmod.sh" in text
     assert text.index("profile.d") < text.index("USER rmod"), "only root may write there"
 
 
-def slurm(folder: Path, out: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the script with stand-ins for all that Slurm and Ray bring."""
+def run_slurm_script(folder: Path, out: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run slurm.sh with replacements for the commands of Slurm and Ray."""
     tools = folder / "bin"
     tools.mkdir()
-    for name, code in STANDINS.items():
+    for name, code in REPLACEMENTS.items():
         (tools / name).write_text(f"#!/bin/bash\n{code}\n")
         (tools / name).chmod(0o755)
     environment = {
@@ -86,8 +87,8 @@ needs_bash = pytest.mark.skipif(os.name != "posix" or shutil.which("bash") is No
 
 @needs_bash
 @pytest.mark.parametrize(("out", "cache"), [("/shared/OUT", "/shared/cache"), ("s3://bucket/OUT", "none")])
-def test_slurm_starts_ray_waits_for_it_and_ends_as_the_build_does(tmp_path: Path, out: str, cache: str) -> None:
-    run = slurm(tmp_path, out)
+def test_slurm_starts_ray_and_returns_the_exit_code_of_the_build(tmp_path: Path, out: str, cache: str) -> None:
+    run = run_slurm_script(tmp_path, out)
     assert run.returncode == 3, run.stderr
     assert run.stdout.splitlines() == [
         f"cache {cache}",
@@ -100,8 +101,8 @@ def test_slurm_starts_ray_waits_for_it_and_ends_as_the_build_does(tmp_path: Path
 
 
 @needs_bash
-def test_slurm_gives_up_on_a_head_that_never_comes(tmp_path: Path) -> None:
-    run = slurm(tmp_path, "/shared/OUT", UP_AT="1000", RAY_START_TRIES="4")
+def test_slurm_stops_if_the_head_does_not_start(tmp_path: Path) -> None:
+    run = run_slurm_script(tmp_path, "/shared/OUT", UP_AT="1000", RAY_START_TRIES="4")
     assert run.returncode == 1
     assert "Ray is not up at 192.0.2.1:20007" in run.stderr
     assert not run.stdout

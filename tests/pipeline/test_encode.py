@@ -1,4 +1,4 @@
-"""Tokens beside the sound or in its place: the same bytes whenever, wherever and by however many they are made."""
+"""Tokens have the same bytes, made during rendering or later, with or without audio, by any number of workers."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.shards.token_family import TokenFamily, family_names, read_family
 from rmod_pipeline.shards.tokens import decode_codes
-from tests.tiny_build import RATE, make_job, promised
+from tests.tiny_build import RATE, make_job, reproducible_files
 from tests.tiny_codec import encoding_of, save_tiny, with_tokens
 
 
 def encode(job: BuildJob, weights: Path, workers: int = 1) -> int:
-    work = EncodeJob(out=job.out, encoding=encoding_of(job, weights))
-    return run_encode(work, local_executor(workers), BuildProgress()).made
+    """Add tokens to a finished data set, and return the number of pairs encoded."""
+    encode_job = EncodeJob(out=job.out, encoding=encoding_of(job, weights))
+    return run_encode(encode_job, local_executor(workers), BuildProgress()).made
 
 
-def test_tokens_made_later_are_those_made_while_rendering(
+def test_tokens_made_later_equal_those_made_during_rendering(
     tiny_manifest: Path, tiny_built: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
     out = shutil.copytree(tiny_built, tmp_path / "out")
     assert encode(make_job(tiny_manifest, out), tiny_weights) == 12
-    assert promised(out) == promised(tiny_tokens)
+    assert reproducible_files(out) == reproducible_files(tiny_tokens)
     assert encode(make_job(tiny_manifest, out), tiny_weights) == 0
 
 
@@ -47,39 +48,39 @@ def test_two_workers_and_one_encoder_make_the_tokens_of_one_process(
 ) -> None:
     job = with_tokens(make_job(tiny_manifest, tmp_path / "built"), tiny_weights)
     run_build(job, PoolExecutor(2), BuildProgress())
-    assert promised(job.out) == promised(tiny_tokens)
+    assert reproducible_files(job.out) == reproducible_files(tiny_tokens)
     out = shutil.copytree(tiny_built, tmp_path / "later")
     encode(make_job(tiny_manifest, out), tiny_weights, workers=2)
-    assert promised(out) == promised(tiny_tokens)
+    assert reproducible_files(out) == reproducible_files(tiny_tokens)
 
 
-def test_without_sound_the_tokens_and_the_index_are_the_same(
+def test_tokens_and_index_are_the_same_without_audio(
     tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     job = with_tokens(make_job(tiny_manifest, out, audio=False), tiny_weights)
     run_build(job, local_executor(1), BuildProgress())
     assert not (out / "audio").exists()
-    there, wanted = promised(out), promised(tiny_tokens)
-    for path in there:
+    files, expected = reproducible_files(out), reproducible_files(tiny_tokens)
+    for path in files:
         if path.endswith((".tar", ".parquet")):
-            assert there[path] == wanted[path]
-    assert sum(path.endswith(".tar") for path in there) == 5
+            assert files[path] == expected[path]
+    assert sum(path.endswith(".tar") for path in files) == 5
     assert run_build(job, local_executor(1), BuildProgress()).made == 0
 
 
-def test_a_build_adds_the_tokens_that_are_missing_and_renders_nothing_again(
+def test_a_build_adds_missing_tokens_without_rendering(
     tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = shutil.copytree(tiny_tokens, tmp_path / "out")
     shutil.rmtree(out / "tokens")
     shutil.rmtree(out / "receipts" / "tokens")
-    monkeypatch.setattr("rmod_pipeline.pipeline.jobs.build.render_pair", None)
+    monkeypatch.setattr("rmod_pipeline.pipeline.shard.render_pair", None)
     run_build(with_tokens(make_job(tiny_manifest, out), tiny_weights), local_executor(1), BuildProgress())
-    assert promised(out) == promised(tiny_tokens)
+    assert reproducible_files(out) == reproducible_files(tiny_tokens)
 
 
-def test_an_interrupted_encode_goes_on_where_it_was(
+def test_an_interrupted_encoding_resumes(
     tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
     out = shutil.copytree(tiny_tokens, tmp_path / "out")
@@ -90,10 +91,10 @@ def test_an_interrupted_encode_goes_on_where_it_was(
     before = layout.tar("train-000000", f"tokens/{name}").stat().st_mtime_ns
     assert encode(make_job(tiny_manifest, out), tiny_weights) == 6
     assert layout.tar("train-000000", f"tokens/{name}").stat().st_mtime_ns == before
-    assert promised(out) == promised(tiny_tokens)
+    assert reproducible_files(out) == reproducible_files(tiny_tokens)
 
 
-def test_tokens_have_the_windows_of_the_recipe_and_tell_their_true_length(tiny_tokens: Path) -> None:
+def test_tokens_have_the_windows_of_the_recipe_and_record_their_length(tiny_tokens: Path) -> None:
     (name,) = family_names(tiny_tokens)
     family = read_family(tiny_tokens, name)
     assert dict(family.windows) == {"mix": 44, "kick": 90, "snare": 90}
@@ -103,9 +104,9 @@ def test_tokens_have_the_windows_of_the_recipe_and_tell_their_true_length(tiny_t
             codes = decode_codes(members[f"{sound}.npy"], key)
             assert codes.shape == (9, frames)
             assert codes.max() < 1024
-        said = json.loads(members["json"])["tokens"]
-        assert said["codec"] == name
-        assert said["frames"] == {"mix": 44, "kick": 9, "snare": 9}
+        tokens = json.loads(members["json"])["tokens"]
+        assert tokens["codec"] == name
+        assert tokens["frames"] == {"mix": 44, "kick": 9, "snare": 9}
 
 
 def test_one_thread_or_two_make_the_same_tokens(tiny_weights: Path) -> None:
@@ -115,14 +116,14 @@ def test_one_thread_or_two_make_the_same_tokens(tiny_weights: Path) -> None:
     codec = CodecChoice(name=str(tiny_weights), device="cpu", batch=4).open()
     try:
         torch.set_num_threads(2)
-        two = codec.encode(audio)
+        with_two_threads = codec.encode(audio)
     finally:
         torch.set_num_threads(1)
-    np.testing.assert_array_equal(two, codec.encode(audio))
+    np.testing.assert_array_equal(with_two_threads, codec.encode(audio))
 
 
-class _KillsTheEncoder(BuildProgress):
-    """Kills the encoder process when the first pairs are told of."""
+class _KillEncoder(BuildProgress):
+    """Kill the encoder processes when the first pairs are made."""
 
     def __init__(self) -> None:
         self.killed: list[int] = []
@@ -131,21 +132,21 @@ class _KillsTheEncoder(BuildProgress):
         if pairs and not self.killed:
             import multiprocessing
 
-            # Daemons are encoders; renderers belong to a pool.
-            victims = [each for each in multiprocessing.active_children() if each.daemon and each.pid]
+            # Encoders are daemons; renderers belong to a pool.
+            victims = [child for child in multiprocessing.active_children() if child.daemon and child.pid]
             for victim in victims:
                 os.kill(victim.pid or 0, signal.SIGKILL)
                 self.killed.append(victim.pid or 0)
 
 
-def test_the_death_of_an_encoder_costs_nothing_but_time(
+def test_the_death_of_an_encoder_changes_no_byte(
     tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    job, progress = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights), _KillsTheEncoder()
+    job, progress = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights), _KillEncoder()
     summary = run_build(job, PoolExecutor(2), progress)
     assert progress.killed
     assert not summary.failures
-    assert promised(job.out) == promised(tiny_tokens)
+    assert reproducible_files(job.out) == reproducible_files(tiny_tokens)
 
 
 def test_tokens_by_other_weights_or_another_batch_are_refused(
@@ -154,16 +155,16 @@ def test_tokens_by_other_weights_or_another_batch_are_refused(
     out = shutil.copytree(tiny_tokens, tmp_path / "out")
     job = make_job(tiny_manifest, out)
     other = replace(encoding_of(job, tiny_weights).choice, batch=2)
-    family = TokenFamily.of(job.recipe, other.fingerprint(), job.digest())
+    family = TokenFamily.of(job.recipe, other.fingerprint(), job.digest)
     with pytest.raises(BuildError, match=r"codec.batch: existing 4, requested 2"):
         run_encode(
             EncodeJob(out=out, encoding=TokenSettings(choice=other, family=family)), local_executor(1), BuildProgress()
         )
     (name,) = family_names(out)
     path = Layout(out).codec(f"tokens/{name}")
-    said = json.loads(path.read_bytes())
-    said["codec"]["sha256"] = "0" * 64
-    path.write_text(json.dumps(said))
+    content = json.loads(path.read_bytes())
+    content["codec"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(content))
     with pytest.raises(BuildError, match=r"codec\.sha256"):
         encode(job, tiny_weights)
 
@@ -175,11 +176,11 @@ def test_two_codecs_stand_side_by_side(tiny_manifest: Path, tiny_tokens: Path, t
     assert len(family_names(out)) == 2
 
 
-def test_what_cannot_be_encoded_is_named(tiny_manifest: Path, tiny_weights: Path, tmp_path: Path) -> None:
+def test_data_sets_that_cannot_be_encoded_are_named(tiny_manifest: Path, tiny_weights: Path, tmp_path: Path) -> None:
     job = make_job(tiny_manifest, tmp_path / "none")
     with pytest.raises(ShardError, match="no data set here"):
         encode(job, tiny_weights)
-    with pytest.raises(BuildError, match=r"22050 Hz, the codec .* takes 44100 Hz"):
+    with pytest.raises(BuildError, match=r"22050 Hz, but the codec .* takes 44100 Hz"):
         encoding_of(job, save_tiny(tmp_path / "other.pth"))
     silent = with_tokens(make_job(tiny_manifest, tmp_path / "silent", audio=False), tiny_weights)
     run_build(silent, local_executor(1), BuildProgress())
@@ -187,30 +188,31 @@ def test_what_cannot_be_encoded_is_named(tiny_manifest: Path, tiny_weights: Path
         encode(silent, tiny_weights)
 
 
-def test_a_damaged_shard_of_sound_fails_alone(
+def test_a_damaged_audio_shard_fails_alone(
     tiny_manifest: Path, tiny_built: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
     out = shutil.copytree(tiny_built, tmp_path / "out")
     tar = Layout(out).tar("train-000001")
     tar.write_bytes(tar.read_bytes()[:5000])
-    work = EncodeJob(out=out, encoding=encoding_of(make_job(tiny_manifest, out), tiny_weights))
-    summary = run_encode(work, local_executor(1), BuildProgress())
+    job = EncodeJob(out=out, encoding=encoding_of(make_job(tiny_manifest, out), tiny_weights))
+    summary = run_encode(job, local_executor(1), BuildProgress())
     assert [failure.shard for failure in summary.failures] == ["train-000001"]
     assert summary.made == 9
 
 
-def test_a_codec_that_is_out_of_memory_ends_the_build_with_what_to_do(
+def test_a_codec_without_memory_ends_the_build_with_a_hint(
     tiny_manifest: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
-    def greedy(*_: object) -> None:
+    def run_out_of_memory(*_: object) -> None:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr("dac.nn.quantize.ResidualVectorQuantize.forward", greedy)
+    monkeypatch.setattr("dac.nn.quantize.ResidualVectorQuantize.forward", run_out_of_memory)
     job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
     summary = run_build(job, local_executor(1), BuildProgress())
     assert [failure.shard for failure in summary.failures] == ["train-000000"], "every other would fail too"
     assert "out of memory with a batch of 4" in summary.failures[0].cause
     assert "--batch" in summary.failures[0].cause
-    assert not promised(job.out).keys() - {"build.json", *(path for path in promised(job.out) if "codec.json" in path)}
+    files = reproducible_files(job.out)
+    assert {Path(path).name for path in files} == {"build.json", "codec.json"}

@@ -33,6 +33,6 @@ def encoded(cache: Path, tiny_manifest: Path, mini_weights: Path, tmp_path_facto
         tiny_manifest, tmp_path_factory.mktemp("encoded") / "out", counts={"train": 10, "valid": 2, "test": 0}
     )
     choice = CodecChoice(name=str(mini_weights), device="cpu", batch=4)
-    family = TokenFamily.of(job.recipe, choice.fingerprint(), job.digest())
+    family = TokenFamily.of(job.recipe, choice.fingerprint(), job.digest)
     run_build(replace(job, encoding=TokenSettings(choice=choice, family=family)), local_executor(1), BuildProgress())
     return job.out

@@ -13,7 +13,7 @@ from pathlib import Path
 from rmod_pipeline.audio import processor_family
 from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.render import Pair, render_pair
-from rmod_pipeline.shards.fingerprint import package_versions
+from rmod_pipeline.shards.fingerprint import output_versions
 from tests.render.render_examples import make_library, open_sounds, quick
 
 GOLDEN = Path(__file__).parent / "golden" / "pair.json"
@@ -23,7 +23,7 @@ INDEX = 12
 
 def made_with() -> dict[str, str]:
     """Return all that the last bits of audio depend on, but for the processor."""
-    return package_versions(PEDALBOARD)
+    return output_versions(PEDALBOARD)
 
 
 def digests(pair: Pair) -> dict[str, str]:

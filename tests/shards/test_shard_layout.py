@@ -1,4 +1,4 @@
-"""What lies in a data set, as others read it."""
+"""The files of a data set have the content that other programs expect."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ from rmod_pipeline.shards.index import SCHEMA
 from rmod_pipeline.shards.layout import Layout, parse_key
 from rmod_pipeline.shards.midi import encode_midi
 from rmod_pipeline.shards.receipt import read_receipt
-from tests.tiny_build import RATE, RECIPE, make_job, promised
+from tests.tiny_build import RATE, RECIPE, make_job, reproducible_files
 
 
 @pytest.fixture(scope="session")
 def stems(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> Path:
-    """The tiny data set with stems; the bass is not in every pair."""
+    """The small data set with stems; not every pair has a bass."""
     out = tmp_path_factory.mktemp("tiny-stems") / "out"
     run_build(make_job(tiny_manifest, out, stems=True), local_executor(1), BuildProgress())
     return out
 
 
-def tars(out: Path) -> list[Path]:
+def tar_paths(out: Path) -> list[Path]:
     return sorted((out / "audio").glob("*.tar"))
 
 
-def members_of(path: Path) -> list[tarfile.TarInfo]:
+def list_members(path: Path) -> list[tarfile.TarInfo]:
     with tarfile.open(path) as tar:
         return tar.getmembers()
 
 
-def test_every_pair_has_the_same_files_and_stands_in_one_piece(stems: Path) -> None:
+def test_every_pair_has_the_same_files_next_to_each_other(stems: Path) -> None:
     suffixes = ["mix.wav", "kick.wav", "snare.wav", "stem-kick.wav", "stem-snare.wav", "stem-bass.wav", "mid", "json"]
-    names = [member.name for tar in tars(stems) for member in members_of(tar)]
+    names = [member.name for tar in tar_paths(stems) for member in list_members(tar)]
     assert names == [f"{key}.{suffix}" for key in list_keys(stems) for suffix in suffixes]
 
 
-def test_a_track_that_a_pair_lacks_is_silence_as_long_as_the_mixture(stems: Path) -> None:
+def test_the_stem_of_a_missing_track_is_silence_as_long_as_the_mixture(stems: Path) -> None:
     silent = []
     for key in list_keys(stems):
         pair = read_pair(stems, key)
@@ -65,8 +65,8 @@ def test_a_track_that_a_pair_lacks_is_silence_as_long_as_the_mixture(stems: Path
     assert set(silent) == {True, False}, "the example shows only one of the two"
 
 
-def test_stems_add_up_to_the_mixture_that_the_master_chain_gets(tiny_manifest: Path, tmp_path: Path) -> None:
-    """Without a master chain the mixture is their sum, but for the rounding of each to 16 bits."""
+def test_stems_add_up_to_the_mixture_before_the_master_chain(tiny_manifest: Path, tmp_path: Path) -> None:
+    """Without a master chain the mixture is the sum of the stems, except for their rounding to 16 bits."""
     recipe = parse_recipe(RECIPE.partition("master:")[0])
     run_build(make_job(tiny_manifest, tmp_path, recipe=recipe, stems=True), local_executor(1), BuildProgress())
     for key in list_keys(tmp_path):
@@ -80,11 +80,11 @@ def test_stems_add_up_to_the_mixture_that_the_master_chain_gets(tiny_manifest: P
         assert np.abs(np.clip(stems, -32767, 32767) - audio["mix.wav"]).max() <= 2
 
 
-def test_tars_are_plain_ustar_with_nothing_of_who_made_them(tiny_built: Path) -> None:
-    for path in tars(tiny_built):
+def test_tars_are_plain_ustar_without_times_and_owners(tiny_built: Path) -> None:
+    for path in tar_paths(tiny_built):
         data = path.read_bytes()
         assert data[257:265] == b"ustar\x0000"
-        for member in members_of(path):
+        for member in list_members(path):
             header = (member.mtime, member.uid, member.gid, member.uname, member.gname, member.mode, member.type)
             assert header == (0, 0, 0, "", "", 0o644, tarfile.REGTYPE)
 
@@ -93,7 +93,7 @@ def test_tars_are_plain_ustar_with_nothing_of_who_made_them(tiny_built: Path) ->
 def test_webdataset_reads_every_pair(stems: Path) -> None:
     import webdataset
 
-    read = list(webdataset.WebDataset([str(path) for path in tars(stems)], shardshuffle=False))
+    read = list(webdataset.WebDataset([str(path) for path in tar_paths(stems)], shardshuffle=False))
     assert [sample["__key__"] for sample in read] == list_keys(stems)
     for sample in read:
         assert {name: data for name, data in sample.items() if not name.startswith("__")} == dict(
@@ -106,29 +106,29 @@ def test_midi_plays_the_notes_of_the_spec(tiny_built: Path) -> None:
         pair = read_pair(tiny_built, key)
         spec = pair.spec()
         midi = miditoolkit.MidiFile(file=io.BytesIO(pair.members["mid"]))
-        heard = {
+        hits = {
             track.name: [(note.start, note.velocity) for note in sorted(track.notes, key=lambda note: note.start)]
             for track in midi.instruments
         }
-        assert heard == {drum.kind: [(note.tick, note.velocity) for note in drum.notes] for drum in spec.drums}
-        # The grid of 1,920 ticks, 480 a beat, lasts as long as the mixture.
+        assert hits == {drum.kind: [(note.tick, note.velocity) for note in drum.notes] for drum in spec.drums}
+        # The grid of 1,920 ticks, at 480 per beat, lasts as long as the mixture.
         seconds = 4 * 60 / midi.tempo_changes[0].tempo
         assert seconds == pytest.approx(spec.settings.frames / spec.settings.sample_rate, rel=1e-5)
 
 
-def test_more_kinds_than_midi_has_free_keys_have_keys(tiny_built: Path) -> None:
+def test_more_kinds_than_free_midi_keys_share_keys(tiny_built: Path) -> None:
     spec = read_pair(tiny_built, "train-00000000").spec()
     many = replace(spec, drums=tuple(replace(spec.drums[0], kind=f"drum{number}") for number in range(60)))
     assert len(miditoolkit.MidiFile(file=io.BytesIO(encode_midi(many))).instruments) == 60
 
 
-def test_the_json_beside_a_pair_makes_it_again_bit_for_bit(
+def test_the_json_of_a_pair_renders_it_again_bit_for_bit(
     stems: Path, tiny_manifest: Path, tmp_path: Path, rmod: Callable[..., object]
 ) -> None:
     for key in list_keys(stems)[::5]:
         (tmp_path / "pair.json").write_text(rmod("show", stems, key, "--json").out)
-        said = rmod("render", tmp_path / "pair.json", "--library", tiny_manifest, "--out", tmp_path / "again")
-        assert said.code == 0
+        result = rmod("render", tmp_path / "pair.json", "--library", tiny_manifest, "--out", tmp_path / "again")
+        assert result.code == 0
         stored = read_pair(stems, key).members
         for path in (tmp_path / "again").glob(f"{key}.*"):
             assert path.read_bytes() == stored[path.name.partition(".")[2]]
@@ -136,16 +136,18 @@ def test_the_json_beside_a_pair_makes_it_again_bit_for_bit(
         assert set(stored) - mine <= {"stem-bass.wav"}, "all are made but the stems that the pair lacks"
 
 
-def test_the_index_has_a_row_a_pair_with_sources_and_licences(tiny_built: Path, tiny_manifest: Path) -> None:
+def test_the_index_has_one_row_per_pair_with_sources_and_licences(tiny_built: Path, tiny_manifest: Path) -> None:
     library = load_library(tiny_manifest)
     rows = [row for path in sorted((tiny_built / "index").glob("*")) for row in pq.read_table(path).to_pylist()]
     assert [row["key"] for row in rows] == list_keys(tiny_built)
     assert list(rows[0]) == SCHEMA.names
     for row in rows:
         pair = read_pair(tiny_built, row["key"])
-        assert [(s["kind"], s["id"], s["sha256"]) for s in row["sources"]] == list(pair.spec().sources())
-        assert {s["id"]: (s["licence"], s["source"]) for s in row["sources"]} == {
-            s["id"]: (library.by_id[s["id"]].licence, library.by_id[s["id"]].source) for s in row["sources"]
+        sources = row["sources"]
+        assert [(source["kind"], source["id"], source["sha256"]) for source in sources] == list(pair.spec().sources())
+        assert {source["id"]: (source["licence"], source["source"]) for source in sources} == {
+            source["id"]: (library.by_id[source["id"]].licence, library.by_id[source["id"]].source)
+            for source in sources
         }
         assert row["licences"] == sorted({source["licence"] for source in row["sources"]})
         assert row["members"] == [
@@ -157,15 +159,15 @@ def test_the_index_has_a_row_a_pair_with_sources_and_licences(tiny_built: Path, 
     assert count_licences(tiny_built) == Counter(library.by_id[asset].licence for asset in used)
 
 
-def test_receipts_vouch_for_the_bytes_on_the_disk(tiny_built: Path) -> None:
+def test_receipts_have_sizes_and_checksums_of_the_files(tiny_built: Path) -> None:
     for path in Layout(tiny_built).receipts():
         for file in read_receipt(path).files:
             data = (tiny_built / file.path).read_bytes()
             assert (file.bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
 
 
-def test_no_path_of_this_machine_and_no_time_stands_in_what_is_promised(tiny_built: Path, tiny_manifest: Path) -> None:
-    for name, data in promised(tiny_built).items():
+def test_reproducible_files_contain_no_local_path(tiny_built: Path, tiny_manifest: Path) -> None:
+    for name, data in reproducible_files(tiny_built).items():
         for word in (str(tiny_built.parent), str(tiny_manifest.parent), "/tmp", "/home"):
             assert word.encode() not in data, name
 
@@ -175,7 +177,7 @@ REJECTING = RECIPE + "reject: {buried_db: 1, attempts: 2}\n"
 
 @pytest.fixture(scope="session")
 def rejecting(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> tuple[Path, BuildSummary]:
-    """A data set in which many pairs are rejected, and some keys for good; made in two runs."""
+    """A data set with many rejects and some absent keys, made in two runs."""
     out = tmp_path_factory.mktemp("tiny-rejects") / "out"
     job = make_job(tiny_manifest, out, recipe=parse_recipe(REJECTING), counts={"train": 24}, shard_size=8)
     run_build(job, local_executor(1), BuildProgress())
@@ -183,7 +185,7 @@ def rejecting(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manife
     return out, run_build(job, local_executor(1), BuildProgress())
 
 
-def test_a_resumed_run_counts_what_stands_there_not_what_it_made(rejecting: tuple[Path, BuildSummary]) -> None:
+def test_the_summary_of_a_resumed_run_counts_all_pairs(rejecting: tuple[Path, BuildSummary]) -> None:
     out, summary = rejecting
     rows = [row for path in sorted((out / "index").glob("*")) for row in pq.read_table(path).to_pylist()]
     assert summary.made == 8
@@ -195,24 +197,24 @@ def test_a_resumed_run_counts_what_stands_there_not_what_it_made(rejecting: tupl
     assert summary.bytes == sum(path.stat().st_size for name in ("audio", "index") for path in (out / name).glob("*"))
 
 
-def test_an_absent_key_is_told_as_absent(rejecting: tuple[Path, BuildSummary], rmod: Callable[..., object]) -> None:
+def test_an_absent_key_is_reported_as_absent(rejecting: tuple[Path, BuildSummary], rmod: Callable[..., object]) -> None:
     out, _ = rejecting
     absent = next(key for path in Layout(out).receipts() for key in read_receipt(path).absent)
     assert absent not in list_keys(out)
-    said = rmod("show", out, absent)
-    assert said.code == 2
-    assert "every attempt was rejected" in said.err
+    result = rmod("show", out, absent)
+    assert result.code == 2
+    assert "every attempt was rejected" in result.err
     assert rmod("verify", out).code == 0
 
 
-def test_a_data_set_of_nothing_but_rejects_is_whole(
+def test_a_data_set_of_rejects_alone_is_complete(
     tiny_manifest: Path, tmp_path: Path, rmod: Callable[..., object]
 ) -> None:
     recipe = parse_recipe(RECIPE + "reject: {silent_dbfs: 0, attempts: 1}\n")
     job = make_job(tiny_manifest, tmp_path, recipe=recipe, counts={"train": 2})
     summary = run_build(job, local_executor(1), BuildProgress())
     assert (summary.absent, summary.pairs) == (2, {"train": 0})
-    assert [members_of(path) for path in tars(tmp_path)] == [[]]
+    assert [list_members(path) for path in tar_paths(tmp_path)] == [[]]
     assert rmod("verify", tmp_path, "--rerender", 3).code == 0
     assert rmod("show", tmp_path).code == 0
 
@@ -227,23 +229,20 @@ def test_a_data_set_of_nothing_but_rejects_is_whole(
         "train-0000000\N{ARABIC-INDIC DIGIT ONE}",
     ],
 )
-def test_only_keys_are_keys(key: str) -> None:
+def test_a_malformed_key_is_refused(key: str) -> None:
     with pytest.raises(ShardError):
         parse_key(key)
 
 
 @pytest.mark.parametrize("kind", ["mix", "k" * 71])
-def test_a_kind_that_would_overwrite_or_overflow_a_file_name_is_refused(
-    tiny_manifest: Path, tmp_path: Path, kind: str
-) -> None:
+def test_a_kind_that_is_not_a_member_name_is_refused(tiny_manifest: Path, tmp_path: Path, kind: str) -> None:
     job = make_job(tiny_manifest, tmp_path / "out", recipe=parse_recipe(RECIPE.replace("kick:", f"{kind}:")))
     with pytest.raises(RecipeError, match="kind"):
         run_build(job, local_executor(1), BuildProgress())
     assert not (tmp_path / "out").exists()
 
 
-def test_a_pair_is_read_from_the_json_alone(stems: Path) -> None:
-    """The JSON holds the spec, what was measured and the sounds, and nothing else decides a pair."""
+def test_the_json_of_a_pair_has_spec_levels_and_sources(stems: Path) -> None:
     content = json.loads(read_pair(stems, "train-00000000").members["json"])
     assert list(content) == ["spec", "measured", "sources"]
     assert np.isfinite(content["measured"]["mix"]["lufs"])

@@ -12,9 +12,9 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import BUILTIN
 from rmod_pipeline.pages.preview.sounds import PageSoundGroup
 from rmod_pipeline.pages.preview.tokens import group_decoded_sounds, open_decoders, replace_audio_with_decoded
-from rmod_pipeline.pipeline.context import WorkerContext
+from rmod_pipeline.pipeline.configure import configure_build
 from rmod_pipeline.pipeline.jobs.build import BuildJob
-from rmod_pipeline.pipeline.jobs.configure import configure_build
+from rmod_pipeline.pipeline.jobs.context import WorkerContext
 from rmod_pipeline.pipeline.judge import judge
 from rmod_pipeline.pipeline.shard import attempts
 from rmod_pipeline.reading.pairs import StoredPair, list_keys, pick_evenly, read_pair
@@ -103,7 +103,7 @@ def _make_first_accepted(pair_id: PairId, context: WorkerContext) -> StoredPair 
         spec = compose_pair(recipe, context.assets(pair_id.split), context.settings, attempt)
         pair = render_pair(spec, context.sounds)
         if judge(pair.measured, recipe.reject) is None:
-            return StoredPair(key=pair_id.key, members=encode_members(pair, job.library, job.form))
+            return StoredPair(key=pair_id.key, members=encode_members(pair, job.library, job.storage))
     return None
 
 

@@ -1,4 +1,4 @@
-"""Where work runs. One verb: ``run(plans, work) -> Iterator[Result]``, a Receipt or a Failure each."""
+"""Run the shards of a job in parallel: on this machine, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rmod_pipeline.pipeline.results import ShardResult
 from rmod_pipeline.shards.layout import ShardPlan
 
 OnPairs = Callable[[int], None]
-"""Called now and then with the number of pairs made since the last call; less than none if a shard failed."""
+"""Called regularly with the number of pairs made since the last call; negative if a shard failed."""
 
 
 class Executor(ABC):
-    """Runs shards; nothing but their receipts differs between one executor and another, and those do not either."""
+    """Runs shards. The files that are made do not depend on the executor."""
 
     is_remote: ClassVar[bool]
-    """Whether other machines than this one do the work: then their GPUs count, not this one's."""
+    """Whether other machines do the work, so that the GPUs of those machines count."""
 
     @abstractmethod
-    def run(self, plans: Sequence[ShardPlan], work: Job, on_pairs: OnPairs) -> Iterator[ShardResult]:
-        """Make the shards, in any order, and yield what came of each."""
+    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[ShardResult]:
+        """Make the shards in any order, and yield one result per shard, and wait times at the end."""

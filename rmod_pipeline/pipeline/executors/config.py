@@ -1,4 +1,4 @@
-"""Where work runs: the configuration of an executor, and how to open it."""
+"""Configure the executor of a run, and open it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCAL, RAY = "local", "ray"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeConfig:
-    """Where a run happens: processes of this machine, or a Ray cluster."""
+    """The executor of a run: processes of this machine, or a Ray cluster."""
 
     executor: str | None = None
     """``local`` or ``ray``; ``ray`` by default if ``address`` or RAY_ADDRESS names a cluster, else ``local``."""

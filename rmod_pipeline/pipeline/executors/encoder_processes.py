@@ -1,8 +1,8 @@
-"""Encoders of a build on one machine: a process for every GPU, or some for the CPU, that all renderers share.
+"""Run the encoders of a build on one machine: one process per GPU, or some on the CPU, shared by all renderers.
 
-A renderer sends a batch of windows through a socket and goes on rendering; it has at most ``encoding.AHEAD`` batches
-under way, so that what waits at an encoder is bounded by the number of renderers. An encoder that dies is started
-again, and what it was asked is asked again: the same batch gives the same tokens.
+A renderer sends a batch of windows through a socket and continues to render. It has at most MAX_PENDING_BATCHES
+pending, so the number of renderers limits the memory of an encoder. An encoder that dies is started again, and its
+batch is sent again: the same batch gives the same tokens.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ from rmod_pipeline.codec.codec import AudioBatch
 from rmod_pipeline.codec.torch_support import count_gpus, use_threads
 from rmod_pipeline.errors import BuildError, CodecError, UsageError
 from rmod_pipeline.pipeline.encoding import EncodeBatch, TimedEncoder, TokenSettings
-from rmod_pipeline.pipeline.executors.processes import begin_child, signals_held
+from rmod_pipeline.pipeline.executors.processes import begin_child, defer_signals
 from rmod_pipeline.pipeline.results import WaitTimes
-from rmod_pipeline.storage.child_processes import main_module_hidden
+from rmod_pipeline.storage.child_processes import hide_main_module
 
 logger = logging.getLogger(__name__)
 
 RENDERERS_PER_ENCODER = 4
-"""On a CPU, of the small codec: encoding a pair takes less time than rendering it."""
+"""On a CPU, with the small codec: encoding a pair takes less time than rendering it."""
 
 RESTARTS = 3
-"""How often an encoder is started again over one batch before the build gives up. Over a run there is no limit."""
+"""How often an encoder is started again over one batch before the build stops. Over a whole run there is no limit."""
 
-LOST = "its last words are above; if it was killed, look at the memory: a smaller --batch needs less"
-ENDS = "an encoder ends of this, and is started again"
+LOST_HINT = "see its last messages above; if it was killed, check the memory: a smaller --batch needs less"
+RESTART_MESSAGE = "an encoder ends because of this error, and is started again"
 
-PATIENCE_SECONDS = 120.0
-"""How long a renderer waits for an encoder that is being started: a large codec takes its time."""
+CONNECT_SECONDS = 120.0
+"""How long a renderer waits for an encoder that is starting: a large codec takes a while to load."""
 
 
 def encoder_devices(encoding: TokenSettings, workers: int, encoders: int | None) -> list[str]:
-    """Return the device of each encoder: every GPU there is, or the CPU several times. Raises UsageError."""
+    """Return the device of each encoder: all GPUs, or the CPU several times. Raises UsageError for too many."""
     kind, _, number = str(encoding.choice.device).partition(":")
     if encoding.family.codec["device"] == "cpu":
         return ["cpu"] * (encoders or -(-workers // RENDERERS_PER_ENCODER))
-    there = [f"cuda:{number}"] if kind == "cuda" and number else [f"cuda:{i}" for i in range(count_gpus())]
-    if encoders and encoders > len(there):
-        raise UsageError("--encoders", f"{encoders}, but one works on a GPU and there are {len(there)}", "give fewer")
-    return there[:encoders]
+    gpus = [f"cuda:{number}"] if kind == "cuda" and number else [f"cuda:{i}" for i in range(count_gpus())]
+    if encoders and encoders > len(gpus):
+        found = f"{encoders}, but each encoder needs a GPU and there are {len(gpus)}"
+        raise UsageError("--encoders", found, "give fewer")
+    return gpus[:encoders]
 
 
 def open_in_process(choice: CodecChoice, device: str) -> EncodeBatch:
-    """Open a codec in this process, on the CPU with one thread: then its tokens cannot depend on how many cores there
-    are, and renderers keep theirs."""
+    """Open a codec in this process. On a CPU it uses one thread: tokens must not depend on the number of cores."""
     if device == "cpu":
         use_threads(1)
     return replace(choice, device=device).open().encode
@@ -69,34 +69,35 @@ def open_in_process(choice: CodecChoice, device: str) -> EncodeBatch:
 
 @dataclass(frozen=True, slots=True)
 class EncoderAddresses:
-    """Where the encoders are: small, and ready to be sent to a renderer."""
+    """The addresses of the encoders, small enough to be sent to a renderer."""
 
     addresses: tuple[str, ...]
     key: bytes
 
-    def open(self, place: int) -> EncodeBatch:
-        """Return the way to one of the encoders, the renderers being dealt out over them."""
-        return EncoderClient(self.addresses[place % len(self.addresses)], self.key).encode
+    def connect(self, renderer: int) -> EncodeBatch:
+        """Return the encode function of one encoder; renderers are distributed evenly, by their number."""
+        return EncoderClient(self.addresses[renderer % len(self.addresses)], self.key).encode
 
 
 class EncoderProcesses:
-    """The encoder processes of one run; leave the context, and they are gone."""
+    """The encoder processes of one run. Leaving the context ends them."""
 
     def __init__(self, choice: CodecChoice, devices: list[str]) -> None:
         self._choice, self._devices = choice, devices
         self._folder = Path(tempfile.mkdtemp(prefix="rmod-encoders-"))
-        self.doors = EncoderAddresses(
+        self.addresses = EncoderAddresses(
             tuple(str(self._folder / str(i)) for i in range(len(devices))), secrets.token_bytes(32)
         )
         self._processes: list[BaseProcess] = []
         self._deaths = [0] * len(devices)
-        """Of each, in a row, without a batch between."""
+        """Deaths of each encoder in a row, without a batch in between."""
         self._worked = [0.0] * len(devices)
-        # Worked and waited of each: written by it alone.
+        """Seconds that each encoder had worked at its last death."""
+        # Seconds worked and waited of each encoder, written by this encoder alone.
         self._clocks = multiprocessing.get_context("spawn").RawArray("d", 2 * len(devices))
 
     def __enter__(self) -> EncoderProcesses:
-        self._processes = [self._start(place) for place in range(len(self._devices))]
+        self._processes = [self._start(number) for number in range(len(self._devices))]
         return self
 
     def __exit__(
@@ -109,47 +110,47 @@ class EncoderProcesses:
 
     @property
     def waits(self) -> WaitTimes:
-        """How long they were there, and how much of that they waited; what a dead one had told counts too."""
+        """The times of all encoders together, including those of dead processes."""
         worked, waited = sum(self._clocks[::2]), sum(self._clocks[1::2])
         return WaitTimes(encoders=worked + waited, for_workers=waited)
 
-    def look_after(self) -> None:
-        """Start those again that died. Raises BuildError for one that does so again and again, and encodes nothing."""
-        for place, process in enumerate(self._processes):
+    def restart_dead(self) -> None:
+        """Start dead encoders again. Raises BuildError for one that dies repeatedly without encoding a batch."""
+        for number, process in enumerate(self._processes):
             if process.is_alive():
                 continue
-            worked = self._clocks[2 * place]
-            self._deaths[place] = 1 if worked > self._worked[place] else self._deaths[place] + 1
-            self._worked[place] = worked
-            found = f"an encoder on {self._devices[place]} {_ended(process.exitcode)}"
-            if self._deaths[place] > RESTARTS:
-                times = f"{self._deaths[place]} times in a row, without a batch between"
-                shutil.rmtree(self._folder, ignore_errors=True)  # so that nobody waits for one that never comes
-                raise BuildError("encoders", f"{found}, {times}", LOST)
+            worked = self._clocks[2 * number]
+            self._deaths[number] = 1 if worked > self._worked[number] else self._deaths[number] + 1
+            self._worked[number] = worked
+            found = f"an encoder on {self._devices[number]} {_describe_exit(process.exitcode)}"
+            if self._deaths[number] > RESTARTS:
+                times = f"{self._deaths[number]} times in a row, without a batch in between"
+                shutil.rmtree(self._folder, ignore_errors=True)  # so that renderers stop waiting for it
+                raise BuildError("encoders", f"{found}, {times}", LOST_HINT)
             logger.warning("%s and is started again", found)
-            self._processes[place] = self._start(place)
+            self._processes[number] = self._start(number)
 
-    def _start(self, place: int) -> BaseProcess:
-        clock = (self._clocks, 2 * place)
-        arguments = (self._choice, self._devices[place], self.doors.addresses[place], self.doors.key, clock)
+    def _start(self, number: int) -> BaseProcess:
+        clock = (self._clocks, 2 * number)
+        arguments = (self._choice, self._devices[number], self.addresses.addresses[number], self.addresses.key, clock)
         process = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, daemon=True)
-        with signals_held(), main_module_hidden():
+        with defer_signals(), hide_main_module():
             process.start()
         return process
 
 
 class EncoderClient:
-    """The way to an encoder in another process."""
+    """A renderer's connection to an encoder in another process."""
 
     def __init__(self, address: str, key: bytes) -> None:
         self._address, self._key = address, key
         self._connection: Connection | None = None
 
     def encode(self, audio: AudioBatch) -> Tokens:
-        """Have a batch encoded. Raises CodecError: what the encoder raised, or that it cannot be reached."""
-        # Once more than encoders are started again: it is the run that gives up, and says which encoder died and how.
-        losses = RESTARTS + 2
-        for _ in range(losses):
+        """Encode audio [batch, samples]. Raises the encoder's CodecError, or one if the encoder cannot be reached."""
+        # One more try than the encoder has restarts: the driver ends the build first, with the reason of the death.
+        tries = RESTARTS + 2
+        for _ in range(tries):
             connection = self._connection or self._connect()
             try:
                 connection.send(audio)
@@ -162,49 +163,54 @@ class EncoderClient:
             if isinstance(answer, CodecError):
                 raise answer
             return answer
-        raise CodecError("encoder", f"lost {losses} times over one batch", LOST)
+        raise CodecError("encoder", f"lost {tries} times over one batch", LOST_HINT)
 
     def _connect(self) -> Connection:
-        end = time.monotonic() + PATIENCE_SECONDS
+        end = time.monotonic() + CONNECT_SECONDS
         while time.monotonic() < end and Path(self._address).parent.is_dir():
             try:
                 return Client(self._address, "AF_UNIX", authkey=self._key)
             except (OSError, EOFError):
                 time.sleep(0.05)
-        raise CodecError("encoder", f"not up after {PATIENCE_SECONDS:g} s, or given up", "give the same command again")
+        found = f"not up after {CONNECT_SECONDS:g} s, or stopped"
+        raise CodecError("encoder", found, "give the same command again")
 
 
-def _ended(exitcode: int | None) -> str:
-    """Say how a process ended."""
+def _describe_exit(exitcode: int | None) -> str:
+    """Return how a process ended, as the predicate of a sentence."""
     if exitcode is not None and exitcode < 0:
         return f"was killed by signal {-exitcode} ({signal.strsignal(-exitcode)})"
     return f"died (exit code {exitcode})"
 
 
 def _serve(choice: CodecChoice, device: str, address: str, key: bytes, clock: tuple[Any, int]) -> None:
-    begin_child()
-    encode, alone = TimedEncoder(open_in_process(choice, device)), threading.Lock()
-    clocks, place = clock
-    worked, waited = clocks[place : place + 2]  # by one that died
+    """Serve the connections of renderers, each in a thread, with one encoder that takes one batch at a time.
 
-    def answer(connection: Connection) -> None:
+    ``clock`` is the shared array of times, and the position of this encoder in it.
+    """
+    begin_child()
+    encode, lock = TimedEncoder(open_in_process(choice, device)), threading.Lock()
+    clocks, position = clock
+    worked, waited = clocks[position : position + 2]  # times of earlier processes of this encoder
+
+    def serve_renderer(connection: Connection) -> None:
         with connection, suppress(EOFError, OSError):
             while True:
                 audio = connection.recv()
                 try:
-                    with alone:
-                        tokens: Tokens | CodecError = encode(audio)
-                        clocks[place : place + 2] = [worked + encode.worked, waited + encode.waited]
+                    with lock:
+                        answer: Tokens | CodecError = encode(audio)
+                        clocks[position : position + 2] = [worked + encode.worked, waited + encode.waited]
                 except CodecError as error:
-                    tokens = error
+                    answer = error
                 except Exception:
-                    # After some, of CUDA for instance, a process can do nothing more; the renderer asks the next one.
-                    logger.critical(ENDS, exc_info=True)
+                    # After some errors, of CUDA for instance, a process is unusable; the renderer asks its successor.
+                    logger.critical(RESTART_MESSAGE, exc_info=True)
                     os._exit(1)
-                connection.send(tokens)
+                connection.send(answer)
 
-    Path(address).unlink(missing_ok=True)  # of one that died
+    Path(address).unlink(missing_ok=True)  # the socket of an earlier process
     with Listener(address, "AF_UNIX", authkey=key, backlog=64) as listener:
         while True:
             with suppress(OSError, EOFError, multiprocessing.AuthenticationError):
-                threading.Thread(target=answer, args=(listener.accept(),), daemon=True).start()
+                threading.Thread(target=serve_renderer, args=(listener.accept(),), daemon=True).start()

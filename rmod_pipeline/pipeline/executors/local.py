@@ -1,12 +1,10 @@
-"""One machine: in this process for one worker, in a pool of processes for several."""
+"""Run shards on this machine: in this process with one worker, in a pool of processes with several."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -21,81 +19,85 @@ from rmod_pipeline.pipeline.executors.encoder_processes import (
     encoder_devices,
     open_in_process,
 )
-from rmod_pipeline.pipeline.executors.processes import STOPS, WorkerSlots, begin_child, signals_held
+from rmod_pipeline.pipeline.executors.processes import WorkerSlots, begin_child, defer_signals, stop_between_pairs
 from rmod_pipeline.pipeline.jobs.base import Job
-from rmod_pipeline.pipeline.results import ShardFailure, ShardResult, WaitTimes, describe_failure, took_too_long
+from rmod_pipeline.pipeline.results import ShardFailure, ShardResult, WaitTimes, describe_failure, describe_timeout
 from rmod_pipeline.pipeline.worker import Worker
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.storage.child_processes import main_module_hidden
+from rmod_pipeline.storage.child_processes import hide_main_module
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 TRIES = 3
-"""How often a shard is begun whose worker died; a sound that kills its worker must not do so for ever."""
+"""How often a shard is started whose worker dies: a sound that kills its worker must not do so for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class InProcessExecutor(Executor):
-    """One worker: this process."""
+    """Make the shards in this process, one after another."""
 
     is_remote: ClassVar[bool] = False
 
-    def run(self, plans: Sequence[ShardPlan], work: Job, on_pairs: OnPairs) -> Iterator[ShardResult]:
-        """Make the shards one after the other."""
-        encoding = work.encoding
-        encode = (
-            TimedEncoder(open_in_process(encoding.choice, encoder_devices(encoding, 1, 1)[0])) if encoding else None
-        )
-        with _stopped_between_pairs() as check:
+    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[ShardResult]:
+        """Make the shards one after another, and yield a result for each."""
+        encode = None
+        if job.encoding:
+            (device,) = encoder_devices(job.encoding, 1, 1)
+            encode = TimedEncoder(open_in_process(job.encoding.choice, device))
+        with stop_between_pairs() as raise_if_stopped:
 
-            def made(pairs: int) -> None:
+            def report_pairs(pairs: int) -> None:
                 on_pairs(pairs)
-                check()
+                raise_if_stopped()
 
-            with closing(Worker(work.open(encode), work.layout, made)) as worker:
+            with closing(Worker(job.open(encode), job.layout, report_pairs)) as worker:
                 for plan in plans:
                     yield worker.run(plan)
-                    check()
+                    raise_if_stopped()
                 yield worker.waits + (encode.waits if encode else WaitTimes())
 
 
 @dataclass(frozen=True, slots=True)
 class PoolExecutor(Executor):
-    """Several workers, each a process with sounds of its own; the driver holds receipts only."""
+    """Make the shards in several worker processes; this process handles only their results."""
 
     is_remote: ClassVar[bool] = False
     workers: int
     encoders: int | None = None
-    """Processes that encode, if tokens are asked for; by default as many as there are GPUs, or a few."""
+    """Number of encoder processes. Default: all GPUs; on a CPU, one per four workers."""
     shard_seconds: float | None = None
-    """How long a shard may take; a worker that takes longer is killed."""
+    """Time limit per shard; a worker that takes longer is killed. Default: no limit."""
 
-    def run(self, plans: Sequence[ShardPlan], work: Job, on_pairs: OnPairs) -> Iterator[ShardResult]:
-        """Make the shards, several at a time; those that were under way when a worker died are begun again alone."""
+    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[ShardResult]:
+        """Make the shards in parallel, and yield a result for each. Shards of a dead worker are started again alone."""
         tries = dict.fromkeys(plans, 0)
-        with self._encoders(work) as encoders:
-            yield from self._rounds(tries, work, on_pairs, encoders)
+        with self._open_encoders(job) as encoders:
+            yield from self._run_rounds(tries, job, on_pairs, encoders)
             yield encoders.waits if encoders else WaitTimes()
 
     @contextmanager
-    def _encoders(self, work: Job) -> Iterator[EncoderProcesses | None]:
-        if work.encoding is None:
+    def _open_encoders(self, job: Job) -> Iterator[EncoderProcesses | None]:
+        if job.encoding is None:
             yield None
             return
-        devices = encoder_devices(work.encoding, self.workers, self.encoders)
-        with EncoderProcesses(work.encoding.choice, devices) as encoders:
+        devices = encoder_devices(job.encoding, self.workers, self.encoders)
+        with EncoderProcesses(job.encoding.choice, devices) as encoders:
             yield encoders
 
-    def _rounds(
-        self, tries: dict[ShardPlan, int], work: Job, on_pairs: OnPairs, encoders: EncoderProcesses | None
+    def _run_rounds(
+        self, tries: dict[ShardPlan, int], job: Job, on_pairs: OnPairs, encoders: EncoderProcesses | None
     ) -> Iterator[ShardResult]:
+        """Run rounds until all plans have a result. A round ends when a worker dies, because that breaks its pool.
+
+        The plans that were running then are suspects: each runs alone in a next round, with one worker.
+        """
         while tries:
             suspects = [plan for plan, count in tries.items() if count]
             workers = 1 if suspects else min(self.workers, len(tries))
             slots = WorkerSlots(workers)
-            for plan, result in self._round(suspects or list(tries), work, on_pairs, slots, encoders):
+            for plan, result in self._run_round(suspects or list(tries), job, on_pairs, slots, encoders):
                 if result is not None:
                     del tries[plan]
                     yield result
@@ -103,104 +105,70 @@ class PoolExecutor(Executor):
                 tries[plan] += 1
                 if tries[plan] >= TRIES:
                     del tries[plan]
-                    yield ShardFailure(
-                        shard=plan.name, cause=f"its worker died {TRIES} times (out of memory, or killed)"
-                    )
+                    cause = f"its worker died {TRIES} times (out of memory, or killed)"
+                    yield ShardFailure(shard=plan.name, cause=cause)
             yield slots.waits()
 
-    def _round(
+    def _run_round(
         self,
         plans: list[ShardPlan],
-        work: Job,
+        job: Job,
         on_pairs: OnPairs,
         slots: WorkerSlots,
         encoders: EncoderProcesses | None,
     ) -> Iterator[tuple[ShardPlan, ShardResult | None]]:
-        """Yield each plan with what came of it, or None if it was under way when a worker died.
+        """Yield each plan with its result, or with None if it was running when a worker died.
 
-        When a worker was killed because it took too long, only its plan is yielded: no other is to blame.
+        If a worker was killed at the time limit, only its plan is yielded: the others did not cause it.
         """
         # Spawned, not forked: a forked copy of a process with threads (numba, pedalboard) may hang.
         context = multiprocessing.get_context("spawn")
         made, stop = context.Value("q", 0), context.Event()
-        doors = encoders.doors if encoders else None
-        begun = (work, _SharedProgress(made, stop), doors, slots, logger.getEffectiveLevel())
-        pool = ProcessPoolExecutor(slots.count, context, initializer=_begin, initargs=begun)
-        told = finished = 0
+        addresses = encoders.addresses if encoders else None
+        arguments = (job, _SharedProgress(made, stop), addresses, slots, logger.getEffectiveLevel())
+        pool = ProcessPoolExecutor(slots.count, context, initializer=_start_worker, initargs=arguments)
+        reported = finished = 0
         slow: list[int] = []
         try:
-            # A few more shards than workers are handed out, so that who is done first goes on at once. To one worker
-            # only one: there it is known which shard a death was due to.
-            ahead = 1 if slots.count == 1 else 2 * slots.count
+            # Submit more plans than there are workers, so that none is idle. With one worker submit one plan, so that
+            # it is known which plan a death was due to.
+            limit = 1 if slots.count == 1 else 2 * slots.count
             waiting, running = list(reversed(list(enumerate(plans)))), dict[Future[ShardResult], ShardPlan]()
             while waiting or running:
-                while waiting and len(running) < ahead:
+                while waiting and len(running) < limit:
                     number, plan = waiting.pop()
-                    with signals_held(), main_module_hidden():
-                        future = pool.submit(_make, number, plan)
+                    with defer_signals(), hide_main_module():
+                        future = pool.submit(_make_shard, number, plan)
                     running[future] = plan
                 if encoders:
-                    encoders.look_after()
+                    encoders.restart_dead()
                 if self.shard_seconds:
                     slow = slow or slots.kill_slow(self.shard_seconds)
                 done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-                now = made.value  # read once: workers go on counting meanwhile
-                on_pairs(now - told)
-                told = now
+                pairs = made.value  # read it once: the workers continue to count
+                on_pairs(pairs - reported)
+                reported = pairs
                 for future in done:
-                    result = future.result()  # raises if a worker died: then its plan must still stand in `running`
+                    result = future.result()  # raises if a worker died; the plan must still be in `running` then
                     finished += result.count if isinstance(result, Receipt) else 0
                     yield running.pop(future), result
         except BrokenProcessPool:
-            on_pairs(finished - told)  # what the shards under way had made is lost
+            on_pairs(finished - reported)  # the pairs of running shards are lost
             hung = [plans[number] for number in slow if plans[number] in running.values()]
             for plan in hung or running.values():
-                yield plan, took_too_long(plan.name, self.shard_seconds) if hung and self.shard_seconds else None
+                yield plan, describe_timeout(plan.name, self.shard_seconds) if hung and self.shard_seconds else None
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-@contextmanager
-def _stopped_between_pairs() -> Iterator[Callable[[], None]]:
-    """Give a function that raises KeyboardInterrupt once the build was told to stop; told twice, it stops at once.
-
-    In the middle of a pair an interrupt may get lost: what is written in C, an import for instance, may take it for a
-    failure of its own, and everything after it would fail.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None  # signals are not for threads
-        return
-    before = {number: signal.getsignal(number) for number in STOPS}
-    asked: list[int] = []
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def ask(number: int, _frame: object) -> None:
-        asked.append(number)
-        restore()
-
-    def check() -> None:
-        if asked:
-            raise KeyboardInterrupt
-
-    for number in STOPS:
-        signal.signal(number, ask)
-    try:
-        yield check
-    finally:
-        restore()
-
-
 def local_executor(
     workers: int, encoders: int | None = None, shard_seconds: float | None = None
 ) -> InProcessExecutor | PoolExecutor:
-    """Return the executor for a number of workers on this machine, and of encoders if tokens are asked for."""
-    # Nobody can kill the process that it is.
-    alone = workers == 1 and encoders in (None, 1) and shard_seconds is None
-    return InProcessExecutor() if alone else PoolExecutor(workers, encoders, shard_seconds)
+    """Return the executor for a number of workers, and of encoders if tokens are made, on this machine."""
+    # A time limit needs a worker process, because this process cannot be killed.
+    in_process = workers == 1 and encoders in (None, 1) and shard_seconds is None
+    return InProcessExecutor() if in_process else PoolExecutor(workers, encoders, shard_seconds)
 
 
 class _StopRequested(Exception):
@@ -209,39 +177,43 @@ class _StopRequested(Exception):
 
 @dataclass(slots=True)
 class _SharedProgress:
-    """What a worker tells of pairs, and hears of the end."""
+    """The number of pairs that all workers have made, and whether the driver has told them to stop."""
 
     made: Any
     stop: Any
 
-    def on_pairs(self, pairs: int) -> None:
+    def add_pairs(self, pairs: int) -> None:
+        """Add to the number of pairs. Raises _StopRequested."""
         with self.made.get_lock():
             self.made.value += pairs
         if pairs > 0 and self.stop.is_set():
             raise _StopRequested
 
 
-_worker: list[tuple[Worker | Exception, WorkerSlots, int]] = []  # a pool hands a worker process its state no other way
+# The state of a worker process: its worker or why there is none, and its slot. A pool can pass it only by a global.
+_worker: list[tuple[Worker | Exception, WorkerSlots, int]] = []
 
 
-def _begin(work: Job, told: _SharedProgress, doors: EncoderAddresses | None, slots: WorkerSlots, level: int) -> None:
+def _start_worker(
+    job: Job, progress: _SharedProgress, addresses: EncoderAddresses | None, slots: WorkerSlots, level: int
+) -> None:
     begin_child(level)
-    place = slots.take()
+    slot = slots.take()
     try:
-        maker = work.open(doors.open(place) if doors else None)
-        _worker.append((Worker(maker, work.layout, told.on_pairs), slots, place))
+        maker = job.open(addresses.connect(slot) if addresses else None)
+        _worker.append((Worker(maker, job.layout, progress.add_pairs), slots, slot))
     except Exception as error:
         logger.debug("failed", exc_info=True)
-        # Raised here it would break the pool, and nobody would hear of it.
-        _worker.append((error, slots, place))
+        # An exception here would break the pool and be lost, so it becomes the failure of each shard.
+        _worker.append((error, slots, slot))
 
 
-def _make(number: int, plan: ShardPlan) -> ShardResult:
-    worker, slots, place = _worker[0]
+def _make_shard(number: int, plan: ShardPlan) -> ShardResult:
+    worker, slots, slot = _worker[0]
     if isinstance(worker, Exception):
         return describe_failure(plan.name, worker)
-    slots.begin(place, number)
+    slots.start_plan(slot, number)
     try:
         return worker.run(plan)
     finally:
-        slots.end(place, worker.waits)
+        slots.end_plan(slot, worker.waits)

@@ -1,1 +1,1 @@
-"""What a run makes: pairs rendered, or finished audio encoded."""
+"""Define what a run makes: pairs that are rendered, or tokens of finished audio."""

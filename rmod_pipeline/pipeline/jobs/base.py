@@ -1,22 +1,23 @@
-"""What an executor runs, whatever it is: pairs rendered, or finished sound encoded."""
+"""Define the bases of jobs, which executors run, and of what a worker keeps open for a job."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rmod_pipeline.pipeline.encoding import EncodeBatch, TokenSettings
+from rmod_pipeline.shards.completion import is_done
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.storage import Location
 
 
 class ShardMaker(ABC):
-    """What a worker keeps open between shards."""
+    """What a worker keeps open between the shards of a job."""
 
     @abstractmethod
-    def done(self, plan: ShardPlan) -> bool:
-        """Return whether the shard has all its receipts."""
+    def is_done(self, plan: ShardPlan) -> bool:
+        """Return whether the shard has the receipts of all its families."""
 
     @abstractmethod
     def make(self, plan: ShardPlan, on_pair: Callable[[], None]) -> Receipt:
@@ -25,38 +26,52 @@ class ShardMaker(ABC):
     @property
     @abstractmethod
     def waited(self) -> float:
-        """Seconds that it stood still because the encoder was behind."""
+        """Seconds that the worker waited for the encoder."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what was opened."""
+        """Close everything that was opened."""
 
 
 class Job(ABC):
-    """What is to be made, by whom it does not matter: small, and ready to be sent to a worker."""
+    """What a run makes, independent of the executor and small enough to be sent to a worker."""
 
     @property
     @abstractmethod
     def layout(self) -> Layout:
-        """Where it goes."""
+        """The layout of the data set that is written."""
 
     @property
     @abstractmethod
     def encoding(self) -> TokenSettings | None:
-        """Which tokens it makes, if any: the executor opens an encoder for them."""
+        """The tokens to make, or None; the executor opens an encoder for them."""
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """The digest of everything that decides the bytes; it names the job in the event log."""
+
+    @property
+    @abstractmethod
+    def families(self) -> Mapping[str, str]:
+        """The families of shards to make, each with the digest in its receipts."""
 
     @abstractmethod
     def open(self, encode: EncodeBatch | None) -> ShardMaker:
-        """Open it on a worker; ``encode`` reaches the encoder."""
+        """Open the job in a worker. ``encode`` encodes batches, if the job makes tokens."""
 
     @abstractmethod
-    def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
-        """Return the shards that are not done. Raises BuildError for a receipt of another data set."""
+    def required_files(self) -> list[Location]:
+        """Return files that every machine must be able to read; of a large library, a sample."""
 
-    @abstractmethod
-    def needed(self) -> list[Location]:
-        """Return files and objects that every machine must be able to read; of very many, some."""
+    def missing_shards(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
+        """Return the shards that lack a family. Raises BuildError for a receipt of another data set.
 
-    @abstractmethod
-    def digest(self) -> str:
-        """Return the digest of all that decides the bytes."""
+        Removes the receipts of damaged shards.
+        """
+        layout = self.layout.with_receipts([plan.name for plan in plans], self.families)
+        return [
+            plan
+            for plan in plans
+            if not all(is_done(plan.name, family, layout, digest) for family, digest in self.families.items())
+        ]

@@ -1,31 +1,30 @@
-"""What to build, from which sounds, to where."""
+"""Define the job that builds a data set from a recipe and a library."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.pipeline.context import WorkerContext
 from rmod_pipeline.pipeline.encoding import EncodeBatch, TokenSettings
 from rmod_pipeline.pipeline.jobs.base import Job
+from rmod_pipeline.pipeline.jobs.context import WorkerContext
 from rmod_pipeline.pipeline.plan import Counts
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.completion import is_done
-from rmod_pipeline.shards.fingerprint import fingerprint_digest, package_versions
-from rmod_pipeline.shards.layout import Layout, ShardPlan
+from rmod_pipeline.shards.fingerprint import fingerprint_digest, output_versions
+from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import AudioStorage
 from rmod_pipeline.storage import Location, StorePath
 
-SOUNDS_LOOKED_AT = 16
-"""Of a library, to see whether a machine can read it."""
+SAMPLED_SOUNDS = 16
+"""Number of a library's sounds that show whether a machine can read it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BuildJob(Job):
-    """One build: everything a worker needs to know, small enough to be sent to it."""
+    """One build: everything that a worker needs to know, small enough to be sent to it."""
 
     recipe: Recipe
     library: Library
@@ -36,28 +35,31 @@ class BuildJob(Job):
     audio_format: str
     stems: bool
     audio: bool = True
-    """Whether sound is kept; a build of tokens can do without."""
+    """Whether audio is kept; False for a build of tokens alone."""
     encoding: TokenSettings | None = None
-    """The tokens to make beside the sound, or in its place."""
+    """The tokens to make, or None."""
     out: Location
     cache: Path | None = None
-    """Where loops shifted in pitch are kept; by default where each machine keeps what it keeps."""
+    """The folder of the pitch cache; by default each machine uses its own cache folder."""
     cache_bytes: int
+    """Limit of the pitch cache in bytes."""
 
     @property
     def layout(self) -> Layout:
+        """The layout of the data set."""
         return Layout(self.out)
 
     @property
-    def form(self) -> AudioStorage:
-        """How the sound is stored."""
+    def storage(self) -> AudioStorage:
+        """How the audio is stored."""
         stems = self.recipe.kinds if self.stems else ()
         return AudioStorage(audio_format=self.audio_format, stem_kinds=stems, kept=self.audio)
 
+    @cached_property
     def fingerprint(self) -> dict[str, Any]:
-        """Return all that decides the bytes; not where they go, who makes them or how fast.
+        """The content of build.json: everything that decides the bytes, not where and by whom they are made.
 
-        Tokens have a fingerprint of their own, which names this one: any number of codecs can be added.
+        Tokens have their own fingerprint, which contains the digest of this one, so codecs can be added later.
         """
         return {
             "recipe": self.recipe.model_dump(mode="json"),
@@ -69,36 +71,29 @@ class BuildJob(Job):
             "format": self.audio_format,
             "stems": self.stems,
             "audio": self.audio,
-            "versions": package_versions(self.engine),
+            "versions": output_versions(self.engine),
         }
 
+    @cached_property
     def digest(self) -> str:
-        """Return the digest of the fingerprint."""
-        return fingerprint_digest(self.fingerprint())
+        """The digest of the fingerprint."""
+        return fingerprint_digest(self.fingerprint)
 
+    @cached_property
     def families(self) -> dict[str, str]:
-        """Return the families of shards to make, each with the digest that its receipts bear."""
-        found = {self.form.family: self.digest()}
+        """The families of shards to make, each with the digest in its receipts."""
+        families = {self.storage.family: self.digest}
         if self.encoding:
-            found[self.encoding.family.folder] = self.encoding.family.digest()
-        return found
+            families[self.encoding.family.folder] = self.encoding.family.digest()
+        return families
 
-    def needed(self) -> list[Location]:
-        """Return what every machine must be able to read: the data set's own, and some of the library's sounds; of one
-        on an object store a single sound, each being a request."""
+    def required_files(self) -> list[Location]:
+        """Return build.json and a sample of the library's sounds; on a store one sound, to save requests."""
         assets = self.library.assets
-        most = 1 if isinstance(self.library.root, StorePath) else SOUNDS_LOOKED_AT
-        some = assets[:: max(1, -(-len(assets) // most))]
-        return [self.layout.build, *(self.library.path_of(one) for one in some)]
+        count = 1 if isinstance(self.library.root, StorePath) else SAMPLED_SOUNDS
+        sample = assets[:: max(1, -(-len(assets) // count))]
+        return [self.layout.build, *(self.library.path_of(asset) for asset in sample)]
 
     def open(self, encode: EncodeBatch | None = None) -> WorkerContext:
-        """Open it on a worker."""
+        """Open the build in a worker. ``encode`` encodes batches, if the build makes tokens."""
         return WorkerContext(self, encode)
-
-    def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
-        """Return the shards that lack a family. Raises BuildError for a receipt of another data set."""
-        families = self.families().items()
-        layout = self.layout.with_receipts([plan.name for plan in plans], self.families())
-        return [
-            plan for plan in plans if not all(is_done(plan.name, family, layout, said) for family, said in families)
-        ]

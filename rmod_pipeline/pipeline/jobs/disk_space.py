@@ -1,4 +1,4 @@
-"""Is there room for a data set?"""
+"""Estimate the size of a data set, and check that it fits on the disk."""
 
 from __future__ import annotations
 
@@ -14,46 +14,48 @@ BYTES_PER_FRAME = 4
 """16-bit stereo."""
 
 TYPICAL_ONE_SHOT_SECONDS = 1.0
-"""Longer than most: an estimate that is too high costs a message, one too low a night's work."""
+"""Longer than most one-shots: too high an estimate costs a message, too low a one costs a night's build."""
 
 FLAC_SHARE = 0.75
+"""Size of a FLAC file relative to WAV."""
+
 TOKEN_BYTES = 20_000
-"""Four seconds and some targets, with their JSON."""
+"""Tokens of four seconds and some targets, with their JSON."""
 
 OVERHEAD_BYTES = 20_000
-"""MIDI, JSON, tar headers and the index, for a pair."""
+"""MIDI, JSON, tar headers and index rows per pair."""
 
 
-def pair_bytes(job: BuildJob) -> int:
-    """Return about how many bytes a pair takes."""
+def estimate_pair_bytes(job: BuildJob) -> int:
+    """Return the approximate size of a pair in bytes."""
     recipe = job.recipe
     tokens = TOKEN_BYTES if job.encoding else 0
     if not job.audio:
         return tokens + OVERHEAD_BYTES
     target_frames = min(TYPICAL_ONE_SHOT_SECONDS, recipe.one_shots.max_seconds) * recipe.sample_rate
-    frames = recipe.frames * (1 + len(job.form.stem_kinds)) + len(recipe.targets) * target_frames
+    frames = recipe.frames * (1 + len(job.storage.stem_kinds)) + len(recipe.targets) * target_frames
     share = FLAC_SHARE if job.audio_format == "flac" else 1.0
     return round(frames * BYTES_PER_FRAME * share) + tokens + OVERHEAD_BYTES
 
 
 def check_space(plans: list[ShardPlan], job: BuildJob) -> None:
-    """Raise BuildError if the shards will hardly fit on the disk; a store has no end."""
+    """Raise BuildError if the shards will probably not fit on the disk. A store is not checked."""
     if isinstance(job.out, StorePath):
         return
-    needed = sum(plan.count for plan in plans) * pair_bytes(job)
-    free = shutil.disk_usage(_existing(job.out)).free
+    needed = sum(plan.count for plan in plans) * estimate_pair_bytes(job)
+    free = shutil.disk_usage(_nearest_existing(job.out)).free
     if needed > free:
         raise BuildError(
             job.out,
-            f"about {gigabytes(needed)} needed, {gigabytes(free)} free",
+            f"about {format_bytes(needed)} needed, {format_bytes(free)} free",
             "free some space, choose another --out, fewer --pairs, --format flac, or --no-space-check",
         )
 
 
-def gigabytes(count: float) -> str:
-    """Return a number of bytes for people."""
+def format_bytes(count: float) -> str:
+    """Return a number of bytes as text in MB or GB."""
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
-def _existing(path: Path) -> Path:
-    return path if path.exists() or path.parent == path else _existing(path.parent)
+def _nearest_existing(path: Path) -> Path:
+    return path if path.exists() or path.parent == path else _nearest_existing(path.parent)

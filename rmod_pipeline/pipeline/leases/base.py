@@ -1,6 +1,6 @@
-"""A lease on a shard, so that two runs on one folder share the work.
+"""Define the base of leases on shards.
 
-A lease saves work and guards nothing: if two runs make the same shard all the same, they publish the same bytes.
+A lease saves work and protects no data: if two runs make the same shard all the same, they publish equal bytes.
 """
 
 from __future__ import annotations
@@ -17,62 +17,65 @@ from rmod_pipeline.errors import RmodError
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 1200.0
-"""How long a lease is renewed without a word of progress: a large tar is checked and put, an encoder is waited for.
-Whoever hangs for longer loses it."""
+STALL_SECONDS = 1200.0
+"""How long a lease is renewed without progress, for instance while a large tar is uploaded. After that it expires."""
 
 
 class Lease(ABC):
-    """What leases on a disk and on a store have in common: while one is held, a thread renews it."""
+    """A lease on one shard. While the context is open, a thread renews it."""
 
-    every: ClassVar[float]
-    """Seconds between renewals."""
+    renew_seconds: ClassVar[float]
+    """Interval between renewals."""
 
     def __init__(self) -> None:
-        self._progress = time.monotonic()
-        self._over = threading.Event()
+        self._last_progress = time.monotonic()
+        self._released = threading.Event()
         self._thread: threading.Thread | None = None
 
     @abstractmethod
-    def take(self) -> bool:
-        """Take the lease if it is free, expired or held by a process of this machine that is gone."""
+    def acquire(self) -> bool:
+        """Acquire the lease if it is free or void; return whether this process holds it now.
+
+        A lease is void when it has expired, or when its owner was a process of this machine and has ended.
+        """
 
     @abstractmethod
-    def held(self) -> bool:
-        """Return whether somebody has the lease, and it is not void."""
+    def is_held(self) -> bool:
+        """Return whether a process holds the lease and it is not void."""
 
-    def renew(self) -> None:
-        """Say that the shard is getting on: without that for long, the lease is left to expire."""
-        self._progress = time.monotonic()
+    def report_progress(self) -> None:
+        """Note that the shard makes progress. Without progress for STALL_SECONDS the lease is not renewed."""
+        self._last_progress = time.monotonic()
 
     def __enter__(self) -> Self:
-        self.renew()
-        self._thread = threading.Thread(target=self._keep_on, name="lease", daemon=True)
+        self.report_progress()
+        self._thread = threading.Thread(target=self._renew_until_released, name="lease", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        # A renewal that is under way would bring back what is given back here.
+        self._released.set()
+        # A renewal that is still running would write the lease again after its release.
         if self._thread:
-            self._thread.join(self.every)
+            self._thread.join(self.renew_seconds)
         try:
-            self._give_back()
-        except (OSError, RmodError) as trouble:
-            logger.debug("a lease ends by itself: %s", trouble)  # what was made is there
+            self._release()
+        except (OSError, RmodError) as release_error:
+            # The shard itself is finished, and the lease expires.
+            logger.debug("a lease cannot be released: %s", release_error)
 
-    def _keep_on(self) -> None:
-        while not self._over.wait(self.every):
-            if time.monotonic() - self._progress < PATIENCE_SECONDS:
+    def _renew_until_released(self) -> None:
+        while not self._released.wait(self.renew_seconds):
+            if time.monotonic() - self._last_progress < STALL_SECONDS:
                 with suppress(OSError, RmodError):
-                    self._extend()
+                    self._renew()
 
     @abstractmethod
-    def _extend(self) -> None:
-        """Put the lease's end off, if it is still this one's."""
+    def _renew(self) -> None:
+        """Postpone the end of the lease if this process still holds it."""
 
     @abstractmethod
-    def _give_back(self) -> None:
-        """Remove the lease, if it is still this one's."""
+    def _release(self) -> None:
+        """Remove the lease if this process still holds it."""

@@ -1,8 +1,7 @@
-"""Leases on shards of a data set on an object store: an object that says who works on a shard, and until when.
+"""Lease a shard by an object on a store, which names the owner and the end of the lease.
 
-As on a disk, a lease saves work and guards nothing: if two runs make the same shard all the same, they publish the same
-bytes. A store has neither links nor locks, so what decides is an exclusive put, and where a store has none, two may
-both go on.
+A store has neither links nor locks, so a conditional write decides who gets a lease. On a store without conditional
+writes two runs may get the same lease; then both make the shard, with equal bytes.
 """
 
 from __future__ import annotations
@@ -18,63 +17,62 @@ from rmod_pipeline.storage import StorePath
 from rmod_pipeline.storage.process_identity import has_ended, machine_id
 
 LEASE_SECONDS = 180.0
-"""Longer than on a disk: a shard's tar is under way for a while, and machines' clocks differ by seconds."""
-
-LOOK_SECONDS = 5.0
-"""Between looks at shards that another run is making: each is some requests."""
+"""Longer than on a disk: the upload of a tar takes a while, and the clocks of machines differ by seconds."""
 
 
 class ObjectLease(Lease):
-    """A lease on one shard: an object that its owner writes anew now and then, and that is void once its time is up."""
+    """A lease in an object that its owner rewrites regularly; the lease is void when its end has passed."""
 
-    every: ClassVar[float] = 30.0
+    renew_seconds: ClassVar[float] = 30.0
 
-    def __init__(self, place: StorePath) -> None:
+    def __init__(self, location: StorePath) -> None:
         super().__init__()
-        self._place = place
+        self._location = location
         self._owner = uuid4().hex
 
-    def take(self) -> bool:
-        """Take the lease if it is free, expired or held by a process of this machine that is gone."""
-        there = self._read()  # looked at first: not every store refuses to put what is there
-        if there and not _void(there):
-            return there.get("owner") == self._owner  # put by a request whose answer got lost
-        if there:
-            self._place.unlink(missing_ok=True)  # two runs may both find it void and both go on: see above
-        return self._place.create(self._content()) or self._ours()  # refused, it may be our own: see above
+    def acquire(self) -> bool:
+        """Acquire the lease if it is free or void; return whether this process holds it now."""
+        existing = self._read()  # read it first: not every store refuses to replace an object
+        if existing and not _is_void(existing):
+            return existing.get("owner") == self._owner  # written by a request whose answer was lost
+        if existing:
+            self._location.unlink(missing_ok=True)  # two runs may both do this, and both go on: see the module
+        # A retried request is refused if its first try succeeded, so a refused lease may be our own.
+        return self._location.create(self._encode()) or self._is_ours()
 
-    def held(self) -> bool:
-        """Return whether somebody has the lease, and it is not void."""
-        return not _void(self._read())
+    def is_held(self) -> bool:
+        """Return whether a process holds the lease and it is not void."""
+        return not _is_void(self._read())
 
-    def _extend(self) -> None:
-        if self._ours():
-            self._place.write_bytes(self._content())
+    def _renew(self) -> None:
+        if self._is_ours():
+            self._location.write_bytes(self._encode())
 
-    def _give_back(self) -> None:
-        if self._ours():
-            self._place.unlink(missing_ok=True)
+    def _release(self) -> None:
+        if self._is_ours():
+            self._location.unlink(missing_ok=True)
 
-    def _ours(self) -> bool:
+    def _is_ours(self) -> bool:
         return self._read().get("owner") == self._owner
 
-    def _content(self) -> bytes:
-        said = {
+    def _encode(self) -> bytes:
+        content = {
             "owner": self._owner,
             "machine": machine_id(),
             "process": os.getpid(),
             "until": time.time() + LEASE_SECONDS,
         }
-        return json.dumps(said).encode()
+        return json.dumps(content).encode()
 
     def _read(self) -> dict[str, object]:
+        """Return the content of the lease; empty if there is none or it is damaged."""
         try:
-            return dict(json.loads(self._place.read_bytes()))
+            return dict(json.loads(self._location.read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return {}
 
 
-def _void(lease: dict[str, object]) -> bool:
+def _is_void(lease: dict[str, object]) -> bool:
     until, process = lease.get("until"), lease.get("process")
     if not isinstance(until, int | float) or until < time.time():
         return True

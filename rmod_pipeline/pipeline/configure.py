@@ -1,4 +1,4 @@
-"""From the options of a build or an encoding to a checked job."""
+"""Turn the options of a build or an encoding into a checked job."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rmod_pipeline.pipeline.encoding import TokenSettings
 from rmod_pipeline.pipeline.executors.config import check_at_least
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.encode import EncodeJob
-from rmod_pipeline.pipeline.plan import check_shard_size, choose_shards, parse_counts, plan_shards
+from rmod_pipeline.pipeline.plan import check_shard_size, choose_shards, parse_counts
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render.pitch import pitch_folder
 from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprint
-from rmod_pipeline.shards.layout import Layout, ShardPlan
+from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import FORMATS
 from rmod_pipeline.shards.token_family import TokenFamily
 from rmod_pipeline.storage import Location
@@ -79,7 +79,7 @@ def configure_encoding(out: Location, codec: CodecChoice, *, is_remote: bool = F
 
 def add_tokens(job: BuildJob, codec: CodecChoice, *, is_remote: bool = False) -> BuildJob:
     """Return a build that makes a codec's tokens too. Raises CodecError, UsageError, BuildError."""
-    return replace(job, encoding=token_settings(codec, job.recipe, job.digest(), is_remote=is_remote))
+    return replace(job, encoding=token_settings(codec, job.recipe, job.digest, is_remote=is_remote))
 
 
 def token_settings(codec: CodecChoice, recipe: Recipe, build_digest: str, *, is_remote: bool = False) -> TokenSettings:

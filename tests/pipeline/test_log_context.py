@@ -1,4 +1,4 @@
-"""Every line of a worker's log says which shard and which pair was being made."""
+"""Every line of a worker's log names the shard and the pair in progress."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rmod_pipeline.pipeline.log_context import (
 )
 
 
-def test_lines_end_with_the_shard_and_the_pair_in_hand() -> None:
+def test_lines_end_with_the_shard_and_the_pair_in_progress() -> None:
     stream = StringIO()
     handler = logging.StreamHandler(stream)
     handler.addFilter(CurrentPairFilter())
     handler.setFormatter(logging.Formatter(LINE))
-    logger = logging.getLogger("rmod_pipeline.pipeline.test_making")
+    logger = logging.getLogger("rmod_pipeline.pipeline.test_log_context")
     logger.propagate = False
     logger.addHandler(handler)
     try:

@@ -1,4 +1,4 @@
-"""What a worker keeps open between the shards of a build."""
+"""Keep open what a worker needs between the shards of a build."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rmod_pipeline.pipeline.jobs.build import BuildJob
 
 STORE_BYTES = 64 * 2**20
-"""Bytes of decoded sounds kept in memory, besides the prepared sounds that are used again and again."""
+"""Decoded sounds kept in memory, in bytes, in addition to the prepared sounds that are reused."""
 
 
 class WorkerContext(ShardMaker):
@@ -34,14 +34,14 @@ class WorkerContext(ShardMaker):
     def __init__(self, job: BuildJob, encode: EncodeBatch | None = None) -> None:
         self.job = job
         if isinstance(job.out, StorePath):
-            # A worker that died on this machine left its drafts here, where the driver may not see them.
+            # Drafts of a worker that died on this machine are in its cache, which the driver may not see.
             sweep_drafts(job.layout.drafts)
         self.settings: Settings = make_settings(job.recipe, job.engine)
         store = AudioStore(job.library, job.recipe.sample_rate, STORE_BYTES)
         self.sounds = Sounds(store, PitchCache(job.cache or pitch_folder(), job.cache_bytes))
-        self.fingerprint = job.digest()
+        self.fingerprint = job.digest
         self.encoder = PrefetchEncoder(encode) if encode else None
-        self._families = tuple(job.families())
+        self._families = tuple(job.families)
         self._assets: dict[str, SplitAssets] = {}
 
     @property
@@ -55,7 +55,7 @@ class WorkerContext(ShardMaker):
         return self.job.seed
 
     def assets(self, split: str) -> SplitAssets:
-        """Return the sounds of a split, ready for drawing. Raises LibraryError if the recipe needs more of them."""
+        """Return the sounds of a split, ready for drawing. Raises LibraryError if there are too few for the recipe."""
         if split not in self._assets:
             self._assets[split] = SplitAssets.of(self.recipe, self.job.library, split)
         return self._assets[split]
@@ -64,15 +64,15 @@ class WorkerContext(ShardMaker):
         """Return a writer for the audio, tokens and index of one shard."""
         job = self.job
         return ShardOutput(
-            plan, job.layout, job.library, job.form, self.fingerprint, encoding=job.encoding, encoder=self.encoder
+            plan, job.layout, job.library, job.storage, self.fingerprint, encoding=job.encoding, encoder=self.encoder
         )
 
-    def done(self, plan: ShardPlan) -> bool:
+    def is_done(self, plan: ShardPlan) -> bool:
         """Return whether the shard has a receipt in each of its families."""
         return all(self.job.layout.receipt(plan.name, family).exists() for family in self._families)
 
     def make(self, plan: ShardPlan, on_pair: Callable[[], None] = lambda: None) -> Receipt:
-        """Build a shard. If only its tokens are missing, encode its finished audio instead."""
+        """Build a shard, or encode its audio if only its tokens are missing; ``on_pair`` is called after every pair."""
         job = self.job
         if job.audio and job.encoding and self.encoder and job.layout.receipt(plan.name).exists():
             return encode_shard(plan, job.layout, job.encoding, self.encoder, on_pair)

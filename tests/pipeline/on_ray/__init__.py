@@ -1,0 +1,1 @@
+"""Tests of builds on a Ray cluster of several nodes on this machine."""

@@ -1,0 +1,48 @@
+"""Fixtures for tests on a Ray cluster: the cluster, and a larger data set to compare with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Without RAY_AUTH_MODE, Ray leaves a token in the home folder, and other clusters ask for it.
+os.environ.update({"RAY_AUTH_MODE": "disabled", "RAY_metrics_report_interval_ms": "1000"})
+
+import ray
+from ray.cluster_utils import Cluster
+
+from rmod_pipeline.pipeline.executors.local import PoolExecutor
+from rmod_pipeline.pipeline.run import run_build
+from rmod_pipeline.pipeline.scheduler import BuildProgress
+from tests.pipeline.on_ray.cluster_build import LARGER
+from tests.tiny_build import make_job
+
+
+@pytest.fixture(scope="package")
+def cluster(cache: Path) -> Iterator[Cluster]:
+    """A cluster of three nodes with one core each; jobs are submitted to the first. Tests must leave it so."""
+    head = {"num_cpus": 1, "include_dashboard": True, "dashboard_port": 0}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    for _ in range(2):
+        cluster.add_node(num_cpus=1, wait=False)
+    cluster.wait_for_nodes()
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def disconnect() -> Iterator[None]:
+    """Disconnect this process from the cluster after the test."""
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="package")
+def larger(tmp_path_factory: pytest.TempPathFactory, tiny_manifest: Path) -> Path:
+    """A data set of 120 pairs in shards of 5, made by one process."""
+    out = tmp_path_factory.mktemp("larger") / "out"
+    run_build(make_job(tiny_manifest, out, **LARGER), PoolExecutor(1), BuildProgress())
+    return out
