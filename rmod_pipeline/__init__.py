@@ -1,4 +1,4 @@
-"""rmod: training data for models that extract drum one-shots from finished music.
+"""Training data for models that extract drum one-shots from finished music.
 
     import rmod_pipeline as rmod
 

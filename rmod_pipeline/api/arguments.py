@@ -52,7 +52,7 @@ def location_of(data: DataLike) -> Location:
     return location.expanduser() if isinstance(location, Path) else location
 
 
-def local_path(option: str, path: str | Path) -> Path:
+def require_local_path(option: str, path: str | Path) -> Path:
     """Return a path of this machine. Raises UsageError for the address of an object store."""
     location = parse_location(path)
     if not isinstance(location, Path):

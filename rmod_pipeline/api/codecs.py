@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmod_pipeline.api.arguments import CodecLike, LibraryLike, speaks_python
+from rmod_pipeline import codec
+from rmod_pipeline.api.arguments import LibraryLike, speaks_python
 from rmod_pipeline.api.libraries import open_library
 
 if TYPE_CHECKING:
-    from rmod_pipeline.codec import Codec
     from rmod_pipeline.codec.catalogue import KnownCodec
+
+
+open_codec = speaks_python(codec.open_codec)
 
 
 def list_codecs() -> list[KnownCodec]:
@@ -30,14 +33,6 @@ def fetch_codec(name: str, *, progress: bool = True) -> Path:
 
     with download_progress("weights", progress) as on_bytes:
         return download_weights(find_known(name), on_bytes)
-
-
-@speaks_python
-def open_codec(codec: CodecLike) -> Codec:
-    """Open a codec: ``encode`` [n, samples] float32 to codes [n, codebooks, frames], ``decode`` them back."""
-    from rmod_pipeline.pipeline.configure import codec_choice
-
-    return codec_choice(codec).open()
 
 
 @speaks_python

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmod_pipeline.api.arguments import DataLike, local_path, location_of, speaks_python
+from rmod_pipeline.api.arguments import DataLike, location_of, require_local_path, speaks_python
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,10 +58,10 @@ def train(
     training = TrainingConfig(
         recipe=loaded,
         data=location_of(data),
-        out=local_path("--out", out),
+        out=require_local_path("--out", out),
         codec=codec,
         instrument=instrument,
-        begin_from=None if begin_from is None else local_path("--begin-from", begin_from),
+        begin_from=None if begin_from is None else require_local_path("--begin-from", begin_from),
         until=until,
         wandb=wandb,
         machine=DeviceSettings(device=device, devices=devices, nodes=nodes, workers=workers),

@@ -1,209 +1,42 @@
-"""Bad input, and what becomes of it: the cases of `test_bad_input.py`, and `docs/guides/bad-input.md` made of them.
-
-The page is written by `python -m tests.cli.bad_input docs/guides/bad-input.md`.
-"""
+"""The cases of `test_bad_input.py`: what is done, and what the message says."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
-import soundfile
-
-from tests.cli.bad_input_world import DONE, FOUND, Arguments, Case, World, text_file
+from tests.cli.bad_input_acts import (
+    broken_build_json,
+    built_with,
+    changed,
+    empty_folder,
+    few_kicks,
+    foreign_receipt,
+    half_a_tar,
+    holding,
+    library_moved,
+    no_build_json,
+    options,
+    other_library,
+    other_recipe,
+    other_sound,
+    out_is_a_file,
+    pair_text,
+    recipe,
+    render_to_a_file,
+    row,
+    scan,
+    show,
+    snare_first,
+    spec,
+    text_among_sounds,
+    text_as_sound,
+    torn_group,
+    vanished,
+    without_column,
+)
+from tests.cli.bad_input_world import DONE, FOUND, Case, World, text_file
 from tests.cli.bad_tokens import CASES as TOKEN_CASES
-from tests.tiny_build import RATE, RECIPE, make_library
-
-
-def scan(world: World, folder: str = "sounds") -> Arguments:
-    return ["library", "scan", world / folder, "--out", world / "scanned.csv"]
-
-
-def empty_folder(world: World) -> Arguments:
-    (world / "sounds").mkdir()
-    return scan(world)
-
-
-def text_as_sound(world: World) -> Arguments:
-    text_file(world / "sounds" / "kick 01.wav")
-    return scan(world)
-
-
-def text_among_sounds(world: World) -> Arguments:
-    text_file(world.library.parent / "kick" / "text.wav")
-    return scan(world, "library")
-
-
-def row(column: str, value: str) -> Callable[[World], Arguments]:
-    def act(world: World) -> Arguments:
-        return ["library", "check", world.manifest(lambda rows: rows[2].update({column: value}))]
-
-    return act
-
-
-def without_column(world: World) -> Arguments:
-    def drop(rows: list[dict[str, str]]) -> None:
-        for each in rows:
-            del each["licence"]
-
-    return ["library", "check", world.manifest(drop)]
-
-
-def recipe(old: str, new: str) -> Callable[[World], Arguments]:
-    def act(world: World) -> Arguments:
-        assert old in RECIPE
-        return world.build(recipe=world.recipe(lambda text: text.replace(old, new, 1)))
-
-    return act
-
-
-def built_with(**changes: Any) -> Callable[[World], Arguments]:
-    """Build, then ask for something else in the same folder."""
-    options = changes.pop("options", ())
-    return lambda world: world.built().build(*options, **changes)
-
-
-def other_recipe(old: str, new: str) -> Callable[[World], Arguments]:
-    return lambda world: recipe(old, new)(world.built())
-
-
-def snare_first(text: str) -> str:
-    head, kick, rest = text.partition("  kick:")
-    kick_body, _, rest = rest.partition("  snare:")
-    snare_body, loops, rest = rest.partition("loops:")
-    return f"{head}  snare:{snare_body}{kick}{kick_body}{loops}{rest}"
-
-
-def few_kicks(world: World) -> Arguments:
-    def drop(rows: list[dict[str, str]]) -> None:
-        rows[:] = [each for each in rows if not (each["kind"] == "kick" and each["id"] != "kick/train-0")]
-
-    return world.build(library=world.manifest(drop))
-
-
-def torn_group(world: World) -> Arguments:
-    def tear(rows: list[dict[str, str]]) -> None:
-        next(each for each in rows if each["id"] == "kick/train-0")["group"] = "valid-0-kick"
-
-    return world.build(library=world.manifest(tear))
-
-
-def other_library(world: World) -> Arguments:
-    world.built()
-    return world.build(library=world.manifest(lambda rows: rows[0].update(licence="CC-BY-4.0")))
-
-
-def out_is_a_file(world: World) -> Arguments:
-    return world.build(out=text_file(world / "file"))
-
-
-def no_build_json(world: World) -> Arguments:
-    (world.built().out / "build.json").unlink()
-    return world.build()
-
-
-def broken_build_json(world: World) -> Arguments:
-    text_file(world.built().out / "build.json", '{"recipe"')
-    return world.build()
-
-
-def foreign_receipt(world: World) -> Arguments:
-    path = world.built().out / "receipts" / "audio" / "train-000000.json"
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "fingerprint": "0" * 64}))
-    return world.build()
-
-
-def options(*extra: object, **changes: Any) -> Callable[[World], Arguments]:
-    return lambda world: world.build(*extra, **changes)
-
-
-def vanished(world: World) -> Arguments:
-    world.sound().unlink()
-    return world.build()
-
-
-def changed(world: World) -> Arguments:
-    with world.sound().open("ab") as file:
-        file.write(b"more")
-    return world.build()
-
-
-def holding(samples: float) -> Callable[[World], Arguments]:
-    """Put a sound with bad samples in the place of one that was scanned, and let the manifest have its checksum."""
-
-    def act(world: World) -> Arguments:
-        from hashlib import sha256
-
-        soundfile.write(world.sound(), np.full(4000, samples, np.float32), RATE, subtype="FLOAT")
-        digest = sha256(world.sound().read_bytes()).hexdigest()
-        return world.build(
-            library=world.manifest(
-                lambda rows: [each.update(sha256=digest) for each in rows if each["id"] == "kick/train-0"]
-            )
-        )
-
-    return act
-
-
-def library_moved(world: World) -> Arguments:
-    world.built()
-    world.library.parent.rename(world / "elsewhere")
-    return ["verify", world.out, "--rerender", 2]
-
-
-def other_sound(world: World) -> Arguments:
-    arguments = world.spec(id)
-    shutil.copy(world.sound("snare/train-1.wav"), world.sound("kick/train-0.wav"))
-    shutil.copy(world.sound("snare/train-1.wav"), world.sound("kick/train-1.wav"))
-    shutil.copy(world.sound("snare/train-1.wav"), world.sound("kick/train-2.wav"))
-    return arguments
-
-
-def pair_text(text: str | bytes) -> Callable[[World], Arguments]:
-    def act(world: World) -> Arguments:
-        world.pair.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return world.render()
-
-    return act
-
-
-def spec(*path: str | int, value: object) -> Callable[[World], Arguments]:
-    """Put a value into a pair's JSON."""
-
-    def change(content: Any) -> None:
-        for part in path[:-1]:
-            content = content[part]
-        if isinstance(content, list) and path[-1] == "+":
-            content.append(value)
-        else:
-            content[path[-1]] = value
-
-    return lambda world: world.spec(change)
-
-
-def render_to_a_file(world: World) -> Arguments:
-    return [*world.spec(id)[:-1], text_file(world / "file")]
-
-
-def half_a_tar(world: World) -> Arguments:
-    os.truncate(world.built().out / "audio" / "train-000000.tar", 20_000)
-    return ["show", world.out, "train-00000002"]
-
-
-def show(*arguments: object) -> Callable[[World], Arguments]:
-    return lambda world: ["show", world.built().out, *arguments]
-
+from tests.tiny_build import make_library
 
 GROUPS: dict[str, list[Case]] = {
     "Sounds and manifests": [
@@ -543,80 +376,3 @@ def make_world(folder: Path) -> World:
     """Return a folder with a library of its own, which the case may spoil."""
     make_library(folder / "library")
     return World(folder)
-
-
-def first_lines(said: str, world: World, most: int = 3) -> str:
-    """Return a message as it stands in the page: without frames, and the same on every machine and disk."""
-    text = said.replace(f"{world.folder}/", "").replace(str(world.folder), ".")
-    text = re.sub(r"[\d.]+ GB free", "N GB free", text)
-    text = re.sub(r"\S+/codecs/", "CACHE/codecs/", text)
-    lines = [line.strip("╭╮╰╯─│ ") for line in text.splitlines() if not line.startswith(("Usage", "Try"))]
-    shown = " ".join([line for line in lines if line and line != "Error"][:most]).removeprefix("Error: ")
-    return (shown if len(shown) <= 300 else shown[:297] + "...").replace("|", "\\|").replace("`", "'")
-
-
-def _line_with(text: str, words: str) -> str:
-    return next(line for line in text.splitlines() if words in line)
-
-
-def page(run: Callable[..., Any], folder: Path) -> str:
-    """Run every case and return the page about them."""
-    parts, total = [], 0
-    for group, cases in GROUPS.items():
-        parts += [f"## {group}", "", "| what is wrong | exit code | what is said |", "| --- | --- | --- |"]
-        for case in cases:
-            total += 1
-            world = make_world(folder / str(total))
-            said = run(*case.act(world))
-            assert said.code == case.code, (case.name, said)
-            told = said.err if case.code != DONE else _line_with(said.out, case.says[0])
-            parts.append(f"| {case.name} | {said.code} | {first_lines(told, world)} |")
-        parts.append("")
-    head = INTRODUCTION.format(total=total)
-    return head + "\n".join(parts).rstrip() + "\n\n" + ENDING
-
-
-INTRODUCTION = """# Bad input
-
-What rmod says to {total} kinds of bad input. These tables are written by
-
-    python -m tests.cli.bad_input docs/guides/bad-input.md
-
-which does each of these things to a small library and data set of its own. `tests/cli/test_bad_input.py` does the same
-and checks that the message names the datum and the remedy, that no traceback is shown, that the exit code is the one
-given here, and that every finished file is as it was.
-
-Exit codes: 0 done, 1 done with findings or failures, 2 a mistake in what was given, 130 stopped.
-
-"""
-
-ENDING = """## Disks, signals and other runs
-
-| what happens | what is tested |
-| --- | --- |
-| a real small disk fills up | exit code 1, no draft left; with more room the same command gives the same bytes |
-| the disk is full before the first byte | exit code 2, the folder named |
-| files may not grow beyond a limit | exit code 1, a smaller `--shard-size` proposed |
-| the log of runs cannot be written | a warning; the data set is the same |
-| a source is gone, then back | the others are made, exit code 1; the same command makes the rest |
-| a source cannot be read once | the shard is tried again at the end; nothing is lost, and no byte differs |
-| Ctrl-C or SIGTERM, to the driver or to all processes | exit code 130, no process left, nothing half-done |
-| SIGKILL ten times at random moments | workers end by themselves, no finished shard is lost, the bytes are the same |
-| SIGKILL of a worker | the shards it was at are begun again alone, then all workers go on; the bytes are the same |
-| a shard that kills its worker every time | it fails after three tries, the others are made |
-| two runs on one folder | each shard is made once; the bytes are the same |
-| two runs on one folder that ask for different things | one goes on, the other is refused |
-"""
-
-
-def _run(*arguments: object) -> Any:
-    """Run `rmod` as the tests do, but in a process of its own."""
-    command = [sys.executable, "-c", "from rmod_pipeline.cli import main; main()", *map(str, arguments)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
-    return SimpleNamespace(code=run.returncode, out=run.stdout, err=run.stderr)
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        os.environ["RMOD_CACHE"] = f"{name}/cache"
-        Path(sys.argv[1]).write_text(page(_run, Path(name)), encoding="utf-8")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from rmod_pipeline.shards.layout import Layout
-from tests.cli.bad_input import FOUND, Case, World, all_cases, make_world
+from tests.cli.bad_input import all_cases, make_world
+from tests.cli.bad_input_world import FOUND, Case, World
 from tests.tiny_build import list_drafts, reproducible_files, start_rmod
 
 Rmod = Callable[..., Any]

@@ -65,7 +65,7 @@ def show(
 
     from rmod_pipeline import api
 
-    codec = api.open_codec(api.CodecChoice(name=name, device="cpu"))
+    codec = api.open_codec(name, device="cpu")
     identity = codec.identity
     if as_json:
         typer.echo(json.dumps(identity.to_dict(), indent=1))

@@ -137,8 +137,8 @@ def _print_counts(console: Console, assets: list[Asset] | tuple[Asset, ...], rul
         table.add_column(column, justify="right")
     for count in count_kinds(assets):
         numbers = (count.files, count.groups, *count.by_split.values())
-        said = [rule[count.kind]] if rule else []
-        table.add_row(count.kind, *said, *map(str, numbers), f"{count.seconds / 60:.1f}")
+        split_by = [rule[count.kind]] if rule else []
+        table.add_row(count.kind, *split_by, *map(str, numbers), f"{count.seconds / 60:.1f}")
     console.print(table)
     licences = Counter(asset.licence or "(unknown)" for asset in assets).most_common()
     text = ", ".join(f"{licence} {count}" for licence, count in licences)
