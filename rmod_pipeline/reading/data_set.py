@@ -37,11 +37,11 @@ class DataPair:
     key: str
     """Such as ``train-00000012``."""
     spec: PairSpec
-    """Every choice that was made for the pair; it rebuilds the pair."""
+    """The plan of the pair, from which it can be rendered again."""
     levels: Mapping[str, Any]
     """Measured levels: ``mix``, ``targets`` and ``tracks``, in dBFS, LUFS and dB."""
     sources: Sequence[Mapping[str, str]]
-    """The sounds that the pair is made of, with kit, licence and source."""
+    """The sounds in the pair, with kit, licence and source."""
     audio: Mapping[str, Audio]
     """By sound (mix, kick, ..., stem-kick): [channels, samples] float32, -1..1. Empty if no audio is kept."""
     codes: Mapping[str, NDArray[np.uint16]]
@@ -72,7 +72,7 @@ class DataPair:
 
     @property
     def stems(self) -> dict[str, Audio]:
-        """The tracks as they join the mixture, by kind, each [2, samples] float32; empty without ``stems``."""
+        """The tracks before the master chain, by kind, each [2, samples] float32; empty without ``stems``."""
         return {kind.removeprefix(STEM): audio for kind, audio in self.audio.items() if kind.startswith(STEM)}
 
 
@@ -80,18 +80,20 @@ class DataSet:
     """A data set that a build wrote, finished or not. Opening it reads ``build.json`` alone."""
 
     def __init__(self, out: Location | str) -> None:
+        """Open a data set by its folder or address. Raises ShardError if there is none."""
         self.out = parse_location(out)
         """The folder, or the address on an object store."""
         self.fingerprint: Fingerprint = read_fingerprint(Layout(self.out).build)
         """The contents of ``build.json``: recipe, library digest, seed, versions."""
 
     def __repr__(self) -> str:
+        """Return folder, recipe and number of pairs."""
         pairs = ", ".join(f"{split}={count}" for split, count in self.counts.items())
         return f"DataSet({str(self.out)!r}, recipe={self.recipe.name!r}, {pairs})"
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of pairs asked for, by split."""
+        """The number of pairs to build, by split."""
         return dict(self.fingerprint["pairs"])
 
     @property
@@ -114,7 +116,7 @@ class DataSet:
         return list_keys(self.out, split)
 
     def pair(self, key: str) -> DataPair:
-        """Return one pair. Raises ShardError for a key that is not there."""
+        """Return one pair. Raises ShardError for a key that is not in the data set."""
         return _decode(read_pair(self.out, key))
 
     def pairs(self, split: str | None = None) -> Iterator[DataPair]:

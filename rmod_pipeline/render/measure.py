@@ -49,7 +49,7 @@ class TrackLevels:
     peak_dbfs: float
     rms_dbfs: float
     inserts_db: list[float]
-    """PairLevels gain of each insert: the make-up gain with ``match_rms``, else the change of RMS."""
+    """Measured gain of each insert: the make-up gain with ``match_rms``, else the change of RMS."""
     audible_db: float | None = None
     """RMS of the track over RMS of the sum at the drum's clearest hit; None for loops."""
 

@@ -36,7 +36,7 @@ class MixedTrack:
     audio: Audio
     """[2, frames]."""
     inserts_db: list[float]
-    """PairLevels gain of each insert."""
+    """Measured gain of each insert."""
 
 
 def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
