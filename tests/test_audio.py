@@ -1,4 +1,4 @@
-"""The measures and shapes that every room needs."""
+"""Layouts and level measures of audio arrays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ audio = arrays(
 
 
 @given(st.floats(-119, 60))
-def test_db_and_gain_undo_each_other(level: float) -> None:
+def test_db_and_gain_are_inverse(level: float) -> None:
     assert gain_to_db(db_to_gain(level)) == pytest.approx(level, abs=1e-9)
 
 
@@ -36,13 +36,13 @@ def test_rms_of_a_full_scale_sine() -> None:
 
 
 @given(audio)
-def test_rms_is_that_of_the_textbook(sound: np.ndarray) -> None:
-    textbook = math.sqrt(np.mean(sound.astype(np.float64) ** 2)) if sound.size else 0.0
-    assert rms(sound) == pytest.approx(textbook, rel=1e-5, abs=1e-20)
+def test_rms_agrees_with_its_definition(sound: np.ndarray) -> None:
+    expected = math.sqrt(np.mean(sound.astype(np.float64) ** 2)) if sound.size else 0.0
+    assert rms(sound) == pytest.approx(expected, rel=1e-5, abs=1e-20)
     assert peak(sound) == (np.abs(sound).max() if sound.size else 0.0)
 
 
-def test_rms_of_a_view_is_that_of_its_copy() -> None:
+def test_rms_of_a_view_equals_that_of_its_copy() -> None:
     noise = np.random.default_rng(0).standard_normal((2, 20_000)).astype(np.float32)
     assert rms(noise[:, ::3]) == rms(noise[:, ::3].copy())
 
@@ -72,7 +72,7 @@ def test_pcm_is_within_half_a_step(sound: np.ndarray) -> None:
 
 
 @given(arrays(np.int16, st.tuples(st.just(2), st.integers(0, 200)), elements=st.integers(-32767, 32767)))
-def test_pcm_survives_the_way_there_and_back(pcm: np.ndarray) -> None:
+def test_pcm_survives_a_round_trip(pcm: np.ndarray) -> None:
     assert np.array_equal(to_pcm(from_pcm(pcm)), pcm)
 
 

@@ -1,4 +1,4 @@
-"""What is drawn follows the law that a recipe states, and stays within it."""
+"""Samples follow the distribution in a recipe, and stay within its limits."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ number, integer, word = TypeAdapter(Number), TypeAdapter(Integer), TypeAdapter(W
 DRAWS = 4000
 
 
-def drawn(written: Any, adapter: TypeAdapter = number, count: int = DRAWS) -> list:
+def sample_many(written: Any, adapter: TypeAdapter = number, count: int = DRAWS) -> list:
     distribution = adapter.validate_python(written)
     return [distribution.sample(Draw.of("test", index)) for index in range(count)]
 
 
-def refused(written: Any, adapter: TypeAdapter = number) -> str:
+def refusal(written: Any, adapter: TypeAdapter = number) -> str:
     with pytest.raises(ValidationError) as error:
         adapter.validate_python(written)
     return str(error.value)
@@ -45,11 +45,11 @@ numbers = st.one_of(
 
 
 @given(numbers, st.integers())
-def test_what_is_drawn_is_within_what_is_stated(written: Any, index: int) -> None:
+def test_a_sample_is_within_the_support(written: Any, index: int) -> None:
     distribution = number.validate_python(written)
     low, high = distribution.support()
     value = distribution.sample(Draw.of(index))
-    # Six digits are kept, so an end written with more may be missed by half a unit of the sixth.
+    # Six digits are kept, so a sample can exceed an end with more digits by half a unit of the sixth.
     slack = 5.01e-6 * max(abs(low), abs(high)) if math.isfinite(low) else 0
     assert low - slack <= value <= high + slack
     assert math.isfinite(value)
@@ -77,43 +77,43 @@ LAWS = {
 
 
 @pytest.mark.parametrize("name", LAWS)
-def test_the_law(name: str) -> None:
+def test_samples_follow_the_distribution(name: str) -> None:
     written, law = LAWS[name]
-    values = drawn(written)
+    values = sample_many(written)
     assert stats.kstest(values, law.cdf).pvalue > 1e-3
-    # The same test catches a bias planted: each value moved by a tenth of the spread.
+    # The same test detects a planted bias: all values moved by a tenth of the standard deviation.
     moved = [value + 0.1 * law.std() for value in values]
     assert stats.kstest(moved, law.cdf).pvalue < 1e-3
 
 
 def test_uniform_is_not_log_uniform() -> None:
-    assert stats.kstest(drawn([30, 3000]), stats.loguniform(30, 3000).cdf).pvalue < 1e-3
+    assert stats.kstest(sample_many([30, 3000]), stats.loguniform(30, 3000).cdf).pvalue < 1e-3
 
 
 @pytest.mark.parametrize(("written", "adapter"), [({"integers": [2, 4]}, number), ([2, 4], integer)])
-def test_integers_have_equal_chance_and_both_ends(written: Any, adapter: TypeAdapter) -> None:
-    counts = Counter(drawn(written, adapter))
+def test_integers_are_equally_likely_with_both_ends(written: Any, adapter: TypeAdapter) -> None:
+    counts = Counter(sample_many(written, adapter))
     assert sorted(counts) == [2, 3, 4]
     assert stats.chisquare(list(counts.values())).pvalue > 1e-3
     assert stats.chisquare([counts[2] - 150, counts[3], counts[4] + 150]).pvalue < 1e-3
 
 
-def test_weights_weigh() -> None:
-    counts = Counter(drawn({"choice": ["a", "b", "c"], "weights": [1, 3, 0]}, word))
+def test_weights_are_probabilities() -> None:
+    counts = Counter(sample_many({"choice": ["a", "b", "c"], "weights": [1, 3, 0]}, word))
     assert set(counts) == {"a", "b"}
     expected = [DRAWS / 4, DRAWS * 3 / 4]
     assert stats.chisquare([counts["a"], counts["b"]], expected).pvalue > 1e-3
     assert stats.chisquare([counts["a"] + 150, counts["b"] - 150], expected).pvalue < 1e-3
 
 
-def test_clip_moves_to_the_end() -> None:
-    values = drawn({"normal": [100, 30], "clip": [90, 127]})
+def test_clip_moves_values_to_the_end() -> None:
+    values = sample_many({"normal": [100, 30], "clip": [90, 127]})
     assert min(values) == 90
     assert max(values) == 127
     assert values.count(90) == pytest.approx(DRAWS * stats.norm(100, 30).cdf(90), rel=0.1)
 
 
-def test_short_forms_mean_the_long_ones() -> None:
+def test_short_forms_equal_long_forms() -> None:
     assert number.validate_python(4) == number.validate_python({"constant": 4})
     assert number.validate_python([2, 10]) == number.validate_python({"uniform": [2, 10]})
     assert integer.validate_python(4) == integer.validate_python({"integers": [4, 4]})
@@ -122,7 +122,7 @@ def test_short_forms_mean_the_long_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ([10, 2], "out of order: 10 > 2"),
         ({"log_uniform": [0, 2]}, "ends above 0"),
@@ -143,13 +143,13 @@ def test_short_forms_mean_the_long_ones() -> None:
         ([0, math.inf], "finite"),
     ],
 )
-def test_what_is_no_number_is_refused(written: Any, said: str) -> None:
-    assert said in refused(written)
+def test_an_invalid_number_is_refused(written: Any, message: str) -> None:
+    assert message in refusal(written)
 
 
 @pytest.mark.parametrize("written", [2.5, [1.5, 3], True, "2", {"uniform": [1, 2]}])
-def test_what_is_no_whole_number_is_refused(written: Any) -> None:
-    refused(written, integer)
+def test_an_invalid_whole_number_is_refused(written: Any) -> None:
+    refusal(written, integer)
 
 
 decibels: TypeAdapter = TypeAdapter(Annotated[Number, Within("dB", -80, 0)])
@@ -161,7 +161,7 @@ def test_within_the_limits(written: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         (1, "1 is outside what is allowed here, -80..0 dB"),
         ([-90, -10], "-90..-10 is outside"),
@@ -171,16 +171,16 @@ def test_within_the_limits(written: Any) -> None:
         ({"normal": [-20, 3], "clip": [-30, 10]}, "-30..10 is outside"),
     ],
 )
-def test_outside_the_limits(written: Any, said: str) -> None:
-    assert said in refused(written, decibels)
+def test_outside_the_limits(written: Any, message: str) -> None:
+    assert message in refusal(written, decibels)
 
 
-def test_a_word_that_is_none_of_the_words_is_told_the_nearest() -> None:
+def test_an_unknown_word_suggests_the_nearest() -> None:
     law: TypeAdapter = TypeAdapter(Annotated[Word, OneOf("linear", "constant_power")])
-    assert "did you mean 'linear'" in refused("linaer", law)
-    assert "'x' is none of" in refused({"choice": ["linear", "x"]}, law)
+    assert "did you mean 'linear'" in refusal("linaer", law)
+    assert "'x' is none of" in refusal({"choice": ["linear", "x"]}, law)
 
 
 @pytest.mark.parametrize("written", [-0.1, 1.1, "often", math.nan])
-def test_what_is_no_probability_is_refused(written: Any) -> None:
-    refused(written, TypeAdapter(Probability))
+def test_an_invalid_probability_is_refused(written: Any) -> None:
+    refusal(written, TypeAdapter(Probability))

@@ -1,4 +1,4 @@
-"""Draws depend on their name alone, are the same for ever, and are uniform."""
+"""Draws depend on their name alone, never change between versions, and are uniform."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def fair(counts: Counter, outcomes: list) -> float:
     return float(chisquare([counts[outcome] for outcome in outcomes]).pvalue)
 
 
-# If one of these changes, every data set ever built changes: raise OUTPUT_VERSION, and say so in the change log.
+# If one of these changes, all data sets change: raise OUTPUT_VERSION, and note it in the change log.
 def test_streams_never_drift() -> None:
     draw = Draw.of(0, "train", 12, 0)
     assert draw.at("kick", "compressor", "ratio").uniform().hex() == "0x1.7129f070441b2p-1"
@@ -32,12 +32,12 @@ def test_streams_never_drift() -> None:
 
 
 @given(names, names)
-def test_two_names_are_two_streams(one: list, other: list) -> None:
-    alike = [str(name) for name in one] == [str(name) for name in other]
-    assert (Draw.of(*one).bits(2) == Draw.of(*other).bits(2)) == alike
+def test_two_names_are_two_streams(first: list, second: list) -> None:
+    equal = [str(name) for name in first] == [str(name) for name in second]
+    assert (Draw.of(*first).bits(2) == Draw.of(*second).bits(2)) == equal
 
 
-def test_where_a_name_ends_counts() -> None:
+def test_the_end_of_a_name_matters() -> None:
     assert Draw.of("ab", "c").uniform() != Draw.of("a", "bc").uniform()
     assert Draw.of("ab").uniform() != Draw.of("a", "b").uniform()
     assert Draw.of("a", "").uniform() != Draw.of("a").uniform()
@@ -65,7 +65,7 @@ def test_seed_0_is_a_seed() -> None:
     assert len({Draw.of(seed, "train", 0, 0).uniform() for seed in (0, 1, 2, None, "")}) == 5
 
 
-def test_more_bits_begin_with_the_fewer() -> None:
+def test_more_bits_begin_with_the_same_bits() -> None:
     assert Draw.of("x").bits(11)[:5] == Draw.of("x").bits(5)
     assert len(set(Draw.of("x").bits(1000))) == 1000
 
@@ -76,13 +76,13 @@ def test_uniform_is_uniform_within_a_stream_and_across_neighbours() -> None:
     for values in (across, within):
         assert kstest(values, "uniform").pvalue > 1e-3
         assert all(0 <= value < 1 for value in values)
-    # The same test sees a bias of 3 %.
+    # The same test detects a bias of 3 %.
     assert kstest([value**1.1 for value in across], "uniform").pvalue < 1e-3
 
 
 def test_neighbouring_indices_are_independent() -> None:
     pairs = Counter((Draw.of(0, index).below(8), Draw.of(0, index + 1).below(8)) for index in range(20_000))
-    assert fair(pairs, [(one, other) for one in range(8) for other in range(8)]) > 1e-3
+    assert fair(pairs, [(i, j) for i in range(8) for j in range(8)]) > 1e-3
 
 
 @given(st.integers(1, 10**9), st.integers())
@@ -118,20 +118,20 @@ def test_every_set_has_equal_chance() -> None:
 def test_every_order_has_equal_chance() -> None:
     orders = Counter(tuple(Draw.of("order", name).order(4)) for name in range(9_600))
     assert fair(orders, list(permutations(range(4)))) > 1e-3
-    # The same test sees what the commonest mistake, exchanging with any item, does to the odds.
+    # The same test detects the most common mistake: swapping with any item.
     naive = Counter(_naive_order(Draw.of("order", name), 4) for name in range(9_600))
     assert fair(naive, list(permutations(range(4)))) < 1e-3
 
 
 def _naive_order(draw: Draw, count: int) -> tuple[int, ...]:
     items = list(range(count))
-    for place, bits in enumerate(draw.bits(count)):
-        other = bits * count >> 64
-        items[place], items[other] = items[other], items[place]
+    for position, bits in enumerate(draw.bits(count)):
+        swapped = bits * count >> 64
+        items[position], items[swapped] = items[swapped], items[position]
     return tuple(items)
 
 
-def test_orders_of_nothing_and_of_one() -> None:
+def test_orders_of_zero_and_one_items() -> None:
     assert Draw.of("x").order(0) == []
     assert Draw.of("x").order(1) == [0]
     assert Draw.of("x").distinct(0, 0) == []

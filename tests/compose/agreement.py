@@ -1,4 +1,4 @@
-"""How well values agree with what a recipe says of them: one p value for every law of every column."""
+"""Statistical tests of drawn values against the distributions in a recipe: one p value per column."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from rmod_pipeline.recipe import Chain, Recipe, SendRanges
 from rmod_pipeline.spec import DrumTrack, LoopTrack, PairSpec, Send, Track
 
 SURE = 1e-3
-"""Chance that fair values are called unfair, over all columns together (Bonferroni)."""
+"""Significance level over all columns together (Bonferroni)."""
 
 FEWEST = 8
-"""Expected values in a bin of a chi-square test, at the least: rarer bins are put together."""
+"""Smallest expected count in a bin of a chi-square test; rarer bins are merged."""
 
 Law = tuple[Any, list[Any]]
-"""A distribution, and the values that were drawn from it."""
+"""A distribution, and the values drawn from it."""
 
 Columns = Mapping[str, Law]
-"""Everything that is drawn, by its name."""
+"""All drawn values, by column name."""
 
 Ids = Mapping[str, tuple[str, ...]]
 """The ids of the assets of each kind."""
 
 
-def disagreements(found: Columns) -> dict[str, float]:
-    """Return the columns whose values disagree with their law, each with its p value."""
-    p_values = {column: p_value(law, values) for column, (law, values) in found.items()}
+def disagreements(columns: Columns) -> dict[str, float]:
+    """Return the p values of the columns whose values disagree with their distribution."""
+    p_values = {column: p_value(law, values) for column, (law, values) in columns.items()}
     return {column: p for column, p in p_values.items() if p < SURE / len(p_values)}
 
 
 def p_value(law: Any, values: Sequence[Any]) -> float:
-    """Return how likely values as odd as these are, if they are drawn from the law; 0 if they cannot be."""
+    """Return the p value of values under a distribution; 0 if it cannot give them."""
     if isinstance(law, Constant):
         return float(all(value == law.constant for value in values))
     if isinstance(law, Uniform):
@@ -58,7 +58,7 @@ def p_value(law: Any, values: Sequence[Any]) -> float:
 
 
 def chances(law: Any) -> dict[Any, float]:
-    """Return each value that a law of whole numbers or words allows, and its chance."""
+    """Return the probability of every value of a discrete distribution."""
     if isinstance(law, dict):
         return law
     if isinstance(law, Integers):
@@ -76,7 +76,7 @@ def chances(law: Any) -> dict[Any, float]:
 
 
 def fair(counts: Counter, chance: Mapping[Any, float]) -> float:
-    """Return the p value of counts under the given chances; rare outcomes are counted together."""
+    """Return the p value of counts under the given probabilities; rare outcomes are merged into one bin."""
     if set(counts) - {value for value, p in chance.items() if p > 0}:
         return 0.0
     total = sum(counts.values())
@@ -90,8 +90,8 @@ def fair(counts: Counter, chance: Mapping[Any, float]) -> float:
     if rare[0] >= FEWEST or (rare[0] > 0 and not bins):
         bins.append(rare)
     elif rare[0] > 0:
-        # Too few to be a bin of their own: they join the smallest.
-        smallest = min(range(len(bins)), key=lambda place: bins[place][0])
+        # They are too few for a bin of their own, so they join the smallest bin.
+        smallest = min(range(len(bins)), key=lambda index: bins[index][0])
         bins[smallest] = (bins[smallest][0] + rare[0], bins[smallest][1] + rare[1])
     if len(bins) == 1:
         return 1.0
@@ -105,31 +105,31 @@ def _binomial(count: int, total: int, chance: float) -> float:
 
 
 def columns(recipe: Recipe, specs: Sequence[PairSpec], assets: Ids) -> Columns:
-    """Return every value that is drawn, by its name, with the law that the recipe gives it.
+    """Return all drawn values by column name, with the distribution in the recipe.
 
-    ``assets`` holds the ids of each kind, which all have equal chance.
+    ``assets`` holds the ids of each kind; all are equally likely.
     """
-    found: dict[str, Law] = {}
+    columns_by_name: dict[str, Law] = {}
     for spec in specs:
         tracks = {track.kind: track for track in spec.tracks}
         rows = _loop_rows(recipe, tracks, assets), _drum_rows(recipe, tracks, assets)
         for column, law, value in (*rows[0], *rows[1], *_chain_rows("master", recipe.master, spec.master)):
-            found.setdefault(column, (law, []))[1].append(value)
-    found["loops together"] = (
+            columns_by_name.setdefault(column, (law, []))[1].append(value)
+    columns_by_name["loops together"] = (
         _together(recipe),
         [tuple(kind in {loop.kind for loop in spec.loops} for kind in recipe.loops) for spec in specs],
     )
-    return found
+    return columns_by_name
 
 
 Row = tuple[str, Any, Any]
 
 
 def _together(recipe: Recipe) -> dict[tuple[bool, ...], float]:
-    """Return the chance of every set of loops, if each is left out on its own."""
+    """Return the probability of every set of loops, if each loop is present independently."""
     presences = [ranges.presence for ranges in recipe.loops.values()]
     return {
-        present: math.prod(p if here else 1 - p for p, here in zip(presences, present, strict=True))
+        present: math.prod(p if is_present else 1 - p for p, is_present in zip(presences, present, strict=True))
         for present in product((False, True), repeat=len(presences))
     }
 
@@ -192,23 +192,23 @@ def _track_rows(kind: str, inserts: Chain, sends: Sequence[SendRanges], track: T
             yield from _chain_rows(name, ranges.effects, drawn[ranges.name].effects)
 
 
-def _chain_rows(where: str, chain: Chain, effects: Sequence[Any]) -> Iterator[Row]:
-    """Yield the values of a chain in a fixed order. Effects of one name are told apart by the values they may have."""
-    left = list(effects)
-    for place, ranges in enumerate(chain):
+def _chain_rows(prefix: str, chain: Chain, effects: Sequence[Any]) -> Iterator[Row]:
+    """Yield the values of a chain. Effects of the same name are distinguished by the words that they allow."""
+    remaining = list(effects)
+    for number, ranges in enumerate(chain):
         assert isinstance(ranges, EffectRanges)
-        name = f"{where} {place} {ranges.effect}"  # type: ignore[attr-defined]
-        effect = next((each for each in left if _made_by(ranges, each)), None)
+        name = f"{prefix} {number} {ranges.effect}"  # type: ignore[attr-defined]
+        effect = next((candidate for candidate in remaining if _made_by(ranges, candidate)), None)
         yield f"{name} present", _yes(ranges.probability), effect is not None
         if effect is not None:
-            left.remove(effect)
+            remaining.remove(effect)
             yield f"{name} match_rms", {ranges.match_rms: 1.0}, effect.match_rms
             yield from _effect_rows(name, ranges, effect)
-    yield f"{where} has nothing else", {True: 1.0}, not left
+    yield f"{prefix} has nothing else", {True: 1.0}, not remaining
 
 
 def _made_by(ranges: Any, effect: Any) -> bool:
-    """Say whether an effect is of the right name, and its words are among those allowed (high-pass, low-pass)."""
+    """Return whether ranges can give an effect: same name, and only words that they allow (high-pass, low-pass)."""
     if effect.effect != ranges.effect:
         return False
     words = (name for name in ranges.random_fields if isinstance(getattr(ranges, name), Choice))
@@ -217,9 +217,9 @@ def _made_by(ranges: Any, effect: Any) -> bool:
 
 def _effect_rows(name: str, ranges: Any, effect: Any) -> Iterator[Row]:
     if isinstance(ranges, EqualizerRanges):
-        for place, (band, drawn) in enumerate(zip(ranges.bands, effect.bands, strict=True)):
+        for number, (band, drawn) in enumerate(zip(ranges.bands, effect.bands, strict=True)):
             for field in ("shape", "hz", "gain_db", "q"):
-                yield f"{name} band {place} {field}", getattr(band, field), getattr(drawn, field)
+                yield f"{name} band {number} {field}", getattr(band, field), getattr(drawn, field)
     elif isinstance(ranges, LevelGainRanges):
         yield f"{name} ends", {ranges.gain_db: 1.0}, (effect.min_db, effect.max_db)
         yield f"{name} jitter_db", ranges.jitter_db, effect.jitter_db
@@ -228,14 +228,15 @@ def _effect_rows(name: str, ranges: Any, effect: Any) -> Iterator[Row]:
             yield f"{name} {field}", getattr(ranges, field), getattr(effect, field)
 
 
-def dependences(found: Columns, count: int) -> dict[tuple[str, str], float]:
-    """Return the pairs of columns that go together, with the p value of their rank correlation.
+def dependences(columns: Columns, count: int) -> dict[tuple[str, str], float]:
+    """Return the rank correlation of all pairs of columns that are significantly correlated.
 
-    Looks at the numbers that every one of ``count`` pairs has; a column is also held against itself one pair later.
+    Uses the continuous columns with a value for each of the ``count`` pairs. It also correlates each column with all
+    columns of the next pair.
     """
     numbers = {
         name: np.asarray(values, dtype=np.float64)
-        for name, (law, values) in found.items()
+        for name, (law, values) in columns.items()
         if len(values) == count and isinstance(law, (Uniform, LogUniform))
     }
     names = list(numbers)
@@ -245,10 +246,10 @@ def dependences(found: Columns, count: int) -> dict[tuple[str, str], float]:
     later = ranks[:, :-1] @ ranks[:, 1:].T / (count - 1)
     tests = len(names) * (len(names) - 1) // 2 + len(names) ** 2
     limit = float(norm.isf(SURE / tests / 2)) / math.sqrt(count)
-    together = [(one, other, now[one, other]) for one in range(len(names)) for other in range(one)]
-    follow = [(one, other, later[one, other]) for one in range(len(names)) for other in range(len(names))]
+    same_pair = [(i, j, now[i, j]) for i in range(len(names)) for j in range(i)]
+    next_pair = [(i, j, later[i, j]) for i in range(len(names)) for j in range(len(names))]
     result: dict[tuple[str, str], float] = defaultdict(float)
-    for one, other, correlation in (*together, *follow):
+    for i, j, correlation in (*same_pair, *next_pair):
         if abs(correlation) > limit:
-            result[names[one], names[other]] = float(correlation)
+            result[names[i], names[j]] = float(correlation)
     return dict(result)

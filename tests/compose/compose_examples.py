@@ -1,4 +1,4 @@
-"""A library that exists only in memory, and specs composed from it."""
+"""A library in memory, and specs composed from it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
 from rmod_pipeline.spec import PairId, PairSpec
 
 COUNTS: Mapping[str, int] = {"kick": 40, "snare": 30, "hihat": 20, "bass": 12, "piano": 10, "guitar": 9, "vocal": 8}
-"""Sounds of each kind in each split."""
+"""Number of sounds of each kind in each split."""
 
 SPLITS = ("train", "valid", "test")
 
 
 def asset(kind: str, split: str, number: int) -> Asset:
-    """Return a sound that has a row in a manifest and no file."""
+    """Return an asset without a file."""
     name = f"{kind}/{split}/{number:04d}"
     return Asset(
         id=name,
@@ -39,9 +39,9 @@ def asset(kind: str, split: str, number: int) -> Asset:
 
 
 def library_of(counts: Mapping[str, int]) -> Library:
-    """Return a library with so many sounds of each kind in each split."""
+    """Return a library with the given number of sounds of each kind in each split."""
     assets = [asset(kind, split, number) for split in SPLITS for kind in counts for number in range(counts[kind])]
-    assets.sort(key=lambda one: one.id)
+    assets.sort(key=lambda item: item.id)
     return Library(assets=tuple(assets), root=Path("nowhere"), manifest=Path("nowhere.csv"), digest="0" * 64)
 
 
@@ -57,13 +57,13 @@ def shipped_recipe(name: str) -> Recipe:
 
 
 class Composer:
-    """Composes specs of a recipe from the library in memory."""
+    """Composes the specs of a recipe from the library in memory."""
 
     def __init__(self, recipe: Recipe, library: Library = LIBRARY) -> None:
         self.recipe = recipe
         self.settings = make_settings(recipe, "pedalboard")
-        self.palettes = {split: SplitAssets.of(recipe, library, split) for split in SPLITS}
+        self.assets = {split: SplitAssets.of(recipe, library, split) for split in SPLITS}
 
     def at(self, index: int, split: str = "train", seed: int = 0, attempt: int = 0) -> PairSpec:
-        address = PairId(seed=seed, split=split, index=index, attempt=attempt)
-        return compose_pair(self.recipe, self.palettes[split], self.settings, address)
+        pair_id = PairId(seed=seed, split=split, index=index, attempt=attempt)
+        return compose_pair(self.recipe, self.assets[split], self.settings, pair_id)

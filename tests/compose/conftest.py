@@ -1,4 +1,4 @@
-"""Specs that several tests look at: composed once a run."""
+"""Specs that several tests use, composed once per run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def rmod() -> Composer:
 
 @pytest.fixture(scope="session")
 def many(rmod: Composer) -> list[PairSpec]:
-    """The first pairs of rmod's training set."""
+    """The first pairs of the training split of the recipe rmod."""
     return [rmod.at(index) for index in range(PAIRS)]
 
 
 @pytest.fixture(scope="session")
 def drawn(rmod: Composer, many: list[PairSpec]) -> Columns:
-    """Every value that is drawn in these pairs, by its name, with its law."""
+    """All drawn values of these pairs, with their distributions."""
     return columns(rmod.recipe, many, IDS)

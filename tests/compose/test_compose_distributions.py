@@ -1,4 +1,4 @@
-"""Over thousands of specs, everything that is drawn has the distribution that the recipe says, and no other."""
+"""Over thousands of specs, every drawn value has the distribution of the recipe; planted biases are detected."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.compose.compose_examples import IDS, Composer
 DRUMS = ("kick", "snare", "hihat")
 LOOPS = ("bass", "piano", "guitar", "vocal")
 FEWER = 1500
-"""Pairs that suffice to see the planted biases."""
+"""Number of pairs that is enough to detect the planted biases."""
 
 
 def test_every_value_has_the_recipes_distribution(drawn: Columns) -> None:
     assert disagreements(drawn) == {}
 
 
-def test_every_value_of_the_recipe_is_looked_at(rmod: Composer, drawn: Columns) -> None:
+def test_every_value_of_the_recipe_is_tested(rmod: Composer, drawn: Columns) -> None:
     assert {"kick weights", "hihat ticks", "vocal semitones", "bass seconds", "loops together"} <= set(drawn)
     assert {"snare send reverb 1 filter hz", "master 0 equalizer band 2 q", "piano inserts 3 pan law"} <= set(drawn)
     expected = sum(_count_drawn(part) for part in (rmod.recipe.drums, rmod.recipe.loops, rmod.recipe.master))
@@ -35,37 +35,41 @@ def test_every_value_of_the_recipe_is_looked_at(rmod: Composer, drawn: Columns) 
     assert len([name for name in chains if not name.endswith(always)]) == expected
 
 
-def test_draws_do_not_go_together(drawn: Columns, many: list[PairSpec]) -> None:
+def test_draws_are_independent(drawn: Columns, many: list[PairSpec]) -> None:
     assert dependences(drawn, len(many)) == {}
 
 
-def test_draws_that_go_together_are_caught(drawn: Columns, many: list[PairSpec]) -> None:
-    one, other = "kick inserts 2 compressor ratio", "snare inserts 0 level_gain jitter_db"
-    (law, values), (other_law, other_values) = drawn[one], drawn[other]
-    leaning = [value + here / 10 for value, here in zip(other_values, values, strict=True)]
-    assert set(dependences({one: (law, values), other: (other_law, leaning)}, len(many))) == {(other, one)}
-    late = [value + before / 10 for value, before in zip(other_values, [0.0, *values], strict=False)]
-    assert set(dependences({one: (law, values), other: (other_law, late)}, len(many))) == {(one, other)}
+def test_dependent_draws_are_detected(drawn: Columns, many: list[PairSpec]) -> None:
+    column, other_column = "kick inserts 2 compressor ratio", "snare inserts 0 level_gain jitter_db"
+    (law, values), (other_law, other_values) = drawn[column], drawn[other_column]
+    correlated = [other + value / 10 for other, value in zip(other_values, values, strict=True)]
+    assert set(dependences({column: (law, values), other_column: (other_law, correlated)}, len(many))) == {
+        (other_column, column)
+    }
+    delayed = [other + previous / 10 for other, previous in zip(other_values, [0.0, *values], strict=False)]
+    assert set(dependences({column: (law, values), other_column: (other_law, delayed)}, len(many))) == {
+        (column, other_column)
+    }
 
 
 def ascending_layers(spec: PairSpec) -> PairSpec:
-    """The layer whose id comes first is always the loudest."""
+    """Make the layer with the smallest id the loudest."""
     return _each_drum(spec, lambda drum: replace(drum, layers=_in_order_of_id(drum)))
 
 
 def seldom_the_end(spec: PairSpec) -> PairSpec:
-    """Of the hits in the last sixteenth of the grid every second is moved to its mirror image at the beginning."""
+    """Mirror every second hit in the last sixteenth of the grid to the beginning of the grid."""
 
-    def moved(tick: int) -> int:
+    def move(tick: int) -> int:
         return spec.settings.grid - 1 - tick if tick > spec.settings.grid * 15 / 16 and tick % 2 else tick
 
     return _each_drum(
-        spec, lambda drum: replace(drum, notes=tuple(replace(note, tick=moved(note.tick)) for note in drum.notes))
+        spec, lambda drum: replace(drum, notes=tuple(replace(note, tick=move(note.tick)) for note in drum.notes))
     )
 
 
 def never_the_last_asset(spec: PairSpec) -> PairSpec:
-    """A range that ends one too early."""
+    """Replace the last asset by the first, as a range that ends too early would."""
     loops = (
         replace(loop, asset=IDS[loop.kind][0]) if loop.asset == IDS[loop.kind][-1] else loop for loop in spec.loops
     )
@@ -80,18 +84,18 @@ def never_the_last_asset(spec: PairSpec) -> PairSpec:
         (never_the_last_asset, LOOPS, ("asset",)),
     ],
 )
-def test_a_bias_in_what_is_drawn_is_caught(
+def test_a_bias_of_draws_is_detected(
     bias: Callable[[PairSpec], PairSpec],
     kinds: tuple[str, ...],
     seen_in: tuple[str, ...],
     rmod: Composer,
     many: list[PairSpec],
 ) -> None:
-    found = disagreements(columns(rmod.recipe, [bias(spec) for spec in many[:FEWER]], IDS))
-    assert set(found) == {f"{kind} {column}" for kind in kinds for column in seen_in}
+    biased_columns = disagreements(columns(rmod.recipe, [bias(spec) for spec in many[:FEWER]], IDS))
+    assert set(biased_columns) == {f"{kind} {column}" for kind in kinds for column in seen_in}
 
 
-# What the recipe says, changed a little: each change must be seen where it was made, and nowhere else.
+# Small changes of the recipe: each must be detected in its own column, and in no other.
 BIASES: Mapping[str, tuple[tuple[str | int, ...], Any]] = {
     "kick hits": (("drums", "kick", "hits"), {"integers": [2, 3]}),
     "snare velocity": (("drums", "snare", "velocity"), {"normal": [100, 3.5], "clip": [1, 127]}),
@@ -112,19 +116,19 @@ SEEN_TOO = {"kick weights", "snare weights", "loops together"}
 
 @pytest.fixture(scope="module")
 def biased(rmod: Composer) -> list[PairSpec]:
-    """Specs of a recipe that has every bias at once."""
+    """Specs of a recipe with all biases at the same time."""
     content = rmod.recipe.model_dump(mode="json")
-    for place, value in BIASES.values():
+    for path, value in BIASES.values():
         part: Any = content
-        for key in place[:-1]:
+        for key in path[:-1]:
             part = part[key]
-        assert place[-1] in part, place
-        part[place[-1]] = value
+        assert path[-1] in part, path
+        part[path[-1]] = value
     composer = Composer(Recipe.model_validate(content))
     return [composer.at(index) for index in range(2 * FEWER)]
 
 
-def test_every_bias_of_a_recipe_is_caught_and_nothing_else(rmod: Composer, biased: list[PairSpec]) -> None:
+def test_every_bias_of_a_recipe_is_detected_and_nothing_else(rmod: Composer, biased: list[PairSpec]) -> None:
     assert set(disagreements(columns(rmod.recipe, biased, IDS))) == set(BIASES) | SEEN_TOO
 
 
@@ -139,14 +143,14 @@ def _each_drum(spec: PairSpec, change: Callable[[DrumTrack], DrumTrack]) -> Pair
 
 
 def _count_drawn(part: Any) -> int:
-    """Return how many random values the effects and sends below a part of a recipe have."""
+    """Return the number of random values of the effects and sends in a part of a recipe."""
     if isinstance(part, EqualizerRanges):
         return 4 * len(part.bands)
     if isinstance(part, EffectRanges):
-        # The two ends of a level-aware gain are no random value.
+        # The two ends of a level-dependent gain are not random.
         return len([name for name in part.random_fields if not isinstance(getattr(part, name), tuple)])
     if isinstance(part, SendRanges):
         return 1 + _count_drawn(part.effects)
     if isinstance(part, TrackRanges):
         return _count_drawn(part.inserts) + _count_drawn(part.sends)
-    return sum(_count_drawn(each) for each in (part.values() if isinstance(part, dict) else part))
+    return sum(_count_drawn(item) for item in (part.values() if isinstance(part, dict) else part))

@@ -1,4 +1,4 @@
-"""What composing promises: a spec depends on its address alone, and a draw on its name alone."""
+"""A spec depends on its pair id alone, and a draw on its name alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.compose.write_golden import GOLDEN, RECIPES, golden_specs
 ROOT = Path(__file__).parents[2]
 COMPOSERS = {name: Composer(shipped_recipe(name)) for name in recipe_names()}
 
-addresses = st.builds(
+pair_ids = st.builds(
     PairId,
     seed=st.integers(-(2**70), 2**70),
     split=st.sampled_from(SPLITS),
@@ -35,20 +35,20 @@ addresses = st.builds(
 composers = st.sampled_from(list(COMPOSERS.values()))
 
 
-def composed(composer: Composer, address: PairId) -> PairSpec:
-    return composer.at(address.index, address.split, address.seed, address.attempt)
+def compose(composer: Composer, pair_id: PairId) -> PairSpec:
+    return composer.at(pair_id.index, pair_id.split, pair_id.seed, pair_id.attempt)
 
 
-# If this fails, every data set that is built changes: raise OUTPUT_VERSION, say so in the change log, write them anew.
+# If this fails, all data sets change: raise OUTPUT_VERSION, note it in the change log, and write new golden specs.
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_specs_never_drift(recipe: str) -> None:
     kept = json.loads((GOLDEN / f"{recipe}.json").read_text(encoding="utf-8"))
     assert [spec.to_dict() for spec in golden_specs(recipe)] == kept
 
 
-@given(composers, addresses)
-def test_the_same_address_gives_the_same_spec(composer: Composer, address: PairId) -> None:
-    assert composed(composer, address) == composed(composer, address)
+@given(composers, pair_ids)
+def test_the_same_pair_id_gives_the_same_spec(composer: Composer, pair_id: PairId) -> None:
+    assert compose(composer, pair_id) == compose(composer, pair_id)
 
 
 def test_the_order_of_calls_does_not_matter(rmod: Composer, many: list[PairSpec]) -> None:
@@ -63,16 +63,16 @@ def test_another_process_gives_the_same_specs(hash_seed: str) -> None:
     assert done.stdout.strip() == str([spec.to_json() for name in RECIPES for spec in golden_specs(name)])
 
 
-@given(composers, addresses)
-def test_a_spec_survives_json(composer: Composer, address: PairId) -> None:
-    spec = composed(composer, address)
+@given(composers, pair_ids)
+def test_a_spec_survives_json(composer: Composer, pair_id: PairId) -> None:
+    spec = compose(composer, pair_id)
     assert PairSpec.from_json(spec.to_json()) == spec
     assert PairSpec.from_json(json.dumps(spec.to_dict())) == spec
 
 
-@given(composers, addresses)
-def test_hits_rise_within_the_grid_and_layers_differ(composer: Composer, address: PairId) -> None:
-    spec = composed(composer, address)
+@given(composers, pair_ids)
+def test_hits_rise_within_the_grid_and_layers_differ(composer: Composer, pair_id: PairId) -> None:
+    spec = compose(composer, pair_id)
     for drum in spec.drums:
         ticks = [note.tick for note in drum.notes]
         assert ticks == sorted(set(ticks))
@@ -80,31 +80,33 @@ def test_hits_rise_within_the_grid_and_layers_differ(composer: Composer, address
         assert len({layer.asset for layer in drum.layers}) == len(drum.layers)
 
 
-@given(composers, addresses)
-def test_a_pair_plays_only_sounds_of_its_own_split(composer: Composer, address: PairId) -> None:
-    for kind, asset, sha256 in composed(composer, address).sources():
-        found = LIBRARY.by_id[asset]
-        assert (found.kind, found.split, found.sha256) == (kind, address.split, sha256)
+@given(composers, pair_ids)
+def test_a_pair_plays_only_sounds_of_its_own_split(composer: Composer, pair_id: PairId) -> None:
+    for kind, asset, sha256 in compose(composer, pair_id).sources():
+        listed = LIBRARY.by_id[asset]
+        assert (listed.kind, listed.split, listed.sha256) == (kind, pair_id.split, sha256)
 
 
-@given(composers, addresses, st.data())
-def test_every_part_of_the_address_counts(composer: Composer, address: PairId, data: st.DataObject) -> None:
+@given(composers, pair_ids, st.data())
+def test_every_part_of_the_pair_id_changes_the_spec(composer: Composer, pair_id: PairId, data: st.DataObject) -> None:
     part = data.draw(st.sampled_from(["seed", "split", "index", "attempt"]))
-    other = data.draw(addresses.map(lambda other: getattr(other, part)).filter(lambda v: v != getattr(address, part)))
-    spec, another = composed(composer, address), composed(composer, replace(address, **{part: other}))
-    # Not only the whole: another address has other hits, other effects, another master.
-    assert spec.master != another.master
-    assert [drum.inserts for drum in spec.drums] != [drum.inserts for drum in another.drums]
-    assert [drum.notes for drum in spec.drums] != [drum.notes for drum in another.drums]
+    new_value = data.draw(
+        pair_ids.map(lambda candidate: getattr(candidate, part)).filter(lambda v: v != getattr(pair_id, part))
+    )
+    spec, changed = compose(composer, pair_id), compose(composer, replace(pair_id, **{part: new_value}))
+    # Hits, effects and master all change.
+    assert spec.master != changed.master
+    assert [drum.inserts for drum in spec.drums] != [drum.inserts for drum in changed.drums]
+    assert [drum.notes for drum in spec.drums] != [drum.notes for drum in changed.drums]
 
 
 def test_an_attempt_changes_everything(rmod: Composer, many: list[PairSpec]) -> None:
     numbers = [_numbers(spec.to_dict()["drums"]) | _numbers(spec.to_dict()["master"]) for spec in (many[0], many[1])]
-    again = rmod.at(0, attempt=1)
-    other = _numbers(again.to_dict()["drums"]) | _numbers(again.to_dict()["master"])
-    # Two attempts at a pair have no more in common than two pairs.
-    assert len(numbers[0] & other) <= len(numbers[0] & numbers[1]) + 5
-    assert many[0].key == again.key
+    retry = rmod.at(0, attempt=1)
+    retry_numbers = _numbers(retry.to_dict()["drums"]) | _numbers(retry.to_dict()["master"])
+    # Two attempts of a pair share no more numbers than two pairs.
+    assert len(numbers[0] & retry_numbers) <= len(numbers[0] & numbers[1]) + 5
+    assert many[0].key == retry.key
 
 
 def test_seed_0_is_a_seed(rmod: Composer, many: list[PairSpec]) -> None:
@@ -113,16 +115,16 @@ def test_seed_0_is_a_seed(rmod: Composer, many: list[PairSpec]) -> None:
 
 
 def recipe_with(recipe: Recipe, *changes: tuple[tuple[str | int, ...], Any]) -> Recipe:
-    """Return a recipe with other content at some places; a list is extended if the place is its length."""
+    """Return a recipe with changed values, given by their path of keys; a value is inserted into a list."""
     content = recipe.model_dump(mode="json")
-    for place, value in changes:
+    for path, value in changes:
         part: Any = content
-        for key in place[:-1]:
+        for key in path[:-1]:
             part = part[key]
         if isinstance(part, list):
-            part.insert(int(place[-1]), value)
+            part.insert(int(path[-1]), value)
         else:
-            part[place[-1]] = value
+            part[path[-1]] = value
     return Recipe.model_validate(content)
 
 
@@ -132,23 +134,23 @@ ADDED = {
 }
 
 
-# rmod_wide has a width: another one before it would be the first of that name.
-@pytest.mark.parametrize("place", [0, 1, 2, 3])
+# Not width in rmod_wide: a second width before its own would become the first of that name.
+@pytest.mark.parametrize("position", [0, 1, 2, 3])
 @pytest.mark.parametrize(("recipe", "effect"), [("rmod", "width"), ("rmod", "filter"), ("rmod_wide", "filter")])
-def test_an_effect_that_is_added_leaves_every_other_draw_unchanged(recipe: str, place: int, effect: str) -> None:
+def test_an_added_effect_changes_no_other_draw(recipe: str, position: int, effect: str) -> None:
     before = COMPOSERS[recipe]
-    places = [("drums", "kick", "inserts", place), ("loops", "bass", "inserts", place), ("master", place)]
+    paths = [("drums", "kick", "inserts", position), ("loops", "bass", "inserts", position), ("master", position)]
     if effect == "width":
-        places.append(("drums", "snare", "sends", 0, "effects", min(place, 3)))
-    after = Composer(recipe_with(before.recipe, *((one, ADDED[effect]) for one in places)))
+        paths.append(("drums", "snare", "sends", 0, "effects", min(position, 3)))
+    after = Composer(recipe_with(before.recipe, *((path, ADDED[effect]) for path in paths)))
     for index in range(20):
         assert _without(effect, after.at(index).to_dict()) == before.at(index).to_dict()
 
 
-def test_an_effect_that_is_shuffled_in_leaves_every_other_value_unchanged() -> None:
+def test_an_effect_added_to_a_shuffled_slot_changes_no_other_value() -> None:
     before = COMPOSERS["rmod_wide"]
-    place = ("drums", "kick", "inserts", 1, "any_order", 0)
-    after = Composer(recipe_with(before.recipe, (place, ADDED["filter"])))
+    path = ("drums", "kick", "inserts", 1, "any_order", 0)
+    after = Composer(recipe_with(before.recipe, (path, ADDED["filter"])))
     for index in range(20):
         old, new = before.at(index).to_dict(), _without("filter", after.at(index).to_dict())
         for spec in (old, new):
@@ -159,7 +161,7 @@ def test_an_effect_that_is_shuffled_in_leaves_every_other_value_unchanged() -> N
 VARIED = {"semitones": [-4, 4], "effects": [{"effect": "decay", "seconds": [0.1, 2.0]}]}
 
 
-def test_varied_one_shots_leave_every_other_draw_unchanged(rmod: Composer) -> None:
+def test_varied_one_shots_change_no_other_draw(rmod: Composer) -> None:
     content = rmod.recipe.model_dump(mode="json")
     after = Composer(Recipe.model_validate({**content, "one_shots": {**content["one_shots"], **VARIED}}))
     speeds, decays = set(), set()
@@ -168,14 +170,14 @@ def test_varied_one_shots_leave_every_other_draw_unchanged(rmod: Composer) -> No
         for drum in spec["drums"]:
             decays.update(effect["seconds"] for effect in drum.pop("one_shot"))
             speeds.update(layer.pop("semitones") for layer in drum["layers"])
-        # What is not varied does not stand in the JSON at all: its bytes are those of before it could be.
+        # The JSON omits the keys of variation if they are unused, so that it equals that of older versions.
         assert spec == rmod.at(index).to_dict()
     assert len(decays) == 20 * 3
     assert len(speeds) == 20 * 3 * 2
     assert -4 <= min(speeds) < -3 < 3 < max(speeds) <= 4
 
 
-def test_effects_of_one_name_have_draws_of_their_own(rmod: Composer) -> None:
+def test_effects_of_the_same_name_have_different_draws(rmod: Composer) -> None:
     compressor = rmod.recipe.model_dump(mode="json")["drums"]["kick"]["inserts"][2]
     after = Composer(recipe_with(rmod.recipe, (("drums", "kick", "inserts", 5), compressor)))
     first, second = (effect for effect in after.at(0).drums[0].inserts if effect.effect == "compressor")
@@ -183,7 +185,7 @@ def test_effects_of_one_name_have_draws_of_their_own(rmod: Composer) -> None:
     assert first == rmod.at(0).drums[0].inserts[2]
 
 
-def test_sends_of_one_name_have_draws_of_their_own(rmod: Composer) -> None:
+def test_sends_of_the_same_name_have_different_draws(rmod: Composer) -> None:
     send = rmod.recipe.model_dump(mode="json")["drums"]["snare"]["sends"][0]
     after = Composer(recipe_with(rmod.recipe, (("drums", "snare", "sends", 1), send)))
     first, second, third = after.at(0).drums[1].sends
@@ -192,7 +194,7 @@ def test_sends_of_one_name_have_draws_of_their_own(rmod: Composer) -> None:
     assert first.effects[0] != second.effects[0]
 
 
-def test_a_send_that_is_added_leaves_every_other_draw_unchanged(rmod: Composer) -> None:
+def test_an_added_send_changes_no_other_draw(rmod: Composer) -> None:
     send = rmod.recipe.model_dump(mode="json")["drums"]["snare"]["sends"][0]
     after = Composer(recipe_with(rmod.recipe, (("drums", "snare", "sends", 0), {**send, "name": "hall"})))
     for index in range(20):
@@ -202,7 +204,7 @@ def test_a_send_that_is_added_leaves_every_other_draw_unchanged(rmod: Composer) 
 
 
 @pytest.mark.parametrize("kind", ["snare", "guitar"])
-def test_a_track_that_is_removed_leaves_the_others_unchanged(kind: str, rmod: Composer) -> None:
+def test_a_removed_track_changes_no_other_track(kind: str, rmod: Composer) -> None:
     content = rmod.recipe.model_dump(mode="json")
     part = "drums" if kind in content["drums"] else "loops"
     del content[part][kind]
@@ -213,17 +215,17 @@ def test_a_track_that_is_removed_leaves_the_others_unchanged(kind: str, rmod: Co
         assert without.at(index).to_dict() == spec
 
 
-def test_the_engine_leaves_every_draw_unchanged(rmod: Composer) -> None:
-    other = make_settings(rmod.recipe, "another")
-    assert replace(other, engine="pedalboard") == rmod.settings
-    assert rmod.at(3).with_engine("another").settings == other
+def test_the_engine_changes_no_draw(rmod: Composer) -> None:
+    other_settings = make_settings(rmod.recipe, "another")
+    assert replace(other_settings, engine="pedalboard") == rmod.settings
+    assert rmod.at(3).with_engine("another").settings == other_settings
 
 
-def test_layering_takes_no_more_sounds_than_a_row_has(rmod: Composer) -> None:
+def test_layering_uses_the_rows_of_weights(rmod: Composer) -> None:
     rows = ((0.5, 0.3, 0.2), (0.9, 0.1))
     composer = Composer(recipe_with(rmod.recipe, (("one_shots", "layering"), {"none": 0.4, "weights": rows})))
-    found = {tuple(layer.weight for layer in drum.layers) for i in range(200) for drum in composer.at(i).drums}
-    assert found == {(1.0,), *rows}
+    weights = {tuple(layer.weight for layer in drum.layers) for i in range(200) for drum in composer.at(i).drums}
+    assert weights == {(1.0,), *rows}
 
 
 def test_a_shuffled_chain_stands_in_every_order() -> None:
@@ -234,21 +236,21 @@ def test_a_shuffled_chain_stands_in_every_order() -> None:
 
 
 @pytest.mark.parametrize("kind", ["hihat", "vocal"])
-def test_a_palette_refuses_a_library_that_lacks_a_kind(kind: str, rmod: Composer) -> None:
+def test_a_library_without_a_kind_is_refused(kind: str, rmod: Composer) -> None:
     library = library_of({name: count for name, count in COUNTS.items() if name != kind})
     with pytest.raises(LibraryError, match=f"no {kind} at all"):
         SplitAssets.of(rmod.recipe, library, "train")
 
 
-def test_a_palette_refuses_a_split_that_lacks_a_kind(rmod: Composer) -> None:
-    kept = [one for one in LIBRARY.assets if not (one.kind == "piano" and one.split == "test")]
+def test_a_split_without_a_kind_is_refused(rmod: Composer) -> None:
+    kept = [asset for asset in LIBRARY.assets if not (asset.kind == "piano" and asset.split == "test")]
     library = replace(LIBRARY, assets=tuple(kept))
     SplitAssets.of(rmod.recipe, library, "train")
     with pytest.raises(LibraryError, match="test has no piano"):
         SplitAssets.of(rmod.recipe, library, "test")
 
 
-def test_a_palette_refuses_too_few_one_shots_to_layer(rmod: Composer) -> None:
+def test_too_few_one_shots_to_layer_are_refused(rmod: Composer) -> None:
     library = library_of({**COUNTS, "snare": 1})
     with pytest.raises(LibraryError, match="only 1 snare, 2 needed"):
         SplitAssets.of(rmod.recipe, library, "train")
@@ -266,7 +268,7 @@ def test_two_one_shots_are_enough_and_one_loop_is(index: int) -> None:
         assert len({layer.asset for layer in drum.layers}) == 2
 
 
-def test_composing_loads_no_library_of_sound() -> None:
+def test_composing_imports_no_audio_library() -> None:
     code = """if True:
         import sys
         from tests.compose.compose_examples import Composer, shipped_recipe
@@ -282,23 +284,23 @@ def test_composing_loads_no_library_of_sound() -> None:
 
 
 def _without(effect: str, spec: dict[str, Any]) -> dict[str, Any]:
-    """Return a spec with every effect of a name taken out, but for those that a send of the recipe has."""
+    """Return a spec without the effects of a name, except a filter that the sends of the recipe have anyway."""
 
-    def cleaned(part: Any, where: str) -> Any:
+    def remove(part: Any, parent: str) -> Any:
         if isinstance(part, list):
-            kept = [each for each in part if not (isinstance(each, dict) and each.get("effect") == effect)]
-            return [cleaned(each, where) for each in (kept if effect == "width" or where != "sends" else part)]
+            kept = [item for item in part if not (isinstance(item, dict) and item.get("effect") == effect)]
+            return [remove(item, parent) for item in (kept if effect == "width" or parent != "sends" else part)]
         if isinstance(part, dict):
-            return {key: cleaned(each, "sends" if "sends" in (key, where) else key) for key, each in part.items()}
+            return {key: remove(item, "sends" if "sends" in (key, parent) else key) for key, item in part.items()}
         return part
 
     assert effect in EFFECTS
-    result: dict[str, Any] = cleaned(spec, "")
+    result: dict[str, Any] = remove(spec, "")
     return result
 
 
 def _numbers(part: Any) -> set[float]:
-    """Return the drawn numbers below a part: those with a fraction, and so as good as never twice the same."""
+    """Return the numbers in a part of a spec that have a fraction, which practically never repeat by chance."""
     if isinstance(part, dict):
         return set().union(*map(_numbers, part.values()))
     if isinstance(part, list):

@@ -1,4 +1,4 @@
-"""Write the specs that must not drift: run this only when OUTPUT_VERSION is raised.
+"""Write the golden specs: run this only when OUTPUT_VERSION is raised.
 
 python -m tests.compose.write_golden
 """
@@ -12,14 +12,14 @@ from tests.compose.compose_examples import Composer, shipped_recipe
 
 GOLDEN = Path(__file__).parent / "golden"
 RECIPES = ("rmod", "quick", "rmod_wide")
-ADDRESSES = ((0, "train", 0, 0), (0, "train", 1, 3), (7, "valid", 12, 0), (-1, "test", 99_999_999, 0))
+PAIR_IDS = ((0, "train", 0, 0), (0, "train", 1, 3), (7, "valid", 12, 0), (-1, "test", 99_999_999, 0))
 """Seed, split, index, attempt."""
 
 
 def golden_specs(recipe: str) -> list[PairSpec]:
-    """Return the specs of a shipped recipe that are kept."""
+    """Return the golden specs of a shipped recipe."""
     composer = Composer(shipped_recipe(recipe))
-    return [composer.at(index, split, seed, attempt) for seed, split, index, attempt in ADDRESSES]
+    return [composer.at(index, split, seed, attempt) for seed, split, index, attempt in PAIR_IDS]
 
 
 if __name__ == "__main__":

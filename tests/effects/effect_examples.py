@@ -1,4 +1,4 @@
-"""Random values for any effect, so that one suite runs over all, also over one that was added a minute ago."""
+"""Random values for every effect, so that the same tests run over all effects, also over a new one."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from rmod_pipeline.effects import CONSOLE, EFFECTS, ENGINES, Effect, EffectRange
 SAMPLE_RATE = 44_100
 
 _NEEDS = {CONSOLE: "pymixconsole"}
-"""What an engine needs that is not on the package index, so that not everybody has it."""
+"""Packages that an engine needs and that are not on the package index, so that they may be missing."""
 
-# Only what cannot be told from the limits in the ranges: fields that are no single random number or word.
+# The fields that are not a single random number or word, so that their limits do not define a range.
 WRITTEN: dict[str, dict[str, Any]] = {
     "equalizer": {
         "bands": [
@@ -31,27 +31,27 @@ WRITTEN: dict[str, dict[str, Any]] = {
 }
 
 
-def on(engine: str, *values: Any) -> Any:
-    """Return a test's parameters for an engine, skipped where the engine is not installed."""
+def for_engine(engine: str, *values: Any) -> Any:
+    """Return the parameters of a test for an engine, which is skipped if the engine is not installed."""
     package = _NEEDS.get(engine)
     missing = package is not None and find_spec(package) is None
     return pytest.param(*values, engine, marks=pytest.mark.skipif(missing, reason=f"{package} is not installed"))
 
 
 def every_engine() -> Any:
-    """Run a test once an engine."""
-    return pytest.mark.parametrize("engine", [on(engine) for engine in ENGINES])
+    """Run a test once per engine."""
+    return pytest.mark.parametrize("engine", [for_engine(engine) for engine in ENGINES])
 
 
 def every_effect_of_every_engine() -> Any:
-    """Run a test once for each effect that an engine has of its own."""
+    """Run a test once per effect and engine with an own implementation of it."""
     return pytest.mark.parametrize(
-        ("name", "engine"), [on(engine, name) for name, kind in EFFECTS.items() for engine in kind.engines]
+        ("name", "engine"), [for_engine(engine, name) for name, kind in EFFECTS.items() for engine in kind.engines]
     )
 
 
 def ranges_of(name: str) -> EffectRanges:
-    """Return ranges as wide as an effect allows."""
+    """Return the widest ranges that an effect allows."""
     model = EFFECTS[name].ranges
     content = {"effect": name, **WRITTEN.get(name, {})}
     for field_name, field in model.model_fields.items():
@@ -64,13 +64,13 @@ def ranges_of(name: str) -> EffectRanges:
 
 
 def examples_of(name: str, count: int = 20) -> list[Effect]:
-    """Return some random effects of a kind, always the same."""
+    """Return ``count`` random effects of a kind, the same on every call."""
     ranges = ranges_of(name)
     return [ranges.compose(Draw.of("example", name, index)) for index in range(count)]
 
 
 def noise(channels: int, frames: int = SAMPLE_RATE // 4, gain: float = 0.2) -> Audio:
-    """Return white noise, always the same, quieter in the second half."""
+    """Return white noise [channels, frames], the same on every call, quieter in the second half."""
     values = np.random.default_rng(channels).standard_normal((channels, frames)).astype(np.float32) * np.float32(gain)
     values[:, frames // 2 :] *= np.float32(0.1)
     return values
@@ -83,7 +83,7 @@ def sine(hz: float, gain: float = 1.0, seconds: float = 1.0) -> Audio:
 
 
 def impulse(frames: int = SAMPLE_RATE, channels: int = 1) -> Audio:
-    """Return a single full-scale sample at the start, then silence."""
+    """Return one full-scale sample followed by silence, [channels, frames]."""
     values = np.zeros((channels, frames), np.float32)
     values[:, 0] = 1.0
     return values

@@ -1,4 +1,4 @@
-"""What every effect of every engine must keep to. An effect that is added is tested here without a line more."""
+"""Properties of all effects of all engines. A new effect is tested here without any change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.effects.effect_examples import (
 )
 
 KINDS = pytest.mark.parametrize("name", EFFECTS)
-every = every_effect_of_every_engine()
+every_effect = every_effect_of_every_engine()
 
 SETTINGS = Settings(
     engine="pedalboard",
@@ -36,15 +36,15 @@ SETTINGS = Settings(
 )
 
 
-def applied(name: str, engine: str, effect: Effect, audio: np.ndarray) -> np.ndarray:
+def apply(name: str, engine: str, effect: Effect, audio: np.ndarray) -> np.ndarray:
     return EFFECTS[name].engines[engine](audio, effect, SAMPLE_RATE)
 
 
-@every
+@every_effect
 @pytest.mark.parametrize("channels", [1, 2])
 def test_shape_type_and_finite(name: str, engine: str, channels: int) -> None:
     for effect in examples_of(name):
-        out = applied(name, engine, effect, noise(channels))
+        out = apply(name, engine, effect, noise(channels))
         assert out.dtype == np.float32
         assert out.ndim == 2
         assert out.shape[0] in {channels, 2}
@@ -52,41 +52,41 @@ def test_shape_type_and_finite(name: str, engine: str, channels: int) -> None:
         assert np.isfinite(out).all(), effect
 
 
-@every
+@every_effect
 def test_input_is_unchanged(name: str, engine: str) -> None:
     for effect in examples_of(name, 3):
         audio = noise(2)
-        applied(name, engine, effect, audio)
+        apply(name, engine, effect, audio)
         assert np.array_equal(audio, noise(2))
 
 
-@every
-def test_same_bits_again_whatever_came_between(name: str, engine: str) -> None:
-    for effect, other in zip(examples_of(name, 5), examples_of(name, 10)[5:], strict=True):
-        first = applied(name, engine, effect, noise(2))
-        applied(name, engine, other, impulse(channels=2))
-        applied(name, engine, effect, impulse(2000, channels=2))
-        assert applied(name, engine, effect, noise(2)).tobytes() == first.tobytes()
+@every_effect
+def test_the_output_depends_on_the_input_alone(name: str, engine: str) -> None:
+    for effect, different in zip(examples_of(name, 5), examples_of(name, 10)[5:], strict=True):
+        first = apply(name, engine, effect, noise(2))
+        apply(name, engine, different, impulse(channels=2))
+        apply(name, engine, effect, impulse(2000, channels=2))
+        assert apply(name, engine, effect, noise(2)).tobytes() == first.tobytes()
 
 
-@every
+@every_effect
 @pytest.mark.parametrize("channels", [1, 2])
 def test_silence_stays_silence(name: str, engine: str, channels: int) -> None:
     for effect in examples_of(name):
-        assert not applied(name, engine, effect, np.zeros((channels, 5000), np.float32)).any()
+        assert not apply(name, engine, effect, np.zeros((channels, 5000), np.float32)).any()
 
 
-@every
-def test_a_view_sounds_as_its_copy(name: str, engine: str) -> None:
+@every_effect
+def test_a_view_gives_the_same_output_as_its_copy(name: str, engine: str) -> None:
     effect = examples_of(name, 1)[0]
     view = noise(2)[:, ::2]
-    assert np.array_equal(applied(name, engine, effect, view), applied(name, engine, effect, view.copy()))
+    assert np.array_equal(apply(name, engine, effect, view), apply(name, engine, effect, view.copy()))
 
 
-@every
+@every_effect
 def test_an_odd_number_of_frames(name: str, engine: str) -> None:
     for frames in (3, 443, 8193):
-        assert applied(name, engine, examples_of(name, 1)[0], noise(1, frames)).shape[1] == frames
+        assert apply(name, engine, examples_of(name, 1)[0], noise(1, frames)).shape[1] == frames
 
 
 @KINDS
@@ -98,7 +98,7 @@ def test_match_rms_keeps_the_loudness(name: str, channels: int) -> None:
     for index in range(10):
         effect = ranges.compose(Draw.of("match", index))
         out, gains = apply_chain(audio, [effect], SETTINGS)
-        # An echo later than the end, or stereo of no width, may leave silence: nothing to scale.
+        # A delay beyond the end, or a width of 0, can leave silence, which cannot be scaled.
         if out.any():
             assert rms(out) == pytest.approx(rms(audio), rel=1e-4), effect
             kept += 1
@@ -110,9 +110,9 @@ def test_match_rms_keeps_the_loudness(name: str, channels: int) -> None:
 def test_an_effect_survives_json(name: str) -> None:
     adapter = TypeAdapter(AnyEffect)
     for effect in examples_of(name):
-        again = adapter.validate_json(adapter.dump_json(effect))
-        assert again == effect
-        assert type(again) is type(effect)
+        parsed = adapter.validate_json(adapter.dump_json(effect))
+        assert parsed == effect
+        assert type(parsed) is type(effect)
 
 
 @KINDS
@@ -129,12 +129,12 @@ def test_values_are_named_draws(name: str) -> None:
 
 
 @KINDS
-def test_record_and_ranges_bear_one_name(name: str) -> None:
+def test_record_and_ranges_have_the_same_name(name: str) -> None:
     kind: EffectKind = EFFECTS[name]
     assert all(effect.effect == name for effect in examples_of(name, 1))
     assert type(examples_of(name, 1)[0]) is kind.ranges.record
 
 
 @KINDS
-def test_what_an_engine_lacks_pedalboard_does(name: str) -> None:
-    assert EFFECTS[name].apply_with("an engine that is not") is EFFECTS[name].engines["pedalboard"]
+def test_pedalboard_replaces_a_missing_engine(name: str) -> None:
+    assert EFFECTS[name].apply_with("an unknown engine") is EFFECTS[name].engines["pedalboard"]

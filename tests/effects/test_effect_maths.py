@@ -1,4 +1,4 @@
-"""Each effect against what is known of it: formulas on paper, not the code under test."""
+"""Every effect is compared with formulas from the literature."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from tests.effects.effect_examples import SAMPLE_RATE, every_engine, impulse, no
 engines = every_engine()
 
 
-def applied(engine: str, effect: Effect, audio: Audio) -> Audio:
+def apply(engine: str, effect: Effect, audio: Audio) -> Audio:
     return EFFECTS[effect.effect].apply_with(engine)(audio, effect, SAMPLE_RATE)
 
 
 def response_db(engine: str, effect: Effect, hz: np.ndarray) -> np.ndarray:
-    """Return the gain of a linear effect at some frequencies, from its answer to an impulse."""
-    answer = applied(engine, effect, impulse())[0].astype(np.float64)
-    spectrum = np.abs(np.fft.rfft(answer))
-    return 20 * np.log10(spectrum[np.rint(hz * len(answer) / SAMPLE_RATE).astype(int)])
+    """Return the gain in dB of a linear effect at frequencies in Hz, from its impulse response."""
+    response = apply(engine, effect, impulse())[0].astype(np.float64)
+    spectrum = np.abs(np.fft.rfft(response))
+    return 20 * np.log10(spectrum[np.rint(hz * len(response) / SAMPLE_RATE).astype(int)])
 
 
 def rbj_db(band: Band, hz: np.ndarray) -> np.ndarray:
-    """Return the gain of a second-order section after Robert Bristow-Johnson's audio EQ cookbook."""
+    """Return the gain in dB of a second-order filter after Robert Bristow-Johnson's audio EQ cookbook."""
     amplitude = 10 ** (band.gain_db / 40)
     omega = 2 * math.pi * band.hz / SAMPLE_RATE
     cosine, alpha = math.cos(omega), math.sin(omega) / (2 * band.q)
@@ -45,18 +45,22 @@ def rbj_db(band: Band, hz: np.ndarray) -> np.ndarray:
     sign = 1 if band.shape == "low_shelf" else -1
     up, down = amplitude + 1, amplitude - 1
     if band.shape == "peak":
-        over = [1 + alpha * amplitude, -2 * cosine, 1 - alpha * amplitude]
-        under = [1 + alpha / amplitude, -2 * cosine, 1 - alpha / amplitude]
+        numerator = [1 + alpha * amplitude, -2 * cosine, 1 - alpha * amplitude]
+        denominator = [1 + alpha / amplitude, -2 * cosine, 1 - alpha / amplitude]
     else:
-        turned = sign * cosine
-        over = [
-            amplitude * (up - down * turned + shelf_slope),
-            sign * 2 * amplitude * (down - up * turned),
-            amplitude * (up - down * turned - shelf_slope),
+        signed_cosine = sign * cosine
+        numerator = [
+            amplitude * (up - down * signed_cosine + shelf_slope),
+            sign * 2 * amplitude * (down - up * signed_cosine),
+            amplitude * (up - down * signed_cosine - shelf_slope),
         ]
-        under = [up + down * turned + shelf_slope, sign * -2 * (down + up * turned), up + down * turned - shelf_slope]
+        denominator = [
+            up + down * signed_cosine + shelf_slope,
+            sign * -2 * (down + up * signed_cosine),
+            up + down * signed_cosine - shelf_slope,
+        ]
     z = np.exp(-2j * np.pi * hz / SAMPLE_RATE)
-    return 20 * np.log10(np.abs(np.polyval(over[::-1], z) / np.polyval(under[::-1], z)))
+    return 20 * np.log10(np.abs(np.polyval(numerator[::-1], z) / np.polyval(denominator[::-1], z)))
 
 
 HZ = np.array([30, 60, 100, 200, 500, 1000, 2000, 5000, 10_000, 18_000])
@@ -65,13 +69,13 @@ HZ = np.array([30, 60, 100, 200, 500, 1000, 2000, 5000, 10_000, 18_000])
 @engines
 @pytest.mark.parametrize("shape", ["peak", "low_shelf", "high_shelf"])
 @pytest.mark.parametrize(("hz", "gain_db", "q"), [(100.0, 6.0, 0.707), (1000.0, -12.0, 3.0), (6000.0, 15.0, 0.3)])
-def test_a_band_is_the_cookbook_s(engine: str, shape: str, hz: float, gain_db: float, q: float) -> None:
+def test_a_band_has_the_response_of_the_cookbook(engine: str, shape: str, hz: float, gain_db: float, q: float) -> None:
     band = Band(shape=shape, hz=hz, gain_db=gain_db, q=q)
     assert response_db(engine, Equalizer(bands=(band,)), HZ) == pytest.approx(rbj_db(band, HZ), abs=0.02)
 
 
 @engines
-def test_the_gain_at_a_peak_s_centre_is_its_gain(engine: str) -> None:
+def test_the_centre_of_a_peak_has_its_gain(engine: str) -> None:
     band = Band(shape="peak", hz=1000.0, gain_db=-7.5, q=4.0)
     assert response_db(engine, Equalizer(bands=(band,)), np.array([1000])) == pytest.approx(-7.5, abs=0.01)
 
@@ -88,7 +92,7 @@ def test_bands_add_up(engine: str) -> None:
 
 @engines
 @pytest.mark.parametrize(("passes", "stopped"), [("high", 200.0), ("low", 20_000.0)])
-def test_a_filter_is_3_db_down_at_its_corner_and_passes_the_rest(engine: str, passes: str, stopped: float) -> None:
+def test_a_filter_attenuates_by_3_db_at_its_corner(engine: str, passes: str, stopped: float) -> None:
     corner = 2000.0
     passed = 200.0 if passes == "low" else 20_000.0
     gains = response_db(engine, Filter(passes=passes, hz=corner), np.array([corner, passed, stopped]))
@@ -101,29 +105,29 @@ def test_a_filter_is_3_db_down_at_its_corner_and_passes_the_rest(engine: str, pa
 @pytest.mark.parametrize(
     ("threshold_db", "ratio", "level_db"), [(-20.0, 4.0, -6.0), (-40.0, 2.0, -10.0), (-30.0, 10.0, 0.0)]
 )
-def test_a_compressor_s_static_curve(engine: str, threshold_db: float, ratio: float, level_db: float) -> None:
-    # A square wave has one level at all times: whatever the ballistics, once settled it lies on the curve.
+def test_a_compressor_has_its_static_curve(engine: str, threshold_db: float, ratio: float, level_db: float) -> None:
+    # The level of a square wave is constant, so after a while the output is on the static curve.
     effect = Compressor(threshold_db=threshold_db, ratio=ratio, attack_ms=1.0, release_ms=10.0)
     square = np.sign(sine(100.3)) * np.float32(db_to_gain(level_db))
-    out = applied(engine, effect, square)
+    out = apply(engine, effect, square)
     expected = threshold_db + (level_db - threshold_db) / ratio
     assert gain_to_db(rms(out[:, SAMPLE_RATE // 2 :])) == pytest.approx(expected, abs=0.1)
 
 
 @engines
-def test_a_compressor_leaves_what_is_below_its_threshold(engine: str) -> None:
+def test_a_compressor_does_not_change_audio_below_its_threshold(engine: str) -> None:
     effect = Compressor(threshold_db=-20.0, ratio=10.0, attack_ms=1.0, release_ms=100.0)
     quiet = sine(1000, db_to_gain(-26))
-    assert applied(engine, effect, quiet) == pytest.approx(quiet, abs=1e-6)
+    assert apply(engine, effect, quiet) == pytest.approx(quiet, abs=1e-6)
 
 
 @engines
-def test_a_compressor_takes_each_channel_alone(engine: str) -> None:
+def test_a_compressor_treats_every_channel_separately(engine: str) -> None:
     effect = Compressor(threshold_db=-20.0, ratio=10.0, attack_ms=1.0, release_ms=100.0)
     loud, quiet = sine(200), sine(300, db_to_gain(-26))
-    both = applied(engine, effect, np.concatenate([loud, quiet]))
-    assert np.array_equal(both[:1], applied(engine, effect, loud))
-    assert np.array_equal(both[1:], applied(engine, effect, quiet))
+    both = apply(engine, effect, np.concatenate([loud, quiet]))
+    assert np.array_equal(both[:1], apply(engine, effect, loud))
+    assert np.array_equal(both[1:], apply(engine, effect, quiet))
 
 
 @engines
@@ -131,14 +135,14 @@ def test_a_compressor_takes_each_channel_alone(engine: str) -> None:
 @pytest.mark.parametrize("threshold_db", [-20.0, -1.0, 0.0])
 def test_a_limiter_never_exceeds_full_scale(engine: str, gain_db: float, threshold_db: float) -> None:
     loud = noise(2) * np.float32(db_to_gain(gain_db))
-    assert peak(applied(engine, Limiter(threshold_db=threshold_db, release_ms=2.0), loud)) <= 1.0
+    assert peak(apply(engine, Limiter(threshold_db=threshold_db, release_ms=2.0), loud)) <= 1.0
 
 
 @engines
-def test_a_limiter_is_a_maximiser(engine: str) -> None:
+def test_a_limiter_maximises_loudness(engine: str) -> None:
     quiet = sine(1000, db_to_gain(-30))
     raised = [
-        rms(applied(engine, Limiter(threshold_db=threshold_db, release_ms=100.0), quiet)) / rms(quiet)
+        rms(apply(engine, Limiter(threshold_db=threshold_db, release_ms=100.0), quiet)) / rms(quiet)
         for threshold_db in (-1.0, -10.0)
     ]
     assert 1 < raised[0] < raised[1]
@@ -147,19 +151,19 @@ def test_a_limiter_is_a_maximiser(engine: str) -> None:
 @engines
 @pytest.mark.parametrize("seconds", [0.01, 0.25, 0.4])
 def test_echoes_come_after_their_time_and_fall_by_the_feedback(engine: str, seconds: float) -> None:
-    answer = applied(engine, Delay(seconds=seconds, feedback=0.5), impulse())[0]
-    first = int(np.argmax(answer))
-    # To a whole sample, down or to nearest: half of it is nothing to hear.
+    response = apply(engine, Delay(seconds=seconds, feedback=0.5), impulse())[0]
+    first = int(np.argmax(response))
+    # Rounded to a whole sample, either down or to nearest.
     assert first == pytest.approx(seconds * SAMPLE_RATE, abs=1)
-    assert not answer[:first].any()
-    assert answer[first] == pytest.approx(1, abs=1e-4)
-    assert answer[2 * first] == pytest.approx(0.5, abs=1e-4)
+    assert not response[:first].any()
+    assert response[first] == pytest.approx(1, abs=1e-4)
+    assert response[2 * first] == pytest.approx(0.5, abs=1e-4)
 
 
 @engines
 def test_a_reverb_has_no_direct_sound_and_rings_longer_in_a_larger_room(engine: str) -> None:
     def tail(room: float, damping: float = 0.5, width: float = 1.0) -> Audio:
-        return applied(engine, Reverb(room=room, damping=damping, width=width), impulse(2 * SAMPLE_RATE))
+        return apply(engine, Reverb(room=room, damping=damping, width=width), impulse(2 * SAMPLE_RATE))
 
     assert tail(0.5).shape[0] == 2
     assert not tail(0.5)[:, :200].any()
@@ -174,16 +178,16 @@ def test_a_reverb_has_no_direct_sound_and_rings_longer_in_a_larger_room(engine: 
 @engines
 @pytest.mark.parametrize("seconds", [0.05, 0.4, 30.0])
 def test_a_decay_falls_by_60_db_in_its_time(engine: str, seconds: float) -> None:
-    one = np.ones((2, 8000), np.float32)
-    fallen = applied(engine, Decay(seconds=seconds), one)
-    level_db = 20 * np.log10(fallen.astype(np.float64))
+    ones = np.ones((2, 8000), np.float32)
+    decayed = apply(engine, Decay(seconds=seconds), ones)
+    level_db = 20 * np.log10(decayed.astype(np.float64))
     assert level_db[:, 0] == pytest.approx(0)
     assert level_db == pytest.approx(np.tile(-60 * np.arange(8000) / (seconds * SAMPLE_RATE), (2, 1)), abs=1e-3)
 
 
 @engines
 def test_a_gain_is_a_gain(engine: str) -> None:
-    assert applied(engine, Gain(gain_db=-6.0), noise(2)) == pytest.approx(noise(2) * 0.5012, rel=1e-4)
+    assert apply(engine, Gain(gain_db=-6.0), noise(2)) == pytest.approx(noise(2) * 0.5012, rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -198,14 +202,14 @@ def test_a_gain_is_a_gain(engine: str) -> None:
         (2.0, 0.0, -21.0),
     ],
 )
-def test_a_level_gain_s_formula(level: float, jitter_db: float, expected: float) -> None:
+def test_a_level_gain_follows_its_formula(level: float, jitter_db: float, expected: float) -> None:
     assert compute_gain_db(LevelGain(min_db=-21.0, max_db=-14.0, jitter_db=jitter_db), level) == pytest.approx(expected)
 
 
 @engines
-def test_a_level_gain_hears_the_rms_of_its_input(engine: str) -> None:
+def test_a_level_gain_depends_on_the_rms_of_its_input(engine: str) -> None:
     effect = LevelGain(min_db=-21.0, max_db=-14.0, jitter_db=0.0)
-    out = applied(engine, effect, sine(441, 0.35 * math.sqrt(2)))
+    out = apply(engine, effect, sine(441, 0.35 * math.sqrt(2)))
     assert gain_to_db(rms(out) / 0.35) == pytest.approx(-17.5, abs=1e-3)
 
 
@@ -228,16 +232,16 @@ def test_pan_laws(law: str) -> None:
 def test_a_pan_balances_stereo_and_spreads_mono(engine: str) -> None:
     effect = Pan(position=0.25, law="linear")
     gains = np.array([[0.75], [0.25]])
-    assert applied(engine, effect, noise(2)) == pytest.approx(noise(2) * gains, abs=1e-7)
-    assert applied(engine, effect, noise(1)) == pytest.approx(noise(1) * gains, abs=1e-7)
+    assert apply(engine, effect, noise(2)) == pytest.approx(noise(2) * gains, abs=1e-7)
+    assert apply(engine, effect, noise(1)) == pytest.approx(noise(1) * gains, abs=1e-7)
 
 
 @engines
 def test_width(engine: str) -> None:
     left, right = stereo = noise(2)
-    assert applied(engine, Width(width=1.0), stereo) == pytest.approx(stereo, abs=1e-6)
-    assert np.array_equal(*applied(engine, Width(width=0.0), stereo))
-    wide = applied(engine, Width(width=2.0), stereo)
+    assert apply(engine, Width(width=1.0), stereo) == pytest.approx(stereo, abs=1e-6)
+    assert np.array_equal(*apply(engine, Width(width=0.0), stereo))
+    wide = apply(engine, Width(width=2.0), stereo)
     assert wide[0] - wide[1] == pytest.approx(2 * (left - right), abs=1e-6)
     assert wide[0] + wide[1] == pytest.approx(left + right, abs=1e-6)
-    assert np.array_equal(*applied(engine, Width(width=2.0), noise(1)))
+    assert np.array_equal(*apply(engine, Width(width=2.0), noise(1)))

@@ -1,4 +1,4 @@
-"""A recipe that is wrong says where and what, and nothing else ever comes of it."""
+"""Loading recipes: every mistake is reported with its line and key, and no input causes another error."""
 
 from __future__ import annotations
 
@@ -34,24 +34,25 @@ master:
 """
 
 
-def wrong(text: str) -> str:
+def load_error(text: str) -> str:
+    """Return the error message of an invalid recipe."""
     with pytest.raises(RecipeError) as error:
         parse_recipe(text, "my.yaml")
     return str(error.value)
 
 
-def changed(old: str, new: str) -> str:
-    """Return what is said of the small recipe with one place changed."""
+def changed_error(old: str, new: str) -> str:
+    """Return the error message of the small recipe with one change."""
     assert old in SMALL
-    return wrong(SMALL.replace(old, new, 1))
+    return load_error(SMALL.replace(old, new, 1))
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_shipped_recipes_load_under_their_name(name: str) -> None:
+def test_a_shipped_recipe_has_the_name_of_its_file(name: str) -> None:
     assert load_recipe(find_recipe(name)).name == name
 
 
-def test_the_recipes_there_are() -> None:
+def test_the_shipped_recipes() -> None:
     assert recipe_names() == ["quick", "rmod", "rmod_drums_only", "rmod_drums_only_varied", "rmod_varied", "rmod_wide"]
 
 
@@ -73,15 +74,15 @@ def test_a_varied_recipe_differs_by_its_one_shots_alone(name: str) -> None:
     assert plain.model_copy(update=alike) == varied.model_copy(update=alike)
 
 
-# Digests of version 0.1's recipes: a key that was added since changes the fingerprint of no build that does not use it.
+# Digests of the recipes of version 0.1: a key added later must not change the fingerprint of builds that do not use it.
 @pytest.mark.parametrize(
     ("name", "digest"), [("quick", "13f1696581d7"), ("rmod", "614d815be49a"), ("rmod_drums_only", "b9e75671eb3b")]
 )
-def test_keys_that_are_not_used_leave_a_fingerprint_as_it_was(name: str, digest: str) -> None:
+def test_unused_keys_do_not_change_a_fingerprint(name: str, digest: str) -> None:
     assert recipe_digest(load_recipe(find_recipe(name))).startswith(digest)
 
 
-def test_a_recipe_takes_over_what_it_does_not_say() -> None:
+def test_an_extending_recipe_inherits_the_other_keys() -> None:
     rmod = load_recipe(find_recipe("rmod"))
     own = "{name: mine, extends: rmod, grid: 960, drums: {kick: {hits: {choice: [2]}}}, loops: {bass: {seconds: 1}}}"
     mine = parse_recipe(own)
@@ -94,7 +95,7 @@ def test_a_recipe_takes_over_what_it_does_not_say() -> None:
     assert parse_recipe(own.replace("loops: {bass: {seconds: 1}}", "loops: {}")).loops == {}
 
 
-def test_a_recipe_extends_one_that_lies_beside_it_and_that_one_another(tmp_path: Path) -> None:
+def test_a_recipe_extends_another_in_the_same_folder_which_extends_a_third(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(SMALL)
     (tmp_path / "middle.yaml").write_text("extends: base.yaml\nname: middle\none_shots: {fade_ms: 7}\n")
     (tmp_path / "mine.yaml").write_text("extends: middle.yaml\nname: mine\none_shots: {max_seconds: 1}\n")
@@ -104,7 +105,7 @@ def test_a_recipe_extends_one_that_lies_beside_it_and_that_one_another(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("extends: rmd\nname: a", "mine.yaml: line 1: extends: rmd: no such recipe (did you mean 'rmod'?)"),
         ("name: a\nextends: 3", "mine.yaml: line 2: extends: the name or path of a recipe is needed here, found 3"),
@@ -116,16 +117,16 @@ def test_a_recipe_extends_one_that_lies_beside_it_and_that_one_another(tmp_path:
         ("extends: round.yaml\nname: a", "which extends this recipe"),
     ],
 )
-def test_what_is_said_of_what_cannot_be_extended(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_extension_is_reported(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text("nmae: wrong\ndrums: {kick: {}}\n")
     (tmp_path / "round.yaml").write_text("extends: mine.yaml\nname: round\n")
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(RecipeError) as error:
         load_recipe(tmp_path / "mine.yaml")
-    assert said in str(error.value)
+    assert message in str(error.value)
 
 
-def test_the_wide_recipe_places_what_rmod_places() -> None:
+def test_the_wide_recipe_differs_from_rmod_by_its_effects() -> None:
     rmod, wide = load_recipe(find_recipe("rmod")), load_recipe(find_recipe("rmod_wide"))
     assert wide.kinds == rmod.kinds
     assert (wide.grid, wide.seconds, wide.one_shots, wide.master) == (
@@ -142,7 +143,7 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("hits: 2", "hitz: 2", "line 4: drums.kick.hitz: unknown key 'hitz' (did you mean 'hits'?)"),
         ("hits: 2", "hits: [4, 2]", "line 4: drums.kick.hits: the range is out of order: 4 > 2"),
@@ -201,12 +202,12 @@ def test_the_wide_recipe_places_what_rmod_places() -> None:
         ("drums:", "\tdrums:", "invalid YAML"),
     ],
 )
-def test_what_is_said(old: str, new: str, said: str) -> None:
-    assert said in changed(old, new)
+def test_a_mistake_is_reported(old: str, new: str, message: str) -> None:
+    assert message in changed_error(old, new)
 
 
-def test_a_key_is_not_its_own_correction() -> None:
-    assert "'effects' (did you mean 'effects'?)" not in changed("hits: 2", "effects: []")
+def test_an_unknown_key_does_not_suggest_itself() -> None:
+    assert "'effects' (did you mean 'effects'?)" not in changed_error("hits: 2", "effects: []")
 
 
 def test_frequencies_stay_below_half_the_sample_rate() -> None:
@@ -215,13 +216,13 @@ def test_frequencies_stay_below_half_the_sample_rate() -> None:
     assert parse_recipe(low).sample_rate == 16000
     assert (
         "line 7: drums.kick.inserts.0.hz: 9000 Hz is too high: at 16000 Hz the highest frequency is 8000 Hz"
-        in wrong(filtered)
+        in load_error(filtered)
     )
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "[]", "4", "small", "- a\n- b\n", "? [1]\n: 2", "a: 1\n---\nb: 2"])
-def test_what_is_no_recipe(text: str) -> None:
-    assert "my.yaml" in wrong(text)
+def test_a_text_without_keys_is_refused(text: str) -> None:
+    assert "my.yaml" in load_error(text)
 
 
 def test_every_problem_is_listed_in_order_of_lines() -> None:
@@ -230,22 +231,22 @@ def test_every_problem_is_listed_in_order_of_lines() -> None:
         .replace("hits: 2", "hits: 0")
         .replace("threshold_db: -1", "threshold_db: 1")
     )
-    said = wrong(text)
-    assert "3 problems" in said
-    assert [line.split(":")[0].strip() for line in said.splitlines()[1:4]] == ["line 4", "line 9", "line 16"]
+    message = load_error(text)
+    assert "3 problems" in message
+    assert [line.split(":")[0].strip() for line in message.splitlines()[1:4]] == ["line 4", "line 9", "line 16"]
 
 
-def test_what_stands_once_is_one_problem() -> None:
+def test_a_mistake_under_an_anchor_is_one_problem() -> None:
     anchored = SMALL.replace(
         "    seconds: 2", "    seconds: 2\n    inserts: &chain\n      - {effect: gain, gain_db: 900}"
     )
-    assert "1 problem\n" in wrong(anchored.replace("master:", "  piano:\n    inserts: *chain\nmaster:"))
+    assert "1 problem\n" in load_error(anchored.replace("master:", "  piano:\n    inserts: *chain\nmaster:"))
 
 
-def test_keys_of_one_s_own() -> None:
-    own = "x-mine: &mine {effect: gain, gain_db: -3}\nx-other: 1\n" + SMALL + "  - *mine\n"
-    assert parse_recipe(own).master[1:] == parse_recipe(SMALL + "  - {effect: gain, gain_db: -3}\n").master[1:]
-    assert "unknown key 'mine'" in wrong("mine: 1\n" + SMALL)
+def test_private_keys_are_ignored() -> None:
+    text = "x-mine: &mine {effect: gain, gain_db: -3}\nx-other: 1\n" + SMALL + "  - *mine\n"
+    assert parse_recipe(text).master[1:] == parse_recipe(SMALL + "  - {effect: gain, gain_db: -3}\n").master[1:]
+    assert "unknown key 'mine'" in load_error("mine: 1\n" + SMALL)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -256,12 +257,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
             load_recipe(path)
 
 
-def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL, encoding="utf-8-sig")
     assert load_recipe(tmp_path / "small.yaml") == parse_recipe(SMALL)
 
 
-def test_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.yaml").write_text(SMALL)
     assert find_recipe("mine.yaml") == Path("mine.yaml")
@@ -274,7 +275,7 @@ def test_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         find_recipe("elsewhere/rmod.yaml")
 
 
-def test_the_digest_is_of_what_is_meant() -> None:
+def test_the_digest_depends_on_the_meaning_only() -> None:
     digest = recipe_digest(parse_recipe(SMALL))
     same = SMALL.replace("hits: 2", "hits: {integers: [2, 2]}  # two").replace(
         "name: small", "description: ''\nname: small"
@@ -284,14 +285,14 @@ def test_the_digest_is_of_what_is_meant() -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_a_recipe_changes_no_more(name: str) -> None:
+def test_a_recipe_is_immutable(name: str) -> None:
     recipe = load_recipe(find_recipe(name))
     with pytest.raises(ValueError, match="frozen"):
         recipe.seconds = 2.0  # type: ignore[misc]
 
 
 TEXTS = [SMALL, *(find_recipe(name).read_text() for name in recipe_names())]
-SCRAPS = [
+FRAGMENTS = [
     "[",
     "]",
     "{",
@@ -334,7 +335,7 @@ SCRAPS = [
 
 @given(st.sampled_from(TEXTS), st.integers())
 @example(SMALL, 0)
-def test_mangled_recipes_give_an_error_and_nothing_else(text: str, seed: int) -> None:
+def test_a_mangled_recipe_loads_or_gives_a_recipe_error(text: str, seed: int) -> None:
     mangled = mangle(text, random.Random(seed))
     try:
         assert isinstance(parse_recipe(mangled), Recipe)
@@ -343,28 +344,28 @@ def test_mangled_recipes_give_an_error_and_nothing_else(text: str, seed: int) ->
 
 
 @given(st.text() | st.sampled_from(["[" * 5000, "{a: " * 3000, "- " * 3000, "&a [*a]", "a: &a {b: *a}"]))
-def test_any_text_gives_an_error_and_nothing_else(text: str) -> None:
+def test_any_text_loads_or_gives_a_recipe_error(text: str) -> None:
     with contextlib.suppress(RecipeError):
         parse_recipe(text)
 
 
 def mangle(text: str, chance: random.Random) -> str:
-    """Return the text with a few lines or scraps lost, doubled, moved or put in."""
+    """Return the text with a few lines or fragments removed, duplicated, moved or inserted."""
     lines = text.splitlines(keepends=True)
     for _ in range(chance.randint(1, 4)):
-        place = chance.randrange(len(lines))
-        line = lines[place]
-        at = chance.randrange(len(line) + 1)
-        lines[place] = chance.choice(
+        number = chance.randrange(len(lines))
+        line = lines[number]
+        position = chance.randrange(len(line) + 1)
+        lines[number] = chance.choice(
             [
                 "",
                 line + line,
                 " " + line,
                 line[1:],
-                line[:at] + chance.choice(SCRAPS) + line[at:],
-                line[:at] + chance.choice(SCRAPS) + line[at + chance.randint(1, 6) :],
+                line[:position] + chance.choice(FRAGMENTS) + line[position:],
+                line[:position] + chance.choice(FRAGMENTS) + line[position + chance.randint(1, 6) :],
                 chance.choice(lines),
-                line.split(":")[0] + ": " + chance.choice(SCRAPS) + "\n",
+                line.split(":")[0] + ": " + chance.choice(FRAGMENTS) + "\n",
             ]
         )
     return "".join(lines)

@@ -1,4 +1,4 @@
-"""A recipe as it was understood, and the schema of all recipes."""
+"""Printing a recipe with its defaults, and the JSON Schema of recipes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from rmod_pipeline.recipe import (
     recipe_yaml,
 )
 
-# What is a part of something, or a count of nothing that has a name, has no unit.
+# Ratios and other fields without a unit.
 WITHOUT_UNIT = {"q", "feedback", "position", "room", "damping", "width"}
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_shown_recipe_is_the_same_recipe(name: str) -> None:
     recipe = load_recipe(find_recipe(name))
-    again = parse_recipe(recipe_yaml(recipe))
-    assert again == recipe
-    assert recipe_digest(again) == recipe_digest(recipe)
-    assert recipe_yaml(again) == recipe_yaml(recipe)
+    reloaded = parse_recipe(recipe_yaml(recipe))
+    assert reloaded == recipe
+    assert recipe_digest(reloaded) == recipe_digest(recipe)
+    assert recipe_yaml(reloaded) == recipe_yaml(recipe)
 
 
-def test_defaults_are_spelled_out_and_short_forms_long() -> None:
+def test_defaults_and_long_forms_are_written_out() -> None:
     shown = recipe_yaml(parse_recipe("name: x\ndrums: {kick: {hits: 3}}"))
     assert "grid: 1920" in shown
     assert "hits: {integers: [3, 3]}" in shown
@@ -101,5 +101,5 @@ def test_the_schema_allows_short_forms_and_long(written: Any, validator: Any) ->
         {"inserts": [{"effect": "pan", "position": 0, "law": "linaer"}]},
     ],
 )
-def test_the_schema_refuses(drum: dict[str, Any], validator: Any) -> None:
+def test_the_schema_refuses_mistakes(drum: dict[str, Any], validator: Any) -> None:
     assert not validator.is_valid({"name": "x", "drums": {"kick": drum}})

@@ -1,4 +1,4 @@
-"""The tiny library, written once a run."""
+"""The tiny library, written once per run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 @pytest.fixture(scope="session")
 def pitched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for shifted loops that many tests share."""
+    """A pitch cache folder that all tests share."""
     return tmp_path_factory.mktemp("pitch")
 
 

@@ -1,4 +1,4 @@
-"""A tiny library of files made in the test, always the same, and specs to play it with."""
+"""A tiny library of generated files, the same on every machine, and specs that use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rmod_pipeline.spec import DrumTrack, Layer, LoopTrack, Note, PairId, PairSp
 
 RATE = 44_100
 
-# Kind, number, channels, seconds, and a period in frames for what is to have a pitch.
+# Kind, number, channels, seconds, and the period in frames of a pitched sound (0: noise).
 SOUNDS = (
     ("kick", 0, 1, 0.4, 700),
     ("kick", 1, 2, 0.7, 900),
@@ -35,14 +35,14 @@ SOUNDS = (
 
 
 def make_sound(kind: str, number: int, channels: int, seconds: float, period: int) -> Pcm:
-    """Return a sound [channels, frames] made with whole numbers alone, so the same on every machine."""
+    """Return a sound [channels, frames], computed with integers only, so that it is the same on every machine."""
     frames = round(seconds * RATE)
     time = np.arange(frames, dtype=np.int64)
     seed = int.from_bytes(sha256(f"{kind} {number}".encode()).digest()[:4], "little")
     rows = []
     for channel in range(channels):
         noise = ((time * 1103515245 + seed + 12345 * channel) ^ (time * time * 69069 + channel)) % 65536 - 32768
-        # A triangle wave, a little later on the right.
+        # A triangle wave, delayed by 7 frames in the right channel.
         wave = np.abs((time + 7 * channel) % period * 4 * 16383 // period - 2 * 16383) - 16383 if period else noise
         decay = (frames - time) * 1024 // frames
         rows.append((wave * 7 + noise) // 8 * decay * decay // 2**21)
@@ -50,7 +50,7 @@ def make_sound(kind: str, number: int, channels: int, seconds: float, period: in
 
 
 def make_library(root: Path) -> Library:
-    """Write the sounds below a folder and return the library of them."""
+    """Write the sounds to a folder, and return their library."""
     assets = []
     for kind, number, channels, seconds, period in SOUNDS:
         pcm = make_sound(kind, number, channels, seconds, period)
@@ -75,22 +75,23 @@ def make_library(root: Path) -> Library:
                 rms_dbfs=-18.0,
             )
         )
-    assets.sort(key=lambda one: one.id)
+    assets.sort(key=lambda asset: asset.id)
     return Library(assets=tuple(assets), root=root, manifest=root / "tiny.csv", digest="tiny")
 
 
 def open_sounds(library: Library, cache: Path, memory: int = 2**28) -> Sounds:
-    """Return the library's sounds, with nothing kept yet but what lies in the cache."""
+    """Return the sounds of a library with empty memory and a pitch cache in a folder."""
     return Sounds(AudioStore(library, RATE), PitchCache(cache), memory)
 
 
 def compose(recipe: Recipe, library: Library, index: int, seed: int = 0) -> PairSpec:
-    """Return a spec over the tiny library."""
-    address = PairId(seed=seed, split="train", index=index)
-    return compose_pair(recipe, SplitAssets.of(recipe, library, "train"), make_settings(recipe, "pedalboard"), address)
+    """Return a spec that uses the tiny library."""
+    pair_id = PairId(seed=seed, split="train", index=index)
+    return compose_pair(recipe, SplitAssets.of(recipe, library, "train"), make_settings(recipe, "pedalboard"), pair_id)
 
 
 def quick(library: Library, index: int) -> PairSpec:
+    """Return a spec of the recipe quick."""
     return compose(load_recipe(find_recipe("quick")), library, index)
 
 
@@ -110,13 +111,14 @@ SETTINGS = Settings(
 def drum(
     library: Library, kind: str, ticks: Sequence[int], *, weights: Sequence[float] = (0.7, 0.3), **rest: object
 ) -> DrumTrack:
-    """Return a drum track without effects, unless they are given."""
+    """Return a drum track, by default without effects."""
     layers = [library.by_id[f"{kind}/{number}"] for number in range(len(weights))]
     values = {
         "kind": kind,
         "target": True,
         "layers": tuple(
-            Layer(asset=one.id, sha256=one.sha256, weight=weight) for one, weight in zip(layers, weights, strict=True)
+            Layer(asset=asset.id, sha256=asset.sha256, weight=weight)
+            for asset, weight in zip(layers, weights, strict=True)
         ),
         "notes": tuple(Note(tick=tick, velocity=100) for tick in ticks),
         "inserts": (),
@@ -126,9 +128,9 @@ def drum(
 
 
 def loop(library: Library, kind: str, semitones: int = 0, period_frames: int = 4 * RATE, **rest: object) -> LoopTrack:
-    """Return a backing loop without effects, unless they are given."""
-    one = library.by_id[f"{kind}/0"]
-    values = {"kind": kind, "asset": one.id, "sha256": one.sha256, "inserts": (), **rest}
+    """Return a backing loop, by default without effects."""
+    asset = library.by_id[f"{kind}/0"]
+    values = {"kind": kind, "asset": asset.id, "sha256": asset.sha256, "inserts": (), **rest}
     return LoopTrack(semitones=semitones, period_frames=period_frames, **values)  # type: ignore[arg-type]
 
 
@@ -138,6 +140,7 @@ def spec_of(
     master: Sequence[object] = (),
     settings: Settings = SETTINGS,
 ) -> PairSpec:
+    """Return a spec of the given tracks."""
     return PairSpec(
         recipe="test",
         output_version=1,
@@ -150,6 +153,6 @@ def spec_of(
 
 
 def noise(channels: int, frames: int, gain: float = 0.2, seed: int = 0) -> Audio:
-    """Return white noise, the same for the same arguments."""
+    """Return white noise [channels, frames], the same for the same arguments."""
     values = np.random.default_rng([seed, channels]).standard_normal((channels, frames))
     return (values * gain).astype(np.float32)

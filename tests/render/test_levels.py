@@ -1,4 +1,4 @@
-"""Mixtures are as loud and as wide as the two that the paper's authors published. See docs/lab/levels.md."""
+"""Mixtures have the loudness and stereo width of the two published mixtures. See docs/lab/levels.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shifted loops are kept on disk: by several processes at once, within a limit, and never at the cost of the audio."""
+"""The pitch cache: shared by several processes, limited in size, and without influence on the audio."""
 
 from __future__ import annotations
 
@@ -22,45 +22,47 @@ LOOP = noise(2, RATE // 2)
 SHIFTED = shift_pitch(LOOP, 3, RATE)
 
 
-def never() -> Audio:
+def fail_if_called() -> Audio:
     raise AssertionError("computed again")
 
 
-def filled(folder: Path, limit: int = DEFAULT_LIMIT) -> tuple[PitchCache, Path]:
-    """Return a cache that keeps one loop, and its file."""
+def make_filled_cache(folder: Path, limit: int = DEFAULT_LIMIT) -> tuple[PitchCache, Path]:
+    """Return a cache that holds one loop, and the file of the loop."""
     cache = PitchCache(folder, limit)
     assert np.array_equal(cache.shift(lambda: LOOP, "loop", 3, RATE), SHIFTED)
     (file,) = folder.glob("??/*.npy")
     return cache, file
 
 
-def test_what_was_computed_once_is_not_computed_again(tmp_path: Path) -> None:
-    cache, _ = filled(tmp_path)
-    assert np.array_equal(cache.shift(never, "loop", 3, RATE), SHIFTED)
-    assert np.array_equal(PitchCache(tmp_path).shift(never, "loop", 3, RATE), SHIFTED)
+def test_a_cached_loop_is_not_computed_again(tmp_path: Path) -> None:
+    cache, _ = make_filled_cache(tmp_path)
+    assert np.array_equal(cache.shift(fail_if_called, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(PitchCache(tmp_path).shift(fail_if_called, "loop", 3, RATE), SHIFTED)
 
 
 @pytest.mark.parametrize(("source", "semitones", "rate"), [("pool", 3, RATE), ("loop", 4, RATE), ("loop", 3, 48_000)])
-def test_another_sound_shift_or_rate_is_another_entry(source: str, semitones: int, rate: int, tmp_path: Path) -> None:
-    cache, _ = filled(tmp_path)
+def test_another_loop_shift_or_sample_rate_is_another_entry(
+    source: str, semitones: int, rate: int, tmp_path: Path
+) -> None:
+    cache, _ = make_filled_cache(tmp_path)
     assert not np.array_equal(cache.shift(lambda: LOOP[:, ::-1], source, semitones, rate), SHIFTED)
     assert len(list(tmp_path.glob("??/*.npy"))) == 2
 
 
-def test_what_other_versions_made_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache, _ = filled(tmp_path)
-    now = pitch._versions()
-    assert any(one.startswith("librosa ") for one in now)
-    for place in range(len(now)):
-        other = (*now[:place], now[place] + "1", *now[place + 1 :])
-        monkeypatch.setattr(pitch, "_versions", lambda other=other: other)
+def test_entries_of_other_versions_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, _ = make_filled_cache(tmp_path)
+    versions = pitch._versions()
+    assert any(version.startswith("librosa ") for version in versions)
+    for index in range(len(versions)):
+        changed = (*versions[:index], versions[index] + "1", *versions[index + 1 :])
+        monkeypatch.setattr(pitch, "_versions", lambda changed=changed: changed)
         with pytest.raises(AssertionError, match="computed again"):
-            cache.shift(never, "loop", 3, RATE)
+            cache.shift(fail_if_called, "loop", 3, RATE)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "bit", "zeros", "header", "text"])
-def test_a_damaged_file_is_made_again(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    cache, file = filled(tmp_path)
+def test_a_damaged_file_is_replaced(damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache, file = make_filled_cache(tmp_path)
     whole = file.read_bytes()
     flipped = bytes([whole[len(whole) // 2] ^ 1])
     broken = {
@@ -76,7 +78,7 @@ def test_a_damaged_file_is_made_again(damage: str, tmp_path: Path, caplog: pytes
         assert np.array_equal(cache.shift(lambda: LOOP, "loop", 3, RATE), SHIFTED)
     assert "damaged" in caplog.text
     assert file.read_bytes() == whole
-    assert np.array_equal(cache.shift(never, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(cache.shift(fail_if_called, "loop", 3, RATE), SHIFTED)
 
 
 def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -92,7 +94,7 @@ def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, caplog: pyte
 def test_a_folder_that_may_only_be_read_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache, _ = filled(tmp_path)
+    cache, _ = make_filled_cache(tmp_path)
 
     def refuse(path: Path, *_args: object, **_options: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
@@ -101,7 +103,7 @@ def test_a_folder_that_may_only_be_read_is_read(
     monkeypatch.setattr(os, "utime", refuse)
     for name in ("mkdir", "write_bytes", "replace"):
         monkeypatch.setattr(Path, name, refuse)
-    assert np.array_equal(cache.shift(never, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(cache.shift(fail_if_called, "loop", 3, RATE), SHIFTED)
     with caplog.at_level(logging.WARNING):
         assert np.isfinite(cache.shift(lambda: LOOP, "loop", 4, RATE)).all()
     assert "cannot be written" in caplog.text
@@ -115,32 +117,32 @@ def _put(folder: Path, name: str, size: int, used: float) -> Path:
     return file
 
 
-def test_the_size_limit_is_kept_and_what_was_used_last_stays(tmp_path: Path) -> None:
-    files = [_put(tmp_path, f"{place:02x}/{place}.npy", 1000, 1e9 + place) for place in range(20)]
+def test_a_clean_up_keeps_the_most_recently_used_files(tmp_path: Path) -> None:
+    files = [_put(tmp_path, f"{number:02x}/{number}.npy", 1000, 1e9 + number) for number in range(20)]
     orphan = _put(tmp_path, "00/.half.tmp", 1000, 1e9 - 1)
     PitchCache(tmp_path, limit=10_000).clean_up()
     left = [file for file in files if file.exists()]
-    assert left == files[-8:]  # four fifths of the limit, so that the next clean-up is not at once
+    assert left == files[-8:]  # 0.8 of the limit
     assert not orphan.exists()
 
 
-def test_within_the_limit_nothing_goes(tmp_path: Path) -> None:
-    files = [_put(tmp_path, f"00/{place}.npy", 1000, 1e9 + place) for place in range(10)]
+def test_a_clean_up_within_the_limit_removes_nothing(tmp_path: Path) -> None:
+    files = [_put(tmp_path, f"00/{number}.npy", 1000, 1e9 + number) for number in range(10)]
     PitchCache(tmp_path, limit=10_000).clean_up()
     assert all(file.exists() for file in files)
 
 
-def test_using_a_loop_keeps_it(tmp_path: Path) -> None:
-    cache, file = filled(tmp_path)
+def test_a_used_loop_is_kept(tmp_path: Path) -> None:
+    cache, file = make_filled_cache(tmp_path)
     os.utime(file, (1e9, 1e9))
-    cache.shift(never, "loop", 3, RATE)
+    cache.shift(fail_if_called, "loop", 3, RATE)
     younger = _put(tmp_path, "00/other.npy", 1000, 2e9 - 1e9 + 5)
     PitchCache(tmp_path, limit=file.stat().st_size + 900).clean_up()
     assert file.exists() or not younger.exists()
     assert not younger.exists()
 
 
-def test_a_clean_up_that_is_under_way_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_running_clean_up_is_not_waited_for(tmp_path: Path) -> None:
     file = _put(tmp_path, "00/0.npy", 1000, 1e9)
     with FileLock(tmp_path / "clean-up.lock"):
         PitchCache(tmp_path, limit=10).clean_up()
@@ -149,11 +151,11 @@ def test_a_clean_up_that_is_under_way_is_not_waited_for(tmp_path: Path) -> None:
     assert not file.exists()
 
 
-def test_a_folder_that_is_not_there_is_clean(tmp_path: Path) -> None:
+def test_a_missing_folder_can_be_cleaned_up(tmp_path: Path) -> None:
     PitchCache(tmp_path / "nowhere", limit=10).clean_up()
 
 
-def test_writing_cleans_up_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_triggers_clean_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pitch, "shift_pitch", lambda loop, *_: loop)
     # The hash in a file's name decides whether writing it cleans up, and it covers the processor and all versions.
     monkeypatch.setattr(pitch, "_versions", lambda: ("one processor", "one set of versions"))
@@ -161,9 +163,9 @@ def test_writing_cleans_up_now_and_then(tmp_path: Path, monkeypatch: pytest.Monk
     limit = 50 * 1200
     cache = PitchCache(tmp_path, limit)
     most = 0
-    for place in range(1000):
-        cache.shift(lambda: small, f"loop {place}", 1, RATE)
-        if place % 50 == 0:
+    for number in range(1000):
+        cache.shift(lambda: small, f"loop {number}", 1, RATE)
+        if number % 50 == 0:
             most = max(most, sum(file.stat().st_size for file in tmp_path.glob("??/*.npy")))
     # Looked at every 64th file on average, so it may be exceeded for a while.
     assert most < limit + 350 * 1200
@@ -172,15 +174,15 @@ def test_writing_cleans_up_now_and_then(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def _work(folder: Path, seed: int, answers: multiprocessing.Queue) -> None:
-    """Ask for the same loops as every other process, in an order of its own, while files are damaged and removed."""
+    """Read the same loops as the other processes, in another order, while files are damaged and removed."""
     random = np.random.default_rng(seed)
     cache = PitchCache(folder, limit=40_000)
     digest: dict[str, str] = {}
     for _ in range(40):
-        place = int(random.integers(6))
-        audio = cache.shift(lambda place=place: noise(1, 4410, seed=place), f"loop {place}", 2, RATE)
-        digest.setdefault(f"{place}", hashlib.sha256(audio.tobytes()).hexdigest())
-        assert digest[f"{place}"] == hashlib.sha256(audio.tobytes()).hexdigest()
+        number = int(random.integers(6))
+        audio = cache.shift(lambda number=number: noise(1, 4410, seed=number), f"loop {number}", 2, RATE)
+        digest.setdefault(f"{number}", hashlib.sha256(audio.tobytes()).hexdigest())
+        assert digest[f"{number}"] == hashlib.sha256(audio.tobytes()).hexdigest()
         if random.random() < 0.2:
             cache.clean_up()
         if random.random() < 0.1:
@@ -189,7 +191,7 @@ def _work(folder: Path, seed: int, answers: multiprocessing.Queue) -> None:
     answers.put(digest)
 
 
-def test_several_processes_share_a_folder_and_hear_the_same(tmp_path: Path) -> None:
+def test_several_processes_share_a_folder_and_get_the_same_audio(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     answers: multiprocessing.Queue = context.Queue()
     workers = [context.Process(target=_work, args=(tmp_path, seed, answers)) for seed in range(3)]
@@ -201,13 +203,13 @@ def test_several_processes_share_a_folder_and_hear_the_same(tmp_path: Path) -> N
         assert worker.exitcode == 0
     assert len(digests[0]) == 6
     assert digests[0] == digests[1] == digests[2]
-    for place, found in digests[0].items():
-        alone = shift_pitch(noise(1, 4410, seed=int(place)), 2, RATE)
-        assert hashlib.sha256(alone.tobytes()).hexdigest() == found
+    for number, digest in digests[0].items():
+        alone = shift_pitch(noise(1, 4410, seed=int(number)), 2, RATE)
+        assert hashlib.sha256(alone.tobytes()).hexdigest() == digest
     assert not list(tmp_path.glob("??/.*.tmp"))
 
 
-def test_no_shift_is_the_loop_itself() -> None:
+def test_a_shift_of_0_returns_the_loop_itself() -> None:
     assert shift_pitch(LOOP, 0, RATE) is LOOP
 
 

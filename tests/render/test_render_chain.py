@@ -1,4 +1,4 @@
-"""Effects in series and in parallel, and the gains that are measured of them."""
+"""Effects in series and in parallel, and their measured gains."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ chains = st.lists(
 
 @pytest.mark.parametrize("effect", EFFECTS, ids=lambda effect: effect.effect)
 @pytest.mark.parametrize("channels", [1, 2])
-def test_match_rms_returns_to_the_level_that_came_in(effect: Effect, channels: int) -> None:
+def test_match_rms_restores_the_level_of_the_input(effect: Effect, channels: int) -> None:
     sound = noise(channels, RATE)
     out, (gain,) = apply_chain(sound, [replace(effect, match_rms=True)], SETTINGS)
     assert abs(gain_to_db(rms(out)) - gain_to_db(rms(sound))) < 1e-4
@@ -70,7 +70,7 @@ def test_silence_stays_silence(match: bool) -> None:
 
 
 @pytest.mark.parametrize("match", [True, False])
-def test_what_an_effect_silences_stays_silent(match: bool) -> None:
+def test_audio_that_an_effect_silences_stays_silent(match: bool) -> None:
     opposed = np.concatenate([noise(1, RATE), -noise(1, RATE)])
     effects = [Width(width=0.0, match_rms=match), Gain(gain_db=3.0), replace(EFFECTS[3], match_rms=True)]
     out, gains = apply_chain(opposed, effects, SETTINGS)
@@ -78,21 +78,21 @@ def test_what_an_effect_silences_stays_silent(match: bool) -> None:
     assert gains == [0.0, 0.0, 0.0]
 
 
-def test_the_gain_of_an_effect_that_is_not_matched_is_how_much_louder_it_made_the_sound() -> None:
+def test_the_gain_of_an_effect_without_match_rms_is_its_change_of_level() -> None:
     _, gains = apply_chain(SOUND, [Gain(gain_db=-7.0), Gain(gain_db=2.5)], SETTINGS)
     assert gains == pytest.approx([-7.0, 2.5], abs=1e-3)
 
 
 @given(st.floats(1e-4, 0.9), st.floats(-30, 0), st.floats(0, 12), st.floats(-2, 2))
 @settings(max_examples=40)
-def test_a_level_aware_gain_follows_its_formula(level: float, low: float, spread: float, jitter: float) -> None:
+def test_a_level_dependent_gain_follows_its_formula(level: float, low: float, spread: float, jitter: float) -> None:
     high = low + spread
     sound = noise(1, 4410, 1.0)
     sound *= np.float32(level / rms(sound))
     out, (gain,) = apply_chain(sound, [LevelGain(min_db=low, max_db=high, jitter_db=jitter)], SETTINGS)
-    wanted = min(max(high - level / 0.7 * (high - low) + jitter, low), high)
-    assert gain == pytest.approx(wanted, abs=2e-3)
-    assert np.allclose(out, sound * 10 ** (wanted / 20), rtol=1e-4)
+    expected = min(max(high - level / 0.7 * (high - low) + jitter, low), high)
+    assert gain == pytest.approx(expected, abs=2e-3)
+    assert np.allclose(out, sound * 10 ** (expected / 20), rtol=1e-4)
 
 
 @given(chains)
@@ -104,7 +104,7 @@ def test_the_audio_is_the_same_with_and_without_measuring(effects: list[Effect])
     assert np.array_equal(apply_chain(silent, effects, SETTINGS)[0], apply_effects(silent, effects, SETTINGS))
 
 
-def test_a_chain_leaves_its_input_as_it_is() -> None:
+def test_a_chain_does_not_change_its_input() -> None:
     sound = noise(2, RATE)
     apply_chain(sound, [replace(effect, match_rms=True) for effect in EFFECTS], SETTINGS)
     add_sends(sound, [Send(name="reverb", level_db=-3.0, effects=(EFFECTS[7],))], SETTINGS)
@@ -124,7 +124,7 @@ SENDS = (
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_sends_join_the_track_at_their_level_and_hear_the_track_alone(channels: int) -> None:
+def test_sends_are_added_at_their_level_and_process_the_track_alone(channels: int) -> None:
     dry = noise(channels, RATE)
     together = add_sends(dry, SENDS, SETTINGS)
     expected = to_channels(dry, 2).astype(np.float64)
@@ -134,10 +134,10 @@ def test_sends_join_the_track_at_their_level_and_hear_the_track_alone(channels: 
             wet = apply_effect(wet, effect, SETTINGS)
         expected += to_channels(wet, 2) * db_to_gain(send.level_db)
     assert np.allclose(together, expected, atol=1e-6)
-    # In either order they are the same: none hears another.
+    # Their order has no influence, because no send processes another.
     assert np.allclose(add_sends(dry, SENDS[::-1], SETTINGS), together, atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_track_without_sends_is_itself_in_stereo(channels: int) -> None:
+def test_a_track_without_sends_becomes_stereo(channels: int) -> None:
     assert np.array_equal(add_sends(noise(channels, RATE), [], SETTINGS), to_channels(noise(channels, RATE), 2))

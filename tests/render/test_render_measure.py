@@ -1,4 +1,4 @@
-"""The levels that are recorded, against other ways to compute them, and what is judged by them."""
+"""The recorded levels agree with independent computations, and lead to the right rejects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rmod_pipeline.spec import Note
 from tests.render.render_examples import RATE, SETTINGS, compose, drum, loop, noise, spec_of
 
 DB = 2e-3
-"""Recorded levels have three decimals."""
+"""Tolerance of recorded levels, which have three decimals."""
 
 
 def db(power: float) -> float:
@@ -31,14 +31,14 @@ def db(power: float) -> float:
 
 
 def lufs_by_hand(samples: NDArray[np.float64]) -> float:
-    """Return the integrated loudness of [2, frames] at 44.1 kHz, after ITU-R BS.1770-4, from its analogue filters."""
+    """Return the integrated loudness of [2, frames] at 44.1 kHz after ITU-R BS.1770-4, with filters of our own."""
 
     def biquad(audio: NDArray[np.float64], b: tuple[float, ...], a: tuple[float, ...]) -> NDArray[np.float64]:
         from scipy.signal import lfilter
 
         return np.asarray(lfilter(b, a, audio, axis=1))
 
-    # The standard's two filters are given at 48 kHz: these are their analogue prototypes, warped to 44.1 kHz.
+    # The standard defines its two filters at 48 kHz. These are their analogue prototypes, warped to 44.1 kHz.
     k, q, gain = math.tan(math.pi * 1681.974450955533 / RATE), 0.7071752369554196, 10 ** (3.999843853973347 / 20)
     half, a0 = gain**0.4996667741545416, 1 + k / q + k * k
     shelf = biquad(
@@ -66,7 +66,7 @@ def mixes(tiny: Library, tmp_path_factory: pytest.TempPathFactory) -> list[Pcm]:
     return [render_pair(compose(recipe, tiny, index), sounds).mix for index in range(4)]
 
 
-def test_levels_are_those_of_another_computation(mixes: list[Pcm]) -> None:
+def test_levels_agree_with_an_independent_computation(mixes: list[Pcm]) -> None:
     for mix in mixes:
         levels = measure_mix(mix, RATE)
         samples = mix.astype(np.float64) / 32767
@@ -77,7 +77,7 @@ def test_levels_are_those_of_another_computation(mixes: list[Pcm]) -> None:
         assert levels.full_scale_share == pytest.approx(np.mean(np.abs(mix.astype(int)) >= 32767), abs=1e-6)
 
 
-def test_loudness_is_that_of_the_standard(mixes: list[Pcm]) -> None:
+def test_loudness_agrees_with_the_standard(mixes: list[Pcm]) -> None:
     for mix in mixes:
         assert measure_mix(mix, RATE).lufs == pytest.approx(lufs_by_hand(mix.astype(np.float64) / 32767), abs=0.15)
 
@@ -91,7 +91,7 @@ def test_a_sine_of_1_khz_at_full_scale_on_both_sides_is_0_lufs() -> None:
     assert levels.side_mid_db == -120.0
 
 
-def test_both_ends_of_the_scale_are_full_scale() -> None:
+def test_both_extremes_count_as_full_scale() -> None:
     mix = np.zeros((2, RATE), np.int16)
     mix[0, :10], mix[1, :5] = 32767, -32767
     assert measure_mix(mix, RATE).full_scale_share == pytest.approx(15 / (2 * RATE), abs=1e-7)
@@ -99,7 +99,7 @@ def test_both_ends_of_the_scale_are_full_scale() -> None:
     assert measure_mix(mix, RATE).full_scale_share == pytest.approx(5 / (2 * RATE), abs=1e-7)
 
 
-def test_side_over_mid_has_ends() -> None:
+def test_side_over_mid_is_clipped() -> None:
     sound = to_pcm(noise(1, RATE))
     assert measure_mix(np.concatenate([sound, sound]), RATE).side_mid_db == -120.0
     assert measure_mix(np.concatenate([sound, -sound]), RATE).side_mid_db == 120.0
@@ -122,33 +122,35 @@ def test_target_levels(frames: int, gain: float) -> None:
     assert levels.rms_dbfs == pytest.approx(db(max(np.mean(samples**2), 1e-12)), abs=DB)
 
 
-def test_a_drum_is_as_audible_as_at_its_clearest_hit() -> None:
-    track, other = np.zeros((2, 4 * RATE), np.float32), np.zeros((2, 4 * RATE), np.float32)
+def test_the_clearest_hit_decides_the_audibility_of_a_drum() -> None:
+    track, rest = np.zeros((2, 4 * RATE), np.float32), np.zeros((2, 4 * RATE), np.float32)
     notes = [Note(tick=0, velocity=100), Note(tick=480, velocity=100), Note(tick=1919, velocity=100)]
-    track[:, :2205], other[:, :2205] = 0.1, 0.9  # buried by 20 dB
-    track[:, RATE : RATE + 2205], other[:, RATE : RATE + 2205] = 0.25, 0.25  # half of the sum
-    assert measure_audibility(track, track + other, notes, SETTINGS) == pytest.approx(20 * math.log10(0.5), abs=1e-3)
-    assert measure_audibility(track, track + other, notes[:1], SETTINGS) == pytest.approx(-20, abs=1e-3)
-    assert measure_audibility(np.zeros_like(track), other, notes, SETTINGS) == -120.0
-    assert measure_audibility(track, track + other, [], SETTINGS) == -120.0
+    track[:, :2205], rest[:, :2205] = 0.1, 0.9  # buried by 20 dB
+    track[:, RATE : RATE + 2205], rest[:, RATE : RATE + 2205] = 0.25, 0.25  # half of the sum
+    assert measure_audibility(track, track + rest, notes, SETTINGS) == pytest.approx(20 * math.log10(0.5), abs=1e-3)
+    assert measure_audibility(track, track + rest, notes[:1], SETTINGS) == pytest.approx(-20, abs=1e-3)
+    assert measure_audibility(np.zeros_like(track), rest, notes, SETTINGS) == -120.0
+    assert measure_audibility(track, track + rest, [], SETTINGS) == -120.0
 
 
 LIMITS = RejectLimits()
 
 
-def judged(sounds: Sounds, *tracks: Any, master: tuple[Any, ...] = (), limits: RejectLimits = LIMITS) -> Reject | None:
+def judge_tracks(
+    sounds: Sounds, *tracks: Any, master: tuple[Any, ...] = (), limits: RejectLimits = LIMITS
+) -> Reject | None:
     drums = [track for track in tracks if hasattr(track, "notes")]
     loops = [track for track in tracks if not hasattr(track, "notes")]
     return judge(render_pair(spec_of(drums, loops, master), sounds).measured, limits)
 
 
-def test_a_sound_pair_is_not_rejected(tiny: Library, sounds: Sounds) -> None:
-    assert judged(sounds, drum(tiny, "kick", [0]), drum(tiny, "snare", [900]), loop(tiny, "piano")) is None
+def test_a_normal_pair_is_not_rejected(tiny: Library, sounds: Sounds) -> None:
+    assert judge_tracks(sounds, drum(tiny, "kick", [0]), drum(tiny, "snare", [900]), loop(tiny, "piano")) is None
 
 
 def test_a_silent_mixture_is_rejected(tiny: Library, sounds: Sounds) -> None:
-    found = judged(sounds, drum(tiny, "kick", [0]), master=(Gain(gain_db=-80.0),))
-    assert found == Reject(stage="mix", reason="silent mix")
+    reject = judge_tracks(sounds, drum(tiny, "kick", [0]), master=(Gain(gain_db=-80.0),))
+    assert reject == Reject(stage="mix", reason="silent mix")
 
 
 def test_a_silent_target_is_rejected(tiny: Library, sounds: Sounds) -> None:
@@ -162,19 +164,19 @@ def test_a_silent_target_is_rejected(tiny: Library, sounds: Sounds) -> None:
 
 def test_a_buried_target_is_rejected(tiny: Library, sounds: Sounds) -> None:
     buried = drum(tiny, "kick", [0, 900], inserts=(Gain(gain_db=-54.0),))
-    company = loop(tiny, "piano")
-    assert judged(sounds, buried, company) == Reject(stage="mix", reason="buried kick")
-    assert judged(sounds, buried) is None  # alone it is quiet and clear
-    assert judged(sounds, replace(buried, target=False), company) is None  # nobody asks for it
-    assert judged(sounds, buried, company, limits=RejectLimits(buried_db=100.0)) is None
+    piano = loop(tiny, "piano")
+    assert judge_tracks(sounds, buried, piano) == Reject(stage="mix", reason="buried kick")
+    assert judge_tracks(sounds, buried) is None  # alone it is quiet, but not buried
+    assert judge_tracks(sounds, replace(buried, target=False), piano) is None  # not a target
+    assert judge_tracks(sounds, buried, piano, limits=RejectLimits(buried_db=100.0)) is None
 
 
 def test_one_clear_hit_is_enough(tiny: Library, sounds: Sounds) -> None:
-    # The vocal rests from 1.5 s on, where only the second hit is.
+    # The vocal is silent from 1.5 s on, and only the second hit is after that.
     quiet = (Gain(gain_db=-54.0),)
-    company = loop(tiny, "vocal")
-    assert judged(sounds, drum(tiny, "kick", [200], inserts=quiet), company) is not None
-    assert judged(sounds, drum(tiny, "kick", [200, 1200], inserts=quiet), company) is None
+    vocal = loop(tiny, "vocal")
+    assert judge_tracks(sounds, drum(tiny, "kick", [200], inserts=quiet), vocal) is not None
+    assert judge_tracks(sounds, drum(tiny, "kick", [200, 1200], inserts=quiet), vocal) is None
 
 
 def test_measured_levels_are_json(tiny: Library, sounds: Sounds) -> None:

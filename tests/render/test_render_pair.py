@@ -1,4 +1,4 @@
-"""A rendered pair: the target is what was placed, the mixture what its spec says, and the bytes are the same again."""
+"""A rendered pair: its target is the one-shot of the track, its mixture follows the spec, its bytes do not vary."""
 
 from __future__ import annotations
 
@@ -40,23 +40,24 @@ def arrays(pair: Pair) -> dict[str, Pcm]:
     return {"mix": pair.mix, **pair.targets, **stems}
 
 
-def same(one: Pair, other: Pair) -> bool:
-    alike = [np.array_equal(sound, arrays(other)[name]) for name, sound in arrays(one).items()]
-    return all(alike) and list(arrays(one)) == list(arrays(other)) and one.measured == other.measured
+def is_equal(first: Pair, second: Pair) -> bool:
+    """Return whether two pairs have equal arrays and levels."""
+    equal = [np.array_equal(sound, arrays(second)[name]) for name, sound in arrays(first).items()]
+    return all(equal) and list(arrays(first)) == list(arrays(second)) and first.measured == second.measured
 
 
 @pytest.mark.parametrize("kind", ["kick", "snare", "hihat"])
-def test_the_target_is_the_one_shot_that_was_placed(kind: str, tiny: Library, sounds: Sounds) -> None:
+def test_the_target_is_the_one_shot_in_the_track(kind: str, tiny: Library, sounds: Sounds) -> None:
     track = drum(tiny, kind, [480])
     pair = render_pair(spec_of([track]), sounds)
     target = from_pcm(pair.targets[kind])
     start = SETTINGS.onset(480)
-    heard = from_pcm(pair.stems[kind])[:, start : start + target.shape[1]]
+    hit = from_pcm(pair.stems[kind])[:, start : start + target.shape[1]]
     amplitude = (track.notes[0].velocity + 1) / 128
-    # Both are rounded to 16 bit: the loop's half step counts for more after the division.
-    assert np.abs(heard / amplitude - target).max() <= (0.5 / amplitude + 0.5) / 32767 + 1e-6
+    # Both are rounded to 16 bit, and the division enlarges the rounding of the loop.
+    assert np.abs(hit / amplitude - target).max() <= (0.5 / amplitude + 0.5) / 32767 + 1e-6
     assert not from_pcm(pair.stems[kind])[:, :start].any()
-    # Before the rounding it is exact, but for that of the product with the amplitude.
+    # Before the rounding to 16 bit, only the product with the amplitude is rounded.
     one_shot = render_one_shot(track, sounds, SETTINGS)
     dry = render_drum_loop(one_shot, track.notes, SETTINGS)[:, start : start + one_shot.shape[1]]
     assert np.allclose(dry / np.float32(amplitude), one_shot, rtol=2e-7, atol=0)
@@ -87,29 +88,31 @@ def test_a_target_is_the_weighted_sum_of_its_peak_normalised_layers(tiny: Librar
     assert np.abs(from_pcm(render_pair(spec_of([track]), sounds).targets["kick"]) - expected).max() < 1 / 32767
 
 
-def test_a_varied_one_shot_is_played_and_is_the_answer(tiny: Library, sounds: Sounds) -> None:
+def test_a_varied_one_shot_is_played_and_is_the_target(tiny: Library, sounds: Sounds) -> None:
     track = drum(tiny, "kick", [480], weights=(0.6, 0.4))
-    one, other_one = track.layers
-    fast, slow = replace(one, semitones=12.0), replace(other_one, semitones=-5.0)
+    first_layer, second_layer = track.layers
+    fast, slow = replace(first_layer, semitones=12.0), replace(second_layer, semitones=-5.0)
     varied = replace(track, layers=(fast, slow), one_shot=(Decay(seconds=0.1), Gain(gain_db=9.0)))
-    plain, other = render_one_shot(track, sounds, SETTINGS), render_one_shot(varied, sounds, SETTINGS)
-    # Each layer at its own speed: the slowed one is the longest now.
+    plain, varied_one_shot = render_one_shot(track, sounds, SETTINGS), render_one_shot(varied, sounds, SETTINGS)
+    # Every layer has its own speed; the slowed layer is the longest now.
     lengths = [sounds.one_shot(layer, SETTINGS).shape[1] for layer in (*track.layers, *varied.layers)]
     assert lengths[2] == pytest.approx(lengths[0] / 2, abs=1)
     assert lengths[3] == pytest.approx(lengths[1] * 2 ** (5 / 12), abs=1)
-    assert other.shape[1] == max(lengths[2:])
+    assert varied_one_shot.shape[1] == max(lengths[2:])
     layered = render_one_shot(replace(varied, one_shot=()), sounds, SETTINGS)
     time = np.arange(layered.shape[1]) / RATE
     decayed = layered * 10 ** (-3 / 0.1 * time)
     expected = decayed / np.abs(decayed).max() * np.abs(layered).max()
-    assert other == pytest.approx(expected, abs=1e-5)
+    assert varied_one_shot == pytest.approx(expected, abs=1e-5)
     assert rms(plain) > 0
 
     pair = render_pair(spec_of([varied]), sounds)
-    assert np.array_equal(pair.targets["kick"], to_pcm(to_channels(other, 2)))
+    assert np.array_equal(pair.targets["kick"], to_pcm(to_channels(varied_one_shot, 2)))
     start = SETTINGS.onset(480)
-    heard = from_pcm(pair.stems["kick"])[:, start : start + other.shape[1]] * 128 / (varied.notes[0].velocity + 1)
-    assert heard == pytest.approx(from_pcm(pair.targets["kick"])[:, : heard.shape[1]], abs=1e-4)
+    hit = (
+        from_pcm(pair.stems["kick"])[:, start : start + varied_one_shot.shape[1]] * 128 / (varied.notes[0].velocity + 1)
+    )
+    assert hit == pytest.approx(from_pcm(pair.targets["kick"])[:, : hit.shape[1]], abs=1e-4)
 
 
 def test_a_one_shot_longer_than_two_seconds_is_cut_and_faded(tiny: Library, sounds: Sounds) -> None:
@@ -119,24 +122,22 @@ def test_a_one_shot_longer_than_two_seconds_is_cut_and_faded(tiny: Library, soun
     assert not target[:, -1].any()
 
 
-def test_a_hit_cuts_its_own_class_only(tiny: Library, sounds: Sounds) -> None:
+def test_a_hit_cuts_only_hits_of_its_own_kind(tiny: Library, sounds: Sounds) -> None:
     both = render_pair(spec_of([drum(tiny, "kick", [0, 100]), drum(tiny, "snare", [50, 120])]), sounds)
     kick = render_pair(spec_of([drum(tiny, "kick", [0, 100])]), sounds)
     snare = render_pair(spec_of([drum(tiny, "snare", [50, 120])]), sounds)
     assert np.array_equal(both.stems["kick"], kick.stems["kick"])
     assert np.array_equal(both.stems["snare"], snare.stems["snare"])
-    assert both.targets["kick"].shape[1] > SETTINGS.onset(50)  # they do sound together
+    assert both.targets["kick"].shape[1] > SETTINGS.onset(50)  # the hits overlap
 
 
-def test_a_drum_that_is_no_target_is_heard_and_not_asked_for(tiny: Library, sounds: Sounds) -> None:
+def test_a_drum_without_target_is_in_the_mixture_only(tiny: Library, sounds: Sounds) -> None:
     pair = render_pair(spec_of([drum(tiny, "kick", [0]), drum(tiny, "snare", [0], target=False)]), sounds)
     assert list(pair.targets) == ["kick"]
     assert list(pair.stems) == ["kick", "snare"]
 
 
-def test_the_mixture_is_the_sum_of_its_tracks_through_the_master_and_nothing_more(
-    tiny: Library, sounds: Sounds
-) -> None:
+def test_the_mixture_is_the_sum_of_its_tracks_after_the_master(tiny: Library, sounds: Sounds) -> None:
     spec = compose(load_recipe(find_recipe("rmod")), tiny, 3)
     pair = render_pair(spec, sounds)
     dry = {track.kind: _dry(track, spec, sounds) for track in spec.tracks}
@@ -161,7 +162,7 @@ def test_inserts_come_before_sends_and_sends_before_the_sum(tiny: Library, sound
     send = Send(name="delay", level_db=-6.0, effects=(Delay(seconds=0.5, feedback=0.0),))
     panned = drum(tiny, "kick", [0], inserts=(Pan(position=0.0, law="linear"),), sends=(send,))
     pair = render_pair(spec_of([panned]), sounds)
-    # All to the left by the insert: the echo, which comes later, is there too.
+    # The insert pans to the left, so the echo of the send is on the left too.
     assert not pair.stems["kick"][1].any()
     echo = from_pcm(pair.stems["kick"])[0, RATE // 2 :]
     first = from_pcm(pair.stems["kick"])[0, : RATE // 2]
@@ -171,7 +172,7 @@ def test_inserts_come_before_sends_and_sends_before_the_sum(tiny: Library, sound
 
 
 @pytest.mark.parametrize(("kind", "channels"), [("bass", 1), ("piano", 2)])
-def test_mono_and_stereo_loops_come_out_in_stereo(kind: str, channels: int, tiny: Library, sounds: Sounds) -> None:
+def test_mono_and_stereo_loops_become_stereo(kind: str, channels: int, tiny: Library, sounds: Sounds) -> None:
     track = loop(tiny, kind)
     assert sounds.loop(track, SETTINGS).shape[0] == channels
     stem = render_pair(spec_of(loops=[track]), sounds).stems[kind]
@@ -179,11 +180,11 @@ def test_mono_and_stereo_loops_come_out_in_stereo(kind: str, channels: int, tiny
     assert np.array_equal(stem[0], stem[1]) == (channels == 1)
 
 
-def test_a_loop_shorter_than_its_period_rests(tiny: Library, sounds: Sounds) -> None:
+def test_a_loop_shorter_than_its_period_is_padded(tiny: Library, sounds: Sounds) -> None:
     stem = render_pair(spec_of(loops=[loop(tiny, "vocal", period_frames=2 * RATE)]), sounds).stems["vocal"]
-    have = sounds.loop(loop(tiny, "vocal"), SETTINGS).shape[1]
-    assert have < 2 * RATE
-    assert not stem[:, have : 2 * RATE].any()
+    length = sounds.loop(loop(tiny, "vocal"), SETTINGS).shape[1]
+    assert length < 2 * RATE
+    assert not stem[:, length : 2 * RATE].any()
     assert np.array_equal(stem[:, : 2 * RATE], stem[:, 2 * RATE :])
 
 
@@ -195,7 +196,7 @@ def test_a_loop_longer_than_its_period_is_cut(tiny: Library, sounds: Sounds) -> 
 
 
 @pytest.mark.parametrize("semitones", [-12, -1, 5, 12])
-def test_a_shifted_loop_is_as_long_and_sounds_at_its_new_pitch(semitones: int, tiny: Library, sounds: Sounds) -> None:
+def test_a_shifted_loop_has_its_length_and_the_new_pitch(semitones: int, tiny: Library, sounds: Sounds) -> None:
     plain, shifted = sounds.loop(loop(tiny, "piano"), SETTINGS), sounds.loop(loop(tiny, "piano", semitones), SETTINGS)
     assert shifted.shape == plain.shape
     assert np.isfinite(shifted).all()
@@ -213,28 +214,28 @@ def test_rendering_again_gives_the_same_bytes(recipe: str, tiny: Library, sounds
     for index in range(2):
         spec = compose(load_recipe(find_recipe(recipe)), tiny, index)
         pair = render_pair(spec, sounds)
-        assert same(pair, render_pair(spec, sounds))
-        assert same(pair, render_pair(spec, open_sounds(tiny, sounds.pitch.folder)))  # shifted loops from the disk
-        assert same(pair, render_pair(spec, open_sounds(tiny, tmp_path / f"{index}")))  # shifted anew
-        assert same(pair, render_pair(PairSpec.from_json(spec.to_json()), open_sounds(tiny, tmp_path / f"{index}")))
-        assert same(pair, render_pair(spec, open_sounds(tiny, sounds.pitch.folder, memory=0)))  # nothing kept
+        assert is_equal(pair, render_pair(spec, sounds))
+        assert is_equal(pair, render_pair(spec, open_sounds(tiny, sounds.pitch.folder)))  # cached shifts
+        assert is_equal(pair, render_pair(spec, open_sounds(tiny, tmp_path / f"{index}")))  # new shifts
+        assert is_equal(pair, render_pair(PairSpec.from_json(spec.to_json()), open_sounds(tiny, tmp_path / f"{index}")))
+        assert is_equal(pair, render_pair(spec, open_sounds(tiny, sounds.pitch.folder, memory=0)))  # no memory cache
 
 
-def test_what_was_rendered_before_leaves_no_trace(tiny: Library, sounds: Sounds) -> None:
+def test_rendering_does_not_depend_on_earlier_pairs(tiny: Library, sounds: Sounds) -> None:
     specs = [quick(tiny, index) for index in range(4)]
     forwards = [render_pair(spec, sounds) for spec in specs]
     backwards = [render_pair(spec, sounds) for spec in reversed(specs)][::-1]
-    assert all(same(one, other) for one, other in zip(forwards, backwards, strict=True))
+    assert all(is_equal(first, second) for first, second in zip(forwards, backwards, strict=True))
 
 
-def test_sounds_that_are_kept_cannot_be_changed_by_accident(tiny: Library, sounds: Sounds) -> None:
-    kept = sounds.loop(loop(tiny, "piano"), SETTINGS), sounds.one_shot(drum(tiny, "kick", [0]).layers[0], SETTINGS)
-    for sound in kept:
+def test_cached_sounds_are_read_only(tiny: Library, sounds: Sounds) -> None:
+    cached = sounds.loop(loop(tiny, "piano"), SETTINGS), sounds.one_shot(drum(tiny, "kick", [0]).layers[0], SETTINGS)
+    for sound in cached:
         with pytest.raises(ValueError, match="read-only"):
             sound[0, 0] = 1.0
 
 
-def test_sounds_keep_within_their_memory(tiny: Library, pitched: Path) -> None:
+def test_the_sound_cache_stays_within_its_limit(tiny: Library, pitched: Path) -> None:
     limit = 3 * 2**20
     sounds = open_sounds(tiny, pitched, memory=limit)
     for semitones in range(4):
@@ -243,40 +244,40 @@ def test_sounds_keep_within_their_memory(tiny: Library, pitched: Path) -> None:
             assert sum(audio.nbytes for audio in sounds._cache.values()) == sounds._bytes <= limit
 
 
-def test_another_sound_under_an_old_id_is_refused(tiny: Library, sounds: Sounds) -> None:
+def test_a_changed_sound_under_an_old_id_is_refused(tiny: Library, sounds: Sounds) -> None:
     track = drum(tiny, "kick", [0])
-    other = replace(track, layers=(replace(track.layers[0], sha256="0" * 64), track.layers[1]))
+    changed = replace(track, layers=(replace(track.layers[0], sha256="0" * 64), track.layers[1]))
     with pytest.raises(LibraryError, match="the spec needs kick/0 with sha256 000000000000"):
-        render_pair(spec_of([other]), sounds)
+        render_pair(spec_of([changed]), sounds)
 
 
-def test_a_sound_that_the_library_lacks_is_named(tiny: Library, sounds: Sounds) -> None:
+def test_a_missing_sound_is_named(tiny: Library, sounds: Sounds) -> None:
     track = drum(tiny, "kick", [0])
-    other = replace(track, layers=(replace(track.layers[0], asset="kick/7", sha256="1" * 64),))
+    changed = replace(track, layers=(replace(track.layers[0], asset="kick/7", sha256="1" * 64),))
     with pytest.raises(LibraryError, match="no sound 'kick/7'"):
-        render_pair(spec_of([other]), sounds)
+        render_pair(spec_of([changed]), sounds)
 
 
-def test_what_is_not_finite_never_comes_out(tiny: Library, sounds: Sounds) -> None:
+def test_a_mixture_that_is_not_finite_is_refused(tiny: Library, sounds: Sounds) -> None:
     absurd = tuple(Gain(gain_db=80.0) for _ in range(12))
     for spec in (spec_of([drum(tiny, "kick", [0], inserts=absurd)]), spec_of([drum(tiny, "kick", [0])], master=absurd)):
         with np.errstate(all="ignore"), pytest.raises(RecipeError, match="train-00000000 is too loud"):
             render_pair(spec, sounds)
 
 
-def test_nothing_at_all_is_four_seconds_of_silence(sounds: Sounds) -> None:
+def test_a_spec_without_tracks_gives_silence(sounds: Sounds) -> None:
     pair = render_pair(spec_of(), sounds)
     assert pair.mix.shape == (2, 4 * RATE)
     assert not pair.mix.any()
     assert pair.measured.mix.lufs == -120.0
 
 
-def test_the_recorded_gain_is_the_one_that_was_applied(tiny: Library, sounds: Sounds) -> None:
+def test_the_recorded_gain_is_the_applied_gain(tiny: Library, sounds: Sounds) -> None:
     spec = compose(load_recipe(find_recipe("rmod")), tiny, 0)
     pair = render_pair(spec, sounds)
     for track in spec.tracks:
         dry = _dry(track, spec, sounds)
         low, high, jitter = (getattr(track.inserts[0], name) for name in ("min_db", "max_db", "jitter_db"))
-        wanted = min(max(high - rms(dry) / 0.7 * (high - low) + jitter, low), high)
-        assert pair.measured.tracks[track.kind].inserts_db[0] == pytest.approx(wanted, abs=2e-3)
+        expected = min(max(high - rms(dry) / 0.7 * (high - low) + jitter, low), high)
+        assert pair.measured.tracks[track.kind].inserts_db[0] == pytest.approx(expected, abs=2e-3)
         assert len(pair.measured.tracks[track.kind].inserts_db) == len(track.inserts)

@@ -1,4 +1,4 @@
-"""The dry tracks, against plain loops over single samples."""
+"""The dry tracks agree with simple implementations that work sample by sample."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def settings_of(**changed: int) -> Settings:
 
 
 def drum_loop_by_hand(one_shot: Audio, notes: list[Note], settings: Settings) -> Audio:
-    """Play sample by sample: at every frame only the last hit that began is heard."""
+    """Render sample by sample: every frame contains only the last hit that started."""
     length, fade = one_shot.shape[1], settings.truncation_fade_frames
     starts = [int(np.floor(note.tick * settings.frames / settings.grid + 0.5)) for note in notes]
     out = np.zeros((one_shot.shape[0], settings.frames), np.float32)
     for frame in range(settings.frames):
-        begun = [place for place, start in enumerate(starts) if start <= frame]
-        if not begun or frame - starts[begun[-1]] >= length:
+        started = [number for number, start in enumerate(starts) if start <= frame]
+        if not started or frame - starts[started[-1]] >= length:
             continue
-        place = begun[-1]
-        age = frame - starts[place]
-        sample = one_shot[:, age] * np.float32((notes[place].velocity + 1) / 128)
-        until_cut = starts[place + 1] - starts[place] if place + 1 < len(notes) else length
+        current = started[-1]
+        age = frame - starts[current]
+        sample = one_shot[:, age] * np.float32((notes[current].velocity + 1) / 128)
+        until_cut = starts[current + 1] - starts[current] if current + 1 < len(notes) else length
         steps = min(fade, until_cut)
         if until_cut < length and age >= until_cut - steps:
             ramp = np.linspace(1.0, 0.0, steps, dtype=np.float32)
@@ -57,7 +57,7 @@ def test_a_faster_sound_is_higher_and_shorter_by_the_same_ratio(channels: int, s
     assert out.dtype == np.float32
     assert out.shape == (channels, pytest.approx(frames / ratio, abs=1))
     expected = np.sin(2 * np.pi * hz * ratio * np.arange(out.shape[1]) / RATE)
-    middle = slice(500, -500)  # at its ends the sound is cut, which a filter hears
+    middle = slice(500, -500)  # the resampling filter changes the ends
     assert out[:, middle] == pytest.approx(np.tile(expected[middle], (channels, 1)), abs=1e-3)
 
 
@@ -67,13 +67,13 @@ def test_at_its_own_speed_a_sound_is_the_same_array() -> None:
 
 
 @given(st.integers(1, 2), st.integers(1, 50), st.floats(1e-3, 1.0), st.floats(1e-6, 10.0))
-def test_at_a_peak(channels: int, frames: int, wanted: float, gain: float) -> None:
+def test_scaling_to_a_peak(channels: int, frames: int, target_peak: float, gain: float) -> None:
     sound = noise(channels, frames) * np.float32(gain)
-    scaled = scale_to_peak(sound, wanted)
+    scaled = scale_to_peak(sound, target_peak)
     assert scaled.dtype == np.float32
-    assert peak(scaled) == pytest.approx(wanted, rel=1e-6)
+    assert peak(scaled) == pytest.approx(target_peak, rel=1e-6)
     assert np.allclose(scaled * peak(sound), sound * peak(scaled), rtol=1e-5)
-    assert not scale_to_peak(np.zeros_like(sound), wanted).any()
+    assert not scale_to_peak(np.zeros_like(sound), target_peak).any()
 
 
 @st.composite
@@ -87,7 +87,7 @@ def drum_loops(draw: st.DrawFn) -> tuple[Audio, list[Note], Settings]:
 
 
 @given(drum_loops())
-def test_a_drum_loop_is_the_one_played_sample_by_sample(example: tuple[Audio, list[Note], Settings]) -> None:
+def test_a_drum_loop_equals_the_one_rendered_sample_by_sample(example: tuple[Audio, list[Note], Settings]) -> None:
     one_shot, notes, settings = example
     assert np.array_equal(render_drum_loop(one_shot, notes, settings), drum_loop_by_hand(one_shot, notes, settings))
 
@@ -96,43 +96,43 @@ def test_a_drum_loop_is_the_one_played_sample_by_sample(example: tuple[Audio, li
 def test_an_onset_is_the_nearest_frame_of_its_grid_point(tick: int) -> None:
     onset = int(np.floor(tick * 91.875 + 0.5))
     assert SETTINGS.onset(tick) == onset
-    heard = render_drum_loop(np.ones((1, 10), np.float32), [Note(tick=tick, velocity=127)], SETTINGS)
-    assert np.flatnonzero(heard[0])[0] == onset
+    loop = render_drum_loop(np.ones((1, 10), np.float32), [Note(tick=tick, velocity=127)], SETTINGS)
+    assert np.flatnonzero(loop[0])[0] == onset
 
 
 @given(st.integers(1, 127))
 def test_the_amplitude_of_a_hit_is_its_velocity_and_one_over_128(velocity: int) -> None:
-    heard = render_drum_loop(np.ones((1, 10), np.float32), [Note(tick=0, velocity=velocity)], SETTINGS)
-    assert heard[0, 0] == np.float32((velocity + 1) / 128)
+    loop = render_drum_loop(np.ones((1, 10), np.float32), [Note(tick=0, velocity=velocity)], SETTINGS)
+    assert loop[0, 0] == np.float32((velocity + 1) / 128)
 
 
 def test_without_a_fade_the_cut_is_hard() -> None:
     one_shot = np.ones((1, RATE), np.float32)
     notes = [Note(tick=0, velocity=127), Note(tick=100, velocity=63)]
-    heard = render_drum_loop(one_shot, notes, SETTINGS)[0]
+    loop = render_drum_loop(one_shot, notes, SETTINGS)[0]
     second = SETTINGS.onset(100)
-    assert heard[second - 1] == 1.0
-    assert heard[second] == 0.5
-    assert heard[second + RATE - 1] == 0.5
-    assert heard[second + RATE] == 0.0
+    assert loop[second - 1] == 1.0
+    assert loop[second] == 0.5
+    assert loop[second + RATE - 1] == 0.5
+    assert loop[second + RATE] == 0.0
 
 
-def test_a_fade_ends_in_silence_at_the_cut_and_touches_nothing_before() -> None:
+def test_a_fade_ends_in_silence_at_the_cut() -> None:
     one_shot = np.ones((1, RATE), np.float32)
     notes = [Note(tick=0, velocity=127), Note(tick=100, velocity=127)]
-    heard = render_drum_loop(one_shot, notes, settings_of(truncation_fade_frames=50))[0]
+    loop = render_drum_loop(one_shot, notes, settings_of(truncation_fade_frames=50))[0]
     second = SETTINGS.onset(100)
-    assert heard[second - 1] == 0.0
-    assert np.all(np.diff(heard[second - 50 : second]) < 0)
-    assert np.all(heard[: second - 50] == 1.0)
-    assert np.all(heard[second : second + RATE] == 1.0)
+    assert loop[second - 1] == 0.0
+    assert np.all(np.diff(loop[second - 50 : second]) < 0)
+    assert np.all(loop[: second - 50] == 1.0)
+    assert np.all(loop[second : second + RATE] == 1.0)
 
 
 def test_no_notes_are_silence() -> None:
     assert not render_drum_loop(noise(2, 100), [], SETTINGS).any()
 
 
-def test_the_one_shot_is_left_as_it_is() -> None:
+def test_the_one_shot_is_not_changed() -> None:
     one_shot = noise(1, RATE)
     notes = [Note(tick=0, velocity=9), Note(tick=3, velocity=99)]
     render_drum_loop(one_shot, notes, settings_of(truncation_fade_frames=50))
@@ -144,17 +144,17 @@ def test_the_one_shot_is_left_as_it_is() -> None:
     st.lists(st.sampled_from([0.1, 0.2, 0.5, 1.0]), min_size=4, max_size=4),
 )
 def test_layers_are_a_weighted_sum_as_long_as_the_longest(shapes: list[tuple[int, int]], weights: list[float]) -> None:
-    sounds = [noise(channels, frames, seed=place) for place, (channels, frames) in enumerate(shapes)]
+    sounds = [noise(channels, frames, seed=seed) for seed, (channels, frames) in enumerate(shapes)]
     total = mix_layers(sounds, weights[: len(sounds)])
     assert total.shape == (max(c for c, _ in shapes), max(f for _, f in shapes))
     for channel in range(total.shape[0]):
         for frame in range(0, total.shape[1], 7):
-            heard = sum(
+            expected = sum(
                 weight * float(sound[min(channel, sound.shape[0] - 1), frame])
                 for sound, weight in zip(sounds, weights, strict=False)
                 if frame < sound.shape[1]
             )
-            assert total[channel, frame] == pytest.approx(heard, abs=1e-6)
+            assert total[channel, frame] == pytest.approx(expected, abs=1e-6)
 
 
 @given(st.integers(1, 2), st.integers(1, 300), st.floats(1e-4, 50))
@@ -180,42 +180,42 @@ def test_a_long_one_shot_is_cut_and_faded_and_a_short_one_is_not() -> None:
     assert np.all(prepare_one_shot(ones[:, : 2 * RATE], SETTINGS) == 1.0)
 
 
-def test_the_peak_is_looked_for_in_what_is_kept() -> None:
+def test_the_peak_is_that_of_the_cut_sound() -> None:
     sound = np.full((1, 3 * RATE), 0.25, np.float32)
     sound[0, -1] = 1.0
     assert prepare_one_shot(sound, SETTINGS)[0, 0] == 1.0
 
 
-def test_silence_is_no_reason_to_divide_by_zero() -> None:
+def test_a_silent_one_shot_stays_silent() -> None:
     silent = prepare_one_shot(np.zeros((2, 100), np.float32), SETTINGS)
     assert silent.shape == (2, 100)
     assert not silent.any()
 
 
 @given(st.integers(1, 2), st.integers(1, 900), st.integers(1, 900), st.integers(1, 900), st.sampled_from([0, 0, 3, 50]))
-def test_a_backing_loop_is_cut_or_rests_and_repeats(
-    channels: int, have: int, period: int, frames: int, fade: int
+def test_a_backing_loop_is_cut_or_padded_and_repeated(
+    channels: int, length: int, period: int, frames: int, fade: int
 ) -> None:
-    sound = noise(channels, have)
-    heard = render_backing_loop(sound, period, settings_of(frames=frames, loop_fade_frames=fade))
-    assert heard.shape == (channels, frames)
-    once = np.zeros((channels, period), np.float32)
-    for frame in range(min(period, have)):
-        once[:, frame] = sound[:, frame]
+    sound = noise(channels, length)
+    track = render_backing_loop(sound, period, settings_of(frames=frames, loop_fade_frames=fade))
+    assert track.shape == (channels, frames)
+    repetition = np.zeros((channels, period), np.float32)
+    for frame in range(min(period, length)):
+        repetition[:, frame] = sound[:, frame]
     steps = min(fade, period)
     for step in range(steps):
-        once[:, step] *= np.linspace(0, 1, steps, dtype=np.float32)[step]
+        repetition[:, step] *= np.linspace(0, 1, steps, dtype=np.float32)[step]
     for step in range(steps):
-        once[:, period - steps + step] *= np.linspace(1, 0, steps, dtype=np.float32)[step]
+        repetition[:, period - steps + step] *= np.linspace(1, 0, steps, dtype=np.float32)[step]
     for frame in range(frames):
-        assert np.array_equal(heard[:, frame], once[:, frame % period])
-    assert np.array_equal(sound, noise(channels, have))
+        assert np.array_equal(track[:, frame], repetition[:, frame % period])
+    assert np.array_equal(sound, noise(channels, length))
 
 
 def test_two_seconds_repeat_exactly() -> None:
-    heard = render_backing_loop(noise(2, 8 * RATE), 2 * RATE, SETTINGS)
-    assert np.array_equal(heard[:, : 2 * RATE], heard[:, 2 * RATE :])
-    assert np.array_equal(heard[:, : 2 * RATE], noise(2, 8 * RATE)[:, : 2 * RATE])
+    track = render_backing_loop(noise(2, 8 * RATE), 2 * RATE, SETTINGS)
+    assert np.array_equal(track[:, : 2 * RATE], track[:, 2 * RATE :])
+    assert np.array_equal(track[:, : 2 * RATE], noise(2, 8 * RATE)[:, : 2 * RATE])
 
 
 @given(st.integers(0, 50), st.integers(0, 50))

@@ -1,4 +1,4 @@
-"""Write the digests of a pair that must not drift: run this only when OUTPUT_VERSION or the locked versions change.
+"""Write the golden digests of a pair: run this only when OUTPUT_VERSION or the locked versions change.
 
 python -m tests.render.write_render_golden
 """
@@ -18,11 +18,11 @@ from tests.render.render_examples import make_library, open_sounds, quick
 
 GOLDEN = Path(__file__).parent / "golden" / "pair.json"
 INDEX = 12
-"""A pair of the recipe `quick` with bass, piano, guitar and vocal, all of them shifted."""
+"""A pair of the recipe quick with all four loops, each shifted in pitch."""
 
 
 def made_with() -> dict[str, str]:
-    """Return all that the last bits of audio depend on, but for the processor."""
+    """Return everything that the last bits of audio depend on, except the processor."""
     return output_versions(PEDALBOARD)
 
 
@@ -40,7 +40,7 @@ if __name__ == "__main__":
         assert all(loop.semitones for loop in spec.loops)
         pair = render_pair(spec, open_sounds(library, Path(folder) / "pitch"))
     kept = json.loads(GOLDEN.read_text(encoding="utf-8"))
-    # Digests of other processors stay only while nothing else has changed.
+    # Keep the digests of other processors only if nothing else has changed.
     others = kept["sha256"] if kept["made_with"] == made_with() else {}
     known = dict(sorted({**others, processor_family(): digests(pair)}.items()))
     content = {"made_with": made_with(), "sha256": known, "spec": spec.to_dict()}
