@@ -15,12 +15,7 @@ torch.set_num_threads(1)
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.checkpoint import read_codec_checkpoint
 from rmod_pipeline.codec.descript import new_model
-from rmod_pipeline.errors import (
-    BuildError,
-    CodecError,
-    LibraryError,
-    RecipeError,
-)
+from rmod_pipeline.errors import BuildError, CodecError, LibraryError, RecipeError
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.storage.folders import shipped_folder
 from rmod_pipeline.training.codec.codebooks import draw_depths, fit_codebooks, perplexity, quantize

@@ -1,0 +1,140 @@
+"""Training on two ranks: equal steps with uneven shards, and an error on one rank ends both."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rmod_pipeline.pipeline.executors.local import local_executor
+from rmod_pipeline.pipeline.run import run_build
+from rmod_pipeline.pipeline.scheduler import BuildProgress
+from tests.tiny_build import RATE, make_job
+from tests.tiny_codec import save_tiny, with_tokens
+from tests.training.training_examples import make_recipe, read_state, train_models
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+from rmod_pipeline.dose.recipe import DoseRecipe
+from rmod_pipeline.training.dose.checkpointing import Checkpointing
+from rmod_pipeline.training.dose.module import DoseModule
+from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
+from rmod_pipeline.training.dose.trainer import DeviceSettings
+
+torch.set_num_threads(1)
+recipe, data, out, report_path = sys.argv[1:]
+keys, write_checkpoints, validation_step = [], Checkpointing.on_train_epoch_end, DoseModule.validation_step
+
+def count_keys(module, batch, index):
+    keys.append(len(batch.keys))
+    return validation_step(module, batch, index)
+
+def report(callback, trainer, module):
+    write_checkpoints(callback, trainer, module)
+    with open(f"{report_path}-{trainer.global_rank}", "a") as file:
+        print(trainer.global_step, sum(keys), len(keys), module.held_out["all"]["full"], file=file)
+    keys.clear()
+
+DoseModule.validation_step, Checkpointing.on_train_epoch_end = count_keys, report
+config = TrainingConfig(recipe=DoseRecipe.model_validate_json(recipe), data=Path(data), out=Path(out),
+                        machine=DeviceSettings(device="cpu", devices=2))
+for report in train_dose(config):
+    print(report.steps, report.ended, report.unigram["all"]["full"])
+"""
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> Path:
+    """A data set of 7 and 3 pairs in shards of 3."""
+    folder = tmp_path_factory.mktemp("uneven")
+    job = make_job(tiny_manifest, folder / "out", counts={"train": 7, "valid": 3})
+    run_build(with_tokens(job, save_tiny(folder / "tiny.pth", sample_rate=RATE)), local_executor(1), BuildProgress())
+    return job.out
+
+
+@pytest.mark.slow
+def test_two_ranks_with_uneven_shards_take_the_same_steps(uneven: Path, tmp_path: Path) -> None:
+    (tmp_path / "ranks.py").write_text(SCRIPT)
+    recipe = make_recipe(schedule={"batch": 2})
+    out, report_path = tmp_path / "out", tmp_path / "report"
+    command = [sys.executable, tmp_path / "ranks.py", recipe.model_dump_json(), uneven, out, report_path]
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=150, check=False)
+    assert run.returncode == 0, run.stderr
+    steps, ended, unigram = run.stdout.rsplit(maxsplit=1)[0].split(maxsplit=1) + run.stdout.split()[-1:]
+    assert (steps, ended) == ("6", "all steps")
+    ranks = [[line.split() for line in Path(f"{report_path}-{rank}").read_text().splitlines()] for rank in range(2)]
+    assert [[line[0] for line in rank] for rank in ranks] == [["2", "4", "6"]] * 2
+    assert [{(line[1], line[2]) for line in rank} for rank in ranks] == [{("1", "1")}, {("2", "2")}]
+    assert [line[3] for line in ranks[0]] == [line[3] for line in ranks[1]], "both ranks have the loss of all pairs"
+    # A single rank computes the same baseline, and the same loss of the same weights.
+    (report,) = train_models(
+        uneven,
+        tmp_path / "alone",
+        begin_from=out / "kick.pth",
+        changes={"schedule": {"batch": 2, "learning_rate": 1e-30, "steps": 2}},
+    )
+    assert report.unigram["all"]["full"] == pytest.approx(float(unigram))
+    assert report.best["held_out"]["all"]["full"] == pytest.approx(float(ranks[0][-1][3]), rel=1e-6)
+
+
+SCRIPT_WITH_NAN = """
+import os
+import sys
+from pathlib import Path
+import torch
+from rmod_pipeline.errors import DoseError
+from rmod_pipeline.dose.recipe import DoseRecipe
+from rmod_pipeline.training.dose import module
+from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
+from rmod_pipeline.training.dose.trainer import DeviceSettings
+
+torch.set_num_threads(1)
+recipe, data, out, report_path, phase = sys.argv[1:]
+rank, steps = os.environ.get("LOCAL_RANK", "0"), []
+losses, step = module.compute_losses, module.DoseModule.training_step
+
+def record_keys(self, batch, index):
+    steps.append(batch.keys)
+    return step(self, batch, index)
+
+def spoil_loss(model, *arguments):
+    result = losses(model, *arguments)
+    if rank == "1" and len(steps) == 4 and model.training == (phase == "training"):
+        for part in ("total", "full"):
+            object.__setattr__(result, part, getattr(result, part) * float("nan"))
+    return result
+
+module.compute_losses, module.DoseModule.training_step = spoil_loss, record_keys
+config = TrainingConfig(recipe=DoseRecipe.model_validate_json(recipe), data=Path(data), out=Path(out),
+                        machine=DeviceSettings(device="cpu", devices=2))
+try:
+    list(train_dose(config))
+except DoseError as error:
+    Path(f"{report_path}-{rank}").write_text(" ".join(steps[-1]) + "\\n" + str(error))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["training", "validation"])
+def test_a_nan_on_one_of_two_ranks_ends_both_and_names_its_pairs(phase: str, uneven: Path, tmp_path: Path) -> None:
+    (tmp_path / "ranks.py").write_text(SCRIPT_WITH_NAN)
+    out, report_path = tmp_path / "out", tmp_path / "report"
+    recipe = make_recipe(schedule={"batch": 2})
+    command = [sys.executable, tmp_path / "ranks.py", recipe.model_dump_json(), uneven, out, report_path, phase]
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=150, check=False)
+    assert run.returncode == 0, run.stderr
+    keys, errors = zip(*(Path(f"{report_path}-{rank}").read_text().split("\n", 1) for rank in range(2)), strict=True)
+    assert errors[0] == errors[1], "both ranks raise the same error, and neither waits for the other"
+    if phase == "training":
+        assert f"the loss is not finite at step 3; its pairs: {keys[1]}\n" in errors[0]
+    else:
+        found = re.search(r"validation loss is not finite at step 4; its pairs: (.*)\n", errors[0])
+        assert found is not None
+        assert set(found[1].split(", ")) < {f"valid-0000000{pair}" for pair in range(3)}, "the pairs of one rank"
+    assert "the latest checkpoint is kept" in errors[0]
+    assert read_state(out)["global_step"] == 2
