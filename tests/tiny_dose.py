@@ -1,4 +1,4 @@
-"""Songs with drums at known places, and models that know by heart what to extract from them."""
+"""Songs with drums at known times, and models that have learned what to extract from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.tiny_codec import save_tiny, torch
 
 RATE = 44_100
 BOOKS, ENTRIES, CONDITION, FRAMES = 3, 32, 64, 10
-"""Of the small codec and models; a window is 0.74 s."""
+"""Sizes of the small codec and models; a window is 0.74 s."""
 WINDOW_SECONDS = CONDITION * 512 / RATE
 AT = (0.0, 1.0, 2.0, 3.0)
 
@@ -53,30 +53,30 @@ def make_song(seconds: float, hits: Mapping[str, Sequence[float]], rate: int = R
     time = np.arange(round(seconds * rate)) / rate
     song = 0.05 * sum(np.sin(2 * np.pi * hz * time) for hz in (220.0, 277.2, 329.6, 2_093.0))
     song += 0.001 * np.random.default_rng(1).standard_normal(song.size)
-    for name, places in hits.items():
+    for name, starts in hits.items():
         sound = SOUNDS[name](rate)
-        for place in places:
-            start = round(place * rate)
+        for second in starts:
+            start = round(second * rate)
             kept = sound[: song.size - start]
             song[start : start + kept.size] += kept
     return song.astype(np.float32)
 
 
 def four_windows() -> Any:
-    """Return a song of 4 s whose windows at ``AT`` sound unlike."""
+    """Return a song of 4 s whose windows at ``AT`` sound different."""
     return make_song(4.0, {"kick": [0.1, 1.05, 3.3], "snare": [0.4, 2.1], "hihat": [1.2, 1.5, 2.4, 3.1]})
 
 
 @dataclass(frozen=True)
 class World:
-    """A folder of checkpoints, the codec they speak, and what they know by heart."""
+    """A folder of checkpoints, their codec, a song, and the codes that they have learned."""
 
     folder: Path
     weights: Path
     codec: Codec
     song: Any
     targets: dict[str, Any]
-    """By instrument, codes [windows, codebooks, frames] of the windows at ``AT``."""
+    """By instrument: codes [windows, codebooks, frames] of the windows at ``AT``."""
 
 
 def small_dose_recipe(instruments: Sequence[str], **changes: Any) -> DoseRecipe:
@@ -102,15 +102,15 @@ def small_dose_recipe(instruments: Sequence[str], **changes: Any) -> DoseRecipe:
 
 
 def write_model(folder: Path, instruments: Sequence[str], codec: Mapping[str, Any], **changes: Any) -> Path:
-    """Write a checkpoint of a model that knows nothing."""
+    """Write a checkpoint of an untrained model."""
     recipe = small_dose_recipe(instruments, **changes)
     torch.manual_seed(0)
     model = Dose(recipe.model, len(instruments))
-    return _written(folder, recipe, codec, model)
+    return _write_checkpoint(folder, recipe, codec, model)
 
 
 def make_world(folder: Path) -> World:
-    """Make kick.pth and snare-hihat.pth, which know by heart what the windows at ``AT`` of a song hold."""
+    """Write kick.pth and snare-hihat.pth, which have learned codes for the windows at ``AT`` of a song."""
     weights = save_tiny(folder / "codec.weights", n_codebooks=BOOKS, codebook_size=ENTRIES)
     codec = open_codec(str(weights), device="cpu", batch=4)
     song = four_windows()
@@ -121,9 +121,9 @@ def make_world(folder: Path) -> World:
     targets = {}
     (folder / "models").mkdir()
     for instruments in (("kick",), ("snare", "hihat")):
-        learned = _learn(instruments, mixtures)
-        targets |= learned[1]
-        _written(folder / "models", small_dose_recipe(instruments), codec.identity.to_dict(), learned[0])
+        model, codes = _learn(instruments, mixtures)
+        targets |= codes
+        _write_checkpoint(folder / "models", small_dose_recipe(instruments), codec.identity.to_dict(), model)
     return World(folder=folder / "models", weights=weights, codec=codec, song=song, targets=targets)
 
 
@@ -150,7 +150,7 @@ def _learn(instruments: Sequence[str], mixtures: Any) -> tuple[Dose, dict[str, A
     return model, {name: codes[i * count : (i + 1) * count].numpy() for i, name in enumerate(instruments)}
 
 
-def _written(folder: Path, recipe: DoseRecipe, codec: Mapping[str, Any], model: Dose) -> Path:
+def _write_checkpoint(folder: Path, recipe: DoseRecipe, codec: Mapping[str, Any], model: Dose) -> Path:
     checkpoint = DoseCheckpoint(
         recipe=recipe,
         instruments=recipe.models[0],

@@ -60,14 +60,11 @@ def delay_target(codes: Tensor) -> Tensor:
     return _delay(codes, first=1, rows=count_target_rows(codes.shape[2], codes.shape[1]))
 
 
-def undelay_condition(rows: Tensor) -> Tensor:
-    """Return the codes [n, codebooks, frames] of condition rows [n, rows, codebooks]."""
-    return _undelay(rows, first=0, frames=rows.shape[1] - rows.shape[2] + 1)
-
-
 def undelay_target(rows: Tensor) -> Tensor:
     """Return the codes [n, codebooks, frames] of target rows [n, rows, codebooks]."""
-    return _undelay(rows, first=1, frames=rows.shape[1] - rows.shape[2] - 1)
+    codebooks = rows.shape[2]
+    frames = rows.shape[1] - codebooks - 1
+    return torch.stack([rows[:, 1 + k : 1 + k + frames, k] for k in range(codebooks)], dim=1) - 1
 
 
 def make_code_mask(frames: Tensor, rows: int, codebooks: int) -> Tensor:
@@ -102,9 +99,3 @@ def _delay(codes: Tensor, first: int, rows: int) -> Tensor:
         start = first + codebook
         delayed[:, start : start + frames, codebook] = codes[:, codebook].long() + 1
     return delayed
-
-
-def _undelay(rows: Tensor, first: int, frames: int) -> Tensor:
-    """Return ``frames`` frames of codes of rows whose codebook 0 starts at row ``first``."""
-    codebooks = range(rows.shape[2])
-    return torch.stack([rows[:, first + k : first + k + frames, k] for k in codebooks], dim=1) - 1

@@ -77,12 +77,8 @@ def test_an_error_names_a_missing_recipe(name: str, message: str) -> None:
 
 def test_an_error_describes_a_file_that_is_no_recipe(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    for content, message in (
-        ("", "is empty"),
-        ("- 1\n", "no keys"),
-        ("a: [", "invalid YAML"),
-        ("a: 1\na: 2\n", "twice"),
-    ):
+    cases = (("", "is empty"), ("- 1\n", "no keys"), ("a: [", "invalid YAML"), ("a: 1\na: 2\n", "twice"))
+    for content, message in cases:
         path.write_text(content)
         with pytest.raises(RecipeError, match=message):
             load_dose_recipe(str(path))

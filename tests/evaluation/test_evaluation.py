@@ -1,4 +1,4 @@
-"""How near is near: the distance, and a model beside guesses that do not listen."""
+"""Evaluation: the spectral distance, a model compared with simpler systems, and its use of the mixture."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.shards.token_family import choose_family
 
 
-def hits(count: int, seed: int = 0) -> torch.Tensor:
+def make_hits(count: int, seed: int = 0) -> torch.Tensor:
     noise = torch.randn(count, 8192, generator=torch.Generator().manual_seed(seed))
     return noise * torch.exp(-torch.arange(8192) / 1500)
 
 
-def test_equal_sounds_are_at_no_distance_whatever_their_level() -> None:
-    sound = hits(3)
+def test_equal_sounds_have_no_distance_at_any_level() -> None:
+    sound = make_hits(3)
     torch.testing.assert_close(spectral_distance(sound, 0.25 * sound), torch.zeros(3), atol=1e-4, rtol=0)
 
 
-def test_the_distance_is_the_same_both_ways_and_grows_with_what_is_wrong() -> None:
-    sound, other = hits(1), hits(1, seed=1)
+def test_the_distance_is_symmetric_and_grows_with_the_error() -> None:
+    sound, other = make_hits(1), make_hits(1, seed=1)
     torch.testing.assert_close(spectral_distance(sound, other), spectral_distance(other, sound))
     mixed = [float(spectral_distance(sound + share * other, sound)) for share in (0.01, 0.1, 1.0)]
     assert mixed == sorted(mixed)
@@ -43,17 +43,17 @@ def test_the_distance_is_the_same_both_ways_and_grows_with_what_is_wrong() -> No
 
 
 def test_the_nearest_to_the_mean_is_the_nearest_to_all_others() -> None:
-    several = torch.cat([hits(4), hits(2, seed=1) + 0.1 * hits(2, seed=2)])
+    several = torch.cat([make_hits(4), make_hits(2, seed=1) + 0.1 * make_hits(2, seed=2)])
     pairwise = torch.stack([spectral_distance(each.expand_as(several), several).mean() for each in several])
     from_mean = distance_from_mean(several)
     assert int(from_mean.argmin()) == int(pairwise.argmin())
-    # A squared distance: what separates the two is the spread of all, the same for each.
+    # Squared distances: the two differ by the spread of all sounds, which is the same for each.
     torch.testing.assert_close(pairwise - from_mean, from_mean.mean().expand(6))
 
 
 @pytest.fixture
 def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> DoseCheckpoint:
-    """A model that was never trained, for the small data set."""
+    """An untrained model for the small data set."""
     codec = open_codec(str(tiny_weights), device="cpu")
     size = {"layers": 1, "width": 16, "heads": 2, "feed_forward": 16, "dropout": 0.0, "condition_frames": 44}
     recipe = DoseRecipe.model_validate(
@@ -71,46 +71,48 @@ def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> DoseCheckpoint:
     return DoseCheckpoint(recipe=recipe, instruments=("kick", "snare"), codec=codec.identity.to_dict(), state=state)
 
 
-def test_every_way_is_measured_on_every_pair(tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint) -> None:
+def test_every_system_is_compared_on_every_pair(
+    tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint
+) -> None:
     codec, family = open_codec(str(tiny_weights), device="cpu", batch=4), choose_family(tiny_tokens)
-    told: list[int] = []
-    found = list(compare(tiny_tokens, "valid", checkpoint, codec, family, on_pairs=told.append))
-    assert [each.instrument for each in found] == ["kick", "snare"]
-    assert sum(told) == 4
-    for each in found:
+    counts: list[int] = []
+    comparisons = list(compare(tiny_tokens, "valid", checkpoint, codec, family, on_pairs=counts.append))
+    assert [each.instrument for each in comparisons] == ["kick", "snare"]
+    assert sum(counts) == 4
+    for each in comparisons:
         assert len(each.keys) == 2
-        assert all(len(each.distances[way]) == 2 for way in SYSTEMS)
+        assert all(len(each.distances[system]) == 2 for system in SYSTEMS)
         assert each.nearer_than("extracted") == 0
         assert 0 <= each.nearer_than("coded chance") <= 1
         assert each.distances["coded chance"] != each.distances["chance"]
         assert each.distances["extracted"] != each.distances["another's"]
         assert each.mean("silence") > 0
-    again = list(compare(tiny_tokens, "valid", checkpoint, codec, family))
-    assert [each.distances for each in again] == [each.distances for each in found]
+    repeated = list(compare(tiny_tokens, "valid", checkpoint, codec, family))
+    assert [each.distances for each in repeated] == [each.distances for each in comparisons]
     for each in compare(tiny_tokens, "valid", checkpoint, codec, family, tries=0):
-        assert each.distances["extracted"] == each.distances["greedy"], "the only try there is"
+        assert each.distances["extracted"] == each.distances["greedy"], "there is only one try"
 
 
 def test_the_command_prints_a_table_and_writes_every_distance(
     tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint, tmp_path: Path, rmod: Callable[..., Any]
 ) -> None:
     path = write_checkpoint(checkpoint, tmp_path)
-    asked = ["--data", tiny_tokens, "--split", "valid", "--codec", tiny_weights, "--pairs", 1]
-    said = rmod("evaluate", path, *asked, "--json", tmp_path / "distances.json")
-    assert said.code == 0, said
-    rows = {line.split("│")[1].strip(): line.split("│")[2:4] for line in said.out.splitlines() if "│" in line}
+    options = ["--data", tiny_tokens, "--split", "valid", "--codec", tiny_weights, "--pairs", 1]
+    result = rmod("evaluate", path, *options, "--json", tmp_path / "distances.json")
+    assert result.code == 0, result
+    rows = {line.split("│")[1].strip(): line.split("│")[2:4] for line in result.out.splitlines() if "│" in line}
     assert list(rows) == list(SYSTEMS)
-    assert all(re.fullmatch(r"\d\.\d{3} \(\d+%\)", cell.strip()) for way in SYSTEMS[1:] for cell in rows[way])
-    assert "with another pair's mixture" in said.out
+    assert all(re.fullmatch(r"\d\.\d{3} \(\d+%\)", cell.strip()) for system in SYSTEMS[1:] for cell in rows[system])
+    assert "with another pair's mixture" in result.out
     assert "valid-00000000" in (tmp_path / "distances.json").read_text()
 
 
-def test_a_model_that_knows_its_mixtures_is_told_from_one_that_does_not(
+def test_a_trained_model_uses_the_mixture_and_an_untrained_one_does_not(
     tiny_tokens: Path, checkpoint: DoseCheckpoint
 ) -> None:
     family = choose_family(tiny_tokens)
     for each in measure_condition_use(tiny_tokens, "valid", checkpoint, family):
-        assert abs(each.full - each.full_with_other_mixture) < 0.1, "an untrained model hears nothing"
+        assert abs(each.full - each.full_with_other_mixture) < 0.1, "an untrained model does not use the mixture"
     model = load_dose_model(checkpoint).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     pairs = list(load_tokens(tiny_tokens, "valid", family.name))
@@ -126,7 +128,7 @@ def test_a_model_that_knows_its_mixtures_is_told_from_one_that_does_not(
         optimizer.step()
     kick, _ = measure_condition_use(tiny_tokens, "valid", replace(checkpoint, state=model.state_dict()), family)
     assert kick.full_with_other_mixture > 1.2 * kick.full
-    assert kick.onset_with_other_mixture > 3 * kick.onset, "what comes first is known from the mixture alone"
+    assert kick.onset_with_other_mixture > 3 * kick.onset, "only the mixture tells the first codes"
 
 
 def test_a_model_of_another_codec_is_refused(
@@ -135,6 +137,6 @@ def test_a_model_of_another_codec_is_refused(
     codec = {**checkpoint.codec, "sha256": "0" * 64}
     other = DoseCheckpoint(recipe=checkpoint.recipe, instruments=("kick", "snare"), codec=codec, state=checkpoint.state)
     path = write_checkpoint(other, tmp_path)
-    said = rmod("evaluate", path, "--data", tiny_tokens, "--codec", tiny_weights, "--split", "valid")
-    assert said.code == 2
-    assert "sha256" in said.err
+    result = rmod("evaluate", path, "--data", tiny_tokens, "--codec", tiny_weights, "--split", "valid")
+    assert result.code == 2
+    assert "sha256" in result.err

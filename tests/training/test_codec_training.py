@@ -1,4 +1,4 @@
-"""Fitting a codec: codebooks that are computed, crops that can be repeated, a loop that learns and goes on."""
+"""Training a codec: codebooks are fitted, crops are reproducible, and the loop learns, resumes and is reproducible."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def small_recipe(**schedule: object) -> CodecRecipe:
     )
 
 
-def some_material(seed: int = 0) -> Material:
+def make_material(seed: int = 0) -> Material:
     samples = (8000 * np.sin(np.arange(40_000) * 0.05)).astype(np.int16)
     samples += np.random.default_rng(seed).integers(-500, 500, samples.size).astype(np.int16)
     clips = (Clip("mix", 0, 20_000), Clip("kick", 20_000, 6_000), Clip("snare", 26_000, 700), Clip("tom", 26_700, 900))
     return Material(samples=samples, clips=clips)
 
 
-def test_fitted_codebooks_hold_what_the_encoder_makes() -> None:
+def test_fitted_codebooks_represent_the_latents() -> None:
     torch.manual_seed(0)
     model = new_model(**SHAPE).eval()
     latents = torch.randn(4000, 12) @ torch.randn(12, 12) + 3
@@ -70,25 +70,25 @@ def test_fitted_codebooks_hold_what_the_encoder_makes() -> None:
     assert missing[-1] < 0.5
     with torch.no_grad():
         quantized, codes, *_ = model.quantizer(latents.t()[None])
-    left = (quantized[0].t() - latents).square().sum() / (latents - latents.mean(0)).square().sum()
-    assert float(left) == pytest.approx(missing[-1], rel=1e-3)
+    missing_energy = (quantized[0].t() - latents).square().sum() / (latents - latents.mean(0)).square().sum()
+    assert float(missing_energy) == pytest.approx(missing[-1], rel=1e-3)
     assert min(perplexity(codes, 16)) > 8
 
 
-def test_quantizing_for_training_gives_what_the_codec_gives() -> None:
+def test_quantizing_in_training_agrees_with_the_codec() -> None:
     torch.manual_seed(0)
     model = new_model(**SHAPE).eval()
     latents = torch.randn(2, 12, 50)
     fit_codebooks(model, torch.randn(4000, 12), torch.Generator().manual_seed(0))
     with torch.no_grad():
-        wanted = model.quantizer(latents)[0]
+        expected = model.quantizer(latents)[0]
         first = model.quantizer(latents, n_quantizers=1)[0]
-        torch.testing.assert_close(quantize(model, latents, 1.0).latent, wanted)
+        torch.testing.assert_close(quantize(model, latents, 1.0).latent, expected)
         some = quantize(model, latents, 1.0, torch.tensor([1, 3])).latent
-    torch.testing.assert_close(some, torch.stack([first[0], wanted[1]]))
+    torch.testing.assert_close(some, torch.stack([first[0], expected[1]]))
 
 
-def test_gradients_reach_encoder_and_entries_and_nothing_else() -> None:
+def test_gradients_reach_only_encoder_and_entries() -> None:
     torch.manual_seed(0)
     model = new_model(**SHAPE)
     latents = torch.randn(2, 12, 50, requires_grad=True)
@@ -99,36 +99,36 @@ def test_gradients_reach_encoder_and_entries_and_nothing_else() -> None:
     assert all(each.in_proj.weight_v.grad is None for each in model.quantizer.quantizers)
 
 
-def test_depths_are_full_but_for_a_share() -> None:
+def test_a_share_of_the_depths_is_not_full() -> None:
     depths = draw_depths(40, 9, 0.5, torch.Generator().manual_seed(0))
     assert bool((depths[20:] == 9).all())
     assert set(depths[:20].tolist()) <= set(range(1, 10))
     assert float(depths[:20].float().mean()) < 8
 
 
-def test_codebooks_are_fitted_so_often_and_no_more() -> None:
+def test_codebooks_are_fitted_at_regular_intervals() -> None:
     schedule = small_recipe(steps=100, free=0.2, settled=0.8, fits=4).schedule
     counts = [schedule.fits_by(share / 100) for share in range(100)]
     assert counts == sorted(counts)
     assert [counts.index(count) for count in range(5)] == [0, 20, 40, 60, 80]
 
 
-def test_perplexity_counts_entries_in_even_use() -> None:
+def test_perplexity_counts_evenly_used_entries() -> None:
     codes = torch.stack([torch.arange(8), torch.zeros(8, dtype=torch.long)])[None]
     assert perplexity(codes, 16) == pytest.approx([8, 1], abs=1e-4)
 
 
-def test_crops_can_be_repeated_and_stay_within_full_scale() -> None:
+def test_crops_are_reproducible_and_do_not_clip() -> None:
     sounds = CodecSounds(licences=("CC0-1.0",), mixes={}, crop_frames=1024, gain_db=(0, 12))
-    one, other = (Crops(some_material(), sounds, seed=3) for _ in range(2))
+    one, other = (Crops(make_material(), sounds, seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.batch(5, 4), other.batch(5, 4))
-    assert not np.array_equal(one.batch(5, 4), Crops(some_material(), sounds, seed=4).batch(5, 4))
+    assert not np.array_equal(one.batch(5, 4), Crops(make_material(), sounds, seed=4).batch(5, 4))
     many = one.batch(0, 64)
     assert many.shape == (64, 1, 1024)
     assert float(many.abs().max()) <= 1.0 + 1e-6
 
 
-def test_distances_are_nothing_for_equal_sounds() -> None:
+def test_equal_sounds_have_no_distance() -> None:
     sound = torch.sin(torch.arange(4096) * 0.1)[None]
     mel = MelDistance(44_100, [64, 256], [5, 10])
     assert float(mel(sound, sound)) == 0
@@ -142,7 +142,7 @@ def test_distances_are_nothing_for_equal_sounds() -> None:
     assert float(signal_to_distortion_db(sound + loud, sound)) == pytest.approx(0, abs=0.5)
 
 
-def test_a_lost_attack_is_a_difference_of_spectra() -> None:
+def test_a_lost_attack_changes_the_spectra() -> None:
     noise = torch.randn(1, 8192, generator=torch.Generator().manual_seed(0))
     hit = noise * torch.exp(-torch.arange(8192) / 800)
     dull = hit.clone()
@@ -150,14 +150,14 @@ def test_a_lost_attack_is_a_difference_of_spectra() -> None:
     assert float(spectral_difference(hit, hit)) == 0
     assert float(spectral_difference(dull, hit)) > 0
     assert float(spectral_difference(0.1 * hit, hit)) > float(spectral_difference(0.5 * hit, hit))
-    # At any level of both it is the same.
+    # The level of both does not matter.
     assert float(spectral_difference(0.2 * dull, 0.2 * hit)) == pytest.approx(
         float(spectral_difference(dull, hit)), rel=1e-3
     )
     assert float(spectral_difference(torch.zeros(1, 8192), torch.zeros(1, 8192))) == 0
 
 
-def test_the_rate_rises_then_falls() -> None:
+def test_the_learning_rate_rises_then_falls() -> None:
     schedule = small_recipe(steps=100, warm_up_steps=10, learning_rate=1.0).schedule
     rates = [codec_learning_rate(schedule, CodecProgress(step=step)) for step in range(100)]
     assert rates[:9] == sorted(rates[:9])
@@ -165,45 +165,47 @@ def test_the_rate_rises_then_falls() -> None:
     assert rates[-1] == pytest.approx(schedule.final_rate, abs=0.01)
 
 
-def test_a_training_learns_goes_on_and_leaves_a_codec(tmp_path: Path) -> None:
-    recipe, told = small_recipe(), []
-    trainer = CodecTrainer(recipe, some_material(), some_material(1), tmp_path)
+def test_a_training_learns_resumes_and_writes_a_codec(tmp_path: Path) -> None:
+    recipe, reports = small_recipe(), []
+    trainer = CodecTrainer(recipe, make_material(), make_material(1), tmp_path)
     before = trainer.measure()["mix_mel"]
-    trainer.run(told.append)
-    assert told[-1]["step"] == 12
+    trainer.run(reports.append)
+    assert reports[-1]["step"] == 12
     assert trainer.progress.fits == 2
     longer = small_recipe(steps=80)
-    CodecTrainer(longer, some_material(), some_material(1), tmp_path).run(told.append)
-    assert told[-1]["step"] == 80
-    assert told[-1]["held_out"]["mix_mel"] < before
+    CodecTrainer(longer, make_material(), make_material(1), tmp_path).run(reports.append)
+    assert reports[-1]["step"] == 80
+    assert reports[-1]["held_out"]["mix_mel"] < before
     assert len((tmp_path / LOG).read_text().splitlines()) == 2
     codec = open_codec(str(tmp_path / WEIGHTS), device="cpu")
     assert (codec.identity.hop, codec.identity.codebooks) == (64, 3)
     assert codec.encode(np.zeros((1, 640), np.float32)).shape == (1, 3, 10)
 
 
-def test_two_trainings_of_one_seed_are_one(tmp_path: Path) -> None:
+def test_two_trainings_of_one_seed_are_equal(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        CodecTrainer(small_recipe(), some_material(), some_material(1), tmp_path / name).run(lambda _report: None)
+        CodecTrainer(small_recipe(), make_material(), make_material(1), tmp_path / name).run(lambda _report: None)
     one, other = (torch.load(tmp_path / name / STATE, weights_only=True)["model"] for name in ("one", "other"))
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_a_decoder_trained_further_leaves_the_tokens_as_they_were(tmp_path: Path) -> None:
+def test_training_a_decoder_further_does_not_change_the_tokens(tmp_path: Path) -> None:
     recipe = small_recipe(steps=40)
-    CodecTrainer(recipe, some_material(), some_material(1), tmp_path / "first").run(lambda _report: None)
+    CodecTrainer(recipe, make_material(), make_material(1), tmp_path / "first").run(lambda _report: None)
     first = read_codec_checkpoint(tmp_path / "first" / WEIGHTS)
     losses = recipe.losses.model_copy(update={"spectral": 10.0, "adversarial": 0.0})
     sounds = recipe.sounds.model_copy(update={"crop_frames": 2048})
-    further, told = recipe.model_copy(update={"losses": losses, "sounds": sounds}), []
+    further, reports = recipe.model_copy(update={"losses": losses, "sounds": sounds}), []
     for steps in (20, 30):
-        # The second goes on where the first stopped.
+        # The second training resumes the first.
         schedule = recipe.schedule.model_copy(update={"steps": steps})
         longer = further.model_copy(update={"schedule": schedule})
-        CodecTrainer(longer, some_material(), some_material(1), tmp_path / "second", begin_from=first).run(told.append)
-    assert [each["step"] for each in told] == [20, 30]
-    assert "spectral" in told[0]["train"]
-    assert "codebook" not in told[0]["train"]
+        CodecTrainer(longer, make_material(), make_material(1), tmp_path / "second", begin_from=first).run(
+            reports.append
+        )
+    assert [each["step"] for each in reports] == [20, 30]
+    assert "spectral" in reports[0]["train"]
+    assert "codebook" not in reports[0]["train"]
     one, other = (open_codec(str(tmp_path / name / WEIGHTS), device="cpu") for name in ("first", "second"))
     sound = np.random.default_rng(0).uniform(-1, 1, (2, 6400)).astype(np.float32)
     np.testing.assert_array_equal(one.encode(sound), other.encode(sound))
@@ -213,63 +215,63 @@ def test_a_decoder_trained_further_leaves_the_tokens_as_they_were(tmp_path: Path
 
 
 def test_crops_that_are_too_short_for_the_losses_are_refused() -> None:
-    said = small_recipe().model_dump()
-    with pytest.raises(ValueError, match=r"crop_frames is 1024, but the losses' largest window takes more than 1024"):
-        CodecRecipe.model_validate({**said, "losses": {**said["losses"], "spectral": 1.0}})
+    content = small_recipe().model_dump()
+    with pytest.raises(ValueError, match=r"crop_frames is 1024, but the losses' largest window needs more than 1024"):
+        CodecRecipe.model_validate({**content, "losses": {**content["losses"], "spectral": 1.0}})
 
 
 def test_a_decoder_cannot_be_trained_further_in_another_shape_or_folder(tmp_path: Path) -> None:
-    CodecTrainer(small_recipe(steps=2), some_material(), some_material(1), tmp_path / "first").run(lambda _report: None)
+    CodecTrainer(small_recipe(steps=2), make_material(), make_material(1), tmp_path / "first").run(lambda _report: None)
     first = read_codec_checkpoint(tmp_path / "first" / WEIGHTS)
     other = CodecRecipe.model_validate({**small_recipe().model_dump(), "shape": {**SHAPE, "latent_dim": 16}})
     with pytest.raises(BuildError, match="latent_dim 12"):
-        CodecTrainer(other, some_material(), some_material(1), tmp_path / "other", begin_from=first)
+        CodecTrainer(other, make_material(), make_material(1), tmp_path / "other", begin_from=first)
     broken = replace(first, state={name: first.state[name] for name in list(first.state)[1:]})
-    with pytest.raises(CodecError, match="the weights do not fit the model they name"):
-        CodecTrainer(small_recipe(), some_material(), some_material(1), tmp_path / "other", begin_from=broken)
+    with pytest.raises(CodecError, match="the weights do not fit the model in their metadata"):
+        CodecTrainer(small_recipe(), make_material(), make_material(1), tmp_path / "other", begin_from=broken)
     with pytest.raises(BuildError, match="began from another codec, or from none"):
-        CodecTrainer(small_recipe(), some_material(), some_material(1), tmp_path / "first", begin_from=first)
+        CodecTrainer(small_recipe(), make_material(), make_material(1), tmp_path / "first", begin_from=first)
 
 
-def test_sounds_under_other_licences_never_reach_a_codec() -> None:
+def test_sounds_under_other_licences_are_not_used() -> None:
     library = load_library(shipped_folder("manifests") / "builtin.csv")
     marked = tuple(
-        replace(asset, licence="CC-BY-4.0") if place % 2 else asset for place, asset in enumerate(library.assets)
+        replace(asset, licence="CC-BY-4.0") if index % 2 else asset for index, asset in enumerate(library.assets)
     )
     kept = select_licences(replace(library, assets=marked), ["CC0-1.0"])
     assert {asset.licence for asset in kept.assets} == {"CC0-1.0"}
     assert len(kept.assets) == (len(marked) + 1) // 2
-    with pytest.raises(LibraryError, match="no sound under an select_licences licence"):
+    with pytest.raises(LibraryError, match="no sound under an allowed licence"):
         select_licences(library, ["MIT"])
 
 
 @pytest.mark.slow
-def test_material_is_rendered_once_and_of_its_split_alone(tmp_path: Path) -> None:
+def test_material_is_rendered_once_from_its_split(tmp_path: Path) -> None:
     recipe, library = small_recipe(), load_library("builtin")
-    made = prepare_material(recipe, [library], "valid", tmp_path)
-    kinds = [clip.kind for clip in made.clips]
+    material = prepare_material(recipe, [library], "valid", tmp_path)
+    kinds = [clip.kind for clip in material.clips]
     assert kinds.count("mix") == 1
-    # One target of each drum beside the split's own one-shots.
+    # One target of each drum, and the one-shots of the split.
     assert kinds.count("kick") == len(library.select("kick", "valid")) + 1
     written = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    again = prepare_material(recipe, [library], "valid", tmp_path)
-    np.testing.assert_array_equal(made.samples, again.samples)
+    cached = prepare_material(recipe, [library], "valid", tmp_path)
+    np.testing.assert_array_equal(material.samples, cached.samples)
     assert written == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert sum(clip.frames for clip in made.clips) == made.samples.size
+    assert sum(clip.frames for clip in material.clips) == material.samples.size
 
 
 def test_mono_is_rounded_to_16_bits() -> None:
     np.testing.assert_array_equal(to_mono(np.array([[1, 3, -5], [1, 4, -5]], np.int16)), [1, 4, -5])
 
 
-def test_a_recipe_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+def test_an_error_names_the_wrong_part_of_a_recipe(tmp_path: Path) -> None:
     assert load_codec_recipe("mini").shape.n_codebooks == 9
     assert with_minutes(load_codec_recipe("mini"), 5).schedule.minutes == 5
     with pytest.raises(RecipeError, match="did you mean 'mini'"):
         load_codec_recipe("minu")
     path = tmp_path / "wrong.yaml"
     content = small_recipe().model_dump(mode="json")
-    for place, value in (("shape", {**SHAPE, "decoder_rates": [2, 2]}), ("schedule", {"steps": 3, "minutes": 3})):
-        path.write_text(json.dumps({**content, place: value}))
-        with pytest.raises(RecipeError, match=place):
+    for part, value in (("shape", {**SHAPE, "decoder_rates": [2, 2]}), ("schedule", {"steps": 3, "minutes": 3})):
+        path.write_text(json.dumps({**content, part: value}))
+        with pytest.raises(RecipeError, match=part):
             load_codec_recipe(str(path))

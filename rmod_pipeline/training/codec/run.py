@@ -1,4 +1,4 @@
-"""A codec training from its options: recipe, libraries, prepared sounds, trainer."""
+"""Run the training of a codec from its options: load the recipe, prepare the sounds, train."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def train_from_libraries(
 ) -> Path:
     """Train a codec, or resume its training, and return its checkpoint.
 
-    on_report: called with the held-out figures of each validation. on_step: called with the share of the budget that
-    is spent, 0..1, and the step. Raises RecipeError, CodecError, BuildError.
+    on_report: called with the held-out losses of each validation. on_step: called with the share of the budget that is
+    used, 0..1, and the step. Raises RecipeError, CodecError, BuildError.
     """
     loaded = with_minutes(load_codec_recipe(recipe), minutes)
-    start = None
+    checkpoint = None
     if begin_from is not None:
         _, path, sha256 = find_weights(begin_from)
-        start = read_codec_checkpoint(path, sha256)
+        checkpoint = read_codec_checkpoint(path, sha256)
     use_threads(threads)
     flush_denormals()
     valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))
-    CodecTrainer(loaded, train, valid, out, device, begin_from=start).run(on_report, on_step)
+    CodecTrainer(loaded, train, valid, out, device, begin_from=checkpoint).run(on_report, on_step)
     return out / WEIGHTS

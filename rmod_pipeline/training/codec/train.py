@@ -169,11 +169,11 @@ class CodecTrainer:
         self, reconstruction: Tensor, audio: Tensor, quantizer_losses: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """Return the unweighted parts of the loss for a reconstruction of audio, both [n, 1, frames]."""
-        made, target = reconstruction[:, 0], audio[:, 0]
-        spectral = {"spectral": spectral_difference(made, target)} if self.recipe.losses.spectral else {}
+        decoded, target = reconstruction[:, 0], audio[:, 0]
+        spectral = {"spectral": spectral_difference(decoded, target)} if self.recipe.losses.spectral else {}
         return {
-            "mel": self.mel(made, target),
-            "waveform": waveform_distance(made, target),
+            "mel": self.mel(decoded, target),
+            "waveform": waveform_distance(decoded, target),
             **spectral,
             **quantizer_losses,
             **self.adversary.losses(reconstruction, audio),
