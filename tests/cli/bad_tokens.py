@@ -184,7 +184,7 @@ CASES = [
     Case(
         name="decode with weights that are nowhere named",
         act=lambda world: (encoded(world), decode(world, KEY))[1],
-        says=("--codec", "are not known by that name", "--codec PATH"),
+        says=("--codec", "rmod knows no codec named", "--codec PATH"),
     ),
     Case(
         name="decode a key that is not there",
