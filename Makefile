@@ -7,6 +7,9 @@ RUNS := $(VENV)/.runs
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
+# The theme of the docs prints advice about its successors.
+export NO_MKDOCS_2_WARNING := 1
+
 # Where this is set, as in many containers, every process would compile all that it imports again, torch too: ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
 

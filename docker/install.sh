@@ -1,11 +1,11 @@
 #!/bin/sh
-# Install rmod with its exact versions and Ray into a virtual environment of its own: what both images run, and what does
-# on a machine without Docker.
+# Install rmod in its exact versions, with Ray, into a virtual environment of its own. Both images run this script; use it
+# also on a machine without Docker.
 #
 #     docker/install.sh /opt/rmod               # PYTHON=python3.12 chooses another Python
 #     TORCH_BACKEND=cu128 docker/install.sh /opt/rmod
 #
-# TORCH_BACKEND is cpu, cu128 or auto; without it, torch comes from wherever pip takes its packages.
+# TORCH_BACKEND is cpu, cu128 or auto. Without it, torch comes from pip's package index.
 set -eu
 
 prefix=${1:?give the folder to install into, such as /opt/rmod}
@@ -27,7 +27,7 @@ pip install --quiet --no-cache-dir -r "$source/requirements/lock.txt"
 pip install --quiet --no-cache-dir --no-deps -r "$source/requirements/lock-nodeps.txt"
 pip install --quiet --no-cache-dir --no-deps "$source"
 
-# What is installed is what runs: a pair, what opens codecs, and Ray.
+# Check the installation: build one pair, list the codecs, import Ray and torch.
 check=$(mktemp -d)
 trap 'rm -rf "$check"' EXIT
 RMOD_CACHE=$check/cache "$prefix/bin/rmod" build quick --library builtin --out "$check/out" --pairs train=1

@@ -1,34 +1,34 @@
 #!/bin/bash
-# A build on machines that Slurm gives, with Ray on them for as long as it lasts:
+# A build on machines from Slurm, with a Ray cluster on them while the build runs:
 #
 #     sbatch --nodes 4 docker/slurm.sh /shared/OUT rmod --library /shared/library.csv --pairs train=1000000 --shard-size 1000
 #
-# Given again after its time was up, it goes on. Without Ray, an array of jobs does too: see docs/guides/clusters.md.
+# Submit it again after its time limit, and it resumes. An array of jobs works without Ray: see docs/guides/clusters.md.
 #SBATCH --job-name=rmod
 #SBATCH --ntasks-per-node=1
 #SBATCH --exclusive
 #SBATCH --time=12:00:00
-# Told two minutes before the time is up, the build lets go of its shards.
+# The build gets SIGTERM two minutes before the time limit and releases its shards.
 #SBATCH --signal=B:TERM@120
 set -euo pipefail
 
 out=$1
 shift
-# Beside OUT; where that lies on a store, in the home folder, unless RMOD_CACHE says otherwise.
+# The cache is beside OUT. If OUT is on an object store, it is in the home folder, unless RMOD_CACHE is set.
 case $out in
     *://*) ;;
     *) export RMOD_CACHE=${RMOD_CACHE:-$(dirname "$out")/cache} ;;
 esac
-# Others are on these machines too: without a token, whoever reaches the port may run what they like. It lies in the home
-# folder, which the machines share.
+# Other users are on these machines too. Without a token, anyone who reaches the port can run any code. The token is in the
+# home folder, which the machines share.
 export RAY_AUTH_MODE=${RAY_AUTH_MODE:-token}
 if [ "$RAY_AUTH_MODE" = token ]; then ray get-auth-token --generate > /dev/null; fi
 port=$((20000 + SLURM_JOB_ID % 20000))
-# Both are read to their end: who is cut off by a pipe ends this script.
+# awk reads its whole input: a closed pipe would end this script.
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | awk 'NR == 1')
 address=$(getent hosts "$head" | awk 'NR == 1 { print $1 }'):$port
 
-# --block: Ray lives as long as its step, and only that ends it. `ray stop` would end other users' Ray too.
+# --block: Ray runs as long as its step, and ends with it. `ray stop` would end other users' Ray too.
 srun --nodes=1 --ntasks=1 --nodelist="$head" --overlap \
     ray start --head --port="$port" --num-cpus="$SLURM_CPUS_ON_NODE" --block &
 # The first start of Ray on a machine takes a while.
@@ -51,7 +51,7 @@ build=$!
 trap 'kill -TERM "$build"' TERM
 code=0
 wait "$build" || code=$?
-# Told to end, the build takes a moment.
+# After SIGTERM the build needs a moment.
 wait "$build" 2> /dev/null || true
 kill $(jobs -p) 2> /dev/null || true
 exit "$code"

@@ -1,7 +1,7 @@
 """Run the notebook of the tutorials in an empty folder, cell by cell, without Jupyter.
 
-    python docs/notebook.py            run it and store what its cells print
-    python docs/notebook.py --check    run it and exit with 1 if a cell prints something else than is stored
+python docs/notebook.py            run it and store what its cells print
+python docs/notebook.py --check    run it and exit with 1 if a cell prints something else than is stored
 """
 
 from __future__ import annotations

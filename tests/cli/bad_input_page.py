@@ -26,7 +26,8 @@ def first_lines(said: str, world: World, most: int = 3) -> str:
     text = re.sub(r"\S+/codecs/", "CACHE/codecs/", text)
     lines = [line.strip("╭╮╰╯─│ ") for line in text.splitlines() if not line.startswith(("Usage", "Try"))]
     shown = " ".join([line for line in lines if line and line != "Error"][:most]).removeprefix("Error: ")
-    return (shown if len(shown) <= 300 else shown[:297] + "...").replace("|", "\\|").replace("`", "'")
+    short = shown if len(shown) <= 300 else shown[:297] + "..."
+    return short.replace("|", "\\|").replace("[", "\\[").replace("`", "'")
 
 
 def _line_with(text: str, words: str) -> str:
@@ -37,7 +38,7 @@ def page(run: Callable[..., Any], folder: Path) -> str:
     """Run every case and return the page about them."""
     parts, total = [], 0
     for group, cases in GROUPS.items():
-        parts += [f"## {group}", "", "| what is wrong | exit code | what is said |", "| --- | --- | --- |"]
+        parts += [f"## {group}", "", "| what is wrong | exit code | message |", "| --- | --- | --- |"]
         for case in cases:
             total += 1
             world = make_world(folder / str(total))
@@ -52,15 +53,15 @@ def page(run: Callable[..., Any], folder: Path) -> str:
 
 INTRODUCTION = """# Bad input
 
-What rmod says to {total} kinds of bad input. These tables are written by
+What rmod says to {total} kinds of bad input. This page is written by
 
     python -m tests.cli.bad_input_page docs/guides/bad-input.md
 
-which does each of these things to a small library and data set of its own. `tests/cli/test_bad_input.py` does the same
-and checks that the message names the datum and the remedy, that no traceback is shown, that the exit code is the one
-given here, and that every finished file is as it was.
+It does each of these things to a small library and a small data set. `tests/cli/test_bad_input.py` does the same
+and checks that the message names what is wrong and what to do, that there is no traceback, that the exit code is the
+one given here, and that no finished file has changed.
 
-Exit codes: 0 done, 1 done with findings or failures, 2 a mistake in what was given, 130 stopped.
+Exit codes: 0 done, 1 done with findings or failures, 2 a mistake in the input, 130 stopped.
 
 """
 
@@ -69,17 +70,17 @@ ENDING = """## Disks, signals and other runs
 | what happens | what is tested |
 | --- | --- |
 | a real small disk fills up | exit code 1, no draft left; with more room the same command gives the same bytes |
-| the disk is full before the first byte | exit code 2, the folder named |
-| files may not grow beyond a limit | exit code 1, a smaller `--shard-size` proposed |
+| the disk is full before the first byte | exit code 2, the folder is named |
+| files may not grow beyond a limit | exit code 1, a smaller `--shard-size` is proposed |
 | the log of runs cannot be written | a warning; the data set is the same |
-| a source is gone, then back | the others are made, exit code 1; the same command makes the rest |
+| a source is missing, then back | the other shards are made, exit code 1; the same command makes the rest |
 | a source cannot be read once | the shard is tried again at the end; nothing is lost, and no byte differs |
 | Ctrl-C or SIGTERM, to the driver or to all processes | exit code 130, no process left, nothing half-done |
 | SIGKILL ten times at random moments | workers end by themselves, no finished shard is lost, the bytes are the same |
-| SIGKILL of a worker | the shards it was at are begun again alone, then all workers go on; the bytes are the same |
-| a shard that kills its worker every time | it fails after three tries, the others are made |
+| SIGKILL of a worker | its shards are started again alone, then all workers go on; the bytes are the same |
+| a shard that kills its worker every time | it fails after three tries, the other shards are made |
 | two runs on one folder | each shard is made once; the bytes are the same |
-| two runs on one folder that ask for different things | one goes on, the other is refused |
+| two runs on one folder with different options | one goes on, the other is refused |
 """
 
 

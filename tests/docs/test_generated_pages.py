@@ -1,0 +1,30 @@
+"""Pages that are made from code are current, and the notebook prints what it shows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.markdown import DOCS, ROOT
+
+
+def run(script: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RMOD_CACHE": str(cache)}
+    command = [sys.executable, str(DOCS / script), "--check"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_command_line_and_the_recipe_keys_are_those_of_the_code(cache: Path) -> None:
+    checked = run("generate.py", cache)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_notebook_runs_and_prints_what_it_shows(cache: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("webdataset")
+    checked = run("notebook.py", cache)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
