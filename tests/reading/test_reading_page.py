@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,6 @@ def test_the_blocks_with_rmod_and_with_webdataset(encoded: Path, mini_weights: P
     run([code.replace('open_codec("mini")', f'open_codec("{mini_weights}")') for code in blocks], encoded, tmp_path)
 
 
-@pytest.mark.skipif(find_spec("datasets") is None, reason="datasets is not installed; the page says where it was run")
 def test_the_blocks_with_datasets(encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     run([code for code in BLOCKS if "from datasets" in code], encoded, tmp_path)
