@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 import threading
 from collections import OrderedDict
@@ -22,6 +21,8 @@ from numpy.typing import NDArray
 from rmod_pipeline.audio import Audio, db_to_gain, peak
 from rmod_pipeline.errors import AssetError, LibraryError, nearest
 from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.library.decoder_messages import name_decoder_messages
+from rmod_pipeline.library.lengths import ByteSource, cut_error, is_flac_cut, open_repaired
 from rmod_pipeline.storage import Location, StorePath, read_from_cache, store_in_cache
 
 ONSET_DB = -60.0
@@ -34,10 +35,6 @@ _BLOCK_FRAMES = 1 << 16
 _SAMPLE_RATES = range(1_000, 768_001)
 _MAX_CHANNELS = 64
 _HALF = 0.5**0.5
-_CHUNK_SIZES = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
-# Many writers state a length that is wrong by a byte or by a header, and streams state the largest possible number.
-_MAX_MISSING_BYTES = 256
-_UNKNOWN_SIZE = 0x7FFF_0000
 
 # Gains of each channel into left and right, in the order of WAVE files: front left and right, centre, low frequencies,
 # back left and right, side left and right. The low-frequency channel repeats content of the others and is omitted.
@@ -82,7 +79,7 @@ def read_sound(path: Path) -> tuple[Audio, int]:
     """Return a file's sound, float32 [1 or 2, frames], and its sample rate in Hz.
 
     Two equal channels become one; more than two are mixed down to two. Raises AssetError if the file cannot be read,
-    holds no frames, holds NaN or infinite samples, or ends before the length that its header states.
+    holds no frames, holds NaN or infinite samples, or was cut.
     """
     decoded = decode_sound(read_bytes(path), path)
     return decoded.audio, decoded.sample_rate
@@ -116,14 +113,16 @@ def decode_sound(data: bytes, about: object, max_seconds: float = float("inf")) 
 
     if not data:
         raise AssetError(about, "an empty file", "remove it, or fetch it again")
+    source = ByteSource.of_bytes(data)
+    stream = open_repaired(source, about) or _SeekableBytes(data)
     try:
-        with soundfile.SoundFile(_SeekableBytes(data)) as file:
+        with name_decoder_messages(source, about), soundfile.SoundFile(stream) as file:
             check_header(file, about, max_seconds)
             audio = _read_blocks(file, about, max_seconds)
             check_complete(file, about, audio.shape[1])
             rate, channels = file.samplerate, file.channels
     except (soundfile.SoundFileError, RuntimeError, ValueError, OverflowError) as error:
-        raise unreadable_error(error, about) from error
+        raise unreadable_error(error, about, source) from error
     if audio.shape[1] == 0:
         raise AssetError(about, "0 frames", "remove it, or fetch it again")
     if not np.isfinite(audio).all():
@@ -236,8 +235,10 @@ def decode_verified(path: Location, expected_sha256: str) -> DecodedSound:
     return decode_sound(data, path)
 
 
-def unreadable_error(error: Exception, about: object) -> AssetError:
-    """Return the AssetError for an error of libsndfile."""
+def unreadable_error(error: Exception, about: object, source: ByteSource) -> AssetError:
+    """Return the AssetError for an error of libsndfile: that the file was cut, or else what libsndfile says."""
+    if is_flac_cut(source):
+        return cut_error(about, "its last frame is incomplete")
     # Without soundfile's prefix, which contains the address of an object.
     reason = str(getattr(error, "error_string", error)).strip().removeprefix("Error : ").rstrip(".")
     found = f"not readable as audio: {reason or type(error).__name__}"
@@ -296,18 +297,13 @@ def _read_blocks(file: object, about: object, max_seconds: float) -> Audio:
 
 
 def check_complete(file: object, about: object, frames: int) -> None:
-    """Raise AssetError if fewer frames were read than the header states.
+    """Raise AssetError if fewer frames were read than the decoder announced.
 
-    MP3 and Ogg headers only estimate the length, so those files are not checked.
+    It only estimates the length of MP3 and Ogg files, so those are not checked.
     """
-    stated_frames, container, log = file.frames, file.format, file.extra_info  # type: ignore[attr-defined]
+    stated_frames, container = file.frames, file.format  # type: ignore[attr-defined]
     if container not in ("MP3", "MPEG", "OGG") and frames < stated_frames:
-        raise AssetError(about, f"ends early: {frames} of {stated_frames} frames", "fetch it again")
-    # libsndfile reads a truncated WAV or AIFF without an error and only mentions the difference in its log.
-    for stated_bytes, actual_bytes in _CHUNK_SIZES.findall(log):
-        missing_bytes = int(stated_bytes) - int(actual_bytes)
-        if missing_bytes > _MAX_MISSING_BYTES and int(stated_bytes) < _UNKNOWN_SIZE:
-            raise AssetError(about, f"ends early: {actual_bytes} of {stated_bytes} bytes of sound", "fetch it again")
+        raise cut_error(about, f"{frames} of {stated_frames} frames")
 
 
 def _downmix(block: NDArray[np.float32]) -> NDArray[np.float32]:

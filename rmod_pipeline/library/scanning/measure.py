@@ -14,7 +14,7 @@ from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.audio_fingerprint import compute_fingerprint, make_excerpt
 from rmod_pipeline.library.read import SoundTooLongError, decode_sound, read_bytes
 
-MEASURE_VERSION = 1
+MEASURE_VERSION = 2
 """Increase it when a change alters the measurement of the same file, so that cached measurements are not used."""
 
 

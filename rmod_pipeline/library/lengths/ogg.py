@@ -1,0 +1,98 @@
+"""Find out whether an Ogg file was cut, and repair the length that its last page states."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import cache
+
+from rmod_pipeline.library.lengths.source import ByteSource, LengthCheck, Repair
+
+_HEADER_BYTES = 27
+_MAX_PAGE_BYTES = _HEADER_BYTES + 255 + 255 * 255
+_MAX_PACKET_SAMPLES = 8192
+_UNKNOWN = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    offset: int
+    size: int
+    """0 if the file ends within the page's header."""
+    granule: int
+    """Number of samples up to the end of the page, or ``_UNKNOWN``."""
+    packets: int
+    """Packets that end on the page."""
+
+
+def check_ogg(source: ByteSource) -> LengthCheck | None:
+    """Check whether the last page is complete and its length possible; None for a file of another kind."""
+    if source.read_at(0, 4) != b"OggS":
+        return None
+    last = _find_page_before(source, source.size)
+    if last is None or not last.size or last.offset + last.size > source.size:
+        return LengthCheck(missing="its last page is incomplete")
+    before = _find_page_before(source, last.offset)
+    if before is None or not last.packets:
+        return LengthCheck()
+    begin = 0 if before.granule == _UNKNOWN else before.granule
+    longest = begin + last.packets * _MAX_PACKET_SAMPLES
+    if begin < last.granule <= longest:
+        return LengthCheck()
+    return LengthCheck(repair=_make_repair(source, last, longest))
+
+
+def _find_page_before(source: ByteSource, end: int) -> _Page | None:
+    """Return the last page that begins before an offset."""
+    start = max(end - _MAX_PAGE_BYTES, 0)
+    data = source.read_at(start, end - start)
+    position = len(data)
+    while (position := data.rfind(b"OggS", 0, position)) >= 0:
+        page = _parse_page(source.read_at(start + position, _HEADER_BYTES + 255), start + position)
+        if page:
+            return page
+    return None
+
+
+def _parse_page(data: bytes, offset: int) -> _Page | None:
+    """Return the page whose header begins the data; None if its version is not 0."""
+    if data[4:5] not in (b"", b"\0"):
+        return None
+    segments = data[_HEADER_BYTES : _HEADER_BYTES + data[26]] if len(data) >= _HEADER_BYTES else b""
+    if len(data) < _HEADER_BYTES or len(segments) < data[26]:
+        return _Page(offset=offset, size=0, granule=_UNKNOWN, packets=0)
+    return _Page(
+        offset=offset,
+        size=_HEADER_BYTES + len(segments) + sum(segments),
+        granule=int.from_bytes(data[6:14], "little"),
+        packets=sum(size < 255 for size in segments),
+    )
+
+
+def _make_repair(source: ByteSource, page: _Page, granule: int) -> Repair:
+    """State a length that the decoder does not reach, so that the packets decide."""
+    content = bytearray(source.read_at(page.offset, page.size))
+    struct.pack_into("<Q", content, 6, granule)
+    struct.pack_into("<I", content, 22, 0)
+    struct.pack_into("<I", content, 22, _checksum(bytes(content)))
+    end = page.offset + page.size
+    return Repair(header=source.read_at(0, page.offset) + bytes(content), start=end, end=end)
+
+
+def _checksum(data: bytes) -> int:
+    table, value = _checksum_table(), 0
+    for byte in data:
+        value = value << 8 & 0xFFFF_FFFF ^ table[value >> 24 ^ byte]
+    return value
+
+
+@cache
+def _checksum_table() -> tuple[int, ...]:
+    """Return the checksums of all single bytes."""
+    values = []
+    for byte in range(256):
+        value = byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ (0x04C1_1DB7 if value >> 31 else 0)) & 0xFFFF_FFFF
+        values.append(value)
+    return tuple(values)
