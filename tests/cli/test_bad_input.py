@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import resource
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,67 +102,6 @@ def test_two_different_builds_begun_at_once_on_one_folder_do_not_mix(world: Worl
     said = [run.communicate(timeout=60) for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 2], said
     assert "holds another data set" in said[[run.returncode for run in runs].index(2)][1]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with room for half of the tiny data set."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if (
-        os.name != "posix"
-        or shutil.which("mount") is None
-        or subprocess.run(command, capture_output=True, check=False).returncode
-    ):
-        pytest.skip("no right to mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_full_disk_ends_the_build_and_room_lets_it_go_on(
-    workers: int, small_disk: Path, world: World, tiny_built: Path, rmod: Rmod
-) -> None:
-    ballast = small_disk / "ballast"
-    out = small_disk / "out"
-    command = world.build("--no-space-check", "--workers", workers, out=out)
-    said = rmod(*command)
-    assert said.code == FOUND
-    assert "the disk is full" in said.err
-    assert "free some space" in said.err
-    assert "Traceback" not in said.err
-    assert said.err.count("the disk is full") <= 2 * workers, "every other shard would only say the same"
-    assert not list_drafts(out)
-    finished = len(Layout(out).receipts())
-    assert finished < 5
-    assert rmod("verify", out, "--compare", 0).out.count("not as") == 0
-    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
-    ballast.unlink(missing_ok=True)
-    assert rmod(*command).code == 0
-    assert reproducible_files(out) == reproducible_files(tiny_built)
-
-
-def test_a_disk_that_is_full_from_the_start_is_told(small_disk: Path, world: World, rmod: Rmod) -> None:
-    with pytest.raises(OSError, match="No space") as full, (small_disk / "ballast").open("wb") as file:
-        file.write(b"x" * 2**21)
-    assert full.value.errno == errno.ENOSPC
-    said = rmod(*world.build("--no-space-check", out=small_disk / "out"))
-    assert said.code == 2
-    assert "cannot be written: No space left on device" in said.err
-    assert "Traceback" not in said.err
-    assert rmod(*world.build(out=small_disk / "out")).code == 2
-
-
-def test_a_limit_on_the_size_of_files_is_told_as_such(world: World) -> None:
-    run = start_rmod(world.build(), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
-    _, err = run.communicate(timeout=60)
-    assert run.returncode == FOUND
-    assert "a file grows larger than this disk or your limits allow" in err
-    assert "choose a smaller --shard-size" in err
-    assert "Traceback" not in err
 
 
 def test_a_log_that_cannot_be_written_is_told_once_and_stops_no_build(
