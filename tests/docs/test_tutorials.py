@@ -14,7 +14,7 @@ from tests.docs.markdown import ROOT, TUTORIALS, Block, blocks_of
 
 pytest.importorskip("torch")
 
-SHELL = ("bash", "-euo", "pipefail", "-c")
+SHELL = ("bash", "-euc")
 RUN = {"sh": SHELL, "python": (sys.executable, "-c")}
 NOTEBOOK_PAGE = "read-the-shards.md"
 """Generated from the notebook, which has a test of its own."""
