@@ -53,19 +53,24 @@ class Nothing:
     def layout(self) -> Layout:
         return Layout(self.out)
 
-    def needed(self) -> list[Location]:
+    def required_files(self) -> list[Location]:
         return []
 
+    @property
     def digest(self) -> str:
         return ""
 
-    def missing(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
+    @property
+    def families(self) -> dict[str, str]:
+        return {"audio": ""}
+
+    def missing_shards(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
         return list(plans)
 
     def open(self, encode: EncodeBatch | None) -> Nothing:  # noqa: ARG002
         return self
 
-    def done(self, plan: ShardPlan) -> bool:  # noqa: ARG002
+    def is_done(self, plan: ShardPlan) -> bool:  # noqa: ARG002
         return False
 
     def make(self, plan: ShardPlan, on_pair: Callable[[], None]) -> Receipt:

@@ -123,9 +123,9 @@ class PoolExecutor(Executor):
         """
         # Spawned, not forked: a forked copy of a process with threads (numba, pedalboard) may hang.
         context = multiprocessing.get_context("spawn")
-        made, stop = context.Value("q", 0), context.Event()
+        pair_count, stop = context.Value("q", 0), context.Event()
         addresses = encoders.addresses if encoders else None
-        arguments = (job, _SharedProgress(made, stop), addresses, slots, logger.getEffectiveLevel())
+        arguments = (job, _SharedProgress(pair_count, stop), addresses, slots, logger.getEffectiveLevel())
         pool = ProcessPoolExecutor(slots.count, context, initializer=_start_worker, initargs=arguments)
         reported = finished = 0
         slow: list[int] = []
@@ -145,7 +145,7 @@ class PoolExecutor(Executor):
                 if self.shard_seconds:
                     slow = slow or slots.kill_slow(self.shard_seconds)
                 done, _ = wait(running, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-                pairs = made.value  # read it once: the workers continue to count
+                pairs = pair_count.value  # read it once: the workers continue to count
                 on_pairs(pairs - reported)
                 reported = pairs
                 for future in done:
@@ -179,13 +179,13 @@ class _StopRequested(Exception):
 class _SharedProgress:
     """The number of pairs that all workers have made, and whether the driver has told them to stop."""
 
-    made: Any
+    pair_count: Any
     stop: Any
 
     def add_pairs(self, pairs: int) -> None:
         """Add to the number of pairs. Raises _StopRequested."""
-        with self.made.get_lock():
-            self.made.value += pairs
+        with self.pair_count.get_lock():
+            self.pair_count.value += pairs
         if pairs > 0 and self.stop.is_set():
             raise _StopRequested
 

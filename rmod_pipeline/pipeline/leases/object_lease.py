@@ -36,7 +36,7 @@ class ObjectLease(Lease):
         if existing and not _is_void(existing):
             return existing.get("owner") == self._owner  # written by a request whose answer was lost
         if existing:
-            self._location.unlink(missing_ok=True)  # two runs may both do this, and both go on: see the module
+            self._location.unlink(missing_ok=True)  # two runs may both do this and continue: see above
         # A retried request is refused if its first try succeeded, so a refused lease may be our own.
         return self._location.create(self._encode()) or self._is_ours()
 

@@ -140,8 +140,8 @@ def start_cluster_actors(
     facts = node_facts(packages, files)
     nodes = ClusterNodes(job.layout.log, facts)
     nodes.update(wait=True)
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    options = {"scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
+    driver_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    options = {"scheduling_strategy": driver_node, "max_restarts": -1, "max_task_retries": -1}
     progress = ray.remote(num_cpus=0)(ProgressActor).options(**options).remote()
     encoder_actors = start_encoders(job.encoding, workers, encoders, nodes) if job.encoding else []
     payload = WorkerPayload(

@@ -127,9 +127,7 @@ _states: dict[str, _WorkerState] = {}
 
 
 @ray.remote(num_cpus=1, max_retries=0)  # the driver counts the tries
-def make_shard_task(
-    run_id: str, payloads: Sequence[Any], plan: ShardPlan, try_id: str
-) -> ShardResult | NodeRefused:
+def make_shard_task(run_id: str, payloads: Sequence[Any], plan: ShardPlan, try_id: str) -> ShardResult | NodeRefused:
     """Make a shard, unless this machine may not take part.
 
     ``payloads`` holds the reference to the WorkerPayload: inside a list Ray does not fetch it for every task.
