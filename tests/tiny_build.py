@@ -21,6 +21,9 @@ from rmod_pipeline.recipe.load import parse_recipe
 
 RATE = 22_050
 
+PATIENCE_SECONDS = 300.0
+"""Longest wait for another process. Only a failing test waits that long, however slow the machine is."""
+
 RECIPE = """
 name: tiny
 sample_rate: 22050
@@ -194,7 +197,7 @@ def command_line(process: int) -> str:
         return ""
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> bool:
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> bool:
     """Wait until a condition is true, and return whether it became true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -12,7 +12,7 @@ import pytest
 import rmod_pipeline as rmod
 from rmod_pipeline import api
 from rmod_pipeline.cli import app
-from tests.tiny_build import RECIPE
+from tests.tiny_build import PATIENCE_SECONDS, RECIPE
 
 FUNCTIONS = [name for name in api.__all__ if inspect.isfunction(getattr(api, name))]
 
@@ -87,7 +87,13 @@ def test_a_script_without_a_main_guard_runs_once(piped: bool, tiny_manifest: Pat
     (tmp_path / "script.py").write_text(code)
     command = [sys.executable, "-"] if piped else [sys.executable, "script.py"]
     run = subprocess.run(
-        command, cwd=tmp_path, input=code if piped else None, capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=tmp_path,
+        input=code if piped else None,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines() == ["{'train': 3} ['train-00000000', 'train-00000001', 'train-00000002']"]

@@ -12,7 +12,7 @@ import pytest
 from rmod_pipeline.shards.layout import Layout
 from tests.cli.bad_input import all_cases, make_world
 from tests.cli.bad_input_world import FOUND, Case, World
-from tests.tiny_build import list_drafts, reproducible_files, start_rmod
+from tests.tiny_build import PATIENCE_SECONDS, list_drafts, reproducible_files, start_rmod
 
 Rmod = Callable[..., Any]
 
@@ -99,7 +99,7 @@ def test_receipts_of_a_folder_that_is_refused_stay(world: World, rmod: Rmod) -> 
 
 def test_two_different_builds_begun_at_once_on_one_folder_do_not_mix(world: World) -> None:
     runs = [start_rmod(world.build("--seed", seed)) for seed in (0, 1)]
-    said = [run.communicate(timeout=60) for run in runs]
+    said = [run.communicate(timeout=PATIENCE_SECONDS) for run in runs]
     assert sorted(run.returncode for run in runs) == [0, 2], said
     assert "holds another data set" in said[[run.returncode for run in runs].index(2)][1]
 

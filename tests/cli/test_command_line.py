@@ -17,7 +17,7 @@ import pytest
 from rmod_pipeline import api, progress
 from rmod_pipeline.cli import app
 from rmod_pipeline.progress import pace
-from tests.tiny_build import RECIPE, start_rmod
+from tests.tiny_build import PATIENCE_SECONDS, RECIPE, start_rmod
 
 Rmod = Callable[..., Any]
 
@@ -157,7 +157,7 @@ def in_terminal(arguments: list[object], columns: int) -> str:
         if not part:
             break
         shown += part
-    assert run.wait(timeout=20) == 0
+    assert run.wait(timeout=PATIENCE_SECONDS) == 0
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
 
 
@@ -194,7 +194,7 @@ def test_a_reader_that_leaves_early_is_no_error_to_talk_of(tiny_built: Path) -> 
     run.stdout.close()
     assert run.stderr is not None
     assert run.stderr.read() == ""
-    run.wait(timeout=20)
+    run.wait(timeout=PATIENCE_SECONDS)
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch) -> None:

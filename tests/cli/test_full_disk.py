@@ -13,7 +13,7 @@ from rmod_pipeline.shards.layout import Layout
 from tests.cli.bad_input import make_world
 from tests.cli.bad_input_world import FOUND, World
 from tests.cli.small_disk import InjectedDisk, MountedDisk, SmallDisk
-from tests.tiny_build import list_drafts, reproducible_files, start_rmod
+from tests.tiny_build import PATIENCE_SECONDS, list_drafts, reproducible_files, start_rmod
 
 Rmod = Callable[..., Any]
 
@@ -64,7 +64,7 @@ def test_a_disk_that_is_full_from_the_start_is_named(small_disk: SmallDisk, worl
 
 def test_a_limit_on_the_size_of_files_is_named(world: World) -> None:
     run = start_rmod(world.build(), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
-    _, err = run.communicate(timeout=600)
+    _, err = run.communicate(timeout=PATIENCE_SECONDS)
     assert run.returncode == FOUND
     assert "a file grows larger than this disk or your limits allow" in err
     assert "choose a smaller --shard-size" in err

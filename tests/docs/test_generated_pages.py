@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.docs.markdown import DOCS, ROOT
 
 
@@ -24,7 +22,5 @@ def test_the_command_line_and_the_recipe_keys_are_those_of_the_code(cache: Path)
 
 
 def test_the_notebook_runs_and_prints_what_it_shows(cache: Path) -> None:
-    pytest.importorskip("torch")
-    pytest.importorskip("webdataset")
     checked = run("notebook.py", cache)
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -16,9 +16,6 @@ import pytest
 import soundfile
 
 from tests.docs.markdown import ROOT, blocks_of
-
-pytest.importorskip("torch")
-
 from tests.tiny_dose import RATE
 
 README = ROOT / "README.md"

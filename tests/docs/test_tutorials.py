@@ -12,8 +12,6 @@ import pytest
 
 from tests.docs.markdown import ROOT, TUTORIALS, Block, blocks_of
 
-pytest.importorskip("torch")
-
 SHELL = ("bash", "-euc")
 RUN = {"sh": SHELL, "python": (sys.executable, "-c")}
 NOTEBOOK_PAGE = "read-the-shards.md"

@@ -22,6 +22,7 @@ from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.builtin_kit import ensure_builtin
 from rmod_pipeline.synthesis import SynthesizedSound, list_sounds
 from rmod_pipeline.synthesis.catalogue import LOOP_KINDS
+from tests.tiny_build import PATIENCE_SECONDS
 
 MANIFEST = Path(__file__).parents[2] / "manifests" / "builtin.csv"
 
@@ -144,11 +145,11 @@ def test_waiting_for_another_process_is_logged(
 
     def on_sound(done: int, total: int) -> None:
         started.set()
-        may_continue.wait(30)
+        may_continue.wait(PATIENCE_SECONDS)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ensure_builtin, tmp_path, on_sound)
-        assert started.wait(30)
+        assert started.wait(PATIENCE_SECONDS)
         second = pool.submit(ensure_builtin, tmp_path)
         while not any("waiting for it" in line for line in caplog.messages) and not second.done():
             time.sleep(0.01)

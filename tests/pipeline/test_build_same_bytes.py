@@ -24,6 +24,7 @@ from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.reading.pairs import list_keys, read_pair
 from rmod_pipeline.shards.layout import Layout, plan_shards
 from tests.tiny_build import (
+    PATIENCE_SECONDS,
     child_processes,
     command_line,
     list_drafts,
@@ -124,7 +125,7 @@ def test_two_simultaneous_runs_share_the_shards(
     arguments = ["build", recipe, "--library", tiny_manifest, "--out", tmp_path / "out", "--pairs"]
     arguments += ["train=10,valid=2", "--shard-size", 3]
     runs = [start_rmod(arguments) for _ in range(2)]
-    outputs = [run.communicate(timeout=60) for run in runs]
+    outputs = [run.communicate(timeout=PATIENCE_SECONDS) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     assert reproducible_files(tmp_path / "out") == reproducible_files(tiny_built)
     log = (tmp_path / "out" / "log" / "runs.jsonl").read_text()
@@ -238,17 +239,17 @@ def test_a_build_killed_at_any_moment_resumes_to_the_same_bytes(
     done = 0
     for _ in range(10):
         run = start_rmod(command)
-        wait_until(lambda run=run: is_making_shard(tmp_path / "out") or run.poll() is not None, 60)
+        wait_until(lambda run=run: is_making_shard(tmp_path / "out") or run.poll() is not None)
         time.sleep(moments.random() * 1.5)
         workers = child_processes(run.pid)
         run.send_signal(signal.SIGKILL)
-        run.communicate(timeout=20)
+        run.communicate(timeout=PATIENCE_SECONDS)
         assert wait_until(lambda workers=workers: not any(map(command_line, workers))), "workers outlive their driver"
         receipts = len(Layout(tmp_path / "out").receipts())
         assert receipts >= done, "a finished shard is gone"
         done = receipts
     run = start_rmod(command)
-    output = run.communicate(timeout=60)
+    output = run.communicate(timeout=PATIENCE_SECONDS)
     assert run.returncode == 0, output
     assert reproducible_files(tmp_path / "out") == whole
     assert not list_drafts(tmp_path / "out")
@@ -262,13 +263,13 @@ def test_a_stopped_build_says_so_and_can_resume(
     command: list[object], tmp_path: Path, signal_number: int, to_all: bool, workers: int
 ) -> None:
     run = start_rmod([*command[:-1], workers])
-    assert wait_until(lambda: is_making_shard(tmp_path / "out"), 60)
+    assert wait_until(lambda: is_making_shard(tmp_path / "out"))
     started = child_processes(run.pid)
     if to_all:
         os.killpg(run.pid, signal_number)
     else:
         run.send_signal(signal_number)
-    _, err = run.communicate(timeout=20)
+    _, err = run.communicate(timeout=PATIENCE_SECONDS)
     assert run.returncode == 130, err
     kept = "What is finished is kept; a build, an encoding or a training resumes when its command is given again."
     assert err.strip() == f"Stopped. {kept}"
@@ -279,9 +280,9 @@ def test_a_stopped_build_says_so_and_can_resume(
 @pytest.mark.slow
 def test_a_build_stopped_during_start_prints_no_traceback(command: list[object], tmp_path: Path) -> None:
     run = start_rmod(command)
-    assert wait_until(lambda: any("spawn_main" in command_line(child) for child in child_processes(run.pid)), 60)
+    assert wait_until(lambda: any("spawn_main" in command_line(child) for child in child_processes(run.pid)))
     os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=PATIENCE_SECONDS)
     assert run.returncode == 130, err
     assert "Traceback" not in err
 

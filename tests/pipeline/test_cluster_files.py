@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.tiny_build import PATIENCE_SECONDS
 
 DOCKER = Path(__file__).parents[2] / "docker"
 
@@ -79,13 +79,11 @@ def run_slurm_script(folder: Path, out: str, **variables: str) -> subprocess.Com
         **variables,
     }
     command = ["bash", str(DOCKER / "slurm.sh"), out, "rmod", "--pairs", "train=10"]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
 
 
-needs_bash = pytest.mark.skipif(os.name != "posix" or shutil.which("bash") is None, reason="needs bash")
-
-
-@needs_bash
 @pytest.mark.parametrize(("out", "cache"), [("/shared/OUT", "/shared/cache"), ("s3://bucket/OUT", "none")])
 def test_slurm_starts_ray_and_returns_the_exit_code_of_the_build(tmp_path: Path, out: str, cache: str) -> None:
     run = run_slurm_script(tmp_path, out)
@@ -100,7 +98,6 @@ def test_slurm_starts_ray_and_returns_the_exit_code_of_the_build(tmp_path: Path,
     assert len((tmp_path / "asked").read_text().splitlines()) == 3
 
 
-@needs_bash
 def test_slurm_stops_if_the_head_does_not_start(tmp_path: Path) -> None:
     run = run_slurm_script(tmp_path, "/shared/OUT", UP_AT="1000", RAY_START_TRIES="4")
     assert run.returncode == 1

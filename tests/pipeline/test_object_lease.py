@@ -46,7 +46,7 @@ def test_a_lease_is_renewed_and_may_be_acquired_twice(bucket: Any, monkeypatch: 
     monkeypatch.setattr(ObjectLease, "renew_seconds", 0.01)
     before = json.loads(bucket.get("data/a"))["until"]
     with lease:
-        assert wait_until(lambda: json.loads(bucket.get("data/a"))["until"] > before, 10)
+        assert wait_until(lambda: json.loads(bucket.get("data/a"))["until"] > before)
     assert not bucket.keys("data/a")
 
 

@@ -20,6 +20,7 @@ from rmod_pipeline.shards.layout import Layout, plan_shards
 from rmod_pipeline.storage import StorePath
 from tests.store_build import BUILD_OPTIONS, build, data_path
 from tests.tiny_build import (
+    PATIENCE_SECONDS,
     RATE,
     child_processes,
     command_line,
@@ -94,7 +95,7 @@ def test_two_simultaneous_builds_share_the_shards(
 ) -> None:
     arguments = ["build", recipe, "--library", tiny_manifest, "--out", f"{bucket}/data", *BUILD_OPTIONS]
     runs = [start_rmod(arguments) for _ in range(2)]
-    outputs = [run.communicate(timeout=120) for run in runs]
+    outputs = [run.communicate(timeout=PATIENCE_SECONDS) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     assert bucket.reproducible_files("data") == reproducible_files(tiny_built)
     shards = [event["shard"] for event in read_events(data_path(bucket) / "log") if event["event"] == "shard"]
@@ -112,18 +113,18 @@ def test_a_killed_build_resumes_to_equal_bytes(tiny_manifest: Path, recipe: Path
     def is_working() -> bool:
         return len(bucket.keys("data/receipts/")) >= 2 and bool(bucket.keys("data/log/claims/"))
 
-    assert wait_until(lambda: is_working() or run.poll() is not None, 60)
+    assert wait_until(lambda: is_working() or run.poll() is not None)
     workers = child_processes(run.pid)
     run.kill()
-    run.communicate(timeout=20)
+    run.communicate(timeout=PATIENCE_SECONDS)
     assert wait_until(lambda: not any(map(command_line, workers)))
     assert bucket.keys("data/log/claims/"), "it was killed while it held a lease"
     start = time.monotonic()
     run = start_rmod(command)
-    output = run.communicate(timeout=120)
+    output = run.communicate(timeout=PATIENCE_SECONDS)
     assert run.returncode == 0, output
     assert "pairs exist already" in output[1]
-    assert time.monotonic() - start < LEASE_SECONDS / 2
+    assert time.monotonic() - start < LEASE_SECONDS, "it waited for the lease of the dead process to expire"
     local = own_cache.parent / f"{own_cache.name}-whole"
     build(tiny_manifest, local, counts={"train": 60}, shard_size=10)
     assert bucket.reproducible_files("data") == reproducible_files(local)

@@ -17,6 +17,7 @@ from rmod_pipeline.audio import Audio
 from rmod_pipeline.render import pitch
 from rmod_pipeline.render.pitch import DEFAULT_LIMIT, PitchCache, shift_pitch
 from tests.render.render_examples import RATE, noise
+from tests.tiny_build import PATIENCE_SECONDS
 
 LOOP = noise(2, RATE // 2)
 SHIFTED = shift_pitch(LOOP, 3, RATE)
@@ -197,9 +198,9 @@ def test_several_processes_share_a_folder_and_get_the_same_audio(tmp_path: Path)
     workers = [context.Process(target=_work, args=(tmp_path, seed, answers)) for seed in range(3)]
     for worker in workers:
         worker.start()
-    digests = [answers.get(timeout=600) for _ in workers]
+    digests = [answers.get(timeout=PATIENCE_SECONDS) for _ in workers]
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(timeout=PATIENCE_SECONDS)
         assert worker.exitcode == 0
     assert len(digests[0]) == 6
     assert digests[0] == digests[1] == digests[2]

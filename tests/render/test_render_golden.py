@@ -23,9 +23,9 @@ def test_audio_never_drifts(sounds: Sounds) -> None:
         if version != current.get(name)
     }
     if differences:
-        pytest.skip(f"made with other versions than these (kept, here): {differences}")
+        pytest.skip(f"the digests were made with other versions (theirs, these): {differences}")
     if processor_family() not in golden["sha256"]:
-        pytest.skip(f"no digests of {processor_family()}, only of {', '.join(golden['sha256'])}")
+        pytest.skip(f"no digests for the processor family {processor_family()}, only for {', '.join(golden['sha256'])}")
     # The spec has the checksums of the sounds, so a change of the tiny library is detected too.
     spec = PairSpec.from_json(json.dumps(golden["spec"]))
     assert digests(render_pair(spec, sounds)) == golden["sha256"][processor_family()]

@@ -129,8 +129,9 @@ def test_an_error_names_a_folder_that_cannot_be_written(tiny_tokens: Path, tmp_p
         train_models(tiny_tokens, tmp_path / "file" / "out")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_missing_gpu_is_an_error(tiny_tokens: Path, tmp_path: Path) -> None:
+def test_a_missing_gpu_is_an_error(tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(DoseError, match="0 GPUs that this torch can use, 1 asked for"):
         train_models(tiny_tokens, tmp_path / "out", machine=DeviceSettings(device="cuda"))
 

@@ -12,7 +12,7 @@ import pytest
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
-from tests.tiny_build import RATE, make_job
+from tests.tiny_build import PATIENCE_SECONDS, RATE, make_job
 from tests.tiny_codec import save_tiny, with_tokens
 from tests.training.training_examples import make_recipe, read_state, train_models
 
@@ -63,7 +63,7 @@ def test_two_ranks_with_uneven_shards_take_the_same_steps(uneven: Path, tmp_path
     recipe = make_recipe(schedule={"batch": 2})
     out, report_path = tmp_path / "out", tmp_path / "report"
     command = [sys.executable, tmp_path / "ranks.py", recipe.model_dump_json(), uneven, out, report_path]
-    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=150, check=False)
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert run.returncode == 0, run.stderr
     steps, ended, unigram = run.stdout.rsplit(maxsplit=1)[0].split(maxsplit=1) + run.stdout.split()[-1:]
     assert (steps, ended) == ("6", "all steps")
@@ -126,7 +126,7 @@ def test_a_nan_on_one_of_two_ranks_ends_both_and_names_its_pairs(phase: str, une
     out, report_path = tmp_path / "out", tmp_path / "report"
     recipe = make_recipe(schedule={"batch": 2})
     command = [sys.executable, tmp_path / "ranks.py", recipe.model_dump_json(), uneven, out, report_path, phase]
-    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=150, check=False)
+    run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert run.returncode == 0, run.stderr
     keys, errors = zip(*(Path(f"{report_path}-{rank}").read_text().split("\n", 1) for rank in range(2)), strict=True)
     assert errors[0] == errors[1], "both ranks raise the same error, and neither waits for the other"

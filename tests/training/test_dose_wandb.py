@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,13 +11,15 @@ from typing import Any
 import pytest
 
 from rmod_pipeline.errors import DoseError, UsageError
+from rmod_pipeline.training.dose import train
 from rmod_pipeline.training.dose.module import DoseModule
 from tests.training.training_examples import train_models
 
 
-def test_an_error_says_that_wandb_is_not_installed(tiny_tokens: Path, tmp_path: Path) -> None:
-    if find_spec("wandb") is not None:
-        pytest.skip("it is installed")
+def test_an_error_says_that_wandb_is_not_installed(
+    tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "find_spec", lambda _name: None)
     with pytest.raises(UsageError, match="Weights & Biases is not installed"):
         train_models(tiny_tokens, tmp_path / "out", wandb="drums")
     assert not (tmp_path / "out").exists()

@@ -20,6 +20,7 @@ from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.layout import Layout
 from tests.pipeline.on_ray.cluster_build import LARGER, ActAtPairs, connect_with, larger_command, ray_processes
 from tests.tiny_build import (
+    PATIENCE_SECONDS,
     SHORT_LIVED_ENCODER,
     list_drafts,
     make_job,
@@ -75,15 +76,15 @@ def test_a_killed_or_stopped_driver_resumes_beside_another_run(
     for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
         receipts = len(Layout(out).receipts())
         run = start_rmod(command)
-        assert wait_until(lambda receipts=receipts: len(Layout(out).receipts()) > receipts, 60)
+        assert wait_until(lambda receipts=receipts: len(Layout(out).receipts()) > receipts)
         run.send_signal(number)
-        _, err = run.communicate(timeout=30)
+        _, err = run.communicate(timeout=PATIENCE_SECONDS)
         assert run.returncode == code, err
     assert "Stopped. What is finished is kept" in err
     assert wait_until(lambda: not ray_processes("ray::rmod")), "workers outlive their driver"
     assert len(Layout(out).receipts()) < 24, "nothing is left to resume"
     runs = [start_rmod(command), start_rmod(larger_command(tiny_manifest, tmp_path))]
-    outputs = [run.communicate(timeout=90) for run in runs]
+    outputs = [run.communicate(timeout=PATIENCE_SECONDS) for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     assert reproducible_files(out) == reproducible_files(larger)
     assert not list_drafts(out)
@@ -128,9 +129,9 @@ def test_a_build_resumes_after_the_death_of_its_head(
     try:
         other.add_node(num_cpus=1)
         run = start_rmod(larger_command(tiny_manifest, tmp_path, "--address", other.address))
-        assert wait_until(lambda: Layout(out).receipts(), 60)
+        assert wait_until(lambda: Layout(out).receipts())
         other.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
-        _, err = run.communicate(timeout=90)
+        _, err = run.communicate(timeout=PATIENCE_SECONDS)
         assert run.returncode not in (0, None)
         assert "GCS" in err
     finally:

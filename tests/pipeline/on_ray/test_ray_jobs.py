@@ -16,7 +16,7 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from rmod_pipeline.shards.layout import Layout
-from tests.tiny_build import RECIPE, list_drafts, reproducible_files, wait_until
+from tests.tiny_build import PATIENCE_SECONDS, RECIPE, list_drafts, reproducible_files, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
@@ -38,7 +38,7 @@ def printed_command(page: Path, changes: dict[str, str], number: int = 0) -> lis
 def submit_job(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run a command that submits a job; again while the agent of the head is not up."""
     for _ in range(20):
-        run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
         if "No available agent" not in run.stderr + run.stdout:
             break
         time.sleep(2)
@@ -70,7 +70,7 @@ def test_a_build_is_submitted_as_the_guide_says_and_has_metrics(
                 text += response.read().decode()
         return text
 
-    assert wait_until(lambda: "ray_rmod_pairs_total" in read_metrics(), 20)
+    assert wait_until(lambda: "ray_rmod_pairs_total" in read_metrics())
     assert "ray_rmod_shards_total{" in read_metrics()
 
 
@@ -91,11 +91,11 @@ def test_a_job_with_a_local_recipe_is_stopped_and_resumes(
     command = printed_command(GUIDES / "clusters.md", changes, number=1)
     run = submit_job([*command[:3], "--no-wait", "--submission-id", "to-be-stopped", *command[3:]])
     assert run.returncode == 0, run.stdout + run.stderr
-    assert wait_until(layout.receipts, 90)
+    assert wait_until(layout.receipts)
 
     def run_job_command(verb: str) -> str:
         arguments = [command[0], "job", verb, "--address", dashboard, "to-be-stopped"]
-        return subprocess.run(arguments, capture_output=True, text=True, timeout=120, check=True).stdout
+        return subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True).stdout
 
     run_job_command("stop")
     assert "Stopped. What is finished is kept" in run_job_command("logs")
