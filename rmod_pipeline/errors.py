@@ -97,6 +97,17 @@ class ForeignFileError(DoseError):
     """A readable file holds something other than a DOSE model."""
 
 
+MAX_SEED = 2**63 - 1
+"""The largest seed, so that a seed fits into a signed 64-bit integer everywhere."""
+
+
+def check_seed(seed: object) -> int:
+    """Return a seed, a whole number from 0 to ``MAX_SEED``; 0 is a seed like any other. Raises UsageError."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
+        raise UsageError("--seed", f"{seed!r} is not a seed", f"give a whole number from 0 to {MAX_SEED}")
+    return seed
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the nearest known name, or an empty string."""
     match = get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,13 @@ from rmod_pipeline.inspection.status import BuildStatus, read_status
 from rmod_pipeline.pipeline.executors.config import ComputeConfig
 from rmod_pipeline.pipeline.run import BuildSummary
 from rmod_pipeline.reading.data_set import DataPair, DataSet
-from rmod_pipeline.recipe import Recipe, resolve_recipe
+from rmod_pipeline.recipe import Recipe, recipe_names, resolve_recipe
 from rmod_pipeline.storage import Location, parse_location
 
 if TYPE_CHECKING:
     from rmod_pipeline.pipeline.encoding import TokenSettings
+
+logger = logging.getLogger(__name__)
 
 
 @speaks_python
@@ -250,8 +253,12 @@ def _finish(
 
 
 def _existing_folder(source: RecipeLike | Location | DataSet) -> Location | None:
-    """Return the folder that a source names; None if it is not a folder."""
+    """Return the folder that a source names; None for a recipe, by its name or otherwise."""
     if isinstance(source, Mapping | Recipe):
         return None
     location = location_of(source)
+    if isinstance(source, str) and source in recipe_names():
+        if location.is_dir():
+            logger.warning("%s is the recipe of that name; write ./%s for the folder", source, source)
+        return None
     return location if location.is_dir() else None

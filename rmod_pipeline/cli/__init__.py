@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -86,6 +87,7 @@ def _options(
 
 def main() -> NoReturn:
     """Run the command line. Exits with 0 (done), 1 (findings or failures), 2 (bad input) or 130 (stopped)."""
+    _use_utf8()
     stopped: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
@@ -115,6 +117,21 @@ def main() -> NoReturn:
             _exit_stopped()
         raise
     sys.exit(0)
+
+
+def _use_utf8() -> None:
+    """Run in UTF-8 mode, and print what the terminal cannot show as ``?``.
+
+    File names and manifests are UTF-8 whatever the locale says, so that a manifest works on any machine. Python fixes
+    the encoding of file names when it starts, so in another locale the command starts itself again.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        encoding = sys.stdout.encoding or "ascii"
+        environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": f"{encoding}:replace"}
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _exit_stopped() -> NoReturn:

@@ -40,7 +40,7 @@ def preview(
             help="For a data set with tokens: the codec to decode, or its weights. Default: all that are known.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="For a recipe: other pairs for each seed.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="For a recipe: other pairs for each seed.")] = 0,
     show: OpenFlag = False,
 ) -> None:
     """Write a page to hear and see some pairs: one HTML file that needs no network.

@@ -65,6 +65,12 @@ def find_known_name(name: str) -> str | None:
     return next((candidate for candidate in (name, without_hash) if candidate in KNOWN), None)
 
 
+def is_weights_path(codec: str) -> bool:
+    """Return whether a text names a local file of weights; the name of a known codec is never a path."""
+    location = parse_location(codec) if codec not in KNOWN else None
+    return isinstance(location, Path) and location.is_file()
+
+
 def find_weights(name: str) -> tuple[str, Path, str | None]:
     """Return the plain name of a codec, the file of its weights, and the file's SHA-256 if it is known.
 

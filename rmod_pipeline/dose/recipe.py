@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from rmod_pipeline.codec.window import target_frames
 from rmod_pipeline.distributions import Strict
+from rmod_pipeline.errors import MAX_SEED
 from rmod_pipeline.recipe.find import find_recipe
 from rmod_pipeline.recipe.load import load_yaml_as
 from rmod_pipeline.storage.naming import NAME
@@ -144,7 +145,7 @@ class DoseRecipe(Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Name of the recipe; stored in every checkpoint.")
     description: str = Field(default="", description="Purpose of the recipe.")
-    seed: int = Field(default=0, ge=0, description="Seed of the first weights and of the order of pairs.")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of the first weights and of the order of pairs.")
     instruments: tuple[Instrument, ...] = Field(
         default=("kick", "snare", "hihat"), min_length=1, description="Kinds of one-shot to extract."
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.codec.window import Mono
-from rmod_pipeline.errors import UsageError
+from rmod_pipeline.errors import UsageError, check_seed
 
 MOST_WINDOWS, MOST_TRIES, MOST_BATCH = 64, 256, 1024
 
@@ -44,6 +44,7 @@ class ExtractionConfig:
         ):
             if not least <= count <= most:
                 raise UsageError(option, f"{count} is out of range", f"give {least} to {most}")
+        check_seed(self.seed)
         self._check_positions()
         self._check_sampling()
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rmod_pipeline.errors import ManifestError, UsageError, nearest
 from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.storage import Location, StorePath, parse_location
 from rmod_pipeline.storage.folders import require_file
 from rmod_pipeline.storage.naming import NAME_IN_WORDS, is_name, nearest_name
@@ -164,6 +165,14 @@ def parse_kind(row: CsvRow) -> str:
     return kind
 
 
+def parse_licence_cell(row: CsvRow) -> str:
+    """Return a row's licence; empty if unknown. Raises ManifestError if it does not have the form of SPDX."""
+    try:
+        return parse_licence(row.cells["licence"].strip())
+    except UsageError as error:
+        raise row.error("licence", error.found, error.hint) from error
+
+
 def parse_path(row: CsvRow) -> str:
     """Return a row's path, relative and POSIX. Raises ManifestError if it is absolute, empty or contains ``..``."""
     text = row.cells["path"]
@@ -232,7 +241,7 @@ def _parse_asset(row: CsvRow, real_root: str | None) -> Asset:
         split=_parse_split(row),
         sha256=_parse_sha256(row),
         kit=row.cells["kit"].strip(),
-        licence=row.cells["licence"].strip(),
+        licence=parse_licence_cell(row),
         source=row.cells["source"].strip(),
         sample_rate=_parse_count(row, "sample_rate"),
         channels=_parse_count(row, "channels"),

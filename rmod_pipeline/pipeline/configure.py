@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from rmod_pipeline.codec import CodecChoice
+from rmod_pipeline.codec.catalogue import is_weights_path
 from rmod_pipeline.effects import PEDALBOARD, check_engine
-from rmod_pipeline.errors import UsageError, nearest
+from rmod_pipeline.errors import UsageError, check_seed, nearest
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.pipeline.encoding import TokenSettings
 from rmod_pipeline.pipeline.executors.config import check_at_least
@@ -54,7 +55,7 @@ def configure_build(
     return BuildJob(
         recipe=recipe,
         library=library,
-        seed=seed,
+        seed=check_seed(seed),
         counts=counts,
         shard_size=check_shard_size(counts, max(counts.values()) if shard_size is None else shard_size),
         engine=engine,
@@ -94,12 +95,11 @@ def token_settings(codec: CodecChoice, recipe: Recipe, build_digest: str, *, is_
 
 def codec_choice(codec: str | Path | CodecChoice) -> CodecChoice:
     """Return a codec by name, by the path of its weights, or with its settings."""
-    if isinstance(codec, CodecChoice):
-        path, choice = codec.name, codec
-    else:
-        path, choice = str(codec), CodecChoice(name=str(codec))
+    choice = codec if isinstance(codec, CodecChoice) else CodecChoice(name=str(codec))
+    if not is_weights_path(choice.name):
+        return choice
     # Workers may run in another folder.
-    return replace(choice, name=str(Path(path).resolve())) if Path(path).is_file() else choice
+    return replace(choice, name=str(Path(choice.name).expanduser().resolve()))
 
 
 def select_shards(

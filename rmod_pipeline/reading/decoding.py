@@ -6,7 +6,7 @@ import json
 
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.codec import Codec, CodecChoice
-from rmod_pipeline.codec.catalogue import find_known_name
+from rmod_pipeline.codec.catalogue import find_known_name, is_weights_path
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import CodecError, ShardError, UsageError
 from rmod_pipeline.reading.pairs import read_pair_tokens
@@ -14,7 +14,7 @@ from rmod_pipeline.reading.shard_list import HINT
 from rmod_pipeline.shards.members import encode_audio
 from rmod_pipeline.shards.token_family import TokenFamily, choose_family
 from rmod_pipeline.shards.tokens import decode_codes
-from rmod_pipeline.storage import Location, parse_location
+from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import publish_bytes
 
 
@@ -24,7 +24,7 @@ def open_decoder(out: Location, codec: str | None = None, device: str = "auto") 
     ``codec`` is a name, or the path of the weights if rmod does not know the codec by name. Raises CodecError for other
     weights, ShardError for missing tokens, UsageError for a codec that rmod does not know.
     """
-    is_file = codec is not None and parse_location(codec).is_file()
+    is_file = codec is not None and is_weights_path(codec)
     family = choose_family(out, None if is_file else codec)
     name = codec if is_file else find_known_name(family.name)
     if name is None:

@@ -1,4 +1,8 @@
-"""Find the file of a recipe: a path of the user's, or the name of a recipe that rmod ships."""
+"""Find the file of a recipe: a path of the user's, or the name of a recipe that rmod ships.
+
+One rule decides what a text means, here and wherever a name may also be a path: a name that rmod knows is that name,
+whatever files and folders lie beside it. ``./rmod`` is the path.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,10 @@ def find_recipe(name: str, folder: str = "") -> Path:
 
     ``folder`` is the folder of shipped recipes to search, such as ``codec``; by default it is that of data sets.
     """
-    path, known = Path(name), recipe_names(folder)
+    path, known = Path(name).expanduser(), recipe_names(folder)
     hint = f"give a path, or one of {', '.join(known)}"
+    if name in known:
+        return shipped_folder("recipes") / folder / f"{name}.yaml"
     if path.is_file():
         return path
     if path.is_dir():

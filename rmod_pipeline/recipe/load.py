@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from rmod_pipeline.errors import RecipeError
-from rmod_pipeline.recipe.find import find_recipe
+from rmod_pipeline.recipe.find import find_recipe, recipe_names
 from rmod_pipeline.recipe.problems import Problem, describe_value, list_problems
 from rmod_pipeline.recipe.schema import Recipe
 from rmod_pipeline.recipe.yaml_tree import find_line, parse_yaml
@@ -100,13 +100,13 @@ def _parse_with_base(text: str, about: object, files: tuple[Path, ...]) -> tuple
 
 
 def _find_base(name: Any, tree: yaml.Node, about: object, folder: Path | None) -> Path:
-    """Return the file of the recipe to extend: relative to ``folder``, or as ``find_recipe`` finds it."""
+    """Return the file of the recipe to extend: a shipped name, a path relative to ``folder``, or any other path."""
     line = find_line(tree, (EXTENDS,))
     if not isinstance(name, str):
         problem = Problem(line, EXTENDS, "the name or path of a recipe is needed here" + describe_value(name))
         raise RecipeError(about, str(problem), "write for instance `extends: rmod`")
     relative = folder / name if folder else None
-    if relative and relative.is_file():
+    if relative and name not in recipe_names() and relative.is_file():
         return relative
     try:
         return find_recipe(name)

@@ -38,3 +38,10 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use, by its affinity mask and its container's limit."""
+    from joblib import cpu_count
+
+    return int(cpu_count())

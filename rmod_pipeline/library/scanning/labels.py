@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rmod_pipeline.errors import ManifestError
-from rmod_pipeline.library.manifest import parse_kind, parse_path, read_csv_rows
+from rmod_pipeline.library.manifest import parse_kind, parse_licence_cell, parse_path, read_csv_rows
 from rmod_pipeline.library.taxonomy import PathDescription
 from rmod_pipeline.storage.folders import require_file
 
@@ -39,8 +39,8 @@ class Labels:
                 raise row.error("path", found, "delete one of the two rows")
             # An empty kind is allowed: the kind is then guessed from names, as for unlisted files.
             kind = parse_kind(row) if row.cells["kind"].strip() else ""
-            kit, licence, source = (row.cells[name].strip() for name in ("kit", "licence", "source"))
-            rows[key] = PathDescription(kind=kind, kit=kit, licence=licence, source=source)
+            kit, source = (row.cells[name].strip() for name in ("kit", "source"))
+            rows[key] = PathDescription(kind=kind, kit=kit, licence=parse_licence_cell(row), source=source)
         return cls(path, rows)
 
     def override(self, path: Path, guess: PathDescription) -> PathDescription:

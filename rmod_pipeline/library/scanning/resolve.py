@@ -15,6 +15,7 @@ from rmod_pipeline.library.process_pool import ScanProgress
 from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
 from rmod_pipeline.storage import Location, parse_location
 from rmod_pipeline.storage.folders import cache_folder
+from rmod_pipeline.storage.process_identity import available_cores
 
 MAX_PROCESSES = 8
 """Limit for the built-in kit: starting more processes takes longer than they save."""
@@ -47,7 +48,7 @@ def resolve_library(
 
 def _make_builtin(on_sound: Callable[[int, int], None] | None) -> None:
     try:
-        ensure_builtin(on_sound=on_sound, workers=min(os.cpu_count() or 1, MAX_PROCESSES))
+        ensure_builtin(on_sound=on_sound, workers=min(available_cores(), MAX_PROCESSES))
     except OSError as error:
         hint = "let the environment variable RMOD_CACHE name a folder that you can write to"
         about = error.filename or "the built-in kit"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rmod_pipeline.library.process_pool import ScanProgress
@@ -14,6 +13,7 @@ from rmod_pipeline.library.scanning.scan import Scan, ScanConfig, scan_folder
 from rmod_pipeline.library.splits import parse_shares
 from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.storage.folders import cache_folder
+from rmod_pipeline.storage.process_identity import available_cores
 
 
 def scan_to_manifest(
@@ -41,7 +41,7 @@ def scan_to_manifest(
         licence=parse_licence(licence),
         max_one_shot_seconds=max_one_shot_seconds,
         max_loop_seconds=max_loop_seconds,
-        workers=workers or os.cpu_count() or 1,
+        workers=workers or available_cores(),
     )
     cache = ScanCache(None if fresh else cache_folder() / "scan.sqlite")
     try:

@@ -8,7 +8,6 @@ The page opens from ``file://`` without a network, in any browser of the last fe
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +22,7 @@ from rmod_pipeline.pages.preview.formatting import format_kind, format_number
 from rmod_pipeline.pages.preview.sounds import PageSound, PageSoundGroup, compressed_format
 from rmod_pipeline.pages.preview.view import LEVEL_HEADINGS, PairView, make_pair_view
 from rmod_pipeline.reading.pairs import StoredPair
+from rmod_pipeline.storage.process_identity import available_cores
 
 __all__ = ["PageSound", "PageSoundGroup", "page_template", "preview_html", "write_preview"]
 
@@ -75,7 +75,7 @@ def preview_html(
         raise UsageError("preview", "there is no pair to show", "build some pairs first, or name another split")
     extra = extra_sounds or {}
     # Threads are enough: libsndfile releases the interpreter lock while it decodes and encodes.
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=min(4, available_cores())) as pool:
         views = list(pool.map(lambda pair: make_pair_view(pair, extra.get(pair.key, ())), pairs))
     colours = choose_colours(views)
     return page_template("rmod_pipeline.pages.preview", "page.html.j2").render(

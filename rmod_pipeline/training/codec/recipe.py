@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from rmod_pipeline.codec.spectral_distance import WINDOWS
 from rmod_pipeline.distributions import Strict
+from rmod_pipeline.errors import MAX_SEED
 from rmod_pipeline.recipe.find import find_recipe
 from rmod_pipeline.recipe.load import load_yaml_as
 
@@ -131,7 +132,7 @@ class CodecRecipe(Strict):
     )
     version: str = Field(default="1", description="Version; increases when the shipped weights change.")
     description: str = Field(default="", description="Purpose of the codec.")
-    seed: int = Field(default=0, ge=0, description="Seed of weights, material and crops.")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of weights, material and crops.")
     shape: CodecShape = Field(default_factory=CodecShape)
     sounds: CodecSounds
     losses: CodecLossWeights = Field(default_factory=CodecLossWeights)

@@ -17,12 +17,13 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer
 
+from rmod_pipeline.codec.catalogue import is_weights_path
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, read_dose_checkpoint
 from rmod_pipeline.dose.loss import HeldOutLosses
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import DoseError, UsageError, nearest
 from rmod_pipeline.reading.decoding import open_decoder
-from rmod_pipeline.storage import Location, parse_location
+from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import file_digest, publish_bytes, sweep_drafts
 from rmod_pipeline.training.dose.baseline import UnigramBaseline
 from rmod_pipeline.training.dose.checkpointing import (
@@ -146,7 +147,7 @@ def choose_models(recipe: DoseRecipe, instrument: str | None) -> tuple[tuple[str
 
 def _token_name(codec: str | None) -> str | None:
     """Return the name of a codec's tokens; None for a path of weights, which tells no name."""
-    return None if codec and parse_location(codec).is_file() else codec
+    return None if codec and is_weights_path(codec) else codec
 
 
 def _read_first_weights(
