@@ -23,7 +23,7 @@ class Asset:
     group: str
     """Sounds that must stay in one split share a group: a kit, or all copies of one sound."""
     split: str
-    """train, valid or test."""
+    """Split: train, valid or test."""
     licence: str
     """SPDX identifier or LicenseRef-...; empty if unknown."""
     source: str

@@ -34,7 +34,7 @@ class SynthesizedSound:
 
     @property
     def split(self) -> str:
-        """train, valid or test."""
+        """Split: train, valid or test."""
         return self.collection.split
 
     @property
