@@ -1,4 +1,4 @@
-"""What Ray costs beside the executor of one machine, what a second worker brings, and whether the driver stays small.
+"""Measure what Ray costs beside the local executor, what a second worker gains, and the memory of the driver.
 
     python benchmarks/cluster.py
     python benchmarks/cluster.py --recipe rmod --pairs 120 --shard-size 10 --turns 3
@@ -119,8 +119,8 @@ def executors() -> Iterator[tuple[str, int, Executor]]:
 
 
 def of_nothing(folder: Path, options: argparse.Namespace) -> None:
-    """Milliseconds that a shard takes when there is nothing to make, after the first ones."""
-    print("| executor | workers | ms a shard of nothing | most shards/s |")
+    """Print the milliseconds per empty shard, after the first ones."""
+    print("| executor | workers | ms per empty shard | most shards/s |")
     print("|---|---|---|---|")
     plans = [ShardPlan(split="train", number=i, first=i, count=1) for i in range(options.shards)]
     for name, workers, executor in executors():
@@ -134,7 +134,7 @@ def of_nothing(folder: Path, options: argparse.Namespace) -> None:
 
 
 def steady(executor: Executor, plans: Sequence[ShardPlan], work: Nothing) -> float:
-    """Return seconds a shard from the tenth to the last: without the start of workers."""
+    """Return the seconds per shard from the tenth to the last: without the start of workers."""
     times = [time.monotonic() for result in executor.run(plans, work, lambda _: None) if isinstance(result, Receipt)]
     return (times[-1] - times[9]) / (len(times) - 10)
 
@@ -157,7 +157,7 @@ def resident() -> float:
 
 
 def of_pairs(folder: Path, options: argparse.Namespace) -> None:
-    """Pairs a second of real builds, from the first shard finished to the last."""
+    """Print the pairs per second of real builds, from the first finished shard to the last."""
     job = BuildJob(
         recipe=load_recipe(find_recipe(options.recipe)), library=load_library(options.library), seed=0,
         counts={"train": options.pairs}, shard_size=options.shard_size, engine="pedalboard", audio_format="wav",
@@ -172,7 +172,7 @@ def of_pairs(folder: Path, options: argparse.Namespace) -> None:
             here = replace(job, out=folder / f"{name}-{workers}-{turn}")
             open_folder(here)
             took.setdefault((name, workers), []).append(pace(executor, plans, here, workers))
-    of = f"{options.pairs} pairs in shards of {options.shard_size}, {size / options.pairs / 1e6:.2f} MB a pair"
+    of = f"{options.pairs} pairs in shards of {options.shard_size}, {size / options.pairs / 1e6:.2f} MB per pair"
     print(f"Recipe {options.recipe}, {of}; load of the machine {os.getloadavg()[0]:.1f}\n")
     print("| executor | workers | pairs/s | times one local worker |")
     print("|---|---|---|---|")
@@ -183,7 +183,7 @@ def of_pairs(folder: Path, options: argparse.Namespace) -> None:
 
 
 def pace(executor: Executor, plans: Sequence[ShardPlan], job: BuildJob, workers: int) -> float:
-    """Return pairs a second between each worker's first shard and the last one of all."""
+    """Return the pairs per second between each worker's first shard and the last shard of all."""
     done = [
         (time.monotonic(), result.count)
         for result in executor.run(plans, job, lambda _: None)

@@ -1,4 +1,4 @@
-"""How fast a codec encodes: seconds of audio a second, by batch and precision, and the share of tokens that differ.
+"""Measure how fast a codec encodes: seconds of audio per second, by batch and precision, and the tokens that change.
 
     python benchmarks/encode.py [--codec mini] [--codec full] [--device auto] [--threads 1] [--seconds 4]
 
@@ -20,7 +20,7 @@ from rmod_pipeline.codec.checkpoint import serialize_codec_checkpoint
 from rmod_pipeline.codec.descript import new_model
 
 FULL_GFLOP_A_SECOND = 61.0
-"""What DAC's encoder computes for a second of audio."""
+"""Operations of DAC's encoder per second of audio."""
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     rng = np.random.default_rng(0)
     print(f"{options.device}, {options.threads} threads, {options.seconds:g} s of noise and clicks a sound\n")
-    print("| codec | batch | precision | compiled | s of audio a s | GFLOP/s | tokens unlike fp32 |")
+    print("| codec | batch | precision | compiled | s of audio per s | GFLOP/s | tokens different from fp32 |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name in options.codec:

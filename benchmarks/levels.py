@@ -3,7 +3,7 @@
     python benchmarks/levels.py                                     the built-in kit, a table
     python benchmarks/levels.py --library lib.csv --pairs 300 --out docs/images --name real
 
-The figures of docs/lab/levels.md. Takes about 0.15 s a pair once the loops' shifts are kept, on one core.
+The figures of docs/lab/levels.md. Takes about 0.15 s per pair on one core once the shifts of the loops are cached.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which copies of a sound a scan finds, what else it joins, and what a second scan costs beside the first.
+"""Measure which copies of a sound a scan finds, what else it joins, and the cost of a second scan.
 
     python benchmarks/near_duplicates.py --real DIR
 
@@ -138,7 +138,7 @@ def print_planted(folder: Path, chosen: Sequence[Asset]) -> None:
             found[difference] += each >= MIN_SIMILARITY and are_near(original, copy)
     hits = sum(asset.kind in ONE_SHOT_KINDS for asset in chosen)
     print(f"Copies of {len(chosen)} files: {hits} drum hits, {len(chosen) - hits} loops; {stereo} in stereo.\n")
-    print("| copy | found | least similarity | 1st percentile |\n|---|---|---|---|")
+    print("| copy | found | lowest similarity | 1st percentile |\n|---|---|---|---|")
     for difference, values in alike.items():
         share = 100 * found[difference] / len(chosen)
         print(f"| {difference} | {share:.3g} % | {min(values):.3f} | {np.percentile(values, 1):.3f} |")
@@ -172,7 +172,7 @@ def print_joined(found: Scan, near: Sequence[float | None]) -> None:
         {
             "files": f"{files:,}, of {len(set(kits.values()))} kits",
             "pairs of files": f"{files * (files - 1) // 2:,}",
-            "of these, near enough for a closer look": f"{len(near):,}",
+            "of these, near enough for step 2": f"{len(near):,}",
             "of these, compared, as others had not joined them": f"{len(compared):,}",
             f"their similarity: below {CLEARLY_OTHER}, up to {MIN_SIMILARITY}, above": f"{low:,}, {middle:,}, {high:,}",
             "groups of copies": f"{len(groups)}, of {sum(map(len, groups))} files together",

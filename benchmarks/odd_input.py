@@ -1,4 +1,4 @@
-"""What a scan makes of odd sounds, and what becomes of mutated sounds, manifests, recipes and pairs.
+"""Test how a scan treats odd sounds, and how rmod treats mutated sounds, manifests, recipes and pairs.
 
     python benchmarks/odd_input.py
 
@@ -53,7 +53,7 @@ def print_odd_sounds(folder: Path) -> None:
     found = scan_folder(folder, folder / "odd.csv", rules)
     became = {asset.path: f"used: {asset.sample_rate} Hz, channels {asset.channels}" for asset in found.assets}
     became |= {drop.path: f"dropped: {drop.reason}" for drop in found.dropped}
-    print("| file | what becomes of it |\n| --- | --- |")
+    print("| file | result |\n| --- | --- |")
     for what, name in names.items():
         print(f"| {what} | {became.get(f'kick/{name}', 'passed over')} |")
     print()

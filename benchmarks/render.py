@@ -42,7 +42,7 @@ from rmod_pipeline.render import pair as rendering
 from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.spec import PairId, PairSpec
 
-SCRIPT, COLD, WARM = "a straightforward script", "rmod, no shifts kept", "rmod, shifts kept on disk"
+SCRIPT, COLD, WARM = "a straightforward script", "rmod, no cached shifts", "rmod, shifts cached on disk"
 SPECS = 1000
 SAMPLE_RATE = 44_100
 ALIKE_DB = -40.0
@@ -256,12 +256,12 @@ def spread(values: Sequence[float], form: str) -> str:
 def report(turns: Sequence[Clock], pairs: int) -> None:
     """Print what was measured as Markdown tables."""
     ms = {name: [1000 * turn.seconds[name] / pairs for turn in turns] for name in turns[0].seconds}
-    print("| way | ms a pair | pairs/s on one core | times as fast as the script |\n| --- | --- | --- | --- |")
+    print("| method | ms per pair | pairs/s on one core | times as fast as the script |\n| --- | --- | --- | --- |")
     for name in (SCRIPT, COLD, WARM):
         ratios = [script / own for script, own in zip(ms[SCRIPT], ms[name], strict=True)]
         rate = 1000 / statistics.median(ms[name])
         print(f"| {name} | {spread(ms[name], '.0f')} | {rate:.1f} | {spread(ratios, '.2f')} |")
-    print("\n| stage, shifts kept | ms a pair | share |\n| --- | --- | --- |")
+    print("\n| stage, shifts cached | ms per pair | share |\n| --- | --- | --- |")
     whole = statistics.median(ms["all"])
     for stage in ("compose", *dict.fromkeys(STAGES.values()), "encode WAV, MIDI, JSON"):
         print(f"| {stage} | {statistics.median(ms[stage]):.2f} | {statistics.median(ms[stage]) / whole:.1%} |")

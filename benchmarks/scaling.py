@@ -1,11 +1,11 @@
-"""How many pairs a second so many cores and GPUs make, what holds them up, and what a million pairs cost.
+"""Simulate how many pairs per second a number of cores and GPUs make, what limits them, and what a million pairs cost.
 
     python benchmarks/scaling.py
     python benchmarks/scaling.py --render-ms 164 --check 8.1 15.2
 
 A simulation, shard by shard: every core renders, then waits for its tokens and for the disk, and the driver takes the
 receipt. Costs are given as options; the defaults are those of docs/lab/scaling.md, which says which were measured. With
---check, the pairs a second of real builds with one and two workers are held against what it says.
+--check, the results are compared with the pairs per second of real builds with one and two workers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 CORES = (1, 2, 4, 16, 64, 256, 1000)
 GPUS = (0, 1, 4, 16)
 PUTS = 5
-"""Requests of a shard: lease, tar, index, receipt, and the lease's end."""
+"""Requests per shard: lease, tar, index, receipt, release of the lease."""
 MILLION = 1_000_000
 
 
@@ -32,18 +32,18 @@ class Costs:
     pair_bytes: float
     shard_pairs: int
     shard_s: float
-    """That the driver takes for a shard."""
+    """Time of the driver per shard."""
     storage_bytes_s: float
     gpu_pairs_s: float
-    """Pairs a second that a GPU encodes; none for a build of sound."""
+    """Pairs per second that one GPU encodes; none for a build of audio."""
     batch_bytes: float
-    """Of a pair, on its way to the encoder."""
+    """Bytes per pair that are sent to the encoder."""
     network_bytes_s: float
     """That goes into a machine with GPUs, four of them a machine."""
     core_hour: float
     gpu_hour: float
     put_s: float = 0.0
-    """That a shard's core waits for an object store's answers."""
+    """Time per shard that a core waits for the answers of an object store."""
     storage_cores: int = 0
     """Cores that share a way to storage, those of a machine; 0 is all."""
 
@@ -86,7 +86,7 @@ def main() -> None:
         ),
     }
     for form, costs in forms.items():
-        print(f"\n**{form}**: {costs.pair_bytes / 1e6:.3f} MB a pair\n")
+        print(f"\n**{form}**: {costs.pair_bytes / 1e6:.3f} MB per pair\n")
         gpus = GPUS[1:] if costs.gpu_pairs_s else GPUS[:1]
         print("| cores | " + " | ".join(f"{count} GPU" if count else "pairs/s" for count in gpus) + " |")
         print("|---|" + "---|" * len(gpus))
@@ -101,13 +101,13 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--render-ms", type=float, default=164.0, help="a pair on one core")
+    parser.add_argument("--render-ms", type=float, default=164.0, help="per pair, on one core")
     parser.add_argument("--wav-mb", type=float, default=0.96)
     parser.add_argument("--flac-mb", type=float, default=0.72)
-    parser.add_argument("--flac-ms", type=float, default=5.0, help="more than WAV, a pair")
+    parser.add_argument("--flac-ms", type=float, default=5.0, help="more than WAV, per pair")
     parser.add_argument("--token-kb", type=float, default=22.0)
     parser.add_argument("--shard-size", type=int, default=100)
-    parser.add_argument("--shard-ms", type=float, default=5.0, help="of the driver, a shard")
+    parser.add_argument("--shard-ms", type=float, default=5.0, help="of the driver, per shard")
     parser.add_argument("--storage-mb-s", type=float, default=1000.0)
     parser.add_argument("--machine-cores", type=int, default=64, help="that share a way to an object store")
     parser.add_argument("--put-ms", type=float, default=50.0, help="an object store's answer")
