@@ -28,6 +28,7 @@ from rmod_pipeline.library.builtin_kit import ensure_builtin
 mpl.use("agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 # A picture is 1000 pixels wide, about what a page shows, so that text is read at the size that it is drawn in.
 plt.rcParams.update({"axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9})
@@ -73,7 +74,7 @@ def heard(path: Path) -> np.ndarray:
     sound, rate = soundfile.read(path, always_2d=True)
     mono = soxr.resample(sound.mean(axis=1), rate, SAMPLE_RATE)
     mono = mono / max(1e-9, float(np.abs(mono).max()))
-    return mono[int(np.argmax(np.abs(mono) > 0.02)) :]
+    return np.asarray(mono[int(np.argmax(np.abs(mono) > 0.02)) :])
 
 
 def spectrum_db(sound: np.ndarray) -> np.ndarray:
@@ -81,14 +82,14 @@ def spectrum_db(sound: np.ndarray) -> np.ndarray:
     power = np.abs(np.fft.rfft(np.resize(np.pad(sound, (0, 65_536)), 65_536))) ** 2
     at = (BAND_EDGES / SAMPLE_RATE * 65_536).astype(int)
     bands = np.array([power[low : max(high, low + 1)].mean() for low, high in itertools.pairwise(at)])
-    return 10 * np.log10(bands / bands.max() + 1e-9)
+    return np.asarray(10 * np.log10(bands / bands.max() + 1e-9))
 
 
 def envelope_db(sound: np.ndarray) -> np.ndarray:
     """Return the level over windows of 5 ms, every 2.5 ms, dB under the loudest."""
     second = np.resize(np.pad(sound, (0, SAMPLE_RATE)), SAMPLE_RATE)
     level = np.sqrt(np.convolve(second**2, np.ones(221) / 221, mode="same"))[::110]
-    return 20 * np.log10(level / level.max() + 1e-5)
+    return np.asarray(20 * np.log10(level / level.max() + 1e-5))
 
 
 def draw_statistics(real: Path, builtin: Path, picture: Path) -> None:
@@ -154,7 +155,7 @@ def draw_spectrogram(axes: Axes, sound: np.ndarray, window: int) -> None:
     axes.set_yticks([100, 1_000, 10_000])
 
 
-def save(figure: plt.Figure, picture: Path) -> None:
+def save(figure: Figure, picture: Path) -> None:
     figure.tight_layout()
     figure.savefig(picture, dpi=100)
     plt.close(figure)

@@ -25,10 +25,11 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a token would stay in the 
 import ray
 
 from rmod_pipeline.library.manifest import load_library
-from rmod_pipeline.pipeline.encoding import EncodeBatch, TokenSettings
+from rmod_pipeline.pipeline.encoding import EncodeBatch
 from rmod_pipeline.pipeline.executors import Executor
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.executors.ray import RayExecutor
+from rmod_pipeline.pipeline.jobs.base import Job, ShardMaker
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.run import open_folder, run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
@@ -41,49 +42,57 @@ from rmod_pipeline.storage import Location
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-@dataclass(frozen=True)
-class Nothing:
-    """Work that is done at once: what is left is the executor."""
+class EmptyShardMaker(ShardMaker):
+    """Makes shards without contents, in no time."""
 
-    out: Path
-    encoding: TokenSettings | None = None
-    waited: float = 0.0
-
-    @property
-    def layout(self) -> Layout:
-        return Layout(self.out)
-
-    def required_files(self) -> list[Location]:
-        return []
-
-    @property
-    def digest(self) -> str:
-        return ""
-
-    @property
-    def families(self) -> dict[str, str]:
-        return {"audio": ""}
-
-    def missing_shards(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
-        return list(plans)
-
-    def open(self, encode: EncodeBatch | None) -> Nothing:  # noqa: ARG002
-        return self
+    waited = 0.0
 
     def is_done(self, plan: ShardPlan) -> bool:  # noqa: ARG002
+        """Return False, so that every shard is made."""
         return False
 
     def make(self, plan: ShardPlan, on_pair: Callable[[], None]) -> Receipt:
+        """Return the receipt of an empty shard."""
         for _ in plan.indices:
             on_pair()
-        empty: dict[str, int] = {}
         return Receipt(
             shard=plan.name, family="audio", fingerprint="", split=plan.split, first=plan.first, count=plan.count,
-            pairs=plan.count, absent=(), rejects=empty, files=(),
+            pairs=plan.count, absent=(), rejects={}, files=(),
         )  # fmt: skip
 
     def close(self) -> None:
-        pass
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class EmptyJob(Job):
+    """A job of empty shards, whose run time is that of the executor alone."""
+
+    out: Path
+    encoding: None = None
+    digest: str = ""
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of the folder."""
+        return Layout(self.out)
+
+    @property
+    def families(self) -> dict[str, str]:
+        """Audio only."""
+        return {"audio": ""}
+
+    def open(self, encode: EncodeBatch | None) -> ShardMaker:  # noqa: ARG002
+        """Return a maker of empty shards."""
+        return EmptyShardMaker()
+
+    def required_files(self) -> list[Location]:
+        """Return no files."""
+        return []
+
+    def missing_shards(self, plans: Sequence[ShardPlan]) -> list[ShardPlan]:
+        """Return all shards."""
+        return list(plans)
 
 
 def main() -> None:
@@ -124,7 +133,7 @@ def of_nothing(folder: Path, options: argparse.Namespace) -> None:
     print("|---|---|---|---|")
     plans = [ShardPlan(split="train", number=i, first=i, count=1) for i in range(options.shards)]
     for name, workers, executor in executors():
-        took = [steady(executor, plans, Nothing(folder / f"{name}{workers}{turn}")) for turn in range(options.turns)]
+        took = [steady(executor, plans, EmptyJob(folder / f"{name}{workers}{turn}")) for turn in range(options.turns)]
         ms = 1000 * statistics.median(took)
         print(
             f"| {name} | {workers} | {ms:.2f} ({1000 * min(took):.2f} .. {1000 * max(took):.2f}) | {1000 / ms:.0f} |",
@@ -133,21 +142,21 @@ def of_nothing(folder: Path, options: argparse.Namespace) -> None:
     print()
 
 
-def steady(executor: Executor, plans: Sequence[ShardPlan], work: Nothing) -> float:
+def steady(executor: Executor, plans: Sequence[ShardPlan], job: EmptyJob) -> float:
     """Return the seconds per shard from the tenth to the last: without the start of workers."""
-    times = [time.monotonic() for result in executor.run(plans, work, lambda _: None) if isinstance(result, Receipt)]
+    times = [time.monotonic() for result in executor.run(plans, job, lambda _: None) if isinstance(result, Receipt)]
     return (times[-1] - times[9]) / (len(times) - 10)
 
 
 def memory(folder: Path, shards: int) -> None:
     """Resident memory of the driver while it takes receipts."""
     plans = [ShardPlan(split="train", number=i, first=i, count=1) for i in range(shards)]
-    told = []
-    results = RayExecutor(workers=2).run(plans, Nothing(folder / "memory"), lambda _: None)
+    samples = []
+    results = RayExecutor(workers=2).run(plans, EmptyJob(folder / "memory"), lambda _: None)
     for count, _ in enumerate(results):
         if count % (shards // 5) == 10:
-            told.append(f"{count} shards {resident():.1f}")
-    print(f"Driver, MB resident: {', '.join(told)}, at the end {resident():.1f}\n", flush=True)
+            samples.append(f"{count} shards {resident():.1f}")
+    print(f"Driver, MB resident: {', '.join(samples)}, at the end {resident():.1f}\n", flush=True)
 
 
 def resident() -> float:
@@ -164,7 +173,7 @@ def of_pairs(folder: Path, options: argparse.Namespace) -> None:
         stems=False, out=folder / "warm", cache=pitch_folder(), cache_bytes=4 * 2**30,
     )  # fmt: skip
     run_build(job, local_executor(2), BuildProgress())  # so that no shift in pitch is computed twice
-    size = sum(path.stat().st_size for path in job.out.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in (folder / "warm").rglob("*") if path.is_file())
     plans = plan_shards(job.counts, job.shard_size)
     took: dict[tuple[str, int], list[float]] = {}
     for turn in range(options.turns):

@@ -118,7 +118,7 @@ def mu_law(batch: Batch) -> Batch:
     """Return the sound in 8 bits a sample, ITU-T G.711's curve with 255."""
     curve = np.sign(batch) * np.log1p(255 * np.abs(np.clip(batch, -1, 1))) / np.log(256)
     steps = np.round((curve + 1) / 2 * 255) / 255 * 2 - 1
-    return (np.sign(steps) * np.expm1(np.abs(steps) * np.log(256)) / 255).astype(np.float32)
+    return np.asarray(np.sign(steps) * np.expm1(np.abs(steps) * np.log(256)) / 255, np.float32)
 
 
 def coded(codec: Codec, sounds: Mapping[str, Batch], lengths: Mapping[str, list[int]]) -> Mapping[str, Batch]:

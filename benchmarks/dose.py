@@ -34,7 +34,7 @@ from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import load_dose_recipe
 from rmod_pipeline.reading.loader import load_tokens
-from rmod_pipeline.training.dose.optimizer import make_optimizer
+from rmod_pipeline.training.dose.optimizer import CombinedOptimizer, make_optimizer
 
 PAIRS, BATCH = 400, 8
 """Pairs that are read at most; a step's batch."""
@@ -130,8 +130,10 @@ def muon(options: argparse.Namespace) -> None:
     batches = cycle(pairs_of(options.data, "kick"))
     models = [Dose(recipe.model).train() for _ in range(2)]
     optimizers = [make_optimizer(model, schedule) for model in models]
-    mine = optimizers[1].parts[0]
-    optimizers[1].parts[0] = torch.optim.Muon(mine.param_groups, lr=mine.defaults["lr"])
+    combined = optimizers[1]
+    assert isinstance(combined, CombinedOptimizer)
+    ours = combined.parts[0]
+    combined.parts[0] = torch.optim.Muon(ours.param_groups, lr=ours.defaults["lr"])
 
     def step_of(model: Dose, optimizer: torch.optim.Optimizer) -> None:
         optimizer.zero_grad()
@@ -149,9 +151,8 @@ def published_loss(model: Dose, pairs: TokenBatch) -> torch.Tensor:
     rows = torch.cat([condition, target], dim=1)
     logits = model.compute_logits(model.compute_hidden(rows[:, :-1]))
     tail, books = target.shape[1:]
-    surprise = functional.cross_entropy(logits[:, -tail:].flatten(0, 2), target.flatten(), reduction="none").unflatten(
-        0, (len(target), tail, books)
-    )
+    flat = functional.cross_entropy(logits[:, -tail:].flatten(0, 2), target.flatten(), reduction="none")
+    surprise: torch.Tensor = flat.unflatten(0, (len(target), tail, books))
     return surprise.mean() + surprise[:, : books + 1].mean()
 
 

@@ -40,7 +40,7 @@ from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
 from rmod_pipeline.render import Pair, PitchCache, Sounds, render_pair
 from rmod_pipeline.render import pair as rendering
 from rmod_pipeline.shards.members import AudioStorage, encode_members
-from rmod_pipeline.spec import PairId, PairSpec
+from rmod_pipeline.spec import PairId, PairSpec, Track
 
 SCRIPT, COLD, WARM = "a straightforward script", "rmod, no cached shifts", "rmod, shifts cached on disk"
 SPECS = 1000
@@ -67,19 +67,22 @@ def script_rms(audio: np.ndarray) -> float:
 
 
 def script_effect(effect: Any, audio: np.ndarray) -> np.ndarray:
+    plugin: pedalboard.Plugin
     match effect.effect:
         case "gain":
-            return audio * 10 ** (effect.gain_db / 20)
+            return np.asarray(audio * 10 ** (effect.gain_db / 20))
         case "level_gain":
             gain = effect.max_db - script_rms(audio) / 0.7 * (effect.max_db - effect.min_db) + effect.jitter_db
-            return audio * 10 ** (np.clip(gain, effect.min_db, effect.max_db) / 20)
+            return np.asarray(audio * 10 ** (np.clip(gain, effect.min_db, effect.max_db) / 20))
         case "equalizer":
             shapes = {
                 "peak": pedalboard.PeakFilter,
                 "low_shelf": pedalboard.LowShelfFilter,
                 "high_shelf": pedalboard.HighShelfFilter,
             }
-            bands = [shapes[b.shape](cutoff_frequency_hz=b.hz, gain_db=b.gain_db, q=b.q) for b in effect.bands]
+            bands: list[pedalboard.Plugin] = [
+                shapes[b.shape](cutoff_frequency_hz=b.hz, gain_db=b.gain_db, q=b.q) for b in effect.bands
+            ]
             return pedalboard.Pedalboard(bands)(audio, SAMPLE_RATE)
         case "compressor":
             plugin = pedalboard.Compressor(effect.threshold_db, effect.ratio, effect.attack_ms, effect.release_ms)
@@ -87,7 +90,7 @@ def script_effect(effect: Any, audio: np.ndarray) -> np.ndarray:
             p, angle = effect.position, effect.position * np.pi / 2
             linear, power = np.array([1 - p, p]), np.array([np.cos(angle), np.sin(angle)])
             gains = {"linear": linear, "constant_power": power, "minus_4_5_db": np.sqrt(linear * power)}[effect.law]
-            return audio * gains[:, None]
+            return np.asarray(audio * gains[:, None])
         case "limiter":
             plugin = pedalboard.Limiter(effect.threshold_db, effect.release_ms)
         case "reverb":
@@ -115,11 +118,12 @@ def script_chain(effects: Sequence[Any], audio: np.ndarray) -> np.ndarray:
 def script_pair(spec: PairSpec, library: Library, out: Path) -> np.ndarray:
     """Make the pair of a spec, write its files, and return the mixture [2, frames]."""
     frames = spec.settings.frames
-    targets, tracks = {}, []
+    targets: dict[str, np.ndarray] = {}
+    tracks: list[tuple[Track, np.ndarray]] = []
     for drum in spec.drums:
         layers = []
         for layer in drum.layers:
-            sound = script_load(library.path_of(library.by_id[layer.asset]))
+            sound = script_load(Path(str(library.path_of(library.by_id[layer.asset]))))
             whole = sound.shape[1]
             sound = sound[:, : spec.settings.one_shot_frames] / np.abs(sound[:, : spec.settings.one_shot_frames]).max()
             if whole > spec.settings.one_shot_frames:
@@ -129,14 +133,14 @@ def script_pair(spec: PairSpec, library: Library, out: Path) -> np.ndarray:
         for layer in layers:
             one_shot[:, : layer.shape[1]] += layer
         targets[drum.kind] = one_shot
-        track = np.zeros((2, frames), np.float32)
+        drum_audio = np.zeros((2, frames), np.float32)
         onsets = [int(np.floor(note.tick * frames / spec.settings.grid + 0.5)) for note in drum.notes]
         for note, start, end in zip(drum.notes, onsets, [*onsets[1:], frames], strict=True):
             hit = one_shot[:, : end - start] * (note.velocity + 1) / 128
-            track[:, start : start + hit.shape[1]] = hit
-        tracks.append((drum, track))
+            drum_audio[:, start : start + hit.shape[1]] = hit
+        tracks.append((drum, drum_audio))
     for loop in spec.loops:
-        audio = script_load(library.path_of(library.by_id[loop.asset]))[:, : spec.settings.loop_frames]
+        audio = script_load(Path(str(library.path_of(library.by_id[loop.asset]))))[:, : spec.settings.loop_frames]
         audio = librosa.effects.pitch_shift(audio, sr=SAMPLE_RATE, n_steps=loop.semitones)
         audio = librosa.util.fix_length(audio, size=loop.period_frames, axis=1)
         tracks.append((loop, np.tile(audio, math.ceil(frames / loop.period_frames))[:, :frames]))

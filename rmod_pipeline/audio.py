@@ -71,7 +71,8 @@ def to_channels(audio: Audio, channels: int) -> Audio:
     if audio.shape[0] == channels:
         return audio
     if channels == 1:
-        return audio.mean(axis=0, keepdims=True, dtype=np.float32)
+        mono: Audio = audio.mean(axis=0, keepdims=True, dtype=np.float32)
+        return mono
     return np.repeat(audio[:1], channels, axis=0)
 
 
@@ -88,7 +89,8 @@ def to_pcm(audio: Audio) -> Pcm:
 
     Full scale is 32767 in both directions, so that silence stays 0 and a polarity flip stays exact.
     """
-    return np.rint(np.clip(audio, -1.0, 1.0) * np.float32(32767.0)).astype(np.int16)
+    pcm: Pcm = np.rint(np.clip(audio, -1.0, 1.0) * np.float32(32767.0)).astype(np.int16)
+    return pcm
 
 
 def from_pcm(pcm: Pcm) -> Audio:

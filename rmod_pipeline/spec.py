@@ -174,7 +174,8 @@ class PairSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as a dict of JSON types."""
-        return _adapter().dump_python(self, mode="json")
+        content: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        return content
 
     def to_json(self) -> str:
         """Return the spec as one line of JSON."""

@@ -27,7 +27,7 @@ _CODES = {403: "AccessDenied", 404: "NoSuchUpload", 500: "InternalError", 503: "
 
 
 class _SilentHandler(WSGIRequestHandler):
-    def log(self, *_: object) -> None:  # type: ignore[override]
+    def log(self, *_: object) -> None:
         pass
 
 

@@ -15,16 +15,18 @@ from scipy import stats
 from rmod_pipeline.distributions import Integer, Number, OneOf, Probability, Within, Word, round_to_six_digits
 from rmod_pipeline.draw import Draw
 
-number, integer, word = TypeAdapter(Number), TypeAdapter(Integer), TypeAdapter(Word)
+number: TypeAdapter[Any] = TypeAdapter(Number)
+integer: TypeAdapter[Any] = TypeAdapter(Integer)
+word: TypeAdapter[Any] = TypeAdapter(Word)
 DRAWS = 4000
 
 
-def sample_many(written: Any, adapter: TypeAdapter = number, count: int = DRAWS) -> list:
+def sample_many(written: Any, adapter: TypeAdapter[Any] = number, count: int = DRAWS) -> list[Any]:
     distribution = adapter.validate_python(written)
     return [distribution.sample(Draw.of("test", index)) for index in range(count)]
 
 
-def refusal(written: Any, adapter: TypeAdapter = number) -> str:
+def refusal(written: Any, adapter: TypeAdapter[Any] = number) -> str:
     with pytest.raises(ValidationError) as error:
         adapter.validate_python(written)
     return str(error.value)
@@ -91,7 +93,7 @@ def test_uniform_is_not_log_uniform() -> None:
 
 
 @pytest.mark.parametrize(("written", "adapter"), [({"integers": [2, 4]}, number), ([2, 4], integer)])
-def test_integers_are_equally_likely_with_both_ends(written: Any, adapter: TypeAdapter) -> None:
+def test_integers_are_equally_likely_with_both_ends(written: Any, adapter: TypeAdapter[Any]) -> None:
     counts = Counter(sample_many(written, adapter))
     assert sorted(counts) == [2, 3, 4]
     assert stats.chisquare(list(counts.values())).pvalue > 1e-3
@@ -152,7 +154,7 @@ def test_an_invalid_whole_number_is_refused(written: Any) -> None:
     refusal(written, integer)
 
 
-decibels: TypeAdapter = TypeAdapter(Annotated[Number, Within("dB", -80, 0)])
+decibels: TypeAdapter[Any] = TypeAdapter(Annotated[Number, Within("dB", -80, 0)])
 
 
 @pytest.mark.parametrize("written", [-80, 0, [-80, 0], {"choice": [-3, -6]}, {"normal": [-20, 9], "clip": [-40, 0]}])
@@ -176,7 +178,7 @@ def test_outside_the_limits(written: Any, message: str) -> None:
 
 
 def test_an_unknown_word_suggests_the_nearest() -> None:
-    law: TypeAdapter = TypeAdapter(Annotated[Word, OneOf("linear", "constant_power")])
+    law: TypeAdapter[Any] = TypeAdapter(Annotated[Word, OneOf("linear", "constant_power")])
     assert "did you mean 'linear'" in refusal("linaer", law)
     assert "'x' is none of" in refusal({"choice": ["linear", "x"]}, law)
 

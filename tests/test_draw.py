@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import combinations, permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from rmod_pipeline.draw import Draw
 names = st.lists(st.text(max_size=6) | st.integers(), max_size=5)
 
 
-def fair(counts: Counter, outcomes: list) -> float:
+def fair(counts: Counter[Any], outcomes: list[Any]) -> float:
     """Return the p value of the counts if every outcome has equal chance."""
     assert set(counts) <= set(outcomes)
     return float(chisquare([counts[outcome] for outcome in outcomes]).pvalue)
@@ -32,7 +33,7 @@ def test_streams_never_drift() -> None:
 
 
 @given(names, names)
-def test_two_names_are_two_streams(first: list, second: list) -> None:
+def test_two_names_are_two_streams(first: list[Any], second: list[Any]) -> None:
     equal = [str(name) for name in first] == [str(name) for name in second]
     assert (Draw.of(*first).bits(2) == Draw.of(*second).bits(2)) == equal
 
@@ -49,7 +50,7 @@ def test_a_number_and_its_text_are_one_name() -> None:
 
 
 @given(names, names)
-def test_a_stream_below_a_stream_is_the_whole_path(above: list, below: list) -> None:
+def test_a_stream_below_a_stream_is_the_whole_path(above: list[Any], below: list[Any]) -> None:
     assert Draw.of(*above).at(*below).bits(5) == Draw.of(*above, *below).bits(5)
 
 

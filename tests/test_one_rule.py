@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def test_every_whole_number_from_zero_on_is_a_seed(seed: int) -> None:
 @pytest.mark.parametrize("seed", [-1, MAX_SEED + 1, 1.0, "1", True, None])
 def test_anything_else_is_no_seed_anywhere(seed: Any, tiny_manifest: Path, tmp_path: Path) -> None:
     recipe = resolve_recipe("rmod_drums_only")
-    places = [
+    places: list[Callable[[], object]] = [
         lambda: rmod.build(recipe, library=tiny_manifest, out=tmp_path / "out", pairs="train=1", seed=seed),
         lambda: rmod.preview(recipe, library=tiny_manifest, pairs=1, seed=seed, page=tmp_path / "page.html"),
         lambda: ExtractionConfig(seed=seed),

@@ -18,6 +18,7 @@ from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.recipe.load import parse_recipe
+from rmod_pipeline.storage import Location
 
 RATE = 22_050
 
@@ -155,6 +156,12 @@ def make_job(manifest: Path, out: Path, **changes: object) -> BuildJob:
     return BuildJob(**{**options, **changes})  # type: ignore[arg-type]
 
 
+def on_disk(location: Location) -> Path:
+    """Return a location on disk as a path."""
+    assert isinstance(location, Path), location
+    return location
+
+
 def reproducible_files(out: Path) -> dict[str, bytes]:
     """Return the files by name that are equal in equal builds: all except those of the log."""
     files = (path for path in sorted(out.rglob("*")) if path.is_file())
@@ -187,6 +194,11 @@ def child_processes(process: int) -> list[int]:
     for member in family:
         family += [child for child, parent in parents.items() if parent == member]
     return family[1:]
+
+
+def have_ended(processes: Sequence[int]) -> bool:
+    """Return whether none of the processes exists any more."""
+    return not any(map(command_line, processes))
 
 
 def command_line(process: int) -> str:

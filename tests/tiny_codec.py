@@ -50,12 +50,12 @@ def noise(count: int, samples: int, seed: int = 0) -> np.ndarray:
     return (0.3 * np.random.default_rng(seed).standard_normal((count, samples))).astype(np.float32)
 
 
-def encoding_of(job: BuildJob, weights: Path, **options: object) -> TokenSettings:
+def encoding_of(job: BuildJob, weights: Path | str, **options: object) -> TokenSettings:
     """Return the settings that encode the pairs of a job with these weights, in batches of four."""
     choice = CodecChoice(name=str(weights), device="cpu", batch=4, **options)  # type: ignore[arg-type]
     return TokenSettings(choice=choice, family=TokenFamily.of(job.recipe, choice.fingerprint(), job.digest))
 
 
-def with_tokens(job: BuildJob, weights: Path, **options: object) -> BuildJob:
+def with_tokens(job: BuildJob, weights: Path | str, **options: object) -> BuildJob:
     """Return the job with tokens in addition to audio."""
     return replace(job, encoding=encoding_of(job, weights, **options))

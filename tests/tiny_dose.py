@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from rmod_pipeline.codec import Codec, open_codec
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, write_checkpoint
 from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, LossSettings
-from tests.tiny_codec import save_tiny, torch
+from tests.tiny_codec import save_tiny
 
 RATE = 44_100
 BOOKS, ENTRIES, CONDITION, FRAMES = 3, 32, 64, 10
@@ -51,7 +52,8 @@ SOUNDS = {"kick": kick, "snare": snare, "hihat": hihat}
 def make_song(seconds: float, hits: Mapping[str, Sequence[float]], rate: int = RATE) -> Any:
     """Return a chord and faint noise, [samples] float32, with drums at these seconds."""
     time = np.arange(round(seconds * rate)) / rate
-    song = 0.05 * sum(np.sin(2 * np.pi * hz * time) for hz in (220.0, 277.2, 329.6, 2_093.0))
+    chord = [np.sin(2 * np.pi * hz * time) for hz in (220.0, 277.2, 329.6, 2_093.0)]
+    song = 0.05 * np.sum(chord, axis=0)
     song += 0.001 * np.random.default_rng(1).standard_normal(song.size)
     for name, starts in hits.items():
         sound = SOUNDS[name](rate)
@@ -118,7 +120,7 @@ def make_world(folder: Path) -> World:
     windows = np.stack([song[round(at * RATE) :][:samples] for at in AT])
     mixtures = torch.from_numpy(codec.encode(windows).astype(np.int64))
     assert len({row.tobytes() for row in mixtures.numpy()}) == len(AT)
-    targets = {}
+    targets: dict[str, Any] = {}
     (folder / "models").mkdir()
     for instruments in (("kick",), ("snare", "hihat")):
         model, codes = _learn(instruments, mixtures)

@@ -203,7 +203,8 @@ class Codec:
             with torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bf16"):
                 latent = (self._encoder if precision == self.choice.precision else self._model.encoder)(audio)
             # The nearest entries are always searched in fp32, which costs no time and changes fewer tokens.
-            return self._model.quantizer(latent.float())[1]
+            codes: Tensor = self._model.quantizer(latent.float())[1]
+            return codes
         except torch.OutOfMemoryError as error:
             found = f"out of memory with a batch of {self._batch} x {audio.shape[-1]} samples"
             raise CodecError(self.device, found, "give a smaller --batch; it is part of the fingerprint") from error

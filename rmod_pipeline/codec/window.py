@@ -40,7 +40,8 @@ def mix_to_mono(pcm: Pcm) -> Mono:
     It rounds only once, so that encoding the stored audio again gives the same tokens.
     """
     total = pcm.sum(axis=0, dtype=np.int32)
-    return (total / (pcm.shape[0] * 32767.0)).astype(np.float32)
+    mono: Mono = (total / (pcm.shape[0] * 32767.0)).astype(np.float32)
+    return mono
 
 
 def count_frames(samples: int, hop: int) -> int:

@@ -65,8 +65,8 @@ class Dose(nn.Module):
 
     def compute_logits(self, hidden: Tensor) -> Tensor:
         """Return the logits [..., codebooks, vocabulary] of the next row for hidden states [..., width]."""
-        logits: Tensor = self.head(self.norm(hidden))
-        return logits.unflatten(-1, (self.size.codebooks, self.size.vocabulary))
+        logits: Tensor = self.head(self.norm(hidden)).unflatten(-1, (self.size.codebooks, self.size.vocabulary))
+        return logits
 
     def _embed(self, rows: Tensor, position: int) -> Tensor:
         """Return the summed embeddings [n, rows, width] of rows [n, rows, codebooks], with sinusoids where used."""

@@ -223,7 +223,8 @@ class _Guesser:
         generated = generate(self.model, mixtures, frames, self.tries, instruments=classes)
         decoded = self.codec.decode(generated.codes.flatten(0, 1).cpu().numpy().astype(np.uint16))
         polished = np.stack([self._polish(audio, frames) for audio in decoded])
-        return torch.from_numpy(polished).unflatten(0, (len(keys), -1))
+        answers: Tensor = torch.from_numpy(polished).unflatten(0, (len(keys), -1))
+        return answers
 
     def _polish(self, audio: Mono, frames: int) -> Mono:
         """Return a decoded sound as `extract` would write it, back in its window."""

@@ -140,11 +140,13 @@ def measure_clarity(bands: DrumBands, onsets: DetectedOnsets) -> NDArray[np.floa
     def rise(band: str) -> NDArray[np.float64]:
         levels = np.maximum(onsets.levels_db[band].astype(np.float64), max(loud[band] - MOST_RISE_DB, faint))
         padded = np.pad(levels, _RISE_HOPS, mode="edge")
-        return padded[2 * _RISE_HOPS :] - padded[: -2 * _RISE_HOPS]
+        difference: NDArray[np.float64] = padded[2 * _RISE_HOPS :] - padded[: -2 * _RISE_HOPS]
+        return difference
 
     others = np.max([rise(band) for band in bands.others], axis=0)
     own: NDArray[np.float64] = np.mean([rise(band) for band in bands.own], axis=0)
-    return own - OTHERS_WEIGHT * np.maximum(others, 0)
+    contrast: NDArray[np.float64] = own - OTHERS_WEIGHT * np.maximum(others, 0)
+    return contrast
 
 
 class _MeasuredBlocks:

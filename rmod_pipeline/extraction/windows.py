@@ -155,7 +155,10 @@ def _loud_positions(onsets: DetectedOnsets, last: float, window_seconds: float) 
     starts = np.append(np.arange(0.0, last, window_seconds / 2), last)
 
     def energy_before(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        return cumulative[np.minimum(np.rint(seconds / onsets.hop_seconds).astype(int), cumulative.size - 1)]
+        energy: NDArray[np.float64] = cumulative[
+            np.minimum(np.rint(seconds / onsets.hop_seconds).astype(int), cumulative.size - 1)
+        ]
+        return energy
 
     energy = energy_before(starts + window_seconds) - energy_before(starts)
     loudest_first = np.argsort(-energy, kind="stable")

@@ -34,4 +34,5 @@ def _load_mixture(out: Location, key: str, codec: Codec, family: TokenFamily) ->
     if name is not None:
         return family.window_of(MIX, decode_audio(members[name])[0]).audio
     codes = decode_codes(read_pair_tokens(out, key, family)[f"{MIX}.npy"], key)
-    return codec.decode(codes[None])[0]
+    audio: Mono = codec.decode(codes[None])[0]
+    return audio

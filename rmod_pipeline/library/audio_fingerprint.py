@@ -144,7 +144,8 @@ def _are_spectra_near(rows: Floats, columns: Floats) -> NDArray[np.bool_]:
     """Return which spectra are near each other, [rows, columns]: RMS distance below ``_MAX_SPECTRUM_DISTANCE_DB``."""
     squares = [np.einsum("ij,ij->i", spectra, spectra) for spectra in (rows, columns)]
     squared_distances = squares[0][:, None] + squares[1] - 2 * rows @ columns.T
-    return squared_distances < _MAX_SPECTRUM_DISTANCE_DB**2 * rows.shape[1]
+    is_near: NDArray[np.bool_] = squared_distances < _MAX_SPECTRUM_DISTANCE_DB**2 * rows.shape[1]
+    return is_near
 
 
 def _power_spectrum(samples: Floats, size: int) -> Floats:
@@ -152,13 +153,15 @@ def _power_spectrum(samples: Floats, size: int) -> Floats:
     from scipy.fft import rfft
 
     spectrum = rfft(samples, size)[..., _bin_of(_MIN_HZ, size) : _bin_of(_MAX_HZ, size)]
-    return np.square(np.abs(spectrum)).astype(np.float32)
+    power: Floats = np.square(np.abs(spectrum)).astype(np.float32)
+    return power
 
 
 def _mel_spectrum_db(power: Floats, size: int) -> Floats:
     """Return a power spectrum in mel bands [``MEL_BANDS``], in dB relative to the loudest band."""
     bands = _mel_filters(size) @ power + np.float32(1e-30)
-    return np.maximum(10 * np.log10(bands / bands.max()), -_FLOOR_DB).astype(np.float32)
+    levels: Floats = np.maximum(10 * np.log10(bands / bands.max()), -_FLOOR_DB).astype(np.float32)
+    return levels
 
 
 def _similarity_at_peak(x: Floats, y: Floats, correlation: NDArray[np.float64], max_hz: float) -> float:
@@ -203,7 +206,8 @@ def _energy_ratio(part: Floats, whole: Floats) -> float:
 def _audible_bands(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return the bands [bands] that hold audible energy of both sounds."""
     loudest = max(first.max(initial=0.0), 1e-30), max(second.max(initial=0.0), 1e-30)
-    return np.minimum(first / loudest[0], second / loudest[1]) > _MIN_BAND_ENERGY
+    is_audible: NDArray[np.bool_] = np.minimum(first / loudest[0], second / loudest[1]) > _MIN_BAND_ENERGY
+    return is_audible
 
 
 def _band_energies(spectrum: NDArray[np.complexfloating], bands: list[slice]) -> NDArray[np.float64]:

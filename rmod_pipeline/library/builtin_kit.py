@@ -11,13 +11,14 @@ import hashlib
 import io
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from filelock import AcquireReturnProxy, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from rmod_pipeline import synthesis
 from rmod_pipeline.audio import from_pcm, gain_to_db, peak, rms
@@ -66,7 +67,7 @@ def folder_name() -> str:
     return f"builtin-{digest.hexdigest()[:12]}"
 
 
-def _acquire_lock(path: Path) -> AcquireReturnProxy:
+def _acquire_lock(path: Path) -> AbstractContextManager[object]:
     """Acquire a file lock; log a warning if another process holds it."""
     lock = FileLock(path)
     try:

@@ -94,7 +94,8 @@ def load_tokens(
     rank, world_size = _resolve_rank(stream, rank, world_size)
     order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world_size=world_size)
     _check_order(order, shards, split)
-    return stream.open_stream(shards, suffixes, decode, order, epoch)
+    pairs: PairStream = stream.open_stream(shards, suffixes, decode, order, epoch)
+    return pairs
 
 
 def load_audio(
@@ -128,7 +129,8 @@ def load_audio(
     rank, world_size = _resolve_rank(stream, rank, world_size)
     order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world_size=world_size)
     _check_order(order, shards, split)
-    return stream.open_stream(shards, suffixes, decode, order, epoch)
+    pairs: PairStream = stream.open_stream(shards, suffixes, decode, order, epoch)
+    return pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,8 @@ def _import_stream() -> ModuleType:
 def _resolve_rank(stream: ModuleType, rank: int | None, world_size: int | None) -> tuple[int, int]:
     """Return rank and world size as given, or detect them if neither is given. Raises UsageError if one is missing."""
     if rank is None and world_size is None:
-        return stream.detect_rank()
+        detected: tuple[int, int] = stream.detect_rank()
+        return detected
     if rank is None or world_size is None:
         missing = "rank" if rank is None else "world_size"
         raise UsageError(missing, "is not given", "give both rank and world_size, or neither")

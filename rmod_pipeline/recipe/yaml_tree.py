@@ -82,12 +82,14 @@ def select_written(tree: yaml.Node, location: Sequence[Key]) -> Iterator[Key]:
 
 def _find_child(node: yaml.Node | None, key: Key) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
+        value: yaml.Node
         for node_key, value in node.value:
             if node_key.value == str(key):
                 return value
         return _find_merged_child(node, key)
     if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
-        return node.value[key]
+        item: yaml.Node = node.value[key]
+        return item
     return None
 
 

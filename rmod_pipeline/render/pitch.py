@@ -137,7 +137,8 @@ def _load(path: Path) -> Audio | None:
         return None
     with suppress(OSError):
         os.utime(path)  # its age decides when a clean-up removes it
-    return np.load(io.BytesIO(content), allow_pickle=False)
+    audio: Audio = np.load(io.BytesIO(content), allow_pickle=False)
+    return audio
 
 
 @cache

@@ -74,7 +74,10 @@ def read_index(path: Location, columns: Sequence[str] | None = None) -> list[dic
     """Return the rows of an index. Raises ShardError."""
     try:
         with nullcontext(path) if isinstance(path, Path) else open_for_reading(path) as source:
-            return pq.read_table(source, columns=None if columns is None else list(columns)).to_pylist()
+            rows: list[dict[str, Any]] = pq.read_table(
+                source, columns=None if columns is None else list(columns)
+            ).to_pylist()
+            return rows
     except (OSError, pa.ArrowException) as error:
         raise ShardError(path, f"not an index: {error}", "remove the shard's receipt and build again") from error
 

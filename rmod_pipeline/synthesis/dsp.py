@@ -82,7 +82,8 @@ def integrate_frequency(hz: Signal) -> Signal:
     accumulate rounding differences between processors until they are audible at the sharp closure of a glottis.
     """
     steps = np.rint(hz * (_PHASE_UNITS_PER_CYCLE / SAMPLE_RATE)).astype(np.int64)
-    return (np.cumsum(steps) - steps[0]) / _PHASE_UNITS_PER_CYCLE
+    cycles: NDArray[np.float64] = (np.cumsum(steps) - steps[0]) / _PHASE_UNITS_PER_CYCLE
+    return cycles
 
 
 def sum_damped_sines(frames: int, hz: Signal, level: Signal, seconds: Signal, start: Signal) -> Signal:

@@ -18,7 +18,7 @@ from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.errors import LibraryError, RecipeError, ShardError, UsageError
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.reading.pairs import read_pair
-from tests.tiny_build import RATE, RECIPE
+from tests.tiny_build import RATE, RECIPE, on_disk
 
 Rmod = Callable[..., Any]
 
@@ -67,7 +67,7 @@ def test_a_library_may_be_a_name_a_manifest_a_folder_or_open(tiny_manifest: Path
     for asset in opened.assets:
         target = folder / asset.kind / f"{asset.id.replace('/', '-')}.wav"
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(opened.path_of(asset), target)
+        shutil.copy(on_disk(opened.path_of(asset)), target)
     before = sorted(path.name for path in folder.rglob("*"))
     scanned = rmod.open_library(folder, progress=False)
     assert {asset.kind for asset in scanned.assets} == {asset.kind for asset in opened.assets}
@@ -83,12 +83,12 @@ def test_scan_gives_manifest_report_and_library(tiny_manifest: Path, tmp_path: P
     folder = tmp_path / "Pack" / "kick"
     folder.mkdir(parents=True)
     for number, asset in enumerate(load_library(tiny_manifest).select("kick", "train")):
-        shutil.copy(load_library(tiny_manifest).path_of(asset), folder / f"{number}.wav")
+        shutil.copy(on_disk(load_library(tiny_manifest).path_of(asset)), folder / f"{number}.wav")
     result = rmod.scan(folder.parent, out=tmp_path / "mine.csv", licence="CC0-1.0", progress=False)
     assert result.manifest.is_file() and result.report.is_file()
     assert {asset.id for asset in result.library.assets} == {asset.id for asset in result.scan.assets}
     assert rmod.check_library(result.manifest, progress=False) == []
-    result.library.path_of(result.library.assets[0]).unlink()  # type: ignore[union-attr]
+    result.library.path_of(result.library.assets[0]).unlink()
     (problem,) = rmod.check_library(result.manifest, progress=False)
     assert "no such file" in problem
 

@@ -34,9 +34,15 @@ from tests.cli.bad_input_acts import (
     vanished,
     without_column,
 )
-from tests.cli.bad_input_world import DONE, FOUND, Case, World, text_file
+from tests.cli.bad_input_world import DONE, FOUND, Arguments, Case, World, text_file
 from tests.cli.bad_tokens import CASES as TOKEN_CASES
 from tests.tiny_build import make_library
+
+
+def make_pair_a_folder(world: World) -> Arguments:
+    world.pair.mkdir()
+    return world.render()
+
 
 GROUPS: dict[str, list[Case]] = {
     "Sounds and manifests": [
@@ -288,7 +294,7 @@ GROUPS: dict[str, list[Case]] = {
     ],
     "A pair's JSON, to render": [
         Case(name="no such file", act=World.render, says=("pair.json", "no such file", "->")),
-        Case(name="a folder", act=lambda world: (world.pair.mkdir(), world.render())[1], says=("is a folder", "->")),
+        Case(name="a folder", act=make_pair_a_folder, says=("is a folder", "->")),
         Case(name="a file that is no JSON", act=pair_text("hello"), says=("pair.json", "Invalid JSON", "->")),
         Case(name="a file that is no text", act=pair_text(b"\xff\x00RIFF"), says=("pair.json", "->")),
         Case(name="a list", act=pair_text("[1, 2]"), says=("pair.json", "->")),

@@ -21,7 +21,7 @@ from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.shards.tokens import encode_codes
 from tests.cli.bad_input_world import Arguments, Case, World, text_file
-from tests.tiny_build import RATE, make_job
+from tests.tiny_build import RATE, make_job, on_disk
 from tests.tiny_codec import encoding_of, save_tiny
 
 KEY = "train-00000000"
@@ -65,7 +65,7 @@ def other_weights_by_that_name(world: World) -> Arguments:
     path = Layout(world.out).codec(f"tokens/{family_names(world.out)[0]}")
     said = json.loads(path.read_bytes())
     said["codec"]["sha256"] = "0" * 64
-    path.write_text(json.dumps(said))
+    on_disk(path).write_text(json.dumps(said))
     return encode(world, codec, "--batch", 4)
 
 
@@ -88,7 +88,7 @@ def decode_a_token_out_of_range(world: World) -> Arguments:
     codec = encoded(world)
     tar = Layout(world.out).tar("train-000000", f"tokens/{family_names(world.out)[0]}")
     pairs = list(read_tar(tar))
-    with TarWriter(tar) as writer:
+    with TarWriter(on_disk(tar)) as writer:
         for key, members in pairs:
             writer.add(key, {**members, "kick.npy": encode_codes(np.full((9, 90), 5000, np.uint16))})
     return decode(world, KEY, "--codec", codec)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from rmod_pipeline.library.manifest import load_library
+from tests.tiny_build import on_disk
 
 Rmod = Callable[..., Any]
 
@@ -58,7 +59,7 @@ def test_a_manifest_made_in_any_locale_works_in_others(
     folder = tmp_path / "Schläge"
     (folder / "kick").mkdir(parents=True)
     for number, asset in enumerate(source.select("kick", "train")):
-        shutil.copy(source.path_of(asset), folder / "kick" / f"kick für {number} 太鼓.wav")
+        shutil.copy(on_disk(source.path_of(asset)), folder / "kick" / f"kick für {number} 太鼓.wav")
     manifest = folder / "m.csv"
     done = run(["library", "scan", folder, "--out", manifest, "--splits", "100/0/0", "--workers", 1], locale, latin1)
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rmod_pipeline.errors import AssetError
 from rmod_pipeline.shards.layout import Layout
 from tests.cli.bad_input import all_cases, make_world
 from tests.cli.bad_input_world import FOUND, Case, World
@@ -73,7 +74,7 @@ def test_a_hiccup_of_the_disk_costs_nothing(
     def hiccup(path: Path) -> bytes:
         if hiccups and "kick/train" in str(path):
             hiccups.pop()
-            raise read.AssetError(path, "cannot be read: Stale file handle", "try again")
+            raise AssetError(path, "cannot be read: Stale file handle", "try again")
         return real(path)
 
     monkeypatch.setattr(read, "read_bytes", hiccup)

@@ -43,10 +43,11 @@ def test_every_command_is_listed_here() -> None:
     groups = {group.name: group.typer_instance for group in app.registered_groups}
     commands = [[command.name] for command in app.registered_commands]
     for name, group in groups.items():
-        commands += [
-            [name],
-            *([name, command.name or command.callback.__name__] for command in group.registered_commands),
-        ]
+        assert group is not None
+        commands.append([name])
+        for command in group.registered_commands:
+            assert command.callback is not None
+            commands.append([name, command.name or command.callback.__name__])
     assert sorted(commands) == sorted(COMMANDS[1:])
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.catalogue import KNOWN, find_weights
 from rmod_pipeline.codec.checkpoint import load_codec_model, read_codec_checkpoint
 from rmod_pipeline.errors import CodecError
-from tests.tiny_codec import TINY, noise, save_tiny, torch
+from tests.tiny_codec import TINY, noise, save_tiny
 
 
 class MaliciousPickle:

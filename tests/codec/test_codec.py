@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_the_identity_depends_on_the_weights_and_not_on_the_file(tmp_path: Path)
 
 def test_a_codec_with_another_shape_is_refused_with_both_values(tiny: Path, tmp_path: Path) -> None:
     identity = open_codec(str(tiny), device="cpu", batch=2).identity.to_dict()
-    changes = {"encoder_rates": [2, 4, 8], "decoder_rates": [8, 4, 2], "n_codebooks": 4}
+    changes: dict[str, Any] = {"encoder_rates": [2, 4, 8], "decoder_rates": [8, 4, 2], "n_codebooks": 4}
     other = open_codec(str(save_tiny(tmp_path / "other.pth", **changes)), device="cpu").identity
     with pytest.raises(CodecError, match=r"hop 512.*has 64"):
         other.require(identity, "OUT/tokens")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.descript import can_import_audiotools, import_dac
-from tests.tiny_codec import noise, torch
+from tests.tiny_codec import noise
 
 
 @pytest.mark.slow

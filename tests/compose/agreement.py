@@ -75,7 +75,7 @@ def chances(law: Any) -> dict[Any, float]:
     return {value: below[value - low + 1] - below[value - low] for value in range(low, high + 1)}
 
 
-def fair(counts: Counter, chance: Mapping[Any, float]) -> float:
+def fair(counts: Counter[Any], chance: Mapping[Any, float]) -> float:
     """Return the p value of counts under the given probabilities; rare outcomes are merged into one bin."""
     if set(counts) - {value for value, p in chance.items() if p > 0}:
         return 0.0
@@ -101,7 +101,7 @@ def fair(counts: Counter, chance: Mapping[Any, float]) -> float:
 
 
 def _binomial(count: int, total: int, chance: float) -> float:
-    return min(1.0, 2 * min(binom.cdf(count, total, chance), binom.sf(count - 1, total, chance)))
+    return float(min(1.0, 2 * min(binom.cdf(count, total, chance), binom.sf(count - 1, total, chance))))
 
 
 def columns(recipe: Recipe, specs: Sequence[PairSpec], assets: Ids) -> Columns:

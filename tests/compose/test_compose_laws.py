@@ -164,7 +164,8 @@ VARIED = {"semitones": [-4, 4], "effects": [{"effect": "decay", "seconds": [0.1,
 def test_varied_one_shots_change_no_other_draw(rmod: Composer) -> None:
     content = rmod.recipe.model_dump(mode="json")
     after = Composer(Recipe.model_validate({**content, "one_shots": {**content["one_shots"], **VARIED}}))
-    speeds, decays = set(), set()
+    speeds: set[float] = set()
+    decays: set[float] = set()
     for index in range(20):
         spec = after.at(index).to_dict()
         for drum in spec["drums"]:

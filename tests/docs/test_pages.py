@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from click import Group
 from typer.main import get_command
 
 import rmod_pipeline
@@ -123,7 +124,7 @@ def commands_in(page: Path) -> Iterator[list[str]]:
 def test_commands_and_their_options_exist(page: Path) -> None:
     for words in commands_in(page):
         command, rest = COMMANDS, list(words)
-        while rest and getattr(command, "commands", None) and not rest[0].startswith("-"):
+        while rest and isinstance(command, Group) and not rest[0].startswith("-"):
             assert rest[0] in command.commands, words
             command = command.commands[rest.pop(0)]
         given = {word.partition("=")[0] for word in rest if word.startswith("--")} - {"--help"}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.dose.checkpoint import (
@@ -24,7 +25,7 @@ from rmod_pipeline.dose.checkpoint import (
 )
 from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.errors import CodecError, DoseError
-from tests.dose.dose_examples import CODEC, make_codes, small_model, small_recipe, small_size, torch
+from tests.dose.dose_examples import CODEC, make_codes, small_model, small_recipe, small_size
 
 
 class Malice:

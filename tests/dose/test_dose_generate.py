@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from rmod_pipeline.dose.layout import count_target_rows, delay_condition, delay_
 from rmod_pipeline.dose.loss import compute_losses
 from rmod_pipeline.dose.recipe import LossSettings
 from rmod_pipeline.errors import DoseError, UsageError
-from tests.dose.dose_examples import FRAMES, SIZE, make_batch, make_codes, small_model, torch
+from tests.dose.dose_examples import FRAMES, SIZE, make_batch, make_codes, small_model
 
 TRIES = [
     Sampling(),
@@ -146,7 +147,7 @@ def test_a_nucleus_is_the_fewest_tokens_that_reach_top_p() -> None:
         ({"top_p": 1.1}, "--top-p"),
     ],
 )
-def test_an_error_names_the_option_that_is_out_of_range(wrong: dict[str, float], option: str) -> None:
+def test_an_error_names_the_option_that_is_out_of_range(wrong: dict[str, Any], option: str) -> None:
     with pytest.raises(UsageError, match=option):
         Sampling(**wrong)
 

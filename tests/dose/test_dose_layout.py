@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +19,6 @@ from rmod_pipeline.dose.layout import (
     make_onset_mask,
     undelay_target,
 )
-from tests.dose.dose_examples import torch
 
 # Three codebooks, four frames: code [k, t] is 10 k + t, so its token is one more.
 GOLDEN_CODES = [[0, 1, 2, 3], [10, 11, 12, 13], [20, 21, 22, 23]]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from rmod_pipeline.dose.layout import ABSENT, delay_condition, delay_target
 from rmod_pipeline.dose.loss import compute_losses
 from rmod_pipeline.dose.model import KeyValueCache, make_sinusoids, rotate
 from rmod_pipeline.dose.recipe import LossSettings
-from tests.dose.dose_examples import FRAMES, SIZE, make_batch, make_codes, small_model, torch
+from tests.dose.dose_examples import FRAMES, SIZE, make_batch, make_codes, small_model
 
 LEARNED, MASKED = LossSettings(tail="learned"), LossSettings(tail="masked")
 
@@ -175,9 +176,15 @@ def test_no_code_to_count_gives_a_loss_of_zero() -> None:
 
 
 def test_logits_are_computed_for_counted_rows_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, rows_of_logits = small_model(), []
+    model = small_model()
     logits = model.compute_logits
-    monkeypatch.setattr(model, "compute_logits", lambda hidden: rows_of_logits.append(len(hidden)) or logits(hidden))
+    rows_of_logits: list[int] = []
+
+    def record_rows(hidden: torch.Tensor) -> torch.Tensor:
+        rows_of_logits.append(len(hidden))
+        return logits(hidden)
+
+    monkeypatch.setattr(model, "compute_logits", record_rows)
     compute_losses(model, replace(make_batch(2), lengths=torch.tensor([1, FRAMES])), MASKED)
     assert rows_of_logits == [(1 + 2) + (FRAMES + 2)]
 
@@ -201,7 +208,8 @@ def test_dropout_acts_in_training_only() -> None:
 @pytest.mark.parametrize("name", ["condition_dropout", "history_dropout"])
 def test_input_dropout_acts_in_training_only(name: str) -> None:
     pairs = make_batch(4)
-    model = small_model(**{name: 0.9})
+    change: dict[str, Any] = {name: 0.9}
+    model = small_model(**change)
     losses = [compute_losses(model.train(), pairs, LEARNED).to_dict() for _ in range(2)]
     assert losses[0] != losses[1], "other codes are dropped each time"
     plain = small_model()

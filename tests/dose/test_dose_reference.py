@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.dose.checkpoint import load_dose_model, read_dose_checkpoint, write_checkpoint
@@ -16,7 +17,6 @@ from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.dose.layout import delay_condition
 from rmod_pipeline.dose.reference import import_reference
 from rmod_pipeline.errors import CodecError, DoseError
-from tests.dose.dose_examples import torch
 from tests.dose.test_dose_checkpoint import Malice
 
 WIDTH, HEADS, LAYERS, INSIDE, BOOKS, VOCABULARY = 32, 4, 2, 48, 9, 1025

@@ -38,12 +38,12 @@ def for_engine(engine: str, *values: Any) -> Any:
     return pytest.param(*values, engine, marks=pytest.mark.skipif(missing, reason=f"{package} is not installed"))
 
 
-def every_engine() -> Any:
+def every_engine() -> pytest.MarkDecorator:
     """Run a test once per engine."""
     return pytest.mark.parametrize("engine", [for_engine(engine) for engine in ENGINES])
 
 
-def every_effect_of_every_engine() -> Any:
+def every_effect_of_every_engine() -> pytest.MarkDecorator:
     """Run a test once per effect and engine with an own implementation of it."""
     return pytest.mark.parametrize(
         ("name", "engine"), [for_engine(engine, name) for name, kind in EFFECTS.items() for engine in kind.engines]

@@ -33,7 +33,7 @@ def response_db(engine: str, effect: Effect, hz: np.ndarray) -> np.ndarray:
     """Return the gain in dB of a linear effect at frequencies in Hz, from its impulse response."""
     response = apply(engine, effect, impulse())[0].astype(np.float64)
     spectrum = np.abs(np.fft.rfft(response))
-    return 20 * np.log10(spectrum[np.rint(hz * len(response) / SAMPLE_RATE).astype(int)])
+    return np.asarray(20 * np.log10(spectrum[np.rint(hz * len(response) / SAMPLE_RATE).astype(int)]))
 
 
 def rbj_db(band: Band, hz: np.ndarray) -> np.ndarray:

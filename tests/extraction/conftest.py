@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from rmod_pipeline.extraction.extract import extract_array
 from rmod_pipeline.extraction.extractor import open_extractors
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
+from tests.extraction.opened import Opened
 from tests.tiny_dose import AT, RATE, World
 
 
 @pytest.fixture(scope="session")
-def opened(by_heart: World) -> Any:
+def opened(by_heart: World) -> Opened:
     """Extractors of kick, snare and hihat, and their codec."""
     return open_extractors(by_heart.folder, codec=str(by_heart.weights), device="cpu")
 
 
 @pytest.fixture(scope="session")
-def extraction(by_heart: World, opened: Any) -> Extraction:
+def extraction(by_heart: World, opened: Opened) -> Extraction:
     """The extraction of the windows that the models know by heart, unpolished."""
     return extract_array(by_heart.song, RATE, *opened, ExtractionConfig(at=AT, tries=3, trim=False, normalize=False))

@@ -17,6 +17,7 @@ from rmod_pipeline.extraction.candidates import _plan_batches, plan_tries
 from rmod_pipeline.extraction.extract import extract_array, extract_song
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
 from rmod_pipeline.extraction.song import open_song
+from tests.extraction.opened import Opened
 from tests.tiny_codec import noise
 from tests.tiny_dose import AT, FRAMES, RATE, WINDOW_SECONDS, World, make_song
 
@@ -33,7 +34,7 @@ def test_the_greedy_try_returns_what_the_model_learned(by_heart: World, extracti
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100])
-def test_the_batch_size_changes_no_code(by_heart: World, opened: Any, extraction: Extraction, batch: int) -> None:
+def test_the_batch_size_changes_no_code(by_heart: World, opened: Opened, extraction: Extraction, batch: int) -> None:
     other_batch = extract_array(by_heart.song, RATE, *opened, replace(extraction.config, batch=batch))
     for one, other in zip(extraction.instruments, other_batch.instruments, strict=True):
         for first, second in zip(
@@ -62,7 +63,7 @@ def test_the_first_try_is_greedy_and_the_others_have_their_own_seeds() -> None:
     assert plan_tries(ExtractionConfig(tries=2, top_p=0.8, temperature=0.7)) == [first, *sampled[:2]]
 
 
-def test_progress_is_reported_to_the_end(by_heart: World, opened: Any) -> None:
+def test_progress_is_reported_to_the_end(by_heart: World, opened: Opened) -> None:
     steps: list[tuple[str, float, float]] = []
     extract_array(
         by_heart.song, RATE, *opened, ExtractionConfig(at=AT, tries=1), on_step=lambda *step: steps.append(step)
@@ -72,7 +73,7 @@ def test_progress_is_reported_to_the_end(by_heart: World, opened: Any) -> None:
     assert last == {"finding drums": (4.0, 4.0), "reading windows": (end, end), "extracting": (24, 24)}
 
 
-def test_silent_candidates_come_last(by_heart: World, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_candidates_come_last(by_heart: World, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     extractors, codec = opened
     decode = codec.decode
     most_likely = (
@@ -92,7 +93,7 @@ def test_silent_candidates_come_last(by_heart: World, opened: Any, monkeypatch: 
     assert extraction[-1].gain_db == 0
 
 
-def test_a_file_and_its_array_give_the_same_extraction(by_heart: World, opened: Any, tmp_path: Path) -> None:
+def test_a_file_and_its_array_give_the_same_extraction(by_heart: World, opened: Opened, tmp_path: Path) -> None:
     song = np.stack([by_heart.song, 0.7 * by_heart.song])
     soundfile.write(tmp_path / "song.wav", song.T, RATE, subtype="FLOAT")
     config = ExtractionConfig(windows=2, tries=1, temperature=3.0)
@@ -103,7 +104,7 @@ def test_a_file_and_its_array_give_the_same_extraction(by_heart: World, opened: 
         assert [each.audio.tobytes() for each in one.candidates] == [each.audio.tobytes() for each in other.candidates]
 
 
-def test_a_short_song_is_padded_with_a_note(by_heart: World, opened: Any) -> None:
+def test_a_short_song_is_padded_with_a_note(by_heart: World, opened: Opened) -> None:
     extraction = extract_array(by_heart.song[: round(0.5 * RATE)], RATE, *opened, ExtractionConfig(tries=0))
     assert any("0.50 s; silence was added" in note for note in extraction.notes)
     for each in extraction.instruments:
@@ -112,13 +113,13 @@ def test_a_short_song_is_padded_with_a_note(by_heart: World, opened: Any) -> Non
         assert each.best.codes.shape[1] == FRAMES
 
 
-def test_a_note_names_a_drum_without_clear_hits(opened: Any) -> None:
+def test_a_note_names_a_drum_without_clear_hits(opened: Opened) -> None:
     extraction = extract_array(make_song(6.0, {"kick": [2.0]}), RATE, *opened, ExtractionConfig(tries=0, windows=1))
     assert any("No clear snare" in note for note in extraction.notes)
     assert not any("kick" in note for note in extraction.notes)
 
 
-def test_a_note_names_a_model_that_has_not_learned_the_tail(by_heart: World, opened: Any) -> None:
+def test_a_note_names_a_model_that_has_not_learned_the_tail(by_heart: World, opened: Opened) -> None:
     extractors, codec = opened
     config = ExtractionConfig(at=(0.0,), tries=0)
     assert not extract_array(by_heart.song, RATE, extractors, codec, config).notes
@@ -129,7 +130,7 @@ def test_a_note_names_a_model_that_has_not_learned_the_tail(by_heart: World, ope
     assert "tail: learned" in note
 
 
-def test_a_window_near_the_end_is_moved_forward(by_heart: World, opened: Any) -> None:
+def test_a_window_near_the_end_is_moved_forward(by_heart: World, opened: Opened) -> None:
     extractors, codec = opened
     extraction = extract_array(by_heart.song, RATE, extractors[:1], codec, ExtractionConfig(at=(3.9, 3.8), tries=0))
     assert [each.seconds for each in extraction.instruments[0].windows] == [pytest.approx(4 - WINDOW_SECONDS)]
@@ -148,12 +149,12 @@ def test_a_window_near_the_end_is_moved_forward(by_heart: World, opened: Any) ->
         (np.zeros(0, np.float32), "not floats"),
     ],
 )
-def test_an_error_describes_audio_that_cannot_be_used(opened: Any, audio: Any, message: str) -> None:
+def test_an_error_describes_audio_that_cannot_be_used(opened: Opened, audio: Any, message: str) -> None:
     with pytest.raises(DoseError, match=message):
         extract_array(audio, RATE, *opened)
 
 
-def test_an_error_names_a_position_that_cannot_be_used(by_heart: World, opened: Any) -> None:
+def test_an_error_names_a_position_that_cannot_be_used(by_heart: World, opened: Opened) -> None:
     half = by_heart.song.copy()
     half[2 * RATE :] = 0
     with pytest.raises(UsageError, match=r"--at 4.*beyond the end: the song has 4.00 s"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,8 @@ from rmod_pipeline.extraction import output
 from rmod_pipeline.extraction.extract import extract_array
 from rmod_pipeline.extraction.output import write_extraction
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
+from rmod_pipeline.storage.publish import publish_bytes
+from tests.extraction.opened import Opened
 from tests.tiny_dose import AT, RATE, World
 
 
@@ -55,7 +56,7 @@ def test_the_json_describes_the_origin_of_each_sound(by_heart: World, extraction
     assert len({sound["seed"] for sound in description["sounds"]}) == 4
 
 
-def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not(by_heart: World, opened: Any, tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not(by_heart: World, opened: Opened, tmp_path: Path) -> None:
     config = ExtractionConfig(at=(0.3, 1.7), tries=2, temperature=5.0, top_p=1.0)
     for name, some_config in (("one", config), ("two", config), ("other", replace(config, seed=1))):
         write_extraction(extract_array(by_heart.song, RATE, *opened, some_config), tmp_path / name)
@@ -64,7 +65,7 @@ def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not(by_heart: World, op
 
 
 def test_an_earlier_extraction_is_replaced_and_no_other_file(
-    by_heart: World, opened: Any, extraction: Extraction, tmp_path: Path
+    by_heart: World, opened: Opened, extraction: Extraction, tmp_path: Path
 ) -> None:
     write_extraction(extraction, tmp_path)
     (tmp_path / "mine.wav").write_bytes(b"mine")
@@ -95,7 +96,7 @@ def test_a_file_that_no_extraction_wrote_is_kept(name: str, extraction: Extracti
 def test_files_of_an_interrupted_extraction_are_replaced_by_the_next(
     extraction: Extraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish = output.publish_bytes
+    publish = publish_bytes
 
     def interrupt(data: bytes, path: Path, drafts: Path) -> None:
         if path.name == "hihat.wav":

@@ -16,6 +16,7 @@ from rmod_pipeline.shards.index import SCHEMA
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.receipt import FileRecord, read_receipt
 from rmod_pipeline.shards.tar import TarWriter, read_tar
+from tests.tiny_build import on_disk
 
 SHARD = "train-000001"
 FIRST_KEY = "train-00000003"
@@ -31,7 +32,7 @@ def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def edit_receipt(out: Path, **changes: object) -> None:
     """Change fields of the receipt of the shard."""
-    edit_json(Layout(out).receipt(SHARD), lambda content: content.update(changes))
+    edit_json(on_disk(Layout(out).receipt(SHARD)), lambda content: content.update(changes))
 
 
 def forge_receipt(out: Path) -> None:
@@ -56,7 +57,7 @@ def edit_tar(out: Path, change: Callable[[dict[str, dict[str, bytes]]], object],
     path = Layout(out).tar(SHARD)
     content = dict(read_tar(path))
     change(content)
-    with TarWriter(path) as writer:
+    with TarWriter(on_disk(path)) as writer:
         for key, members in content.items():
             writer.add(key, members)
 

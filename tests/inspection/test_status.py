@@ -16,7 +16,7 @@ from rmod_pipeline.pipeline.leases.file_lease import FileLease
 from rmod_pipeline.pipeline.run import collect_receipts
 from rmod_pipeline.shards.layout import AUDIO, Layout, plan_shards
 from rmod_pipeline.shards.token_family import family_names
-from tests.tiny_build import make_job
+from tests.tiny_build import make_job, on_disk
 
 Rmod = Callable[..., Any]
 
@@ -53,7 +53,7 @@ def test_a_shard_whose_retry_never_ran_has_failed(tiny_built: Path, tmp_path: Pa
     assert not read_status(out).failed, "the shard is finished"
     layout.receipt("train-000001").unlink()
     assert [(shard.shard, shard.cause) for shard in read_status(out).failed] == [("train-000001", "a hiccup")]
-    lease = FileLease(layout.leases, "train-000001")
+    lease = FileLease(on_disk(layout.leases), "train-000001")
     assert lease.acquire()
     with lease:
         assert not read_status(out).failed, "another run has a lease"

@@ -32,7 +32,7 @@ from tests.inspection.tampering import (
     forge_receipt,
     swap_files,
 )
-from tests.tiny_build import make_job, make_library, reproducible_files
+from tests.tiny_build import make_job, make_library, on_disk, reproducible_files
 
 
 def rename_key(rows: list[dict[str, Any]]) -> None:
@@ -92,34 +92,50 @@ def replace_json(content: dict[str, dict[str, bytes]]) -> None:
     content[FIRST_KEY]["json"] = b"[" * 100_000
 
 
+def then_forge(damage: Callable[[Path], object]) -> Callable[[Path], None]:
+    """Return a function that damages a data set and then forges the receipt of the shard."""
+
+    def damage_and_forge(out: Path) -> None:
+        damage(out)
+        forge_receipt(out)
+
+    return damage_and_forge
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a flipped byte in a tar": (lambda out: flip_bit(Layout(out).tar(SHARD), 5000), "its checksum differs"),
-    "a flipped byte in an index": (lambda out: flip_bit(Layout(out).index(SHARD), 500), "its checksum differs"),
-    "a tar cut in half": (lambda out: os.truncate(Layout(out).tar(SHARD), 20_000), "20000 bytes, its receipt says"),
+    "a flipped byte in a tar": (lambda out: flip_bit(on_disk(Layout(out).tar(SHARD)), 5000), "its checksum differs"),
+    "a flipped byte in an index": (
+        lambda out: flip_bit(on_disk(Layout(out).index(SHARD)), 500),
+        "its checksum differs",
+    ),
+    "a tar cut in half": (
+        lambda out: os.truncate(on_disk(Layout(out).tar(SHARD)), 20_000),
+        "20000 bytes, its receipt says",
+    ),
     "a tar cut in half, its receipt forged": (
-        lambda out: (os.truncate(Layout(out).tar(SHARD), 20_000), forge_receipt(out)),
+        then_forge(lambda out: os.truncate(on_disk(Layout(out).tar(SHARD)), 20_000)),
         "not a whole tar",
     ),
     "a tar cut between two files, its receipt forged": (
-        lambda out: (os.truncate(Layout(out).tar(SHARD), second_file_offset(out)), forge_receipt(out)),
+        then_forge(lambda out: os.truncate(on_disk(Layout(out).tar(SHARD)), second_file_offset(out))),
         "not a whole tar",
     ),
     "a missing tar": (lambda out: Layout(out).tar(SHARD).unlink(), "missing"),
     "a missing index": (lambda out: Layout(out).index(SHARD).unlink(), "missing"),
     "a missing receipt": (lambda out: Layout(out).receipt(SHARD).unlink(), "has no receipt"),
     "a tar without receipt": (
-        lambda out: shutil.copy(Layout(out).tar(SHARD), Layout(out).tar("train-000009")),
+        lambda out: shutil.copy(on_disk(Layout(out).tar(SHARD)), on_disk(Layout(out).tar("train-000009"))),
         "has no receipt",
     ),
     "a receipt of no shard": (
-        lambda out: shutil.copy(Layout(out).receipt(SHARD), Layout(out).receipt("train-000009")),
+        lambda out: shutil.copy(on_disk(Layout(out).receipt(SHARD)), on_disk(Layout(out).receipt("train-000009"))),
         "not the receipt of a shard",
     ),
     "a receipt under another name": (
-        lambda out: shutil.copy(Layout(out).receipt(SHARD), Layout(out).receipt("train-000002")),
+        lambda out: shutil.copy(on_disk(Layout(out).receipt(SHARD)), on_disk(Layout(out).receipt("train-000002"))),
         "not the receipt of a shard",
     ),
-    "an empty receipt": (lambda out: Layout(out).receipt(SHARD).write_text(""), "not a receipt"),
+    "an empty receipt": (lambda out: on_disk(Layout(out).receipt(SHARD)).write_text(""), "not a receipt"),
     "a receipt that counts one pair less": (lambda out: edit_receipt(out, pairs=2), "3 pairs in the index, 2 in"),
     "a receipt that counts rejects": (lambda out: edit_receipt(out, rejects={"silent kick": 1}), "in the receipt"),
     "a receipt with an absent key": (lambda out: edit_receipt(out, absent=[FIRST_KEY], pairs=2), "inconsistent"),
@@ -144,11 +160,11 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "an index with other licences": (lambda out: edit_index(out, change_licence_list), "not those of its sounds"),
     "an index with other licences throughout": (lambda out: edit_index(out, replace_licences), "disagree"),
     "an index with other columns": (
-        lambda out: (pq.write_table(pa.table({"key": ["x"]}), Layout(out).index(SHARD)), forge_receipt(out)),
+        then_forge(lambda out: pq.write_table(pa.table({"key": ["x"]}), Layout(out).index(SHARD))),
         "not the index of a shard",
     ),
     "an index that is not Parquet": (
-        lambda out: (Layout(out).index(SHARD).write_bytes(b"PAR1"), forge_receipt(out)),
+        then_forge(lambda out: Layout(out).index(SHARD).write_bytes(b"PAR1")),
         "not an index",
     ),
     "a file exchanged in the tar alone": (
@@ -167,7 +183,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 def second_file_offset(out: Path) -> int:
     """Return the offset of the second file in the tar."""
-    with tarfile.open(Layout(out).tar(SHARD)) as tar:
+    with tarfile.open(on_disk(Layout(out).tar(SHARD))) as tar:
         return tar.getmembers()[1].offset
 
 
@@ -192,7 +208,7 @@ def test_damage_is_found(damage: str, out: Path, rmod: Callable[..., Any]) -> No
 def test_the_remedy_of_verify_rebuilds_a_damaged_shard(
     out: Path, tiny_built: Path, rmod: Callable[..., Any], tiny_manifest: Path
 ) -> None:
-    flip_bit(Layout(out).tar(SHARD), 5000)
+    flip_bit(on_disk(Layout(out).tar(SHARD)), 5000)
     result = rmod("verify", out, "--compare", 0)
     remedy = next(line for line in result.out.splitlines() if line.strip().startswith("rm "))
     for name in remedy.split()[1:]:

@@ -17,6 +17,7 @@ from rmod_pipeline.shards.receipt import FileRecord
 from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.shards.token_family import family_names, read_family
 from rmod_pipeline.shards.tokens import encode_codes
+from tests.tiny_build import on_disk
 
 SHARD = "train-000001"
 
@@ -47,11 +48,11 @@ def rewrite(out: Path, change: Callable[[list[tuple[str, dict[str, bytes]]]], An
     layout, family = Layout(out), family_of(out)
     tar = layout.tar(SHARD, family)
     pairs = change(list(read_tar(tar)))
-    with TarWriter(tar) as writer:
+    with TarWriter(on_disk(tar)) as writer:
         for key, members in pairs:
             writer.add(key, members)
-    files = [asdict(FileRecord.of(tar, layout.relative(tar)))]
-    edit_json(layout.receipt(SHARD, family), lambda content: content.update(files=files))
+    files = [asdict(FileRecord.of(on_disk(tar), layout.relative(tar)))]
+    edit_json(on_disk(layout.receipt(SHARD, family)), lambda content: content.update(files=files))
 
 
 def forge(out: Path, change: Callable[[dict[str, bytes]], dict[str, bytes]]) -> None:
@@ -80,7 +81,7 @@ def codes(frames: int, token: int = 0) -> bytes:
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a flipped byte": (
-        lambda out: flip_bit(Layout(out).tar(SHARD, family_of(out))),
+        lambda out: flip_bit(on_disk(Layout(out).tar(SHARD, family_of(out)))),
         "its checksum differs from that in its receipt",
     ),
     "a missing tar": (lambda out: Layout(out).tar(SHARD, family_of(out)).unlink(), "missing"),
@@ -100,20 +101,24 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a receipt of other tokens": (
         lambda out: edit_json(
-            Layout(out).receipt(SHARD, family_of(out)), lambda content: content.update(fingerprint="0" * 64)
+            on_disk(Layout(out).receipt(SHARD, family_of(out))), lambda content: content.update(fingerprint="0" * 64)
         ),
         "belongs to another codec.json",
     ),
     "a codec.json of another data set": (
-        lambda out: edit_json(Layout(out).codec(family_of(out)), lambda content: content.update(build="0" * 64)),
+        lambda out: edit_json(
+            on_disk(Layout(out).codec(family_of(out))), lambda content: content.update(build="0" * 64)
+        ),
         "belong to another build.json",
     ),
     "a codec.json with another window": (
-        lambda out: edit_json(Layout(out).codec(family_of(out)), lambda content: content["windows"].update(kick=40)),
+        lambda out: edit_json(
+            on_disk(Layout(out).codec(family_of(out))), lambda content: content["windows"].update(kick=40)
+        ),
         "those of the recipe are",
     ),
     "an empty codec.json": (
-        lambda out: Layout(out).codec(family_of(out)).write_text("{}"),
+        lambda out: on_disk(Layout(out).codec(family_of(out))).write_text("{}"),
         "not the description of a family of tokens",
     ),
     "a folder without codec.json": (

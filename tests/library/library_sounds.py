@@ -22,7 +22,7 @@ def hit(seed: int, seconds: float = 0.25, rate: int = RATE, channels: int = 1) -
     tone = np.sin(2 * np.pi * (50 + 90 * random.random() + 60 * np.exp(-30 * time)) * time)
     noise = random.standard_normal((channels, len(time))) * np.exp(-(20 + 30 * random.random()) * time)
     audio = tone * np.exp(-8 * time) + 0.5 * noise
-    return (0.8 * audio / np.abs(audio).max()).astype(np.float32)
+    return np.asarray(0.8 * audio / np.abs(audio).max(), np.float32)
 
 
 def encode(audio: Audio, rate: int = RATE, file_format: str = "WAV", **options: Any) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import assume, given, settings
@@ -155,7 +156,8 @@ def test_the_digest_covers_the_columns_that_decide_a_build() -> None:
     base = compute_library_digest([asset()])
     for column in ("id", "kind", "group", "split", "licence", "source", "sha256"):
         assert compute_library_digest([asset(**{column: "other"})]) != base, column
-    for column, value in (("path", "x.wav"), ("kit", "x"), ("peak_dbfs", -3.0)):
+    others: dict[str, Any] = {"path": "x.wav", "kit": "x", "peak_dbfs": -3.0}
+    for column, value in others.items():
         assert compute_library_digest([asset(**{column: value})]) == base, column
     assert compute_library_digest([asset("a"), asset("b")]) == compute_library_digest([asset("b"), asset("a")])
 

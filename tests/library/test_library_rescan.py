@@ -120,7 +120,7 @@ def test_the_result_does_not_depend_on_workers(tmp_path: Path) -> None:
     assert scan(tmp_path) == scan(tmp_path, ScanConfig(shares=SHARES, workers=2))
 
 
-def crash_at_77(tasks: list[int]) -> list[int]:
+def crash_at_77(tasks: list[int]) -> list[int | None]:
     if 77 in tasks:
         os._exit(1)
     return [2 * task for task in tasks]

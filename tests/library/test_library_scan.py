@@ -19,6 +19,7 @@ from rmod_pipeline.library.scanning.labels import Labels
 from rmod_pipeline.library.scanning.measure import MeasureTask, UnusableFile, measure_batch
 from rmod_pipeline.library.scanning.report import write_scan
 from rmod_pipeline.library.scanning.scan import ScanConfig, scan_folder
+from rmod_pipeline.library.scanning.walk import find_audio_files
 from tests.library.library_sounds import RATE, encode, hit, make_kits, write_sound
 from tests.library.scan_helpers import CONFIG, SHARES, drop_reasons, scan
 
@@ -131,7 +132,7 @@ def test_an_unreadable_subfolder_is_dropped(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_file_that_vanishes_during_the_scan_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_kits(tmp_path)
-    original = scan_module.find_audio_files
+    original = find_audio_files
 
     def find_and_delete(folder: Path, root: Path) -> object:
         contents = original(folder, root)

@@ -89,7 +89,7 @@ def test_the_curve_is_the_response_of_the_equaliser(shape: str) -> None:
     response = np.abs(
         np.fft.rfft(EFFECTS["equalizer"].apply_with("pedalboard")(impulse, Equalizer(bands=(band,)), RATE)[0])
     )
-    hz = np.fft.rfftfreq(impulse.shape[1], 1 / RATE)
+    hz = np.fft.rfftfreq(impulse.shape[1], 1 / RATE).astype(np.float64)
     audible = (hz > 20) & (hz < 20_000)
     assert band_gain_db(band, hz[audible], RATE) == pytest.approx(20 * np.log10(response[audible]), abs=0.05)
 

@@ -8,8 +8,10 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from tests.tiny_build import (
     PATIENCE_SECONDS,
     child_processes,
     command_line,
+    have_ended,
     list_drafts,
     make_job,
     make_library,
@@ -231,6 +234,11 @@ def is_making_shard(out: Path) -> bool:
     return any(".tar." in name for name in list_drafts(out))
 
 
+def is_working_or_over(out: Path, run: subprocess.Popen[str]) -> bool:
+    """Return whether a build is making a shard, or has ended."""
+    return is_making_shard(out) or run.poll() is not None
+
+
 @pytest.mark.slow
 def test_a_build_killed_at_any_moment_resumes_to_the_same_bytes(
     command: list[object], whole: dict[str, bytes], tmp_path: Path
@@ -239,12 +247,12 @@ def test_a_build_killed_at_any_moment_resumes_to_the_same_bytes(
     done = 0
     for _ in range(10):
         run = start_rmod(command)
-        wait_until(lambda run=run: is_making_shard(tmp_path / "out") or run.poll() is not None)
+        wait_until(partial(is_working_or_over, tmp_path / "out", run))
         time.sleep(moments.random() * 1.5)
         workers = child_processes(run.pid)
         run.send_signal(signal.SIGKILL)
         run.communicate(timeout=PATIENCE_SECONDS)
-        assert wait_until(lambda workers=workers: not any(map(command_line, workers))), "workers outlive their driver"
+        assert wait_until(partial(have_ended, workers)), "workers outlive their driver"
         receipts = len(Layout(tmp_path / "out").receipts())
         assert receipts >= done, "a finished shard is gone"
         done = receipts
@@ -274,7 +282,7 @@ def test_a_stopped_build_says_so_and_can_resume(
     kept = "What is finished is kept; a build, an encoding or a training resumes when its command is given again."
     assert err.strip() == f"Stopped. {kept}"
     assert not list_drafts(tmp_path / "out") or signal_number == signal.SIGTERM
-    assert wait_until(lambda: not any(map(command_line, started)))
+    assert wait_until(partial(have_ended, started))
 
 
 @pytest.mark.slow

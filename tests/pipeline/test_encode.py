@@ -24,7 +24,7 @@ from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.shards.token_family import TokenFamily, family_names, read_family
 from rmod_pipeline.shards.tokens import decode_codes
-from tests.tiny_build import RATE, make_job, reproducible_files
+from tests.tiny_build import RATE, make_job, on_disk, reproducible_files
 from tests.tiny_codec import encoding_of, save_tiny, with_tokens
 
 
@@ -48,7 +48,7 @@ def test_two_workers_and_one_encoder_make_the_tokens_of_one_process(
 ) -> None:
     job = with_tokens(make_job(tiny_manifest, tmp_path / "built"), tiny_weights)
     run_build(job, PoolExecutor(2), BuildProgress())
-    assert reproducible_files(job.out) == reproducible_files(tiny_tokens)
+    assert reproducible_files(on_disk(job.out)) == reproducible_files(tiny_tokens)
     out = shutil.copytree(tiny_built, tmp_path / "later")
     encode(make_job(tiny_manifest, out), tiny_weights, workers=2)
     assert reproducible_files(out) == reproducible_files(tiny_tokens)
@@ -88,9 +88,10 @@ def test_an_interrupted_encoding_resumes(
     layout.receipt("train-000001", f"tokens/{name}").unlink()
     cut = layout.tar("train-000002", f"tokens/{name}")
     cut.write_bytes(cut.read_bytes()[:1000])
-    before = layout.tar("train-000000", f"tokens/{name}").stat().st_mtime_ns
+    kept = on_disk(layout.tar("train-000000", f"tokens/{name}"))
+    before = kept.stat().st_mtime_ns
     assert encode(make_job(tiny_manifest, out), tiny_weights) == 6
-    assert layout.tar("train-000000", f"tokens/{name}").stat().st_mtime_ns == before
+    assert kept.stat().st_mtime_ns == before
     assert reproducible_files(out) == reproducible_files(tiny_tokens)
 
 
@@ -146,7 +147,7 @@ def test_the_death_of_an_encoder_changes_no_byte(
     summary = run_build(job, PoolExecutor(2), progress)
     assert progress.killed
     assert not summary.failures
-    assert reproducible_files(job.out) == reproducible_files(tiny_tokens)
+    assert reproducible_files(on_disk(job.out)) == reproducible_files(tiny_tokens)
 
 
 def test_tokens_by_other_weights_or_another_batch_are_refused(
@@ -164,7 +165,7 @@ def test_tokens_by_other_weights_or_another_batch_are_refused(
     path = Layout(out).codec(f"tokens/{name}")
     content = json.loads(path.read_bytes())
     content["codec"]["sha256"] = "0" * 64
-    path.write_text(json.dumps(content))
+    on_disk(path).write_text(json.dumps(content))
     with pytest.raises(BuildError, match=r"codec\.sha256"):
         encode(job, tiny_weights)
 
@@ -214,5 +215,5 @@ def test_a_codec_without_memory_ends_the_build_with_a_hint(
     assert [failure.shard for failure in summary.failures] == ["train-000000"], "every other would fail too"
     assert "out of memory with a batch of 4" in summary.failures[0].cause
     assert "--batch" in summary.failures[0].cause
-    files = reproducible_files(job.out)
+    files = reproducible_files(on_disk(job.out))
     assert {Path(path).name for path in files} == {"build.json", "codec.json"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 
 from rmod_pipeline.pipeline.leases import base, file_lease
 from rmod_pipeline.pipeline.leases.file_lease import CLOCK_SECONDS, LEASE_SECONDS, FileLease
-from rmod_pipeline.storage import process_identity
 from rmod_pipeline.storage.process_identity import machine_id
 from rmod_pipeline.storage.publish import sweep_drafts
 from tests.tiny_build import wait_until
@@ -65,7 +65,7 @@ def test_a_process_of_another_container_does_not_count_as_ended(
 ) -> None:
     """Two containers may have the same host name and the same process ids."""
     machine = machine_id()
-    monkeypatch.setattr(process_identity.Path, "readlink", lambda _: Path("pid:[7]"))
+    monkeypatch.setattr(Path, "readlink", lambda _: Path("pid:[7]"))
     machine_id.cache_clear()
     try:
         assert machine_id() != machine
@@ -74,7 +74,7 @@ def test_a_process_of_another_container_does_not_count_as_ended(
         (tmp_path / f"a.tar.{machine}.{ended_process}.0a").write_text("")
         sweep_drafts(tmp_path)
         assert (tmp_path / f"a.tar.{machine}.{ended_process}.0a").exists()
-        monkeypatch.setattr(process_identity.Path, "readlink", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
+        monkeypatch.setattr(Path, "readlink", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
         machine_id.cache_clear()
         assert machine_id() == machine.rpartition("-")[0], "without /proc it is the host name"
     finally:
@@ -159,7 +159,7 @@ def test_ages_use_the_clock_of_the_file_server(tmp_path: Path, monkeypatch: pyte
     """The clocks of a server and of this machine may differ; the times of files are the server's."""
     now = time.time
     for number, offset in enumerate((-3600, 3600)):
-        monkeypatch.setattr(file_lease.time, "time", lambda offset=offset: now() + offset)
+        monkeypatch.setattr(time, "time", lambda offset=offset: now() + offset)
         folder = tmp_path / str(number)
         folder.mkdir()
         path = folder / SHARD
@@ -172,7 +172,7 @@ def test_ages_use_the_clock_of_the_file_server(tmp_path: Path, monkeypatch: pyte
 
 def test_leases_can_be_read_in_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_lease(tmp_path, "elsewhere", 1)
-    monkeypatch.setattr(file_lease.tempfile, "NamedTemporaryFile", lambda **_: (_ for _ in ()).throw(PermissionError()))
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda **_: (_ for _ in ()).throw(PermissionError()))
     assert FileLease(tmp_path, SHARD).is_held()
     set_age(tmp_path / SHARD, LEASE_SECONDS + CLOCK_SECONDS)
     assert not FileLease(tmp_path, SHARD).is_held()

@@ -34,6 +34,7 @@ from tests.tiny_build import (
     SHORT_LIVED_ENCODER,
     make_job,
     make_library,
+    on_disk,
     reproducible_files,
     write_sitecustomize,
 )
@@ -196,7 +197,7 @@ def test_an_encoder_that_fails_is_restarted(
         run_build(job, PoolExecutor(2), BuildProgress())
     monkeypatch.setenv("ENCODER_BATCHES", "3")
     assert not run_build(job, PoolExecutor(2), BuildProgress()).failures
-    assert reproducible_files(job.out) == reproducible_files(tiny_tokens)
+    assert reproducible_files(on_disk(job.out)) == reproducible_files(tiny_tokens)
 
 
 @pytest.fixture
@@ -231,7 +232,7 @@ def test_status_lists_finished_running_and_failed_shards(tiny_built: Path, tmp_p
     assert "Done." in rmod("status", out).out
     layout.receipt("train-000002").unlink()
     assert "No run is active" in rmod("status", out).out
-    assert FileLease(layout.leases, "train-000002").acquire()
+    assert FileLease(on_disk(layout.leases), "train-000002").acquire()
     status = read_status(out)
     assert (status.running, status.families[0].pairs) == (["train-000002"], 9)
     assert "running: 1 shards, train-000002" in rmod("status", out).out
@@ -254,10 +255,10 @@ def test_the_rate_is_that_of_the_current_run(tiny_built: Path, tmp_path: Path, m
     now = time.time()
     for seconds_ago, event in ((100_000, "begin"), (90_000, "shard"), (100, "begin"), (50, "shard"), (0, "shard")):
         append_event(log, event, shard="train-000000", pairs=30)
-        lines = (log / RUNS).read_text().splitlines()
+        lines = on_disk(log / RUNS).read_text().splitlines()
         moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(now - seconds_ago))
         lines[-1] = json.dumps({**json.loads(lines[-1]), "time": moment})
-        (log / RUNS).write_text("\n".join(lines) + "\n")
+        on_disk(log / RUNS).write_text("\n".join(lines) + "\n")
     assert read_status(out).pairs_per_second == pytest.approx(0.6)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny_build import on_disk
+
 
 @pytest.fixture(scope="session")
 def mini_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -35,4 +37,4 @@ def encoded(cache: Path, tiny_manifest: Path, mini_weights: Path, tmp_path_facto
     choice = CodecChoice(name=str(mini_weights), device="cpu", batch=4)
     family = TokenFamily.of(job.recipe, choice.fingerprint(), job.digest)
     run_build(replace(job, encoding=TokenSettings(choice=choice, family=family)), local_executor(1), BuildProgress())
-    return job.out
+    return on_disk(job.out)

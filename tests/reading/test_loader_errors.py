@@ -23,6 +23,7 @@ from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.shards.tokens import encode_codes
 from tests.reading.reading_examples import TRAIN, keys
+from tests.tiny_build import on_disk
 
 
 @pytest.fixture
@@ -108,14 +109,14 @@ def rewrite(out: Path, change: Callable[[str, dict[str, bytes]], dict[str, bytes
     layout, family = Layout(out), f"tokens/{name}"
     tar, receipt = layout.tar("train-000000", family), layout.receipt("train-000000", family)
     pairs = list(read_tar(tar))
-    with TarWriter(tar) as writer:
+    with TarWriter(on_disk(tar)) as writer:
         for key, members in pairs:
             changed = change(key, members)
             if changed is not None:
                 writer.add(key, changed)
     content = json.loads(receipt.read_bytes())
     content["files"][0]["bytes"] = tar.stat().st_size
-    receipt.write_text(json.dumps(content))
+    on_disk(receipt).write_text(json.dumps(content))
 
 
 class _Trap:
@@ -182,10 +183,10 @@ def test_a_truncated_or_missing_shard_is_named(copy: Path) -> None:
 
 def test_an_invalid_audio_file_is_named(copy: Path) -> None:
     tar = Layout(copy).tar("train-000000")
-    with tarfile.open(tar) as file:
+    with tarfile.open(on_disk(tar)) as file:
         start = file.getmember("train-00000000.mix.wav").offset_data
     data = bytearray(tar.read_bytes())
     data[start : start + 12] = b"no sound at "
-    tar.write_bytes(data)
+    tar.write_bytes(bytes(data))
     with pytest.raises(ShardError, match=r"train-00000000\.mix\.wav: not audio"):
         list(load_audio(copy, "train"))

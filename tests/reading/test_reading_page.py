@@ -24,7 +24,7 @@ def run(blocks: list[str], encoded: Path, folder: Path) -> None:
     (folder / "OUT").symlink_to(encoded)
     script = folder / "script.py"
     script.write_text("\n\n".join([*blocks, "print('run to the end')"]), encoding="utf-8")
-    command = [sys.executable, "-W", "error::UserWarning", script]
+    command = [sys.executable, "-W", "error::UserWarning", str(script)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "run to the end\n"), done.stderr
 

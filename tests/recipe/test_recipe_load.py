@@ -288,7 +288,7 @@ def test_the_digest_depends_on_the_meaning_only() -> None:
 def test_a_recipe_is_immutable(name: str) -> None:
     recipe = load_recipe(find_recipe(name))
     with pytest.raises(ValueError, match="frozen"):
-        recipe.seconds = 2.0  # type: ignore[misc]
+        recipe.seconds = 2.0
 
 
 TEXTS = [SMALL, *(find_recipe(name).read_text() for name in recipe_names())]

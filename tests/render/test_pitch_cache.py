@@ -7,6 +7,7 @@ import hashlib
 import logging
 import multiprocessing
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -174,14 +175,14 @@ def test_writing_triggers_clean_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert sum(file.stat().st_size for file in tmp_path.glob("??/*.npy")) <= limit
 
 
-def _work(folder: Path, seed: int, answers: multiprocessing.Queue) -> None:
+def _work(folder: Path, seed: int, answers: multiprocessing.Queue[dict[str, str]]) -> None:
     """Read the same loops as the other processes, in another order, while files are damaged and removed."""
     random = np.random.default_rng(seed)
     cache = PitchCache(folder, limit=40_000)
     digest: dict[str, str] = {}
     for _ in range(40):
         number = int(random.integers(6))
-        audio = cache.shift(lambda number=number: noise(1, 4410, seed=number), f"loop {number}", 2, RATE)
+        audio = cache.shift(partial(noise, 1, 4410, seed=number), f"loop {number}", 2, RATE)
         digest.setdefault(f"{number}", hashlib.sha256(audio.tobytes()).hexdigest())
         assert digest[f"{number}"] == hashlib.sha256(audio.tobytes()).hexdigest()
         if random.random() < 0.2:
@@ -194,7 +195,7 @@ def _work(folder: Path, seed: int, answers: multiprocessing.Queue) -> None:
 
 def test_several_processes_share_a_folder_and_get_the_same_audio(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    answers: multiprocessing.Queue = context.Queue()
+    answers: multiprocessing.Queue[dict[str, str]] = context.Queue()
     workers = [context.Process(target=_work, args=(tmp_path, seed, answers)) for seed in range(3)]
     for worker in workers:
         worker.start()

@@ -71,7 +71,7 @@ def test_levels_agree_with_an_independent_computation(mixes: list[Pcm]) -> None:
         levels = measure_mix(mix, RATE)
         samples = mix.astype(np.float64) / 32767
         assert levels.peak_dbfs == pytest.approx(20 * math.log10(np.abs(samples).max()), abs=DB)
-        assert levels.rms_dbfs == pytest.approx(db(np.mean(samples**2)), abs=DB)
+        assert levels.rms_dbfs == pytest.approx(db(float(np.mean(samples**2))), abs=DB)
         middle, side = (samples[0] + samples[1]) / 2, (samples[0] - samples[1]) / 2
         assert levels.side_mid_db == pytest.approx(db(np.mean(side**2) / np.mean(middle**2)), abs=DB)
         assert levels.full_scale_share == pytest.approx(np.mean(np.abs(mix.astype(int)) >= 32767), abs=1e-6)
@@ -119,7 +119,7 @@ def test_target_levels(frames: int, gain: float) -> None:
     samples = pcm.astype(np.float64) / 32767
     assert levels.seconds == pytest.approx(frames / RATE, abs=1e-6)
     assert levels.peak_dbfs == pytest.approx(20 * math.log10(max(np.abs(samples).max(), 1e-6)), abs=DB)
-    assert levels.rms_dbfs == pytest.approx(db(max(np.mean(samples**2), 1e-12)), abs=DB)
+    assert levels.rms_dbfs == pytest.approx(db(max(float(np.mean(samples**2)), 1e-12)), abs=DB)
 
 
 def test_the_clearest_hit_decides_the_audibility_of_a_drum() -> None:

@@ -55,7 +55,8 @@ def test_a_faster_sound_is_higher_and_shorter_by_the_same_ratio(channels: int, s
     sine = np.sin(2 * np.pi * hz * np.arange(frames) / RATE) * np.ones((channels, 1))
     out = change_speed(sine.astype(np.float32), semitones)
     assert out.dtype == np.float32
-    assert out.shape == (channels, pytest.approx(frames / ratio, abs=1))
+    assert out.shape[0] == channels
+    assert out.shape[1] == pytest.approx(frames / ratio, abs=1)
     expected = np.sin(2 * np.pi * hz * ratio * np.arange(out.shape[1]) / RATE)
     middle = slice(500, -500)  # the resampling filter changes the ends
     assert out[:, middle] == pytest.approx(np.tile(expected[middle], (channels, 1)), abs=1e-3)

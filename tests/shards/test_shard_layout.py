@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import miditoolkit
 import numpy as np
@@ -123,7 +124,7 @@ def test_more_kinds_than_free_midi_keys_share_keys(tiny_built: Path) -> None:
 
 
 def test_the_json_of_a_pair_renders_it_again_bit_for_bit(
-    stems: Path, tiny_manifest: Path, tmp_path: Path, rmod: Callable[..., object]
+    stems: Path, tiny_manifest: Path, tmp_path: Path, rmod: Callable[..., Any]
 ) -> None:
     for key in list_keys(stems)[::5]:
         (tmp_path / "pair.json").write_text(rmod("show", stems, key, "--json").out)
@@ -197,7 +198,7 @@ def test_the_summary_of_a_resumed_run_counts_all_pairs(rejecting: tuple[Path, Bu
     assert summary.bytes == sum(path.stat().st_size for name in ("audio", "index") for path in (out / name).glob("*"))
 
 
-def test_an_absent_key_is_reported_as_absent(rejecting: tuple[Path, BuildSummary], rmod: Callable[..., object]) -> None:
+def test_an_absent_key_is_reported_as_absent(rejecting: tuple[Path, BuildSummary], rmod: Callable[..., Any]) -> None:
     out, _ = rejecting
     absent = next(key for path in Layout(out).receipts() for key in read_receipt(path).absent)
     assert absent not in list_keys(out)
@@ -207,9 +208,7 @@ def test_an_absent_key_is_reported_as_absent(rejecting: tuple[Path, BuildSummary
     assert rmod("verify", out).code == 0
 
 
-def test_a_data_set_of_rejects_alone_is_complete(
-    tiny_manifest: Path, tmp_path: Path, rmod: Callable[..., object]
-) -> None:
+def test_a_data_set_of_rejects_alone_is_complete(tiny_manifest: Path, tmp_path: Path, rmod: Callable[..., Any]) -> None:
     recipe = parse_recipe(RECIPE + "reject: {silent_dbfs: 0, attempts: 1}\n")
     job = make_job(tiny_manifest, tmp_path, recipe=recipe, counts={"train": 2})
     summary = run_build(job, local_executor(1), BuildProgress())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,9 +52,14 @@ def test_old_sounds_are_removed_now_and_then(own_cache: Path, monkeypatch: pytes
     """The least recently used go first, and the size is not checked at every sound."""
     monkeypatch.setattr(local_copies, "SOUND_BYTES", 1600)
     monkeypatch.setattr(local_copies, "_STATE", local_copies._SoundCacheState())
-    checks = []
+    checks: list[tuple[Any, ...]] = []
     remove_oldest = local_copies._remove_oldest
-    monkeypatch.setattr(local_copies, "_remove_oldest", lambda *given: checks.append(given) or remove_oldest(*given))
+
+    def record_check(*arguments: Any) -> None:
+        checks.append(arguments)
+        remove_oldest(*arguments)
+
+    monkeypatch.setattr(local_copies, "_remove_oldest", record_check)
     sounds = [bytes([number]) * 25 for number in range(80)]
     digests = [hashlib.sha256(sound).hexdigest() for sound in sounds]
     for number, sound in enumerate(sounds):

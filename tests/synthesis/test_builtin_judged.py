@@ -77,7 +77,7 @@ def make_classifier() -> RandomForestClassifier:
 
 
 def table(truth: np.ndarray, guesses: np.ndarray) -> np.ndarray:
-    return confusion_matrix(truth, guesses, labels=CLASSES)
+    return np.asarray(confusion_matrix(truth, guesses, labels=CLASSES))
 
 
 def load_features(listing: Path) -> Features:
@@ -99,8 +99,8 @@ def load_one_shot(path: Path) -> np.ndarray:
     mono = soxr.resample(sound.mean(axis=1), rate, SAMPLE_RATE)
     loudest = np.abs(mono).max(initial=0.0)
     if loudest < 1e-4:
-        return mono[:0]
-    return mono[int(np.argmax(np.abs(mono) > 0.02 * loudest)) :] / loudest
+        return np.zeros(0)
+    return np.asarray(mono[int(np.argmax(np.abs(mono) > 0.02 * loudest)) :] / loudest)
 
 
 def compute_features(sound: np.ndarray) -> np.ndarray:

@@ -78,7 +78,7 @@ def find_loudest_partial(sound: Signal, hz: float) -> float:
     low, high = (int(hz * factor * size / SAMPLE_RATE) for factor in (0.97, 1.03))
     index = low + int(np.argmax(power[low:high]))
     before, top, after = power[index - 1 : index + 2]
-    return (index + 0.5 * (before - after) / (before - 2 * top + after)) * SAMPLE_RATE / size
+    return float((index + 0.5 * (before - after) / (before - 2 * top + after)) * SAMPLE_RATE / size)
 
 
 @pytest.mark.parametrize("vowel", ["a", "e", "i", "o"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,7 +167,8 @@ def test_the_learning_rate_rises_then_falls() -> None:
 
 
 def test_a_training_learns_resumes_and_writes_a_codec(tmp_path: Path) -> None:
-    recipe, reports = small_recipe(), []
+    recipe = small_recipe()
+    reports: list[Any] = []
     trainer = CodecTrainer(recipe, make_material(), make_material(1), tmp_path)
     before = trainer.measure()["mix_mel"]
     trainer.run(reports.append)
@@ -195,7 +197,8 @@ def test_training_a_decoder_further_does_not_change_the_tokens(tmp_path: Path) -
     first = read_codec_checkpoint(tmp_path / "first" / WEIGHTS)
     losses = recipe.losses.model_copy(update={"spectral": 10.0, "adversarial": 0.0})
     sounds = recipe.sounds.model_copy(update={"crop_frames": 2048})
-    further, reports = recipe.model_copy(update={"losses": losses, "sounds": sounds}), []
+    further = recipe.model_copy(update={"losses": losses, "sounds": sounds})
+    reports: list[Any] = []
     for steps in (20, 30):
         # The second training resumes the first.
         schedule = recipe.schedule.model_copy(update={"steps": steps})

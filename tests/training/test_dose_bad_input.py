@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from rmod_pipeline.dose.checkpoint import read_dose_checkpoint
+from rmod_pipeline.dose.loss import compute_losses
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import TarWriter, read_tar
@@ -21,6 +22,7 @@ from rmod_pipeline.shards.tokens import encode_codes
 from rmod_pipeline.training.dose import module as module_room
 from rmod_pipeline.training.dose.module import DoseModule
 from rmod_pipeline.training.dose.trainer import DeviceSettings, detect_devices
+from tests.tiny_build import on_disk
 from tests.training.training_examples import Rmod, read_state, train_models, write_recipe
 
 
@@ -179,13 +181,13 @@ def _write_code_out_of_range(data: Path) -> None:
     layout, family = Layout(data), f"tokens/{name}"
     tar, receipt = layout.tar("train-000001", family), layout.receipt("train-000001", family)
     pairs = list(read_tar(tar))
-    with TarWriter(tar) as writer:
+    with TarWriter(on_disk(tar)) as writer:
         for key, members in pairs:
             codes = torch.full((9, 90), 1024).numpy().astype("uint16")
             writer.add(key, {**members, "kick.npy": encode_codes(codes)} if key == "train-00000004" else members)
     content = json.loads(receipt.read_bytes())
     content["files"][0]["bytes"] = tar.stat().st_size
-    receipt.write_text(json.dumps(content))
+    on_disk(receipt).write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -208,7 +210,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_pairs(
     tiny_tokens: Path, tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches: list[list[str]] = []
-    losses, batch_start = module_room.compute_losses, DoseModule.on_train_batch_start
+    losses, batch_start = compute_losses, DoseModule.on_train_batch_start
 
     def record_batch(module: DoseModule, batch: Any, index: int) -> None:
         batches.append(batch.keys)
@@ -234,7 +236,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_pairs(
 def test_without_a_checkpoint_the_hint_promises_none(
     tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses = module_room.compute_losses
+    losses = compute_losses
 
     def spoil_loss(*arguments: Any) -> Any:
         result = losses(*arguments)
@@ -250,7 +252,7 @@ def test_without_a_checkpoint_the_hint_promises_none(
 def test_a_validation_loss_that_is_not_finite_names_its_pairs(
     after: int, hint: str, tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses, step = module_room.compute_losses, DoseModule.validation_step
+    losses, step = compute_losses, DoseModule.validation_step
     module: list[DoseModule] = []
 
     def record_module(self: DoseModule, batch: Any, index: int) -> None:

@@ -14,7 +14,7 @@ from rmod_pipeline.training.dose.loaders import LoaderSettings, TrainLoader, Val
 from tests.training.training_examples import make_recipe
 
 
-def read_batches(out: Path, step: int, changes: dict[str, Any] | None = None, **settings: int) -> list[Any]:
+def read_batches(out: Path, step: int, changes: dict[str, Any] | None = None, **settings: Any) -> list[Any]:
     recipe = make_recipe(**(changes or {}))
     data = open_data(out, None, recipe, recipe.instruments)
     return list(TrainLoader(data, recipe, recipe.instruments, LoaderSettings(**settings), lambda: step))

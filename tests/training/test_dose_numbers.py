@@ -68,7 +68,8 @@ def test_similar_codes_start_with_similar_weights(tiny_weights: Path) -> None:
     near, far = alike > 0.9, alike < 0.0
     near.fill_diagonal_(False)
     for start, least in ((model, 0.3), (noise, 0.0)):
-        embeddings, outputs = start.tokens[0].weight[1:], start.head.weight[1:1025]
+        weights = dict(start.named_parameters())
+        embeddings, outputs = weights["tokens.0.weight"][1:], start.head.weight[1:1025]
         for vectors in (embeddings, outputs):
             rows = torch.nn.functional.normalize(vectors - vectors.mean(0), dim=1)
             similarity = rows @ rows.T

@@ -12,7 +12,7 @@ import pytest
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
-from tests.tiny_build import PATIENCE_SECONDS, RATE, make_job
+from tests.tiny_build import PATIENCE_SECONDS, RATE, make_job, on_disk
 from tests.tiny_codec import save_tiny, with_tokens
 from tests.training.training_examples import make_recipe, read_state, train_models
 
@@ -54,7 +54,7 @@ def uneven(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest:
     folder = tmp_path_factory.mktemp("uneven")
     job = make_job(tiny_manifest, folder / "out", counts={"train": 7, "valid": 3})
     run_build(with_tokens(job, save_tiny(folder / "tiny.pth", sample_rate=RATE)), local_executor(1), BuildProgress())
-    return job.out
+    return on_disk(job.out)
 
 
 @pytest.mark.slow

@@ -29,7 +29,9 @@ class _WandbRun:
     """A stand-in for a run at Weights & Biases."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        self.options, self.config, self.steps, self.finished = options, {}, [], False
+        self.options, self.finished = options, False
+        self.config: dict[str, Any] = {}
+        self.steps: list[int] = []
 
     def log(self, metrics: dict[str, Any]) -> None:
         assert not self.finished

@@ -76,7 +76,8 @@ def compute_mel_levels(mono: NDArray[np.float32], sample_rate: int) -> NDArray[n
     padded = np.pad(mono, FFT // 2)
     windows = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP] * np.hanning(FFT + 1)[:-1].astype(np.float32)
     power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
-    return 10 * np.log10(np.maximum(mel_filters(sample_rate) @ power.T, 1e-12))
+    levels: NDArray[np.float64] = 10 * np.log10(np.maximum(mel_filters(sample_rate) @ power.T, 1e-12))
+    return levels
 
 
 @cache
@@ -93,7 +94,8 @@ def mel_filters(sample_rate: int) -> NDArray[np.float64]:
     below = np.maximum(corners[1:-1] - corners[:-2], width)[:, None]
     above = np.maximum(corners[2:] - corners[1:-1], width)[:, None]
     distance = bins[None, :] - corners[1:-1, None]
-    return np.clip(1 - np.where(distance < 0, -distance / below, distance / above), 0, None)
+    filters: NDArray[np.float64] = np.clip(1 - np.where(distance < 0, -distance / below, distance / above), 0, None)
+    return filters
 
 
 def hz_to_mel(hz: float) -> float:
@@ -146,7 +148,8 @@ _OPPONENT = np.array(
 def _hex_to_oklab(colour: str) -> NDArray[np.float64]:
     encoded = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return _OPPONENT @ np.cbrt(_CONES @ linear)
+    lab: NDArray[np.float64] = _OPPONENT @ np.cbrt(_CONES @ linear)
+    return lab
 
 
 def _oklab_to_srgb(lab: NDArray[np.float64]) -> NDArray[np.float64]:

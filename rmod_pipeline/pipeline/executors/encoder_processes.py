@@ -154,7 +154,7 @@ class EncoderClient:
             connection = self._connection or self._connect()
             try:
                 connection.send(audio)
-                answer = connection.recv()
+                answer: Tokens | CodecError = connection.recv()
             except (EOFError, OSError):
                 connection.close()
                 self._connection = None

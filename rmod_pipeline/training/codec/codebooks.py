@@ -61,7 +61,8 @@ class _CodebookFit:
     def _principal_directions(self, centred: Tensor) -> Tensor:
         """Return the directions [latent_dim, dim - 1] of most energy of vectors [n, latent_dim]."""
         _, vectors = torch.linalg.eigh(centred.t() @ centred)
-        return vectors.flip(1)[:, : self.dim - 1]
+        directions: Tensor = vectors.flip(1)[:, : self.dim - 1]
+        return directions
 
     def _set_weight(self, convolution: Any, weight: Tensor) -> None:
         """Set the weight of a weight-normed convolution of width 1. Noise gives rows of zeros a direction."""

@@ -39,7 +39,8 @@ class MelDistance(nn.Module):
         spectrum = torch.stft(audio, window, window // 4, window=hann, return_complex=True)
         # Without the constant, the gradient of the root would be infinite at silence.
         magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt()
-        return (filters @ magnitude).clamp_min(FLOOR).log10()
+        levels: Tensor = (filters @ magnitude).clamp_min(FLOOR).log10()
+        return levels
 
 
 def spectral_difference(reconstruction: Tensor, target: Tensor) -> Tensor:

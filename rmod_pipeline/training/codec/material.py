@@ -142,7 +142,8 @@ def _render_pairs(recipe: Recipe, sounds: Sounds, split: str, count: int, seed: 
 
 def to_mono(pcm: Pcm) -> Pcm:
     """Return the mean of the channels, rounded half to even: int16 [frames] of int16 [channels, frames]."""
-    return np.rint(pcm.mean(axis=0, dtype=np.float32)).astype(np.int16)
+    mono: Pcm = np.rint(pcm.mean(axis=0, dtype=np.float32)).astype(np.int16)
+    return mono
 
 
 def to_float(pcm: Pcm) -> Audio:

@@ -63,11 +63,11 @@ class PlainFileIO(CheckpointIO):
 def read_training_state(path: Path) -> dict[str, Any]:
     """Read the state of a training without running code from the file. Raises DoseError."""
     try:
-        content = unpickle_weights(read_weights_file(path, DoseError, HINT), path, DoseError)
+        content: Any = unpickle_weights(read_weights_file(path, DoseError, HINT), path, DoseError)
     except DoseError as error:
         raise DoseError(path, error.found, HINT) from error
     ours = content.get(STATE_KEY) if isinstance(content, dict) else None
-    if not isinstance(ours, dict) or ours.get("version") != VERSION:
+    if not isinstance(content, dict) or not isinstance(ours, dict) or ours.get("version") != VERSION:
         raise DoseError(path, "not the state of a training of this version of rmod", HINT)
     if not all(isinstance(content.get(name), kind) for name, kind in REQUIRED.items()):
         raise DoseError(path, "not the complete state of a training", HINT)

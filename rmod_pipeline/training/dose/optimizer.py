@@ -66,7 +66,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonalize(matrix: Tensor) -> Tensor:
     """Return nearly the closest matrix [rows, columns] whose singular values are all 1."""
     tall = matrix.shape[0] > matrix.shape[1]
-    result = matrix.T if tall else matrix
+    result: Tensor = matrix.T if tall else matrix
     result = result / result.norm().clamp_min(1e-7)
     linear, cubic, quintic = QUINTIC
     for _ in range(ROUNDS):

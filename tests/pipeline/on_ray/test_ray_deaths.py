@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.tiny_build import (
     SHORT_LIVED_ENCODER,
     list_drafts,
     make_job,
+    on_disk,
     reproducible_files,
     start_rmod,
     wait_until,
@@ -48,7 +50,7 @@ def test_the_death_of_an_encoder_changes_no_byte(
     summary = run_build(job, RayExecutor(cluster.address), ActAtPairs(kill_encoders))
     assert killed
     assert not summary.failures
-    assert reproducible_files(job.out) == reproducible_files(tiny_tokens)
+    assert reproducible_files(on_disk(job.out)) == reproducible_files(tiny_tokens)
 
 
 def test_an_encoder_that_fails_is_restarted(
@@ -64,7 +66,11 @@ def test_an_encoder_that_fails_is_restarted(
     ray.shutdown()
     connect_with(cluster, PYTHONPATH=path, ENCODER_BATCHES="3")
     assert not run_build(job, RayExecutor(), BuildProgress()).failures
-    assert reproducible_files(job.out) == reproducible_files(tiny_tokens)
+    assert reproducible_files(on_disk(job.out)) == reproducible_files(tiny_tokens)
+
+
+def has_more_receipts(layout: Layout, count: int) -> bool:
+    return len(layout.receipts()) > count
 
 
 def test_a_killed_or_stopped_driver_resumes_beside_another_run(
@@ -76,7 +82,7 @@ def test_a_killed_or_stopped_driver_resumes_beside_another_run(
     for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
         receipts = len(Layout(out).receipts())
         run = start_rmod(command)
-        assert wait_until(lambda receipts=receipts: len(Layout(out).receipts()) > receipts)
+        assert wait_until(partial(has_more_receipts, Layout(out), receipts))
         run.send_signal(number)
         _, err = run.communicate(timeout=PATIENCE_SECONDS)
         assert run.returncode == code, err
@@ -115,7 +121,7 @@ def test_the_death_of_a_machine_changes_no_byte(
     assert progress.acted
     assert not summary.failures
     assert progress.made == 120, "pairs that were lost with the machine are counted twice"
-    assert reproducible_files(job.out) == reproducible_files(larger)
+    assert reproducible_files(on_disk(job.out)) == reproducible_files(larger)
     assert max(running) == 6
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 from ray.cluster_utils import Cluster
 from ray.exceptions import RayTaskError
 
@@ -18,9 +19,8 @@ from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.pipeline.event_log import read_events
 from rmod_pipeline.pipeline.executors.nodes import NodeFacts, node_facts
-from rmod_pipeline.pipeline.executors.ray import RayExecutor, cluster_nodes, worker
+from rmod_pipeline.pipeline.executors.ray import RayExecutor, worker
 from rmod_pipeline.pipeline.executors.ray import cluster as ray_cluster
-from rmod_pipeline.pipeline.executors.ray import executor as ray_executor
 from rmod_pipeline.pipeline.executors.ray.cluster import start_encoders
 from rmod_pipeline.pipeline.executors.ray.cluster_nodes import ClusterNodes
 from rmod_pipeline.pipeline.executors.ray.executor import _RayRun
@@ -185,7 +185,7 @@ def test_a_remote_error_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> 
     def fail(_: object) -> None:
         raise RayTaskError("rmod", 'File "remote/machine.py", line 7, in render', ZeroDivisionError("by nought"))
 
-    monkeypatch.setattr(ray_executor.ray, "get", fail)
+    monkeypatch.setattr(ray, "get", fail)
     run = _RayRun(RayExecutor(), None, [], lambda _: None)  # type: ignore[arg-type]
     result = run._result(None, ShardPlan(split="train", number=0, first=0, count=1), "")
     assert isinstance(result, ShardFailure)
@@ -203,7 +203,7 @@ def test_a_cluster_without_cores_is_awaited_unless_its_machines_are_refused(
     job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
     assert job.encoding
     nodes = ClusterNodes(job.layout.log, NO_FACTS)
-    monkeypatch.setattr(cluster_nodes.ray, "nodes", lambda: alive)
+    monkeypatch.setattr(ray, "nodes", lambda: alive)
     monkeypatch.setattr(ClusterNodes, "_start_probe", lambda *_: None)
     nodes.update(wait=True)
     assert nodes.cores == 4
@@ -230,8 +230,8 @@ def test_a_cluster_without_cores_is_awaited_unless_its_machines_are_refused(
         def node(self) -> ActorClass:
             return self
 
-    monkeypatch.setattr(ray_cluster.ray, "remote", lambda _: ActorClass())
-    monkeypatch.setattr(ray_cluster.ray, "get", lambda *_, **__: None)
+    monkeypatch.setattr(ray, "remote", lambda _: ActorClass())
+    monkeypatch.setattr(ray, "get", lambda *_, **__: None)
     start_encoders(job.encoding, None, None, nodes)
     assert len(started) == 1, "renderers need one encoder"
     assert options[0]["num_cpus"] == 1, "so that a machine is started for it"

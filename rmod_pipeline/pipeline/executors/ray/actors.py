@@ -142,7 +142,7 @@ def connect_encoder(encoder: Any) -> EncodeBatch:
     def encode(audio: AudioBatch) -> Tokens:
         """Encode audio [batch, samples]. Raises the actor's CodecError, or one if the actor is lost."""
         try:
-            answer = ray.get(encoder.encode.remote(audio))
+            answer: Tokens | CodecError = ray.get(encoder.encode.remote(audio))
         except RayActorError as error:
             is_restarting = isinstance(error, ActorUnavailableError)
             found = f"lost {RESTARTS + 1} times over one batch" if is_restarting else "gone for good"

@@ -111,12 +111,13 @@ class _RayRun:
         """Return the references of finished tasks; wait a moment if there are none."""
         references = list(self.running)
         ray.wait(references, num_returns=1, timeout=POLL_SECONDS)
-        return ray.wait(references, num_returns=len(references), timeout=0)[0]
+        finished: list[Any] = ray.wait(references, num_returns=len(references), timeout=0)[0]
+        return finished
 
     def _result(self, reference: Any, plan: ShardPlan, try_id: str) -> ShardResult | None:
         """Return the result of a finished task; None if its shard has to be started again."""
         try:
-            result = ray.get(reference)
+            result: ShardResult | NodeRefused = ray.get(reference)
         except RayTaskError as error:
             failure = describe_failure(plan.name, error.cause if isinstance(error.cause, Exception) else error)
             return replace(failure, detail=str(error)) if failure.detail else failure  # with the remote traceback
