@@ -161,7 +161,7 @@ def memory(folder: Path, shards: int) -> None:
 
 def resident() -> float:
     with contextlib.suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 1e6
+        return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * PAGE / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 

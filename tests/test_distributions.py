@@ -41,7 +41,7 @@ numbers = st.one_of(
     positive_ends.map(lambda pair: {"log_uniform": pair}),
     st.tuples(st.integers(-99, 99), st.integers(-99, 99)).map(lambda pair: {"integers": sorted(pair)}),
     st.tuples(st.floats(-99, 99), st.floats(0, 9)).map(lambda pair: {"normal": list(pair)}),
-    st.tuples(st.floats(-99, 99), st.floats(0, 9), ends).map(lambda all: {"normal": list(all[:2]), "clip": all[2]}),
+    st.tuples(st.floats(-99, 99), st.floats(0, 9), ends).map(lambda law: {"normal": list(law[:2]), "clip": law[2]}),
     st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=9).map(lambda values: {"choice": values}),
 )
 

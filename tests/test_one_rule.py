@@ -121,7 +121,7 @@ def test_a_licence_that_is_not_spdx_is_refused_by_flag_labels_and_manifest(
     with pytest.raises(ManifestError, match=r"line 2, column licence.*SPDX"):
         rmod.scan(folder, out=tmp_path / "m.csv", labels=labels, progress=False)
     manifest = tmp_path / "library.csv"
-    text = tiny_manifest.read_text().replace(f",{first.licence},", f",{licence},", 1)
+    text = tiny_manifest.read_text(encoding="utf-8").replace(f",{first.licence},", f",{licence},", 1)
     manifest.write_text(text)
     with pytest.raises(ManifestError, match=r"column licence.*SPDX"):
         load_library(manifest)

@@ -204,7 +204,7 @@ def have_ended(processes: Sequence[int]) -> bool:
 def command_line(process: int) -> str:
     """Return the command line of a process; empty if it has ended."""
     try:
-        return Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
+        return Path(f"/proc/{process}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
     except OSError:
         return ""
 

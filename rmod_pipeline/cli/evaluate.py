@@ -95,6 +95,6 @@ def _write(result: Evaluation, path: Path) -> None:
     from rmod_pipeline.errors import UsageError
 
     try:
-        path.write_text(json.dumps(result.to_dict(), indent=1))
+        path.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
     except OSError as error:
         raise UsageError(path, f"cannot be written: {error.strerror}", "choose another --json") from error

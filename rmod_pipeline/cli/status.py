@@ -60,18 +60,7 @@ def _print_status(state: BuildStatus) -> None:
     if state.running:
         typer.echo(f"running: {len(state.running)} shards, {_first_names(state.running)}")
     if state.failed:
-        typer.secho(f"failed: {len(state.failed)} shards", fg=typer.colors.RED)
-        for failed in state.failed[:MOST_SHOWN]:
-            of = f" of {failed.family}" if failed.family else ""
-            at = f" at {failed.key}" if failed.key else ""
-            typer.echo(f"  {failed.shard}{of}{at}, {failed.time}: {failed.cause}")
-        if len(state.failed) > MOST_SHOWN:
-            typer.echo(f"  and {len(state.failed) - MOST_SHOWN} more: --json lists all")
-        for tokens in sorted({failed.family for failed in state.failed}):
-            command = "the build command with --retry-failed"
-            if tokens:
-                command = f"the `rmod encode` command of {tokens}: it makes what is missing"
-            typer.echo(f"To try them again: {command}.")
+        _print_failures(state)
     elif state.done:
         typer.echo("Done.")
     elif not state.running:
@@ -80,3 +69,18 @@ def _print_status(state: BuildStatus) -> None:
 
 def _first_names(names: list[str]) -> str:
     return ", ".join(names[:MOST_SHOWN]) + (", ..." if len(names) > MOST_SHOWN else "")
+
+
+def _print_failures(state: BuildStatus) -> None:
+    typer.secho(f"failed: {len(state.failed)} shards", fg=typer.colors.RED)
+    for failed in state.failed[:MOST_SHOWN]:
+        of = f" of {failed.family}" if failed.family else ""
+        at = f" at {failed.key}" if failed.key else ""
+        typer.echo(f"  {failed.shard}{of}{at}, {failed.time}: {failed.cause}")
+    if len(state.failed) > MOST_SHOWN:
+        typer.echo(f"  and {len(state.failed) - MOST_SHOWN} more: --json lists all")
+    for tokens in sorted({failed.family for failed in state.failed}):
+        command = "the build command with --retry-failed"
+        if tokens:
+            command = f"the `rmod encode` command of {tokens}: it makes what is missing"
+        typer.echo(f"To try them again: {command}.")

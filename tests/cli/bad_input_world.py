@@ -104,5 +104,5 @@ class Case:
 
 def text_file(path: Path, text: str = "this is no sound") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path

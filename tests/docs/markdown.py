@@ -14,7 +14,9 @@ OTHERS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md"
 PAGES = sorted([*DOCS.rglob("*.md"), *(ROOT / name for name in OTHERS)])
 """Every page that a reader meets."""
 
-_FENCE = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.M | re.S)
+_FENCE = re.compile(
+    r"(?:<!-- not run: (?P<reason>.+?) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,5 +60,5 @@ def links_of(page: Path) -> list[str]:
 
 def anchors_of(page: Path) -> set[str]:
     """Return the anchors of the headings of a page, as code hosts and MkDocs make them."""
-    headings = re.findall(r"^#+ (.+)$", prose_of(page), re.M)
+    headings = re.findall(r"^#+ (.+)$", prose_of(page), re.MULTILINE)
     return {re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip()) for heading in headings}

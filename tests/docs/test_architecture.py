@@ -14,7 +14,7 @@ PACKAGE = ROOT / "rmod_pipeline"
 def rows_of_rooms() -> list[set[str]]:
     """Return the rooms of every row of the table, from the top."""
     table = PAGE.partition("| room | task |")[2].partition("\n\n")[0]
-    first = re.findall(r"^\| (`.*?) \|", table, re.M)
+    first = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     return [{name.removesuffix("/").removesuffix(".py") for name in re.findall(r"`([^`]+)`", cell)} for cell in first]
 
 
@@ -29,8 +29,8 @@ def test_the_table_of_rooms_is_the_contract_of_imports() -> None:
 
 def test_the_picture_names_rooms_only() -> None:
     rooms = set().union(*rows_of_rooms())
-    picture = re.findall(r"```mermaid\n(.*?)```", PAGE, re.S)[0]
-    ends = re.findall(r"^ +(\w+)[^\n]*? --> (\w+)", picture, re.M)
+    picture = re.findall(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)[0]
+    ends = re.findall(r"^ +(\w+)[^\n]*? --> (\w+)", picture, re.MULTILINE)
     assert len(ends) > len(rooms) / 2
     assert {room for pair in ends for room in pair} <= rooms
 

@@ -53,7 +53,7 @@ def test_a_tutorial_runs_as_printed(page: Path, environment: dict[str, str], tmp
 def missing_lines(block: Block, printed: str) -> list[str]:
     """Return the lines of a `text` block that a command did not print."""
     patterns = {line: ".*".join(map(re.escape, line.split("..."))) for line in block.code.splitlines() if line}
-    return [line for line, pattern in patterns.items() if not re.search(f"^{pattern}", printed, re.M)]
+    return [line for line, pattern in patterns.items() if not re.search(f"^{pattern}", printed, re.MULTILINE)]
 
 
 def test_what_is_not_run_says_why() -> None:

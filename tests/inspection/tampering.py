@@ -25,9 +25,9 @@ FIRST_KEY = "train-00000003"
 
 def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the content of a JSON file."""
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def edit_receipt(out: Path, **changes: object) -> None:

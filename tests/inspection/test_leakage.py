@@ -26,7 +26,7 @@ PLAIN = RECIPE.replace("max_seconds: 0.3", "max_seconds: 0.3, layering: {none: 1
 
 def plant_copies(manifest: Path, change: Callable[[Any], Any], rate: int) -> None:
     """Replace every kick of valid by a changed copy of a kick of train; names and groups stay."""
-    with manifest.open() as file:
+    with manifest.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     row_by_id = {row["id"]: row for row in rows}
     for number in range(2):
@@ -35,7 +35,7 @@ def plant_copies(manifest: Path, change: Callable[[Any], Any], rate: int) -> Non
         path = manifest.parent / copy["path"]
         soundfile.write(path, change(audio), rate, subtype="PCM_24")
         copy["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    with manifest.open("w", newline="") as file:
+    with manifest.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)

@@ -28,9 +28,9 @@ def out(tiny_tokens: Path, tmp_path: Path) -> Path:
 
 
 def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def family_of(out: Path) -> str:

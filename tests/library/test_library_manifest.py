@@ -75,7 +75,7 @@ def test_spreadsheet_variants_give_the_same_library(manifest: Path, change: Call
 
 def test_utf_16_is_read(manifest: Path) -> None:
     before = load_library(manifest)
-    manifest.write_bytes(manifest.read_text().encode("utf-16"))
+    manifest.write_bytes(manifest.read_text(encoding="utf-8").encode("utf-16"))
     assert load_library(manifest).assets == before.assets
 
 

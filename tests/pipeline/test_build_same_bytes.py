@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -202,7 +202,7 @@ def test_after_a_death_only_running_shards_are_started_alone(tiny_manifest: Path
     rounds: list[tuple[int, int]] = []
 
     class FirstRoundBreaks(PoolExecutor):
-        def _run_round(self, plans, job, on_pairs, slots, encoders):  # type: ignore[no-untyped-def]  # noqa: ARG002
+        def _run_round(self, plans: Any, job: Any, on_pairs: Any, slots: Any, encoders: Any) -> Iterator[Any]:
             rounds.append((len(plans), slots.count))
             if len(rounds) == 1:
                 yield plans[0], None  # a worker died while it made this shard

@@ -102,7 +102,7 @@ class ScriptedExecutor(Executor):
     is_remote: ClassVar[bool] = False
     script: Callable[[], Iterator[ShardResult]]
 
-    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[ShardResult]:  # noqa: ARG002
+    def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[ShardResult]:
         yield from self.script()
 
 

@@ -67,7 +67,10 @@ def test_two_ranks_with_uneven_shards_take_the_same_steps(uneven: Path, tmp_path
     assert run.returncode == 0, run.stderr
     steps, ended, unigram = run.stdout.rsplit(maxsplit=1)[0].split(maxsplit=1) + run.stdout.split()[-1:]
     assert (steps, ended) == ("6", "all steps")
-    ranks = [[line.split() for line in Path(f"{report_path}-{rank}").read_text().splitlines()] for rank in range(2)]
+    ranks = [
+        [line.split() for line in Path(f"{report_path}-{rank}").read_text(encoding="utf-8").splitlines()]
+        for rank in range(2)
+    ]
     assert [[line[0] for line in rank] for rank in ranks] == [["2", "4", "6"]] * 2
     assert [{(line[1], line[2]) for line in rank} for rank in ranks] == [{("1", "1")}, {("2", "2")}]
     assert [line[3] for line in ranks[0]] == [line[3] for line in ranks[1]], "both ranks have the loss of all pairs"
@@ -128,7 +131,9 @@ def test_a_nan_on_one_of_two_ranks_ends_both_and_names_its_pairs(phase: str, une
     command = [sys.executable, tmp_path / "ranks.py", recipe.model_dump_json(), uneven, out, report_path, phase]
     run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert run.returncode == 0, run.stderr
-    keys, errors = zip(*(Path(f"{report_path}-{rank}").read_text().split("\n", 1) for rank in range(2)), strict=True)
+    keys, errors = zip(
+        *(Path(f"{report_path}-{rank}").read_text(encoding="utf-8").split("\n", 1) for rank in range(2)), strict=True
+    )
     assert errors[0] == errors[1], "both ranks raise the same error, and neither waits for the other"
     if phase == "training":
         assert f"the loss is not finite at step 3; its pairs: {keys[1]}\n" in errors[0]

@@ -39,6 +39,7 @@ def import_published(
         int, typer.Option(min=1, metavar="N", help="Attention heads, which the weights do not show.")
     ] = 16,
 ) -> None:
+    """Import a checkpoint of the published code."""
     from rmod_pipeline import api
 
     path, imported = api.import_checkpoint(checkpoint, out=out, instrument=instrument, heads=heads)

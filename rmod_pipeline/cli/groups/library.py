@@ -71,6 +71,7 @@ def scan(
     workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes; 0 is one per core.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Read unchanged files again too.")] = False,
 ) -> None:
+    """Scan a folder of sounds and write its manifest."""
     from rmod_pipeline import api
 
     result = api.scan(
@@ -92,6 +93,7 @@ def scan(
 def check(
     manifest: Annotated[str, typer.Argument(metavar="NAME.csv", help="The manifest, or `builtin`.")],
 ) -> None:
+    """Check every file of a manifest."""
     from rich.console import Console
 
     from rmod_pipeline import api

@@ -62,6 +62,7 @@ Examples:
 
 @app.command(cls=Command, help=_SHOW_HELP)
 def show(name: Name) -> None:
+    """Print a recipe with all defaults."""
     from rmod_pipeline.recipe import recipe_yaml
 
     typer.echo(recipe_yaml(_load(name)), nl=False)
@@ -75,6 +76,7 @@ def check(
     ] = None,
     splits: Annotated[str, typer.Option(metavar="A,B", help="The splits to check.")] = "train,valid,test",
 ) -> None:
+    """Check a recipe."""
     recipe, split_names = _load(name), _parse_splits(splits)
     kinds = ", ".join(recipe.kinds)
     typer.echo(f"{name}: ok, {recipe.seconds:g} s of {kinds}; to extract: {', '.join(recipe.targets)}")
@@ -94,6 +96,7 @@ def check(
 def schema(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="The file. Default: print it.")] = None,
 ) -> None:
+    """Print the JSON schema of recipes."""
     import json
 
     from rmod_pipeline.errors import UsageError

@@ -98,7 +98,8 @@ class FileLease(Lease):
 
 def _is_void(path: Path) -> bool:
     """Return whether a lease has expired or its owner has ended. Raises FileNotFoundError if it was released."""
-    with path.open(errors="replace") as file:  # opening the file makes a network file system fetch its current time
+    # Opening the file makes a network file system fetch its current time.
+    with path.open(encoding="utf-8", errors="replace") as file:
         machine, process = [*file.read().split(), "", ""][:2]
         age = _age(path)
     return age > LEASE_SECONDS or (process.isdecimal() and has_ended(machine, int(process)))
