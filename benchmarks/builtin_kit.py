@@ -1,4 +1,4 @@
-"""Pictures of the built-in kit beside real one-shots: spectra, envelopes, spectrograms; and what making it costs.
+"""Draw the built-in kit beside real one-shots (spectra, envelopes, spectrograms), and time its synthesis.
 
     python benchmarks/builtin_kit.py --real DIR --out docs/images
 
@@ -30,7 +30,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# A picture is 1000 pixels wide, about what a page shows, so that text is read at the size that it is drawn in.
+# A picture is 1000 pixels wide, as wide as a page shows it, so that its text keeps its size.
 plt.rcParams.update({"axes.titlesize": 10, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9})
 
 SAMPLE_RATE = 44_100
@@ -50,12 +50,12 @@ def main() -> None:
         return
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as cache:
-        began, worked = time.perf_counter(), time.process_time()
+        start, cpu_start = time.perf_counter(), time.process_time()
         builtin = ensure_builtin(Path(cache))
-        print(f"all sounds: {time.perf_counter() - began:.1f} s, {time.process_time() - worked:.1f} s of one core")
-        began = time.perf_counter()
+        print(f"all sounds: {time.perf_counter() - start:.1f} s, {time.process_time() - cpu_start:.1f} s of one core")
+        start = time.perf_counter()
         ensure_builtin(Path(cache))
-        print(f"all in place: {1000 * (time.perf_counter() - began):.0f} ms")
+        print(f"all in place: {1000 * (time.perf_counter() - start):.0f} ms")
         real = options.real / "library.csv"
         draw_statistics(real, builtin, options.out / "builtin-statistics.png")
         draw_spectrograms(real, builtin, options.out / "builtin-one-shots.png")
@@ -69,8 +69,8 @@ def sounds_of(listing: Path, kind: str) -> list[tuple[Path, str]]:
     return [(listing.parent / row["path"], row["kit"]) for row in rows]
 
 
-def heard(path: Path) -> np.ndarray:
-    """Return a file as mono at 44.1 kHz from its onset on, peak 1."""
+def load_one_shot(path: Path) -> np.ndarray:
+    """Return a file as mono [frames] at 44.1 kHz from its onset on, with peak 1."""
     sound, rate = soundfile.read(path, always_2d=True)
     mono = soxr.resample(sound.mean(axis=1), rate, SAMPLE_RATE)
     mono = mono / max(1e-9, float(np.abs(mono).max()))
@@ -78,7 +78,7 @@ def heard(path: Path) -> np.ndarray:
 
 
 def spectrum_db(sound: np.ndarray) -> np.ndarray:
-    """Return the power density in bands, dB under the fullest."""
+    """Return the power density in bands [bands], in dB relative to the highest."""
     power = np.abs(np.fft.rfft(np.resize(np.pad(sound, (0, 65_536)), 65_536))) ** 2
     at = (BAND_EDGES / SAMPLE_RATE * 65_536).astype(int)
     bands = np.array([power[low : max(high, low + 1)].mean() for low, high in itertools.pairwise(at)])
@@ -86,7 +86,7 @@ def spectrum_db(sound: np.ndarray) -> np.ndarray:
 
 
 def envelope_db(sound: np.ndarray) -> np.ndarray:
-    """Return the level over windows of 5 ms, every 2.5 ms, dB under the loudest."""
+    """Return the level over windows of 5 ms, every 2.5 ms, in dB relative to the loudest."""
     second = np.resize(np.pad(sound, (0, SAMPLE_RATE)), SAMPLE_RATE)
     level = np.sqrt(np.convolve(second**2, np.ones(221) / 221, mode="same"))[::110]
     return np.asarray(20 * np.log10(level / level.max() + 1e-5))
@@ -96,7 +96,7 @@ def draw_statistics(real: Path, builtin: Path, picture: Path) -> None:
     figure, grid = plt.subplots(3, 4, figsize=(10, 6.6))
     for row, kind in zip(grid, KINDS, strict=True):
         for column, (name, listing) in enumerate((("real", real), ("built-in", builtin))):
-            sounds = [heard(path) for path, _ in sounds_of(listing, kind)]
+            sounds = [load_one_shot(path) for path, _ in sounds_of(listing, kind)]
             draw_quantiles(row[column], BAND_EDGES[:-1], [spectrum_db(sound) for sound in sounds])
             row[column].set(xscale="log", xlabel="Hz", title=f"{kind}, {len(sounds)} {name}")
             milliseconds = np.arange(401) * 110 / 44.1
@@ -115,13 +115,13 @@ def draw_quantiles(axes: Axes, position: np.ndarray, curves: Sequence[np.ndarray
 
 
 def draw_spectrograms(real: Path, builtin: Path, picture: Path) -> None:
-    """Four real sounds of each kind over four built-in ones, evenly spread over the lists, under their kits' names."""
+    """Draw four real sounds of each kind above four built-in ones, evenly spread over the lists, titled by kit."""
     figure, grid = plt.subplots(6, 4, figsize=(10, 11))
     for number, kind in enumerate(KINDS):
         for row, (name, listing) in zip(grid[2 * number :], (("real", real), ("built-in", builtin)), strict=False):
             sounds = sounds_of(listing, kind)
             for axes, (path, kit) in zip(row, sounds[len(sounds) // 8 :: len(sounds) // 4], strict=False):
-                sound = np.resize(np.pad(heard(path), (0, SAMPLE_RATE)), SAMPLE_RATE // 2)
+                sound = np.resize(np.pad(load_one_shot(path), (0, SAMPLE_RATE)), SAMPLE_RATE // 2)
                 draw_spectrogram(axes, sound, 512)
                 axes.set_title(kit)
             row[0].set_ylabel(f"{kind}, {name}: Hz")
@@ -131,7 +131,7 @@ def draw_spectrograms(real: Path, builtin: Path, picture: Path) -> None:
 
 
 def draw_loops(builtin: Path, picture: Path) -> None:
-    """Three loops of each kind."""
+    """Draw three loops of each kind."""
     figure, grid = plt.subplots(4, 3, figsize=(10, 9))
     for row, kind in zip(grid, ("bass", "piano", "guitar", "vocal"), strict=True):
         for axes, (path, kit) in zip(row, sounds_of(builtin, kind)[0::10], strict=False):
@@ -145,7 +145,7 @@ def draw_loops(builtin: Path, picture: Path) -> None:
 
 
 def draw_spectrogram(axes: Axes, sound: np.ndarray, window: int) -> None:
-    # A tone far below hearing keeps digital silence from being minus infinity.
+    # An inaudible tone, because the level of digital silence would be minus infinity.
     floor = 1e-7 * np.sin(np.arange(len(sound)))
     axes.specgram(
         sound + floor, NFFT=window, noverlap=window * 3 // 4, Fs=SAMPLE_RATE, vmin=-135, vmax=-40, cmap="magma"
@@ -159,7 +159,7 @@ def save(figure: Figure, picture: Path) -> None:
     figure.tight_layout()
     figure.savefig(picture, dpi=100)
     plt.close(figure)
-    # 128 colours are enough for a picture to be looked at, and a third of the bytes.
+    # 128 colours look the same and take a third of the bytes.
     with Image.open(picture) as drawn:
         small = drawn.convert("RGB").quantize(128)
     small.save(picture, optimize=True)

@@ -98,9 +98,9 @@ class EmptyJob(Job):
 def main() -> None:
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
+        start = time.monotonic()
         ray.init(address="local", num_cpus=2, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
-        print(f"Ray starts in {time.monotonic() - began:.1f} s; load of the machine {os.getloadavg()[0]:.1f}\n")
+        print(f"Ray starts in {time.monotonic() - start:.1f} s; load of the machine {os.getloadavg()[0]:.1f}\n")
         if not options.pairs_only:
             of_nothing(Path(folder), options)
             memory(Path(folder), options.memory_shards)
@@ -149,7 +149,7 @@ def steady(executor: Executor, plans: Sequence[ShardPlan], job: EmptyJob) -> flo
 
 
 def memory(folder: Path, shards: int) -> None:
-    """Resident memory of the driver while it takes receipts."""
+    """Print the resident memory of the driver while it receives receipts."""
     plans = [ShardPlan(split="train", number=i, first=i, count=1) for i in range(shards)]
     samples = []
     results = RayExecutor(workers=2).run(plans, EmptyJob(folder / "memory"), lambda _: None)
@@ -198,8 +198,8 @@ def pace(executor: Executor, plans: Sequence[ShardPlan], job: BuildJob, workers:
         for result in executor.run(plans, job, lambda _: None)
         if isinstance(result, Receipt)
     ]
-    began, counted = done[workers][0], done[workers + 1 :]
-    return sum(count for _, count in counted) / (done[-1][0] - began)
+    start, counted = done[workers][0], done[workers + 1 :]
+    return sum(count for _, count in counted) / (done[-1][0] - start)
 
 
 if __name__ == "__main__":

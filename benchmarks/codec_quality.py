@@ -1,4 +1,4 @@
-"""How good a codec is, on mixtures and one-shots of kits that `mini` never saw, beside plainer ways to lose quality.
+"""Measure the quality of a codec on sounds of kits that `mini` was not trained on, beside simpler degradations.
 
     python benchmarks/codec_quality.py [--codec mini --codec other.pth] [--library builtin --library more.csv]
                                        [--pictures docs/images]
@@ -35,7 +35,7 @@ WINDOWS, MELS = (32, 64, 128, 256, 512, 1024, 2048), (5, 10, 20, 40, 80, 160, 32
 
 KINDS = ("mix", "kick", "snare", "hihat")
 MOST = 60
-"""Sounds of a kind that are measured."""
+"""Number of sounds measured per kind."""
 
 Batch = NDArray[np.float32]
 Way = Callable[[Batch], Batch]
@@ -60,8 +60,8 @@ def main() -> None:
     ways: dict[str, Mapping[str, Batch]] = {
         codec.name: cut,
         **{other.name: coded(other, sounds, lengths) for other in others},
-        "at 16 kHz": applied(at_16_khz, sounds),
-        "8-bit mu-law": applied(mu_law, sounds),
+        "at 16 kHz": apply_to_all(at_16_khz, sounds),
+        "8-bit mu-law": apply_to_all(mu_law, sounds),
         "untrained codec": coded(untrained, sounds, lengths),
     }
     print_table(sounds, ways)
@@ -83,7 +83,7 @@ def parse() -> argparse.Namespace:
 
 
 def windows(material: Material, kind: str, codec: Codec) -> list[AudioWindow]:
-    """Return the test split's sounds of a kind in their window, spread over all there are."""
+    """Return sounds of a kind from the test split, windowed and evenly spread over the split."""
     hop = codec.identity.hop
     clips = [clip for clip in material.clips if clip.kind == kind]
     chosen = [clips[place * len(clips) // MOST] for place in range(MOST)] if len(clips) > MOST else clips
@@ -92,14 +92,14 @@ def windows(material: Material, kind: str, codec: Codec) -> list[AudioWindow]:
 
 
 def cut_to(batch: Batch, lengths: list[int]) -> Batch:
-    """Return sounds silent beyond their true lengths, as `rmod decode` cuts them."""
+    """Return sounds that are silent beyond their true lengths, where `rmod decode` cuts them."""
     return np.stack(
         [np.where(np.arange(batch.shape[1]) < length, each, 0) for each, length in zip(batch, lengths, strict=True)]
     )
 
 
 def untrained_codec(folder: Path) -> Path:
-    """Write a codec of mini's shape as it was before its first step."""
+    """Write an untrained codec with the architecture of mini."""
     torch.manual_seed(0)
     kwargs = {key: list(value) if isinstance(value, tuple) else value for key, value in load_codec_recipe("mini").shape}
     path = folder / "untrained.pth"
@@ -108,28 +108,28 @@ def untrained_codec(folder: Path) -> Path:
 
 
 def at_16_khz(batch: Batch) -> Batch:
-    """Return the sound without what a sample rate of 16 kHz cannot hold."""
+    """Return sounds [n, samples] limited to the band of a sample rate of 16 kHz."""
     down = soxr.resample(batch.T, 44_100, 16_000, quality="HQ")
     up = soxr.resample(down, 16_000, 44_100, quality="HQ").T
     return np.ascontiguousarray(np.pad(up, ((0, 0), (0, max(batch.shape[1] - up.shape[1], 0))))[:, : batch.shape[1]])
 
 
 def mu_law(batch: Batch) -> Batch:
-    """Return the sound in 8 bits a sample, ITU-T G.711's curve with 255."""
+    """Return sounds [n, samples] quantised to 8 bits per sample with the mu-law curve of ITU-T G.711."""
     curve = np.sign(batch) * np.log1p(255 * np.abs(np.clip(batch, -1, 1))) / np.log(256)
     steps = np.round((curve + 1) / 2 * 255) / 255 * 2 - 1
     return np.asarray(np.sign(steps) * np.expm1(np.abs(steps) * np.log(256)) / 255, np.float32)
 
 
 def coded(codec: Codec, sounds: Mapping[str, Batch], lengths: Mapping[str, list[int]]) -> Mapping[str, Batch]:
-    """Return the sounds through a codec and back, cut to their true lengths."""
+    """Return the sounds encoded and decoded by a codec, cut to their true lengths."""
     return {
         kind: cut_to(codec.decode(codec.encode(batch))[:, : batch.shape[1]], lengths[kind])
         for kind, batch in sounds.items()
     }
 
 
-def applied(way: Way, sounds: Mapping[str, Batch]) -> Mapping[str, Batch]:
+def apply_to_all(way: Way, sounds: Mapping[str, Batch]) -> Mapping[str, Batch]:
     return {kind: way(batch) for kind, batch in sounds.items()}
 
 
@@ -157,7 +157,7 @@ def print_entropy(tokens: list[Tokens], size: int) -> None:
 
 
 def draw(sounds: Mapping[str, Batch], ways: Mapping[str, Mapping[str, Batch]], folder: Path) -> None:
-    """Write a picture a kind: the spectrogram of one sound, as it was and after every way."""
+    """Write one picture per kind: the spectrograms of a sound before and after every degradation."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""What reading, training and extraction of DOSE cost beside the plain ways, all in one run.
+"""Time reading, training and extraction of DOSE beside plain implementations, in one run.
 
     python benchmarks/dose.py [--data OUT] [--part loader ...] [--recipe laptop] [--threads 1]
 
@@ -146,7 +146,7 @@ def muon(options: argparse.Namespace) -> None:
 
 
 def published_loss(model: Dose, pairs: TokenBatch) -> torch.Tensor:
-    """Return the loss as the published code has it: logits at every row, zeros averaged in."""
+    """Return the loss of the published code, which computes logits at every row and averages zeros in."""
     condition, target = model.lay_out_condition(pairs.mixtures), delay_target(pairs.targets)
     rows = torch.cat([condition, target], dim=1)
     logits = model.compute_logits(model.compute_hidden(rows[:, :-1]))
@@ -164,16 +164,16 @@ def extract(options: argparse.Namespace) -> None:
     generate(model, mixture, frames=8)  # the first calls make room
     times = []
     for cached in (True, False):
-        began = time.perf_counter()
+        start = time.perf_counter()
         made = generate(model, mixture, frames, cached=cached)
-        times.append((time.perf_counter() - began, made.codes))
+        times.append((time.perf_counter() - start, made.codes))
     assert torch.equal(times[0][1], times[1][1]), "both ways must give the same tokens"
     (one, _), (other, _) = times
     report(f"extract, a window of {frames} frames at paper size: windows/min", 60 / one, 60 / other, one, other)
 
 
 def pairs_of(data: Path, instrument: str) -> list[TokenBatch]:
-    """Return batches, read before anything is timed."""
+    """Return batches that are read before the timing starts."""
     held = list(islice(load_tokens(data, "train", sounds=["mix", instrument]), 4 * BATCH))
     return [
         TokenBatch(
@@ -186,13 +186,13 @@ def pairs_of(data: Path, instrument: str) -> list[TokenBatch]:
 
 
 def alternate(rounds: int, ours: Callable[[], None], plain: Callable[[], None]) -> tuple[float, float]:
-    """Return the median seconds of each, run in turn on the same machine; the first round is not counted."""
+    """Return the median seconds of both functions, which take turns; the first round is not counted."""
     times: list[list[float]] = [[], []]
     for _ in range(rounds + 1):
-        for place, run in enumerate((ours, plain)):
-            began = time.perf_counter()
+        for number, run in enumerate((ours, plain)):
+            start = time.perf_counter()
             run()
-            times[place].append(time.perf_counter() - began)
+            times[number].append(time.perf_counter() - start)
     return statistics.median(times[0][1:]), statistics.median(times[1][1:])
 
 

@@ -59,7 +59,7 @@ def parse() -> argparse.Namespace:
 
 
 def full_size(folder: Path) -> Path:
-    """Write a full-size DAC with random weights, loud enough for its tokens to differ."""
+    """Write a full-size DAC with random weights that are large enough for its tokens to differ."""
     torch.manual_seed(0)
     model, path = new_model(), folder / "full.pth"
     for name, value in model.named_parameters():
@@ -70,7 +70,7 @@ def full_size(folder: Path) -> Path:
 
 
 def sounds(rng: np.random.Generator, count: int, seconds: float) -> np.ndarray:
-    """Return [count, samples]: noise that decays from clicks, something like drums."""
+    """Return sounds [count, samples] like drums: noise that decays after clicks."""
     samples = round(44_100 * seconds)
     decay = np.exp(-((np.arange(samples) % 11_025) / 2_000.0))
     return (0.5 * decay * rng.standard_normal((count, samples))).astype(np.float32)
@@ -78,11 +78,11 @@ def sounds(rng: np.random.Generator, count: int, seconds: float) -> np.ndarray:
 
 def report(name: str, codec: Codec, audio: np.ndarray, compiled: bool) -> None:
     codec.encode(audio)
-    began, rounds = time.perf_counter(), 0
-    while rounds < 1 or time.perf_counter() - began < 5:
+    start, rounds = time.perf_counter(), 0
+    while rounds < 1 or time.perf_counter() - start < 5:
         codec.encode(audio)
         rounds += 1
-    rate = rounds * audio.size / 44_100 / (time.perf_counter() - began)
+    rate = rounds * audio.size / 44_100 / (time.perf_counter() - start)
     work = f"{rate * FULL_GFLOP_A_SECOND:.0f}" if name == "full" else ""
     precision, batch = codec.choice.precision, codec.choice.batch
     differing = 0.0 if precision == "fp32" else codec.compare_with_fp32(audio)

@@ -1,4 +1,4 @@
-"""How loud and how wide mixtures are, against the two that the paper's authors published.
+"""Measure how loud and how wide mixtures are, beside the two that the authors of the paper published.
 
     python benchmarks/levels.py                                     the built-in kit, a table
     python benchmarks/levels.py --library lib.csv --pairs 300 --out docs/images --name real
@@ -36,7 +36,7 @@ PERCENTILES = (5, 25, 50, 75, 95)
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level of a mixture: its name, where pairs must lie, where the two published mixtures lie."""
+    """One level of a mixture with its limits and the values of the two published mixtures."""
 
     field: str
     title: str
@@ -56,14 +56,14 @@ LEVELS = (
 
 
 def mix_levels(manifest: str, recipe: Recipe, pairs: int, rejects: Counter[str]) -> Iterator[MixLevels]:
-    """Render the first pairs of the training set as a build does and yield their levels; count what is rejected."""
+    """Render the first pairs of the training set as a build does; yield their levels and count the rejects."""
     library = load_library(manifest)
-    palette, settings = SplitAssets.of(recipe, library, "train"), make_settings(recipe, PEDALBOARD)
+    assets, settings = SplitAssets.of(recipe, library, "train"), make_settings(recipe, PEDALBOARD)
     sounds = Sounds(AudioStore(library, recipe.sample_rate), PitchCache(pitch_folder()))
     for index in range(pairs):
         for attempt in range(recipe.reject.attempts):
-            address = PairId(seed=0, split="train", index=index, attempt=attempt)
-            measured: PairLevels = render_pair(compose_pair(recipe, palette, settings, address), sounds).measured
+            pair_id = PairId(seed=0, split="train", index=index, attempt=attempt)
+            measured: PairLevels = render_pair(compose_pair(recipe, assets, settings, pair_id), sounds).measured
             reject = judge(measured, recipe.reject)
             if reject is None:
                 yield measured.mix
@@ -72,13 +72,13 @@ def mix_levels(manifest: str, recipe: Recipe, pairs: int, rejects: Counter[str])
 
 
 def values_of(level: Level, measured: Sequence[MixLevels]) -> NDArray[np.float64]:
-    """Return one level of all pairs; shares in percent."""
+    """Return one level of all pairs [pairs]; shares in per cent."""
     values = np.array([getattr(mix, level.field) for mix in measured], dtype=np.float64)
     return values * 100 if level.unit == "%" else values
 
 
 def share_within(level: Level, measured: Sequence[MixLevels]) -> float:
-    """Return the share of pairs within the level's limits, 0..1."""
+    """Return the share of pairs within the limits of a level, from 0 to 1."""
     low, high = level.limits or (-np.inf, np.inf)
     values = values_of(level, measured)
     return float(np.mean((values >= low) & (values <= high)))
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="rmod", help="a recipe's name or file")
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--out", type=Path, help="folder for the plot; none by default")
-    parser.add_argument("--name", default="builtin", help="what the plot's file is called after: levels-NAME.png")
+    parser.add_argument("--name", default="builtin", help="part of the name of the plot: levels-NAME.png")
     options = parser.parse_args()
     recipe = load_recipe(find_recipe(options.recipe))
     rejects: Counter[str] = Counter()

@@ -47,9 +47,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.library.alterations import ALTERATIONS, HARD_ALTERATIONS, Alteration
 
 PLANTED = 200
-"""Files that copies are made of."""
-CLEARLY_OTHER = 0.75
-"""Between this similarity and ``MIN_SIMILARITY`` few pairs should lie."""
+"""Number of files that are copied."""
+DIFFERENT = 0.75
+"""Similarity below which two sounds clearly differ; few pairs lie between it and ``MIN_SIMILARITY``."""
 
 
 def main() -> None:
@@ -63,69 +63,69 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cache = ScanCache(Path(folder) / "scan.sqlite")
         first, again = timed_scan(options.real, cache), timed_scan(options.real, cache)
-        near = near_pairs(options.real, first.found.assets, cache)
+        near = near_pairs(options.real, first.scan.assets, cache)
         cache.close()
-    chosen = choose(first.found.assets)
+    chosen = choose(first.scan.assets)
     print_planted(options.real, chosen)
-    print_joined(first.found, near)
+    print_joined(first.scan, near)
     print_speed(first, again, len(near))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timed:
-    """A scan, and what it cost."""
+class TimedScan:
+    """A scan and its cost."""
 
-    found: Scan
+    scan: Scan
     seconds: float
-    """By the clock."""
+    """Elapsed time."""
     reading_seconds: float
-    """Of the processor, until the last file was read."""
+    """Processor time until the last file was read."""
     comparing_seconds: float
-    """Of the processor, from then on."""
+    """Processor time after the last file was read."""
 
 
-def timed_scan(folder: Path, cache: ScanCache) -> Timed:
+def timed_scan(folder: Path, cache: ScanCache) -> TimedScan:
     labels = Labels.read(folder / "library.csv")
-    began, worked = time.perf_counter(), time.process_time()
-    read = worked
+    start, cpu_start = time.perf_counter(), time.process_time()
+    read = cpu_start
 
     def progress(doing: str, done: int, count: int) -> None:
         nonlocal read
         if doing == "Reading" and done == count:
             read = time.process_time()
 
-    # The manifest is not written; its folder alone says what paths are relative to.
+    # The manifest is not written; only its folder matters, to which paths are relative.
     manifest, rules = folder / "scanned.csv", ScanConfig(shares=parse_shares("90/5/5"))
-    found = scan_folder(folder, manifest, rules, labels=labels, cache=cache, progress=progress)
-    return Timed(
-        found=found,
-        seconds=time.perf_counter() - began,
-        reading_seconds=read - worked,
+    scan = scan_folder(folder, manifest, rules, labels=labels, cache=cache, progress=progress)
+    return TimedScan(
+        scan=scan,
+        seconds=time.perf_counter() - start,
+        reading_seconds=read - cpu_start,
         comparing_seconds=time.process_time() - read,
     )
 
 
 def near_pairs(folder: Path, assets: Sequence[Asset], cache: ScanCache) -> list[float | None]:
-    """Return how alike each two files near enough for a closer look are; None where others had joined them already."""
+    """Return the similarities of candidate pairs; None for a pair that was already joined through others."""
     paths = [folder.resolve() / asset.path for asset in assets]
     known = [cache.load_measurement(path, path.stat()) for path in paths]
-    files = [each for each in known if isinstance(each, MeasuredFile)]
-    assert len(files) == len(assets), "a file changed while it was looked at"
-    marks = np.frombuffer(b"".join(file.fingerprint for file in files), np.float32).reshape(-1, FINGERPRINT_SIZE)
+    files = [file for file in known if isinstance(file, MeasuredFile)]
+    assert len(files) == len(assets), "a file changed during the scan"
+    fingerprints = np.frombuffer(b"".join(file.fingerprint for file in files), np.float32).reshape(-1, FINGERPRINT_SIZE)
     return [
         cache.load_similarity(files[i].sound, files[j].sound, SIMILARITY_VERSION)
-        for i, j in find_candidate_pairs(marks)
+        for i, j in find_candidate_pairs(fingerprints)
     ]
 
 
 def choose(assets: Sequence[Asset]) -> list[Asset]:
-    """Return as many files as copies are made of: the same ones for everyone, wherever they lie."""
+    """Return the files to copy, chosen by their paths alone, so that every machine chooses the same."""
     return sorted(assets, key=lambda asset: sha256(asset.path.encode()).hexdigest())[:PLANTED]
 
 
 def print_planted(folder: Path, chosen: Sequence[Asset]) -> None:
-    alike: dict[str, list[float]] = {}
-    found: Counter[str] = Counter()
+    similarities: dict[str, list[float]] = {}
+    found_copies: Counter[str] = Counter()
     stereo = 0
     for asset in chosen:
         audio, rate = read_sound(folder / asset.path)
@@ -133,14 +133,14 @@ def print_planted(folder: Path, chosen: Sequence[Asset]) -> None:
         original = make_excerpt(audio, rate)
         for difference, alteration in (ALTERATIONS | HARD_ALTERATIONS).items():
             copy = altered_excerpt(alteration, audio, rate)
-            each = compute_similarity(original, copy)
-            alike.setdefault(difference, []).append(each)
-            found[difference] += each >= MIN_SIMILARITY and are_near(original, copy)
+            similarity = compute_similarity(original, copy)
+            similarities.setdefault(difference, []).append(similarity)
+            found_copies[difference] += similarity >= MIN_SIMILARITY and are_near(original, copy)
     hits = sum(asset.kind in ONE_SHOT_KINDS for asset in chosen)
     print(f"Copies of {len(chosen)} files: {hits} drum hits, {len(chosen) - hits} loops; {stereo} in stereo.\n")
     print("| copy | found | lowest similarity | 1st percentile |\n|---|---|---|---|")
-    for difference, values in alike.items():
-        share = 100 * found[difference] / len(chosen)
+    for difference, values in similarities.items():
+        share = 100 * found_copies[difference] / len(chosen)
         print(f"| {difference} | {share:.3g} % | {min(values):.3f} | {np.percentile(values, 1):.3f} |")
 
 
@@ -157,11 +157,11 @@ def are_near(one: Excerpt, other: Excerpt) -> bool:
     return bool(list(find_candidate_pairs(np.stack([compute_fingerprint(one), compute_fingerprint(other)]))))
 
 
-def print_joined(found: Scan, near: Sequence[float | None]) -> None:
-    compared = np.array([each for each in near if each is not None])
-    low, middle, high = np.histogram(compared, [0, CLEARLY_OTHER, MIN_SIMILARITY, 2])[0]
-    kits, kinds = ({asset.path: getattr(asset, name) for asset in found.assets} for name in ("kit", "kind"))
-    files, groups = len(found.assets), found.copies
+def print_joined(scan: Scan, near: Sequence[float | None]) -> None:
+    compared = np.array([similarity for similarity in near if similarity is not None])
+    low, middle, high = np.histogram(compared, [0, DIFFERENT, MIN_SIMILARITY, 2])[0]
+    kits, kinds = ({asset.path: getattr(asset, name) for asset in scan.assets} for name in ("kit", "kind"))
+    files, groups = len(scan.assets), scan.copies
     across = count_across(kits.values())
     joined = sum(count_across(kits[path] for path in paths) for paths in groups)
     mixed = sum(len({kits[path] for path in paths}) > 1 for paths in groups)
@@ -174,7 +174,7 @@ def print_joined(found: Scan, near: Sequence[float | None]) -> None:
             "pairs of files": f"{files * (files - 1) // 2:,}",
             "of these, near enough for step 2": f"{len(near):,}",
             "of these, compared, as others had not joined them": f"{len(compared):,}",
-            f"their similarity: below {CLEARLY_OTHER}, up to {MIN_SIMILARITY}, above": f"{low:,}, {middle:,}, {high:,}",
+            f"their similarity: below {DIFFERENT}, up to {MIN_SIMILARITY}, above": f"{low:,}, {middle:,}, {high:,}",
             "groups of copies": f"{len(groups)}, of {sum(map(len, groups))} files together",
             "groups with files of several kits": f"{mixed}",
             "the largest group": f"{len(largest)} files of {of_kits} kits: {of_kinds}",
@@ -185,12 +185,12 @@ def print_joined(found: Scan, near: Sequence[float | None]) -> None:
 
 
 def count_across(kits: Iterable[str]) -> int:
-    """Return how many pairs of files, given by their kits, are of two kits."""
-    return sum(one != other for one, other in combinations(kits, 2))
+    """Return the number of pairs of files from different kits, given the kit of every file."""
+    return sum(first != second for first, second in combinations(kits, 2))
 
 
-def print_speed(first: Timed, again: Timed, pairs: int) -> None:
-    files = len(first.found.assets) + len(first.found.dropped)
+def print_speed(first: TimedScan, again: TimedScan, pairs: int) -> None:
+    files = len(first.scan.assets) + len(first.scan.dropped)
     reading = 1000 * first.reading_seconds / files
     comparing = 1000 * first.comparing_seconds / max(1, pairs)
     print_table(

@@ -43,24 +43,24 @@ def main() -> None:
 
 
 def print_odd_sounds(folder: Path) -> None:
-    """Make one folder of odd files, scan it, print what became of each."""
+    """Make a folder of odd files, scan it, and print the result for each."""
     kicks = folder / "kick"
     kicks.mkdir(parents=True)
     names = dict(make_odd(kicks))
     rules = ScanConfig(
         shares=parse_shares("90/5/5"), licence="", max_one_shot_seconds=10, max_loop_seconds=600, workers=1
     )
-    found = scan_folder(folder, folder / "odd.csv", rules)
-    became = {asset.path: f"used: {asset.sample_rate} Hz, channels {asset.channels}" for asset in found.assets}
-    became |= {drop.path: f"dropped: {drop.reason}" for drop in found.dropped}
+    scan = scan_folder(folder, folder / "odd.csv", rules)
+    results = {asset.path: f"used: {asset.sample_rate} Hz, channels {asset.channels}" for asset in scan.assets}
+    results |= {drop.path: f"dropped: {drop.reason}" for drop in scan.dropped}
     print("| file | result |\n| --- | --- |")
     for what, name in names.items():
-        print(f"| {what} | {became.get(f'kick/{name}', 'passed over')} |")
+        print(f"| {what} | {results.get(f'kick/{name}', 'passed over')} |")
     print()
 
 
 def make_odd(folder: Path) -> Iterator[tuple[str, str]]:
-    """Write odd files; yield what is odd and the file's name."""
+    """Write odd files; yield a description and the name of each."""
     hit = drum_hit(0.3)
 
     def write(name: str, audio: np.ndarray, rate: int = RATE, **options: str) -> str:
@@ -103,7 +103,7 @@ def make_odd(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def print_mutations(folder: Path, count: int) -> int:
-    """Mutate inputs, print what became of them, return 1 if anything is not as it should be."""
+    """Mutate inputs, print the results, and return 1 if any result is unexpected."""
     print(
         "| input | mutations | used | refused with an error of ours | anything else |\n| --- | --- | --- | --- | --- |"
     )
@@ -126,9 +126,9 @@ def print_mutations(folder: Path, count: int) -> int:
 
 
 def inputs(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:
-    """Return the kinds of input: bytes that are right, and the function that reads them."""
+    """Return the kinds of input: valid bytes, and the function that reads them."""
     hit = drum_hit(0.3)
-    found: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
+    kinds: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
         f"a sound, {name}": (encoded(hit, name), lambda data: decode_sound(data, "sound")) for name in FORMATS
     }
     manifest = folder / "m.csv"
@@ -139,34 +139,34 @@ def inputs(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], object]]]:
         manifest.write_bytes(data)
         return load_library(manifest)
 
-    found["a manifest"] = (manifest.read_bytes(), read_manifest)
+    kinds["a manifest"] = (manifest.read_bytes(), read_manifest)
     for name in ("quick", "rmod"):
         text = (shipped_folder("recipes") / f"{name}.yaml").read_bytes()
-        found[f"recipe {name}"] = (text, lambda data: parse_recipe(data.decode("utf-8", "replace")))
+        kinds[f"recipe {name}"] = (text, lambda data: parse_recipe(data.decode("utf-8", "replace")))
     recipe = load_recipe(find_recipe("rmod"))
-    address = PairId(seed=0, split="train", index=0)
-    spec = compose_pair(recipe, SplitAssets.of(recipe, library, "train"), make_settings(recipe, "pedalboard"), address)
-    found["a pair's JSON"] = (spec.to_json().encode(), PairSpec.from_json)
-    return found
+    pair_id = PairId(seed=0, split="train", index=0)
+    spec = compose_pair(recipe, SplitAssets.of(recipe, library, "train"), make_settings(recipe, "pedalboard"), pair_id)
+    kinds["a pair's JSON"] = (spec.to_json().encode(), PairSpec.from_json)
+    return kinds
 
 
 def mutated(original: bytes, chance: random.Random) -> bytes:
-    """Return the bytes with one to eight of them flipped, cut out, doubled or overwritten, or cut short."""
+    """Return the bytes with one to eight mutations: flipped, removed, repeated, overwritten or truncated bytes."""
     data = bytearray(original)
     for _ in range(chance.randint(1, 8)):
-        place, length = chance.randrange(len(data)), chance.randint(1, 16)
+        position, length = chance.randrange(len(data)), chance.randint(1, 16)
         kind = chance.randrange(5)
         if kind == 0:
-            data[place] ^= 1 << chance.randrange(8)
+            data[position] ^= 1 << chance.randrange(8)
         elif kind == 1:
-            del data[place : place + length]
+            del data[position : position + length]
         elif kind == 2:
-            data[place:place] = data[place : place + length]
+            data[position:position] = data[position : position + length]
         elif kind == 3:
-            data[place : place + length] = chance.randbytes(length)
+            data[position : position + length] = chance.randbytes(length)
         else:
-            # Headers decide most: half of all cuts and overwrites are there.
-            data[min(place, 64)] = chance.randrange(256)
+            # Headers matter most, so half of all truncations and overwrites change them.
+            data[min(position, 64)] = chance.randrange(256)
         data = data or bytearray(b"x")
     if chance.random() < 0.1:
         del data[chance.randrange(len(data)) + 1 :]

@@ -1,4 +1,4 @@
-"""The two pictures of the listening page that the README shows, in light and in dark colours.
+"""Take the two pictures of the preview page in the README, in light and in dark colours.
 
     python benchmarks/preview_picture.py --out docs/images
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-# The tests of the page drive a browser too.
+# The tests of the page contain the code that controls a browser.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.pages.preview_browser import find_browser, open_browser
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.pages.preview_browser import Tab
 
 WIDTH, HEIGHT, SCALE = 1200, 1490, 1.25
-"""Of the window, in the page's pixels, and how many of the picture's there are to each: down to the first one-shots."""
+"""Size of the window in pixels of the page, down to the first one-shots, and pixels of the picture per pixel."""
 PLAYHEAD_SECONDS = 1.62
 PLAYING = "[...document.querySelectorAll('audio')].find((audio) => !audio.paused)"
 
@@ -57,12 +57,12 @@ def photograph(tab: Tab, picture: Path) -> None:
     tab.press(" ")
     while not tab.evaluate(f"{PLAYING}?.currentTime > 0"):
         time.sleep(0.05)
-    # So slow that the line hardly moves until the picture is taken.
+    # Playback is slow, so that the playhead hardly moves until the picture is taken.
     tab.evaluate(f"Object.assign({PLAYING}, {{currentTime: {PLAYHEAD_SECONDS}, playbackRate: 0.07}}).currentTime")
     time.sleep(0.5)
     tab.screenshot(picture)
     tab.press(" ")
-    # 256 colours are enough for a picture to be looked at, and half of the bytes.
+    # 256 colours look the same and take half of the bytes.
     with Image.open(picture) as drawn:
         small = drawn.convert("RGB").quantize(256)
     small.save(picture, optimize=True)

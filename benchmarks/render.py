@@ -1,4 +1,4 @@
-"""How many pairs one core makes, where the time goes, and how that compares with a straightforward script.
+"""Measure the pairs per second of one core, the time per stage, and the same for a straightforward script.
 
     python benchmarks/render.py
     python benchmarks/render.py --library lib.csv --pairs 40 --repeats 5
@@ -46,12 +46,12 @@ SCRIPT, COLD, WARM = "a straightforward script", "rmod, no cached shifts", "rmod
 SPECS = 1000
 SAMPLE_RATE = 44_100
 ALIKE_DB = -40.0
-"""The script's mixtures differ from the pipeline's by less than this, relative to the mixture."""
+"""Largest difference between the mixtures of the script and of the pipeline, relative to the mixture."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The straightforward way, as one would write it from the paper: every file loaded and every loop shifted when it is
-# needed, everything in stereo, one plug-in after the other. It measures nothing and writes no MIDI.
+# A straightforward script, as one would write it from the paper: it loads every file and shifts every loop when it is
+# needed, works in stereo, and calls one plug-in after the other. It measures no levels and writes no MIDI.
 
 
 def script_load(path: Path) -> np.ndarray:
@@ -160,7 +160,7 @@ def script_pair(spec: PairSpec, library: Library, out: Path) -> np.ndarray:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-# What is looked at inside of ``render_pair``: the functions that it calls, by stage.
+# The functions that ``render_pair`` calls, by stage.
 STAGES = {
     "render_one_shot": "drum loops",
     "render_drum_loop": "drum loops",
@@ -184,13 +184,13 @@ class Clock:
 
     @contextmanager
     def of(self, stage: str) -> Iterator[None]:
-        began = time.process_time()
+        start = time.process_time()
         yield
-        self.seconds[stage] += time.process_time() - began
+        self.seconds[stage] += time.process_time() - start
 
     @contextmanager
     def inside_render(self) -> Iterator[None]:
-        """Time the stages of ``render_pair`` too."""
+        """Also time the stages of ``render_pair``."""
         with ExitStack() as stack:
             for name, stage in STAGES.items():
                 stack.enter_context(patch.object(rendering, name, self._timed(getattr(rendering, name), stage)))
@@ -205,21 +205,21 @@ class Clock:
 
 
 class Bench:
-    """A recipe and a library, and the two ways to make pairs of them."""
+    """A recipe and a library, and two ways to make pairs from them."""
 
     def __init__(self, recipe: Recipe, library: Library, out: Path) -> None:
         self.recipe, self.library, self.out = recipe, library, out
-        self.palette, self.settings = SplitAssets.of(recipe, library, "train"), make_settings(recipe, PEDALBOARD)
+        self.assets, self.settings = SplitAssets.of(recipe, library, "train"), make_settings(recipe, PEDALBOARD)
 
     def spec(self, index: int) -> PairSpec:
-        address = PairId(seed=0, split="train", index=index)
-        return compose_pair(self.recipe, self.palette, self.settings, address)
+        pair_id = PairId(seed=0, split="train", index=index)
+        return compose_pair(self.recipe, self.assets, self.settings, pair_id)
 
     def sounds(self, cache: Path) -> Sounds:
         return Sounds(AudioStore(self.library, self.recipe.sample_rate, STORE_BYTES), PitchCache(cache))
 
     def pipeline(self, index: int, sounds: Sounds, clock: Clock, name: str) -> tuple[PairSpec, Pair]:
-        """Make a pair as a build does, up to the bytes that go into the tar."""
+        """Make a pair as a build does, up to the bytes in the tar."""
         with clock.of(name):
             with clock.of("compose"):
                 spec = self.spec(index)
@@ -229,7 +229,7 @@ class Bench:
         return spec, pair
 
     def turn(self, pairs: int) -> Clock:
-        """Make the same pairs in three ways, pair by pair."""
+        """Make every pair in three ways, in turn."""
         clock, inside, cold_clock = Clock(), Clock(), Clock()
         with tempfile.TemporaryDirectory(dir=self.out) as folder:
             cold, warm, staged = (self.sounds(Path(folder) / "pitch") for _ in range(3))
@@ -248,17 +248,17 @@ class Bench:
 
 
 def difference_db(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the RMS of the difference relative to that of the first, in dB."""
+    """Return the RMS of the difference in dB relative to the RMS of the first."""
     return 20 * math.log10(max(script_rms(one - other), 1e-9) / max(script_rms(one), 1e-9))
 
 
 def spread(values: Sequence[float], form: str) -> str:
-    """Return the median, and the least and the most."""
+    """Return the median, the minimum and the maximum as text."""
     return f"{statistics.median(values):{form}} ({min(values):{form}} .. {max(values):{form}})"
 
 
 def report(turns: Sequence[Clock], pairs: int) -> None:
-    """Print what was measured as Markdown tables."""
+    """Print the measurements as Markdown tables."""
     ms = {name: [1000 * turn.seconds[name] / pairs for turn in turns] for name in turns[0].seconds}
     print("| method | ms per pair | pairs/s on one core | times as fast as the script |\n| --- | --- | --- | --- |")
     for name in (SCRIPT, COLD, WARM):
@@ -284,10 +284,10 @@ def main() -> None:
         turns = [bench.turn(options.pairs) for _ in range(options.repeats)]
         print(f"{options.recipe}, {options.library}: {options.pairs} pairs, {options.repeats} turns; median (range)\n")
         report(turns, options.pairs)
-        began = time.process_time()
+        start = time.process_time()
         for index in range(SPECS):
             bench.spec(index)
-        print(f"\ncomposing alone: {1000 * (time.process_time() - began) / SPECS:.2f} ms a spec over {SPECS}")
+        print(f"\ncomposing alone: {1000 * (time.process_time() - start) / SPECS:.2f} ms a spec over {SPECS}")
 
 
 if __name__ == "__main__":

@@ -23,39 +23,39 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What things take; seconds, bytes, dollars."""
+    """Costs in seconds, bytes and dollars."""
 
     render_s: float
-    """A pair, on one core, with all that belongs to it."""
+    """Time to make a pair on one core."""
     write_s: float
-    """More, to store it in a format."""
+    """Additional time to store a pair in a format."""
     pair_bytes: float
     shard_pairs: int
     shard_s: float
     """Time of the driver per shard."""
     storage_bytes_s: float
     gpu_pairs_s: float
-    """Pairs per second that one GPU encodes; none for a build of audio."""
+    """Pairs per second that one GPU encodes; 0 for a build of audio."""
     batch_bytes: float
     """Bytes per pair that are sent to the encoder."""
     network_bytes_s: float
-    """That goes into a machine with GPUs, four of them a machine."""
+    """Bytes per second into a machine with four GPUs."""
     core_hour: float
     gpu_hour: float
     put_s: float = 0.0
     """Time per shard that a core waits for the answers of an object store."""
     storage_cores: int = 0
-    """Cores that share a way to storage, those of a machine; 0 is all."""
+    """Cores of a machine, which share its connection to storage; 0 if all cores share one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a simulated build came to."""
+    """The result of a simulated build."""
 
     pairs_s: float
     limit: str
     dollars: float
-    """For a million pairs."""
+    """Price of a million pairs."""
 
 
 def main() -> None:
@@ -109,8 +109,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shard-size", type=int, default=100)
     parser.add_argument("--shard-ms", type=float, default=5.0, help="of the driver, per shard")
     parser.add_argument("--storage-mb-s", type=float, default=1000.0)
-    parser.add_argument("--machine-cores", type=int, default=64, help="that share a way to an object store")
-    parser.add_argument("--put-ms", type=float, default=50.0, help="an object store's answer")
+    parser.add_argument(
+        "--machine-cores", type=int, default=64, help="cores that share a connection to an object store"
+    )
+    parser.add_argument("--put-ms", type=float, default=50.0, help="latency of an object store")
     parser.add_argument("--put-mb-s", type=float, default=90.0, help="of one upload")
     parser.add_argument("--mini-ms", type=float, default=203.0, help="tokens of a pair by `mini` on one core")
     parser.add_argument("--gpu-pairs-s", type=float, default=735.0)
@@ -123,27 +125,27 @@ def parse() -> argparse.Namespace:
 
 
 def simulate(costs: Costs, cores: int, gpus: int = 0) -> Outcome:
-    """Run a build of a dozen shards a core and return its steady pace, without the first and the last shards."""
+    """Simulate twelve shards per core; return the pace between the first and the last quarter of the shards."""
     shards = max(40, 12 * cores)
     servers = {"storage": 0.0, "driver": 0.0, "GPUs": 0.0, "network": 0.0}
     busy = dict.fromkeys(servers, 0.0)
-    ways = -(-cores // costs.storage_cores) if costs.storage_cores else 1
+    connections = -(-cores // costs.storage_cores) if costs.storage_cores else 1
     service = {
-        "storage": costs.shard_pairs * costs.pair_bytes / (costs.storage_bytes_s * ways),
+        "storage": costs.shard_pairs * costs.pair_bytes / (costs.storage_bytes_s * connections),
         "driver": costs.shard_s,
         "GPUs": costs.shard_pairs / (costs.gpu_pairs_s * gpus) if gpus else 0.0,
         "network": costs.shard_pairs * costs.batch_bytes / (costs.network_bytes_s * -(-gpus // 4)) if gpus else 0.0,
     }
     own = costs.shard_pairs * (costs.render_s + costs.write_s) + costs.put_s
-    # A shard's time differs from the next one's: spread evenly between nine and eleven tenths, by its number.
-    free = [own * place / cores for place in range(cores)]
+    # The times of shards differ: they are spread evenly between 90 and 110 per cent, by number.
+    free = [own * core / cores for core in range(cores)]
     heapq.heapify(free)
     done: list[float] = []
     for number in range(shards):
-        began = heapq.heappop(free)
-        end = rendered = began + own * (0.9 + 0.2 * (number * 7919 % 97) / 96)
+        start = heapq.heappop(free)
+        end = rendered = start + own * (0.9 + 0.2 * (number * 7919 % 97) / 96)
         if gpus:
-            # Encoded while it is rendered, so a shard can be done no sooner than what stands in line before it.
+            # A shard is encoded while it is rendered, so it ends no sooner than the shards before it in the queue.
             for name in ("network", "GPUs"):
                 servers[name] = max(servers[name], rendered - own) + service[name]
                 busy[name] += service[name]
@@ -153,7 +155,7 @@ def simulate(costs: Costs, cores: int, gpus: int = 0) -> Outcome:
             busy[name] += service[name]
             end = servers[name]
             if name == "storage":
-                heapq.heappush(free, end)  # what the driver does, nobody waits for
+                heapq.heappush(free, end)  # no core waits for the driver
         done.append(end)
     done.sort()
     first, last = len(done) // 4, len(done) * 3 // 4
@@ -166,12 +168,12 @@ def simulate(costs: Costs, cores: int, gpus: int = 0) -> Outcome:
 
 
 def check(costs: Costs, measured: list[float]) -> None:
-    """Hold real builds against the simulation."""
+    """Compare real builds with the simulation."""
     print("| workers | pairs/s measured | simulated | difference |")
     print("|---|---|---|---|")
     for workers, real in enumerate(measured, 1):
-        said = simulate(costs, workers).pairs_s
-        print(f"| {workers} | {real:.2f} | {said:.2f} | {said / real - 1:+.0%} |")
+        simulated = simulate(costs, workers).pairs_s
+        print(f"| {workers} | {real:.2f} | {simulated:.2f} | {simulated / real - 1:+.0%} |")
 
 
 if __name__ == "__main__":
