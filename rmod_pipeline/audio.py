@@ -21,7 +21,14 @@ Pcm = NDArray[np.int16]
 
 SILENCE_DB = -120.0
 
+REST_FRAMES = 128
+"""A sound that begins with this many constant frames rests at an offset."""
+REST_DB = -60.0
+"""Level of an offset and of changes, relative to the sound's peak, below which they do not count."""
+
 _BLOCK = 1024
+_NEAR_EXTREME = 0.05
+_MAX_PULSE_SHARE = 0.4
 
 
 @cache
@@ -64,6 +71,47 @@ def rms(audio: Audio) -> float:
 def peak(audio: Audio) -> float:
     """Return the largest absolute sample; 0 for no frames."""
     return float(max(audio.max(), -audio.min())) if audio.size else 0.0
+
+
+def swing(audio: Audio) -> float:
+    """Return half of the largest peak-to-peak amplitude of a channel: the peak without a constant offset."""
+    return float((audio.max(axis=1) - audio.min(axis=1)).max()) / 2 if audio.size else 0.0
+
+
+def find_offset(audio: Audio, rest_frames: int = REST_FRAMES) -> Audio:
+    """Return the constant offset of each channel [channels, 1]; zeros for most sounds.
+
+    A sound has an offset if its first ``rest_frames`` frames are constant at a level other than zero.
+    """
+    none = np.zeros((audio.shape[0], 1), dtype=np.float32)
+    start = audio[:, :rest_frames]
+    level = start.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    # Most sounds are decided here: they begin with digital silence.
+    if start.shape[1] < rest_frames or not level.any():
+        return none
+    above, below = audio.max(axis=1, keepdims=True) - level, level - audio.min(axis=1, keepdims=True)
+    limit = max(float(above.max()), float(below.max())) * db_to_gain(REST_DB)
+    is_resting = float(np.abs(start - level).max()) <= limit < float(np.abs(level).max())
+    return level if is_resting and not _is_pulse(level, above, below) else none
+
+
+def remove_offset(audio: Audio) -> Audio:
+    """Return the audio without its constant offset; the same array if it has none."""
+    offset = find_offset(audio)
+    return audio - offset if offset.any() else audio
+
+
+def _is_pulse(level: Audio, above: Audio, below: Audio) -> bool:
+    """Return whether a sound that begins at ``level`` swings from there to the other side of zero, like a square wave.
+
+    above, below [channels, 1]: how far the sound goes to each side of ``level``.
+    """
+    channel = int(np.abs(level).argmax())
+    value, up, down = float(level[channel, 0]), float(above[channel, 0]), float(below[channel, 0])
+    largest = max(up, down)
+    is_extreme = min(up, down) < _NEAR_EXTREME * largest
+    opposite = (down if value > 0 else up) - abs(value)
+    return is_extreme and abs(value) > _MAX_PULSE_SHARE * largest and opposite > abs(value) / 2
 
 
 def to_channels(audio: Audio, channels: int) -> Audio:

@@ -10,6 +10,7 @@ read these windows. The model of each instrument generates candidates for its wi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -87,16 +88,44 @@ def extract_song(
 
 def _detect_all_onsets(song: Song, sample_rate: int, on_step: OnStep) -> DetectedOnsets:
     """Detect the onsets of the whole song. Raises DoseError for silence and for a song that is too short."""
-    song_with_progress = _report_progress(song, FINDING_DRUMS, song.seconds, on_step)
-    onsets = detect_onsets(read_mono_blocks(song_with_progress, sample_rate), sample_rate)
+    meter = _SwingMeter()
+    measured_song = meter.measure(_report_progress(song, FINDING_DRUMS, song.seconds, on_step))
+    onsets = detect_onsets(read_mono_blocks(measured_song, sample_rate), sample_rate)
     if onsets.seconds < SHORTEST_SECONDS:
         found = f"{onsets.seconds:.2f} s, too short to find a drum"
         raise DoseError(song.about, found, f"give {SHORTEST_SECONDS:g} s at least; 4 s or more are best")
-    if gain_to_db(onsets.peak) < SILENT_DB:
+    if gain_to_db(meter.swing) < SILENT_DB:
         averaged = f" once its {song.channels} channels are averaged" if song.channels > 1 else ""
         found = f"silent: nothing is louder than {SILENT_DB:g} dB of full scale{averaged}"
         raise DoseError(song.about, found, "give a song that can be heard")
     return onsets
+
+
+class _SwingMeter:
+    """Measure half of the peak-to-peak amplitude of a song in mono, while it is read: its peak without an offset.
+
+    At the song's own rate, because a resampler makes a click where an offset begins.
+    """
+
+    def __init__(self) -> None:
+        self._least, self._most = math.inf, -math.inf
+
+    @property
+    def swing(self) -> float:
+        """The amplitude of what was read; 0 before that."""
+        return max(self._most - self._least, 0.0) / 2
+
+    def measure(self, song: Song) -> Song:
+        """Return the song with blocks that are measured."""
+
+        def read_blocks() -> Iterator[NDArray[np.float32]]:
+            for block in song.blocks():
+                if block.size:
+                    mono = block.mean(axis=1, dtype=np.float32)
+                    self._least, self._most = min(self._least, float(mono.min())), max(self._most, float(mono.max()))
+                yield block
+
+        return replace(song, blocks=read_blocks)
 
 
 def _report_progress(song: Song, phase: str, seconds: float, on_step: OnStep) -> Song:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.audio import gain_to_db, peak
+from rmod_pipeline.audio import gain_to_db, swing
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import UsageError
@@ -28,6 +28,8 @@ TAIL_SECONDS = 0.3
 """A hit closer than this to the end of a window does not count for it."""
 FAINT_WINDOW_DB = 60.0
 """A window this far below the loudest one counts as silent."""
+EDGE_SAMPLES = 512
+"""Samples at the beginning and the end of a song that do not make a window audible."""
 SILENT_DB = -80.0
 """Peak, relative to full scale, below which a song, or a window that the user chose, counts as silent."""
 
@@ -69,7 +71,7 @@ def read_windows(
     parts = [window.part for windows in chosen.values() for window in windows]
     audio_of = read_parts(song, sample_rate, parts)
     for part, audio in audio_of.items():
-        if config.at and gain_to_db(peak(audio)) < SILENT_DB:
+        if config.at and gain_to_db(_measure_swing(part, audio)) < SILENT_DB:
             found = f"silence: nothing is louder than {SILENT_DB:g} dB of full scale there"
             raise UsageError(f"--at {part.start / sample_rate:g}", found, "give a time at which the drum is heard")
     return {
@@ -99,6 +101,19 @@ def pick_windows(hits: Hits, onsets: DetectedOnsets, window_seconds: float, coun
             if all(abs(position.seconds - earlier.seconds) >= distance for earlier in picked):
                 picked.append(position)
     return sorted(picked, key=lambda position: -(position.clarity_db or 0.0))
+
+
+def _measure_swing(part: SongPart, audio: Mono) -> float:
+    """Return half of the peak-to-peak amplitude of a window [samples]: its peak without a constant offset.
+
+    The padding after the end of the song is not counted, nor is the click at its ends that resampling makes of an
+    offset.
+    """
+    last = int(np.flatnonzero(audio)[-1]) + 1 if audio.any() else 0
+    start = EDGE_SAMPLES if part.start < EDGE_SAMPLES else 0
+    end = last - EDGE_SAMPLES if last < audio.size else last
+    inner = audio[start:end] if end - start >= EDGE_SAMPLES else audio[:last]
+    return swing(inner[None])
 
 
 def _choose_for(

@@ -25,7 +25,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.audio import Audio
+from rmod_pipeline.audio import Audio, remove_offset
 from rmod_pipeline.library.read import find_onset, resample
 
 Floats = NDArray[np.float32]
@@ -73,6 +73,7 @@ class Excerpt:
 
 def make_excerpt(audio: Audio, sample_rate: int) -> Excerpt:
     """Return the excerpt of a sound [channels, frames]."""
+    audio = remove_offset(audio)
     # One second more than needed: the onset is located again after resampling.
     start = find_onset(audio)
     mono = _to_mono(audio[:, start : start + int((EXCERPT_SECONDS + 1) * sample_rate)])

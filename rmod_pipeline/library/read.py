@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.audio import Audio, db_to_gain, peak
+from rmod_pipeline.audio import REST_FRAMES, Audio, db_to_gain, peak, remove_offset, rms, to_channels
 from rmod_pipeline.errors import AssetError, LibraryError, nearest
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.decoder_messages import name_decoder_messages
@@ -35,6 +35,8 @@ _BLOCK_FRAMES = 1 << 16
 _SAMPLE_RATES = range(1_000, 768_001)
 _MAX_CHANNELS = 64
 _HALF = 0.5**0.5
+# The channels of a part cancel each other if its mono mean has less than this share of their RMS.
+_CANCELLED = 0.1
 
 # Gains of each channel into left and right, in the order of WAVE files: front left and right, centre, low frequencies,
 # back left and right, side left and right. The low-frequency channel repeats content of the others and is omitted.
@@ -135,8 +137,21 @@ def decode_sound(data: bytes, about: object, max_seconds: float = float("inf")) 
 def find_onset(audio: Audio) -> int:
     """Return the first frame of audio [channels, frames] above ``ONSET_DB`` relative to the peak; 0 for silence.
 
-    Scan and build both use this definition of leading silence.
+    A constant offset counts as silence, and so does a beginning whose channels cancel each other in mono. Scan and
+    build both use this definition of leading silence.
     """
+    sound = remove_offset(audio)
+    onset = _find_first_loud_frame(sound)
+    if sound.shape[0] == 1:
+        return onset
+    mono = to_channels(sound, 1)
+    mono_onset = _find_first_loud_frame(mono)
+    skipped = mono[:, onset:mono_onset]
+    is_cancelled = skipped.shape[1] >= REST_FRAMES and rms(skipped) < _CANCELLED * rms(sound[:, onset:mono_onset])
+    return mono_onset if is_cancelled else onset
+
+
+def _find_first_loud_frame(audio: Audio) -> int:
     threshold = np.float32(peak(audio) * db_to_gain(ONSET_DB))
     if threshold <= 0:
         return 0
@@ -149,8 +164,9 @@ def find_onset(audio: Audio) -> int:
 
 
 def trim_leading_silence(audio: Audio) -> Audio:
-    """Return the audio [channels, frames] from its onset on, as a view."""
-    return audio[:, find_onset(audio) :]
+    """Return the audio [channels, frames] from its onset on, without a constant offset; a view if it has none."""
+    sound = remove_offset(audio)
+    return sound[:, find_onset(sound) :]
 
 
 def resample(audio: Audio, rate_from: float, rate_to: float) -> Audio:
@@ -208,7 +224,7 @@ class AudioStore:
         path = self.library.path_of(asset)
         decoded = decode_verified(path, asset.sha256)
         # Trimmed before resampling, at the rate that the scan measured at.
-        audio = trim_leading_silence(decoded.audio) if trim else decoded.audio
+        audio = trim_leading_silence(decoded.audio) if trim else remove_offset(decoded.audio)
         audio = resample(audio, decoded.sample_rate, self.sample_rate)
         if audio.shape[1] == 0:
             raise AssetError(path, f"shorter than one frame at {self.sample_rate} Hz", "remove it from the library")

@@ -18,11 +18,14 @@ class Reject:
 
 
 def judge(measured: PairLevels, limits: RejectLimits) -> Reject | None:
-    """Return the first reason to reject a pair, or None. Reasons name no levels, so that they can be counted."""
+    """Return the first reason to reject a pair, or None. Reasons name no levels, so that they can be counted.
+
+    Levels in mono decide, because tokens are made of the mean of the channels.
+    """
     for kind, target in measured.targets.items():
-        if target.peak_dbfs < limits.silent_dbfs:
+        if min(target.peak_dbfs, target.mono_peak_dbfs) < limits.silent_dbfs:
             return Reject(stage="target", reason=f"silent {kind}")
-    if measured.mix.peak_dbfs < limits.silent_dbfs:
+    if min(measured.mix.peak_dbfs, measured.mix.mono_peak_dbfs) < limits.silent_dbfs:
         return Reject(stage="mix", reason="silent mix")
     for kind in measured.targets:
         audible = measured.tracks[kind].audible_db

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.audio import SILENCE_DB, Audio, Pcm, from_pcm, gain_to_db, peak, rms
+from rmod_pipeline.audio import SILENCE_DB, Audio, Pcm, from_pcm, gain_to_db, peak, rms, swing, to_channels
 from rmod_pipeline.spec import Note, Settings
 
 HIT_SECONDS = 0.05
@@ -31,6 +31,8 @@ class MixLevels:
     """RMS of (left - right) / 2 over RMS of (left + right) / 2, clipped to -120..120 dB."""
     full_scale_share: float
     """Share of samples at full scale, 0..1."""
+    mono_peak_dbfs: float
+    """Half of the peak-to-peak amplitude of the mean of the channels, which is what becomes tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class TargetLevels:
     peak_dbfs: float
     rms_dbfs: float
     seconds: float
+    mono_peak_dbfs: float
+    """As in ``MixLevels``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,7 @@ class TrackLevels:
     inserts_db: list[float]
     """Measured gain of each insert: the make-up gain with ``match_rms``, else the change of RMS."""
     audible_db: float | None = None
-    """RMS of the track over RMS of the sum at the drum's clearest hit; None for loops."""
+    """RMS of the track over RMS of the sum at the drum's clearest hit, both in mono; None for loops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,7 @@ def measure_mix(mix: Pcm, sample_rate: int) -> MixLevels:
         lufs=measure_loudness(audio, sample_rate),
         side_mid_db=_side_mid_db(side, middle),
         full_scale_share=round(float(np.count_nonzero(np.abs(mix) >= FULL_SCALE)) / mix.size, 7),
+        mono_peak_dbfs=_level_db(swing(to_channels(audio, 1))),
     )
 
 
@@ -88,11 +93,12 @@ def measure_target(target: Pcm, sample_rate: int) -> TargetLevels:
         peak_dbfs=_level_db(peak(audio)),
         rms_dbfs=_level_db(rms(audio)),
         seconds=round(target.shape[1] / sample_rate, 6),
+        mono_peak_dbfs=_level_db(swing(to_channels(audio, 1))),
     )
 
 
 def measure_audibility(track: Audio, total: Audio, notes: Sequence[Note], settings: Settings) -> float:
-    """Return the RMS of a drum relative to the sum at its clearest hit, in dB.
+    """Return the RMS of a drum relative to the sum at its clearest hit, both in mono, in dB.
 
     track and total [2, frames]; ``SILENCE_DB`` for a drum without notes.
     """
@@ -100,7 +106,7 @@ def measure_audibility(track: Audio, total: Audio, notes: Sequence[Note], settin
     clearest = SILENCE_DB
     for note in notes:
         start = settings.onset(note.tick)
-        hit_rms, total_rms = rms(track[:, start : start + window]), rms(total[:, start : start + window])
+        hit_rms, total_rms = (rms(to_channels(sound[:, start : start + window], 1)) for sound in (track, total))
         if total_rms > 0:
             clearest = max(clearest, _level_db(hit_rms / total_rms))
     return clearest

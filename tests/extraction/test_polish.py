@@ -36,3 +36,16 @@ def test_a_sound_that_would_clip_is_attenuated_and_silence_is_unchanged() -> Non
     assert silent.silent
     assert silent.gain_db == 0
     assert silent.audio.size == 2000
+
+
+@pytest.mark.parametrize("offset", [0.004, -0.02, 0.1])
+def test_an_offset_hides_neither_the_end_nor_silence(offset: float) -> None:
+    time = np.arange(RATE) / RATE
+    sound = (0.5 * np.sin(2 * np.pi * 200 * time) * np.exp(-30 * time)).astype(np.float32)
+    sound[RATE // 2 :] = 0
+    shifted = sound + np.float32(offset)
+    assert polish(shifted, RATE).audio.size == polish(sound, RATE).audio.size
+    assert np.allclose(polish(shifted, RATE).audio, polish(sound, RATE).audio, atol=1e-5)
+    faint = 1e-3 * sound + np.float32(offset)
+    assert polish(faint, RATE).silent
+    assert np.array_equal(polish(faint, RATE).audio, faint)

@@ -12,9 +12,11 @@ import soundfile
 
 from rmod_pipeline.errors import AssetError, RmodError
 from rmod_pipeline.extraction import song as song_module
+from rmod_pipeline.extraction.extract import _detect_all_onsets
 from rmod_pipeline.extraction.onsets import detect_onsets, find_hits
+from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.extraction.song import Song, SongPart, open_song, read_mono_blocks, read_parts, song_from_array
-from rmod_pipeline.extraction.windows import pick_windows
+from rmod_pipeline.extraction.windows import ChosenWindow, TimePosition, pick_windows, read_windows
 from rmod_pipeline.library import long_files
 from tests.tiny_codec import noise
 from tests.tiny_dose import RATE, make_song
@@ -104,3 +106,32 @@ def test_an_error_names_a_file_that_ends_early(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50_000])
     with pytest.raises(AssetError, match="ends early"):
         list(open_song(path).blocks())
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100, 48_000])
+@pytest.mark.parametrize("offset", [0.01, -0.4])
+def test_an_offset_makes_no_song_and_no_window_audible(rate: int, offset: float) -> None:
+    silence = np.full((2, 6 * rate), offset, np.float32)
+    left = np.random.default_rng(1).uniform(-0.5, 0.5, 6 * rate).astype(np.float32)
+    silence += np.float32(1e-5) * left
+    cancelled = np.stack([left, -left])
+    for audio in (silence, cancelled):
+        song = song_from_array(audio, rate)
+        with pytest.raises(RmodError, match="silent: nothing is louder"):
+            _detect_all_onsets(song, RATE, lambda *_: None)
+        for start in (0, RATE, 5 * RATE):
+            with pytest.raises(RmodError, match="silence: nothing is louder"):
+                read_window(song, start)
+
+
+def test_a_hit_on_an_offset_is_heard_in_its_window() -> None:
+    audio = np.full(6 * RATE, 0.3, np.float32)
+    audio[2 * RATE : 2 * RATE + 4000] += np.random.default_rng(2).uniform(-0.01, 0.01, 4000).astype(np.float32)
+    assert read_window(song_from_array(audio, RATE), RATE)["kick"]
+
+
+def read_window(song: Song, start: int) -> Any:
+    """Read the window of 4 s from a sample on, as ``--at`` does."""
+    position = TimePosition(seconds=start / RATE, clarity_db=None)
+    chosen = ChosenWindow(position=position, hits=(), part=SongPart(start=start, samples=4 * RATE))
+    return read_windows({"kick": [chosen]}, song, RATE, ExtractionConfig(at=(start / RATE,)))

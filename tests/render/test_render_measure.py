@@ -186,3 +186,38 @@ def test_measured_levels_are_json(tiny: Library, sounds: Sounds) -> None:
     assert isinstance(measured, PairLevels)
     assert json.loads(json.dumps(measured.to_dict(), allow_nan=False)) == measured.to_dict()
     assert measured.to_dict()["tracks"]["bass"]["audible_db"] is None
+
+
+@given(st.integers(1, 2000), st.floats(-0.5, 0.5), st.floats(-1, 1))
+def test_the_mono_peak_is_that_of_what_becomes_tokens(frames: int, offset: float, right: float) -> None:
+    sound = noise(1, frames, 0.4)
+    pcm = to_pcm(np.concatenate([sound, np.float32(right) * sound]) + np.float32(offset))
+    mono = pcm.mean(axis=0) / 32767
+    expected = 20 * math.log10(max((mono.max() - mono.min()) / 2, 1e-6))
+    assert measure_target(pcm, RATE).mono_peak_dbfs == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize("right", [-1.0, -0.9995])
+def test_a_target_whose_channels_cancel_is_rejected(tiny: Library, sounds: Sounds, right: float) -> None:
+    pair = render_pair(spec_of([drum(tiny, "kick", [0])]), sounds)
+    left = pair.targets["kick"][:1].astype(np.float32) / 32767
+    target = measure_target(to_pcm(np.concatenate([left, np.float32(right) * left])), RATE)
+    assert target.peak_dbfs > -1
+    cancelled = replace(pair.measured, targets={"kick": target})
+    assert judge(cancelled, LIMITS) == Reject(stage="target", reason="silent kick")
+
+
+def test_a_mixture_whose_channels_cancel_is_rejected(tiny: Library, sounds: Sounds) -> None:
+    pair = render_pair(spec_of([drum(tiny, "kick", [0])]), sounds)
+    left = pair.mix[:1]
+    measured = replace(pair.measured, mix=measure_mix(np.concatenate([left, -left]), RATE))
+    assert judge(measured, LIMITS) == Reject(stage="mix", reason="silent mix")
+
+
+def test_a_drum_is_buried_if_its_channels_cancel_under_a_sound_in_the_middle() -> None:
+    notes = [Note(tick=0, velocity=100)]
+    left = noise(1, 4 * RATE, 0.5)
+    middle = np.repeat(noise(1, 4 * RATE, 0.1), 2, axis=0)
+    track = np.concatenate([left, -left])
+    assert measure_audibility(track, track + middle, notes, SETTINGS) < -100
+    assert measure_audibility(np.abs(track), np.abs(track) + middle, notes, SETTINGS) > -3

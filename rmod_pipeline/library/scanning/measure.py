@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.audio import Audio, gain_to_db, peak, rms
+from rmod_pipeline.audio import Audio, gain_to_db, peak, remove_offset, rms, swing, to_channels
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.audio_fingerprint import compute_fingerprint, make_excerpt
-from rmod_pipeline.library.read import SoundTooLongError, decode_sound, read_bytes
+from rmod_pipeline.library.read import SoundTooLongError, decode_sound, find_onset, read_bytes
 
 MEASURE_VERSION = 2
 """Increase it when a change alters the measurement of the same file, so that cached measurements are not used."""
@@ -33,6 +33,10 @@ class MeasuredFile:
     rms_dbfs: float
     swing_dbfs: float
     """Peak without a constant offset, which is inaudible."""
+    mono_swing_dbfs: float
+    """The same of the mean of the channels, which is what becomes tokens."""
+    onset: int
+    """Number of silent frames at the beginning, which are left out."""
     fingerprint: bytes
     """float32 fingerprint for the search for near-duplicates."""
 
@@ -67,7 +71,7 @@ def measure_file(task: MeasureTask) -> MeasuredFile | UnusableFile:
         return UnusableFile(reason=error.found, lasting=False)
     try:
         decoded = decode_sound(data, task.path, task.max_seconds)
-        audio, rate = decoded.audio, decoded.sample_rate
+        audio, rate = remove_offset(decoded.audio), decoded.sample_rate
         return MeasuredFile(
             sha256=sha256(data).hexdigest(),
             sound=_hash_samples(audio, rate),
@@ -76,7 +80,9 @@ def measure_file(task: MeasureTask) -> MeasuredFile | UnusableFile:
             frames=audio.shape[1],
             peak_dbfs=round(gain_to_db(peak(audio)), 2),
             rms_dbfs=round(gain_to_db(rms(audio)), 2),
-            swing_dbfs=round(gain_to_db(_measure_swing(audio)), 2),
+            swing_dbfs=round(gain_to_db(swing(audio)), 2),
+            mono_swing_dbfs=round(gain_to_db(swing(to_channels(audio, 1))), 2),
+            onset=find_onset(audio),
             fingerprint=compute_fingerprint(make_excerpt(audio, rate)).tobytes(),
         )
     except SoundTooLongError as error:
@@ -111,8 +117,3 @@ def _hash_samples(audio: Audio, sample_rate: int) -> str:
     # Adding 0 turns -0.0 into 0.0, which is the same sound.
     digest.update((body + np.float32(0)).astype("<f4").tobytes())
     return digest.hexdigest()
-
-
-def _measure_swing(audio: Audio) -> float:
-    """Return half of the largest peak-to-peak amplitude of a channel."""
-    return float((audio.max(axis=1) - audio.min(axis=1)).max()) / 2

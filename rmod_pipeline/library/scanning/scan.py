@@ -26,9 +26,9 @@ from rmod_pipeline.library.splits import Shares, SplitAssignment, SplitItem, ass
 from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, PathDescription, describe_path
 
 SILENT_DBFS = -60.0
-"""A file with a lower peak is silent."""
+"""A file with a lower peak, in stereo or in mono and without a constant offset, is silent."""
 MIN_SECONDS = 0.005
-"""A shorter sound is a click at best."""
+"""A sound that is shorter than this from its onset on is a click at best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,10 +241,18 @@ def _find_drop_reason(result: MeasuredFile | UnusableFile | None, max_seconds: f
         return result.reason
     if result.seconds > max_seconds:
         return f"too long: {result.seconds:.1f} s, at most {max_seconds:g} s"
-    if result.seconds < MIN_SECONDS:
-        return f"too short: {result.frames} frames, {1000 * result.seconds:.1f} ms"
-    if result.swing_dbfs < SILENT_DBFS:
-        return f"silent: peak {result.swing_dbfs:.1f} dBFS"
+    frames = result.frames - result.onset
+    if frames < MIN_SECONDS * result.sample_rate:
+        return f"too short: {frames} frames, {1000 * frames / result.sample_rate:.1f} ms"
+    return _find_silence(result)
+
+
+def _find_silence(measured: MeasuredFile) -> str:
+    """Return why a sound is silent; empty if it is heard in stereo and in mono."""
+    if measured.swing_dbfs < SILENT_DBFS:
+        return f"silent: peak {measured.swing_dbfs:.1f} dBFS"
+    if measured.mono_swing_dbfs < SILENT_DBFS:
+        return f"silent in mono, because its channels cancel: peak {measured.mono_swing_dbfs:.1f} dBFS"
     return ""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rmod_pipeline.audio import Audio, Pcm, peak, to_channels, to_pcm
+from rmod_pipeline.audio import Audio, Pcm, gain_to_db, peak, to_channels, to_pcm
 from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.errors import AssetError, LibraryError
 from rmod_pipeline.library.asset import Library
@@ -33,6 +33,8 @@ ONE_SHOTS = ("kick", "snare", "hihat", "openhat", "tom", "cymbal")
 """Kinds of the library that count as one-shots; all others are music."""
 
 LONGEST_ONE_SHOT_SECONDS = 2.0
+SILENT_DBFS = -60.0
+"""A one-shot whose mono mean has a lower peak is left out: at full scale it would be noise."""
 FORMAT = 1
 
 
@@ -124,7 +126,7 @@ def _read_one_shots(store: AudioStore, split: str) -> Iterator[tuple[str, Pcm]]:
             except AssetError as error:
                 logger.warning("skipped: %s", error)
                 continue
-            if peak(sound[None]) > 0:
+            if gain_to_db(peak(sound[None])) >= SILENT_DBFS:
                 yield kind, to_pcm(sound / np.float32(peak(sound[None])))
 
 
