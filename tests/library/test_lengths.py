@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.lengths import ByteSource, check_length
+from rmod_pipeline.library.lengths.ogg import _checksum
 from rmod_pipeline.library.long_files import open_long_file
 from rmod_pipeline.library.read import decode_sound
 from tests.library.library_sounds import RATE, encode, hit
@@ -125,12 +126,11 @@ def test_no_length_makes_a_sound_shorter_in_silence(file_format: str, value: int
         assert abs(frames - FRAMES) * 2 * channels <= TOLERANCE
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(file_format=st.sampled_from([*PCM, "FLAC", "OGG"]), data=st.data())
 def test_a_cut_file_is_named_as_cut(file_format: str, data: st.DataObject) -> None:
     content = sound(file_format)
-    header = {"CAF": 4096, "OGG": 4500}.get(file_format, 128)
-    kept = data.draw(st.integers(header, len(content) - 1 - TOLERANCE))
+    kept = data.draw(st.integers(48, 200) | st.integers(48, len(content) - 1 - TOLERANCE))
     with pytest.raises(AssetError, match="ends early"):
         decode_sound(content[:kept], "x")
 
@@ -160,20 +160,41 @@ def test_the_frames_of_an_mp3_decide(frames: int) -> None:
     assert abs(decoded.audio.shape[1] - FRAMES) <= 1152
 
 
-@pytest.mark.parametrize("granule", [0, -1, 1 << 40])
-def test_the_packets_of_an_ogg_decide(granule: int) -> None:
-    from rmod_pipeline.library.lengths.ogg import _checksum
+@pytest.mark.parametrize("with_frame", [True, False])
+def test_an_mp3_of_variable_bit_rate_needs_no_stated_length(with_frame: bool) -> None:
+    time = np.arange(2 * RATE) / RATE
+    audio = np.stack([np.where(time < 1, 0.3 * np.sin(2 * np.pi * 300 * time), noise_of(2 * RATE))]).astype(np.float32)
+    content = bytearray(encode(audio, file_format="MP3", bitrate_mode="VARIABLE"))
+    position = max(content.find(b"Xing"), content.find(b"Info"))
+    content[position + 7] = 0
+    if not with_frame:
+        size = next(at for at in range(200, 2000) if content[at : at + 2] == content[:2])
+        content = content[size:]
+    frames = decode_sound(bytes(content), "x").audio.shape[1]
+    assert 2 * RATE <= frames <= 2 * RATE + 3 * 1152
 
-    content = bytearray(sound("OGG"))
+
+def noise_of(samples: int) -> np.ndarray:
+    return np.random.default_rng(1).uniform(-0.5, 0.5, samples)
+
+
+@pytest.mark.parametrize("granule", [0, -1, 1, FRAMES // 2, 2 * FRAMES, 1 << 40, 1 << 62])
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_the_packets_of_an_ogg_decide(subtype: str, granule: int) -> None:
+    rate = 48_000 if subtype == "OPUS" else RATE
+    audio = np.random.default_rng(1).uniform(-0.5, 0.5, (1, 40_000)).astype(np.float32)
+    content = bytearray(encode(audio, rate, file_format="OGG", subtype=subtype))
     page = content.rfind(b"OggS")
     struct.pack_into("<q", content, page + 6, granule)
     struct.pack_into("<I", content, page + 22, 0)
     struct.pack_into("<I", content, page + 22, _checksum(bytes(content[page:])))
     frames = decode_sound(bytes(content), "x").audio.shape[1]
-    assert FRAMES <= frames <= FRAMES + 2048
+    assert 40_000 <= frames <= 40_000 + 2048
 
 
-@pytest.mark.parametrize("tail", [b"\0" * 5000, b"TAG" + b"x" * 125, b"LIST\x04\0\0\0INFO", b"ID3\x04" + b"y" * 600])
+@pytest.mark.parametrize(
+    "tail", [b"\0" * 5000, b"TAG" + b"x" * 125, b"LIST\x04\0\0\0INFO", b"ID3\x04" + b"y" * 600, b"text\n" * 99]
+)
 def test_padding_tags_and_chunks_after_the_samples_are_no_sound(tail: bytes) -> None:
     data = sound("WAV")
     assert_whole(data + tail, data)

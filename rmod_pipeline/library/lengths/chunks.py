@@ -16,6 +16,7 @@ _HEADER_BYTES = 1 << 20
 _TAIL_BYTES = 1 << 16
 _FOUR_GIB = 1 << 32
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS")
+_TEXT = frozenset(b"\0\t\n\r") | frozenset(range(32, 127))
 _TAIL_CHUNKS = (b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"smpl", b"cue ", b"acid", b"ANNO", b"APPL")
 _W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _W64_SUFFIX = bytes.fromhex("f3acd3118cd100c04f8edb8a")
@@ -73,7 +74,8 @@ def check_chunks(source: ByteSource) -> LengthCheck | None:
         return None
     chunk = _find_sound(source, layout)
     if chunk is None:
-        return LengthCheck(repair=_rebuild_header(source, layout))
+        repair = _rebuild_header(source, layout)
+        return LengthCheck(repair=repair, missing="" if repair else _find_missing_chunks(source, layout))
     outer_end = _find_outer_end(source, layout)
     if start[:4] in (b"RF64", b"BW64"):
         chunk, outer_end = _apply_ds64(source, chunk, outer_end)
@@ -141,12 +143,23 @@ def _rebuild_header(source: ByteSource, layout: _Layout) -> Repair | None:
     return None
 
 
+def _find_missing_chunks(source: ByteSource, layout: _Layout) -> str:
+    """Return what is missing of a file without samples: empty if all of its chunks are there."""
+    end = max((chunk.start + chunk.size for chunk in _walk(source, layout, layout.first)), default=layout.first)
+    outer_end = _find_outer_end(source, layout)
+    is_cut = end > source.size - layout.header if outer_end < 0 else max(end, outer_end) > source.size
+    return "the file ends before the samples begin" if is_cut else ""
+
+
 def _find_outer_end(source: ByteSource, layout: _Layout) -> int:
     """Return where the file ends according to its first size; -1 if it does not say."""
     if layout.outer is None:
         return -1
-    (stated,) = struct.unpack(layout.size, source.read_at(layout.outer, struct.calcsize(layout.size)))
-    return int(stated) if layout.counts_header else int(stated) + layout.outer + struct.calcsize(layout.size)
+    size = struct.calcsize(layout.size)
+    (stated,) = struct.unpack(layout.size, source.read_at(layout.outer, size))
+    if _is_unknown(stated):
+        return -1
+    return int(stated) if layout.counts_header else int(stated) + layout.outer + size
 
 
 def _apply_ds64(source: ByteSource, chunk: _Chunk, outer_end: int) -> tuple[_Chunk, int]:
@@ -186,7 +199,8 @@ def _is_tail_sound(source: ByteSource, layout: _Layout, chunk: _Chunk, outer_is_
     if any(_are_chunks(source, layout, position) for position in {end, end + -end % layout.alignment}):
         return False
     tail = source.read_at(end, _TAIL_BYTES)
-    if tail.lstrip(b"\0").startswith(_TAGS) or (rest < _FOUR_GIB // 2 and not tail.strip(b"\0")):
+    is_filler = not tail.strip(b"\0") or all(byte in _TEXT for byte in tail)
+    if tail.lstrip(b"\0").startswith(_TAGS) or (is_filler and rest < _FOUR_GIB // 2):
         return False
     return rest > TOLERANCE_BYTES or outer_is_right or chunk.size <= layout.overhead
 

@@ -36,8 +36,10 @@ def check_flac(source: ByteSource) -> LengthCheck | None:
     """Compare the stated number of samples with the frames; None for a file of another kind."""
     begin = _skip_id3(source)
     info = source.read_at(begin, _INFO_BYTES)
-    if info[:4] != b"fLaC" or len(info) < _INFO_BYTES or info[4] & 0x7F:
+    if info[:4] != b"fLaC" or (len(info) > 4 and info[4] & 0x7F):
         return None
+    if len(info) < _INFO_BYTES:
+        return LengthCheck(missing="the file ends before the samples begin")
     stated = int.from_bytes(info[21:26]) & 0xF_FFFF_FFFF
     block = _fixed_block(info)
     last: _Frame | None = None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 
 from rmod_pipeline.library.lengths.chunks import TOLERANCE_BYTES
 from rmod_pipeline.library.lengths.source import ByteSource, LengthCheck, Repair
 
 _BUFFER_BYTES = 1 << 20
+_MAX_FRAME_BYTES = 4096
+_INFO_BIT_RATE = 9
+"""Index of the bit rate: 128 or 80 kbit/s."""
 _KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
@@ -29,21 +33,17 @@ class _Frames:
 def check_mp3(source: ByteSource) -> LengthCheck | None:
     """Compare the stated number of frames with those that are there; None for a file of another kind."""
     first = _skip_id3(source)
-    start = source.read_at(first, 4096)
+    start = source.read_at(first, _MAX_FRAME_BYTES)
     size = _frame_size(start[:4])
     if not size:
         return None
     position = max(start[:size].find(name) for name in (b"Xing", b"Info"))
-    if position < 0 or len(start) < position + 16:
-        return LengthCheck()
-    flags = start[position + 7]
-    if not flags & 1:
-        return LengthCheck()
+    if position < 0 or len(start) < position + 16 or not start[position + 7] & 1:
+        return _check_without_length(source, first, size, has_info_frame=position >= 0)
     stated = int.from_bytes(start[position + 8 : position + 12])
-    bytes_position = position + 12
-    stated_bytes = int.from_bytes(start[bytes_position : bytes_position + 4]) if flags & 2 else 0
+    has_bytes = bool(start[position + 7] & 2)
+    stated_bytes = int.from_bytes(start[position + 12 : position + 16]) if has_bytes else 0
     frames = _walk(source, first + size)
-    there_bytes = frames.end - first
     missing_bytes = stated_bytes - (source.size - first)
     is_cut = missing_bytes > TOLERANCE_BYTES if stated_bytes else frames.end < source.size
     if not frames.is_clean or (abs(stated - frames.count) <= 1 and missing_bytes <= TOLERANCE_BYTES):
@@ -51,10 +51,32 @@ def check_mp3(source: ByteSource) -> LengthCheck | None:
     if is_cut and frames.count < stated:
         return LengthCheck(missing=f"{frames.count} of {stated} frames of MP3")
     header = bytearray(source.read_at(0, first + position + 16))
-    header[first + position + 8 : first + position + 12] = frames.count.to_bytes(4)
-    if flags & 2:
-        header[first + bytes_position : first + bytes_position + 4] = min(there_bytes, 0xFFFF_FFFF).to_bytes(4)
+    struct.pack_into(">I", header, first + position + 8, frames.count)
+    if has_bytes:
+        struct.pack_into(">I", header, first + position + 12, min(frames.end - first, 0xFFFF_FFFF))
     return LengthCheck(repair=Repair(header=bytes(header), start=len(header), end=source.size))
+
+
+def _check_without_length(source: ByteSource, first: int, size: int, *, has_info_frame: bool) -> LengthCheck:
+    """Give a file with a variable bit rate a frame that states its length: the decoder would estimate a wrong one."""
+    begin = first + size if has_info_frame else first
+    frames = _walk(source, begin)
+    first_size = _frame_size(source.read_at(begin, 4))
+    is_constant = abs(frames.end - begin - frames.count * first_size) <= max(frames.count, first_size)
+    if not frames.is_clean or not frames.count or is_constant:
+        return LengthCheck()
+    info = _make_info_frame(source.read_at(begin, 4), frames.count, frames.end - begin)
+    return LengthCheck(repair=Repair(header=source.read_at(0, first) + info, start=begin, end=source.size))
+
+
+def _make_info_frame(header: bytes, count: int, size: int) -> bytes:
+    """Return a silent frame like one with this header, which states the number of frames and their size in bytes."""
+    is_mpeg_1, is_mono = header[1] >> 3 & 3 == 3, header[3] >> 6 == 3
+    # Without a checksum, and with a bit rate that leaves enough room.
+    header = bytes([header[0], header[1] | 1, _INFO_BIT_RATE << 4 | header[2] & 0x0C, header[3]])
+    side_bytes = (17 if is_mono else 32) if is_mpeg_1 else (9 if is_mono else 17)
+    length = struct.pack(">4sIII", b"Xing", 3, count, min(size + _frame_size(header), 0xFFFF_FFFF))
+    return (header + bytes(side_bytes) + length).ljust(_frame_size(header), b"\0")
 
 
 def _skip_id3(source: ByteSource) -> int:

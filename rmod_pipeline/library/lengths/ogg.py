@@ -23,6 +23,8 @@ class _Page:
     """Number of samples up to the end of the page, or ``_UNKNOWN``."""
     packets: int
     """Packets that end on the page."""
+    is_end: bool = False
+    """Whether the page is marked as the last one."""
 
 
 def check_ogg(source: ByteSource) -> LengthCheck | None:
@@ -33,13 +35,21 @@ def check_ogg(source: ByteSource) -> LengthCheck | None:
     if last is None or not last.size or last.offset + last.size > source.size:
         return LengthCheck(missing="its last page is incomplete")
     before = _find_page_before(source, last.offset)
-    if before is None or not last.packets:
+    if before is None or (last.granule == 0 and not last.is_end):
+        return LengthCheck(missing="the file ends before the samples begin")
+    if not last.packets:
         return LengthCheck()
     begin = 0 if before.granule == _UNKNOWN else before.granule
-    longest = begin + last.packets * _MAX_PACKET_SAMPLES
-    if begin < last.granule <= longest:
+    if b"OpusHead" in source.read_at(0, _HEADER_BYTES + 16):
+        packets = _measure_opus_packets(source, last)
+        # The decoder refuses a longer length, and an encoder fills up the last packets.
+        samples, earliest = sum(packets), begin + sum(packets[:-2])
+    else:
+        # The decoder stops at the last packet.
+        samples, earliest = last.packets * _MAX_PACKET_SAMPLES, 0
+    if max(begin, earliest) < last.granule <= begin + samples:
         return LengthCheck()
-    return LengthCheck(repair=_make_repair(source, last, longest))
+    return LengthCheck(repair=_make_repair(source, last, begin + samples))
 
 
 def _find_page_before(source: ByteSource, end: int) -> _Page | None:
@@ -66,11 +76,42 @@ def _parse_page(data: bytes, offset: int) -> _Page | None:
         size=_HEADER_BYTES + len(segments) + sum(segments),
         granule=int.from_bytes(data[6:14], "little"),
         packets=sum(size < 255 for size in segments),
+        is_end=bool(data[5] & 4),
     )
 
 
+def _measure_opus_packets(source: ByteSource, page: _Page) -> list[int]:
+    """Return the samples at 48 kHz of each packet that ends on a page."""
+    content = source.read_at(page.offset, page.size)
+    segments = content[_HEADER_BYTES : _HEADER_BYTES + content[26]]
+    samples: list[int] = []
+    position, begin = _HEADER_BYTES + len(segments), None
+    for size in segments:
+        begin = position if begin is None else begin
+        position += size
+        if size < 255:
+            samples.append(_count_packet_samples(content[begin:position]))
+            begin = None
+    return samples
+
+
+def _count_packet_samples(packet: bytes) -> int:
+    """Return the samples at 48 kHz of an Opus packet, from its first two bytes. RFC 6716, section 3.1."""
+    if not packet:
+        return 0
+    config, code = packet[0] >> 3, packet[0] & 3
+    if config < 12:
+        frame = (480, 960, 1920, 2880)[config & 3]
+    elif config < 16:
+        frame = (480, 960)[config & 1]
+    else:
+        frame = (120, 240, 480, 960)[config & 3]
+    count = packet[1] & 63 if code == 3 and len(packet) > 1 else min(code + 1, 2)
+    return frame * count
+
+
 def _make_repair(source: ByteSource, page: _Page, granule: int) -> Repair:
-    """State a length that the decoder does not reach, so that the packets decide."""
+    """Return the file up to a page that states another length, at its end."""
     content = bytearray(source.read_at(page.offset, page.size))
     struct.pack_into("<Q", content, 6, granule)
     struct.pack_into("<I", content, 22, 0)
