@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from rmod_pipeline.codec import CodecChoice
-from rmod_pipeline.errors import RmodError, UsageError
+from rmod_pipeline.errors import RmodError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.recipe import Recipe
@@ -48,13 +48,4 @@ def location_of(data: DataLike) -> Location:
     """Return where a data set lies."""
     if isinstance(data, DataSet):
         return data.out
-    location = parse_location(data)
-    return location.expanduser() if isinstance(location, Path) else location
-
-
-def require_local_path(option: str, path: str | Path) -> Path:
-    """Return a path of this machine. Raises UsageError for the address of an object store."""
-    location = parse_location(path)
-    if not isinstance(location, Path):
-        raise UsageError(option, f"{location} is on an object store; models are kept on disks", "give a local path")
-    return location.expanduser()
+    return parse_location(data)

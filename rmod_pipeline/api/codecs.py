@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rmod_pipeline import codec
 from rmod_pipeline.api.arguments import LibraryLike, speaks_python
 from rmod_pipeline.api.libraries import open_library
+from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
     from rmod_pipeline.codec.catalogue import KnownCodec
@@ -62,7 +63,7 @@ def train_codec(
         return train_from_libraries(
             str(recipe),
             opened,
-            Path(out).expanduser(),
+            parse_local_path(out),
             minutes=minutes,
             threads=threads,
             device=device,

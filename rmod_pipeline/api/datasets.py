@@ -16,7 +16,7 @@ from rmod_pipeline.pipeline.executors.config import ComputeConfig
 from rmod_pipeline.pipeline.run import BuildSummary
 from rmod_pipeline.reading.data_set import DataPair, DataSet
 from rmod_pipeline.recipe import Recipe, recipe_names, resolve_recipe
-from rmod_pipeline.storage import Location, parse_location
+from rmod_pipeline.storage import Location, parse_local_path, parse_location
 
 if TYPE_CHECKING:
     from rmod_pipeline.pipeline.encoding import TokenSettings
@@ -199,7 +199,7 @@ def preview(
                 seed=seed,
                 on_pair=lambda: advance(1),
             )
-    target = content.page if page is None else Path(page).expanduser()
+    target = content.page if page is None else parse_local_path(page)
     try:
         write_preview(content.pairs, target, content.title, note=content.note, extra_sounds=content.decoded)
     except OSError as error:
@@ -226,7 +226,7 @@ def rerender(
     if isinstance(pair, DataPair):
         spec, about = pair.spec, pair.key
     else:
-        path = Path(pair).expanduser()
+        path = parse_local_path(pair)
         spec, about = read_spec(path), str(path)
     sounds = open_library(library, progress=progress)
     return write_rendered(spec, sounds, parse_location(out), engine, about=about)

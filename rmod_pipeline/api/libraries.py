@@ -7,6 +7,7 @@ from pathlib import Path
 from rmod_pipeline.api.arguments import LibraryLike, speaks_python
 from rmod_pipeline.api.results import ScanResult
 from rmod_pipeline.library.asset import Library
+from rmod_pipeline.storage import parse_local_path
 
 
 @speaks_python
@@ -35,15 +36,15 @@ def scan(
     from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
     from rmod_pipeline.progress import scan_progress
 
-    manifest = Path(out).expanduser()
+    manifest = parse_local_path(out)
     with scan_progress(progress) as on_progress:
         found = scan_to_manifest(
-            Path(folder).expanduser(),
+            parse_local_path(folder),
             manifest,
-            labels=None if labels is None else Path(labels).expanduser(),
+            labels=None if labels is None else parse_local_path(labels),
             licence=licence,
             shares=shares,
-            previous=None if previous is None else Path(previous).expanduser(),
+            previous=None if previous is None else parse_local_path(previous),
             max_one_shot_seconds=max_one_shot,
             max_loop_seconds=max_loop,
             workers=workers,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmod_pipeline.api.arguments import DataLike, location_of, require_local_path, speaks_python
+from rmod_pipeline.api.arguments import DataLike, location_of, speaks_python
+from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,10 +59,10 @@ def train(
     training = TrainingConfig(
         recipe=loaded,
         data=location_of(data),
-        out=require_local_path("--out", out),
+        out=parse_local_path(out, "--out"),
         codec=codec,
         instrument=instrument,
-        begin_from=None if begin_from is None else require_local_path("--begin-from", begin_from),
+        begin_from=None if begin_from is None else parse_local_path(begin_from, "--begin-from"),
         until=until,
         wandb=wandb,
         machine=DeviceSettings(device=device, devices=devices, nodes=nodes, workers=workers),
@@ -104,7 +105,7 @@ def extract(
     from rmod_pipeline.progress import extraction_progress
 
     settings = config or ExtractionConfig()
-    folder = None if out is None else Path(out).expanduser()
+    folder = None if out is None else parse_local_path(out)
     if folder is not None:
         check_extraction_folder(folder)
         check_page(folder)
@@ -113,7 +114,7 @@ def extract(
     from rmod_pipeline.extraction.extract import extract_song
     from rmod_pipeline.extraction.extractor import open_extractors
 
-    extractors, opened_codec = open_extractors(Path(checkpoint).expanduser(), instruments, codec, device)
+    extractors, opened_codec = open_extractors(parse_local_path(checkpoint), instruments, codec, device)
     if folder is not None:
         check_sounds(folder, [each.instrument for each in extractors], settings)
     with extraction_progress(progress) as on_step:
@@ -151,7 +152,7 @@ def evaluate(
 
     with advance_progress("pairs", progress) as on_pairs:
         return evaluate_checkpoint(
-            Path(checkpoint).expanduser(), location_of(data), split=split, pairs=pairs, codec=codec, tries=tries,
+            parse_local_path(checkpoint), location_of(data), split=split, pairs=pairs, codec=codec, tries=tries,
             device=device, threads=threads, on_pairs=on_pairs,
         )  # fmt: skip
 
@@ -172,5 +173,5 @@ def import_checkpoint(
     from rmod_pipeline.dose.checkpoint import write_new_checkpoint
     from rmod_pipeline.dose.reference import import_reference
 
-    imported = import_reference(Path(checkpoint).expanduser(), instrument, heads)
-    return write_new_checkpoint(imported, Path(out).expanduser()), imported
+    imported = import_reference(parse_local_path(checkpoint), instrument, heads)
+    return write_new_checkpoint(imported, parse_local_path(out)), imported

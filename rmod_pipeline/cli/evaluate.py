@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import DataOption, PlainDeviceOption, ThreadsOption, local_path
+from rmod_pipeline.cli.options import DataOption, PlainDeviceOption, ThreadsOption
+from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
     from rmod_pipeline.evaluation.evaluate import Evaluation
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def evaluate(
     checkpoint: Annotated[
         Path,
-        typer.Argument(metavar="CHECKPOINT", parser=local_path, help="A model: DIR/kick.pth."),
+        typer.Argument(metavar="CHECKPOINT", parser=parse_local_path, help="A model: DIR/kick.pth."),
     ],
     data: DataOption,
     split: Annotated[str, typer.Option(metavar="NAME", help="The split.")] = "test",
@@ -28,7 +29,7 @@ def evaluate(
     ] = 8,
     write: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", parser=local_path, help="Write all distances to a file."),
+        typer.Option("--json", metavar="FILE", parser=parse_local_path, help="Write all distances to a file."),
     ] = None,
     device: PlainDeviceOption = "auto",
     threads: ThreadsOption = 1,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import OpenFlag, PlainDeviceOption, local_path
+from rmod_pipeline.cli.options import OpenFlag, PlainDeviceOption
+from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
     from rmod_pipeline.api import Extraction
@@ -18,12 +19,15 @@ WINDOWS, TRIES = "Windows of the song", "Candidates"
 def extract(
     song: Annotated[
         Path,
-        typer.Argument(metavar="SONG", parser=local_path, help="A WAV, FLAC, AIFF, OGG or MP3 file."),
+        typer.Argument(metavar="SONG", parser=parse_local_path, help="A WAV, FLAC, AIFF, OGG or MP3 file."),
     ],
     checkpoint: Annotated[
-        Path, typer.Option(metavar="DIR|FILE", parser=local_path, help="A model such as kick.pth, or a folder of them.")
+        Path,
+        typer.Option(
+            metavar="DIR|FILE", parser=parse_local_path, help="A model such as kick.pth, or a folder of them."
+        ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", parser=local_path, help="The folder for the sounds.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", parser=parse_local_path, help="The folder for the sounds.")],
     instrument: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Repeatable. Default: all that the models extract."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -115,8 +114,3 @@ PlainDeviceOption = Annotated[
     str, typer.Option("--device", metavar="NAME", help="cpu, cuda or cuda:1; auto uses a GPU if there is one.")
 ]
 ThreadsOption = Annotated[int, typer.Option("--threads", metavar="N", min=1, help="Processor cores to use.")]
-
-
-def local_path(text: str | Path) -> Path:
-    """Return a path of this machine, its ``~`` expanded."""
-    return Path(text).expanduser()

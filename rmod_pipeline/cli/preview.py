@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import OpenFlag, local_path
+from rmod_pipeline.cli.options import OpenFlag
+from rmod_pipeline.storage import parse_local_path
 
 
 def preview(
@@ -26,7 +27,9 @@ def preview(
     page: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.html", parser=local_path, help="The page to write. Default: OUT-preview.html beside OUT."
+            metavar="FILE.html",
+            parser=parse_local_path,
+            help="The page to write. Default: OUT-preview.html beside OUT.",
         ),
     ] = None,
     library: Annotated[

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import FilesOption, LibraryOption, local_path
+from rmod_pipeline.cli.options import FilesOption, LibraryOption
+from rmod_pipeline.storage import parse_local_path
 
 
 def render(
     pair: Annotated[
         Path,
         typer.Argument(
-            metavar="PAIR.json", parser=local_path, help="The JSON beside a pair: `rmod show OUT KEY --json`."
+            metavar="PAIR.json", parser=parse_local_path, help="The JSON beside a pair: `rmod show OUT KEY --json`."
         ),
     ],
     library: LibraryOption,

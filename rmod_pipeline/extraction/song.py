@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import DoseError, UsageError
 from rmod_pipeline.library.long_files import BLOCK, open_long_file
+from rmod_pipeline.storage import parse_local_path
 
 ABOUT_ARRAY = "audio"
 MOST_CHANNELS = 64
@@ -48,7 +49,7 @@ class Song:
 def open_song(song: str | Path | NDArray[Any], sample_rate: int | None = None) -> Song:
     """Open a file or an array. Raises UsageError for an array without a sample rate, AssetError, DoseError."""
     if isinstance(song, str | Path):
-        return song_from_file(Path(song).expanduser())
+        return song_from_file(parse_local_path(song))
     if sample_rate is None:
         raise UsageError("sample_rate", "is missing; an array has no sample rate of its own", "give it in Hz")
     return song_from_array(song, sample_rate)

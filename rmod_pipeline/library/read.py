@@ -28,6 +28,8 @@ from rmod_pipeline.storage import Location, StorePath, read_from_cache, store_in
 ONSET_DB = -60.0
 """A sound begins at the first frame above this level, relative to the file's peak."""
 
+CHANGED_HINT = "put the old file back, or give the command of the scan again, with --previous and this manifest"
+
 MAX_FILE_BYTES = 2**30
 """Size limit of an audio file; one hour of 16-bit stereo at 48 kHz takes two thirds of it."""
 
@@ -247,7 +249,7 @@ def decode_verified(path: Location, expected_sha256: str) -> DecodedSound:
     actual = sha256(data).hexdigest()
     if actual != expected_sha256:
         found = f"changed since the scan: sha256 {actual[:12]}..., the manifest has {expected_sha256[:12]}..."
-        raise AssetError(path, found, "put the old file back, or run `rmod library scan` again with --previous")
+        raise AssetError(path, found, CHANGED_HINT)
     return decode_sound(data, path)
 
 

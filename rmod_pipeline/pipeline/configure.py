@@ -23,7 +23,7 @@ from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprin
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import FORMATS
 from rmod_pipeline.shards.token_family import TokenFamily
-from rmod_pipeline.storage import Location
+from rmod_pipeline.storage import Location, parse_local_path
 
 
 def configure_build(
@@ -99,7 +99,7 @@ def codec_choice(codec: str | Path | CodecChoice) -> CodecChoice:
     if not is_weights_path(choice.name):
         return choice
     # Workers may run in another folder.
-    return replace(choice, name=str(Path(choice.name).expanduser().resolve()))
+    return replace(choice, name=str(parse_local_path(choice.name).resolve()))
 
 
 def select_shards(

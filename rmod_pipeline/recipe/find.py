@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rmod_pipeline.errors import RecipeError, nearest
+from rmod_pipeline.storage import parse_local_path
 from rmod_pipeline.storage.folders import shipped_folder
 
 
@@ -17,7 +18,7 @@ def find_recipe(name: str, folder: str = "") -> Path:
 
     ``folder`` is the folder of shipped recipes to search, such as ``codec``; by default it is that of data sets.
     """
-    path, known = Path(name).expanduser(), recipe_names(folder)
+    path, known = parse_local_path(name), recipe_names(folder)
     hint = f"give a path, or one of {', '.join(known)}"
     if name in known:
         return shipped_folder("recipes") / folder / f"{name}.yaml"

@@ -10,7 +10,9 @@ Every request to a store is retried with growing, random pauses before it fails 
 from rmod_pipeline.storage.local_copies import fetch_to_cache, open_for_reading, read_from_cache, store_in_cache
 from rmod_pipeline.storage.locations import (
     Location,
+    expand_home,
     is_address,
+    parse_local_path,
     parse_location,
     with_listing,
     with_prefetched,
@@ -25,9 +27,11 @@ __all__ = [
     "OutageError",
     "StoreError",
     "StorePath",
+    "expand_home",
     "fetch_to_cache",
     "is_address",
     "open_for_reading",
+    "parse_local_path",
     "parse_location",
     "read_from_cache",
     "store_in_cache",

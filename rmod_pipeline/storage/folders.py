@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rmod_pipeline.errors import UsageError
+from rmod_pipeline.storage.locations import expand_home
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -29,7 +30,7 @@ def cache_folder() -> Path:
     """Return the folder for files that rmod can make again: RMOD_CACHE if it is set, else the user's cache folder."""
     import platformdirs
 
-    return Path(os.environ.get("RMOD_CACHE") or platformdirs.user_cache_dir("rmod"))
+    return expand_home(os.environ.get("RMOD_CACHE") or platformdirs.user_cache_dir("rmod"))
 
 
 def require_file(path: AnyPath, hint: str) -> AnyPath:

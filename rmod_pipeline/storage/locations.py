@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,23 +24,25 @@ Location = Path | StorePath
 
 
 def parse_location(text: str | Location) -> Location:
-    """Return the local path or the store address that a text names. Makes no request to a store.
+    """Return the local path, with ``~`` expanded, or the store address that a text names. Makes no request to a store.
 
     Raises UsageError for an invalid address, for one that holds a password, and for a store whose client is not
     installed.
     """
-    if isinstance(text, Path | StorePath):
+    if isinstance(text, StorePath):
         return text
+    if isinstance(text, Path):
+        return expand_home(text)
     match = _ADDRESS.fullmatch(text)
     if match is None:
         slash = _ONE_SLASH.match(text)
         if slash or "://" in text:
             hint = f"write {slash[1]}://{text[slash.end() :]}" if slash else EXAMPLE
             raise UsageError(text, "is neither a path nor an address", hint)
-        return Path(text)
+        return expand_home(text)
     scheme, rest = match[1].lower(), match[2].rstrip("/")
     if scheme in _LOCAL_SCHEMES:
-        return Path(f"/{rest.lstrip('/')}" if rest.startswith("/") else rest)
+        return expand_home(f"/{rest.lstrip('/')}" if rest.startswith("/") else rest)
     names = rest.split("/")
     if ":" in names[0].partition("@")[0] and "@" in names[0]:
         hint = "leave it out: credentials are found as the store's own tools find them, see docs/guides/storage.md"
@@ -48,6 +51,25 @@ def parse_location(text: str | Location) -> Location:
         raise UsageError(text, "names no bucket" if not names[0] else "has empty or dotted names in it", EXAMPLE)
     _check_scheme(scheme)
     return StorePath(f"{scheme}://{rest}")
+
+
+def parse_local_path(text: str | Location, about: str = "") -> Path:
+    """Return the path of this machine that a text names, with ``~`` expanded.
+
+    Raises UsageError, about the option ``about`` if it is given, for the address of an object store.
+    """
+    location = parse_location(text)
+    if isinstance(location, Path):
+        return location
+    found = "is on an object store; a file or folder of this machine is needed"
+    raise UsageError(about or location, f"{location} {found}" if about else found, "give a local path")
+
+
+def expand_home(path: str | Path) -> Path:
+    """Return a local path whose leading ``~`` or ``~user`` is the home folder; ``./~`` names a folder called ``~``."""
+    expanded = Path(os.path.expanduser(path))  # noqa: PTH111  (unlike Path.expanduser, keeps the name of no user)
+    # Path drops the "./", so a second expansion would change the path.
+    return expanded.absolute() if str(expanded).startswith("~") else expanded
 
 
 def is_address(text: object) -> bool:

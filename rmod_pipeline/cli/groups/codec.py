@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from rmod_pipeline.cli.help_format import Command, Group
-from rmod_pipeline.cli.options import JsonFlag, ThreadsOption, local_path
+from rmod_pipeline.cli.options import JsonFlag, ThreadsOption
 from rmod_pipeline.cli.output import quoted
+from rmod_pipeline.storage import parse_local_path
 
 app = typer.Typer(no_args_is_help=True, cls=Group, rich_markup_mode="markdown")
 
@@ -86,7 +87,9 @@ def train(
     library: Annotated[
         list[str], typer.Option(metavar="NAME.csv", help="A manifest or folder, or `builtin`; repeatable.")
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", parser=local_path, help="For checkpoints and rendered sounds.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=parse_local_path, help="For checkpoints and rendered sounds.")
+    ],
     minutes: Annotated[
         float | None, typer.Option(metavar="N", min=0.01, help="Another time budget than the recipe's.")
     ] = None,

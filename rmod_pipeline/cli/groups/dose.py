@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rmod_pipeline.cli.help_format import Command, Group
+from rmod_pipeline.storage import parse_local_path
 
 app = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode="markdown")
 
@@ -32,8 +33,10 @@ def _group() -> None:
 
 @app.command("import", cls=Command, help=_IMPORT_HELP)
 def import_published(
-    checkpoint: Annotated[Path, typer.Argument(help="A published checkpoint, such as kick.ckpt.")],
-    out: Annotated[Path, typer.Option(help="The folder for the checkpoint; made if missing.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(parser=parse_local_path, help="A published checkpoint, such as kick.ckpt.")
+    ],
+    out: Annotated[Path, typer.Option(parser=parse_local_path, help="The folder for the checkpoint; made if missing.")],
     instrument: Annotated[str | None, typer.Option(help="The instrument, if the file's name does not say it.")] = None,
     heads: Annotated[
         int, typer.Option(min=1, metavar="N", help="Attention heads, which the weights do not show.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmod_pipeline.cli.help_format import Command, Group
+from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,16 +56,27 @@ Examples:
 
 @app.command(cls=Command, help=_SCAN_HELP)
 def scan(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds the sounds.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", parser=parse_local_path, help="The folder that holds the sounds.")
+    ],
     *,
-    out: Annotated[Path, typer.Option(metavar="NAME.csv", help="The manifest to write, best in DIR or above it.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="NAME.csv", parser=parse_local_path, help="The manifest to write, best in DIR or above it."
+        ),
+    ],
     labels: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="What names cannot say; columns path,kind,kit,licence,source.")
+        Path | None,
+        typer.Option(
+            metavar="CSV", parser=parse_local_path, help="What names cannot say; columns path,kind,kit,licence,source."
+        ),
     ] = None,
     licence: Annotated[str, typer.Option(metavar="SPDX", help="Licence of files without one, such as CC0-1.0.")] = "",
     splits: Annotated[str, typer.Option(metavar="A/B/C", help="Per cent of train/valid/test.")] = "90/5/5",
     previous: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="An earlier manifest: its sounds keep their split.")
+        Path | None,
+        typer.Option(metavar="CSV", parser=parse_local_path, help="An earlier manifest: its sounds keep their split."),
     ] = None,
     max_one_shot: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest drum hit.")] = 10.0,
     max_loop: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest sound of other kinds.")] = 600.0,

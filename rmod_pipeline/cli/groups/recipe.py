@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmod_pipeline.cli.help_format import Command, Group
+from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
     from rmod_pipeline.recipe import Recipe
@@ -94,7 +95,9 @@ def check(
 
 @app.command(cls=Command, help=_SCHEMA_HELP)
 def schema(
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The file. Default: print it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", parser=parse_local_path, help="The file. Default: print it.")
+    ] = None,
 ) -> None:
     """Print the JSON schema of recipes."""
     import json

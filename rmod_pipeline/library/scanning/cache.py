@@ -1,8 +1,9 @@
 """Cache measurements of files and similarities of sounds between scans.
 
 The cache is an SQLite file in the user's cache folder (or in ``RMOD_CACHE``) that holds JSON and raw numbers, no code.
-A measurement is valid while the file's path, size and modification time stay the same. The cache is written during the
-scan, so that an interrupted scan can be resumed. Errors of the cache are logged and never stop a scan.
+A measurement is valid while the file's path, size, modification time and change time stay the same. Copying tools can
+set the modification time back; only the file system sets the change time. The cache is written during the scan, so that
+an interrupted scan can be resumed. Errors of the cache are logged and never stop a scan.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from rmod_pipeline.library.scanning.measure import MEASURE_VERSION, MeasuredFile, UnusableFile, from_record, to_record
+from rmod_pipeline.storage.folders import cache_folder
 
 log = logging.getLogger(__name__)
 
 QueryResult = TypeVar("QueryResult")
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS measured (
-    path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, version INTEGER, record TEXT, fingerprint BLOB
+DROP TABLE IF EXISTS measured;
+CREATE TABLE IF NOT EXISTS measurements (
+    path TEXT PRIMARY KEY, size INTEGER, modified_ns INTEGER, changed_ns INTEGER,
+    version INTEGER, record TEXT, fingerprint BLOB
 );
 CREATE TABLE IF NOT EXISTS compared (
     one TEXT, other TEXT, version INTEGER, likeness REAL, PRIMARY KEY (one, other, version)
@@ -33,17 +37,29 @@ CREATE TABLE IF NOT EXISTS compared (
 _COMMIT_INTERVAL_SECONDS = 2.0
 
 
+def scan_cache_file() -> Path:
+    """Return the path of the cache file of this user."""
+    return cache_folder() / "scan.sqlite"
+
+
 class ScanCache:
     """Measurements of files and similarities of pairs of sounds."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Open or create the cache file; without a path nothing is stored."""
+    def __init__(self, path: Path | None, *, fresh: bool = False) -> None:
+        """Open or create the cache file; without a path nothing is stored.
+
+        ``fresh``: load no stored measurement, and replace it by the new one.
+        """
         self._connection = _connect(path) if path else None
+        self._fresh = fresh
         self._committed = time.monotonic()
 
     def load_measurement(self, path: Path, status: os.stat_result) -> MeasuredFile | UnusableFile | None:
         """Return the stored measurement of the file at a real path; None if there is none or the file has changed."""
-        query = "SELECT record, fingerprint FROM measured WHERE path=? AND size=? AND changed_ns=? AND version=?"
+        conditions = "path=? AND size=? AND modified_ns=? AND changed_ns=? AND version=?"
+        if self._fresh:
+            return None
+        query = f"SELECT record, fingerprint FROM measurements WHERE {conditions}"
         parameters = (*_file_key(path, status), MEASURE_VERSION)
         row = self._run(lambda database: database.execute(query, parameters).fetchone())
         try:
@@ -57,8 +73,12 @@ class ScanCache:
             return
         record, fingerprint = to_record(result)
         row = (*_file_key(path, status), MEASURE_VERSION, json.dumps(record), fingerprint)
-        self._run(lambda database: database.execute("INSERT OR REPLACE INTO measured VALUES (?,?,?,?,?,?)", row))
+        self._run(lambda database: database.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?)", row))
         self._commit_periodically()
+
+    def forget_measurement(self, path: Path) -> None:
+        """Delete the stored measurement of the file at a real path."""
+        self._run(lambda database: database.execute("DELETE FROM measurements WHERE path=?", (str(path),)))
 
     def load_similarity(self, first: str, second: str, version: int) -> float | None:
         """Return the stored similarity of two sounds, given by their hashes."""
@@ -97,8 +117,8 @@ class ScanCache:
             return None
 
 
-def _file_key(path: Path, status: os.stat_result) -> tuple[str, int, int]:
-    return str(path), status.st_size, status.st_mtime_ns
+def _file_key(path: Path, status: os.stat_result) -> tuple[str, int, int, int]:
+    return str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _connect(path: Path) -> sqlite3.Connection | None:

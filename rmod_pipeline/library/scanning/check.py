@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.manifest import SPLITS
 from rmod_pipeline.library.process_pool import ScanProgress
-from rmod_pipeline.library.read import read_bytes
+from rmod_pipeline.library.read import CHANGED_HINT, read_bytes
+from rmod_pipeline.library.scanning.cache import ScanCache, scan_cache_file
 from rmod_pipeline.library.splits import DIVIDED_GROUP_HINT, find_divided_groups
+from rmod_pipeline.storage import Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,15 @@ def find_problems(library: Library, progress: ScanProgress | None = None) -> Ite
             yield f"{asset.path}: {error.found} -> {error.hint}"
         else:
             if actual_sha256 != asset.sha256:
-                yield f"{asset.path}: changed since the scan -> put the old file back, or scan again with --previous"
+                _forget_measurement(path)
+                yield f"{asset.path}: changed since the scan -> {CHANGED_HINT}"
         if progress:
             progress("Checking", done, len(library.assets))
+
+
+def _forget_measurement(path: Location) -> None:
+    """Have the next scan measure a file again, also on a file system that keeps no change times."""
+    if isinstance(path, Path):
+        cache = ScanCache(scan_cache_file())
+        cache.forget_measurement(path.resolve())
+        cache.close()

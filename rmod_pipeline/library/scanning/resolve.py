@@ -39,10 +39,8 @@ def resolve_library(
         _make_builtin(on_sound)
         return load_library(BUILTIN)
     location = parse_location(library)
-    if isinstance(location, Path):
-        location = location.expanduser()
-        if location.is_dir():
-            location = _scan_into_cache(location, progress)
+    if isinstance(location, Path) and location.is_dir():
+        location = _scan_into_cache(location, progress)
     return load_library(location)
 
 

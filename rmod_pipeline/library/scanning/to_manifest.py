@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rmod_pipeline.library.process_pool import ScanProgress
-from rmod_pipeline.library.scanning.cache import ScanCache
+from rmod_pipeline.library.scanning.cache import ScanCache, scan_cache_file
 from rmod_pipeline.library.scanning.labels import Labels
 from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.report import refuse_overwriting, write_scan
 from rmod_pipeline.library.scanning.scan import Scan, ScanConfig, scan_folder
 from rmod_pipeline.library.splits import parse_shares
 from rmod_pipeline.library.taxonomy import parse_licence
-from rmod_pipeline.storage.folders import cache_folder
 from rmod_pipeline.storage.process_identity import available_cores
 
 
@@ -32,8 +31,8 @@ def scan_to_manifest(
 ) -> Scan:
     """Scan a folder and write its manifest and report.
 
-    shares: percentages of train/valid/test. workers: number of processes, 0 for one per core. fresh: do not use the
-    scan cache. Raises UsageError, ManifestError and LibraryError.
+    shares: percentages of train/valid/test. workers: number of processes, 0 for one per core. fresh: measure
+    every file again. Raises UsageError, ManifestError and LibraryError.
     """
     refuse_overwriting(manifest)
     config = ScanConfig(
@@ -43,7 +42,7 @@ def scan_to_manifest(
         max_loop_seconds=max_loop_seconds,
         workers=workers or available_cores(),
     )
-    cache = ScanCache(None if fresh else cache_folder() / "scan.sqlite")
+    cache = ScanCache(scan_cache_file(), fresh=fresh)
     try:
         scan = scan_folder(
             folder,
