@@ -6,11 +6,13 @@ option. Any other exception is a defect of rmod and keeps its traceback.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_COMMAND = re.compile(r"(`?rmod (?:library |recipe |codec |dose )?[a-z]+(?: [^`;:,()\n]*)?`?)")
+_COMMAND = re.compile(r"(`rmod [^`\n]*`|`?rmod (?:library |recipe |codec |dose )?[a-z]+(?: [^`;:,()\n]*)?`?)")
 """An ``rmod`` command in a message: its flags stay flags in Python too."""
 
 _FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
@@ -106,6 +108,15 @@ def check_seed(seed: object) -> int:
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
         raise UsageError("--seed", f"{seed!r} is not a seed", f"give a whole number from 0 to {MAX_SEED}")
     return seed
+
+
+def quote(word: object) -> str:
+    """Return a path, an address or a name as a shell takes it, for a command in a message.
+
+    ``./`` is put before a leading hyphen, so that a path is not taken for an option.
+    """
+    text = os.fspath(word) if isinstance(word, os.PathLike) else str(word)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -23,7 +23,8 @@ from rmod_pipeline.cli.options import (
     ShardMinutesOption,
     WorkersOption,
 )
-from rmod_pipeline.cli.output import print_failures, print_precision, print_summary, quoted
+from rmod_pipeline.cli.output import print_failures, print_precision, print_summary
+from rmod_pipeline.errors import quote
 from rmod_pipeline.storage import parse_location
 
 
@@ -147,14 +148,14 @@ def build(
         )
     except api.IncompleteBuildError as error:
         print_summary(error.result.summary, out, "Built")
-        print_failures(error.result.summary)
+        print_failures(error.result.summary, out)
         raise typer.Exit(1) from error
     if retry_failed and not result.shards:
-        typer.echo(f"Nothing to try again: no shard's last try failed. See: rmod status {quoted(out)}")
+        typer.echo(f"Nothing to try again: no shard's last try failed. See: rmod status {quote(out)}")
         return
     print_summary(result.summary, out, "Built")
     print_precision(result, precision)
     if result.shards is None:
-        typer.echo(f"Next: rmod verify {quoted(out)} --rerender 4; rmod preview {quoted(out)}")
+        typer.echo(f"Next: rmod verify {quote(out)} --rerender 4; rmod preview {quote(out)}")
     else:
-        typer.echo(f"That was {result.shards} of the shards. Next: rmod status {quoted(out)}")
+        typer.echo(f"That was {result.shards} of the shards. Next: rmod status {quote(out)}")

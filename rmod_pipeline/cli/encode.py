@@ -17,7 +17,8 @@ from rmod_pipeline.cli.options import (
     ShardMinutesOption,
     WorkersOption,
 )
-from rmod_pipeline.cli.output import print_failures, print_precision, print_summary, quoted
+from rmod_pipeline.cli.output import print_failures, print_precision, print_summary
+from rmod_pipeline.errors import quote
 
 
 def encode(
@@ -54,9 +55,9 @@ def encode(
         result = api.encode(out, codec=choice, compute=compute)
     except api.IncompleteBuildError as error:
         print_summary(error.result.summary, error.result.folder, "Encoded")
-        print_failures(error.result.summary)
+        print_failures(error.result.summary, out)
         raise typer.Exit(1) from error
     print_summary(result.summary, result.folder, "Encoded")
     print_precision(result, precision)
-    shell_out = quoted(out)
+    shell_out = quote(out)
     typer.echo(f"Next: rmod verify {shell_out}; rmod preview {shell_out}; rmod decode {shell_out} KEY --out DIR")

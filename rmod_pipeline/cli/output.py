@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from typing import TYPE_CHECKING
 
 import typer
+
+from rmod_pipeline.errors import quote
 
 if TYPE_CHECKING:
     from rmod_pipeline.api import BuildResult
@@ -52,17 +52,12 @@ def print_precision(result: BuildResult, precision: str) -> None:
         typer.echo(f"{precision}: {differing:.2%} of the tokens of {mixtures} mixtures differ from fp32's.")
 
 
-def print_failures(summary: BuildSummary) -> None:
+def print_failures(summary: BuildSummary, out: Location) -> None:
     """Print which shards failed, and why."""
     typer.secho(f"{len(summary.failures)} shard(s) failed:", fg=typer.colors.RED, err=True)
     for failure in summary.failures[:MOST_SHOWN]:
         at = f" at {failure.key}" if failure.key else ""
         typer.echo(f"  {failure.shard}{at}: {failure.cause}", err=True)
     if len(summary.failures) > MOST_SHOWN:
-        typer.echo(f"  and {len(summary.failures) - MOST_SHOWN} more: see rmod status", err=True)
+        typer.echo(f"  and {len(summary.failures) - MOST_SHOWN} more: rmod status {quote(out)}", err=True)
     typer.echo("Mend the cause above and give the same command again: what is missing is made.", err=True)
-
-
-def quoted(location: Location) -> str:
-    """Return a location as a shell takes it."""
-    return shlex.quote(os.fspath(location) if isinstance(location, os.PathLike) else str(location))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmod_pipeline.cli.options import DataArgument, JsonFlag
-from rmod_pipeline.cli.output import quoted
+from rmod_pipeline.errors import quote
 
 MOST_TIMES = 6
 """Hits of a drum that are printed; the JSON holds all of them."""
@@ -42,7 +42,7 @@ def show(
     if keys:
         typer.echo("\n".join(list_keys(out)))
     elif key is None and as_json:
-        raise UsageError("--json", "no pair is named", "`rmod show OUT --keys` lists them")
+        raise UsageError("--json", "no pair is named", f"`rmod show {quote(out)} --keys` lists them")
     elif key is None:
         _print_data_set(out)
     elif as_json:
@@ -100,7 +100,7 @@ def _print_data_set(out: Location) -> None:
     licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in count_licences(out).most_common())
     console.print(f"sounds by licence: {licences}", soft_wrap=True)
     first = next(receipt for split in fingerprint["pairs"] for receipt in receipts if receipt.split == split)
-    console.print(f"first pair: rmod show {quoted(out)} {first.split}-{first.first:08d}; all: --keys", soft_wrap=True)
+    console.print(f"first pair: rmod show {quote(out)} {first.split}-{first.first:08d}; all: --keys", soft_wrap=True)
 
 
 def _print_checked(pair: StoredPair) -> None:

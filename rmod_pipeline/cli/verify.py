@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmod_pipeline.cli.options import DataArgument
-from rmod_pipeline.cli.output import quoted
+from rmod_pipeline.errors import quote
 
 MOST_FINDINGS = 100
 MOST_SHOWN = 20
@@ -74,7 +74,7 @@ def _print_report(out: Location, report: VerifyReport) -> None:
         typer.echo(f"  and {len(report.findings) - MOST_FINDINGS} more")
     if report.damaged:
         typer.echo("To rebuild the damaged shards, remove their receipts and give the build command again:")
-        shown = " ".join(quoted(out / path) for path in report.damaged[:MOST_SHOWN])
+        shown = " ".join(quote(out / path) for path in report.damaged[:MOST_SHOWN])
         more = f"   # and {len(report.damaged) - MOST_SHOWN} more" if len(report.damaged) > MOST_SHOWN else ""
         typer.echo(f"  {shown}{more}" if is_address(out) else f"  rm {shown}{more}")
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmod_pipeline.errors import CodecError, nearest
+from rmod_pipeline.errors import CodecError, nearest, quote
 from rmod_pipeline.storage import StorePath, fetch_to_cache, parse_location
 from rmod_pipeline.storage.folders import cache_folder
 
@@ -80,7 +80,7 @@ def find_weights(name: str) -> tuple[str, Path, str | None]:
     if name in KNOWN:
         known = KNOWN[name]
         if not known.path.is_file():
-            hint = f"run `rmod codec fetch {name}` where there is a network, or give the path of its weights"
+            hint = f"run `rmod codec fetch {quote(name)}` where there is a network, or give the path of its weights"
             raise CodecError(name, f"its weights are not at {known.path}", hint)
         return name, known.path, known.sha256
     path = parse_location(name)

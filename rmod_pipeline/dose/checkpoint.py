@@ -22,13 +22,13 @@ from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize
-from rmod_pipeline.errors import CodecError, DoseError, ForeignFileError, nearest
+from rmod_pipeline.errors import CodecError, DoseError, ForeignFileError, nearest, quote
 from rmod_pipeline.storage.publish import publish_bytes
 
 FORMAT = "rmod_dose"
 VERSION = 1
 DROPOUTS = {"dropout", "attention_dropout", "condition_dropout", "history_dropout"}
-HINT = "give a checkpoint that `rmod train` or `rmod dose import` wrote"
+HINT = "give a checkpoint that a training or an import of rmod wrote, such as kick.pth"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ def read_dose_checkpoint(path: Path) -> DoseCheckpoint:
     content = unpickle_weights(read_weights_file(path, DoseError, HINT), path, DoseError)
     if not isinstance(content, dict) or FORMAT not in content:
         lightning = isinstance(content, dict) and "pytorch-lightning_version" in content
-        hint = f"`rmod dose import {path} --out DIR` reads the published checkpoints" if lightning else HINT
+        hint = f"`rmod dose import {quote(path)} --out DIR` reads the published checkpoints" if lightning else HINT
         raise ForeignFileError(path, "not a checkpoint of rmod", hint)
     if content[FORMAT] != VERSION:
         raise DoseError(

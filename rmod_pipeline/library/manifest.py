@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
-from rmod_pipeline.errors import ManifestError, UsageError, nearest
+from rmod_pipeline.errors import ManifestError, UsageError, nearest, quote
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.storage import Location, StorePath, parse_location
@@ -74,11 +74,12 @@ def load_library(manifest: Location | str) -> Library:
 
         manifest = ensure_builtin()
     suggestion = nearest(str(manifest), (BUILTIN,)) if str(manifest).isalpha() else ""
-    hint = f"make one with `rmod library scan DIR --out NAME.csv`{suggestion}"
-    path = require_file(parse_location(manifest), hint)
+    location = parse_location(manifest)
+    scan_command = f"`rmod library scan DIR --out {quote(location)}`"
+    path = require_file(location, f"make one with {scan_command}{suggestion}")
     rows = list(read_csv_rows(path, MANIFEST_COLUMNS))
     if not rows:
-        raise ManifestError(path, "a header but no rows", "scan a folder that holds audio: `rmod library scan DIR`")
+        raise ManifestError(path, "a header but no rows", f"scan a folder that holds audio: {scan_command}")
     root = _read_root(path)
     real_root = None if isinstance(root, StorePath) else os.path.realpath(root)
     assets = tuple(sorted((_parse_asset(row, real_root) for row in rows), key=lambda asset: asset.id))

@@ -10,7 +10,7 @@ from rmod_pipeline.codec.catalogue import find_known_name, is_weights_path
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import CodecError, ShardError, UsageError
 from rmod_pipeline.reading.pairs import read_pair_tokens
-from rmod_pipeline.reading.shard_list import HINT
+from rmod_pipeline.reading.shard_list import verify_hint
 from rmod_pipeline.shards.members import encode_audio
 from rmod_pipeline.shards.token_family import TokenFamily, choose_family
 from rmod_pipeline.shards.tokens import decode_codes
@@ -46,7 +46,7 @@ def decode_pair(out: Location, key: str, family: TokenFamily, codec: Codec) -> d
         codes = {sound: decode_codes(members[f"{sound}.npy"], f"{key}.{sound}.npy") for sound in family.windows}
         lengths = {sound: min(frames[sound], codes[sound].shape[1]) * codec.identity.hop for sound in codes}
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ShardError(key, f"invalid tokens: {error!r}", HINT) from error
+        raise ShardError(key, f"invalid tokens: {error!r}", verify_hint(out)) from error
     try:
         return {sound: codec.decode(codes[sound][None])[0, : lengths[sound]] for sound in codes}
     except CodecError as error:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rmod_pipeline.errors import ShardError, nearest
-from rmod_pipeline.reading.shard_list import HINT
+from rmod_pipeline.errors import ShardError, nearest, quote
+from rmod_pipeline.reading.shard_list import HINT, verify_hint
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
 from rmod_pipeline.shards.layout import Layout, main_family, parse_key, shard_name
@@ -79,7 +79,7 @@ def read_receipts(out: Location) -> list[Receipt]:
     """Return the receipts of the finished shards, in order. Raises ShardError if there is none."""
     receipts = [read_receipt(path) for path in Layout(out).with_listing().main_receipts()]
     if not receipts:
-        hint = "give the folder that `rmod build --out` wrote; a build that has just begun has no finished shard yet"
+        hint = "give the folder that a build wrote; a build that has just begun has no finished shard yet"
         raise ShardError(out, "no finished shards here", hint)
     return receipts
 
@@ -131,7 +131,7 @@ def read_pair(out: Location, key: str) -> StoredPair:
             return StoredPair(key=key, members=members)
     keys = list_keys(out)
     available = f"which holds {len(keys)} from {keys[0]} to {keys[-1]}" if keys else "which is empty"
-    raise ShardError(key, f"no such pair in {out}, {available}", "`rmod show OUT --keys` lists the pairs")
+    raise ShardError(key, f"no such pair in {out}, {available}", f"`rmod show {quote(out)} --keys` lists the pairs")
 
 
 def read_index_row(out: Location, key: str) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def read_index_row(out: Location, key: str) -> dict[str, Any]:
     for row in read_index(layout.index(shard)):
         if row["key"] == key and row["status"] == PAIR:
             return row
-    raise ShardError(key, f"not in index/{shard}.parquet", HINT)
+    raise ShardError(key, f"not in index/{shard}.parquet", verify_hint(out))
 
 
 def _find_any_family(out: Location) -> str:
@@ -162,6 +162,7 @@ def read_pair_tokens(out: Location, key: str, family: TokenFamily) -> dict[str, 
     members = read_members(tar, key) if tar.is_file() else {}
     if not members:
         found = f"no tokens of it in {out}/{family.folder}"
-        hint = "`rmod show OUT --keys` lists the pairs; `rmod encode OUT` encodes those without tokens"
+        encode = f"`rmod encode {quote(out)} --codec CODEC` encodes those without tokens"
+        hint = f"`rmod show {quote(out)} --keys` lists the pairs; {encode}"
         raise ShardError(key, found, hint)
     return members

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rmod_pipeline.errors import ShardError, UnfinishedError, nearest
+from rmod_pipeline.errors import ShardError, UnfinishedError, nearest, quote
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.receipt import read_receipt
 from rmod_pipeline.storage import Location
 
 HINT = "`rmod verify OUT` lists what is damaged"
+"""Hint for a damaged pair where its data set is not known; else ``verify_hint``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,11 @@ class FinishedShard:
     path: Location
     bytes: int
     pairs: int
+
+
+def verify_hint(out: Location) -> str:
+    """Return what to do about a damaged pair or shard of a data set."""
+    return f"`rmod verify {quote(out)}` lists what is damaged"
 
 
 def list_finished_shards(
@@ -58,5 +64,5 @@ def _read_shard(plan: ShardPlan, layout: Layout, family: str, fingerprint: str) 
     receipt = read_receipt(path)
     size = next((file.bytes for file in receipt.files if file.path == layout.relative(tar)), None)
     if receipt.fingerprint != fingerprint or size is None:
-        raise ShardError(path, "the receipt of another data set, or of other tokens", HINT)
+        raise ShardError(path, "the receipt of another data set, or of other tokens", verify_hint(layout.out))
     return FinishedShard(path=tar, bytes=size, pairs=receipt.pairs)

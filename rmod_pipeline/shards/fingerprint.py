@@ -87,11 +87,11 @@ def read_fingerprint(path: Location) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        hint = "give the folder that `rmod build --out` wrote"
+        hint = "give the folder that a build wrote"
         raise ShardError(path, f"no data set here: {getattr(error, 'strerror', None) or error}", hint) from error
     missing = [key for key in REQUIRED_KEYS if not isinstance(content, dict) or key not in content]
     if missing:
-        hint = "give the folder that `rmod build --out` wrote"
+        hint = "give the folder that a build wrote"
         raise ShardError(path, f"no data set here: not a build.json, it lacks {', '.join(missing)}", hint)
     try:
         pairs = {str(split): int(count) for split, count in content["pairs"].items()}

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.render import Pair, PairLevels
+from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import list_sources
 from rmod_pipeline.spec import PairSpec
 from rmod_pipeline.storage import Location, open_for_reading
@@ -79,7 +80,10 @@ def read_index(path: Location, columns: Sequence[str] | None = None) -> list[dic
             ).to_pylist()
             return rows
     except (OSError, pa.ArrowException) as error:
-        raise ShardError(path, f"not an index: {error}", "remove the shard's receipt and build again") from error
+        receipts = [receipt for receipt in Layout(path.parent.parent).main_receipts() if receipt.stem == path.stem]
+        receipt = receipts[0] if receipts else "the receipt of its shard"
+        hint = f"remove {receipt} and give the build command again"
+        raise ShardError(path, f"not an index: {error}", hint) from error
 
 
 def _describe(spec: PairSpec, measured: PairLevels, library: Library) -> dict[str, Any]:

@@ -130,11 +130,15 @@ class Layout:
 
     def receipt(self, shard: str, family: str = AUDIO) -> Location:
         """Return the path of a shard's receipt."""
-        return self.out / "receipts" / family / f"{shard}.json"
+        return self.receipt_folder(family) / f"{shard}.json"
+
+    def receipt_folder(self, family: str) -> Location:
+        """Return the folder of the receipts of a family."""
+        return self.out / "receipts" / family
 
     def receipts(self, family: str = AUDIO) -> list[Location]:
         """Return the paths of the existing receipts of a family, sorted by shard name."""
-        return sorted((self.out / "receipts" / family).glob("*.json"), key=str)
+        return sorted(self.receipt_folder(family).glob("*.json"), key=str)
 
     def main_receipts(self) -> list[Location]:
         """Return the paths of the receipts of the audio, or of the index where no audio is kept."""

@@ -78,5 +78,5 @@ def read_receipt(path: Location) -> Receipt:
     try:
         return _ADAPTER.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        hint = "remove it and build again: the shard is made again"
+        hint = "remove it and give the command that made it again: its shard is made again"
         raise ShardError(path, f"not a receipt: {error}", hint) from error

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from rmod_pipeline.errors import ShardError
+from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.storage import Location, open_for_reading
 
 
@@ -53,7 +54,7 @@ def read_tar(path: Location) -> Iterator[tuple[str, dict[str, bytes]]]:
             # tarfile reports no error for a file that is cut between two members.
             _check_end(file)
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise ShardError(path, f"not a whole tar: {error}", "remove its receipt and build again") from error
+        raise ShardError(path, f"not a whole tar: {error}", _repair_hint(path)) from error
     if members:
         yield key, members
 
@@ -73,7 +74,7 @@ def read_members(path: Location, key: str, suffixes: Sequence[str] | None = None
                 elif member_key != key and members:
                     break
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise ShardError(path, f"not a whole tar: {error}", "remove its receipt and build again") from error
+        raise ShardError(path, f"not a whole tar: {error}", _repair_hint(path)) from error
     return members
 
 
@@ -91,3 +92,14 @@ def _check_end(file: BinaryIO) -> None:
     file.seek(-2 * tarfile.BLOCKSIZE, io.SEEK_END)
     if file.read().strip(b"\0"):
         raise tarfile.ReadError("the end mark is missing")
+
+
+def _repair_hint(tar: Location) -> str:
+    """Return how to have the tar of a shard made again: OUT/audio/X.tar has the receipt OUT/receipts/audio/X.json."""
+    again = "and give the command that made it again"
+    for out in (tar.parent.parent, tar.parent.parent.parent):
+        layout = Layout(out)
+        receipt = layout.receipt(tar.stem, layout.relative(tar.parent))
+        if receipt.is_file():
+            return f"remove {receipt} {again}"
+    return f"remove its receipt {again}"

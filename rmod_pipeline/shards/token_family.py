@@ -10,7 +10,7 @@ from typing import Any
 from rmod_pipeline.audio import Pcm
 from rmod_pipeline.codec import count_frames, fit_window, mix_to_mono, target_frames
 from rmod_pipeline.codec.window import AudioWindow
-from rmod_pipeline.errors import BuildError, ShardError, nearest
+from rmod_pipeline.errors import BuildError, ShardError, nearest, quote
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.fingerprint import (
     encode_fingerprint,
@@ -22,6 +22,9 @@ from rmod_pipeline.shards.layout import TOKENS, Layout
 from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import publish_new
+
+SHIPPED_CODEC_RATE = 44_100
+"""Sample rate in Hz of the codec `mini`, which rmod ships."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,7 @@ class TokenFamily:
 def read_family(out: Location, name: str) -> TokenFamily:
     """Read the codec.json of a folder of tokens. Raises ShardError."""
     path = Layout(out).codec(f"{TOKENS}/{name}")
-    hint = "give the name of a folder below tokens/, or make it: rmod encode OUT --codec mini"
+    hint = f"give the name of a folder below tokens/, or {_encode_hint(out)}"
     if not path.is_file():
         known = family_names(out)
         found = f"no tokens of {name}{nearest(name, known)}; there are {', '.join(known) or 'none'}"
@@ -102,7 +105,8 @@ def read_family(out: Location, name: str) -> TokenFamily:
         )
         _ = family.name, family.shape, int(family.codec["hop"]), int(family.codec["sample_rate"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        hint = "remove the folder and encode again"
+        receipts = Layout(out).receipt_folder(f"{TOKENS}/{name}")
+        hint = f"remove {path.parent} and {receipts}, and encode again"
         raise ShardError(path, f"not the description of a family of tokens: {error!r}", hint) from error
     return family
 
@@ -129,7 +133,7 @@ def find_family(out: Location, codec: str | None) -> str:
     if known:
         raise ShardError(out, f"no tokens of {codec}{nearest(str(codec), known)}; there are {', '.join(known)}")
     read_fingerprint(Layout(out).build)  # raises if there is no data set at all
-    raise ShardError(out, "no tokens here", "make them: rmod encode OUT --codec mini")
+    raise ShardError(out, "no tokens here", _encode_hint(out))
 
 
 def choose_family(out: Location, codec: str | None = None) -> TokenFamily:
@@ -146,7 +150,8 @@ def check_family(family: TokenFamily, layout: Layout) -> bool:
     if not path.exists():
         return False
     existing = read_family(layout.out, family.name).to_dict()
-    hint = f"give the options that these tokens were made with, or remove {path.parent} and its receipts"
+    receipts = layout.receipt_folder(family.folder)
+    hint = f"give the options that these tokens were made with, or remove {path.parent} and {receipts}"
     refuse_differences(existing, family.to_dict(), path.parent, "tokens made with other options", hint)
     return True
 
@@ -155,3 +160,19 @@ def claim_family(family: TokenFamily, layout: Layout) -> None:
     """Write the codec.json of a new family. Raises BuildError if another run has just written a different one."""
     if not publish_new(encode_fingerprint(family.to_dict()), layout.codec(family.folder), layout.drafts):
         check_family(family, layout)
+
+
+def _encode_hint(out: Location) -> str:
+    """Return how to make the tokens of a data set, with the codec that rmod ships if its sample rate is the same."""
+    rate = _read_sample_rate(out)
+    codec = "mini" if rate in (None, SHIPPED_CODEC_RATE) else "PATH"
+    where = "" if codec == "mini" else f", where PATH is a dac checkpoint for {rate} Hz"
+    return f"make them: `rmod encode {quote(out)} --codec {codec}`{where}"
+
+
+def _read_sample_rate(out: Location) -> int | None:
+    """Return the sample rate of a data set in Hz, or None for an invalid build.json."""
+    try:
+        return int(read_fingerprint(Layout(out).build)["recipe"]["sample_rate"])
+    except (ShardError, KeyError, TypeError, ValueError):
+        return None

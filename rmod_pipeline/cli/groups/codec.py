@@ -9,7 +9,7 @@ import typer
 
 from rmod_pipeline.cli.help_format import Command, Group
 from rmod_pipeline.cli.options import JsonFlag, ThreadsOption
-from rmod_pipeline.cli.output import quoted
+from rmod_pipeline.errors import quote
 from rmod_pipeline.storage import parse_local_path
 
 app = typer.Typer(no_args_is_help=True, cls=Group, rich_markup_mode="markdown")
@@ -28,7 +28,7 @@ def list_codecs() -> None:
     from rmod_pipeline import api
 
     for codec in api.list_codecs():
-        where = codec.path if codec.path.is_file() else f"not downloaded: rmod codec fetch {codec.name}"
+        where = codec.path if codec.path.is_file() else f"not downloaded: rmod codec fetch {quote(codec.name)}"
         typer.echo(f"{codec.name}: {codec.about}\n    {where}")
 
 
@@ -129,7 +129,7 @@ def train(
         begin_from=begin_from,
         on_report=_print_report,
     )
-    typer.echo(f"{path}: done. Try it: rmod codec show {quoted(path)}")
+    typer.echo(f"{path}: done. Try it: rmod codec show {quote(path)}")
 
 
 def _print_report(report: dict[str, Any]) -> None:

@@ -92,7 +92,7 @@ def check_recipe_name(name: str) -> str:
     known = recipe_names()
     if name not in known and (is_address(name) or Path(name).suffix.lower() not in RECIPE_SUFFIXES):
         found = f"neither a data set's folder nor a recipe{nearest(name, known)}"
-        raise UsageError(name, found, f"give the folder that `rmod build` wrote, a .yaml file, or {', '.join(known)}")
+        raise UsageError(name, found, f"give the folder that a build wrote, a .yaml file, or {', '.join(known)}")
     return name
 
 

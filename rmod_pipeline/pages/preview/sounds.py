@@ -48,7 +48,7 @@ def decode_page_sound(data: bytes, about: object) -> tuple[Audio, int]:
     try:
         audio, sample_rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise ShardError(about, f"no audio: {error}", "the shard is damaged; `rmod verify` says where") from error
+        raise ShardError(about, f"no audio: {error}", "the shard is damaged; `rmod verify OUT` says where") from error
     # Contiguous channels: all further steps iterate over the frames of a channel.
     return np.ascontiguousarray(audio.T), int(sample_rate)
 

@@ -118,10 +118,10 @@ def read_metadata(pair: StoredPair) -> PairMetadata:
         content = json.loads(pair.members["json"])
         spec, measured, sources = content["spec"], content.get("measured") or {}, content.get("sources") or ()
     except KeyError as error:
-        raise ShardError(about, f"has no {error}", "make the page of a data set that `rmod build` made") from error
+        raise ShardError(about, f"has no {error}", "make the page of a data set that a build made") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise ShardError(
-            about, f"is not a pair's JSON: {error}", "`rmod verify` says which shard is damaged"
+            about, f"is not a pair's JSON: {error}", "`rmod verify OUT` says which shard is damaged"
         ) from error
     return PairMetadata(
         spec=PairSpec.from_json(json.dumps(spec), about=about),
@@ -134,7 +134,7 @@ def _audio_member(pair: StoredPair, name: str) -> tuple[bytes, str]:
     """Return the bytes of an audio member in any format, and its name for error messages."""
     member = find_audio_member(pair.members, name)
     if member is None:
-        raise ShardError(pair.key, f"has no {name}.wav", "the shard is damaged; `rmod verify` says where")
+        raise ShardError(pair.key, f"has no {name}.wav", "the shard is damaged; `rmod verify OUT` says where")
     return pair.members[member], f"{pair.key}.{member}"
 
 

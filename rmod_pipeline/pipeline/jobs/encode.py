@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from rmod_pipeline.audio import Pcm
-from rmod_pipeline.errors import BuildError, ShardError
+from rmod_pipeline.errors import BuildError, ShardError, quote
 from rmod_pipeline.pipeline.encoding import EncodeBatch, PrefetchEncoder, ShardTokenizer, TokenSettings
 from rmod_pipeline.pipeline.jobs.base import Job, ShardMaker
 from rmod_pipeline.pipeline.log_context import set_current_pair
@@ -50,7 +50,7 @@ class EncodeJob(Job):
         plans = plan_shards(fingerprint["pairs"], fingerprint["shard_size"])
         plans = [plan for plan in plans if plan.name in finished]
         if not plans:
-            raise ShardError(self.out, "no finished shards here", "build the data set first: rmod build")
+            raise ShardError(self.out, "no finished shards here", "finish the build first: give its command again")
         return plans
 
     def required_files(self) -> list[Location]:
@@ -115,7 +115,9 @@ def _read_pairs(
         for sound in sound_names:
             name = find_audio_member(members, sound)
             if name is None or "json" not in members:
-                raise ShardError(tar, f"{key} has no {sound}", "`rmod verify OUT` says what is damaged")
+                raise ShardError(
+                    tar, f"{key} has no {sound}", f"`rmod verify {quote(tar.parent.parent)}` says what is damaged"
+                )
             sounds[sound], rate = decode_audio(members[name])
             if rate != sample_rate:
                 found = f"{key}.{sound} is at {rate} Hz, but the codec takes {sample_rate} Hz"

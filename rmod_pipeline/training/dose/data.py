@@ -8,7 +8,7 @@ from typing import Any
 
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.errors import DoseError, ShardError, UnfinishedError, nearest
+from rmod_pipeline.errors import DoseError, ShardError, UnfinishedError, nearest, quote
 from rmod_pipeline.reading.shard_list import list_finished_shards
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout
@@ -77,7 +77,7 @@ def _check_finished(data: TokenData, split: str, world_size: int) -> None:
         shards = list_finished_shards(Layout(data.out), data.family.folder, data.family.digest(), split)
     except UnfinishedError as error:
         # The reader's own hint is for Python callers, who may read unfinished splits.
-        hint = f"finish the build with the same command; `rmod status {data.out}` shows its progress"
+        hint = f"finish the build with the same command; `rmod status {quote(data.out)}` shows its progress"
         raise ShardError(about, error.found, hint) from error
     pairs = sum(shard.pairs for shard in shards)
     if pairs < world_size:

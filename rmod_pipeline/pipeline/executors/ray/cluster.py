@@ -56,7 +56,8 @@ def connect(address: str | None, cores: int | None) -> Iterator[None]:
         return
     address = address or os.environ.get("RAY_ADDRESS")
     if address and "://" in address:
-        hint = "start the build inside the cluster: ray job submit --address http://HEAD:8265 -- rmod build ..."
+        submit = "ray job submit --address http://HEAD:8265 -- rmod build RECIPE --library LIBRARY --out OUT"
+        hint = f"start the build inside the cluster: {submit}"
         raise BuildError(address, "a build cannot be driven from outside a cluster", hint)
     if address:
         _check_port(address)
