@@ -58,6 +58,7 @@ def build(
     from rmod_pipeline.pipeline.event_log import read_events
     from rmod_pipeline.pipeline.run import run_build
     from rmod_pipeline.progress import build_progress
+    from rmod_pipeline.shards.token_family import suggest_codec
 
     executor = (compute or ComputeConfig()).open()
     job = configure_build(
@@ -76,7 +77,8 @@ def build(
     if codec is not None:
         job = add_tokens(job, codec_choice(codec), is_remote=executor.is_remote)
     elif not audio:
-        raise UsageError("--no-audio", "nothing would be kept", "name a codec too: --codec mini")
+        name, explanation = suggest_codec(job.recipe.sample_rate)
+        raise UsageError("--no-audio", "nothing would be kept", f"name a codec too: --codec {name}{explanation}")
     failed = [each.shard for each in list_failed_shards(read_events(job.layout.log))] if retry_failed else []
     selected = select_shards(job, shards, retry_failed, failed)
     with build_progress(progress) as on_progress:

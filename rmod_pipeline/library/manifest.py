@@ -75,7 +75,8 @@ def load_library(manifest: Location | str) -> Library:
         manifest = ensure_builtin()
     suggestion = nearest(str(manifest), (BUILTIN,)) if str(manifest).isalpha() else ""
     location = parse_location(manifest)
-    scan_command = f"`rmod library scan DIR --out {quote(location)}`"
+    name = location if isinstance(location, Path) and location.suffix.lower() == ".csv" else "NAME.csv"
+    scan_command = f"`rmod library scan DIR --out {quote(name)}`"
     path = require_file(location, f"make one with {scan_command}{suggestion}")
     rows = list(read_csv_rows(path, MANIFEST_COLUMNS))
     if not rows:

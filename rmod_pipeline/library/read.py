@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import REST_FRAMES, Audio, db_to_gain, peak, remove_offset, rms, to_channels
-from rmod_pipeline.errors import AssetError, LibraryError, nearest
+from rmod_pipeline.errors import AssetError, LibraryError, nearest, quote
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.decoder_messages import name_decoder_messages
 from rmod_pipeline.library.lengths import ByteSource, cut_error, is_flac_cut, open_repaired
+from rmod_pipeline.library.manifest import BUILTIN
 from rmod_pipeline.storage import Location, StorePath, read_from_cache, store_in_cache
+from rmod_pipeline.storage.folders import cache_folder
 
 ONSET_DB = -60.0
 """A sound begins at the first frame above this level, relative to the file's peak."""
-
-CHANGED_HINT = "put the old file back, or give the command of the scan again, with --previous and this manifest"
 
 MAX_FILE_BYTES = 2**30
 """Size limit of an audio file; one hour of 16-bit stereo at 48 kHz takes two thirds of it."""
@@ -51,6 +51,10 @@ _DOWNMIX = {
     7: _FRONT + _CENTRE + _LOW + [(_HALF / 2, _HALF / 2)] + _REAR,
     8: _FRONT + _CENTRE + _LOW + _REAR + _REAR,
 }
+
+
+class UnreadFileError(AssetError):
+    """The bytes that were scanned cannot be read: the file is missing, is locked, or has changed."""
 
 
 class SoundTooLongError(AssetError):
@@ -102,10 +106,10 @@ def read_bytes(path: Location) -> bytes:
             _check_size(path, status.st_size)
             return file.read()
     except FileNotFoundError as error:
-        raise AssetError(path, "no such file", "put it back, or scan the folder again") from error
+        raise UnreadFileError(path, "no such file", "put it back") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise AssetError(path, f"cannot be read: {reason}", "check the file's permissions") from error
+        raise UnreadFileError(path, f"cannot be read: {reason}", "check the file's permissions") from error
 
 
 def decode_sound(data: bytes, about: object, max_seconds: float = float("inf")) -> DecodedSound:
@@ -224,7 +228,10 @@ class AudioStore:
 
     def _prepare(self, asset: Asset, trim: bool) -> Audio:
         path = self.library.path_of(asset)
-        decoded = decode_verified(path, asset.sha256)
+        try:
+            decoded = decode_verified(path, asset.sha256)
+        except AssetError as error:
+            raise AssetError(path, error.found, repair_hint(self.library, path, error)) from error
         # Trimmed before resampling, at the rate that the scan measured at.
         audio = trim_leading_silence(decoded.audio) if trim else remove_offset(decoded.audio)
         audio = resample(audio, decoded.sample_rate, self.sample_rate)
@@ -246,11 +253,27 @@ class AudioStore:
 def decode_verified(path: Location, expected_sha256: str) -> DecodedSound:
     """Decode a file. Raises AssetError if its bytes do not have the expected SHA-256."""
     data = _fetch(path, expected_sha256) if isinstance(path, StorePath) else read_bytes(path)
+    check_unchanged(data, path, expected_sha256)
+    return decode_sound(data, path)
+
+
+def check_unchanged(data: bytes, path: Location, expected_sha256: str) -> None:
+    """Raise UnreadFileError if the bytes of a file do not have the expected SHA-256."""
     actual = sha256(data).hexdigest()
     if actual != expected_sha256:
         found = f"changed since the scan: sha256 {actual[:12]}..., the manifest has {expected_sha256[:12]}..."
-        raise AssetError(path, found, CHANGED_HINT)
-    return decode_sound(data, path)
+        raise UnreadFileError(path, found, "put the old file back")
+
+
+def repair_hint(library: Library, path: Location, error: AssetError) -> str:
+    """Return how to mend a file of a library that cannot be used. A new scan makes another library."""
+    root = library.root
+    if isinstance(root, Path) and root.parent == cache_folder() and root.name.startswith(BUILTIN):
+        return f"remove {path}: the next command makes it again"
+    rescan = (
+        f"give the command of the scan again with --previous {quote(library.manifest)}, and build into another --out"
+    )
+    return f"{error.hint}, or {rescan}" if isinstance(error, UnreadFileError) else rescan
 
 
 def unreadable_error(error: Exception, about: object, source: ByteSource) -> AssetError:
@@ -274,7 +297,7 @@ def _fetch(path: StorePath, expected_sha256: str | None = None) -> bytes:
         store_in_cache(data)
         return data
     except FileNotFoundError as error:
-        raise AssetError(path, "no such object", "put it there, beside its manifest") from error
+        raise UnreadFileError(path, "no such object", "put it there, beside its manifest") from error
 
 
 def _check_size(path: Location, size: int) -> None:

@@ -12,7 +12,7 @@ from rmod_pipeline.errors import CodecError, ShardError, UsageError
 from rmod_pipeline.reading.pairs import read_pair_tokens
 from rmod_pipeline.reading.shard_list import verify_hint
 from rmod_pipeline.shards.members import encode_audio
-from rmod_pipeline.shards.token_family import TokenFamily, choose_family
+from rmod_pipeline.shards.token_family import TokenFamily, choose_family, family_names, read_family
 from rmod_pipeline.shards.tokens import decode_codes
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import publish_bytes
@@ -24,15 +24,29 @@ def open_decoder(out: Location, codec: str | None = None, device: str = "auto") 
     ``codec`` is a name, or the path of the weights if rmod does not know the codec by name. Raises CodecError for other
     weights, ShardError for missing tokens, UsageError for a codec that rmod does not know.
     """
-    is_file = codec is not None and is_weights_path(codec)
-    family = choose_family(out, None if is_file else codec)
-    name = codec if is_file else find_known_name(family.name)
+    if codec is not None and is_weights_path(codec):
+        decoder = CodecChoice(name=codec, device=device, batch=1).open()
+        family = _family_of(out, decoder)
+        decoder.identity.require(family.codec, f"{out}/{family.folder}")
+        return decoder, family
+    family = choose_family(out, codec)
+    name = find_known_name(family.name)
     if name is None:
         hint = "give the path of its weights: --codec PATH"
         raise UsageError("--codec", f"rmod knows no codec named {family.name}", hint)
     decoder = CodecChoice(name=name, device=device, batch=1).open()
     decoder.identity.require(family.codec, f"{out}/{family.folder}")
     return decoder, family
+
+
+def _family_of(out: Location, codec: Codec) -> TokenFamily:
+    """Return the tokens that a codec made; the only tokens in any case. Raises ShardError if there are none."""
+    names = family_names(out)
+    if len(names) < 2:
+        return choose_family(out)
+    families = [read_family(out, name) for name in names]
+    made = [family for family in families if family.codec.get("sha256") == codec.identity.sha256]
+    return made[0] if made else choose_family(out, codec.identity.name)
 
 
 def decode_pair(out: Location, key: str, family: TokenFamily, codec: Codec) -> dict[str, Mono]:
@@ -50,7 +64,7 @@ def decode_pair(out: Location, key: str, family: TokenFamily, codec: Codec) -> d
     try:
         return {sound: codec.decode(codes[sound][None])[0, : lengths[sound]] for sound in codes}
     except CodecError as error:
-        raise CodecError(f"{key}: {error.about}", error.found, error.hint) from error
+        raise CodecError(f"{key}: {error.about}", error.found, verify_hint(out)) from error
 
 
 def write_decoded(out: Location, key: str, folder: Location, codec: str | None, device: str) -> list[Location]:

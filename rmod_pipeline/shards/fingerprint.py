@@ -52,7 +52,7 @@ def fingerprint_digest(fingerprint: Fingerprint) -> str:
 def check_folder(fingerprint: Fingerprint, path: Location) -> bool:
     """Return whether the folder has a build.json; writes nothing.
 
-    Raises BuildError if the file differs or only shards exist, and ShardError if the file is damaged.
+    Raises BuildError if the file differs or is damaged, and if only shards exist.
     """
     if not path.exists():
         left = [name for name in ("audio", "index", "receipts", "tokens") if (path.parent / name).exists()]
@@ -60,8 +60,12 @@ def check_folder(fingerprint: Fingerprint, path: Location) -> bool:
             found = f"has {', '.join(left)} but no {path.name}, so it is unknown what they were made from"
             raise BuildError(path.parent, found, f"choose another --out, or put {path.name} back")
         return False
+    try:
+        existing = read_fingerprint(path)
+    except ShardError as error:
+        raise BuildError(path, error.found, f"choose another --out, or put the old {path.name} back") from error
     hint = "choose another --out, or give the options that it was built with"
-    refuse_differences(read_fingerprint(path), fingerprint, path.parent, "another data set", hint)
+    refuse_differences(existing, fingerprint, path.parent, "another data set", hint)
     return True
 
 

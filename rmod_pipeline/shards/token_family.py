@@ -164,10 +164,15 @@ def claim_family(family: TokenFamily, layout: Layout) -> None:
 
 def _encode_hint(out: Location) -> str:
     """Return how to make the tokens of a data set, with the codec that rmod ships if its sample rate is the same."""
-    rate = _read_sample_rate(out)
-    codec = "mini" if rate in (None, SHIPPED_CODEC_RATE) else "PATH"
-    where = "" if codec == "mini" else f", where PATH is a dac checkpoint for {rate} Hz"
-    return f"make them: `rmod encode {quote(out)} --codec {codec}`{where}"
+    codec, explanation = suggest_codec(_read_sample_rate(out))
+    return f"make them: `rmod encode {quote(out)} --codec {codec}`{explanation}"
+
+
+def suggest_codec(sample_rate: int | None) -> tuple[str, str]:
+    """Return a value of ``--codec`` for a sample rate in Hz, and what it stands for: ``mini`` if that fits."""
+    if sample_rate in (None, SHIPPED_CODEC_RATE):
+        return "mini", ""
+    return "PATH", f", where PATH is a dac checkpoint for {sample_rate} Hz"
 
 
 def _read_sample_rate(out: Location) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tests.cli.bad_input_acts import (
@@ -16,6 +17,7 @@ from tests.cli.bad_input_acts import (
     library_moved,
     no_build_json,
     options,
+    other_checksum,
     other_library,
     other_recipe,
     other_sound,
@@ -34,6 +36,7 @@ from tests.cli.bad_input_acts import (
     vanished,
     without_column,
 )
+from tests.cli.bad_input_mends import MENDS
 from tests.cli.bad_input_world import DONE, FOUND, Arguments, Case, World, text_file
 from tests.cli.bad_tokens import CASES as TOKEN_CASES
 from tests.tiny_build import make_library
@@ -162,7 +165,7 @@ GROUPS: dict[str, list[Case]] = {
         Case(
             name="a kind called mix, as the mixture is",
             act=lambda world: world.build(recipe=world.recipe(lambda text: text.replace("bass:", "mix:"))),
-            says=("a kind is called 'mix'", "->"),
+            says=("a kind has the name 'mix'", "->"),
             finished=0,
         ),
         Case(name="text that is no YAML", act=recipe("drums:", "drums: ["), says=("line", "invalid YAML"), finished=0),
@@ -200,7 +203,7 @@ GROUPS: dict[str, list[Case]] = {
             says=("recipe.drums: existing order kick, snare; requested order snare, kick", "->"),
             finished=5,
         ),
-        Case(name="of another library", act=other_library, says=("library.digest: there", "->"), finished=5),
+        Case(name="of another library", act=other_library, says=("library.digest: existing", "->"), finished=5),
         Case(
             name="with receipts of another data set",
             act=foreign_receipt,
@@ -210,7 +213,7 @@ GROUPS: dict[str, list[Case]] = {
         Case(
             name="without its build.json",
             act=no_build_json,
-            says=("holds audio, index, receipts but no build.json", "->"),
+            says=("has audio, index, receipts but no build.json", "->"),
             finished=5,
         ),
         Case(name="with half a build.json", act=broken_build_json, says=("build.json", "->"), finished=5),
@@ -320,7 +323,9 @@ GROUPS: dict[str, list[Case]] = {
             says=("drums.0", "kind", "->"),
         ),
         Case(
-            name="a kind called mix", act=spec("drums", 0, "kind", value="mix"), says=("a kind is called 'mix'", "->")
+            name="a kind called mix",
+            act=spec("drums", 0, "kind", value="mix"),
+            says=("a kind has the name 'mix'", "->"),
         ),
         Case(name="a kind with 200 letters", act=spec("drums", 0, "kind", value="k" * 200), says=("200 letters", "->")),
         Case(
@@ -365,7 +370,7 @@ GROUPS: dict[str, list[Case]] = {
         ),
         Case(
             name="a sound with another checksum",
-            act=spec("drums", 0, "layers", 0, "sha256", value="0" * 64),
+            act=other_checksum,
             says=("the spec needs", "->"),
         ),
         Case(name="a sound whose file has changed", act=other_sound, says=("changed since the scan", "->")),
@@ -375,7 +380,7 @@ GROUPS: dict[str, list[Case]] = {
 
 
 def all_cases() -> list[tuple[str, Case]]:
-    return [(group, case) for group, cases in GROUPS.items() for case in cases]
+    return [(group, replace(case, mends=MENDS[group][case.name])) for group, cases in GROUPS.items() for case in cases]
 
 
 def make_world(folder: Path) -> World:

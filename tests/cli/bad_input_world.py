@@ -100,6 +100,8 @@ class Case:
     code: int = MISTAKE
     finished: int = field(default=-1)
     """How many shards stand there afterwards, where that matters."""
+    mends: Sequence[Callable[[Any], Arguments]] = ()
+    """Each follows one of the remedies in the message, and returns the command that then succeeds."""
 
 
 def text_file(path: Path, text: str = "this is no sound") -> Path:

@@ -162,7 +162,7 @@ CASES = [
     Case(
         name="tokens of other weights in a folder of that name",
         act=other_weights_by_that_name,
-        says=("codec.sha256: there", "->"),
+        says=("codec.sha256: existing", "->"),
     ),
     Case(
         name="encode a folder without a data set",
@@ -177,7 +177,7 @@ CASES = [
     Case(
         name="`--no-audio` without a codec",
         act=lambda world: world.build("--no-audio"),
-        says=("--no-audio", "nothing would be kept", "--codec mini"),
+        says=("--no-audio", "nothing would be kept", "--codec PATH", "22050 Hz"),
         finished=0,
     ),
     Case(name="decode what has no tokens", act=lambda world: decode(world.built(), KEY), says=("no tokens here", "->")),
@@ -194,7 +194,7 @@ CASES = [
     Case(
         name="decode one of two codecs' tokens, and not say which",
         act=decode_one_of_two,
-        says=("2 families of tokens", "say which: --codec NAME"),
+        says=("2 families of tokens", "choose one: --codec NAME"),
     ),
     Case(
         name="decode with a codec of another hop",

@@ -11,8 +11,11 @@ import pytest
 
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.shards.layout import Layout
-from tests.cli.bad_input import all_cases, make_world
-from tests.cli.bad_input_world import FOUND, Case, World
+from tests.cli.bad_input import GROUPS, all_cases, make_world
+from tests.cli.bad_input_mends import MENDS
+from tests.cli.bad_input_world import DONE, FOUND, Case, World
+from tests.cli.commands import check_commands
+from tests.cli.mending import Fault, Mend
 from tests.tiny_build import PATIENCE_SECONDS, list_drafts, reproducible_files, start_rmod
 
 Rmod = Callable[..., Any]
@@ -25,7 +28,8 @@ def world(tmp_path: Path, cache: Path) -> World:
 
 @pytest.mark.parametrize(("group", "case"), all_cases(), ids=lambda value: getattr(value, "name", value))
 def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World, rmod: Rmod) -> None:
-    arguments = case.act(world)
+    """Each message names what is wrong, and its first remedy mends it."""
+    arguments = list(map(str, case.act(world)))
     before = reproducible_files(world.out) if world.out.is_dir() else {}
     said = rmod(*arguments)
     assert said.code == case.code, said
@@ -40,6 +44,33 @@ def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World
         assert not list_drafts(world.out)
     listed = {path.name for path in world.folder.iterdir()} | {path.name for path in world.folder.parent.iterdir()}
     assert not any("x-0000" in name for name in listed), "something was written outside of --out"
+    check_commands(said.err)
+    for mend in case.mends[:1]:
+        mended = rmod(*mend(Fault(world, arguments, said.err, rmod)))
+        assert mended.code == DONE, (said.err, mended)
+    assert case.mends or "->" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("case", "mend"),
+    [
+        pytest.param(case, mend, id=f"{case.name}, remedy {number}")
+        for _, case in all_cases()
+        for number, mend in enumerate(case.mends[1:], start=2)
+    ],
+)
+def test_the_other_remedies_of_a_message_mend_too(case: Case, mend: Mend, world: World, rmod: Rmod) -> None:
+    arguments = list(map(str, case.act(world)))
+    said = rmod(*arguments)
+    assert said.code == case.code, said
+    mended = rmod(*mend(Fault(world, arguments, said.err, rmod)))
+    assert mended.code == DONE, (said.err, mended)
+
+
+def test_every_remedy_belongs_to_a_case() -> None:
+    assert {group: [case.name for case in cases] for group, cases in GROUPS.items()} == {
+        group: list(mends) for group, mends in MENDS.items()
+    }
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -201,7 +201,7 @@ def test_the_store_refuses_changed_and_missing_files(tmp_path: Path) -> None:
     store = AudioStore(library)
     with pytest.raises(AssetError, match="changed since the scan") as caught:
         store.read("0")
-    assert "0.wav" in caught.value.about and "rmod library scan" in caught.value.hint
+    assert "0.wav" in caught.value.about and "--previous" in caught.value.hint
     with pytest.raises(AssetError, match="no such file"):
         store.read("1")
     with pytest.raises(LibraryError, match="no sound 'nine'"):

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.library.process_pool import map_batches
@@ -17,6 +23,7 @@ from rmod_pipeline.library.scanning.check import find_problems
 from rmod_pipeline.library.scanning.measure import MeasureTask, measure_batch
 from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.scan import ScanConfig
+from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
 from tests.library.library_sounds import hit, make_kits, write_sound
 from tests.library.scan_helpers import SHARES, scan
 
@@ -129,3 +136,74 @@ def crash_at_77(tasks: list[int]) -> list[int | None]:
 def test_a_task_that_crashes_its_worker_loses_no_other_task() -> None:
     results = dict(map_batches(crash_at_77, range(100), 2, 100))
     assert results == {task: None if task == 77 else 2 * task for task in range(100)}
+
+
+def _rewrite(path: Path, content: bytes, spare: Path) -> None:
+    path.write_bytes(content)
+
+
+def _replace(path: Path, content: bytes, spare: Path) -> None:
+    spare.write_bytes(content)
+    spare.replace(path)
+
+
+def _remove_and_copy(path: Path, content: bytes, spare: Path) -> None:
+    spare.write_bytes(content)
+    path.unlink()
+    shutil.copy2(spare, path)
+
+
+CHANGES = [_rewrite, _replace, _remove_and_copy]
+"""Ways of changing a file that leave its size; the tests set its time back, as rsync and unzip do."""
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@given(seeds=st.lists(st.integers(10, 99), min_size=1, max_size=3), ago_ns=st.integers(0, 10**18))
+@settings(max_examples=5, deadline=None)
+def test_a_scan_measures_a_file_again_whose_bytes_alone_changed(
+    change: Callable[[Path, bytes, Path], None], seeds: list[int], ago_ns: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("changed")
+    sound = folder / "s" / "kick" / "0.wav"
+    for number in range(3):
+        write_sound(sound.with_name(f"{number}.wav"), hit(number, 0.2))
+    old = time.time_ns() - ago_ns
+    os.utime(sound, ns=(old, old))
+    for seed in [0, *seeds]:
+        before = sound.stat()
+        write_sound(folder / "other.wav", hit(seed, 0.2))
+        change(sound, (folder / "other.wav").read_bytes(), folder / "spare.wav")
+        os.utime(sound, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert (sound.stat().st_size, sound.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        cache = ScanCache(folder / "scan.sqlite")
+        write_manifest(folder / "s" / "m.csv", scan(folder / "s", cache=cache).assets)
+        cache.close()
+        assert not list(find_problems(load_library(folder / "s" / "m.csv")))
+
+
+def _without_change_time(path: Path, status: os.stat_result) -> tuple[str, int, int, int]:
+    return str(path), status.st_size, status.st_mtime_ns, 0
+
+
+@pytest.mark.parametrize("remedy", ["check", "fresh"])
+def test_a_file_system_without_change_times_has_a_remedy_too(
+    remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `library check` has found the change, or a scan with --fresh, the next scan has the new bytes."""
+    monkeypatch.setattr("rmod_pipeline.library.scanning.cache._file_key", _without_change_time)
+    monkeypatch.setenv("RMOD_CACHE", str(tmp_path / "cache"))
+    sound, manifest = tmp_path / "s" / "kick" / "0.wav", tmp_path / "s" / "m.csv"
+    write_sound(sound, hit(0, 0.2))
+    scan_to_manifest(tmp_path / "s", manifest)
+    before = sound.stat()
+    write_sound(sound, hit(1, 0.2))
+    os.utime(sound, ns=(before.st_atime_ns, before.st_mtime_ns))
+    scan_to_manifest(tmp_path / "s", manifest)
+    stale = load_library(manifest).assets[0].sha256
+    assert stale != sha256(sound.read_bytes()).hexdigest(), "this file system shows nothing of the change"
+    if remedy == "fresh":
+        scan_to_manifest(tmp_path / "s", manifest, fresh=True)
+    else:
+        assert "changed since" in " ".join(find_problems(load_library(manifest)))
+    scan_to_manifest(tmp_path / "s", manifest, previous=manifest)
+    assert not list(find_problems(load_library(manifest)))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.manifest import SPLITS
 from rmod_pipeline.library.process_pool import ScanProgress
-from rmod_pipeline.library.read import CHANGED_HINT, read_bytes
+from rmod_pipeline.library.read import check_unchanged, read_bytes, repair_hint
 from rmod_pipeline.library.scanning.cache import ScanCache, scan_cache_file
 from rmod_pipeline.library.splits import DIVIDED_GROUP_HINT, find_divided_groups
 from rmod_pipeline.storage import Location
@@ -59,13 +58,10 @@ def find_problems(library: Library, progress: ScanProgress | None = None) -> Ite
     for done, asset in enumerate(library.assets, start=1):
         path = library.path_of(asset)
         try:
-            actual_sha256 = sha256(read_bytes(path)).hexdigest()
+            check_unchanged(read_bytes(path), path, asset.sha256)
         except AssetError as error:
-            yield f"{asset.path}: {error.found} -> {error.hint}"
-        else:
-            if actual_sha256 != asset.sha256:
-                _forget_measurement(path)
-                yield f"{asset.path}: changed since the scan -> {CHANGED_HINT}"
+            _forget_measurement(path)
+            yield f"{asset.path}: {error.found} -> {repair_hint(library, path, error)}"
         if progress:
             progress("Checking", done, len(library.assets))
 

@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from rmod_pipeline.errors import ManifestError
-from rmod_pipeline.library.manifest import parse_kind, parse_licence_cell, parse_path, read_csv_rows
+from rmod_pipeline.library.manifest import CsvRow, parse_kind, parse_licence_cell, parse_path, read_csv_rows
 from rmod_pipeline.library.taxonomy import PathDescription
+from rmod_pipeline.storage import expand_home
 from rmod_pipeline.storage.folders import require_file
 
 LABEL_COLUMNS = ("path", "kind", "kit", "licence", "source")
@@ -32,7 +33,7 @@ class Labels:
         rows: dict[str, PathDescription] = {}
         first_lines: dict[str, int] = {}
         for row in read_csv_rows(path, LABEL_COLUMNS):
-            key = _normalized_path(path.parent / parse_path(row))
+            key = _normalized_path(path.parent / _parse_label_path(row))
             first_line = first_lines.setdefault(key, row.line)
             if first_line != row.line:
                 found = f"{row.cells['path']!r} is in line {first_line} already"
@@ -64,6 +65,12 @@ class Labels:
         """Return the paths of listed files in a folder that the scan has not found."""
         prefix = _normalized_path(folder) + os.sep
         return sorted(key for key in self._rows.keys() - self._used if key.startswith(prefix))
+
+
+def _parse_label_path(row: CsvRow) -> Path:
+    """Return a row's path: below the home folder if it begins with ``~/``, else relative. Raises ManifestError."""
+    text = row.cells["path"].strip()
+    return expand_home(text) if text.startswith("~/") else Path(parse_path(row))
 
 
 def _normalized_path(path: Path) -> str:
