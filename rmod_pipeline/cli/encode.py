@@ -59,5 +59,5 @@ def encode(
         raise typer.Exit(1) from error
     print_summary(result.summary, result.folder, "Encoded")
     print_precision(result, precision)
-    shell_out = quote(out)
-    typer.echo(f"Next: rmod verify {shell_out}; rmod preview {shell_out}; rmod decode {shell_out} KEY --out DIR")
+    decode = f"rmod decode {quote(out)} KEY --out DIR"
+    typer.echo(f"Next: rmod verify {quote(out)}; rmod preview {quote(out)}; {decode}")

@@ -100,7 +100,8 @@ def _print_data_set(out: Location) -> None:
     licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in count_licences(out).most_common())
     console.print(f"sounds by licence: {licences}", soft_wrap=True)
     first = next(receipt for split in fingerprint["pairs"] for receipt in receipts if receipt.split == split)
-    console.print(f"first pair: rmod show {quote(out)} {first.split}-{first.first:08d}; all: --keys", soft_wrap=True)
+    key = f"{first.split}-{first.first:08d}"
+    console.print(f"first pair: rmod show {quote(out)} {quote(key)}; all: --keys", soft_wrap=True)
 
 
 def _print_checked(pair: StoredPair) -> None:

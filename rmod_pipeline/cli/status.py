@@ -82,5 +82,5 @@ def _print_failures(state: BuildStatus) -> None:
     for tokens in sorted({failed.family for failed in state.failed}):
         command = "the build command with --retry-failed"
         if tokens:
-            command = f"the `rmod encode` command of {tokens}: it makes what is missing"
+            command = f"the encode command of {tokens}, which makes what is missing"
         typer.echo(f"To try them again: {command}.")

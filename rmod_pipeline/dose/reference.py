@@ -87,7 +87,9 @@ def _find_instrument(path: Path, given: str | None) -> str:
     matches = [name for name in TARGET_FRAMES if name in re.sub(r"[^a-z]", "", path.stem.lower())]
     if len(matches) != 1:
         raise DoseError(
-            path, "its name does not say what the model extracts", f"give --instrument {'|'.join(TARGET_FRAMES)}"
+            path,
+            "its name does not say what the model extracts",
+            f"give --instrument with one of {', '.join(TARGET_FRAMES)}",
         )
     return matches[0]
 

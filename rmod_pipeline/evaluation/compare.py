@@ -142,7 +142,11 @@ def _list_all_keys(out: Location, split: str) -> list[str]:
     """Return the keys of a split. Raises ShardError if there are none."""
     keys = list_keys(out, split)
     if not keys:
-        raise ShardError(f"{out}, split {split}", "all of its pairs were rejected", "build the split with more pairs")
+        raise ShardError(
+            f"{out}, split {split}",
+            "all of its pairs were rejected",
+            "build a data set with more pairs of this split, in another folder",
+        )
     return keys
 
 

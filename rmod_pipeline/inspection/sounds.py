@@ -5,7 +5,7 @@ from __future__ import annotations
 from rmod_pipeline.effects import check_engine
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.library.manifest import BUILTIN, load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.event_log import read_library_record
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
@@ -36,7 +36,9 @@ def open_data_set_sounds(out: Location, manifest: str | None = None) -> Sounds:
     if path is None:
         raise UsageError("--library", f"{out} has no record of its library", "name the manifest it was built from")
     if manifest is None and not parse_location(path).is_file():
-        raise UsageError("--library", f"the library is no longer at {path}", "name the manifest where it is now")
+        is_builtin = str(path).endswith(f"/{BUILTIN}.csv")
+        hint = f"give --library {BUILTIN}" if is_builtin else "name the manifest where it is now"
+        raise UsageError("--library", f"the library is no longer at {path}", hint)
     fingerprint = read_fingerprint(layout.build)
     check_engine(fingerprint["engine"])
     return open_sounds(path, int(fingerprint["recipe"]["sample_rate"]))

@@ -47,7 +47,11 @@ def list_finished_shards(
         raise UnfinishedError(f"{layout.out}, split {split}", found, hint)
     shards = [_read_shard(plan, layout, family, fingerprint) for plan in finished]
     if not any(shard.pairs for shard in shards):
-        raise ShardError(f"{layout.out}, split {split}", "no pairs in it", f"build some: --pairs {split}=100")
+        raise ShardError(
+            f"{layout.out}, split {split}",
+            "no pairs in it",
+            f"build a data set that has some, in another folder: --pairs {split}=100",
+        )
     return shards
 
 

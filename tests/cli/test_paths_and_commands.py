@@ -159,6 +159,8 @@ def _texts(tree: ast.AST) -> Iterator[tuple[str, list[ast.expr]]]:
             skipped.update(ast.walk(node.value))
         if isinstance(node, ast.Assign) and any("HELP" in ast.unparse(target) for target in node.targets):
             skipped.update(ast.walk(node.value))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "re.compile":
+            skipped.update(ast.walk(node))
         if isinstance(node, ast.JoinedStr) and node not in skipped:
             skipped.update(child for child in ast.walk(node) if child is not node and isinstance(child, ast.Constant))
             values: list[ast.expr] = []
@@ -174,7 +176,8 @@ def _texts(tree: ast.AST) -> Iterator[tuple[str, list[ast.expr]]]:
             yield node.value, []
 
 
-_IN_TEXT = re.compile(r"`(rmod [^`]*)`|(?:^|Next: |; |: |-- )(rmod [a-z][^`;]*)")
+_NAMES = "|".join(sorted({words[0] for words in COMMANDS}))
+_IN_TEXT = re.compile(rf"`(rmod [^`]*)`|(?:^|; |: |-- )(rmod (?:{_NAMES})\b[^`;]*)")
 
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if "rmod " in path.read_text(encoding="utf-8")]
 

@@ -38,7 +38,7 @@ def test_failures_of_encode_and_build_are_distinguished(
     result = rmod("status", out)
     assert result.code == 1
     assert f"train-000001 of {family}" in result.out
-    assert f"the `rmod encode` command of {family}" in result.out
+    assert f"the encode command of {family}" in result.out
     assert "--retry-failed" not in result.out
     tar.write_bytes(whole)
     assert rmod(*encode).code == 0

@@ -60,7 +60,12 @@ Case = tuple[Callable[[Path], object], dict[str, Any], list[str], str]
             ["--devices", "4"],
             "split valid: 2 pairs in it, for 4 devices -> give fewer --devices, or build",
         ),
-        (_remove_valid_pairs, {}, [], "split valid: no pairs in it; there are 10 train -> build it with pairs of both"),
+        (
+            _remove_valid_pairs,
+            {},
+            [],
+            "split valid: no pairs in it; there are 10 train -> build a data set with pairs of both",
+        ),
         (shutil.rmtree, {}, [], "no data set here"),
         (
             _change_nothing,

@@ -62,7 +62,7 @@ def open_data(
     for split in (TRAIN, VALID):
         if not pairs.get(split):
             existing = ", ".join(f"{count} {name}" for name, count in pairs.items())
-            hint = f"build it with pairs of both: {HINT_BUILD_MORE}"
+            hint = f"build a data set with pairs of both, in another folder: {HINT_BUILD_MORE}"
             raise ShardError(f"{out}, split {split}", f"no pairs in it; there are {existing}", hint)
         _check_finished(data, split, world_size)
     _check_shape(data, recipe)
@@ -77,11 +77,11 @@ def _check_finished(data: TokenData, split: str, world_size: int) -> None:
         shards = list_finished_shards(Layout(data.out), data.family.folder, data.family.digest(), split)
     except UnfinishedError as error:
         # The reader's own hint is for Python callers, who may read unfinished splits.
-        hint = f"finish the build with the same command; `rmod status {quote(data.out)}` shows its progress"
+        hint = f"finish the build or the encoding with the same command; `rmod status {quote(data.out)}` shows its progress"
         raise ShardError(about, error.found, hint) from error
     pairs = sum(shard.pairs for shard in shards)
     if pairs < world_size:
-        hint = f"give fewer --devices, or build more pairs: {HINT_BUILD_MORE}"
+        hint = f"give fewer --devices, or build more pairs in another folder: {HINT_BUILD_MORE}"
         raise ShardError(about, f"{pairs} pairs in it, for {world_size} devices", hint)
 
 
@@ -105,7 +105,8 @@ def _check_instrument(data: TokenData, recipe: DoseRecipe, instrument: str) -> N
     if instrument not in windows:
         known = [name for name in windows if name != MIX]
         found = f"no tokens of {instrument}{nearest(instrument, known)}; there are {', '.join(known)}"
-        raise DoseError(about, found, f"remove {instrument} from the recipe's instruments, or build pairs that have it")
+        hint = f"remove {instrument} from the recipe's instruments, or build pairs that have it, in another folder"
+        raise DoseError(about, found, hint)
     frames = windows[instrument]
     if frames != recipe.frames(instrument):
         found = f"{instrument} in windows of {frames} frames, the recipe's are {recipe.frames(instrument)}"
