@@ -77,7 +77,8 @@ def _check_finished(data: TokenData, split: str, world_size: int) -> None:
         shards = list_finished_shards(Layout(data.out), data.family.folder, data.family.digest(), split)
     except UnfinishedError as error:
         # The reader's own hint is for Python callers, who may read unfinished splits.
-        hint = f"finish the build or the encoding with the same command; `rmod status {quote(data.out)}` shows its progress"
+        status = f"`rmod status {quote(data.out)}` shows its progress"
+        hint = f"finish the build or the encoding with the same command; {status}"
         raise ShardError(about, error.found, hint) from error
     pairs = sum(shard.pairs for shard in shards)
     if pairs < world_size:
