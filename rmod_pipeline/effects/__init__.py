@@ -28,7 +28,9 @@ ENGINES: tuple[str, ...] = tuple(sorted({engine for kind in EFFECTS.values() for
 def check_engine(engine: str) -> str:
     """Return the name of an engine if it can be used. Raises UsageError for an unknown or not installed engine."""
     if engine not in ENGINES:
-        raise UsageError("--engine", f"unknown '{engine}'{nearest(engine, ENGINES)}", f"use {' or '.join(ENGINES)}")
+        others = " or ".join(name for name in ENGINES if name != PEDALBOARD)
+        hint = f"use {PEDALBOARD}, or {others} where its package is installed"
+        raise UsageError("--engine", f"unknown '{engine}'{nearest(engine, ENGINES)}", hint)
     if engine == CONSOLE:
         require_console()
     return engine

@@ -89,7 +89,7 @@ MENDS: dict[str, dict[str, Sequence[Mend] | str]] = {
         "scan a file": [_SOUNDS],
         "scan an empty folder": [_SOUNDS],
         "scan a text file called `.wav`": [_replace_reported_files],
-        "scan a text file called `.wav` among sounds": [],
+        "scan a text file called `.wav` among sounds": [option("--splits", "70/15/15")],
         "a manifest with an absolute path": [cell("path", lambda row: f"{row['id']}.wav")],
         "a manifest with a path through `..`": [cell("path", lambda row: f"{row['id']}.wav")],
         "a manifest with one id twice": [cell("id", lambda _: "another")],

@@ -48,7 +48,7 @@ def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World
     for mend in case.mends[:1]:
         mended = rmod(*mend(Fault(world, arguments, said.err, rmod)))
         assert mended.code == DONE, (said.err, mended)
-    assert case.mends or "->" not in said.out + said.err
+    assert case.mends, "a message without a remedy"
 
 
 @pytest.mark.parametrize(
