@@ -65,7 +65,7 @@ def _chosen_family(fault: Fault) -> Arguments:
 
 _MADE_WITH = option("--codec", Path("codec.pth"))
 
-MENDS: dict[str, Sequence[Mend] | str] = {
+MENDS: dict[str, Sequence[Mend]] = {
     "`--codec minni`": [_good_weights],
     "weights that were not fetched": [_good_weights],
     "weights that are text": [_good_weights],
