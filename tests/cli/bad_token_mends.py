@@ -8,9 +8,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from tests.cli.bad_input_world import FOUND, Arguments
 from tests.cli.bad_tokens import encode, weights
 from tests.cli.mending import Fault, Mend, argument, listed_key, option, other_out, proposed, removed
+from tests.tiny_build import RATE
+from tests.tiny_codec import TINY
 
 
 def _good_weights(fault: Fault) -> Arguments:
@@ -63,6 +67,22 @@ def _chosen_family(fault: Fault) -> Arguments:
     return fault.option("--codec", fault.world / "codec.pth")
 
 
+def _small_codec_recipe(fault: Fault) -> Arguments:
+    """Give a path, of a recipe that is trained in seconds."""
+    shape = {**TINY, "sample_rate": RATE, "n_codebooks": 2, "codebook_size": 16}
+    sounds = {
+        "licences": ["CC0-1.0"],
+        "mixes": {str(fault.world.recipe()): 1},
+        "held_out_mixes": 1,
+        "crop_frames": 1024,
+    }
+    schedule = {"steps": 2, "batch": 1, "warm_up_steps": 1, "fits": 1}
+    losses = {"windows": [64, 256], "mels": [5, 10]}
+    recipe = {"name": "small", "shape": shape, "sounds": sounds, "losses": losses, "schedule": schedule}
+    (fault.world / "small.yaml").write_text(yaml.safe_dump(recipe))
+    return fault.argument(2, fault.world / "small.yaml")
+
+
 _MADE_WITH = option("--codec", Path("codec.pth"))
 
 MENDS: dict[str, Sequence[Mend]] = {
@@ -91,7 +111,5 @@ MENDS: dict[str, Sequence[Mend]] = {
     "decode a token that cannot be": [_remake_tokens],
     "decode to where a file is": [other_out],
     "show a codec that is not there": [argument(2, lambda _: "mini")],
-    "train a codec by no recipe": [
-        lambda fault: [*fault.argument(2, "mini"), "--minutes", "0.01"],
-    ],
+    "train a codec by no recipe": [_small_codec_recipe],
 }
