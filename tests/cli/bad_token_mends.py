@@ -71,7 +71,7 @@ def _small_codec_recipe(fault: Fault) -> Arguments:
     """Give a path, of a recipe that is trained in seconds."""
     shape = {**TINY, "sample_rate": RATE, "n_codebooks": 2, "codebook_size": 16}
     sounds = {
-        "licences": ["CC0-1.0"],
+        "licences": ["CC0-1.0", "CC-BY-4.0"],
         "mixes": {str(fault.world.recipe()): 1},
         "held_out_mixes": 1,
         "crop_frames": 1024,
