@@ -215,6 +215,20 @@ def test_the_length_of_the_format_may_be_wrong(file_format: str, size: int) -> N
     assert_whole(patched(data, 16, "<I", size), data)
 
 
+@settings(max_examples=300, deadline=None)
+@given(file_format=st.sampled_from([*PCM, "FLAC", "OGG", "MP3"]), data=st.data())
+def test_a_damaged_header_gives_a_sound_or_an_error_of_ours(file_format: str, data: st.DataObject) -> None:
+    content = bytearray(sound(file_format))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, 120) | st.integers(0, len(content)))
+        content[at : at + data.draw(st.integers(0, 6))] = data.draw(st.binary(max_size=6))
+    del content[data.draw(st.integers(0, 200) | st.just(len(content))) :]
+    try:
+        assert decode_sound(bytes(content), "x").audio.shape[1] > 0
+    except AssetError as error:
+        assert error.found
+
+
 def test_a_right_header_is_left_alone() -> None:
     for file_format in (*PCM, "FLAC", "OGG", "MP3"):
         result = check_length(ByteSource.of_bytes(sound(file_format)))

@@ -72,6 +72,8 @@ def check_chunks(source: ByteSource) -> LengthCheck | None:
     layout = _find_layout(start)
     if layout is None:
         return None
+    if source.size < layout.first:
+        return LengthCheck(missing="the file ends before the samples begin")
     chunk = _find_sound(source, layout)
     if chunk is None:
         repair = _rebuild_header(source, layout)
@@ -126,7 +128,9 @@ def _find_sound(source: ByteSource, layout: _Layout) -> _Chunk | None:
 def _rebuild_header(source: ByteSource, layout: _Layout) -> Repair | None:
     """Return a header of two chunks, found by name: the format and the samples. None if they are not found."""
     start = source.read_at(0, _HEADER_BYTES)
-    format_name = {_WAV: b"fmt ", _AIFF: b"COMM"}.get(layout, b"\0")
+    format_name = {_WAV: b"fmt ", _AIFF: b"COMM"}.get(layout)
+    if format_name is None or start[:4] not in (b"RIFF", b"FORM"):
+        return None
     format_position, position = start.find(format_name, layout.first), layout.first
     if format_position < 0:
         return None
