@@ -8,7 +8,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from typing import IO
 
 from rmod_pipeline.library.lengths import ByteSource
 
@@ -30,11 +31,12 @@ def name_decoder_messages(source: ByteSource, about: object) -> Iterator[None]:
     if source.read_at(0, 4) in _SILENT_FORMATS:
         yield
         return
-    with _lock, tempfile.TemporaryFile() as messages:
+    with _lock, ExitStack() as stack:
         _flush_stderr()
         try:
+            messages = stack.enter_context(_open_message_file())
             original = os.dup(_STDERR)
-        except OSError:  # standard error is closed
+        except OSError:  # there is no room for a file, or standard error is closed
             yield
             return
         try:
@@ -52,6 +54,13 @@ def name_decoder_messages(source: ByteSource, about: object) -> Iterator[None]:
         _log_messages(about, text)
 
 
+def _open_message_file() -> IO[bytes]:
+    """Open a temporary file, in memory where the system can."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("rmod-decoder"), "w+b")
+    return tempfile.TemporaryFile()
+
+
 def _log_messages(about: object, text: str) -> None:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     more = f" ({len(lines) - 1} more messages)" if len(lines) > 1 else ""
@@ -59,5 +68,6 @@ def _log_messages(about: object, text: str) -> None:
 
 
 def _flush_stderr() -> None:
-    if sys.stderr is not None and not sys.stderr.closed:
-        sys.stderr.flush()
+    with suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            sys.stderr.flush()

@@ -6,18 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rmod_pipeline.audio import Audio, fit_length, peak
+from rmod_pipeline.audio import Audio, db_to_gain, fit_length, peak
 from rmod_pipeline.library.read import resample
 from rmod_pipeline.spec import Note, Settings
+
+FAINT_DB = -40.0
+"""If the part of a one-shot that is kept is this far below its peak, it counts as silent: the hit comes later."""
 
 
 def prepare_one_shot(sound: Audio, settings: Settings) -> Audio:
     """Return a sound as a layer: peak at full scale, at most ``one_shot_frames`` long, faded where it is cut.
 
-    sound [1 or 2, frames] without leading silence. Silence stays silence.
+    sound [1 or 2, frames] without leading silence. Silence stays silence, and noise long before a hit becomes silence.
     """
     cut = sound[:, : settings.one_shot_frames]
     loudest = peak(cut)
+    if sound.shape[1] > settings.one_shot_frames and loudest < peak(sound) * db_to_gain(FAINT_DB):
+        return np.zeros_like(cut)
     scaled = cut / np.float32(loudest) if loudest > 0 else cut.copy()
     if sound.shape[1] > settings.one_shot_frames:
         fade_out(scaled, settings.one_shot_fade_frames)

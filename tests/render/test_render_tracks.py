@@ -187,6 +187,14 @@ def test_the_peak_is_that_of_the_cut_sound() -> None:
     assert prepare_one_shot(sound, SETTINGS)[0, 0] == 1.0
 
 
+@pytest.mark.parametrize(("level_db", "expected"), [(-20, 1.0), (-39, 1.0), (-41, 0.0), (-59, 0.0)])
+def test_noise_before_a_hit_that_is_cut_off_does_not_become_the_sound(level_db: float, expected: float) -> None:
+    sound = noise(2, 3 * RATE)
+    sound *= np.float32(10 ** (level_db / 20) / peak(sound[:, : 2 * RATE]))
+    sound[0, -1000:] = 1.0
+    assert peak(prepare_one_shot(sound, SETTINGS)) == pytest.approx(expected)
+
+
 def test_a_silent_one_shot_stays_silent() -> None:
     silent = prepare_one_shot(np.zeros((2, 100), np.float32), SETTINGS)
     assert silent.shape == (2, 100)
