@@ -65,14 +65,17 @@ def compare_checksums(
 ) -> list[Difference]:
     """Render a pair without stored audio again, and return the files that differ from the checksums in its index.
 
-    ``members`` is the column of that name in the index. The size of a difference is unknown. Raises as
-    ``compare_files``.
+    ``members`` is the column of that name in the index. The size of a difference is unknown, except that levels may
+    differ in the JSON, which is stored. Raises as ``compare_files``.
     """
     expected = {str(member["name"]): member["sha256"] for member in members}
     rerendered = encode_members(render_pair(stored.spec(), sounds), library, _infer_storage(expected))
     checksums = {name: hashlib.sha256(data).hexdigest() for name, data in rerendered.items()}
     return [
-        Difference(name=f"{stored.key}.{name}", level_db=None)
+        Difference(
+            name=f"{stored.key}.{name}",
+            level_db=_compare_levels(stored.members.get(name), rerendered.get(name), name) if name == "json" else None,
+        )
         for name in dict.fromkeys([*expected, *checksums])
         if expected.get(name) != checksums.get(name)
     ]

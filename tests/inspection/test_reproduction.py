@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 import soundfile
 
-from rmod_pipeline.inspection.rerender import compare_files
+from rmod_pipeline.inspection.rerender import compare_checksums, compare_files
 from rmod_pipeline.inspection.sounds import open_sounds
 from rmod_pipeline.reading.pairs import read_pair
 from rmod_pipeline.render import render_pair
@@ -107,4 +108,22 @@ def test_only_the_levels_in_a_json_may_differ_on_another_processor(tiny_built: P
         changed = replace(stored, members={**stored.members, "json": json.dumps(description).encode()})
         assert [difference.within_bound for difference in compare_files(changed, sounds.store.library, sounds)] == [
             within
+        ]
+
+
+def test_a_pair_of_output_version_1_without_a_level_is_reproduced(tiny_built: Path, tiny_manifest: Path) -> None:
+    """Version 1 has no ``mono_peak_dbfs``, and measured ``audible_db`` in stereo."""
+    sounds = open_sounds(tiny_manifest, 22_050)
+    stored = read_pair(tiny_built, FIRST_KEY)
+    description = json.loads(stored.members["json"])
+    for levels in (description["measured"]["mix"], *description["measured"]["targets"].values()):
+        del levels["mono_peak_dbfs"]
+    for track in description["measured"]["tracks"].values():
+        track["audible_db"] = track["audible_db"] and track["audible_db"] - 0.5
+    old = replace(stored, members={**stored.members, "json": json.dumps(description).encode()})
+    checksums = [{"name": name, "sha256": hashlib.sha256(data).hexdigest()} for name, data in old.members.items()]
+    library = sounds.store.library
+    for differences in (compare_files(old, library, sounds), compare_checksums(old, checksums, library, sounds)):
+        assert [(difference.name, difference.within_bound) for difference in differences] == [
+            (f"{FIRST_KEY}.json", True)
         ]
