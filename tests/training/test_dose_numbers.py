@@ -38,16 +38,16 @@ def test_muon_updates_the_matrices_of_the_layers_and_adamw_the_rest(tiny_tokens:
 def test_muon_agrees_with_torchs_own() -> None:
     generator = torch.Generator().manual_seed(0)
     for shape in ((48, 16), (16, 48), (16, 16)):
-        ours, torchs = (torch.nn.Parameter(torch.ones(shape)) for _ in range(2))
-        kinds = ((Muon, ours), (torch.optim.Muon, torchs))
+        ours, reference = (torch.nn.Parameter(torch.ones(shape)) for _ in range(2))
+        kinds = ((Muon, ours), (torch.optim.Muon, reference))
         optimizers = [kind([weight], lr=0.02, weight_decay=0.01) for kind, weight in kinds]
         for _ in range(5):
             gradient = torch.randn(shape, generator=generator)
-            for optimizer, weight in zip(optimizers, (ours, torchs), strict=True):
+            for optimizer, weight in zip(optimizers, (ours, reference), strict=True):
                 weight.grad = gradient.clone()
                 optimizer.step()
         # torch computes in bfloat16.
-        torch.testing.assert_close(ours, torchs, atol=5e-3, rtol=0)
+        torch.testing.assert_close(ours, reference, atol=5e-3, rtol=0)
         spread = torch.linalg.svdvals(orthogonalize(gradient))
         assert 0.3 < float(spread.min()) < float(spread.max()) < 1.3
 

@@ -30,8 +30,10 @@ class MelDistance(nn.Module):
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
         """Return the distance of two batches [n, frames]: 0 if equal, 1 if every band differs by a factor of ten."""
-        differences = [self.log_mel(reconstruction, size) - self.log_mel(target, size) for size in self.windows]
-        return torch.stack([difference.abs().mean() for difference in differences]).mean()
+        distances = [
+            (self.log_mel(reconstruction, size) - self.log_mel(target, size)).abs().mean() for size in self.windows
+        ]
+        return torch.stack(distances).mean()
 
     def log_mel(self, audio: Tensor, window: int) -> Tensor:
         """Return log10 mel magnitudes [n, bands, times] of audio [n, frames]."""

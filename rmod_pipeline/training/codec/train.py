@@ -169,15 +169,13 @@ class CodecTrainer:
         self, reconstruction: Tensor, audio: Tensor, quantizer_losses: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         """Return the unweighted parts of the loss for a reconstruction of audio, both [n, 1, frames]."""
-        decoded, target = reconstruction[:, 0], audio[:, 0]
-        spectral = {"spectral": spectral_difference(decoded, target)} if self.recipe.losses.spectral else {}
-        return {
-            "mel": self.mel(decoded, target),
-            "waveform": waveform_distance(decoded, target),
-            **spectral,
-            **quantizer_losses,
-            **self.adversary.losses(reconstruction, audio),
+        parts = {
+            "mel": self.mel(reconstruction[:, 0], audio[:, 0]),
+            "waveform": waveform_distance(reconstruction[:, 0], audio[:, 0]),
         }
+        if self.recipe.losses.spectral:
+            parts["spectral"] = spectral_difference(reconstruction[:, 0], audio[:, 0])
+        return {**parts, **quantizer_losses, **self.adversary.losses(reconstruction, audio)}
 
     def _quantize(self, latent: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the decoder's input [n, latent_dim, times] and the losses of the codebooks."""
