@@ -1,4 +1,4 @@
-"""Define what an extraction is asked for and what it returns. Imports no torch."""
+"""Define the configuration and the results of an extraction. Imports no torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ExtractionConfig:
     trim: bool = True
     """Cut off the silence at the end of a sound."""
     normalize: bool = True
-    """Bring a sound to its normal peak level."""
+    """Scale a sound so that its peak is just below full scale."""
 
     def __post_init__(self) -> None:
         for option, count, least, most in (

@@ -50,7 +50,7 @@ PATH_GAIN = 1.6
 
 @dataclass(slots=True, kw_only=True)
 class CodecProgress:
-    """How far a training is."""
+    """Progress of a training."""
 
     step: int = 0
     seconds: float = 0.0

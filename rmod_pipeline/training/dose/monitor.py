@@ -18,7 +18,7 @@ from rmod_pipeline.training.dose.module import DoseModule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingState:
-    """How far a training is, and how fast."""
+    """Progress and speed of a training."""
 
     step: int
     steps: int
