@@ -17,6 +17,7 @@ from rmod_pipeline.pipeline.run import BuildSummary
 from rmod_pipeline.reading.data_set import DataPair, DataSet
 from rmod_pipeline.recipe import Recipe, recipe_names, resolve_recipe
 from rmod_pipeline.storage import Location, parse_local_path, parse_location
+from rmod_pipeline.storage.writing import check_writable_file
 
 if TYPE_CHECKING:
     from rmod_pipeline.pipeline.encoding import TokenSettings
@@ -183,6 +184,9 @@ def preview(
     from rmod_pipeline.pages.preview.content import check_recipe_name, data_set_content, recipe_content
     from rmod_pipeline.progress import advance_progress
 
+    target = None if page is None else parse_local_path(page)
+    if target is not None:
+        check_writable_file(target, "choose a file in a folder that you can write to")
     location = _existing_folder(source)
     if location is not None:
         if library is not None:
@@ -201,12 +205,8 @@ def preview(
                 seed=seed,
                 on_pair=lambda: advance(1),
             )
-    target = content.page if page is None else parse_local_path(page)
-    try:
-        write_preview(content.pairs, target, content.title, note=content.note, extra_sounds=content.decoded)
-    except OSError as error:
-        hint = "choose a file in a folder that you can write to"
-        raise UsageError(target, f"cannot be written: {error.strerror}", hint) from error
+    target = target or content.page
+    write_preview(content.pairs, target, content.title, note=content.note, extra_sounds=content.decoded)
     return target
 
 

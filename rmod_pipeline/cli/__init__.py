@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -29,6 +31,12 @@ from rmod_pipeline.errors import RmodError
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
+
+_ENVIRONMENT_ERRNOS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE),
+    *(errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+)
+"""Errors of a disk, a path or a limit of the system, which a user can correct."""
 
 app = typer.Typer(
     name="rmod",
@@ -106,6 +114,12 @@ def main() -> NoReturn:
         # The reader has gone (`rmod show OUT | head`); that is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if stopped:
+            _exit_stopped()
+        if error.errno not in _ENVIRONMENT_ERRNOS:
+            raise
+        _print_disk_error(error)
     except SystemExit as end:
         # Typer ends every command this way, also one that was stopped.
         if stopped or end.code == INTERRUPTED:
@@ -138,6 +152,15 @@ def _exit_stopped() -> NoReturn:
     kept = "What is finished is kept; a build, an encoding or a training resumes when its command is given again."
     typer.echo(f"\nStopped. {kept}", err=True)
     sys.exit(INTERRUPTED)
+
+
+def _print_disk_error(error: OSError) -> NoReturn:
+    if error.filename is None:
+        # Standard output may be a file on a full disk. Python must not flush it again at its end.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    about = error.filename or "a file or the output"
+    _print_error(f"{about}: {error.strerror}\n  -> free space, or check the path and its permissions")
 
 
 def _print_error(message: str) -> NoReturn:

@@ -62,7 +62,10 @@ def evaluate(
         rmod evaluate models/kick.pth --data OUT --split test
     """
     from rmod_pipeline import api
+    from rmod_pipeline.storage.writing import check_writable_file
 
+    if write:
+        check_writable_file(write, "choose another --json")
     result = api.evaluate(
         checkpoint, data=data, split=split, pairs=pairs, codec=codec, tries=tries, device=device, threads=threads
     )
@@ -93,9 +96,7 @@ def _print_table(result: Evaluation) -> None:
 
 
 def _write(result: Evaluation, path: Path) -> None:
-    from rmod_pipeline.errors import UsageError
+    from rmod_pipeline.storage.writing import report_unwritable, write_text
 
-    try:
-        path.write_text(json.dumps(result.to_dict(), indent=1), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(path, f"cannot be written: {error.strerror}", "choose another --json") from error
+    with report_unwritable(path, "choose another --json"):
+        write_text(path, json.dumps(result.to_dict(), indent=1))

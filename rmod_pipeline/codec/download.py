@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rmod_pipeline.codec.catalogue import KnownCodec
 from rmod_pipeline.errors import CodecError
+from rmod_pipeline.storage.writing import OTHER_CACHE, remove_quietly, report_unwritable
 
 BLOCK = 1 << 20
 TIMEOUT_SECONDS = 60
@@ -31,12 +32,14 @@ def download_weights(known: KnownCodec, on_block: OnBytes = lambda _done, _total
         return known.path
     partial = known.path.with_name(known.path.name + ".part")
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
+        with report_unwritable(partial.parent, OTHER_CACHE, CodecError):
+            partial.parent.mkdir(parents=True, exist_ok=True)
         _download(known.url, partial, on_block)
     except (OSError, http.client.HTTPException) as error:
         raise _make_download_error(known, error) from error
     _verify(known, partial)
-    partial.replace(known.path)
+    with report_unwritable(known.path, OTHER_CACHE, CodecError):
+        partial.replace(known.path)
     return known.path
 
 
@@ -56,7 +59,8 @@ def _download(url: str, partial: Path, on_block: OnBytes) -> None:
         total = done + int(length) if length else None
         with partial.open("ab" if resumed else "wb") as file:
             while block := response.read(BLOCK):
-                file.write(block)
+                with report_unwritable(partial, OTHER_CACHE, CodecError):
+                    file.write(block)
                 done += len(block)
                 on_block(done, total)
     if total is not None and done < total:
@@ -67,7 +71,7 @@ def _verify(known: KnownCodec, partial: Path) -> None:
     sha256 = _digest(partial)
     if known.sha256 and sha256 != known.sha256:
         size = partial.stat().st_size
-        partial.unlink()
+        remove_quietly(partial)
         expected = f"{known.sha256} ({known.bytes} bytes)"
         hint = "the downloaded file is removed; try again, and if this repeats, do not use the file at this address"
         raise CodecError(known.url, f"sha256 is {sha256} ({size} bytes), expected {expected}", hint)

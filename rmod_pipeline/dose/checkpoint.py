@@ -24,6 +24,7 @@ from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize
 from rmod_pipeline.errors import CodecError, DoseError, ForeignFileError, nearest, quote
 from rmod_pipeline.storage.publish import publish_bytes
+from rmod_pipeline.storage.writing import report_unwritable
 
 FORMAT = "rmod_dose"
 VERSION = 1
@@ -100,12 +101,8 @@ def encode_dose_checkpoint(checkpoint: DoseCheckpoint) -> bytes:
 def write_checkpoint(checkpoint: DoseCheckpoint, folder: Path) -> Path:
     """Write a checkpoint atomically, named after its instruments; return its path. Raises DoseError."""
     path = folder / checkpoint_name(checkpoint.instruments)
-    try:
+    with report_unwritable(path, "give a folder that can be written to", DoseError):
         publish_bytes(encode_dose_checkpoint(checkpoint), path, folder)
-    except OSError as error:
-        raise DoseError(
-            path, f"cannot be written: {error.strerror or error}", "give a folder that can be written to"
-        ) from error
     return path
 
 

@@ -23,6 +23,7 @@ from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.results import Candidate, Extraction, ExtractionConfig, InstrumentExtraction
 from rmod_pipeline.shards.members import encode_audio
 from rmod_pipeline.storage.publish import publish_bytes
+from rmod_pipeline.storage.writing import check_writable_folder, report_unwritable, unwritable_error
 
 JSON = "extraction.json"
 CANDIDATES = "candidates"
@@ -34,10 +35,12 @@ _DIGITS = 6
 
 
 def check_extraction_folder(out: Path) -> None:
-    """Raise DoseError if this path cannot become a folder of results."""
-    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    """Raise DoseError if this path cannot become a folder of results, or files cannot be written there."""
+    with report_unwritable(out, kind=DoseError):
+        existing = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not existing.is_dir():
         raise DoseError(existing, "is a file, but a folder is needed", "choose another --out")
+    check_writable_folder(out, kind=DoseError)
 
 
 def check_sounds(out: Path, instruments: Iterable[str], config: ExtractionConfig) -> None:
@@ -70,8 +73,7 @@ def write_extraction(extraction: Extraction, out: Path) -> dict[str, Path]:
             (out / CANDIDATES).rmdir()
         _write_json(describe_extraction(extraction), out)
     except OSError as error:
-        found = f"cannot be written: {error.strerror or error}"
-        raise DoseError(error.filename or out, found, "choose another --out") from error
+        raise unwritable_error(error.filename or out, error, kind=DoseError) from error
     return {each.instrument: out / sound_name(each.instrument, 1) for each in extraction.instruments}
 
 

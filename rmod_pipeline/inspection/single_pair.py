@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from rmod_pipeline.effects import check_engine
-from rmod_pipeline.errors import UsageError
 from rmod_pipeline.inspection.sounds import make_sounds
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.reading.pairs import parse_pair_spec
@@ -15,6 +14,7 @@ from rmod_pipeline.spec import PairSpec, SpecError
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.folders import require_file
 from rmod_pipeline.storage.publish import publish_bytes
+from rmod_pipeline.storage.writing import check_writable_folder, report_unwritable
 
 
 def read_spec(path: Path) -> PairSpec:
@@ -31,6 +31,8 @@ def write_rendered(
     ``engine`` overrides the engine of the spec. about: names the pair in errors. Raises SpecError, LibraryError,
     AssetError and UsageError.
     """
+    if isinstance(out, Path):
+        check_writable_folder(out)
     spec = spec.with_engine(check_engine(engine or spec.settings.engine))
     sounds = make_sounds(library, spec.settings.sample_rate)
     try:
@@ -43,9 +45,7 @@ def write_rendered(
     paths: list[Location] = []
     for name, data in encode_members(pair, library, storage).items():
         path = out / f"{spec.key}.{name}"
-        try:
+        with report_unwritable(path):
             publish_bytes(data, path, out)
-        except OSError as error:
-            raise UsageError(path, f"cannot be written: {error.strerror}", "choose another --out") from error
         paths.append(path)
     return paths

@@ -25,6 +25,7 @@ from rmod_pipeline.audio import from_pcm, gain_to_db, peak, rms
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.process_pool import map_batches
 from rmod_pipeline.storage.folders import cache_folder, shipped_folder
+from rmod_pipeline.storage.writing import temporary_file
 from rmod_pipeline.synthesis.catalogue import SynthesizedSound, list_sounds, make_sound
 from rmod_pipeline.synthesis.dsp import SAMPLE_RATE
 
@@ -170,6 +171,6 @@ def _warn_if_different(table: bytes) -> None:
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with temporary_file(path.with_name(f".{path.name}.part")) as temporary:
+        temporary.write_bytes(content)
+        temporary.replace(path)

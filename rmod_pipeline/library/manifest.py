@@ -25,6 +25,7 @@ from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.storage import Location, StorePath, parse_location
 from rmod_pipeline.storage.folders import require_file
 from rmod_pipeline.storage.naming import NAME_IN_WORDS, is_name, nearest_name
+from rmod_pipeline.storage.writing import report_unwritable, temporary_file
 
 BUILTIN = "builtin"
 """Name that stands for the manifest of the built-in kit."""
@@ -115,7 +116,7 @@ def write_csv_rows(
     Raises UsageError if the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
+    with report_unwritable(path, "choose an --out in a folder that you can write to"), temporary_file(temporary):
         with temporary.open("x", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             quoting_writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
@@ -125,12 +126,6 @@ def write_csv_rows(
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise UsageError(
-            path, f"cannot be written: {error.strerror}", "choose a folder that you can write to"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_csv_rows(path: Location, columns: Sequence[str]) -> Iterator[CsvRow]:

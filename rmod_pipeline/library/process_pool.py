@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
-from rmod_pipeline.storage.child_processes import hide_main_module
+from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start
 
 Task = TypeVar("Task")
 TaskResult = TypeVar("TaskResult")
@@ -55,7 +55,7 @@ def _run_until_crash(
     try:
         while True:
             for batch in islice(batches, workers * _BATCHES_PER_WORKER - len(running)):
-                with hide_main_module():
+                with report_failed_start(pool), hide_main_module():
                     running[pool.submit(function, batch)] = batch
             if not running:
                 return []
@@ -77,7 +77,7 @@ def _run_one_by_one(
         with _make_pool(1) as pool:
             for task in remaining:
                 try:
-                    with hide_main_module():
+                    with report_failed_start(pool), hide_main_module():
                         future = pool.submit(function, [task])
                     yield task, future.result()[0]
                 except BrokenProcessPool:
@@ -90,7 +90,8 @@ def _run_one_by_one(
 def _make_pool(workers: int) -> ProcessPoolExecutor:
     # Spawn, not fork: a forked child can inherit a lock that the progress bar's thread holds, and wait for it forever.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_initialize_worker)
+    with report_failed_start():
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=_initialize_worker)
 
 
 def _initialize_worker() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rmod_pipeline.errors import BuildError
@@ -24,8 +23,8 @@ from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.shards.token_family import check_family, claim_family
-from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import sweep_drafts
+from rmod_pipeline.storage.writing import report_unwritable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ def run_encode(job: EncodeJob, executor: Executor, progress: BuildProgress) -> B
     plans = job.finished_shards()
     has_tokens = check_family(job.encoding.family, job.layout)
     missing = job.missing_shards(plans)
-    with _report_unwritable(job.out):
+    with report_unwritable(job.out, "choose another --out, or repair the disk", BuildError):
         if not has_tokens:
             claim_family(job.encoding.family, job.layout)
         sweep_drafts(job.layout.drafts)
@@ -101,7 +100,7 @@ def open_folder(job: BuildJob, has_build: bool = False, has_tokens: bool = False
     ``has_build`` and ``has_tokens`` say that the folder has these files and that they were checked.
     """
     layout = job.layout
-    with _report_unwritable(job.out):
+    with report_unwritable(job.out, "choose another --out, or repair the disk", BuildError):
         if not has_build:
             claim_folder(job.fingerprint, layout.build, layout.drafts)
         if job.encoding and not has_tokens:
@@ -147,13 +146,3 @@ def _finish(job: Job, plans: Sequence[ShardPlan], results: RunResults, start: fl
     seconds, waits = round(summary.seconds, 1), results.waits.rounded()
     append_event(job.layout.log, END, made=results.pairs, seconds=seconds, failures=failed, waits=waits)
     return summary
-
-
-@contextmanager
-def _report_unwritable(out: Location) -> Iterator[None]:
-    """Turn an OSError into a BuildError."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise BuildError(out, f"cannot be written: {reason}", "choose another --out, or repair the disk") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.codec import Codec, CodecChoice
@@ -16,6 +17,7 @@ from rmod_pipeline.shards.token_family import TokenFamily, choose_family, family
 from rmod_pipeline.shards.tokens import decode_codes
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import publish_bytes
+from rmod_pipeline.storage.writing import check_writable_folder, report_unwritable
 
 
 def open_decoder(out: Location, codec: str | None = None, device: str = "auto") -> tuple[Codec, TokenFamily]:
@@ -72,14 +74,14 @@ def write_decoded(out: Location, key: str, folder: Location, codec: str | None, 
 
     Raises UsageError for a folder that cannot be written, and as ``open_decoder`` and ``decode_pair``.
     """
+    if isinstance(folder, Path):
+        check_writable_folder(folder)
     decoder, family = open_decoder(out, codec, device)
     paths: list[Location] = []
     for sound, audio in decode_pair(out, key, family, decoder).items():
         path = folder / f"{key}.{sound}.wav"
         data = encode_audio(to_pcm(audio[None]), decoder.identity.sample_rate, "wav")
-        try:
+        with report_unwritable(path):
             publish_bytes(data, path, folder)
-        except OSError as error:
-            raise UsageError(path, f"cannot be written: {error.strerror}", "choose another --out") from error
         paths.append(path)
     return paths

@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.audio import Audio, processor_family
 from rmod_pipeline.storage.folders import cache_folder
+from rmod_pipeline.storage.writing import temporary_file
 
 logger = logging.getLogger(__name__)
 
@@ -88,12 +89,9 @@ class PitchCache:
         stream = io.BytesIO()
         np.save(stream, audio, allow_pickle=False)
         content = stream.getvalue()
-        temporary = path.with_name(f".{uuid4().hex}.tmp")
-        try:
+        with temporary_file(path.with_name(f".{uuid4().hex}.tmp")) as temporary:
             temporary.write_bytes(zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little") + content)
             temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
         # A clean-up lists the folder, which takes milliseconds. Names are hashes, so this runs for every 64th new file.
         if path.name[0] in "0123" and path.name[1] == "0":
             self.clean_up()

@@ -10,7 +10,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+
+from rmod_pipeline.errors import UsageError
 
 _lock = threading.RLock()
 
@@ -30,3 +33,19 @@ def hide_main_module() -> Iterator[None]:
         finally:
             for name, value in hidden.items():
                 setattr(main, name, value)
+
+
+@contextmanager
+def report_failed_start(pool: ProcessPoolExecutor | None = None) -> Iterator[None]:
+    """Raise UsageError if processes, or the locks and memory that they share, cannot be made.
+
+    The processes of the pool that did start are ended: they would wait for work for ever, and Python for them.
+    """
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        for process in list((getattr(pool, "_processes", None) or {}).values()):
+            process.terminate()
+        reason = getattr(error, "strerror", None) or str(error) or "out of memory"
+        hint = "give fewer --workers, or check the memory, the limit of processes (ulimit -u), /dev/shm and TMPDIR"
+        raise UsageError("--workers", f"the worker processes cannot be started: {reason}", hint) from error

@@ -35,8 +35,12 @@ def cache_folder() -> Path:
 
 def require_file(path: AnyPath, hint: str) -> AnyPath:
     """Return the path if it is a file. Raises UsageError with the hint if it is not."""
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:  # a folder without permission, a name that is too long
+        raise UsageError(path, f"cannot be read: {error.strerror or error}", hint) from error
+    if is_folder:
         raise UsageError(path, "is a folder, a file is needed", hint)
-    if not path.is_file():
+    if not is_file:
         raise UsageError(path, "no such file", hint)
     return path

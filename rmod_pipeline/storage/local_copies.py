@@ -16,6 +16,7 @@ from rmod_pipeline.storage.folders import cache_folder
 from rmod_pipeline.storage.locations import Location
 from rmod_pipeline.storage.requests import TRIES, StoreError
 from rmod_pipeline.storage.store_path import StorePath
+from rmod_pipeline.storage.writing import remove_quietly, temporary_file
 
 logger = logging.getLogger(__name__)
 
@@ -60,12 +61,9 @@ def fetch_to_cache(location: StorePath, fresh: bool = False) -> Path:
     copy = folder / f"{location.version()[:32]}-{location.name[-100:]}"
     if fresh or not copy.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{uuid4().hex}"
-        try:
+        with temporary_file(folder / f".{uuid4().hex}") as draft:
             location.fetch(draft)
             draft.replace(copy)
-        finally:
-            draft.unlink(missing_ok=True)
         _remove_oldest(copy, folder.iterdir(), FETCHED_BYTES)
     with suppress(OSError):
         os.utime(copy)
@@ -95,8 +93,7 @@ def store_in_cache(content: bytes) -> None:
         _limit_sounds(path, len(content))
     except OSError as error:
         logger.warning("a sound cannot be stored in the cache: %s", error)
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+        remove_quietly(draft)
 
 
 def _sound_path(sha256: str) -> Path:

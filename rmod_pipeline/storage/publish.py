@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from rmod_pipeline.storage import Location, StorePath, open_for_reading
 from rmod_pipeline.storage.process_identity import has_ended, machine_id
+from rmod_pipeline.storage.writing import temporary_file
 
 ABANDONED_SECONDS = 24 * 3600
 """Age from which a draft of another machine counts as abandoned."""
@@ -25,10 +26,8 @@ def draft(folder: Path, name: str) -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{machine_id()}.{os.getpid()}.{uuid4().hex[:8]}"
-    try:
+    with temporary_file(path):
         yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def publish(temporary: Path, final: Location) -> None:

@@ -102,19 +102,15 @@ def schema(
     """Print the JSON schema of recipes."""
     import json
 
-    from rmod_pipeline.errors import UsageError
     from rmod_pipeline.recipe import recipe_schema
+    from rmod_pipeline.storage.writing import report_unwritable, write_text
 
     text = json.dumps(recipe_schema(), indent=2)
     if out is None:
         typer.echo(text)
         return
-    try:
-        out.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            out, f"cannot be written: {error.strerror}", "choose a folder that you can write to"
-        ) from error
+    with report_unwritable(out, "choose a folder that you can write to"):
+        write_text(out, text + "\n")
     typer.echo(f"{out}: written")
 
 

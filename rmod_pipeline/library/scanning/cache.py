@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from rmod_pipeline.library.scanning.measure import MEASURE_VERSION, MeasuredFile, UnusableFile, from_record, to_record
 from rmod_pipeline.storage.folders import cache_folder
+from rmod_pipeline.storage.writing import remove_quietly
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ def _connect(path: Path) -> sqlite3.Connection | None:
             # The cache file belongs to rmod, and everything in it can be measured again.
             log.warning("the scan cache %s is damaged and is created again: %s", path, error)
             if attempt == 0:
-                path.unlink(missing_ok=True)
+                remove_quietly(path)
         except OSError as error:
             log.warning("the scan continues without the cache %s: %s", path, error)
             return None

@@ -20,6 +20,7 @@ from rmod_pipeline.library.manifest import (
 )
 from rmod_pipeline.library.scanning.scan import Scan
 from rmod_pipeline.library.splits import Shares, check_splits
+from rmod_pipeline.storage.writing import check_writable_folder
 
 REPORT_COLUMNS = ("finding", "group", "path", "detail")
 
@@ -35,6 +36,7 @@ def refuse_overwriting(manifest: Path) -> None:
     """Raise UsageError if the manifest or its report would replace a file that no scan wrote, or has no folder."""
     if not manifest.absolute().parent.is_dir():
         raise UsageError(manifest, "its folder does not exist", "create it, or choose another --out")
+    check_writable_folder(manifest.absolute().parent, "choose an --out in a folder that you can write to")
     for path, columns in ((manifest, MANIFEST_COLUMNS), (report_path(manifest), REPORT_COLUMNS)):
         if path.is_dir():
             raise UsageError(path, "is a folder", "write --out NAME.csv")

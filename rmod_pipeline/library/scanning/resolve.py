@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.builtin_kit import ensure_builtin
 from rmod_pipeline.library.manifest import BUILTIN, load_library
@@ -16,6 +15,7 @@ from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
 from rmod_pipeline.storage import Location, parse_location
 from rmod_pipeline.storage.folders import cache_folder
 from rmod_pipeline.storage.process_identity import available_cores
+from rmod_pipeline.storage.writing import OTHER_CACHE, report_unwritable, unwritable_error
 
 MAX_PROCESSES = 8
 """Limit for the built-in kit: starting more processes takes longer than they save."""
@@ -48,9 +48,7 @@ def _make_builtin(on_sound: Callable[[int, int], None] | None) -> None:
     try:
         ensure_builtin(on_sound=on_sound, workers=min(available_cores(), MAX_PROCESSES))
     except OSError as error:
-        hint = "let the environment variable RMOD_CACHE name a folder that you can write to"
-        about = error.filename or "the built-in kit"
-        raise UsageError(about, f"cannot be written: {error.strerror or error}", hint) from error
+        raise unwritable_error(error.filename or "the built-in kit", error, OTHER_CACHE) from error
 
 
 def _scan_into_cache(folder: Path, progress: ScanProgress | None) -> Path:
@@ -59,7 +57,8 @@ def _scan_into_cache(folder: Path, progress: ScanProgress | None) -> Path:
     digest = hashlib.sha256(os.fsencode(real_folder)).hexdigest()[:12]
     name = f"{real_folder.name or 'root'}-{digest}.csv"
     manifest = cache_folder() / "libraries" / name
-    manifest.parent.mkdir(parents=True, exist_ok=True)
+    with report_unwritable(manifest.parent, OTHER_CACHE):
+        manifest.parent.mkdir(parents=True, exist_ok=True)
     previous = manifest if manifest.is_file() else None
     scan_to_manifest(real_folder, manifest, previous=previous, progress=progress)
     return manifest

@@ -19,6 +19,7 @@ from rmod_pipeline.pages.preview.formatting import format_kind, format_level, fo
 from rmod_pipeline.pages.preview.players import Player, PlayerGroup, make_full_player, make_player_group
 from rmod_pipeline.pages.preview.sounds import PageSound, PageSoundGroup
 from rmod_pipeline.storage.publish import publish_bytes
+from rmod_pipeline.storage.writing import report_unwritable
 
 PAGE = "listen.html"
 
@@ -69,11 +70,8 @@ def write_page(extraction: Extraction, out: Path) -> Path:
     Raises DoseError if the page cannot be written, or if it would replace a file that rmod did not write.
     """
     check_page(out)
-    try:
+    with report_unwritable(out / PAGE, kind=DoseError):
         publish_bytes(extraction_html(extraction).encode(), out / PAGE, out)
-    except OSError as error:
-        found = f"cannot be written: {error.strerror or error}"
-        raise DoseError(out / PAGE, found, "choose another --out") from error
     return out / PAGE
 
 

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
@@ -23,6 +22,7 @@ from rmod_pipeline.pages.preview.sounds import PageSound, PageSoundGroup, compre
 from rmod_pipeline.pages.preview.view import LEVEL_HEADINGS, PairView, make_pair_view
 from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.storage.process_identity import available_cores
+from rmod_pipeline.storage.writing import report_unwritable, write_text
 
 __all__ = ["PageSound", "PageSoundGroup", "page_template", "preview_html", "write_preview"]
 
@@ -45,20 +45,12 @@ def write_preview(
     """Write the preview page of the pairs atomically and return its path.
 
     note: a text under the title. extra_sounds: sounds to show after those of a pair, by key. Raises UsageError if
-    there are no pairs, ShardError and SpecError for a pair that cannot be read.
+    there are no pairs or the page cannot be written, ShardError and SpecError for a pair that cannot be read.
     """
     html = preview_html(pairs, title, note=note, extra_sounds=extra_sounds)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", dir=page.parent, prefix=f".{page.name}.", encoding="utf-8", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(html)
-            file.close()
-            temporary.chmod(0o644)
-            temporary.replace(page)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with report_unwritable(page, "choose a file in a folder that you can write to"):
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_text(page, html)
     log.info("wrote %s: %d pairs, %.1f MB", page, len(pairs), len(html) / 1e6)
     return page
 

@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -31,7 +32,8 @@ from rmod_pipeline.errors import BuildError, CodecError, UsageError
 from rmod_pipeline.pipeline.encoding import EncodeBatch, TimedEncoder, TokenSettings
 from rmod_pipeline.pipeline.executors.processes import begin_child, defer_signals
 from rmod_pipeline.pipeline.results import WaitTimes
-from rmod_pipeline.storage.child_processes import hide_main_module
+from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start
+from rmod_pipeline.storage.writing import report_unwritable
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,9 @@ RESTARTS = 3
 """How often an encoder is started again over one batch before the build stops. Over a whole run there is no limit."""
 
 LOST_HINT = "see its last messages above; if it was killed, check the memory: a smaller --batch needs less"
+MAX_SOCKET_BYTES = 103 if sys.platform == "darwin" else 107
+"""The longest path of a Unix socket."""
+
 RESTART_MESSAGE = "an encoder ends because of this error, and is started again"
 
 CONNECT_SECONDS = 120.0
@@ -79,12 +84,20 @@ class EncoderAddresses:
         return EncoderClient(self.addresses[renderer % len(self.addresses)], self.key).encode
 
 
+def _make_socket_folder() -> Path:
+    """Return a new folder for sockets: in TMPDIR or, if that path is too long, in /tmp. Raises BuildError."""
+    longest_name = len("/rmod-encoders-12345678/999")
+    is_short = len(os.fsencode(tempfile.gettempdir())) + longest_name <= MAX_SOCKET_BYTES
+    with report_unwritable("the sockets of the encoders", "let TMPDIR name a folder that you can write to", BuildError):
+        return Path(tempfile.mkdtemp(prefix="rmod-encoders-", dir=None if is_short else "/tmp"))
+
+
 class EncoderProcesses:
     """The encoder processes of one run. Leaving the context ends them."""
 
     def __init__(self, choice: CodecChoice, devices: list[str]) -> None:
         self._choice, self._devices = choice, devices
-        self._folder = Path(tempfile.mkdtemp(prefix="rmod-encoders-"))
+        self._folder = _make_socket_folder()
         self.addresses = EncoderAddresses(
             tuple(str(self._folder / str(i)) for i in range(len(devices))), secrets.token_bytes(32)
         )
@@ -94,10 +107,16 @@ class EncoderProcesses:
         self._worked = [0.0] * len(devices)
         """Seconds that each encoder had worked at its last death."""
         # Seconds worked and waited of each encoder, written by this encoder alone.
-        self._clocks = multiprocessing.get_context("spawn").RawArray("d", 2 * len(devices))
+        with report_failed_start():
+            self._clocks = multiprocessing.get_context("spawn").RawArray("d", 2 * len(devices))
 
     def __enter__(self) -> EncoderProcesses:
-        self._processes = [self._start(number) for number in range(len(self._devices))]
+        try:
+            for number in range(len(self._devices)):
+                self._processes.append(self._start(number))
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -134,7 +153,7 @@ class EncoderProcesses:
         clock = (self._clocks, 2 * number)
         arguments = (self._choice, self._devices[number], self.addresses.addresses[number], self.addresses.key, clock)
         process = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments, daemon=True)
-        with defer_signals(), hide_main_module():
+        with report_failed_start(), defer_signals(), hide_main_module():
             process.start()
         return process
 

@@ -25,7 +25,7 @@ from rmod_pipeline.pipeline.results import ShardFailure, ShardResult, WaitTimes,
 from rmod_pipeline.pipeline.worker import Worker
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.storage.child_processes import hide_main_module
+from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,8 @@ class PoolExecutor(Executor):
         while tries:
             suspects = [plan for plan, count in tries.items() if count]
             workers = 1 if suspects else min(self.workers, len(tries))
-            slots = WorkerSlots(workers)
+            with report_failed_start():
+                slots = WorkerSlots(workers)
             for plan, result in self._run_round(suspects or list(tries), job, on_pairs, slots, encoders):
                 if result is not None:
                     del tries[plan]
@@ -123,10 +124,11 @@ class PoolExecutor(Executor):
         """
         # Spawned, not forked: a forked copy of a process with threads (numba, pedalboard) may hang.
         context = multiprocessing.get_context("spawn")
-        pair_count, stop = context.Value("q", 0), context.Event()
         addresses = encoders.addresses if encoders else None
-        arguments = (job, _SharedProgress(pair_count, stop), addresses, slots, logger.getEffectiveLevel())
-        pool = ProcessPoolExecutor(slots.count, context, initializer=_start_worker, initargs=arguments)
+        with report_failed_start():
+            pair_count, stop = context.Value("q", 0), context.Event()
+            arguments = (job, _SharedProgress(pair_count, stop), addresses, slots, logger.getEffectiveLevel())
+            pool = ProcessPoolExecutor(slots.count, context, initializer=_start_worker, initargs=arguments)
         reported = finished = 0
         slow: list[int] = []
         try:
@@ -137,7 +139,7 @@ class PoolExecutor(Executor):
             while waiting or running:
                 while waiting and len(running) < limit:
                     number, plan = waiting.pop()
-                    with defer_signals(), hide_main_module():
+                    with report_failed_start(pool), defer_signals(), hide_main_module():
                         future = pool.submit(_make_shard, number, plan)
                     running[future] = plan
                 if encoders:

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from rmod_pipeline.pipeline.leases.base import Lease
 from rmod_pipeline.storage.process_identity import has_ended, machine_id
+from rmod_pipeline.storage.writing import remove_quietly
 
 LEASE_SECONDS = 60.0
 
@@ -54,7 +55,7 @@ class FileLease(Lease):
         except FileExistsError:
             return False
         except OSError:
-            self._path.unlink(missing_ok=True)  # on a full disk: an empty file would be a lease without an owner
+            remove_quietly(self._path)  # on a full disk: an empty file would be a lease without an owner
             raise
         return True
 
@@ -78,8 +79,8 @@ class FileLease(Lease):
         except FileNotFoundError:
             return self._create()  # the owner has just released it
         finally:
-            draft.unlink(missing_ok=True)
-            marker.unlink(missing_ok=True)
+            remove_quietly(draft)
+            remove_quietly(marker)
 
     def _renew(self) -> None:
         if self._is_ours():

@@ -16,7 +16,7 @@ import numpy as np
 
 from rmod_pipeline.audio import Audio, Pcm, gain_to_db, peak, to_channels, to_pcm
 from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
-from rmod_pipeline.errors import AssetError, LibraryError
+from rmod_pipeline.errors import AssetError, BuildError, LibraryError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import compute_library_digest
 from rmod_pipeline.library.read import AudioStore
@@ -25,6 +25,7 @@ from rmod_pipeline.render import PitchCache, Sounds, render_pair
 from rmod_pipeline.render.pitch import pitch_folder
 from rmod_pipeline.spec import PairId
 from rmod_pipeline.storage.publish import publish, publish_bytes
+from rmod_pipeline.storage.writing import report_unwritable, temporary_file
 from rmod_pipeline.training.codec.recipe import CodecRecipe
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,6 @@ def _make_digest(recipe: CodecRecipe, libraries: Sequence[Library], split: str) 
 
 
 def _write(sounds: Iterator[tuple[str, Pcm]], samples: Path, listing: Path) -> None:
-    samples.parent.mkdir(parents=True, exist_ok=True)
     clips: list[tuple[str, int, int]] = []
     parts: list[Pcm] = []
     start = 0
@@ -97,11 +97,16 @@ def _write(sounds: Iterator[tuple[str, Pcm]], samples: Path, listing: Path) -> N
         clips.append((kind, start, sound.size))
         parts.append(sound)
         start += sound.size
-    temporary = samples.with_suffix(".tmp.npy")
-    np.save(temporary, np.concatenate(parts))
-    publish(temporary, samples)
-    # The listing is written last: samples without a listing count as missing.
-    publish_bytes(json.dumps(clips).encode(), listing, samples.parent)
+    content = np.concatenate(parts)
+    with (
+        report_unwritable(samples, kind=BuildError),
+        temporary_file(samples.with_suffix(".tmp.npy")) as temporary,
+    ):
+        samples.parent.mkdir(parents=True, exist_ok=True)
+        np.save(temporary, content)
+        publish(temporary, samples)
+        # The listing is written last: samples without a listing count as missing.
+        publish_bytes(json.dumps(clips).encode(), listing, samples.parent)
 
 
 def _render_sounds(recipe: CodecRecipe, libraries: Sequence[Library], split: str) -> Iterator[tuple[str, Pcm]]:

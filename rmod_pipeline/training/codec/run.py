@@ -9,7 +9,9 @@ from typing import Any
 from rmod_pipeline.codec.catalogue import find_weights
 from rmod_pipeline.codec.checkpoint import read_codec_checkpoint
 from rmod_pipeline.codec.torch_support import flush_denormals, use_threads
+from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.asset import Library
+from rmod_pipeline.storage.writing import check_writable_folder
 from rmod_pipeline.training.codec.material import prepare_material
 from rmod_pipeline.training.codec.recipe import load_codec_recipe, with_minutes
 from rmod_pipeline.training.codec.train import WEIGHTS, CodecTrainer
@@ -37,6 +39,7 @@ def train_from_libraries(
     if begin_from is not None:
         _, path, sha256 = find_weights(begin_from)
         checkpoint = read_codec_checkpoint(path, sha256)
+    check_writable_folder(out, kind=BuildError)
     use_threads(threads)
     flush_denormals()
     valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))

@@ -20,6 +20,7 @@ from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.codec.identity import weights_digest
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.storage.publish import publish_bytes
+from rmod_pipeline.storage.writing import report_unwritable
 from rmod_pipeline.training.codec.adversary import Adversary
 from rmod_pipeline.training.codec.codebooks import draw_depths, fit_codebooks, perplexity, quantize
 from rmod_pipeline.training.codec.crops import Crops, cut_held_out
@@ -215,9 +216,10 @@ class CodecTrainer:
         if losses:
             report["train"] = {name: round(_mean_of(losses, name), 4) for name in losses[-1]}
         report["held_out"] = self.measure()
-        self._save()
-        with (self.out / LOG).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(report) + "\n")
+        with report_unwritable(self.out, kind=BuildError):
+            self._save()
+            with (self.out / LOG).open("a", encoding="utf-8") as log:
+                log.write(json.dumps(report) + "\n")
         on_report(report)
 
     @torch.no_grad()

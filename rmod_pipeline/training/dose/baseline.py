@@ -14,9 +14,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rmod_pipeline.dose.loss import LOSS_PARTS, HeldOutLosses
-from rmod_pipeline.errors import RmodError, ShardError
+from rmod_pipeline.errors import DoseError, RmodError, ShardError
 from rmod_pipeline.storage.publish import publish_bytes
-from rmod_pipeline.training.dose.checkpointing import unwritable_error
+from rmod_pipeline.storage.writing import report_unwritable
 from rmod_pipeline.training.dose.data import TRAIN, VALID
 from rmod_pipeline.training.dose.examples import LoaderError
 from rmod_pipeline.training.dose.module import DoseModule
@@ -56,10 +56,8 @@ class UnigramBaseline(Callback):
         )
         losses = unigram_losses(train, valid)
         if trainer.is_global_zero:
-            try:
+            with report_unwritable(self.path, kind=DoseError):
                 publish_bytes(json.dumps(losses, indent=1).encode() + b"\n", self.path, self._drafts)
-            except OSError as error:
-                raise unwritable_error(self.path, error) from error
         return losses
 
 

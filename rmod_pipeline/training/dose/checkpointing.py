@@ -21,6 +21,7 @@ from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, encod
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.shards.fingerprint import refuse_differences
 from rmod_pipeline.storage.publish import draft, publish, publish_bytes
+from rmod_pipeline.storage.writing import report_unwritable
 from rmod_pipeline.training.dose.module import DoseModule
 
 log = logging.getLogger(__name__)
@@ -43,13 +44,10 @@ class PlainFileIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
         """Write a state. Raises DoseError."""
         final = Path(path)
-        try:
-            with draft(self._drafts, final.name) as temporary:
-                with temporary.open("wb") as file:
-                    torch.save(checkpoint, file)
-                publish(temporary, final)
-        except OSError as error:
-            raise unwritable_error(final, error) from error
+        with report_unwritable(final, kind=DoseError), draft(self._drafts, final.name) as temporary:
+            with temporary.open("wb") as file:
+                torch.save(checkpoint, file)
+            publish(temporary, final)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:  # noqa: ARG002
         """Read a state. Raises DoseError for any other file, and for one that could only be read by running code."""
@@ -57,7 +55,8 @@ class PlainFileIO(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a state."""
-        Path(path).unlink(missing_ok=True)
+        with report_unwritable(path, kind=DoseError):
+            Path(path).unlink(missing_ok=True)
 
 
 def read_training_state(path: Path) -> dict[str, Any]:
@@ -85,11 +84,6 @@ def require_same_training(state: Mapping[str, Any], module: DoseModule, path: Pa
         stored, own = state["state_dict"].get(name), weights.get(name)
         if stored is None or own is None or stored.shape != own.shape:
             raise DoseError(path, f"its weights belong to another model: {name}", HINT)
-
-
-def unwritable_error(path: Path, error: OSError) -> DoseError:
-    """Return the error for a path that cannot be written."""
-    return DoseError(path, f"cannot be written: {error.strerror or error}", "free space, or give another --out")
 
 
 class Checkpointing(CheckpointCallback):
@@ -185,10 +179,8 @@ class Checkpointing(CheckpointCallback):
             state=module.model.state_dict(),
         )
         path = self.out / checkpoint_name(module.instruments)
-        try:
+        with report_unwritable(path, kind=DoseError):
             publish_bytes(encode_dose_checkpoint(checkpoint), path, self.out / DRAFTS)
-        except OSError as error:
-            raise unwritable_error(path, error) from error
 
 
 def _identify(module: DoseModule) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from torch.utils.data import IterableDataset
 
 from rmod_pipeline.dose.layout import ABSENT
 from rmod_pipeline.dose.loss import TokenBatch
-from rmod_pipeline.errors import RmodError, ShardError
+from rmod_pipeline.errors import DoseError, RmodError, ShardError
 from rmod_pipeline.reading.loader import TokenPair
 from rmod_pipeline.reading.stream import PairStream
 from rmod_pipeline.shards.members import MIX
@@ -148,8 +148,19 @@ def find_loader_error(items: Sequence[Any]) -> LoaderError | None:
 
 
 def raise_loader_errors(batches: Iterable[Any]) -> Iterator[Any]:
-    """Yield batches; raise the error of a worker as ShardError in the main process."""
-    for batch in batches:
-        if isinstance(batch, LoaderError):
-            raise ShardError(*batch)
-        yield batch
+    """Yield batches; raise the error of a worker as ShardError in the main process.
+
+    Raises DoseError if worker processes cannot be started or are lost, for instance with a full /dev/shm.
+    """
+    try:
+        for batch in batches:
+            if isinstance(batch, LoaderError):
+                raise ShardError(*batch)
+            yield batch
+    except (RuntimeError, OSError) as error:
+        workers = getattr(batches, "num_workers", 0)
+        if not workers:
+            raise  # a defect: no process was lost
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        found = f"one of {workers} loader processes cannot be started or is lost: {reason}"
+        raise DoseError("training", found, "free memory and /dev/shm, or give --workers 0") from error

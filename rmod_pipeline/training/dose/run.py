@@ -14,7 +14,8 @@ from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.shards.fingerprint import encode_fingerprint, refuse_differences
 from rmod_pipeline.storage.publish import publish_new
-from rmod_pipeline.training.dose.checkpointing import DRAFTS, unwritable_error
+from rmod_pipeline.storage.writing import report_unwritable
+from rmod_pipeline.training.dose.checkpointing import DRAFTS
 from rmod_pipeline.training.dose.data import TokenData
 
 RUN = "run.json"
@@ -42,12 +43,10 @@ def package_versions() -> dict[str, str]:
 def claim_run(run: Mapping[str, Any], out: Path) -> None:
     """Write a folder's run.json, or compare it with the existing one. Raises BuildError that names the differences."""
     path = out / RUN
-    try:
+    with report_unwritable(path, kind=DoseError):
         if not path.exists():
             publish_new(encode_fingerprint(run), path, out / DRAFTS)
         content = path.read_bytes()
-    except OSError as error:
-        raise unwritable_error(path, error) from error
     try:
         existing = {name: json.loads(content)[name] for name in IDENTIFYING_KEYS}
     except (ValueError, KeyError, TypeError, RecursionError) as error:

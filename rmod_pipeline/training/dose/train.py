@@ -25,13 +25,13 @@ from rmod_pipeline.errors import DoseError, UsageError, nearest
 from rmod_pipeline.reading.decoding import open_decoder
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import file_digest, publish_bytes, sweep_drafts
+from rmod_pipeline.storage.writing import report_unwritable, unwritable_error
 from rmod_pipeline.training.dose.baseline import UnigramBaseline
 from rmod_pipeline.training.dose.checkpointing import (
     DRAFTS,
     Checkpointing,
     read_training_state,
     require_same_training,
-    unwritable_error,
 )
 from rmod_pipeline.training.dose.data import TokenData, open_data
 from rmod_pipeline.training.dose.initialization import initialize_from_codebooks
@@ -194,10 +194,8 @@ def _train_model(
         unigram=baseline.losses,
     )
     path = folder / "report.json"
-    try:
+    with report_unwritable(path, kind=DoseError):
         publish_bytes(json.dumps(report.to_dict(), indent=1).encode() + b"\n", path, out / DRAFTS)
-    except OSError as error:
-        raise unwritable_error(path, error) from error
     return report
 
 
@@ -214,6 +212,8 @@ def _fit(
     except torch.OutOfMemoryError as error:
         found = f"out of memory with {batch_per_rank(module.recipe, world_size)} pairs on a device"
         raise DoseError(f"training {name}", found, "set a smaller schedule.batch, or use more devices") from error
+    except OSError as error:
+        raise unwritable_error(error.filename or config.out / name, error, kind=DoseError) from error
     finally:
         module.close()
         if wandb is not None:

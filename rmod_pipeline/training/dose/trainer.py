@@ -22,7 +22,8 @@ from lightning.pytorch.strategies import DDPStrategy
 from rmod_pipeline.dose.recipe import DoseSchedule
 from rmod_pipeline.errors import DoseError, UsageError
 from rmod_pipeline.storage.publish import publish_bytes
-from rmod_pipeline.training.dose.checkpointing import DRAFTS, PlainFileIO, unwritable_error
+from rmod_pipeline.storage.writing import report_unwritable
+from rmod_pipeline.training.dose.checkpointing import DRAFTS, PlainFileIO
 from rmod_pipeline.training.dose.module import VALID_LOSS
 
 LOG_EVERY_STEPS = 50
@@ -107,12 +108,10 @@ def make_trainer(
 def make_wandb_logger(folder: Path, project: str, drafts: Path, resumed: bool) -> WandbLogger:
     """Return a logger to this training's run at Weights & Biases, or to a new run unless the training is resumed."""
     path = folder / WANDB_RUN
-    try:
+    with report_unwritable(path, kind=DoseError):
         if not (resumed and path.exists()):
             publish_bytes(f"{uuid4().hex}\n".encode(), path, drafts)
         run = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise unwritable_error(path, error) from error
     return WandbLogger(project=project, name=folder.name, id=run, resume="allow", save_dir=folder)
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.pipeline.encoding import TokenSettings
-from rmod_pipeline.pipeline.executors.encoder_processes import RENDERERS_PER_ENCODER, RESTARTS
+from rmod_pipeline.pipeline.executors.encoder_processes import MAX_SOCKET_BYTES, RENDERERS_PER_ENCODER, RESTARTS
 from rmod_pipeline.pipeline.executors.nodes import node_facts
 from rmod_pipeline.pipeline.executors.ray.actors import EncoderActor, ProgressActor
 from rmod_pipeline.pipeline.executors.ray.cluster_nodes import ClusterNodes
@@ -61,12 +62,16 @@ def connect(address: str | None, cores: int | None) -> Iterator[None]:
         raise BuildError(address, "a build cannot be driven from outside a cluster", hint)
     if address:
         _check_port(address)
+    else:
+        _check_socket_paths()
     options = {} if address else {"num_cpus": cores, "include_dashboard": False}
     handlers = _signal_handlers()
     try:
         # Without `local`, Ray would use a cluster that was started on this machine before.
         ray.init(address=address or "local", logging_level=logging.WARNING, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray documents none
+        with suppress(Exception):
+            ray.shutdown()  # what it has started would stay
         raise _no_cluster(address or "ray", error) from error
     try:
         for number, handler in handlers.items():
@@ -87,9 +92,24 @@ def _check_port(address: str) -> None:
         raise _no_cluster(address, error) from error
 
 
+def _check_socket_paths() -> None:
+    """Raise BuildError if the folder for temporary files is too long for the sockets that Ray makes in it."""
+    name = "RAY_TMPDIR" if "RAY_TMPDIR" in os.environ else "TMPDIR"
+    folder = "/tmp" if name == "TMPDIR" and sys.platform == "darwin" else os.environ.get(name, "/tmp")
+    socket_name = f"/ray/session_2026-01-01_00-00-00_123456_{os.getpid()}/sockets/plasma_store"
+    longest = len(os.fsencode(folder)) + len(socket_name)
+    if longest > MAX_SOCKET_BYTES:
+        excess = f"{folder} is {longest - MAX_SOCKET_BYTES} bytes too long for the sockets of Ray"
+        raise BuildError(name, excess, "set a short one for Ray: RAY_TMPDIR=/tmp; or give --executor local")
+
+
 def _no_cluster(address: str, error: Exception) -> BuildError:
-    hint = "give --address HOST:6379 of a running cluster, or --executor local"
-    return BuildError(address, f"no Ray cluster: {error}", hint)
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+        hint = "let RAY_TMPDIR name a short folder that you can write to, or give --executor local"
+    else:
+        hint = "give --address HOST:6379 of a running cluster, or --executor local"
+    return BuildError(address, f"no Ray cluster: {reason}", hint)
 
 
 def _signal_handlers() -> dict[signal.Signals, Any]:
