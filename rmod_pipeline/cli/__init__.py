@@ -114,21 +114,17 @@ def main() -> NoReturn:
         # The reader has gone (`rmod show OUT | head`); that is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as error:
-        if stopped:
-            _exit_stopped()
-        if error.errno not in _ENVIRONMENT_ERRNOS:
-            raise
-        _print_disk_error(error)
     except SystemExit as end:
         # Typer ends every command this way, also one that was stopped.
         if stopped or end.code == INTERRUPTED:
             _exit_stopped()
         raise
-    except Exception:
+    except Exception as error:
         # An interrupt in the middle of an import may surface as another error.
         if stopped:
             _exit_stopped()
+        if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
+            _print_system_error(error)
         raise
     sys.exit(0)
 
@@ -154,7 +150,8 @@ def _exit_stopped() -> NoReturn:
     sys.exit(INTERRUPTED)
 
 
-def _print_disk_error(error: OSError) -> NoReturn:
+def _print_system_error(error: OSError) -> NoReturn:
+    """Print an error of a disk, a path or a limit of the system without a traceback."""
     if error.filename is None:
         # Standard output may be a file on a full disk. Python must not flush it again at its end.
         with suppress(OSError, ValueError):

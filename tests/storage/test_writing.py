@@ -208,9 +208,9 @@ def test_a_target_is_checked_before_the_work(code_name: str, tmp_path: Path, mon
     check_writable_file(tmp_path / "new.json")
     assert not list(tmp_path.iterdir()), "a check makes nothing"
     fail(monkeypatch, "open", code, tmp_path)
-    for check in (lambda: check_writable_folder(tmp_path / "new"), lambda: check_writable_file(tmp_path / "new.json")):
+    for check in (check_writable_folder, check_writable_file):
         with pytest.raises(UsageError, match="new") as caught:
-            check()
+            check(tmp_path / "new")
         assert os.strerror(code) in caught.value.found
 
 
