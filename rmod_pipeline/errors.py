@@ -15,6 +15,9 @@ from difflib import get_close_matches
 _COMMAND = re.compile(r"(`rmod [^`\n]*`|`?rmod (?:library |recipe |codec |dose )?[a-z]+(?: [^`;:,()\n]*)?`?)")
 """An ``rmod`` command in a message: its flags stay flags in Python too."""
 
+_DATA_SET = re.compile(r"(?<=`rmod verify )OUT(?=`)")
+"""The place of a data set in a hint that is written where the data set is not known."""
+
 _FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 _PARAMETERS = {
@@ -49,6 +52,10 @@ class RmodError(Exception):
     def in_python(self) -> str:
         """Return the message with the names of the Python API: ``shard_size``."""
         return _flags_to_parameters(self.in_shell())
+
+    def name_data_set(self, out: object) -> None:
+        """Put the folder or address of a data set in the place of OUT in the commands of the hint."""
+        self.hint = _DATA_SET.sub(lambda _: quote(out), self.hint)
 
     def speak_python(self) -> None:
         """Use the names of the Python API in ``str(error)`` from here on."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -12,7 +14,7 @@ from rmod_pipeline.errors import RmodError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.storage import Location, parse_location
+from rmod_pipeline.storage import Location, StorePath, parse_location
 
 RecipeLike = str | Path | Mapping[str, Any] | Recipe
 """The name of a recipe that comes with rmod, the path of a YAML file, a mapping of its keys, or a loaded recipe."""
@@ -31,13 +33,18 @@ Result = TypeVar("Result")
 
 
 def speaks_python(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Have the errors of a function name parameters instead of flags."""
+    """Have the errors of a function name parameters instead of flags, and the data set instead of OUT."""
 
     @wraps(function)
     def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return function(*args, **kwargs)
         except RmodError as error:
+            arguments = signature(function).bind_partial(*args, **kwargs).arguments
+            data = arguments.get("data", arguments.get("source"))
+            if isinstance(data, str | Path | StorePath | DataSet):
+                with suppress(RmodError):  # an invalid address is what the error is about
+                    error.name_data_set(location_of(data))
             error.speak_python()
             raise
 

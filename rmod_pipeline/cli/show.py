@@ -48,7 +48,7 @@ def show(
     elif as_json:
         typer.echo(read_pair(out, key).members["json"].decode())
     else:
-        _print_checked(read_pair(out, key))
+        _print_checked(read_pair(out, key), out)
 
 
 def _format_audio(fingerprint: Mapping[str, Any]) -> str:
@@ -104,13 +104,13 @@ def _print_data_set(out: Location) -> None:
     console.print(f"first pair: rmod show {quote(out)} {quote(key)}; all: --keys", soft_wrap=True)
 
 
-def _print_checked(pair: StoredPair) -> None:
+def _print_checked(pair: StoredPair, out: Location) -> None:
     from rmod_pipeline.errors import ShardError
 
     try:
         _print_pair(pair)
     except (KeyError, TypeError, AttributeError) as error:
-        hint = "`rmod verify OUT` says what is damaged"
+        hint = f"`rmod verify {quote(out)}` says what is damaged"
         raise ShardError(f"{pair.key}.json", f"not the description of a pair: {error!r}", hint) from error
 
 

@@ -166,7 +166,7 @@ def _decode_sound(pair: StoredPair, kind: str, samples: int) -> Mono:
     if name is None:
         found = f"contains no audio of its {kind}"
         raise ShardError(pair.key, found, "evaluate on a data set that was built with audio")
-    pcm, _ = decode_audio(pair.members[name])
+    pcm, _ = decode_audio(pair.members[name], f"{pair.key}.{name}")
     return fit_window(mix_to_mono(pcm), samples, 1).audio
 
 

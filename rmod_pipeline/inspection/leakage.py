@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from rmod_pipeline.audio import from_pcm
+from rmod_pipeline.errors import ShardError
 from rmod_pipeline.inspection.findings import Finding
 from rmod_pipeline.library.audio_fingerprint import (
     MIN_SIMILARITY,
@@ -61,7 +63,9 @@ def _read_targets(out: Location, keys: Sequence[str]) -> dict[str, list[_Target]
         split, index = parse_key(key)
         members = read_members(layout.tar(shard_name(index, split, shard_size)), key, list(names.values()))
         for kind, name in names.items():
-            if name in members:
+            if name not in members:
+                continue
+            with suppress(ShardError):  # a damaged file, which the checksums have shown
                 pcm, sample_rate = decode_audio(members[name])
                 excerpt = make_excerpt(from_pcm(pcm), sample_rate)
                 targets[kind].append(_Target(key=key, split=split, excerpt=excerpt))

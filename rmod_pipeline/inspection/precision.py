@@ -32,7 +32,7 @@ def _load_mixture(out: Location, key: str, codec: Codec, family: TokenFamily) ->
     members = read_pair(out, key).members
     name = find_audio_member(members, MIX)
     if name is not None:
-        return family.window_of(MIX, decode_audio(members[name])[0]).audio
+        return family.window_of(MIX, decode_audio(members[name], f"{key}.{name}")[0]).audio
     codes = decode_codes(read_pair_tokens(out, key, family)[f"{MIX}.npy"], key)
     audio: Mono = codec.decode(codes[None])[0]
     return audio

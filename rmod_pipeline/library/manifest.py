@@ -205,7 +205,7 @@ def _read_root(path: Location) -> Location:
         cell = line[0].strip().rstrip(";\t") if line else ""
         if cell.startswith(ROOT_PREFIX):
             root = cell.removeprefix(ROOT_PREFIX).strip()
-            problem = find_path_problem(root)
+            problem = "is absolute" if root.startswith("~") else find_path_problem(root)
             if problem not in ("", _LEAVES_FOLDER):
                 hint = "write the folder of the sounds relative to this file: # root: ../sounds"
                 raise ManifestError(f"{path}, line 1", f"the root {root!r} {problem}", hint)

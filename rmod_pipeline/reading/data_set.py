@@ -163,7 +163,7 @@ def _decode(stored: StoredPair) -> DataPair:
     for name, data in stored.members.items():
         sound, _, suffix = name.rpartition(".")
         if suffix in FORMATS:
-            audio[sound] = from_pcm(decode_audio(data)[0])
+            audio[sound] = from_pcm(decode_audio(data, f"{stored.key}.{name}")[0])
         elif suffix == "npy":
             codes[sound] = decode_codes(data, f"{stored.key}.{name}")
     return DataPair(

@@ -174,10 +174,7 @@ class AudioDecoder:
         audio, rate = dict[str, Audio](), 0
         for sound in self.sounds:
             name = f"{sound}.{self.suffix}"
-            try:
-                pcm, rate = decode_audio(raw.members[name])
-            except (RuntimeError, ValueError) as error:  # soundfile raises RuntimeError
-                raise ShardError(f"{raw.tar}: {raw.key}.{name}", f"not audio: {error}", HINT) from error
+            pcm, rate = decode_audio(raw.members[name], f"{raw.tar}: {raw.key}.{name}")
             audio[sound] = from_pcm(pcm)
         return AudioPair(key=raw.key, audio=audio, rate=rate)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.audio import Pcm
-from rmod_pipeline.errors import LibraryError, RecipeError, nearest
+from rmod_pipeline.errors import LibraryError, RecipeError, ShardError, nearest
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.render import Pair
 from rmod_pipeline.shards.layout import main_family
@@ -81,11 +81,17 @@ def find_audio_member(members: Iterable[str], sound: str) -> str | None:
     return next((name for name in (f"{sound}.{ending}" for ending in FORMATS) if name in names), None)
 
 
-def decode_audio(data: bytes) -> tuple[Pcm, int]:
-    """Return the 16-bit audio [channels, samples] of a file and its sample rate in Hz."""
+def decode_audio(data: bytes, about: object = "audio") -> tuple[Pcm, int]:
+    """Return the 16-bit audio [channels, samples] of a file and its sample rate in Hz.
+
+    Raises ShardError, about the pair or file ``about``, for bytes that are not audio.
+    """
     import soundfile
 
-    samples, sample_rate = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)
+    try:
+        samples, sample_rate = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)
+    except (RuntimeError, ValueError) as error:  # soundfile raises RuntimeError
+        raise ShardError(about, f"not audio: {error}", "`rmod verify OUT` lists what is damaged") from error
     return np.ascontiguousarray(samples.T), sample_rate
 
 

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.cli import app
 from rmod_pipeline.errors import BuildError, quote
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.storage import parse_local_path, parse_location
 from tests.cli.bad_input_world import World
 from tests.cli.commands import check_commands, find_commands, parse_command
@@ -137,6 +139,24 @@ def test_the_commands_that_are_printed_to_be_given_next_work(
     missing = rmod("show", f"./{name}", "train-00000099")
     (command,) = check_commands(missing.err)
     assert rmod(*shlex.split(command)[1:]).out == "train-00000000\n"
+
+
+@pytest.mark.parametrize("command", ["preview", "show"])
+def test_a_damaged_pair_names_the_command_that_finds_it(command: str, tmp_path: Path, cache: Path, rmod: Rmod) -> None:
+    world = World(tmp_path / "My set")
+    make_library(world / "library")
+    tar = Path(str(Layout(world.built().out).tar("train-000000")))
+    pairs = list(read_tar(tar))
+    with TarWriter(tar) as writer:
+        for key, members in pairs:
+            broken = {"kick.wav": b"no sound"} if command == "preview" else {"json": b'{"spec": {}}'}
+            writer.add(key, {**members, **broken})
+    said = rmod(command, world.out, *(["train-00000000"] if command == "show" else ["--page", tmp_path / "page.html"]))
+    assert said.code == 2, said
+    if command == "preview":
+        (verify,) = check_commands(said.err)
+        assert verify == f"rmod verify {quote(world.out)}"
+        assert "train-000000" in rmod(*shlex.split(verify)[1:]).out
 
 
 def test_flags_in_a_quoted_command_stay_flags_in_python() -> None:

@@ -118,7 +118,7 @@ def _read_pairs(
                 raise ShardError(
                     tar, f"{key} has no {sound}", f"`rmod verify {quote(tar.parent.parent)}` says what is damaged"
                 )
-            sounds[sound], rate = decode_audio(members[name])
+            sounds[sound], rate = decode_audio(members[name], f"{tar}: {key}.{name}")
             if rate != sample_rate:
                 found = f"{key}.{sound} is at {rate} Hz, but the codec takes {sample_rate} Hz"
                 raise ShardError(tar, found, "choose another codec")
