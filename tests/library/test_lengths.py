@@ -178,18 +178,20 @@ def noise_of(samples: int) -> np.ndarray:
     return np.random.default_rng(1).uniform(-0.5, 0.5, samples)
 
 
-@pytest.mark.parametrize("granule", [0, -1, 1, FRAMES // 2, 2 * FRAMES, 1 << 40, 1 << 62])
+@pytest.mark.parametrize("granule", [0, -1, 1, 0.3, 0.7, 1.5, 1 << 40, 1 << 62])
 @pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
-def test_the_packets_of_an_ogg_decide(subtype: str, granule: int) -> None:
+@pytest.mark.parametrize("samples", [9_000, 40_000])
+def test_the_packets_of_an_ogg_decide(samples: int, subtype: str, granule: float) -> None:
     rate = 48_000 if subtype == "OPUS" else RATE
-    audio = np.random.default_rng(1).uniform(-0.5, 0.5, (1, 40_000)).astype(np.float32)
+    audio = np.random.default_rng(1).uniform(-0.5, 0.5, (1, samples)).astype(np.float32)
     content = bytearray(encode(audio, rate, file_format="OGG", subtype=subtype))
     page = content.rfind(b"OggS")
-    struct.pack_into("<q", content, page + 6, granule)
+    stated = round(granule * samples) if isinstance(granule, float) else granule
+    struct.pack_into("<q", content, page + 6, stated)
     struct.pack_into("<I", content, page + 22, 0)
     struct.pack_into("<I", content, page + 22, _checksum(bytes(content[page:])))
     frames = decode_sound(bytes(content), "x").audio.shape[1]
-    assert 40_000 <= frames <= 40_000 + 2048
+    assert samples <= frames <= samples + 2048
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 from rmod_pipeline.library.lengths.source import ByteSource, LengthCheck, Repair
+from rmod_pipeline.library.lengths.vorbis import VorbisBlocks
 
 _HEADER_BYTES = 27
 _MAX_PAGE_BYTES = _HEADER_BYTES + 255 + 255 * 255
 _MAX_PACKET_SAMPLES = 8192
+_MAX_STREAM_HEADER_BYTES = 1 << 20
 _UNKNOWN = (1 << 64) - 1
 
 
@@ -25,6 +28,8 @@ class _Page:
     """Packets that end on the page."""
     is_end: bool = False
     """Whether the page is marked as the last one."""
+    is_continued: bool = False
+    """Whether the page begins with the rest of a packet."""
 
 
 def check_ogg(source: ByteSource) -> LengthCheck | None:
@@ -37,19 +42,21 @@ def check_ogg(source: ByteSource) -> LengthCheck | None:
     before = _find_page_before(source, last.offset)
     if before is None or (last.granule == 0 and not last.is_end):
         return LengthCheck(missing="the file ends before the samples begin")
-    if not last.packets:
+    if not last.packets or before.granule == _UNKNOWN:
         return LengthCheck()
-    begin = 0 if before.granule == _UNKNOWN else before.granule
+    begin = before.granule
     if b"OpusHead" in source.read_at(0, _HEADER_BYTES + 16):
-        packets = _measure_opus_packets(source, last)
-        # The decoder refuses a longer length, and an encoder fills up the last packets.
-        samples, earliest = sum(packets), begin + sum(packets[:-2])
+        # Its decoder refuses a length that is too long.
+        steps = [_count_packet_samples(packet) for packet in _read_packets(source, last)]
     else:
-        # The decoder stops at the last packet.
-        samples, earliest = last.packets * _MAX_PACKET_SAMPLES, 0
-    if max(begin, earliest) < last.granule <= begin + samples:
+        # Its decoder stops at the last packet, so that any length will do that is long enough.
+        steps = _measure_vorbis_steps(source, before, last) or [0, last.packets * _MAX_PACKET_SAMPLES]
+    longest = begin + sum(steps)
+    # An encoder fills up the last packets, and the decoder leaves out what they have too much.
+    shortest = max(begin + 1, begin + sum(steps[:-2]))
+    if shortest <= last.granule <= longest:
         return LengthCheck()
-    return LengthCheck(repair=_make_repair(source, last, begin + samples))
+    return LengthCheck(repair=_make_repair(source, last, longest))
 
 
 def _find_page_before(source: ByteSource, end: int) -> _Page | None:
@@ -77,22 +84,53 @@ def _parse_page(data: bytes, offset: int) -> _Page | None:
         granule=int.from_bytes(data[6:14], "little"),
         packets=sum(size < 255 for size in segments),
         is_end=bool(data[5] & 4),
+        is_continued=bool(data[5] & 1),
     )
 
 
-def _measure_opus_packets(source: ByteSource, page: _Page) -> list[int]:
-    """Return the samples at 48 kHz of each packet that ends on a page."""
+def _read_packets(source: ByteSource, page: _Page) -> list[bytes]:
+    """Return the packets that end on a page, and the beginning of one that goes on after it."""
     content = source.read_at(page.offset, page.size)
     segments = content[_HEADER_BYTES : _HEADER_BYTES + content[26]]
-    samples: list[int] = []
-    position, begin = _HEADER_BYTES + len(segments), None
+    position = _HEADER_BYTES + len(segments)
+    packets, is_open = [b""], True
     for size in segments:
-        begin = position if begin is None else begin
-        position += size
-        if size < 255:
-            samples.append(_count_packet_samples(content[begin:position]))
-            begin = None
-    return samples
+        if not is_open:
+            packets.append(b"")
+        packets[-1] += content[position : position + size]
+        position, is_open = position + size, size == 255
+    return packets
+
+
+def _measure_vorbis_steps(source: ByteSource, before: _Page, last: _Page) -> list[int]:
+    """Return the samples that each packet of the last page adds; empty if that is not known."""
+    headers = _read_headers(source)
+    blocks = VorbisBlocks.of_headers(headers[0], headers[2]) if len(headers) > 2 else None
+    # The first packet of a stream adds nothing, so that no packet before it is needed.
+    needed = 1 + last.is_continued if before.granule else 0
+    earlier = _read_packets(source, before)[int(before.is_continued) :] if needed else []
+    if blocks is None or len(earlier) < needed:
+        return []
+    packets = [*earlier[len(earlier) - needed :], *_read_packets(source, last)[int(last.is_continued) :]]
+    steps = [(first + second) // 4 for first, second in pairwise(blocks.measure(packets))]
+    return steps if len(steps) > 1 else []
+
+
+def _read_headers(source: ByteSource) -> list[bytes]:
+    """Return the first packets of a stream."""
+    headers: list[bytes] = []
+    position, is_open = 0, False
+    while len(headers) < 4 and position < _MAX_STREAM_HEADER_BYTES:
+        page = _parse_page(source.read_at(position, _HEADER_BYTES + 255), position)
+        if page is None or not page.size:
+            break
+        packets = _read_packets(source, page)
+        if is_open:
+            headers[-1] += packets.pop(0)
+        headers += packets
+        is_open = len(packets) > page.packets
+        position += page.size
+    return headers
 
 
 def _count_packet_samples(packet: bytes) -> int:
