@@ -1,0 +1,156 @@
+"""Processes that the system cannot start end with our error, which names the remedy, and leave no process behind."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rmod_pipeline.errors import BuildError, DoseError, UsageError
+from rmod_pipeline.library.process_pool import map_batches
+
+STARTS = ("EAGAIN", "ENOMEM", "ENOSPC", "EMFILE")
+
+
+def _double(numbers: list[int]) -> list[int]:
+    return [2 * number for number in numbers]
+
+
+def _run_in_two_processes() -> None:
+    for _task, _result in map_batches(_double, range(100), 2, 100):
+        pass
+
+
+def _refuse_after(count: int, code: int) -> Callable[[Any], Any]:
+    """Return a start of processes that fails after some of them."""
+    started: list[Any] = []
+    real_start = multiprocessing.context.SpawnProcess.start
+
+    def start(process: Any) -> None:
+        if len(started) >= count:
+            raise OSError(code, os.strerror(code))
+        started.append(process)
+        real_start(process)
+
+    return start
+
+
+@pytest.mark.parametrize("code_name", STARTS)
+@pytest.mark.parametrize("started", [0, 1])
+def test_a_pool_that_cannot_start_all_its_workers_ends_those_that_it_started(
+    code_name: str, started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = getattr(errno, code_name)
+    before = set(multiprocessing.active_children())
+    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", _refuse_after(started, code))
+    with pytest.raises(UsageError, match="cannot be started") as caught:
+        _run_in_two_processes()
+    assert caught.value.about == "--workers"
+    assert os.strerror(code) in caught.value.found
+    for process in set(multiprocessing.active_children()) - before:
+        process.join(20)
+        assert not process.is_alive()
+
+
+def test_a_system_without_locks_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("rmod_pipeline.library.process_pool.ProcessPoolExecutor", refuse)
+    with pytest.raises(UsageError, match="/dev/shm"):
+        _run_in_two_processes()
+
+
+def test_a_long_tmpdir_leaves_room_for_the_sockets_of_encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rmod_pipeline.pipeline.executors import encoder_processes
+
+    folder = tmp_path / ("x" * 90)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    sockets = encoder_processes._make_socket_folder()
+    try:
+        assert len(os.fsencode(sockets / "999")) <= encoder_processes.MAX_SOCKET_BYTES
+    finally:
+        sockets.rmdir()
+
+
+def test_a_long_tmpdir_is_refused_before_ray_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    from rmod_pipeline.pipeline.executors.ray.cluster import connect
+
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    for name in ("TMPDIR", "RAY_TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path / ("x" * 90)))
+        with pytest.raises(BuildError, match="too long") as caught, connect(None, 1):
+            pytest.fail("connected")
+        assert caught.value.about == name
+        assert "RAY_TMPDIR=/tmp" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied", "/tmp/ray"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        TimeoutError("the node timed out"),
+        AssertionError(),
+        KeyError("session_name"),
+        RuntimeError("several\nlines"),
+    ],
+)
+def test_whatever_ray_raises_at_its_start_is_our_error(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    from rmod_pipeline.pipeline.executors.ray.cluster import connect
+
+    def fail(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "init", fail)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    with pytest.raises(BuildError, match="no Ray cluster") as caught, connect(None, 1):
+        pytest.fail("connected")
+    assert "--executor local" in caught.value.hint
+    assert len(str(caught.value).splitlines()) == 2
+
+
+class _LostLoader:
+    """A DataLoader whose worker processes are lost."""
+
+    def __init__(self, error: Exception, num_workers: int) -> None:
+        self.error, self.num_workers = error, num_workers
+
+    def __iter__(self) -> Iterator[Any]:
+        yield "batch"
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."),
+        RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. Out of shared memory?"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"),
+        ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+    ],
+)
+def test_lost_loader_processes_are_reported_with_a_remedy(error: Exception) -> None:
+    pytest.importorskip("torch")
+    from rmod_pipeline.training.dose.examples import raise_loader_errors
+
+    batches = raise_loader_errors(_LostLoader(error, 2))
+    assert next(batches) == "batch"
+    with pytest.raises(DoseError, match="loader processes") as caught:
+        next(batches)
+    assert "--workers 0" in caught.value.hint
+    with pytest.raises(type(error)):  # without processes it is a defect
+        list(raise_loader_errors(_LostLoader(error, 0)))
