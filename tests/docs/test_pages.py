@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import typer
-from click import Group
 from typer.main import get_command
 
 import rmod_pipeline
 from rmod_pipeline.cli import app
+from rmod_pipeline.cli.help_format import Group
 from tests.docs.markdown import DOCS, PAGES, ROOT, anchors_of, blocks_of, code_spans_of, links_of, name_of, prose_of
 
 FOLDERS = "rmod_pipeline|tests|benchmarks|recipes|docs|docker|manifests|requirements"
