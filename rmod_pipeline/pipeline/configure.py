@@ -40,10 +40,10 @@ def configure_build(
     engine: str = PEDALBOARD,
     cache_gb: float = 4.0,
 ) -> BuildJob:
-    """Return a checked build without tokens. Raises UsageError for an option that cannot be.
+    """Return a checked build without tokens. Raises UsageError for an invalid option.
 
-    pairs: the number of pairs per split, as a mapping or as ``train=300,valid=30``. shard_size: pairs per shard;
-    by default all pairs of a split.
+    ``pairs``: the number of pairs per split, as a mapping or as ``train=300,valid=30``. ``shard_size``: the number of
+    pairs per shard; by default all pairs of a split.
     """
     counts = parse_counts(pairs)
     if audio_format not in FORMATS:
@@ -79,12 +79,12 @@ def configure_encoding(out: Location, codec: CodecChoice, *, is_remote: bool = F
 
 
 def add_tokens(job: BuildJob, codec: CodecChoice, *, is_remote: bool = False) -> BuildJob:
-    """Return a build that makes a codec's tokens too. Raises CodecError, UsageError, BuildError."""
+    """Return the build with the tokens of a codec. Raises CodecError, UsageError, BuildError."""
     return replace(job, encoding=token_settings(codec, job.recipe, job.digest, is_remote=is_remote))
 
 
 def token_settings(codec: CodecChoice, recipe: Recipe, build_digest: str, *, is_remote: bool = False) -> TokenSettings:
-    """Return which tokens a codec makes of a recipe's pairs, on this machine or on others.
+    """Return the settings of a codec's tokens of a recipe's pairs, made on this machine or on others.
 
     Raises CodecError, UsageError and BuildError.
     """
@@ -94,7 +94,7 @@ def token_settings(codec: CodecChoice, recipe: Recipe, build_digest: str, *, is_
 
 
 def codec_choice(codec: str | Path | CodecChoice) -> CodecChoice:
-    """Return a codec by name, by the path of its weights, or with its settings."""
+    """Return the choice of a codec, given by its name, the path of its weights, or its settings."""
     choice = codec if isinstance(codec, CodecChoice) else CodecChoice(name=str(codec))
     if not is_weights_path(choice.name):
         return choice

@@ -60,7 +60,7 @@ def append_event(log: Location, event: str, **details: Any) -> None:
 
 
 def read_events(log: Location) -> list[Event]:
-    """Return the events, oldest first, without damaged lines: two machines may write to one file at the same time."""
+    """Return the events, oldest first. Skips damaged lines: two machines may write to one file at the same time."""
     try:
         if isinstance(log, StorePath):
             paths = sorted((log / EVENTS).glob("*.json"), key=str)

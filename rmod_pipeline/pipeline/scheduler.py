@@ -102,7 +102,7 @@ class _RunState:
 def make_missing(
     plans: Sequence[ShardPlan], missing: list[ShardPlan], job: Job, executor: Executor, progress: BuildProgress
 ) -> RunResults:
-    """Make the missing ones of the planned shards. A shard whose first failure may be temporary is tried once more."""
+    """Make the missing ones of some shards. A shard whose first failure may be temporary is tried once more."""
     run = _RunState(job, progress)
     total = sum(plan.count for plan in plans)
     append_event(job.layout.log, BEGIN, shards=len(plans), missing=len(missing), fingerprint=job.digest)

@@ -91,7 +91,7 @@ class PoolExecutor(Executor):
     ) -> Iterator[ShardResult]:
         """Run rounds until all plans have a result. A round ends when a worker dies, because that breaks its pool.
 
-        The plans that were running then are suspects: each runs alone in a next round, with one worker.
+        The plans that were running then are suspects: they run one after another in the next round, with one worker.
         """
         while tries:
             suspects = [plan for plan, count in tries.items() if count]
