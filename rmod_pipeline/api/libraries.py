@@ -21,6 +21,7 @@ def scan(
     previous: str | Path | None = None,
     max_one_shot: float = 10.0,
     max_loop: float = 600.0,
+    rolls: bool = False,
     workers: int = 0,
     fresh: bool = False,
     progress: bool = True,
@@ -29,8 +30,8 @@ def scan(
 
     labels: a CSV with what names cannot tell. licence: SPDX, for files that nothing else gives one. shares: per cent
     of train/valid/test. previous: an earlier manifest whose sounds keep their split. max_one_shot, max_loop: seconds.
-    workers: processes, 0 for one per core. fresh: read unchanged files again. Raises UsageError, ManifestError and
-    LibraryError.
+    rolls: keep drum hits whose names say roll or flam. workers: processes, 0 for one per core. fresh: read unchanged
+    files again. Raises UsageError, ManifestError and LibraryError.
     """
     from rmod_pipeline.library.scanning.report import report_path
     from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
@@ -47,6 +48,7 @@ def scan(
             previous=None if previous is None else parse_local_path(previous),
             max_one_shot_seconds=max_one_shot,
             max_loop_seconds=max_loop,
+            rolls=rolls,
             workers=workers,
             fresh=fresh,
             progress=on_progress,

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rmod_pipeline.errors import ManifestError, UsageError, nearest, quote
 from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.library.kinds.names import suggest_kind
 from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.storage import Location, StorePath, parse_location
 from rmod_pipeline.storage.folders import require_file
@@ -157,8 +158,7 @@ def parse_kind(row: CsvRow) -> str:
     """Return a row's kind. Raises ManifestError, with a valid example, for a name that no recipe could refer to."""
     kind = row.cells["kind"].strip()
     if not is_name(kind):
-        example = nearest_name(kind) or "a word such as kick or open_hihat"
-        raise row.error("kind", f"{kind!r} is no kind", f"write {example}: a kind has {NAME_IN_WORDS}")
+        raise row.error("kind", f"{kind!r} is no kind", f"write {_propose_kind(kind)}: a kind has {NAME_IN_WORDS}")
     return kind
 
 
@@ -177,6 +177,15 @@ def parse_path(row: CsvRow) -> str:
     if problem:
         raise row.error("path", f"{text!r} {problem}", "paths are relative to this CSV file and never leave its folder")
     return text
+
+
+def _propose_kind(text: str) -> str:
+    """Return the kind that recipes use for a text such as Hi-Hat, and a valid name for one that says more than that."""
+    kind, says_nothing_else = suggest_kind(text)
+    name = nearest_name(text)
+    if kind and (says_nothing_else or not name):
+        return kind
+    return " or ".join(filter(None, (kind, name))) or "a word such as kick or open_hihat"
 
 
 def find_path_problem(text: str) -> str:

@@ -25,9 +25,10 @@ app = typer.Typer(
 
 _SCAN_HELP = """Read a folder of sounds and write a manifest: a CSV with one row per file, which you may edit.
 
-Reads WAV, AIFF, FLAC, OGG and MP3 at any rate. The kind of a file comes from a labels file, or else from folder and
-file names ("Kicks/...", "Pack A/snare 01.wav"). A file that cannot be used is dropped, with a reason in
-NAME.report.csv. Copies of one sound, also at another level, rate, format or trim, stay in one split; so do kits, if
+Reads WAV, AIFF, FLAC, OGG, MP3 and all other formats that libsndfile reads, at any rate. The kind of a file comes from
+a labels file, or else from file and folder names ("Pack A/snare 01.wav", "Kicks/..."). A file that cannot be used is
+dropped, with a reason in NAME.report.csv: so are loops, fills and rolls of drums. Files that are not audio are counted.
+Copies of one sound, also at another level, rate, format or trim, stay in one split; so do kits, if
 there are enough of them. Paths are relative to the manifest: write it into the folder or above it, and both can move
 together.
 
@@ -80,6 +81,7 @@ def scan(
     ] = None,
     max_one_shot: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest drum hit.")] = 10.0,
     max_loop: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Longest sound of other kinds.")] = 600.0,
+    rolls: Annotated[bool, typer.Option("--rolls", help="Keep drum hits whose names say roll or flam.")] = False,
     workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes; 0 is one per core.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Read unchanged files again too.")] = False,
 ) -> None:
@@ -95,6 +97,7 @@ def scan(
         previous=previous,
         max_one_shot=max_one_shot,
         max_loop=max_loop,
+        rolls=rolls,
         workers=workers,
         fresh=fresh,
     )
@@ -123,17 +126,17 @@ def check(
 
 
 def _print_scan(result: ScanResult) -> None:
-    from collections import Counter
-
     from rich.console import Console
+
+    from rmod_pipeline.library.scanning.report import describe_unused
 
     console, scan = Console(markup=False, highlight=False, soft_wrap=True), result.scan
     _print_counts(console, scan.assets, scan.split_by)
     copies = sum(len(paths) for paths in scan.copies)
     if scan.copies:
         console.print(f"{copies} files are copies in {len(scan.copies)} groups, the largest of {len(scan.copies[0])}")
-    for reason, count in Counter(drop.reason.split(":")[0] for drop in scan.dropped).most_common():
-        console.print(f"dropped {count}: {reason}")
+    for line in describe_unused(scan):
+        console.print(line)
     for warning in scan.warnings:
         console.print(f"warning: {warning}")
     console.print(f"{result.manifest}: {len(scan.assets)} sounds; {result.report} has the details")

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from rmod_pipeline.errors import ManifestError
+from rmod_pipeline.library.kinds.names import suggest_kind
 from rmod_pipeline.library.manifest import CsvRow, parse_kind, parse_licence_cell, parse_path, read_csv_rows
 from rmod_pipeline.library.taxonomy import PathDescription
 from rmod_pipeline.storage import expand_home
 from rmod_pipeline.storage.folders import require_file
 
+_RECIPE_DRUMS = frozenset({"kick", "snare", "hihat", "open_hihat"})
+_BUILTIN_KINDS = frozenset({"openhat"})
+"""Kinds of the built-in kit that scans call otherwise."""
 LABEL_COLUMNS = ("path", "kind", "kit", "licence", "source")
 
 
@@ -45,14 +51,18 @@ class Labels:
         return cls(path, rows)
 
     def override(self, path: Path, guess: PathDescription) -> PathDescription:
-        """Return the labels of a file, with the guessed kind if its kind is empty; the guess for an unlisted file."""
+        """Return the labels of a file, with the guessed kind if its kind is empty; the guess for an unlisted file.
+
+        A listed kind outranks the word loop in a name, not the hits that are heard.
+        """
         key = _normalized_path(path)
         if key not in self._rows:
             return guess
         self._used.add(key)
         label = self._rows[key]
         # Only the kind falls back to the guess: an empty kit, licence or source in the list is intended.
-        return replace(label, kind=label.kind or guess.kind)
+        several_hits = "" if label.kind else guess.several_hits
+        return replace(label, kind=label.kind or guess.kind, several_hits=several_hits, is_roll=guess.is_roll)
 
     def check_used(self, folder: Path) -> None:
         """Raise ManifestError if no file of the scan is listed: the paths of the list are then wrong."""
@@ -60,6 +70,17 @@ class Labels:
             found = f"names no sound in {folder}; its first path leads to {next(iter(self._rows))}"
             hint = "paths are relative to the labels file: move the file, or change its paths"
             raise ManifestError(self._path, found, hint)
+
+    def misspelt_kinds(self) -> Iterator[tuple[str, int, str]]:
+        """Yield each listed kind that is another spelling of one that recipes use, the number of files, and that kind.
+
+        Words of their own, such as ride, are allowed: a recipe may use any kind.
+        """
+        for kind, count in sorted(Counter(row.kind for row in self._rows.values()).items()):
+            known, says_nothing_else = suggest_kind(kind)
+            is_spelling = known in _RECIPE_DRUMS or kind.replace("_", "").rstrip("s") == known.replace("_", "")
+            if says_nothing_else and is_spelling and kind not in (known, *_BUILTIN_KINDS):
+                yield kind, count, known
 
     def unused(self, folder: Path) -> list[str]:
         """Return the paths of listed files in a folder that the scan has not found."""

@@ -12,9 +12,10 @@ import numpy as np
 from rmod_pipeline.audio import Audio, gain_to_db, peak, remove_offset, rms, swing, to_channels
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.audio_fingerprint import compute_fingerprint, make_excerpt
+from rmod_pipeline.library.hits import count_hits
 from rmod_pipeline.library.read import SoundTooLongError, decode_sound, find_onset, read_bytes
 
-MEASURE_VERSION = 2
+MEASURE_VERSION = 3
 """Increase it when a change alters the measurement of the same file, so that cached measurements are not used."""
 
 
@@ -37,6 +38,8 @@ class MeasuredFile:
     """The same of the mean of the channels, which is what becomes tokens."""
     onset: int
     """Number of silent frames at the beginning, which are left out."""
+    hits: int
+    """Number of hits of like strength: 1 for a one-shot, more for a loop."""
     fingerprint: bytes
     """float32 fingerprint for the search for near-duplicates."""
 
@@ -83,6 +86,7 @@ def measure_file(task: MeasureTask) -> MeasuredFile | UnusableFile:
             swing_dbfs=round(gain_to_db(swing(audio)), 2),
             mono_swing_dbfs=round(gain_to_db(swing(to_channels(audio, 1))), 2),
             onset=find_onset(audio),
+            hits=count_hits(audio, rate),
             fingerprint=compute_fingerprint(make_excerpt(audio, rate)).tobytes(),
         )
     except SoundTooLongError as error:

@@ -22,6 +22,8 @@ from rmod_pipeline.library.scanning.scan import Scan
 from rmod_pipeline.library.splits import Shares, check_splits
 from rmod_pipeline.storage.writing import check_writable_folder
 
+_MAX_SUFFIXES = 8
+"""Suffixes per line of the summary; the report lists all."""
 REPORT_COLUMNS = ("finding", "group", "path", "detail")
 
 
@@ -66,11 +68,24 @@ def write_scan(scan: Scan, manifest: Path, shares: Shares) -> None:
     write_manifest(manifest, scan.assets, scan.root)
 
 
+def describe_unused(scan: Scan) -> Iterator[str]:
+    """Yield one line per reason with the number of files that a scan does not use, for a summary."""
+    for reason, count in Counter(file.reason.split(":")[0] for file in scan.dropped).most_common():
+        yield f"dropped {count}: {reason}"
+    for reason in dict.fromkeys(files.reason for files in scan.ignored_files):
+        of_reason = [files for files in scan.ignored_files if files.reason == reason]
+        suffixes = ", ".join(f"{files.suffix} {files.count}" for files in of_reason[:_MAX_SUFFIXES])
+        more = f" and {len(of_reason) - _MAX_SUFFIXES} other suffixes" if len(of_reason) > _MAX_SUFFIXES else ""
+        yield f"ignored {sum(files.count for files in of_reason)}: {reason} ({suffixes}{more})"
+
+
 def _report_rows(scan: Scan) -> Iterator[tuple[str, str, str, str]]:
     for warning in scan.warnings:
         yield "warning", "", "", warning
     for file in scan.dropped:
         yield "dropped", "", _to_printable(file.path), file.reason
+    for files in scan.ignored_files:
+        yield "ignored", "", "", f"{files.suffix} {files.count}: {files.reason}"
     for number, paths in enumerate(scan.copies, start=1):
         for path in paths:
             yield "copies", str(number), path, f"{len(paths)} files hold one sound"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,14 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.builtin_kit import ensure_builtin
 from rmod_pipeline.library.manifest import BUILTIN, load_library
 from rmod_pipeline.library.process_pool import ScanProgress
+from rmod_pipeline.library.scanning.report import describe_unused, report_path
 from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
 from rmod_pipeline.storage import Location, parse_location
 from rmod_pipeline.storage.folders import cache_folder
 from rmod_pipeline.storage.process_identity import available_cores
 from rmod_pipeline.storage.writing import OTHER_CACHE, report_unwritable, unwritable_error
+
+log = logging.getLogger(__name__)
 
 MAX_PROCESSES = 8
 """Limit for the built-in kit: starting more processes takes longer than they save."""
@@ -60,5 +64,8 @@ def _scan_into_cache(folder: Path, progress: ScanProgress | None) -> Path:
     with report_unwritable(manifest.parent, OTHER_CACHE):
         manifest.parent.mkdir(parents=True, exist_ok=True)
     previous = manifest if manifest.is_file() else None
-    scan_to_manifest(real_folder, manifest, previous=previous, progress=progress)
+    scan = scan_to_manifest(real_folder, manifest, previous=previous, progress=progress)
+    unused = "; ".join(describe_unused(scan))
+    if unused:
+        log.warning("%s: %d sounds; %s; details in %s", folder, len(scan.assets), unused, report_path(manifest))
     return manifest

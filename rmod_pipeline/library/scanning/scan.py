@@ -6,10 +6,9 @@ folder -> files -> descriptions (names, labels) -> measurements -> kept and drop
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.errors import LibraryError
@@ -17,18 +16,22 @@ from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.manifest import find_path_problem
 from rmod_pipeline.library.process_pool import ScanProgress, map_batches
 from rmod_pipeline.library.scanning.cache import ScanCache
+from rmod_pipeline.library.scanning.formats import suffix_of
 from rmod_pipeline.library.scanning.labels import Labels
 from rmod_pipeline.library.scanning.measure import MeasuredFile, MeasureTask, UnusableFile, measure_batch
 from rmod_pipeline.library.scanning.near_duplicates import FingerprintedFile, group_copies
 from rmod_pipeline.library.scanning.previous import PreviousManifest
+from rmod_pipeline.library.scanning.rows import KeptFile, make_assets
 from rmod_pipeline.library.scanning.walk import find_audio_files, require_folder
 from rmod_pipeline.library.splits import Shares, SplitAssignment, SplitItem, assign_splits, find_uneven_splits
-from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, PathDescription, describe_path
+from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, PathDescription, describe_paths
 
 SILENT_DBFS = -60.0
 """A file with a lower peak, in stereo or in mono and without a constant offset, is silent."""
 MIN_SECONDS = 0.005
 """A sound that is shorter than this from its onset on is a click at best."""
+SEVERAL_HITS = "several hits"
+"""Begins the reason for which loops, fills, rolls and chains of samples are dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class ScanConfig:
     """Licence of files for which labels and names give none."""
     max_one_shot_seconds: float = 10.0
     max_loop_seconds: float = 600.0
+    rolls: bool = False
+    """Whether one-shots may be rolls and flams, by their names."""
     workers: int = 1
 
     def max_seconds(self, kind: str) -> float:
@@ -57,14 +62,12 @@ class DroppedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFile:
-    """A file that is used."""
+class IgnoredFiles:
+    """Files that are not audio, counted by suffix and reason."""
 
-    path: Path
-    name: str
-    """POSIX path relative to the root."""
-    description: PathDescription
-    measured: MeasuredFile
+    suffix: str
+    reason: str
+    count: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,8 +83,13 @@ class Scan:
     warnings: list[str] = field(default_factory=list)
     root: str = "."
     """Folder that the assets' paths are relative to, itself relative to the manifest's folder, POSIX."""
-    ignored: int = 0
-    """Number of files whose suffix is not one of audio."""
+    ignored_files: list[IgnoredFiles] = field(default_factory=list)
+    """Files that are not audio, and hidden ones, by reason and suffix, the most frequent first."""
+
+    @property
+    def ignored(self) -> int:
+        """Number of files that are not audio or hidden."""
+        return sum(files.count for files in self.ignored_files)
 
 
 def scan_folder(
@@ -101,9 +109,9 @@ def scan_folder(
     """
     paths = _ScanPaths.of(folder, manifest)
     contents = find_audio_files(paths.folder, paths.root)
+    ignored_files = _count_ignored(contents.ignored, manifest)
     if not contents.files and not contents.dropped:
-        hint = "name a folder with WAV, AIFF, FLAC, OGG or MP3 files"
-        raise LibraryError(folder, f"no audio files ({contents.ignored} files of other kinds)", hint)
+        raise _no_audio_error(folder, ignored_files)
     previous, dropped = previous or PreviousManifest.empty(), _DroppedFiles(paths)
     for path, reason in contents.dropped:
         dropped.add(path, reason)
@@ -122,13 +130,13 @@ def scan_folder(
         *find_uneven_splits(items, assignment, config.shares),
     ]
     return Scan(
-        assets=_make_assets(kept, assignment, previous),
+        assets=make_assets(kept, assignment, previous),
         dropped=sorted(dropped.rows, key=lambda file: file.path),
         copies=_group_names(sound_of),
         split_by=assignment.split_by,
         warnings=warnings,
         root=paths.root_relative_to(manifest),
-        ignored=contents.ignored,
+        ignored_files=ignored_files,
     )
 
 
@@ -166,24 +174,59 @@ class _DroppedFiles:
         self.rows.append(DroppedFile(self.paths.name(path), reason))
 
 
+def _count_ignored(ignored: Iterable[tuple[Path, str]], manifest: Path) -> list[IgnoredFiles]:
+    """Count the ignored files by reason and suffix, without the manifest and the report of an earlier scan."""
+    own_files = {os.path.realpath(path) for path in (manifest, manifest.with_suffix(".report.csv"))}
+    counts = Counter(
+        (reason, "folder" if path.is_dir() else suffix_of(path))
+        for path, reason in ignored
+        if os.path.realpath(path) not in own_files
+    )
+    ordered = sorted(counts.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
+    return [IgnoredFiles(suffix, reason, count) for (reason, suffix), count in ordered]
+
+
+def _no_audio_error(folder: Path, ignored_files: Sequence[IgnoredFiles]) -> LibraryError:
+    count = sum(files.count for files in ignored_files)
+    suffixes = ", ".join(f"{files.suffix} {files.count}" for files in ignored_files[:5])
+    found = f"no audio files ({count} files of other kinds{': ' if suffixes else ''}{suffixes})"
+    return LibraryError(folder, found, "name a folder with WAV, AIFF, FLAC, OGG or MP3 files")
+
+
 def _describe_files(
     files: Iterable[Path], paths: _ScanPaths, labels: Labels | None, config: ScanConfig, dropped: _DroppedFiles
 ) -> dict[Path, PathDescription]:
-    """Return the description of each file; files of unknown kind are dropped."""
-    descriptions = {}
+    """Return the description of each file; files of unknown kind, and loops of drums by their names, are dropped."""
+    relative_paths: dict[Path, PurePosixPath] = {}
     for path in files:
         problem = find_path_problem(paths.name(path))
         if problem:
             dropped.add(path, f"the name {problem}: rename it")
-            continue
-        description = describe_path(PurePosixPath(path.relative_to(paths.folder).as_posix()))
+        else:
+            relative_paths[path] = PurePosixPath(path.relative_to(paths.folder).as_posix())
+    guesses = describe_paths(relative_paths.values())
+    descriptions = {}
+    for path, relative_path in relative_paths.items():
+        description = guesses[relative_path]
         if labels:
             description = labels.override(path, description)
-        if description.kind:
-            descriptions[path] = replace(description, licence=description.licence or config.licence)
+        reason = _find_name_reason(description, config)
+        if reason:
+            dropped.add(path, reason)
         else:
-            dropped.add(path, "kind unknown: use --labels")
+            descriptions[path] = replace(description, licence=description.licence or config.licence)
     return descriptions
+
+
+def _find_name_reason(description: PathDescription, config: ScanConfig) -> str:
+    """Return why a file is dropped before it is read; empty if it is not."""
+    if not description.kind:
+        return "kind unknown: use --labels"
+    if not description.several_hits or description.kind not in ONE_SHOT_KINDS:
+        return ""
+    if not description.is_roll:
+        return f"{SEVERAL_HITS}: the name says {description.several_hits}; list it in --labels if it holds one"
+    return "" if config.rolls else f"{SEVERAL_HITS}: the name says {description.several_hits}; --rolls keeps it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +244,9 @@ class _FileReader:
         ]
         kept = []
         for done, (task, result) in enumerate(self._measure(tasks), start=1):
-            reason = _find_drop_reason(result, task.max_seconds)
+            reason = _find_drop_reason(result, task.max_seconds) or self._find_loop_reason(
+                result, descriptions[task.path]
+            )
             if isinstance(result, MeasuredFile) and not reason:
                 kept.append(KeptFile(task.path, dropped.paths.name(task.path), descriptions[task.path], result))
             else:
@@ -209,6 +254,15 @@ class _FileReader:
             if self.progress:
                 self.progress("Reading", done, len(tasks))
         return sorted(kept, key=lambda file: file.name)
+
+    def _find_loop_reason(self, result: MeasuredFile | UnusableFile | None, description: PathDescription) -> str:
+        """Return why a sound is no one-shot, if it is to be one; empty if it holds one hit."""
+        is_allowed_roll = self.config.rolls and description.is_roll
+        if not isinstance(result, MeasuredFile) or result.hits == 1 or is_allowed_roll:
+            return ""
+        if description.kind not in ONE_SHOT_KINDS:
+            return ""
+        return f"{SEVERAL_HITS}: {result.hits} of like strength in {result.seconds:.1f} s; cut them apart"
 
     def _measure(
         self, tasks: Iterable[MeasureTask]
@@ -280,53 +334,11 @@ def _make_split_items(
     ]
 
 
-def _make_assets(kept: list[KeptFile], assignment: SplitAssignment, previous: PreviousManifest) -> list[Asset]:
-    ids = _make_ids(kept, previous)
-    return [
-        Asset(
-            id=ids[file.name],
-            path=file.name,
-            kind=file.description.kind,
-            kit=file.description.kit,
-            group=assignment.group[file.name],
-            split=assignment.split[file.name],
-            licence=file.description.licence,
-            source=file.description.source,
-            sha256=file.measured.sha256,
-            sample_rate=file.measured.sample_rate,
-            channels=file.measured.channels,
-            frames=file.measured.frames,
-            peak_dbfs=file.measured.peak_dbfs,
-            rms_dbfs=file.measured.rms_dbfs,
-        )
-        for file in kept
-    ]
-
-
-def _make_ids(kept: list[KeptFile], previous: PreviousManifest) -> dict[str, str]:
-    """Return an id for each name: the previous one if any, else a plain form of the path, made unique by a hash."""
-    ids = {file.name: row.id for file in kept if (row := previous.find(file.path))}
-    used = set(ids.values())
-    for file in kept:
-        if file.name in ids:
-            continue
-        plain = _to_plain_id(file.name)
-        if plain in used:
-            plain = f"{plain}-{sha256(file.name.encode()).hexdigest()[:8]}"
-        ids[file.name] = plain
-        used.add(plain)
-    return ids
-
-
-def _to_plain_id(name: str) -> str:
-    """Return a path without suffix, in small letters, with hyphens for everything but letters and digits."""
-    parts = (re.sub(r"[\W_]+", "-", part).strip("-").lower() for part in PurePosixPath(name).with_suffix("").parts)
-    return "/".join(part for part in parts if part) or "sound"
-
-
 def _list_warnings(assignment: SplitAssignment, labels: Labels | None, folder: Path) -> Iterator[str]:
     for name in assignment.divided:
         yield f"{name} is in two splits since the previous manifest; scan without --previous to join it"
+    for kind, count, known in labels.misspelt_kinds() if labels else ():
+        yield f"the labels give {count} files the kind {kind}, which recipes call {known} -> write {known}"
     unused = labels.unused(folder) if labels else []
     if unused:
         yield f"{len(unused)} labelled files do not exist or are not audio, the first: {unused[0]}"

@@ -25,14 +25,15 @@ def scan_to_manifest(
     previous: Path | None = None,
     max_one_shot_seconds: float = 10.0,
     max_loop_seconds: float = 600.0,
+    rolls: bool = False,
     workers: int = 0,
     fresh: bool = False,
     progress: ScanProgress | None = None,
 ) -> Scan:
     """Scan a folder and write its manifest and report.
 
-    shares: percentages of train/valid/test. workers: number of processes, 0 for one per core. fresh: measure
-    every file again. Raises UsageError, ManifestError and LibraryError.
+    shares: percentages of train/valid/test. rolls: keep rolls and flams among one-shots. workers: number of processes,
+    0 for one per core. fresh: measure every file again. Raises UsageError, ManifestError and LibraryError.
     """
     refuse_overwriting(manifest)
     config = ScanConfig(
@@ -40,6 +41,7 @@ def scan_to_manifest(
         licence=parse_licence(licence),
         max_one_shot_seconds=max_one_shot_seconds,
         max_loop_seconds=max_loop_seconds,
+        rolls=rolls,
         workers=workers or available_cores(),
     )
     cache = ScanCache(scan_cache_file(), fresh=fresh)

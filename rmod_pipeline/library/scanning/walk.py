@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rmod_pipeline.errors import UsageError
+from rmod_pipeline.library.scanning.formats import NOT_AUDIO, NOT_REGULAR, find_reason_to_skip
 
-AUDIO_SUFFIXES = frozenset({".wav", ".wave", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3"})
+HIDDEN = "hidden"
 
 
 @dataclass(slots=True)
@@ -16,11 +17,12 @@ class FolderContents:
     """The files of a folder and its subfolders."""
 
     files: list[Path] = field(default_factory=list)
-    """Audio files by suffix, sorted."""
+    """Audio files by suffix or content, sorted."""
     dropped: list[tuple[Path, str]] = field(default_factory=list)
     """Entries that cannot be read as audio files, with the reason."""
-    ignored: int = 0
-    """Number of files with other suffixes. Hidden entries and macOS archive metadata are not counted."""
+    ignored: list[tuple[Path, str]] = field(default_factory=list)
+    """Files that are not audio, and hidden files and folders, with the reason. What is in a hidden folder is not
+    listed."""
 
 
 def find_audio_files(folder: Path, boundary: Path) -> FolderContents:
@@ -57,19 +59,19 @@ def require_folder(path: Path) -> Path:
 
 
 def _classify_entry(entry: os.DirEntry[str], contents: FolderContents, links: list[Path], pending: list[Path]) -> None:
-    """Add an entry to the files, the dropped entries, the links or the pending folders."""
+    """Add an entry to the files, the dropped or ignored entries, the links or the pending folders."""
     path = Path(entry.path)
     if entry.name.startswith(".") or entry.name == "__MACOSX":
-        return
-    if entry.is_symlink():
-        if path.is_dir():
-            contents.dropped.append((path, "a link to a folder is not followed"))
-        elif path.suffix.lower() in AUDIO_SUFFIXES:
-            links.append(path)
+        contents.ignored.append((path, HIDDEN))
+    elif entry.is_symlink() and path.is_dir():
+        contents.dropped.append((path, "a link to a folder is not followed"))
     elif entry.is_dir(follow_symlinks=False):
         pending.append(path)
-    elif path.suffix.lower() not in AUDIO_SUFFIXES:
-        contents.ignored += 1
+    elif reason := find_reason_to_skip(path):
+        is_ignored = reason in (NOT_AUDIO, NOT_REGULAR)
+        (contents.ignored if is_ignored else contents.dropped).append((path, reason))
+    elif entry.is_symlink():
+        links.append(path)
     elif not _is_utf8(entry.name) or not _is_utf8(entry.path):
         contents.dropped.append((path, "the name is not UTF-8: rename it"))
     else:
