@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Examples drawn anew on every run would let a test fail because of somebody else's change.
-settings.register_profile("rmod", derandomize=True, deadline=None)
+settings.register_profile("rmod", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rmod")
 
 ALLOWED_SKIPS = Path(__file__).with_name("allowed_skips.toml")
