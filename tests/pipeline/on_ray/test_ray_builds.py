@@ -95,7 +95,7 @@ def test_a_shard_that_hangs_is_retried_and_one_that_kills_its_workers_fails(
     ray.shutdown()
     hang = write_sitecustomize(tmp_path / "hang", HANG_ONCE)
     connect_with(cluster, PYTHONPATH=hang, HANG_ONCE=str(tmp_path / "hung"))
-    summary = run_build(job, RayExecutor(shard_seconds=5.0), BuildProgress())
+    summary = run_build(job, RayExecutor(shard_seconds=30.0), BuildProgress())
     assert (tmp_path / "hung").exists()
     assert not summary.failures
     (again,) = (event for event in read_events(tmp_path / "out" / "log") if event["event"] == "again")
