@@ -66,9 +66,8 @@ def find_known_name(name: str) -> str | None:
 
 
 def is_weights_path(codec: str) -> bool:
-    """Return whether a text names a local file of weights; the name of a known codec is never a path."""
-    location = parse_location(codec) if codec not in KNOWN else None
-    return isinstance(location, Path) and location.is_file()
+    """Return whether a text names a file of weights, local or on a store; the name of a known codec is never a path."""
+    return codec not in KNOWN and parse_location(codec).is_file()
 
 
 def find_weights(name: str) -> tuple[str, Path, str | None]:

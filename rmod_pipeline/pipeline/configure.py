@@ -23,7 +23,7 @@ from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprin
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import FORMATS
 from rmod_pipeline.shards.token_family import TokenFamily
-from rmod_pipeline.storage import Location, parse_local_path
+from rmod_pipeline.storage import Location, is_address, parse_local_path
 
 
 def configure_build(
@@ -96,7 +96,7 @@ def token_settings(codec: CodecChoice, recipe: Recipe, build_digest: str, *, is_
 def codec_choice(codec: str | Path | CodecChoice) -> CodecChoice:
     """Return the choice of a codec, given by its name, the path of its weights, or its settings."""
     choice = codec if isinstance(codec, CodecChoice) else CodecChoice(name=str(codec))
-    if not is_weights_path(choice.name):
+    if is_address(choice.name) or not is_weights_path(choice.name):
         return choice
     # Workers may run in another folder.
     return replace(choice, name=str(parse_local_path(choice.name).resolve()))
