@@ -6,6 +6,8 @@ import importlib
 import io
 import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +86,17 @@ def use_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def flush_denormals() -> None:
-    """Round denormal numbers to zero on the CPU, because they are slow. For training only: tokens may depend on it."""
+@contextmanager
+def flush_denormals() -> Iterator[None]:
+    """Round denormal numbers to zero on the CPU within a context, because they are slow.
+
+    For training only, because tokens may depend on it; the processor is left as before, because the setting holds for
+    the whole thread.
+    """
     import torch
 
     torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)

@@ -53,7 +53,7 @@ Case = tuple[Callable[[Path], object], dict[str, Any], list[str], str]
     [
         (_remove_tokens, {}, [], "no tokens here -> make them: `rmod encode"),
         (_remove_receipt, {}, [], "1 of 4 shards of tokens/tiny"),
-        (_remove_receipt, {}, [], "finish the build with the same command; `rmod status "),
+        (_remove_receipt, {}, [], "finish the build or the encoding with the same command; `rmod status "),
         (
             _change_nothing,
             {},

@@ -41,7 +41,7 @@ def train_from_libraries(
         checkpoint = read_codec_checkpoint(path, sha256)
     check_writable_folder(out, kind=BuildError)
     use_threads(threads)
-    flush_denormals()
-    valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))
-    CodecTrainer(loaded, train, valid, out, device, begin_from=checkpoint).run(on_report, on_step)
+    with flush_denormals():
+        valid, train = (prepare_material(loaded, libraries, split, out / "material") for split in ("valid", "train"))
+        CodecTrainer(loaded, train, valid, out, device, begin_from=checkpoint).run(on_report, on_step)
     return out / WEIGHTS
