@@ -24,6 +24,7 @@ EXAMPLES = {"rmod_pipeline/effects/bitcrush.py"}
 """Files that a reader is told to write."""
 
 OTHER_PROGRAMS = {
+    "--names",
     *("--no-deps", "--gpus", "--autoscaling-config", "--block", "--runtime-env-json", "--working-dir"),
     *("--metrics-export-port", "--part", "--render-ms", "--strict", "--check", "--strict-skips", "--shuffle"),
 }
