@@ -10,13 +10,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from rmod_pipeline.errors import RmodError
 from rmod_pipeline.storage.folders import cache_folder
 from rmod_pipeline.storage.locations import Location
 from rmod_pipeline.storage.requests import TRIES, StoreError
 from rmod_pipeline.storage.store_path import StorePath
-from rmod_pipeline.storage.writing import remove_quietly, temporary_file
+from rmod_pipeline.storage.writing import (
+    OTHER_CACHE,
+    check_writable_folder,
+    remove_quietly,
+    report_unwritable,
+    temporary_file,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -28,14 +36,16 @@ SOUND_BYTES = 16 * 2**30
 
 
 @dataclass(slots=True)
-class _SoundCacheState:
-    """What this process knows about the size of the cached sounds."""
+class _CacheState:
+    """What this process knows about the cache."""
 
     unchecked_bytes: int | None = None
-    """Bytes stored since the size was last checked; None before the first check."""
+    """Bytes of sounds stored since their size was last checked; None before the first check."""
+    temporary: TemporaryDirectory[str] | None = None
+    """The folder for fetched objects while the cache cannot be written; removed at the end of the process."""
 
 
-_STATE = _SoundCacheState()
+_STATE = _CacheState()
 
 
 @contextmanager
@@ -57,17 +67,33 @@ def fetch_to_cache(location: StorePath, fresh: bool = False) -> Path:
 
     The copy may be removed as soon as other objects are fetched, so open it at once.
     """
-    folder = cache_folder() / "fetched"
-    copy = folder / f"{location.version()[:32]}-{location.name[-100:]}"
+    name = f"{location.version()[:32]}-{location.name[-100:]}"
+    copy = cache_folder() / "fetched" / name
     if fresh or not copy.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        with temporary_file(folder / f".{uuid4().hex}") as draft:
-            location.fetch(draft)
-            draft.replace(copy)
-        _remove_oldest(copy, folder.iterdir(), FETCHED_BYTES)
+        folder = _writable_folder()
+        copy = folder / name
+        if fresh or not copy.is_file():
+            with temporary_file(folder / f".{uuid4().hex}") as draft:
+                location.fetch(draft)
+                draft.replace(copy)
+            _remove_oldest(copy, folder.iterdir(), FETCHED_BYTES)
     with suppress(OSError):
         os.utime(copy)
     return copy
+
+
+def _writable_folder() -> Path:
+    """Return the folder for fetched objects: in the cache, or a temporary one if the cache cannot be written."""
+    folder = cache_folder() / "fetched"
+    if _STATE.temporary is None:
+        try:
+            with report_unwritable(folder, OTHER_CACHE):
+                folder.mkdir(parents=True, exist_ok=True)
+            check_writable_folder(folder, OTHER_CACHE)
+        except RmodError as error:
+            logger.warning("objects are fetched to a temporary folder: %s", error)
+            _STATE.temporary = TemporaryDirectory(prefix="rmod-fetched-", ignore_cleanup_errors=True)
+    return folder if _STATE.temporary is None else Path(_STATE.temporary.name)
 
 
 def read_from_cache(sha256: str) -> bytes | None:

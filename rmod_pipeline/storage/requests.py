@@ -26,6 +26,11 @@ PART_TRIES = 5
 LARGE_BYTES = 32 * 2**20
 """Size from which a file is too expensive to be sent again because of one refused part."""
 
+WRITE_SECONDS = 60.0
+"""How long a store may take to accept a write, beside the time that its bytes take."""
+SLOWEST_BYTES_PER_SECOND = 100_000
+"""The slowest upload that counts as one that goes on."""
+
 WARN_AFTER_FAILURES = 3
 """Failures of one request before a warning is logged: one or two are common."""
 
@@ -109,6 +114,16 @@ def retry_request(request: Callable[[], Result], about: str) -> Result:
     return retrying(request)
 
 
+def write_limit(store: Any, size: int) -> dict[str, float]:
+    """Return the option that limits how long a write of ``size`` bytes may take.
+
+    Clients give up a read when no byte arrives, but wait without end for a store that does not take what they send.
+    """
+    if not getattr(store, "async_impl", False):
+        return {}
+    return {"timeout": WRITE_SECONDS + size / SLOWEST_BYTES_PER_SECOND}
+
+
 def error_code(error: BaseException) -> str:
     """Return the error code in the response of S3, such as ``NoSuchBucket``; empty if there is none."""
     return str(_response(error).get("Error", {}).get("Code", ""))
@@ -124,7 +139,8 @@ def describe_store_error(address: str, error: Exception) -> StoreError:
         hint = "check which credentials are in use, and that they allow to list, read, write and delete here"
         return StoreError(address, f"access denied: {message}", hint)
     if not _is_temporary(error):
-        return StoreError(address, f"refused: {message}", "correct the address, or check the settings of the store")
+        hint = "correct the address, or AWS_ENDPOINT_URL if it is set, or the settings of the store"
+        return StoreError(address, f"refused: {message}", hint)
     hint = "check the network, and AWS_ENDPOINT_URL if it is set; then give the same command again"
     return OutageError(address, f"failed {TRIES} times: {message}", hint)
 
@@ -132,6 +148,8 @@ def describe_store_error(address: str, error: Exception) -> StoreError:
 def _is_temporary(error: BaseException) -> bool:
     """Return whether a failure may disappear without any change by the user."""
     if not isinstance(error, Exception) or isinstance(error, (*_PERMANENT, NotImplementedError, TypeError, RmodError)):
+        return False
+    if type(error) is ValueError:  # a setting that the client does not understand; answers raise subclasses
         return False
     if type(error).__name__ in _PERMANENT_NAMES or getattr(error, "errno", None) in (*LOCAL_DISK_ERRNOS, errno.ENOSYS):
         return False

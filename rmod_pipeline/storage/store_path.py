@@ -24,6 +24,7 @@ from rmod_pipeline.storage.requests import (
     open_store,
     retry_parts,
     retry_request,
+    write_limit,
 )
 
 
@@ -173,12 +174,12 @@ class StorePath:
 
     def upload(self, file: Path) -> None:
         """Write a local file to this address; readers see the old object or all of the new one."""
-        is_large = file.stat().st_size >= LARGE_BYTES
+        size = file.stat().st_size
 
         def put_file(store: Any, path: str) -> None:
             try:
-                with retry_parts(store) if is_large else nullcontext():
-                    store.put_file(str(file), path)
+                with retry_parts(store) if size >= LARGE_BYTES else nullcontext():
+                    store.put_file(str(file), path, **write_limit(store, size))
             except FileNotFoundError as error:
                 if error_code(error) != "NoSuchUpload":
                     raise
@@ -190,7 +191,7 @@ class StorePath:
 
     def write_bytes(self, content: bytes) -> None:
         """Write an object at this address, in place of an existing one."""
-        self._ask(lambda store, path: store.pipe_file(path, content))
+        self._ask(lambda store, path: store.pipe_file(path, content, **write_limit(store, len(content))))
 
     def create(self, content: bytes) -> bool:
         """Write an object unless the address has one; return whether it was written.
@@ -199,7 +200,9 @@ class StorePath:
         calls may return True, and the later content stays.
         """
         try:
-            self._ask(lambda store, path: store.pipe_file(path, content, mode="create"))
+            self._ask(
+                lambda store, path: store.pipe_file(path, content, mode="create", **write_limit(store, len(content)))
+            )
         except FileExistsError:
             return False
         except (UnsupportedError, TypeError):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import signal
+import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from rmod_pipeline.errors import BuildError, DoseError, UsageError
 from rmod_pipeline.library.process_pool import map_batches
+from tests.tiny_build import wait_until
 
 STARTS = ("EAGAIN", "ENOMEM", "ENOSPC", "EMFILE")
 
@@ -154,3 +158,52 @@ def test_lost_loader_processes_are_reported_with_a_remedy(error: Exception) -> N
     assert "--workers 0" in caught.value.hint
     with pytest.raises(type(error)):  # without processes it is a defect
         list(raise_loader_errors(_LostLoader(error, 0)))
+
+
+class _KilledPairs:
+    """A stream of pairs whose process is killed after the first."""
+
+    def __iter__(self) -> Iterator[int]:
+        yield 0
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield 1
+
+
+def test_a_killed_loader_process_is_reported() -> None:
+    data = pytest.importorskip("torch.utils.data")
+    from rmod_pipeline.training.dose.examples import ExampleStream, raise_loader_errors
+
+    stream = ExampleStream(cast("Any", _KilledPairs()), lambda index, _: [index])
+    loader = data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=1)
+    with pytest.raises(DoseError, match="is lost: DataLoader worker"):
+        list(raise_loader_errors(loader))
+
+
+def test_a_lost_head_of_a_cluster_is_said_before_ray_ends_the_process(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    from rmod_pipeline.pipeline.executors.ray import head_watch
+
+    monkeypatch.setattr(head_watch, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(head_watch, "SILENCE_SECONDS", 0.1)
+    head = socket.create_server(("127.0.0.1", 0))
+    port = head.getsockname()[1]
+    with caplog.at_level("INFO"), head_watch.watch_head(f"127.0.0.1:{port}"):
+        time.sleep(0.5)
+        assert not caplog.records
+        head.close()
+        assert wait_until(lambda: "is gone" in caplog.text)
+        head = socket.create_server(("127.0.0.1", port))
+        assert wait_until(lambda: "answers again" in caplog.text)
+        head.close()
+    assert caplog.text.count("give the same command again") == 1
+
+
+def test_an_error_of_ray_that_belongs_to_no_shard_is_our_error() -> None:
+    exceptions = pytest.importorskip("ray.exceptions")
+    from rmod_pipeline.pipeline.executors.ray.executor import _report_lost_cluster
+
+    with pytest.raises(BuildError, match="lost: no answer") as caught, _report_lost_cluster():
+        raise exceptions.GetTimeoutError("no answer\nand more")
+    assert "same command" in caught.value.hint

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.pipeline.event_log import read_events
 from tests.local_store import SECRET
 from tests.store_build import BUILD_OPTIONS, build, data_path
-from tests.tiny_build import reproducible_files
+from tests.tiny_build import reproducible_files, wait_until
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 Rmod = Callable[..., Any]
@@ -74,21 +73,22 @@ def test_cut_answers_are_requested_again(tiny_manifest: Path, tiny_built: Path, 
 def test_slow_answers_are_requested_again(
     tiny_manifest: Path, tiny_built: Path, bucket: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every tenth answer is slower than the client's timeout, so the store acts on requests that were given up."""
-    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 0.5}})
-    requests, late = 0, []
+    """Some answers come only after the client has given up waiting and asked again: the store acts on both requests."""
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"read_timeout": 1.0}})
+    monkeypatch.setattr("rmod_pipeline.storage.requests.WRITE_SECONDS", 1.0)
+    repeated: dict[str, bool] = {}
 
     def delay_one_in_ten(method: str, path: str) -> None:
-        nonlocal requests
-        requests += 1
-        if requests % 10 == 0:
-            late.append((method, path))
-            time.sleep(1.2)
+        requests = bucket.server.requests
+        count = requests.count((method, path))
+        if len(requests) % 5 == 0 and method not in repeated:
+            repeated[method] = False
+            repeated[method] = wait_until(lambda: requests.count((method, path)) > count)
 
     bucket.server.fault = delay_one_in_ten
     assert not build(tiny_manifest, data_path(bucket)).failures
-    assert len(late) > 2
-    assert all(bucket.server.requests.count(request) > 1 for request in late)
+    assert repeated.keys() >= {"GET", "HEAD", "PUT"}
+    assert all(repeated.values())
     bucket.server.fault = lambda _method, _path: None
     assert bucket.reproducible_files("data") == reproducible_files(tiny_built)
 

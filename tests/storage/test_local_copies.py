@@ -35,6 +35,19 @@ def test_an_object_is_fetched_once_and_again_when_it_changes(root: StorePath, ow
         assert file.read() == b"two"
 
 
+def test_objects_are_fetched_although_the_cache_cannot_be_written(
+    root: StorePath, own_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(local_copies, "_STATE", local_copies._CacheState())
+    own_cache.write_text("a file where the folder belongs")
+    (root / "a.tar").write_bytes(b"content")
+    for _ in range(2):
+        copy = fetch_to_cache(root / "a.tar")
+        assert copy.read_bytes() == b"content"
+        assert own_cache not in copy.parents
+    assert caplog.text.count("cannot be written") == 1
+
+
 def test_old_copies_are_removed_for_new_ones(root: StorePath, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rmod_pipeline.storage.local_copies.FETCHED_BYTES", 250)
     copies = []
@@ -51,7 +64,7 @@ def test_old_copies_are_removed_for_new_ones(root: StorePath, own_cache: Path, m
 def test_old_sounds_are_removed_now_and_then(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The least recently used go first, and the size is not checked at every sound."""
     monkeypatch.setattr(local_copies, "SOUND_BYTES", 1600)
-    monkeypatch.setattr(local_copies, "_STATE", local_copies._SoundCacheState())
+    monkeypatch.setattr(local_copies, "_STATE", local_copies._CacheState())
     checks: list[tuple[Any, ...]] = []
     remove_oldest = local_copies._remove_oldest
 

@@ -28,7 +28,10 @@ def test_a_repeated_failure_is_reported_with_a_hint(failing: Callable[..., Faili
     assert isinstance(error.value, RmodError)
 
 
-@pytest.mark.parametrize("error", [PermissionError("no"), FileNotFoundError("no"), ImportError("no")])
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError("no"), FileNotFoundError("no"), ImportError("no"), ValueError("Invalid endpoint: htp://x")],
+)
 def test_a_permanent_failure_is_not_retried(
     failing: Callable[..., FailingStore], root: StorePath, error: Exception
 ) -> None:

@@ -6,6 +6,7 @@ for report in train_dose(TrainingConfig(recipe=recipe, data=Path("OUT"), out=Pat
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -199,6 +200,18 @@ def _train_model(
     return report
 
 
+def _disk_error(out: Path, name: str, error: OSError) -> DoseError:
+    """Return the error for a file that a training cannot write, or for one outside its folder that it cannot read."""
+    path = error.filename
+    is_read = isinstance(path, str | Path) and out.absolute() not in Path(path).absolute().parents
+    if is_read and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        hint = "make it readable, then give the same command again: finished steps are kept"
+        return DoseError(path, f"cannot be read: {error.strerror or error}", hint)
+    unwritable = unwritable_error(path or out / name, error, kind=DoseError)
+    assert isinstance(unwritable, DoseError)
+    return unwritable
+
+
 def _fit(
     trainer: Trainer, module: DoseModule, config: TrainingConfig, state_file: Path | None, world_size: int
 ) -> None:
@@ -213,7 +226,7 @@ def _fit(
         found = f"out of memory with {batch_per_rank(module.recipe, world_size)} pairs on a device"
         raise DoseError(f"training {name}", found, "set a smaller schedule.batch, or use more devices") from error
     except OSError as error:
-        raise unwritable_error(error.filename or config.out / name, error, kind=DoseError) from error
+        raise _disk_error(config.out, name, error) from error
     finally:
         module.close()
         if wandb is not None:

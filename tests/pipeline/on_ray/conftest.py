@@ -24,7 +24,9 @@ from tests.tiny_build import make_job
 @pytest.fixture(scope="package")
 def cluster(cache: Path) -> Iterator[Cluster]:
     """A cluster of three nodes with one core each; jobs are submitted to the first. Tests must leave it so."""
-    head = {"num_cpus": 1, "include_dashboard": True, "dashboard_port": 0}
+    # Any free ports: without its agent's fixed port, which another Ray may hold, a head takes no jobs.
+    ports = {"dashboard_port": 0, "dashboard_agent_listen_port": None}
+    head = {"num_cpus": 1, "include_dashboard": True, **ports}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     for _ in range(2):
         cluster.add_node(num_cpus=1, wait=False)

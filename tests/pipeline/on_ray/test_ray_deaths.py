@@ -139,6 +139,7 @@ def test_a_build_resumes_after_the_death_of_its_head(
         other.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
         _, err = run.communicate(timeout=PATIENCE_SECONDS)
         assert run.returncode not in (0, None)
+        assert "is gone" in err
         assert "GCS" in err
     finally:
         other.shutdown()

@@ -25,6 +25,7 @@ from rmod_pipeline.pipeline.executors.encoder_processes import MAX_SOCKET_BYTES,
 from rmod_pipeline.pipeline.executors.nodes import node_facts
 from rmod_pipeline.pipeline.executors.ray.actors import EncoderActor, ProgressActor
 from rmod_pipeline.pipeline.executors.ray.cluster_nodes import ClusterNodes
+from rmod_pipeline.pipeline.executors.ray.head_watch import watch_head
 from rmod_pipeline.pipeline.executors.ray.worker import WorkerPayload, make_shard_task
 from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.results import WaitTimes
@@ -76,7 +77,8 @@ def connect(address: str | None, cores: int | None) -> Iterator[None]:
     try:
         for number, handler in handlers.items():
             signal.signal(number, handler)  # Ray has replaced them
-        yield
+        with watch_head(ray.get_runtime_context().gcs_address):
+            yield
     finally:
         ray.shutdown()
 

@@ -6,13 +6,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import ray
 from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 
+from rmod_pipeline.errors import BuildError
 from rmod_pipeline.pipeline.executors import Executor, OnPairs
 from rmod_pipeline.pipeline.executors.encoder_processes import RENDERERS_PER_ENCODER
 from rmod_pipeline.pipeline.executors.local import TRIES
@@ -54,11 +55,22 @@ class RayExecutor(Executor):
     def run(self, plans: Sequence[ShardPlan], job: Job, on_pairs: OnPairs) -> Iterator[ShardResult]:
         """Make the shards on all available cores, and yield a result for each."""
         cores = self.workers and self.workers + (self.encoders or -(-self.workers // RENDERERS_PER_ENCODER))
-        with connect(self.address, cores):
+        with connect(self.address, cores), _report_lost_cluster():
             handles = start_cluster_actors(job, self.workers, self.encoders, self.shard_seconds)
             with closing(handles):
                 yield from _RayRun(self, handles, plans, on_pairs).results()
                 yield handles.waits()
+
+
+@contextmanager
+def _report_lost_cluster() -> Iterator[None]:
+    """Turn an error of Ray that belongs to no shard into a BuildError."""
+    try:
+        yield
+    except RayError as error:
+        message = (str(error).strip() or type(error).__name__).partition("\n")[0]
+        hint = "see `ray status`; finished shards are kept, so give the same command again"
+        raise BuildError("cluster", f"lost: {message}", hint) from error
 
 
 @dataclass(slots=True)
