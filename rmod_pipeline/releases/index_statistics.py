@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.release.facts import Histogram
+from rmod_pipeline.releases.facts import Histogram
 from rmod_pipeline.shards.index import PAIR, SCHEMA
 from rmod_pipeline.storage import Location, open_for_reading
 

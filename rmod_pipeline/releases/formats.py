@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, ClassVar
 from rmod_pipeline.storage import Location
 
 if TYPE_CHECKING:
-    from rmod_pipeline.release.facts import ReleaseFacts
-    from rmod_pipeline.release.licensing import Licensing
+    from rmod_pipeline.releases.facts import ReleaseFacts
+    from rmod_pipeline.releases.licensing import Licensing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import Any
 
 from rmod_pipeline.errors import UsageError, nearest
-from rmod_pipeline.release.formats import ReleaseFormat
+from rmod_pipeline.releases.formats import ReleaseFormat
 
 FORMAT_CLASSES = {
-    "plain": "rmod_pipeline.release.plain:Plain",
-    "kaggle": "rmod_pipeline.release.kaggle:Kaggle",
-    "huggingface": "rmod_pipeline.release.huggingface:HuggingFace",
+    "plain": "rmod_pipeline.releases.plain:Plain",
+    "kaggle": "rmod_pipeline.releases.kaggle:Kaggle",
+    "huggingface": "rmod_pipeline.releases.huggingface:HuggingFace",
 }
 """Where the class of each format is. It is imported only for a release in that format."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rmod_pipeline.release.formats import ReleaseFormat, ReleaseRequest
+from rmod_pipeline.releases.formats import ReleaseFormat, ReleaseRequest
 
 if TYPE_CHECKING:
-    from rmod_pipeline.release.facts import ReleaseFacts
+    from rmod_pipeline.releases.facts import ReleaseFacts
 
 
 class Plain(ReleaseFormat):
@@ -22,6 +22,6 @@ class Plain(ReleaseFormat):
     def write(self, folder: Path, request: ReleaseRequest, facts: ReleaseFacts) -> None:
         """Write nothing more: the core and the data card are all that it holds."""
 
-    def next_command(self, request: ReleaseRequest) -> str:
+    def next_command(self, request: ReleaseRequest) -> str:  # noqa: ARG002
         """Return no command: the folder is copied as it is."""
         return ""

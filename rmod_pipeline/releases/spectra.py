@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.reading.pairs import read_pair
-from rmod_pipeline.release.facts import SpectrumFacts
+from rmod_pipeline.releases.facts import SpectrumFacts
 from rmod_pipeline.shards.members import decode_audio, find_audio_member
 from rmod_pipeline.storage import Location
 
