@@ -1,6 +1,6 @@
 """Define the measured facts of a finished data set, which the card and the metadata of a release are filled with.
 
-``rmod_pipeline.releases.measuring`` reads them. Nothing here is estimated: a fact that nobody measured is None or empty.
+``rmod_pipeline.releases.measuring`` reads them. A fact that nobody measured is None or empty.
 """
 
 from __future__ import annotations

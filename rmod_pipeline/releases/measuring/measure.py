@@ -13,8 +13,8 @@ from rmod_pipeline.reading.pairs import list_keys, pick_evenly
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.recipe.show import recipe_yaml
 from rmod_pipeline.releases.facts import FamilyFacts, Histogram, LeakageFacts, ReleaseFacts, SoundFacts, SplitFacts
-from rmod_pipeline.releases.index_statistics import IndexStatistics, RunningHistogram, measure_index
-from rmod_pipeline.releases.spectra import SPECTRUM_PAIRS, measure_spectra
+from rmod_pipeline.releases.measuring.index_statistics import IndexStatistics, RunningHistogram, measure_index
+from rmod_pipeline.releases.measuring.spectra import SPECTRUM_PAIRS, measure_spectra
 from rmod_pipeline.shards.fingerprint import Fingerprint, fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout, main_family, plan_shards
 from rmod_pipeline.shards.members import AudioStorage, list_members
