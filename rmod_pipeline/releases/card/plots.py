@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FOLDER = "card"
 """The folder of the plots in the folder of a release."""
 
+_DRUMS, _LOOPS = "#333333", "#999999"
+"""Colours of kinds where they stand for drums or loops as such."""
+
 _MOST_KITS = 24
 """Kits with a bar of their own; of more kits, the plot shows how many have how many one-shots."""
 
@@ -119,11 +122,11 @@ def _draw_instruments(figure: Figure, facts: ReleaseFacts) -> None:
     kinds = [*facts.instruments]
     (axes,) = _panels(figure, 1)
     shares = [100 * facts.instruments[kind] / max(facts.pairs, 1) for kind in kinds]
-    colours = [COLOURS[0] if kind in facts.drums else COLOURS[1] for kind in kinds]
+    colours = [_DRUMS if kind in facts.drums else _LOOPS for kind in kinds]
     axes.barh(kinds, shares, color=colours)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    axes.set_xlabel("Share of pairs (%); drums in blue, loops in orange")
+    axes.set_xlabel("Share of pairs (%); drums in black, loops in grey")
     axes.grid(visible=False, axis="y")
 
 
@@ -157,6 +160,7 @@ def _draw_kits(figure: Figure, facts: ReleaseFacts) -> None:
         axes.barh(range(len(kits)), counts, left=left, color=COLOURS[number % len(COLOURS)], label=kind)
         left = [start + count for start, count in zip(left, counts, strict=True)]
     axes.set_yticks(range(len(kits)), names)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set_xlabel("Different one-shots")
     axes.grid(visible=False, axis="y")

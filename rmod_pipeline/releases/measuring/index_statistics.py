@@ -47,8 +47,8 @@ class RunningHistogram:
         values = values[np.isfinite(values)]
         if not values.size:
             return
-        # The small term keeps 0.15 / 0.05 = 2.9999999999999996 in the bin that begins with it.
-        bins, counts = np.unique(np.floor(values / self.width + 1e-9).astype(np.int64), return_counts=True)
+        # The small term keeps 0.15 / 0.05 = 3.0000000000000004 in the bin that ends with it.
+        bins, counts = np.unique(np.ceil(values / self.width - 1e-9).astype(np.int64) - 1, return_counts=True)
         self.counts.update({int(number): int(count) for number, count in zip(bins, counts, strict=True)})
         self.minimum = min(self.minimum, float(values.min()))
         self.maximum = max(self.maximum, float(values.max()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rmod_pipeline import __version__
@@ -80,12 +80,12 @@ def measure_facts(
         index=_describe_index(layout, receipts, sizes),
         sounds=sounds,
         levels=_freeze(statistics.levels),
-        durations=_freeze(statistics.durations),
-        audibility=_freeze(statistics.audibility),
-        hits=_sort(statistics.hits),
-        layers=_sort(statistics.layers),
+        durations=_freeze(_select(statistics.durations, recipe.targets)),
+        audibility=_freeze(_select(statistics.audibility, recipe.targets)),
+        hits=_sort(statistics.hits, recipe.drums),
+        layers=_sort(statistics.layers, recipe.drums),
         instruments={kind: statistics.instruments[kind] for kind in recipe.kinds},
-        semitones=_sort(statistics.semitones),
+        semitones=_sort(statistics.semitones, recipe.loops),
         rejects=dict(sorted(statistics.reasons.items())),
         leakage=_describe_leakage(sounds, verification),
         spectra=measure_spectra(out, keys, tuple(recipe.targets), recipe.sample_rate),
@@ -209,5 +209,9 @@ def _freeze(running: Mapping[str, RunningHistogram]) -> dict[str, Histogram]:
     return {name: histogram.freeze() for name, histogram in running.items() if histogram.counts}
 
 
-def _sort(counters: Mapping[str, Counter[int]]) -> dict[str, dict[int, int]]:
-    return {kind: dict(sorted(counter.items())) for kind, counter in sorted(counters.items())}
+def _select(histograms: Mapping[str, RunningHistogram], kinds: Iterable[str]) -> dict[str, RunningHistogram]:
+    return {kind: histograms[kind] for kind in kinds if kind in histograms}
+
+
+def _sort(counters: Mapping[str, Counter[int]], kinds: Iterable[str]) -> dict[str, dict[int, int]]:
+    return {kind: dict(sorted(counters[kind].items())) for kind in kinds if kind in counters}
