@@ -38,6 +38,7 @@ def build(
     stems: bool = False,
     audio: bool = True,
     engine: str = "pedalboard",
+    licences: str = "any",
     codec: CodecLike | None = None,
     compute: ComputeConfig | None = None,
     shards: str | None = None,
@@ -49,9 +50,10 @@ def build(
     """Build a data set, or what is missing of it. The same arguments give the same bytes.
 
     pairs: number of pairs per split. shard_size: pairs per tar. stems: store every track too. audio: keep the audio;
-    without it, ``codec`` is required. codec: make its tokens too. compute: workers, cluster. shards: a range such as
-    ``0:100``, for machines that share the work without Ray. retry_failed: only shards whose last try failed. cache_gb:
-    disk for pitch-shifted loops. Raises IncompleteBuildError if a shard failed, other RmodErrors before the work.
+    without it, ``codec`` is required. licences: ``permissive``, ``attribution`` or ``share-alike`` leaves out sounds
+    whose licences ask more. codec: make its tokens too. compute: workers, cluster. shards: a range such as ``0:100``,
+    for machines that share the work without Ray. retry_failed: only shards whose last try failed. cache_gb: disk for
+    pitch-shifted loops. Raises IncompleteBuildError if a shard failed, other RmodErrors before the work.
     """
     from rmod_pipeline.errors import UsageError
     from rmod_pipeline.inspection.status import list_failed_shards
@@ -74,6 +76,7 @@ def build(
         audio=audio,
         engine=engine,
         cache_gb=cache_gb,
+        licences=licences,
     )
     if codec is not None:
         job = add_tokens(job, codec_choice(codec), is_remote=executor.is_remote)

@@ -59,6 +59,14 @@ def build(
     engine: Annotated[
         str, typer.Option(metavar="NAME", help="What applies the effects.", rich_help_panel=WHAT)
     ] = "pedalboard",
+    licences: Annotated[
+        str,
+        typer.Option(
+            metavar="CLASS",
+            help="Use only sounds whose licences ask no more: permissive, attribution, share-alike or any.",
+            rich_help_panel=WHAT,
+        ),
+    ] = "any",
     workers: WorkersOption = None,
     executor: ExecutorOption = None,
     address: AddressOption = None,
@@ -135,6 +143,7 @@ def build(
             stems=stems,
             audio=audio,
             engine=engine,
+            licences=licences,
             codec=None
             if codec == NONE
             else api.CodecChoice(name=codec, device=device, precision=precision, batch=batch, compiled=compiled),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from rmod_pipeline.effects import check_engine
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.licences import LICENCE_CLASSES, LicenceClass, select_by_class
 from rmod_pipeline.library.manifest import BUILTIN, load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.event_log import read_library_record
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
 from rmod_pipeline.render import PitchCache, Sounds
 from rmod_pipeline.render.pitch import pitch_folder
-from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.fingerprint import LICENCES, Fingerprint, read_fingerprint
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.storage import Location, parse_location
 
@@ -41,4 +42,12 @@ def open_data_set_sounds(out: Location, manifest: str | None = None) -> Sounds:
         raise UsageError("--library", f"the library is no longer at {path}", hint)
     fingerprint = read_fingerprint(layout.build)
     check_engine(fingerprint["engine"])
-    return open_sounds(path, int(fingerprint["recipe"]["sample_rate"]))
+    library = limit_to_build(load_library(path), fingerprint)
+    return make_sounds(library, int(fingerprint["recipe"]["sample_rate"]))
+
+
+def limit_to_build(library: Library, fingerprint: Fingerprint) -> Library:
+    """Return the library with the licences that a build was limited to; the library itself if it was not."""
+    record = fingerprint["library"]
+    name = record.get(LICENCES, LicenceClass.ANY.value) if isinstance(record, dict) else LicenceClass.ANY.value
+    return select_by_class(library, LicenceClass(name)) if name in LICENCE_CLASSES else library

@@ -12,6 +12,7 @@ from rmod_pipeline.codec.catalogue import is_weights_path
 from rmod_pipeline.effects import PEDALBOARD, check_engine
 from rmod_pipeline.errors import UsageError, check_seed, nearest
 from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.licences import LicenceClass, parse_licence_class, select_by_class
 from rmod_pipeline.pipeline.encoding import TokenSettings
 from rmod_pipeline.pipeline.executors.config import check_at_least
 from rmod_pipeline.pipeline.jobs.build import BuildJob
@@ -39,22 +40,26 @@ def configure_build(
     audio: bool = True,
     engine: str = PEDALBOARD,
     cache_gb: float = 4.0,
+    licences: str = LicenceClass.ANY,
 ) -> BuildJob:
     """Return a checked build without tokens. Raises UsageError for an invalid option.
 
     ``pairs``: the number of pairs per split, as a mapping or as ``train=300,valid=30``. ``shard_size``: the number of
-    pairs per shard; by default all pairs of a split.
+    pairs per shard; by default all pairs of a split. ``licences``: the class of licences to limit the library to; see
+    ``rmod_pipeline.library.licences``. Raises LibraryError if it leaves no sound.
     """
     counts = parse_counts(pairs)
     if audio_format not in FORMATS:
         found = f"unknown '{audio_format}'{nearest(audio_format, FORMATS)}"
         raise UsageError("--format", found, f"choose {' or '.join(FORMATS)}")
     check_engine(engine)
+    licence_class = parse_licence_class(licences)
     if out.exists() and not out.is_dir():
         raise UsageError("--out", f"{out} is a file", "give a folder")
     return BuildJob(
         recipe=recipe,
-        library=library,
+        library=select_by_class(library, licence_class),
+        licences=licence_class,
         seed=check_seed(seed),
         counts=counts,
         shard_size=check_shard_size(counts, max(counts.values()) if shard_size is None else shard_size),

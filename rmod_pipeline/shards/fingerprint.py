@@ -27,6 +27,9 @@ DECISIVE_PACKAGES = (
 REQUIRED_KEYS = ("recipe", "library", "seed", "pairs", "shard_size", "engine", "format", "stems", "audio", "versions")
 """Keys that every build.json has."""
 
+LICENCES = "licences"
+"""Key below ``library``: the class of licences that the sounds were limited to. It is absent if they were not."""
+
 Fingerprint = Mapping[str, Any]
 """The content of a build.json or a codec.json."""
 

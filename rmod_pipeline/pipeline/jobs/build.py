@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.licences import LicenceClass
 from rmod_pipeline.pipeline.encoding import EncodeBatch, TokenSettings
 from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.jobs.context import WorkerContext
 from rmod_pipeline.pipeline.plan import Counts
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.fingerprint import fingerprint_digest, output_versions
+from rmod_pipeline.shards.fingerprint import LICENCES, fingerprint_digest, output_versions
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import AudioStorage
 from rmod_pipeline.storage import Location, StorePath
@@ -34,6 +35,8 @@ class BuildJob(Job):
     engine: str
     audio_format: str
     stems: bool
+    licences: LicenceClass = LicenceClass.ANY
+    """The class of licences that ``library`` was limited to."""
     audio: bool = True
     """Whether audio is kept; False for a build of tokens alone."""
     encoding: TokenSettings | None = None
@@ -63,7 +66,7 @@ class BuildJob(Job):
         """
         return {
             "recipe": self.recipe.model_dump(mode="json"),
-            "library": {"digest": self.library.digest, "sounds": len(self.library.assets)},
+            "library": self._library_record,
             "seed": self.seed,
             "pairs": dict(self.counts),
             "shard_size": self.shard_size,
@@ -73,6 +76,13 @@ class BuildJob(Job):
             "audio": self.audio,
             "versions": output_versions(self.engine),
         }
+
+    @property
+    def _library_record(self) -> dict[str, Any]:
+        """The sounds in the fingerprint. A class of licences is in it only where it limits them."""
+        record = {"digest": self.library.digest, "sounds": len(self.library.assets)}
+        limited = self.licences is not LicenceClass.ANY
+        return {**record, LICENCES: self.licences.value} if limited else record
 
     @cached_property
     def digest(self) -> str:
