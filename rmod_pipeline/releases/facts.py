@@ -17,7 +17,7 @@ class Histogram:
     width: float
     """Of a bin, in the unit of the number."""
     counts: Mapping[int, int]
-    """Values per bin, sorted by bin. Bin ``n`` holds the values above ``n * width``, up to and with ``(n + 1) * width``."""
+    """Values by bin, sorted. Bin ``n`` is above ``n * width``, up to and with ``(n + 1) * width``."""
     minimum: float
     mean: float
     maximum: float
