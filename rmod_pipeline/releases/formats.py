@@ -65,6 +65,8 @@ class ReleaseRequest:
     """The keys of the released pairs; None for all of the data set."""
     files: tuple[PlannedFile, ...]
     """The data files, without those that describe them. Sorted by path."""
+    date: str = ""
+    """The day of publication, YYYY-MM-DD; empty if the user gave none. No clock is read: same input, same bytes."""
 
 
 class ReleaseFormat(ABC):
