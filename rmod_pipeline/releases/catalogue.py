@@ -32,8 +32,8 @@ class Plain(ReleaseFormat):
 
 FORMAT_CLASSES = {
     "plain": "rmod_pipeline.releases.catalogue:Plain",
-    "kaggle": "rmod_pipeline.releases.kaggle:Kaggle",
-    "huggingface": "rmod_pipeline.releases.huggingface:HuggingFace",
+    "kaggle": "rmod_pipeline.releases.sites.kaggle:Kaggle",
+    "huggingface": "rmod_pipeline.releases.sites.huggingface:HuggingFace",
 }
 """Where the class of each format is. It is imported only for a release in that format."""
 
