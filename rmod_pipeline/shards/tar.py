@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -37,8 +37,13 @@ class TarWriter:
             self._tar.addfile(header, io.BytesIO(content))
 
 
-def read_tar(path: Location) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yield each key with its files by suffix, in order. Raises ShardError for a cut or damaged tar."""
+def read_tar(
+    path: Location, wanted: Callable[[str, str], bool] = lambda _key, _suffix: True
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield each key with its files by suffix, in order. Raises ShardError for a cut or damaged tar.
+
+    ``wanted`` says, by key and suffix, which files are read; a key without one is left out.
+    """
     key, members = "", dict[str, bytes]()
     try:
         with open_for_reading(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
@@ -50,6 +55,8 @@ def read_tar(path: Location) -> Iterator[tuple[str, dict[str, bytes]]]:
                 key = member_key
                 if suffix in members:
                     raise tarfile.ReadError(f"{header.name} occurs twice")
+                if not wanted(member_key, suffix):
+                    continue
                 members[suffix] = _read_content(tar, header)
             # tarfile reports no error for a file that is cut between two members.
             _check_end(file)
