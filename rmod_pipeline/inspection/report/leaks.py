@@ -15,7 +15,7 @@ import numpy as np
 from rmod_pipeline.audio import Pcm, from_pcm
 from rmod_pipeline.errors import AssetError, ShardError
 from rmod_pipeline.inspection.report.index_scan import IndexCounts
-from rmod_pipeline.inspection.report.records import Comparison, SoundLeak
+from rmod_pipeline.inspection.report.records import SoundComparison, SoundLeak
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.audio_fingerprint import (
     Excerpt,
@@ -57,7 +57,7 @@ class SoundsOfKind:
         self.fingerprints.append(compute_fingerprint(excerpt))
 
 
-class OneShots:
+class OneShotCollector:
     """The one-shots of the sample; equal files of one split count once."""
 
     def __init__(self, layout: Layout, shard_size: int) -> None:
@@ -73,7 +73,7 @@ class OneShots:
             self._seen.add(seen)
             self._by_kind[kind].add(key, split, make_excerpt(from_pcm(pcm), sample_rate))
 
-    def find_leaks(self, similarity_min: float, progress: CountProgress) -> tuple[Comparison, list[SoundLeak]]:
+    def find_leaks(self, similarity_min: float, progress: CountProgress) -> tuple[SoundComparison, list[SoundLeak]]:
         """Return what was compared, and the one-shots of two splits that are one sound."""
         return _find_leaks(ONE_SHOTS, self._by_kind, self._read, similarity_min, progress)
 
@@ -90,7 +90,7 @@ class OneShots:
 
 def compare_library(
     counts: IndexCounts, library: Library, similarity_min: float, progress: CountProgress
-) -> tuple[Comparison, list[SoundLeak]]:
+) -> tuple[SoundComparison, list[SoundLeak]]:
     """Compare the files of the library that are used in the data set across splits, by sound.
 
     Raises AssetError for a file that is missing, has changed since the build, or cannot be read.
@@ -121,7 +121,7 @@ def _find_leaks(
     read: Callable[[str, str], Excerpt],
     similarity_min: float,
     progress: CountProgress,
-) -> tuple[Comparison, list[SoundLeak]]:
+) -> tuple[SoundComparison, list[SoundLeak]]:
     leaks, candidate_count = [], 0
     cached = lru_cache(maxsize=_EXCERPTS)(read)
     for kind, sounds in sorted(by_kind.items()):
@@ -138,7 +138,7 @@ def _find_leaks(
                 leaks.append(leak)
         candidate_count += len(candidates)
     total = sum(len(sounds.names) for sounds in by_kind.values())
-    return Comparison(compared=compared, sounds=total, candidates=candidate_count), leaks
+    return SoundComparison(compared=compared, sounds=total, candidates=candidate_count), leaks
 
 
 def _list_candidates(sounds: SoundsOfKind) -> Iterator[tuple[int, int]]:

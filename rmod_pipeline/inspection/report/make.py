@@ -14,16 +14,16 @@ from rmod_pipeline.inspection.findings import read_expected_content
 from rmod_pipeline.inspection.report.fits import KEPT_KEYS, DrawCollector, measure_draws
 from rmod_pipeline.inspection.report.index_scan import IndexCounts, IndexScan, SoundUse, find_users
 from rmod_pipeline.inspection.report.laws import TOO_FEW
-from rmod_pipeline.inspection.report.leaks import OneShots, compare_library
+from rmod_pipeline.inspection.report.leaks import OneShotCollector, compare_library
 from rmod_pipeline.inspection.report.levels import LevelMeter, SoundMeters
 from rmod_pipeline.inspection.report.limits import Measured, find_broken, list_outliers
 from rmod_pipeline.inspection.report.records import (
     CodebookUse,
-    Comparison,
     DrawTest,
     DuplicateCount,
     Report,
     SampleFacts,
+    SoundComparison,
     SoundLeak,
 )
 from rmod_pipeline.inspection.report.sampling import Sample, choose_sample, read_all_receipts, read_sample
@@ -141,10 +141,10 @@ class _ReportMaker:
                 on_pair(done, total)
         return scan.counts
 
-    def _read_pairs(self) -> tuple[DrawCollector, Mapping[str, LevelMeter], OneShots]:
+    def _read_pairs(self) -> tuple[DrawCollector, Mapping[str, LevelMeter], OneShotCollector]:
         """Read the specs of the sample, and its sounds if there is audio."""
         collector, sounds = DrawCollector(self._recipe), SoundMeters(self._recipe, self._thresholds)
-        one_shots = OneShots(self._layout, _shard_size(self._receipts))
+        one_shots = OneShotCollector(self._layout, _shard_size(self._receipts))
         with self._progress("sample") as on_pair:
             for done, pair in enumerate(self._iterate_pairs()):
                 collector.add(pair.spec())
@@ -158,7 +158,7 @@ class _ReportMaker:
         elif self._families:
             yield from read_sample(self._layout, self._sample, self._families[0].folder, with_sounds=False)
 
-    def _add_sounds(self, pair: StoredPair, sounds: SoundMeters, one_shots: OneShots) -> None:
+    def _add_sounds(self, pair: StoredPair, sounds: SoundMeters, one_shots: OneShotCollector) -> None:
         decoded = {}
         for name, data in pair.members.items():
             sound = name.rpartition(".")[0]
@@ -184,8 +184,8 @@ class _ReportMaker:
         return tuple(use)
 
     def _compare(
-        self, counts: IndexCounts, one_shots: OneShots
-    ) -> tuple[tuple[Comparison, ...], tuple[SoundLeak, ...]]:
+        self, counts: IndexCounts, one_shots: OneShotCollector
+    ) -> tuple[tuple[SoundComparison, ...], tuple[SoundLeak, ...]]:
         similarity = self._thresholds.leakage.similarity_min
         comparisons, leaks = [], list[SoundLeak]()
         if self._has_audio and len(counts.pairs) > 1:

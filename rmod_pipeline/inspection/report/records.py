@@ -138,7 +138,7 @@ class SoundLeak:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class SoundComparison:
     """How much was compared by sound across splits."""
 
     compared: str
@@ -215,7 +215,7 @@ class Report:
     draws: tuple[DrawTest, ...]
     levels: tuple[LevelSummary, ...]
     duplicates: tuple[DuplicateCount, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[SoundComparison, ...]
     leaks: tuple[SoundLeak, ...]
     use: tuple[KindUse, ...]
     tokens: tuple[CodebookUse, ...]
