@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         IncompleteBuildError,
         Library,
         Recipe,
+        Release,
+        ReleaseCheck,
         RmodError,
         ScanResult,
         Verification,
@@ -42,12 +44,14 @@ if TYPE_CHECKING:
         open_library,
         preview,
         recipe_schema,
+        release,
         rerender,
         scan,
         status,
         train,
         train_codec,
         verify,
+        verify_release,
     )
 
 __version__ = "0.1.0"
@@ -66,6 +70,8 @@ __all__ = [
     "IncompleteBuildError",
     "Library",
     "Recipe",
+    "Release",
+    "ReleaseCheck",
     "RmodError",
     "ScanResult",
     "Verification",
@@ -84,12 +90,14 @@ __all__ = [
     "open_library",
     "preview",
     "recipe_schema",
+    "release",
     "rerender",
     "scan",
     "status",
     "train",
     "train_codec",
     "verify",
+    "verify_release",
 ]
 
 

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_COMMAND = re.compile(r"(`rmod [^`\n]*`|`?rmod (?:library |recipe |codec |dose )?[a-z]+(?: [^`;:,()\n]*)?`?)")
+_COMMAND = re.compile(r"(`rmod [^`\n]*`|`?rmod (?:library |recipe |codec |dose |release )?[a-z]+(?: [^`;:,()\n]*)?`?)")
 """An ``rmod`` command in a message: its flags stay flags in Python too."""
 
 _DATA_SET = re.compile(r"(?<=`rmod verify )OUT(?=`)")
@@ -25,6 +25,9 @@ _PARAMETERS = {
     "no-audio": "audio=False",
     "no-space-check": "check_space=False",
     "splits": "shares",
+    "creator": "creators",
+    "keyword": "keywords",
+    "allow-licence": "allow_licences",
     "json": "as_json",
 }
 """Flags whose parameter has another name."""
@@ -40,6 +43,7 @@ class RmodError(Exception):
         super().__init__(about, found, hint)
         self.about, self.found, self.hint = str(about), found, hint
         self._from_python = False
+        self._parameters: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.in_python() if self._from_python else self.in_shell()
@@ -51,15 +55,16 @@ class RmodError(Exception):
 
     def in_python(self) -> str:
         """Return the message with the names of the Python API: ``shard_size``."""
-        return _flags_to_parameters(self.in_shell())
+        return _flags_to_parameters(self.in_shell(), self._parameters)
 
     def name_data_set(self, out: object) -> None:
         """Put the folder or address of a data set in the place of OUT in the commands of the hint."""
         self.hint = _DATA_SET.sub(lambda _: quote(out), self.hint)
 
-    def speak_python(self) -> None:
-        """Use the names of the Python API in ``str(error)`` from here on."""
+    def speak_python(self, parameters: Iterable[str] = ()) -> None:
+        """Use the names of the Python API in ``str(error)`` from here on; ``parameters``: those of the function."""
         self._from_python = True
+        self._parameters = frozenset(parameters)
 
 
 class AssetError(RmodError):
@@ -132,10 +137,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean '{match[0]}'?)" if match else ""
 
 
-def _flags_to_parameters(text: str) -> str:
+def _flags_to_parameters(text: str, parameters: frozenset[str]) -> str:
     """Return a message in which ``--shard-size`` reads ``shard_size``, except inside an ``rmod`` command."""
+
+    def name(flag: re.Match[str]) -> str:
+        same = flag[1].replace("-", "_")
+        return same if same in parameters else _PARAMETERS.get(flag[1], same)
+
     parts = _COMMAND.split(text)
-    parts[::2] = [
-        _FLAG.sub(lambda flag: _PARAMETERS.get(flag[1], flag[1].replace("-", "_")), part) for part in parts[::2]
-    ]
+    parts[::2] = [_FLAG.sub(name, part) for part in parts[::2]]
     return "".join(parts)

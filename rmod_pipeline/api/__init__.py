@@ -14,6 +14,7 @@ from rmod_pipeline.api.codecs import fetch_codec, list_codecs, open_codec, train
 from rmod_pipeline.api.datasets import build, decode, encode, open_dataset, preview, rerender, status, verify
 from rmod_pipeline.api.libraries import check_library, open_library, scan
 from rmod_pipeline.api.models import evaluate, extract, import_checkpoint, train
+from rmod_pipeline.api.releases import release, verify_release
 from rmod_pipeline.api.results import BuildResult, IncompleteBuildError, ScanResult
 from rmod_pipeline.codec import CodecChoice
 from rmod_pipeline.errors import RmodError
@@ -24,6 +25,8 @@ from rmod_pipeline.pipeline.executors.config import ComputeConfig
 from rmod_pipeline.reading.data_set import DataPair, DataSet
 from rmod_pipeline.recipe import Recipe, recipe_schema
 from rmod_pipeline.recipe import resolve_recipe as load_recipe
+from rmod_pipeline.releases.folder.check import ReleaseCheck
+from rmod_pipeline.releases.make import Release
 
 __all__ = [
     "BuildResult",
@@ -36,6 +39,8 @@ __all__ = [
     "IncompleteBuildError",
     "Library",
     "Recipe",
+    "Release",
+    "ReleaseCheck",
     "RmodError",
     "ScanResult",
     "Verification",
@@ -54,10 +59,12 @@ __all__ = [
     "open_library",
     "preview",
     "recipe_schema",
+    "release",
     "rerender",
     "scan",
     "status",
     "train",
     "train_codec",
     "verify",
+    "verify_release",
 ]

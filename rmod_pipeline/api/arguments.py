@@ -45,7 +45,7 @@ def speaks_python(function: Callable[Parameters, Result]) -> Callable[Parameters
             if isinstance(data, str | Path | StorePath | DataSet):
                 with suppress(RmodError):  # an invalid address is what the error is about
                     error.name_data_set(location_of(data))
-            error.speak_python()
+            error.speak_python(signature(function).parameters)
             raise
 
     return call
