@@ -34,7 +34,7 @@ def write_papers(folder: Path, request: ReleaseRequest, texts: dict[str, str], n
     (folder / ATTRIBUTION).write_bytes(attribution_csv(request.licensing.sounds))
     (folder / CITATION).write_text(citation_cff(request), encoding="utf-8")
     (folder / CHANGELOG).write_text(changelog(request, notes), encoding="utf-8")
-    (folder / DESCRIPTION).write_text(describe_release(request, fingerprint), encoding="utf-8")
+    (folder / DESCRIPTION).write_text(release_json(request, fingerprint), encoding="utf-8")
 
 
 def attribution_csv(sounds: Iterable[AttributedSound]) -> bytes:
@@ -93,7 +93,7 @@ def changelog(request: ReleaseRequest, notes: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def describe_release(request: ReleaseRequest, fingerprint: str) -> str:
+def release_json(request: ReleaseRequest, fingerprint: str) -> str:
     """Return the release as JSON, for programs."""
     licensing = request.licensing
     content = {
