@@ -21,6 +21,7 @@ def release(
     title: str = "",
     subtitle: str = "",
     version: str = "",
+    date: str = "",
     owner: str = "",
     creators: Sequence[str] = (),
     keywords: Sequence[str] = (),
@@ -35,11 +36,12 @@ def release(
 ) -> Release:
     """Turn a finished data set into a folder to publish, and verify it first. The folder must not exist.
 
-    format: plain, kaggle or huggingface. version: such as 1.2.0; digits that follow from the data are added. creators:
-    whom to cite. notes: what changed, a line each. loose: single files in place of tars. key: an Ed25519 private key to
-    sign the checksums. template: of the data card. licence_class: release only pairs whose sounds all belong to it.
-    allow_licences: licences that ask for more than credit, which are refused unless named; ``unknown`` for sounds
-    without one. licence_texts: a folder with IDENTIFIER.txt files. Raises UsageError, ShardError. No legal advice.
+    format: plain, kaggle or huggingface. version: such as 1.2.0; digits that follow from the data are added. date: of
+    publication, YYYY-MM-DD; no clock is read. creators: whom to cite. notes: what changed, a line each. loose: single
+    files in place of tars of audio. key: an Ed25519 private key to sign the checksums. template: of the data card.
+    licence_class: release only pairs whose sounds all belong to it. allow_licences: licences that ask for more than
+    credit, which are refused unless named; ``unknown`` for sounds without one. licence_texts: a folder with
+    IDENTIFIER.txt files. Raises UsageError, ShardError. It gives no legal advice.
     """
     from rmod_pipeline.progress import count_progress
     from rmod_pipeline.releases.make import make_release
@@ -52,6 +54,7 @@ def release(
         title=title,
         subtitle=subtitle,
         version=version,
+        date=date,
         owner=owner,
         creators=tuple(creators),
         keywords=tuple(keywords),

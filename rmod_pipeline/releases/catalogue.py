@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rmod_pipeline.errors import UsageError, nearest
-from rmod_pipeline.releases.card import render_card, write_card
 from rmod_pipeline.releases.formats import ReleaseFormat, ReleaseRequest
 
 if TYPE_CHECKING:
@@ -21,12 +20,10 @@ class Plain(ReleaseFormat):
     name = "plain"
 
     def check(self, request: ReleaseRequest, facts: ReleaseFacts) -> None:
-        """Raise UsageError for a template of the card that cannot be filled. A disk takes anything else."""
-        render_card(request, facts)
+        """Refuse nothing: a disk takes any name and any number of files."""
 
     def write(self, folder: Path, request: ReleaseRequest, facts: ReleaseFacts) -> None:
-        """Write the data card and its plots."""
-        write_card(folder, facts, render_card(request, facts))
+        """Write nothing: the files that all formats share are all that it holds."""
 
     def next_command(self, request: ReleaseRequest) -> str:  # noqa: ARG002
         """Return no command: the folder is copied as it is."""

@@ -84,7 +84,10 @@ class ReleaseFormat(ABC):
 
     @abstractmethod
     def write(self, folder: Path, request: ReleaseRequest, facts: ReleaseFacts) -> None:
-        """Write the files of the site into the folder, which holds the files that all formats share."""
+        """Write the files of the site into the folder, which holds what all formats share, the card and Croissant too.
+
+        A format may change the card.
+        """
 
     @abstractmethod
     def next_command(self, request: ReleaseRequest) -> str:

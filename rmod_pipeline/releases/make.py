@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,7 +15,9 @@ from rmod_pipeline.errors import RmodError, ShardError, UsageError, quote
 from rmod_pipeline.inspection.full_check import Verification, verify_data_set
 from rmod_pipeline.inspection.status import read_status
 from rmod_pipeline.library.licences import LicenceClass
+from rmod_pipeline.releases.card import render_card, write_card
 from rmod_pipeline.releases.catalogue import open_format
+from rmod_pipeline.releases.croissant import write_croissant
 from rmod_pipeline.releases.folder.check import version_digits
 from rmod_pipeline.releases.folder.checksums import list_files, write_checksums
 from rmod_pipeline.releases.folder.data import ReleaseData
@@ -28,7 +31,7 @@ from rmod_pipeline.releases.licensing.texts import licence_texts
 from rmod_pipeline.releases.measuring import measure_facts
 from rmod_pipeline.releases.options import FIRST_VERSION, ReleaseOptions, check_options, default_name, default_title
 from rmod_pipeline.storage import Location
-from rmod_pipeline.storage.writing import report_unwritable
+from rmod_pipeline.storage.writing import report_unwritable, unwritable_error
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
 
 OpenProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 """Opens the progress of one step, given its description."""
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENAMETOOLONG)
+"""What a disk or a file system refuses."""
 
 _ROOM_FOR_PAPERS_BYTES = 50_000_000
 
@@ -67,6 +73,8 @@ class _Plan:
     request: ReleaseRequest
     chosen: ReleaseFormat
     facts: ReleaseFacts
+    card: str
+    """The data card, as Markdown."""
     data: ReleaseData
     texts: Mapping[str, str]
     key: Ed25519PrivateKey | None
@@ -87,11 +95,11 @@ def make_release(
     target = options.to.absolute()
     with report_unwritable(target, "choose another --to"):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _staging_folder(target) as staging:
-            _write(staging, plan, options.notes, progress)
-            files = list_files(staging)
-            size = sum((staging / path).stat().st_size for path in files)
-            _publish(staging, target)
+    with _staging_folder(target) as staging:
+        _write(staging, plan, options.notes, progress)
+        files = list_files(staging)
+        size = sum((staging / path).stat().st_size for path in files)
+        _publish(staging, target)
     return Release(
         folder=options.to,
         version=plan.request.version,
@@ -123,7 +131,14 @@ def _plan_release(out: Location, options: ReleaseOptions, progress: OpenProgress
     )
     chosen.check(request, facts)
     return _Plan(
-        request=request, chosen=chosen, facts=facts, data=data, texts=texts, key=key, pairs=dict(selected.pairs)
+        request=request,
+        chosen=chosen,
+        facts=facts,
+        card=render_card(request, facts),
+        data=data,
+        texts=texts,
+        key=key,
+        pairs=dict(selected.pairs),
     )
 
 
@@ -174,6 +189,7 @@ def _make_request(
         licensing=make_licensing(selected, tuple(sorted(set(options.allow_licences))), licence_class),
         pairs=selected.keys,
         files=data.plan(),
+        date=options.date,
     )
 
 
@@ -195,6 +211,8 @@ def _write(folder: Path, plan: _Plan, notes: str, progress: OpenProgress) -> Non
             on_shard(done, max(shards, done + 1))
     write_papers(folder, plan.request, dict(plan.texts), notes, plan.facts.fingerprint)
     write_rebuild_files(folder, plan.request)
+    write_card(folder, plan.facts, plan.card)
+    write_croissant(folder, plan.request, plan.facts)
     plan.chosen.write(folder, plan.request, plan.facts)
     with progress("checksums") as on_file:
         checksums = write_checksums(folder, on_file)
@@ -204,11 +222,18 @@ def _write(folder: Path, plan: _Plan, notes: str, progress: OpenProgress) -> Non
 
 @contextmanager
 def _staging_folder(target: Path) -> Iterator[Path]:
-    """Yield a new folder beside the target, and remove it afterwards unless it was moved."""
-    staging = target.with_name(f".{target.name}.{uuid4().hex[:8]}.tmp")
-    staging.mkdir()
+    """Yield a new folder beside the target, and remove it afterwards unless it was moved.
+
+    Raises UsageError if the disk is full or takes no files.
+    """
+    staging = target.with_name(f".{target.name[:200]}.{uuid4().hex[:8]}.tmp")
     try:
+        staging.mkdir()
         yield staging
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        raise unwritable_error(target, error, "choose another --to") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from rmod_pipeline.errors import UsageError
@@ -40,6 +41,8 @@ class ReleaseOptions:
     keywords: tuple[str, ...] = ()
     notes: str = ""
     """What changed since the last version, one change per line."""
+    date: str = ""
+    """The day of publication, YYYY-MM-DD."""
     loose: bool = False
     key: Path | None = None
     template: Path | None = None
@@ -58,6 +61,7 @@ def check_options(options: ReleaseOptions, out: Location) -> LicenceClass:
         "--version", options.version, _VERSION, "three numbers, such as 1.2.0; the digits of the data are added"
     )
     _check_form("--owner", options.owner, _OWNER, "the name of a user or an organisation on the site")
+    _check_date(options.date)
     lines = {"--title": [options.title], "--subtitle": [options.subtitle]}
     for option, texts in (lines | {"--creator": options.creators, "--keyword": options.keywords}).items():
         _check_lines(option, texts)
@@ -83,6 +87,15 @@ def default_title(name: str) -> str:
 def _check_form(option: str, text: str, form: re.Pattern[str], hint: str) -> None:
     if text and not form.fullmatch(text):
         raise UsageError(option, f"{text[:80]!r} has another form", f"give {hint}")
+
+
+def _check_date(text: str) -> None:
+    try:
+        valid = not text or date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageError("--date", f"{text[:80]!r} is not a day", "write it as 2026-03-31")
 
 
 def _check_lines(option: str, texts: Iterable[str]) -> None:

@@ -81,6 +81,9 @@ def make(
             rich_help_panel=IDENTITY,
         ),
     ] = "",
+    date: Annotated[
+        str, typer.Option(metavar="YYYY-MM-DD", help="The day of publication.", rich_help_panel=IDENTITY)
+    ] = "",
     owner: Annotated[
         str, typer.Option(metavar="NAME", help="The user or organisation on the site.", rich_help_panel=IDENTITY)
     ] = "",
@@ -146,6 +149,7 @@ def make(
         title=title,
         subtitle=subtitle,
         version=version,
+        date=date,
         owner=owner,
         creators=creator or (),
         keywords=keyword or (),

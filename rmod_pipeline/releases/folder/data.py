@@ -13,7 +13,7 @@ from rmod_pipeline.errors import ShardError
 from rmod_pipeline.releases.formats import PlannedFile
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index, write_index
-from rmod_pipeline.shards.layout import INDEX, TOKENS, Layout, main_family, parse_key
+from rmod_pipeline.shards.layout import AUDIO, INDEX, TOKENS, Layout, main_family, parse_key
 from rmod_pipeline.shards.receipt import FileRecord, Receipt, read_receipt
 from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.shards.token_family import family_names
@@ -40,7 +40,7 @@ class ReleaseData:
     keys: frozenset[str] | None
     """The pairs to release; None for all."""
     loose: bool
-    """Whether the members of the tars lie as single files in a folder per shard."""
+    """Whether the audio lies as single files in a folder per shard. Then there are no receipts of audio."""
 
     @classmethod
     def of(cls, out: Location, keys: frozenset[str] | None, *, loose: bool) -> ReleaseData:
@@ -60,7 +60,7 @@ class ReleaseData:
                 sizes[index] = self._recorded(shard, index)
             if shard.family != INDEX:
                 sizes |= self._plan_tar(shard)
-            if not self.loose:
+            if not self._is_loose(shard):
                 receipt = self.layout.receipt(shard.receipt.shard, shard.family)
                 sizes[self.layout.relative(receipt)] = len(receipt.read_bytes())
         return tuple(PlannedFile(path=path, bytes=size) for path, size in sorted(sizes.items()))
@@ -76,8 +76,11 @@ class ReleaseData:
                 files.append(self._write_tar(shard, folder))
             if shard.family == self._main:
                 files.append(self._write_index(shard, folder))
-            if not self.loose:
+            if not self._is_loose(shard):
                 self._write_receipt(shard, folder, [path for path in files if path is not None])
+
+    def _is_loose(self, shard: _Shard) -> bool:
+        return self.loose and shard.family == AUDIO
 
     @property
     def _main(self) -> str:
@@ -111,10 +114,10 @@ class ReleaseData:
     def _plan_tar(self, shard: _Shard) -> dict[str, int]:
         tar = self.layout.tar(shard.receipt.shard, shard.family)
         path = self.layout.relative(tar)
-        if self.keys is None and not self.loose:
+        if self.keys is None and not self._is_loose(shard):
             return {path: self._recorded(shard, path)}
         members = {name: size for name, size in _list_members(tar).items() if name.partition(".")[0] in shard.kept}
-        if self.loose:
+        if self._is_loose(shard):
             return {f"{shard.family}/{shard.receipt.shard}/{name}": size for name, size in members.items()}
         blocks = sum(_BLOCK * (1 + -(-size // _BLOCK)) for size in members.values())
         return {path: -(-(blocks + 2 * _BLOCK) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE}
@@ -123,7 +126,7 @@ class ReleaseData:
         """Write the tar of a shard, or its members as single files, which have no path of their own."""
         source = self.layout.tar(shard.receipt.shard, shard.family)
         target = folder / self.layout.relative(source)
-        if self.loose:
+        if self._is_loose(shard):
             for name, content in self._members(source, shard):
                 _write(target.with_suffix("") / name, content)
             return None

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def attribution_csv(sounds: Iterable[AttributedSound]) -> bytes:
 
 
 def citation_cff(request: ReleaseRequest) -> str:
-    """Return a citation in the Citation File Format 1.2.0. It has no date, because a release is the same on any day.
+    """Return a citation in the Citation File Format 1.2.0. It has a date only if the user gave one.
 
     The format has no expressions of several licences, so ``license`` is there only if the whole is under one that SPDX
     lists.
@@ -67,6 +68,8 @@ def citation_cff(request: ReleaseRequest) -> str:
     }
     if request.subtitle:
         content["abstract"] = request.subtitle
+    if request.date:
+        content["date-released"] = date.fromisoformat(request.date)
     if request.keywords:
         content["keywords"] = list(dict.fromkeys(request.keywords))
     if is_listed(request.licensing.expression):
@@ -101,6 +104,7 @@ def release_json(request: ReleaseRequest, fingerprint: str) -> str:
         "title": request.title,
         "subtitle": request.subtitle,
         "version": request.version,
+        "date": request.date,
         "format": request.format,
         "creators": list(request.creators),
         "keywords": list(request.keywords),
