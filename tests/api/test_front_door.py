@@ -29,6 +29,8 @@ BESIDE = {
     "codec show": "open_codec",
     "codec train": "train_codec",
     "dose import": "import_checkpoint",
+    "release make": "release",
+    "release verify": "verify_release",
 }
 """Commands whose function has another name."""
 

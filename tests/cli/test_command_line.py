@@ -25,14 +25,15 @@ COMMANDS = [
     [],
     *([name] for name in ("build", "status", "verify", "show", "render", "encode", "decode", "preview")),
     *([name] for name in ("train", "evaluate", "extract")),
-    *([name] for name in ("library", "recipe", "codec", "dose")),
+    *([name] for name in ("library", "recipe", "codec", "dose", "release")),
     *(["library", name] for name in ("scan", "check")),
     *(["recipe", name] for name in ("show", "check", "schema")),
     *(["codec", name] for name in ("list", "fetch", "show", "train")),
     *(["dose", name] for name in ("import",)),
+    *(["release", name] for name in ("make", "verify")),
 ]
 
-GROUPS = [[], ["library"], ["recipe"], ["codec"], ["dose"]]
+GROUPS = [[], ["library"], ["recipe"], ["codec"], ["dose"], ["release"]]
 
 # Pydantic is not among them: the command line's own library loads it where it is installed.
 HEAVY = ("torch", "lightning", "ray", "librosa", "scipy", "pyarrow", "numba", "pedalboard", "soundfile", "numpy")

@@ -45,10 +45,12 @@ def attribution_csv(sounds: Iterable[AttributedSound]) -> bytes:
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
+    # Python does not quote a lone carriage return when writing, but ends a row at it when reading.
+    quoting_writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(ATTRIBUTION_COLUMNS)
     for sound in sounds:
         row = (sound.file, sound.kind, sound.creator, sound.source, sound.licence, sound.sha256)
-        writer.writerow([_plain_cell(cell) for cell in row])
+        (quoting_writer if any("\r" in cell for cell in row) else writer).writerow([_plain_cell(cell) for cell in row])
     return text.getvalue().encode("utf-8", "replace")
 
 

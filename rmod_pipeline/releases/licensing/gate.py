@@ -76,11 +76,11 @@ def _check_terms(
     count = sum(map(len, refused.values()))
     lines = [f"{count} sounds are under licences that a release has to allow by name:"]
     for licence, files in sorted(refused.items()):
-        lines += [f"  {_name(licence)} ({terms_of(licence).in_words()}):", *(f"    {file}" for file in sorted(files))]
-    flags = " ".join(f"--allow-licence {_name(licence)}" for licence in sorted(refused))
+        words = f" ({terms_of(licence).in_words()})" if licence else ""
+        lines += [f"  {_name(licence)}{words}:", *(f"    {file}" for file in sorted(files))]
     hint = (
         f"release only pairs without them: --licence-class attribution; or read their terms ({NO_ADVICE}) and "
-        f"allow them: {flags}"
+        f"name each with --allow-licence: {', '.join(map(_name, sorted(refused)))}"
     )
     raise UsageError(out, "\n".join(lines), hint)
 
@@ -89,10 +89,9 @@ def _check_contradictions(selected: SelectedPairs, names: frozenset[str]) -> Non
     for key, licences in find_contradictions(selected.mixtures):
         if not all(_name(licence) in names for licence in licences):
             found = f"mixes {' and '.join(licences)}, which contradict each other: each binds the whole to itself"
-            flags = " ".join(f"--allow-licence {licence}" for licence in licences)
             hint = (
                 "release only pairs without them: --licence-class attribution; or read their terms "
-                f"({NO_ADVICE}) and allow all of them: {flags}"
+                f"({NO_ADVICE}) and name all of them with --allow-licence: {', '.join(licences)}"
             )
             raise UsageError(key, found, hint)
 
