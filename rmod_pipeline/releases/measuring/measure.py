@@ -99,9 +99,9 @@ def _list_chosen_keys(out: Location, pairs: Collection[str] | None) -> list[str]
 
 def _read_family_receipts(layout: Layout, family: str) -> list[Receipt]:
     """Return the receipts of a family, in the order of the splits. Raises ShardError if a shard has none."""
-    splits = list(read_fingerprint(layout.build)["pairs"])
+    order = {split: number for number, split in enumerate(read_fingerprint(layout.build)["pairs"])}
     receipts = [read_receipt(path) for path in layout.receipts(family)]
-    receipts.sort(key=lambda receipt: (splits.index(receipt.split), receipt.first))
+    receipts.sort(key=lambda receipt: (order.get(receipt.split, len(order)), receipt.first))
     finished, expected = Counter(receipt.split for receipt in receipts), _count_shards(layout)
     for split, count in expected.items():
         if finished[split] != count:
