@@ -1,0 +1,92 @@
+"""mlcroissant validates the description of a release, and reads its records from the folder alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import mlcroissant
+import pyarrow.parquet as pq
+import pytest
+from mlcroissant._src.operation_graph.operations import extract
+
+from rmod_pipeline.library.licences import combine_licences
+from rmod_pipeline.releases.croissant.provenance import describe_terms
+from rmod_pipeline.releases.facts import ReleaseFacts
+from rmod_pipeline.releases.formats import ReleaseRequest
+from rmod_pipeline.shards.tar import read_tar
+
+
+@pytest.fixture
+def described(on_hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> mlcroissant.Dataset:
+    monkeypatch.setattr(extract, "EXTRACT_PATH", extract.EXTRACT_PATH.__class__(tmp_path))
+    return mlcroissant.Dataset(str(on_hub / "croissant.json"))
+
+
+def test_it_is_valid_without_a_warning(described: mlcroissant.Dataset) -> None:
+    assert not described.metadata.issues.errors
+    assert not described.metadata.issues.warnings
+    assert described.metadata.ctx.conforms_to.value == "http://mlcommons.org/croissant/1.1"
+
+
+def test_the_records_are_the_members(described: mlcroissant.Dataset, on_hub: Path, tiny_facts: ReleaseFacts) -> None:
+    for family in tiny_facts.families:
+        pairs = dict(pair for path in (on_hub / family.name).glob("*.tar") for pair in read_tar(path))
+        for member in family.members:
+            name = f"{family.config}-{member.rpartition('.')[0] or member}"
+            records = {record[f"{name}/key"].decode(): record for record in described.records(name)}
+            assert {key: record[f"{name}/content"] for key, record in records.items()} == {
+                key: members[member] for key, members in pairs.items()
+            }
+            assert all(key.startswith(record[f"{name}/split"].decode()) for key, record in records.items())
+
+
+def test_the_records_of_the_index_are_its_rows(described: mlcroissant.Dataset, on_hub: Path) -> None:
+    rows = [row for path in (on_hub / "index").glob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    levels = {record["index/key"].decode(): record["index/lufs"] for record in described.records("index")}
+    assert levels == {row["key"]: row["lufs"] for row in rows}
+
+
+def test_it_says_how_the_release_was_made(on_hub: Path, tiny_facts: ReleaseFacts) -> None:
+    content = json.loads((on_hub / "croissant.json").read_text())
+    library, recipe = content["prov:wasDerivedFrom"]
+    assert library["sha256"] == tiny_facts.library_digest
+    assert recipe["text"] == tiny_facts.recipe_text
+    build = content["prov:wasGeneratedBy"]
+    assert build["sha256"] == tiny_facts.fingerprint
+    assert build["prov:wasAssociatedWith"]["softwareVersion"] == tiny_facts.rmod
+    assert {"@id": library["@id"]} in build["prov:used"]
+    assert content["usageInfo"]["@type"] == ["sc:CreativeWork", "odrl:Offer"]
+
+
+@pytest.mark.parametrize(
+    ("licences", "duties", "prohibitions"),
+    [
+        (["CC0-1.0"], [], []),
+        (["CC-BY-4.0"], ["odrl:attribute", "Notice"], []),
+        (["CC0-1.0", "CC-BY-SA-4.0"], ["odrl:attribute", "Notice", "ShareAlike"], []),
+        (["CC-BY-NC-4.0"], ["odrl:attribute", "Notice"], ["CommercialUse"]),
+        (["CC-BY-ND-4.0"], ["odrl:attribute", "Notice"], ["odrl:derive"]),
+    ],
+)
+def test_the_terms_follow_from_the_licences(licences: list[str], duties: list[str], prohibitions: list[str]) -> None:
+    offer = describe_terms(_request_under(combine_licences(licences)))
+    permission = offer["odrl:permission"]
+    assert [_name(duty) for duty in permission.get("odrl:duty", [])] == duties
+    assert [_name(rule) for rule in offer.get("odrl:prohibition", [])] == prohibitions
+    permitted = {action["@id"] for action in permission["odrl:action"]}
+    assert ("odrl:derive" in permitted) == ("odrl:derive" not in prohibitions)
+
+
+def test_unknown_terms_permit_nothing() -> None:
+    assert "odrl:permission" not in describe_terms(_request_under("LicenseRef-rmod-unknown"))
+
+
+def _name(rule: dict[str, dict[str, str]]) -> str:
+    return rule["odrl:action"]["@id"].rpartition("#")[2]
+
+
+def _request_under(expression: str) -> ReleaseRequest:
+    from types import SimpleNamespace
+
+    return SimpleNamespace(licensing=SimpleNamespace(expression=expression))  # type: ignore[return-value]
