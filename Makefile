@@ -15,12 +15,14 @@ unexport PYTHONDONTWRITEBYTECODE
 
 DEMO := demo
 DEMO_PAIRS := train=24,valid=4,test=4
+SAMPLE := release-sample
+SAMPLE_PAIRS := train=160,valid=20,test=20
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test coverage check docs bench lock clean
+.PHONY: help env demo release-sample test coverage check docs bench lock clean
 
 help: ## print this
-	@awk -F ' *## *' '/^[a-z]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ' *## *' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 env: $(STAMP) ## make the environment in .venv (PYTHON=python3.12 chooses another Python, 3.11 or later)
 
@@ -46,6 +48,17 @@ demo: $(RUNS) ## build a small data set from the sounds that ship, verify it, lo
 	$(BIN)/rmod train tiny --data $(DEMO) --out $(DEMO)-model --device cpu --workers 0
 	tar -xf $(DEMO)/audio/test-000000.tar -C $(DEMO)-model test-00000000.mix.wav
 	$(BIN)/rmod extract $(DEMO)-model/test-00000000.mix.wav --checkpoint $(DEMO)-model --out $(DEMO)-extracted --device cpu --windows 1 --tries 2
+
+# Small enough to look through. The notebook of the release for Kaggle is run by the tests.
+release-sample: $(RUNS) ## build 200 pairs of the sounds that ship, and release them in all formats into release-sample/
+	rm -rf $(SAMPLE)
+	mkdir $(SAMPLE)
+	$(BIN)/rmod build quick --library builtin --out $(SAMPLE)/data --pairs $(SAMPLE_PAIRS) --workers 2 --shard-size 50 --format flac --codec mini
+	for format in plain kaggle huggingface; do \
+	  $(BIN)/rmod release $(SAMPLE)/data --to $(SAMPLE)/$$format --format $$format --name rmod-sample --owner me \
+	    --title "Random drum mixtures, a sample" --creator "The rmod developers" || exit 1; \
+	  $(BIN)/rmod release verify $(SAMPLE)/$$format || exit 1; \
+	done
 
 # There are as many processes as cores, so a library's own threads would only stand in each other's way.
 test: env ## run all tests, the slow ones too
@@ -79,4 +92,4 @@ lock: ## write the versions in .venv to requirements/lock.txt
 	@mv requirements/lock.new requirements/lock.txt
 
 clean: ## remove the demo, its page, the site and the caches of the tools; .venv stays
-	rm -rf site $(DEMO) $(DEMO)-preview.html $(DEMO)-model $(DEMO)-extracted .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .coverage
+	rm -rf site $(DEMO) $(DEMO)-preview.html $(DEMO)-model $(DEMO)-extracted $(SAMPLE) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis .coverage
