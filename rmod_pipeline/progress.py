@@ -125,6 +125,28 @@ def count_progress(description: str, shown: bool = True) -> Iterator[CountProgre
 
 
 @contextmanager
+def rate_progress(description: str, shown: bool = True) -> Iterator[CountProgress]:
+    """Give a callback that draws items done, rate and time left; in a log it prints a line every half minute."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+    console, columns = stderr_console(), (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    with _bar(console, *columns, shown=shown, transient=True) as bar:
+        task = bar.add_task(description, total=None, pace="")
+        started = last_line = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            nonlocal last_line
+            now = time.monotonic()
+            text = pace(done, total - done, now - started, "items")
+            bar.update(task, completed=done, total=total, pace=text)
+            if shown and bar.disable and now - last_line >= LINE_SECONDS:
+                last_line = now
+                console.print(f"{description}: {done:,} of {total:,}, {text}")
+
+        yield show
+
+
+@contextmanager
 def advance_progress(description: str, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """Give a callback that takes the number of items done since the last call."""
     from rich.progress import BarColumn, TimeElapsedColumn

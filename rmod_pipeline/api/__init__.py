@@ -15,6 +15,7 @@ from rmod_pipeline.api.datasets import build, decode, encode, open_dataset, prev
 from rmod_pipeline.api.libraries import check_library, open_library, scan
 from rmod_pipeline.api.models import evaluate, extract, import_checkpoint, train
 from rmod_pipeline.api.releases import release, verify_release
+from rmod_pipeline.api.reports import ReportFiles, report
 from rmod_pipeline.api.results import BuildResult, IncompleteBuildError, ScanResult
 from rmod_pipeline.codec import CodecChoice
 from rmod_pipeline.errors import RmodError
@@ -41,6 +42,7 @@ __all__ = [
     "Recipe",
     "Release",
     "ReleaseCheck",
+    "ReportFiles",
     "RmodError",
     "ScanResult",
     "Verification",
@@ -60,6 +62,7 @@ __all__ = [
     "preview",
     "recipe_schema",
     "release",
+    "report",
     "rerender",
     "scan",
     "status",

@@ -23,6 +23,7 @@ from rmod_pipeline.cli.groups import codec, dose, library, recipe, release
 from rmod_pipeline.cli.help_format import Command, Group
 from rmod_pipeline.cli.preview import preview
 from rmod_pipeline.cli.render import render
+from rmod_pipeline.cli.report import report
 from rmod_pipeline.cli.show import show
 from rmod_pipeline.cli.status import status
 from rmod_pipeline.cli.train import train
@@ -72,7 +73,7 @@ app.add_typer(recipe.app, name="recipe", help="What a data set holds: show, chec
 app.add_typer(codec.app, name="codec", help="Codecs, which turn audio into tokens: list, fetch, show, train.")
 app.add_typer(dose.app, name="dose", help="DOSE models, which extract one-shots from mixtures: import.")
 app.add_typer(release.app, name="release", help=release.HELP)
-for command in (build, status, verify, show, render, encode, decode, preview, train, extract, evaluate):
+for command in (build, status, verify, report, show, render, encode, decode, preview, train, extract, evaluate):
     app.command(command.__name__, cls=Command)(command)
 
 

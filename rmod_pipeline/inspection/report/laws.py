@@ -142,6 +142,9 @@ def _round_chances(law: Distribution) -> Chances:
     if discrete is not None:
         return add_chances((round(value), chance) for value, chance in discrete.items())
     low, high = law.support()
+    if isinstance(law, Normal) and not math.isfinite(low):
+        # Beyond eight deviations lies less than the rounding of a float.
+        low, high = (law.normal[0] + side * 8 * law.normal[1] for side in (-1, 1))
     cumulate = _cumulate(law)
     outcomes = range(round(low), round(high) + 1)
     edges = np.array([-math.inf, *(value + 0.5 for value in outcomes[:-1]), math.inf])
@@ -194,15 +197,21 @@ def _list_outcomes(counts: Counter[Any], chances: Chances, total: int) -> tuple[
 
 
 def _merge_rare(bins: Sequence[tuple[float, int]]) -> tuple[Floats, Floats]:
-    """Return expected and measured counts, with rare outcomes in one bin, or in the smallest if they stay rare."""
+    """Return expected and measured counts, with neighbouring rare outcomes in one bin."""
     frequent = [(expected, count) for expected, count in bins if expected >= FEWEST]
-    rare = [(expected, count) for expected, count in bins if expected < FEWEST]
-    merged = sum(expected for expected, _ in rare), sum(count for _, count in rare)
-    if merged[0] >= FEWEST or not frequent:
-        frequent.append(merged)
-    elif merged[0] > 0:
+    rest = (0.0, 0)
+    for expected, count in bins:
+        if expected < FEWEST:
+            rest = rest[0] + expected, rest[1] + count
+        if rest[0] >= FEWEST:
+            frequent.append(rest)
+            rest = (0.0, 0)
+    if rest[0] > 0 and frequent:
+        # They are too few for a bin of their own, so they join the smallest bin.
         smallest = min(range(len(frequent)), key=lambda position: frequent[position][0])
-        frequent[smallest] = (frequent[smallest][0] + merged[0], frequent[smallest][1] + merged[1])
+        frequent[smallest] = (frequent[smallest][0] + rest[0], frequent[smallest][1] + rest[1])
+    elif rest[0] > 0:
+        frequent.append(rest)
     return np.array([expected for expected, _ in frequent]), np.array([float(count) for _, count in frequent])
 
 

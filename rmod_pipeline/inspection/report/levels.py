@@ -31,7 +31,7 @@ SILENT_DBFS = -60.0
 
 _BLOCKS_PER_SECOND = 100
 
-_BINS_SHOWN = 60
+_BINS_SHOWN = 40
 """Bins of a summary at most; percentiles use the finer bins of the meter."""
 
 
@@ -87,12 +87,12 @@ class LevelMeter:
         self.bins += np.bincount(position, minlength=len(self.bins))
         self.below += 0 if kind.least is None else int(np.count_nonzero(values < kind.least))
         self.above += 0 if kind.most is None else int(np.count_nonzero(values > kind.most))
-        order = np.argsort(values, kind="stable")
 
         def extremes(positions: NDArray[np.intp]) -> list[Extreme]:
             return [Extreme(key=str(keys[int(known[at])]), value=float(values[at])) for at in positions]
 
-        low, high = extremes(order[:KEPT]), extremes(order[-KEPT:])
+        # Of equal values the first pairs count, so that the size of a batch changes nothing.
+        low, high = (extremes(np.argsort(sign * values, kind="stable")[:KEPT]) for sign in (1, -1))
         self.lowest = sorted((*self.lowest, *low), key=lambda each: (each.value, each.key))[:KEPT]
         self.highest = sorted((*self.highest, *high), key=lambda each: (-each.value, each.key))[:KEPT]
 

@@ -29,9 +29,11 @@ from rmod_pipeline.inspection.report.records import (
 from rmod_pipeline.inspection.report.sampling import Sample, choose_sample, read_all_receipts, read_sample
 from rmod_pipeline.inspection.report.thresholds import Thresholds, load_thresholds
 from rmod_pipeline.inspection.report.use import count_equal_files, measure_codebooks, summarize_use
+from rmod_pipeline.inspection.sounds import limit_to_build
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.recipe import Recipe
+from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout, parse_key
 from rmod_pipeline.shards.members import decode_audio
 from rmod_pipeline.shards.receipt import Receipt
@@ -77,7 +79,9 @@ class _ReportMaker:
         self._layout = Layout(out).with_listing()
         self._expected = read_expected_content(out)
         self._recipe = _read_recipe(self._layout, self._expected.recipe)
-        self._requested, self._thresholds, self._library = requested, thresholds, library
+        fingerprint = read_fingerprint(self._layout.build)
+        self._requested, self._thresholds = requested, thresholds
+        self._library = None if library is None else limit_to_build(library, fingerprint)
         self._progress = progress
         self._has_audio = self._expected.family == AUDIO
         self._receipts = read_all_receipts(self._layout, self._expected)
