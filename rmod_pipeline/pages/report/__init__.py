@@ -14,7 +14,7 @@ from rmod_pipeline.pages.preview import DRUM_COLOURS, NO_COLOUR, page_template
 from rmod_pipeline.pages.preview.formatting import format_kind, format_number
 from rmod_pipeline.pages.preview.sounds import compressed_format
 from rmod_pipeline.pages.report.listening import list_pairs
-from rmod_pipeline.pages.report.plots import make_figures
+from rmod_pipeline.pages.report.plots import make_report_figures
 from rmod_pipeline.pages.report.tables import DRAWS_SHOWN, make_tables
 from rmod_pipeline.storage import Location
 
@@ -31,7 +31,7 @@ def report_html(report: Report, out: Location, title: str) -> str:
         title=title,
         report=report,
         facts=tuple(_list_facts(report)),
-        figures=make_figures(report),
+        figures=make_report_figures(report),
         tables=make_tables(report),
         draws_shown=DRAWS_SHOWN,
         pairs=list_pairs(report, out),

@@ -22,7 +22,7 @@ _MOST_KINDS = 8
 _P_BINS = 10
 
 
-def make_figures(report: Report) -> tuple[Figure, ...]:
+def make_report_figures(report: Report) -> tuple[Figure, ...]:
     """Return the plots of a report that have data."""
     return (*_plot_levels(report), *_plot_p_values(report.draws), *_plot_use(report), *_plot_tokens(report.tokens))
 
