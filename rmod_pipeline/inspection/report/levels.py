@@ -100,12 +100,12 @@ class LevelMeter:
         """Return the summary of a level with at least one value."""
         kind = self.kind
         cumulated = np.cumsum(self.bins) / self.count
-        middles = kind.low + kind.step * (np.arange(len(self.bins)) + 0.5)
+        edges = kind.low + kind.step * np.arange(len(self.bins))
         low, high = self.lowest[0].value, self.highest[0].value
 
         def percentile(percent: int) -> float:
-            middle = float(middles[int(np.searchsorted(cumulated, percent / 100 - 1e-12))])
-            return min(max(middle, low), high)
+            edge = float(edges[int(np.searchsorted(cumulated, percent / 100 - 1e-12))])
+            return min(max(edge, low), high)
 
         first, last = np.flatnonzero(self.bins)[[0, -1]]
         width = -(-(int(last) - int(first) + 1) // _BINS_SHOWN)
@@ -186,7 +186,7 @@ def _level_kinds(recipe: Recipe, thresholds: Thresholds) -> Iterator[LevelKind]:
     for sound, dc_max, run_max in sounds:
         yield decibel_kind(f"{sound} dc_dbfs", SAMPLE, most=dc_max)
         name = f"{sound} full_scale_run"
-        yield LevelKind(name=name, unit="samples", source=SAMPLE, low=-0.5, high=1999.5, step=1, most=run_max)
+        yield LevelKind(name=name, unit="samples", source=SAMPLE, low=0, high=2000, step=1, most=run_max)
     for kind in recipe.targets:
         most = quiet.one_shot_onset_ms_max
         yield LevelKind(name=f"{kind} onset_ms", unit="ms", source=SAMPLE, low=0, high=2000, step=1, most=most)

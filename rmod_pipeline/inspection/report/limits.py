@@ -152,9 +152,10 @@ def _check_near_duplicates(leaks: Sequence[SoundLeak], most: int | None) -> Iter
         return
     for (compared, kind), found_leaks in by_kind.items():
         best = max(found_leaks, key=lambda leak: leak.similarity)
-        what = f"pairs of {kind} {compared}" if compared == "one-shots" else f"pairs of {kind} files of the library"
-        found = f"{len(found_leaks):,} {what} are one sound in two splits; {best.first} and {best.second} are"
-        found += f" {best.similarity:.3f} alike"
+        what = f"{kind} {compared}" if compared == "one-shots" else f"{kind} files of the library"
+        number = "two" if len(found_leaks) == 1 else f"{len(found_leaks):,} pairs of"
+        found = f"{number} {what} are one sound in two splits: {best.first} and {best.second}"
+        found += f" have a similarity of {best.similarity:.3f}"
         keys = tuple(dict.fromkeys(key for leak in (best, *found_leaks) for key in leak.keys))[:_SHOWN_KEYS]
         yield ReportFinding(
             threshold="leakage.near_duplicates_max", limit=most, value=len(found_leaks), found=found, keys=keys

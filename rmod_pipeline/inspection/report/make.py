@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -26,7 +27,13 @@ from rmod_pipeline.inspection.report.records import (
     SoundComparison,
     SoundLeak,
 )
-from rmod_pipeline.inspection.report.sampling import Sample, choose_sample, read_all_receipts, read_sample
+from rmod_pipeline.inspection.report.sampling import (
+    Sample,
+    choose_sample,
+    read_all_receipts,
+    read_sample,
+    split_families,
+)
 from rmod_pipeline.inspection.report.thresholds import Thresholds, load_thresholds
 from rmod_pipeline.inspection.report.use import count_equal_files, measure_codebooks, summarize_use
 from rmod_pipeline.inspection.sounds import limit_to_build
@@ -37,7 +44,6 @@ from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout, parse_key
 from rmod_pipeline.shards.members import decode_audio
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.shards.token_family import TokenFamily, family_names, read_family
 from rmod_pipeline.storage import Location
 
 DEFAULT_SAMPLE = 500
@@ -86,7 +92,7 @@ class _ReportMaker:
         self._has_audio = self._expected.family == AUDIO
         self._receipts = read_all_receipts(self._layout, self._expected)
         self._sample: Sample = choose_sample(self._receipts, requested, self._expected.digest)
-        self._families, self._unread_families = _list_families(self._layout, self._expected.plans)
+        self._families, self._unread_families = split_families(self._layout, self._expected.plans)
         self._sampled = sum(map(len, self._sample.values()))
 
     def make(self) -> Report:
@@ -200,8 +206,19 @@ class _ReportMaker:
             with self._progress("library across splits") as on_sound:
                 comparison, found = compare_library(counts, self._library, similarity, on_sound)
             comparisons.append(comparison)
-            leaks += found
+            leaks += self._add_users(found)
         return tuple(comparisons), tuple(leaks)
+
+    def _add_users(self, leaks: Sequence[SoundLeak]) -> Iterator[SoundLeak]:
+        """Yield leaks of the library with a pair that uses each of the two sounds; only the first few get pairs."""
+        assert self._library is not None
+        sha256 = {
+            name: self._library.by_id[name].sha256 for leak in leaks[:KEPT_KEYS] for name in (leak.first, leak.second)
+        }
+        users = find_users(self._layout, self._receipts, (), set(sha256.values()), 1)
+        for leak in leaks:
+            names = [name for name in (leak.first, leak.second) if name in sha256]
+            yield replace(leak, keys=tuple(dict.fromkeys(key for name in names for key in users[sha256[name]])))
 
     def _library_ids(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """Return the ids of the sounds that each split may draw from, by split and kind."""
@@ -274,18 +291,6 @@ def _read_recipe(layout: Layout, content: Mapping[str, object]) -> Recipe:
     except ValidationError as error:
         hint = "restore it, or build the data set again in another folder"
         raise ShardError(layout.build, f"holds no valid recipe: {error.errors()[0]['msg']}", hint) from error
-
-
-def _list_families(layout: Layout, shards: Mapping[str, object]) -> tuple[list[TokenFamily], list[str]]:
-    """Return the finished families of tokens, and the names of the unfinished ones."""
-    finished, unfinished = [], []
-    for name in family_names(layout.out):
-        family = read_family(layout.out, name)
-        if all(layout.receipt(shard, family.folder).exists() for shard in shards):
-            finished.append(family)
-        else:
-            unfinished.append(name)
-    return finished, unfinished
 
 
 def _shard_size(receipts: Sequence[Receipt]) -> int:

@@ -17,6 +17,7 @@ from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import FORMATS
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
+from rmod_pipeline.shards.token_family import TokenFamily, family_names, read_family
 
 Sample = Mapping[str, Sequence[str]]
 """The keys of the chosen pairs by shard, both in order."""
@@ -87,6 +88,18 @@ def read_sample(layout: Layout, sample: Sample, family: str, with_sounds: bool =
         if found != len(keys):
             lacks = f"lacks {len(keys) - found} of the pairs that its receipt counts"
             raise ShardError(layout.tar(shard, family), lacks, verify_hint(layout.out))
+
+
+def split_families(layout: Layout, shards: Mapping[str, object]) -> tuple[list[TokenFamily], list[str]]:
+    """Return the finished families of tokens, and the names of the unfinished ones."""
+    finished, unfinished = [], []
+    for name in family_names(layout.out):
+        family = read_family(layout.out, name)
+        if all(layout.receipt(shard, family.folder).exists() for shard in shards):
+            finished.append(family)
+        else:
+            unfinished.append(name)
+    return finished, unfinished
 
 
 def _spread(count: int, available: Mapping[str, int]) -> dict[str, int]:

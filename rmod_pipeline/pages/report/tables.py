@@ -88,7 +88,10 @@ def _tabulate_leaks(report: Report) -> Table:
         (format_kind(leak.kind), leak.first, leak.second, f"{leak.similarity:.3f}", leak.compared)
         for leak in ranked[:_LEAKS_SHOWN]
     )
-    compared = " and ".join(f"{each.sounds:,} {each.compared}" for each in report.comparisons)
+    compared = " and ".join(
+        f"{each.sounds:,} {'files of the library' if each.compared == 'library' else each.compared}"
+        for each in report.comparisons
+    )
     note = f"of {compared} compared; {len(report.leaks):,} found"
     headings = ("kind", "sound", "the same as", "similarity", "compared")
     return Table(title="One sound in two splits", note=note, headings=headings, rows=rows, is_open=True)

@@ -84,6 +84,8 @@ def test_the_library_is_compared_across_splits(planted: tuple[Path, Path], of_pl
     manifest, out = planted
     report = make_report(out, sample=0, library=load_library(manifest))
     assert [(leak.kind, {leak.first, leak.second}) for leak in report.leaks] == [("kick", {ORIGINAL, COPY})]
+    (finding,) = findings(report, "leakage.near_duplicates_max")
+    assert {parse_key(key)[0] for key in finding.keys} == {"train", "valid"}
     assert [each.compared for each in of_planted.comparisons] == ["one-shots"]
     assert [each.compared for each in report.comparisons] == ["one-shots", "library"]
 
