@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.releases.card.markdown import as_block, as_code, escape_markdown, format_bytes, format_decimals
+from rmod_pipeline.releases.card.markdown import as_block, as_code, escape_markdown, format_decimals, format_size
 from rmod_pipeline.releases.card.plots import list_plots
 from rmod_pipeline.releases.facts import ReleaseFacts
 from tests.releases.conftest import make_release
@@ -39,8 +39,8 @@ def test_code_has_one_line_and_ends(text: str) -> None:
 
 def test_a_block_is_longer_fenced_than_its_text() -> None:
     assert as_block("a\n````\nb").startswith("`````\n")
-    assert format_bytes(999) == "999 bytes"
-    assert format_bytes(1_234_567) == "1.2 MB"
+    assert format_size(999) == "999 bytes"
+    assert format_size(1_234_567) == "1.2 MB"
     assert format_decimals(-0.01) == "0.0"
 
 

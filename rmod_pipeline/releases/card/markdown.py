@@ -61,7 +61,7 @@ def format_decimals(value: float, decimals: int = 1) -> SafeMarkdown:
     return SafeMarkdown(text[1:] if re.fullmatch(r"-0(\.0+)?", text) else text)
 
 
-def format_bytes(value: int) -> SafeMarkdown:
+def format_size(value: int) -> SafeMarkdown:
     """Return a size in decimal units: 12.3 MB."""
     size, unit = float(value), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):

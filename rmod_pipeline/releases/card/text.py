@@ -15,10 +15,10 @@ from rmod_pipeline.releases.card.markdown import (
     as_block,
     as_code,
     escape_markdown,
-    format_bytes,
     format_count,
     format_decimals,
     format_hours,
+    format_size,
     join_words,
 )
 from rmod_pipeline.releases.card.plots import draw_plots, list_plots
@@ -79,7 +79,7 @@ def _open_environment(template: Path | None) -> SandboxedEnvironment:
     )
     filters: dict[str, Any] = {
         "block": as_block,
-        "bytes": format_bytes,
+        "bytes": format_size,
         "code": as_code,
         "count": format_count,
         "decimals": format_decimals,

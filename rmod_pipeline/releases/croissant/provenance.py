@@ -77,7 +77,7 @@ def describe_terms(request: ReleaseRequest) -> dict[str, Any]:
     forbidden = [("http://creativecommons.org/ns#CommercialUse", terms.non_commercial)]
     forbidden += [("odrl:derive", terms.no_derivatives)]
     permitted = [action for action in _PERMITTED if action != "derive" or not terms.no_derivatives]
-    duty = [{"@type": "odrl:Duty", "odrl:action": {"@id": action}} for action, asked in duties if asked]
+    duty = [{"@type": "odrl:Duty", "odrl:action": {"@id": action}} for action, applies in duties if applies]
     permission: dict[str, Any] = {
         "@type": "odrl:Permission",
         "odrl:action": [{"@id": f"odrl:{action}"} for action in permitted],

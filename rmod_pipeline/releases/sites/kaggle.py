@@ -23,7 +23,7 @@ from rmod_pipeline.releases.sites.limits import (
     KAGGLE_SUBTITLE,
     KAGGLE_TITLE,
     KAGGLE_TOP_LEVEL_FILES,
-    check_length,
+    check_site_length,
     count_entries,
 )
 from rmod_pipeline.releases.sites.notebook import NOTEBOOK, write_notebook
@@ -56,9 +56,9 @@ class Kaggle(ReleaseFormat):
     def check(self, request: ReleaseRequest, facts: ReleaseFacts) -> None:
         """Raise UsageError for a name, a keyword or a size that Kaggle refuses. Writes nothing."""
         check_matplotlib()
-        check_length("--title", request.title, KAGGLE_TITLE, "Kaggle")
-        check_length("--subtitle", make_subtitle(request, facts), KAGGLE_SUBTITLE, "Kaggle")
-        check_length("--name", request.name, KAGGLE_SLUG, "Kaggle")
+        check_site_length("--title", request.title, KAGGLE_TITLE, "Kaggle")
+        check_site_length("--subtitle", make_subtitle(request, facts), KAGGLE_SUBTITLE, "Kaggle")
+        check_site_length("--name", request.name, KAGGLE_SLUG, "Kaggle")
         if not _SLUG.fullmatch(request.name):
             raise UsageError("--name", f"{request.name!r}", "use lower-case letters, digits and single hyphens")
         if not _OWNER.fullmatch(request.owner):

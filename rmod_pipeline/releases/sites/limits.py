@@ -112,7 +112,7 @@ HUB_LICENCES = {
 HUB_OTHER = "other"
 
 
-def check_length(option: str, text: str, limits: tuple[int, int], site: str) -> None:
+def check_site_length(option: str, text: str, limits: tuple[int, int], site: str) -> None:
     """Raise UsageError unless a text has as many characters as a site takes."""
     fewest, most = limits
     if not fewest <= len(text) <= most:
