@@ -54,6 +54,7 @@ def test_the_card_shows_facts_plots_and_open_questions(on_kaggle: Path, tiny_fac
         assert (on_kaggle / plot.path).read_bytes().startswith(b"\x89PNG")
     assert tiny_facts.fingerprint in card
     assert tiny_facts.library_digest in card
+    assert "| (unknown) | unknown | 3 |" in card
     assert card.count("Open: the publisher has not answered this.") >= 5
     assert "pairs were compared across splits by how they sound, and none is in two splits" in card
 

@@ -10,6 +10,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import SandboxedEnvironment
 
 from rmod_pipeline.errors import UsageError
+from rmod_pipeline.library.licences import terms_of
 from rmod_pipeline.releases.card.markdown import (
     SafeMarkdown,
     as_block,
@@ -84,6 +85,7 @@ def _open_environment(template: Path | None) -> SandboxedEnvironment:
         "count": format_count,
         "decimals": format_decimals,
         "hours": format_hours,
+        "terms": lambda licence: terms_of(licence).in_words(),
         "words": join_words,
     }
     environment.filters.update(filters)
