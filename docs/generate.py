@@ -1,4 +1,4 @@
-"""Write the pages of docs/ that are generated: the command line, the keys of recipes, and the notebook as a page.
+"""Write the pages of docs/ that are generated: the command line, the keys of recipes, licences, the notebook.
 
 python docs/generate.py            write the pages
 python docs/generate.py --check    exit with 1 if a page is not what the code says
@@ -252,6 +252,61 @@ def _limit_words(field: dict[str, Any], unit: str) -> str:
     return f", {start} to {end} {unit}".rstrip()
 
 
+def licence_page() -> str:
+    """Return the table of what licences ask, read from the code that applies it."""
+    from rmod_pipeline.library.licences.terms import TABLE, LicenceClass, terms_of_identifier
+
+    commons = [f"CC-BY{terms}-4.0" for terms in ("", "-SA", "-NC", "-NC-SA", "-ND", "-NC-ND")]
+    rows = sorted({*TABLE, *commons}, key=lambda name: (_burden(terms_of_identifier(name)), name))
+    columns = ("notice", "credit", "share_alike", "non_commercial", "no_derivatives")
+    lines = [*_LICENCE_WORDS.splitlines(), "", "| licence | class | keep the notice | credit | share alike |"]
+    lines[-1] += " no commercial use | no derivatives |"
+    lines.append("|---|---|---|---|---|---|---|")
+    for name in rows:
+        terms = terms_of_identifier(name)
+        marks = " | ".join("yes" if getattr(terms, column) else "" for column in columns)
+        shown = "none" if terms.licence_class is LicenceClass.ANY else terms.licence_class.value
+        lines.append(f"| `{name}` | {shown} | {marks} |")
+    lines.append("| unknown | none | ? | ? | ? | ? | ? |")
+    return "\n".join([*lines, "", *_LICENCE_RULES.splitlines()]) + "\n"
+
+
+def _burden(terms: Any) -> tuple[int, bool, bool, bool]:
+    return terms.licence_class.rank, terms.no_derivatives, terms.non_commercial, terms.notice
+
+
+_LICENCE_WORDS = """\
+# Licences
+
+What a licence asks of a data set that is derived from sounds under it, as rmod assumes. This page is generated
+from `rmod_pipeline/library/licences/terms.py`.
+
+**This is no legal advice.** The table is a reading of the licences by people who are not lawyers. Whether a
+mixture is a derived work, and what a model that is trained on it may do, differs by country and is not settled.
+Whoever publishes a data set decides, and answers for it.
+
+A class contains the classes above it: `permissive` (nothing, or to keep the notice), `attribution` (credit
+too), `share-alike` (the same licence for what is derived, too), `any` (everything). A licence without a class
+of its own belongs to `any` alone.\
+"""
+
+_LICENCE_RULES = """\
+All versions and ports of a Creative Commons licence ask what is in its name: BY credit, SA share alike, NC no
+commercial use, ND no derivatives. A licence that is not in the table is judged by its category in the list that
+the package license-expression brings: *Public Domain* asks nothing, *Permissive* counts as `attribution`,
+*Copyleft* and *Copyleft Limited* as `share-alike`. All others are unknown, and so is every `LicenseRef-` of
+your own.
+
+- `A AND B` asks what both ask.
+- `A OR B` asks what the one asks that asks less, because whoever uses the sound may choose.
+- `A WITH exception` asks what `A` asks.
+- Two share-alike licences in one pair contradict each other if neither lets the whole be under a licence that
+  the other accepts too. Later versions are accepted where a licence says so, and CC-BY-SA-4.0 may become
+  GPL-3.0. So `GPL-2.0-only` contradicts `CC-BY-SA-4.0`, and `GPL-2.0-or-later` does not. No commercial use
+  contradicts every share-alike licence that allows it.\
+"""
+
+
 def notebook_page() -> str:
     """Return the notebook as Markdown: text as it is, code as blocks, printed output below the code."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
@@ -271,6 +326,7 @@ def notebook_page() -> str:
 PAGES = {
     DOCS / "reference" / "cli.md": cli_page,
     DOCS / "reference" / "recipe-keys.md": recipe_page,
+    DOCS / "reference" / "licences.md": licence_page,
     DOCS / "tutorials" / "read-the-shards.md": notebook_page,
 }
 

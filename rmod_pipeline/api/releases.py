@@ -29,6 +29,8 @@ def release(
     loose: bool = False,
     key: str | Path | None = None,
     template: str | Path | None = None,
+    thresholds: str | Path | None = None,
+    sample: int = 500,
     licence_class: str = "any",
     allow_licences: Sequence[str] = (),
     licence_texts: str | Path | None = None,
@@ -39,9 +41,10 @@ def release(
     format: plain, kaggle or huggingface. version: such as 1.2.0; digits that follow from the data are added. date: of
     publication, YYYY-MM-DD; no clock is read. creators: whom to cite. notes: what changed, a line each. loose: single
     files in place of tars of audio. key: an Ed25519 private key to sign the checksums. template: of the data card.
-    licence_class: release only pairs whose sounds all belong to it. allow_licences: licences that ask for more than
-    credit, which are refused unless named; ``unknown`` for sounds without one. licence_texts: a folder with
-    IDENTIFIER.txt files. Raises UsageError, ShardError. It gives no legal advice.
+    thresholds, sample: of the report, which the data set has to pass, see ``report``. licence_class: release only pairs
+    whose sounds all belong to it. allow_licences: licences that ask for more than credit, which are refused unless
+    named; ``unknown`` for sounds without one. licence_texts: a folder with IDENTIFIER.txt files. Raises UsageError,
+    ShardError. It gives no legal advice.
     """
     from rmod_pipeline.progress import count_progress
     from rmod_pipeline.releases.make import make_release
@@ -62,6 +65,8 @@ def release(
         loose=loose,
         key=_path(key),
         template=_path(template),
+        thresholds=_path(thresholds),
+        sample=sample,
         licence_class=licence_class,
         allow_licences=tuple(allow_licences),
         licence_texts=_path(licence_texts),

@@ -22,6 +22,7 @@ from rmod_pipeline.releases.folder.check import version_digits
 from rmod_pipeline.releases.folder.checksums import list_files, write_checksums
 from rmod_pipeline.releases.folder.data import ReleaseData
 from rmod_pipeline.releases.folder.papers import write_papers
+from rmod_pipeline.releases.folder.quality import check_quality, write_report
 from rmod_pipeline.releases.folder.rebuild import write_rebuild_files
 from rmod_pipeline.releases.folder.signature import SIGNATURE, open_private_key, sign
 from rmod_pipeline.releases.formats import ReleaseFormat, ReleaseRequest
@@ -36,6 +37,7 @@ from rmod_pipeline.storage.writing import report_unwritable, unwritable_error
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from rmod_pipeline.inspection.report import Report
     from rmod_pipeline.releases.facts import ReleaseFacts
 
 OpenProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -75,6 +77,7 @@ class _Plan:
     facts: ReleaseFacts
     card: str
     """The data card, as Markdown."""
+    report: Report
     data: ReleaseData
     texts: Mapping[str, str]
     key: Ed25519PrivateKey | None
@@ -121,6 +124,7 @@ def _plan_release(out: Location, options: ReleaseOptions, progress: OpenProgress
     selected = select_pairs(out, licence_class)
     check_licences(out, selected, options.allow_licences, licence_class)
     verification = _verify(out, progress)
+    report = check_quality(out, options.thresholds, options.sample, progress)
     data = ReleaseData.of(out, selected.keys, loose=options.loose)
     request = _make_request(out, options, selected, licence_class, data)
     _check_space(request)
@@ -135,6 +139,7 @@ def _plan_release(out: Location, options: ReleaseOptions, progress: OpenProgress
         chosen=chosen,
         facts=facts,
         card=render_card(request, facts),
+        report=report,
         data=data,
         texts=texts,
         key=key,
@@ -211,6 +216,8 @@ def _write(folder: Path, plan: _Plan, notes: str, progress: OpenProgress) -> Non
             on_shard(done, max(shards, done + 1))
     write_papers(folder, plan.request, dict(plan.texts), notes, plan.facts.fingerprint)
     write_rebuild_files(folder, plan.request)
+    whole = plan.request.pairs is None
+    write_report(folder, plan.request.out, plan.report, title=plan.request.title, whole=whole)
     write_card(folder, plan.facts, plan.card)
     write_croissant(folder, plan.request, plan.facts)
     plan.chosen.write(folder, plan.request, plan.facts)

@@ -48,6 +48,8 @@ class ReleaseOptions:
     template: Path | None = None
     thresholds: Path | None = None
     """The limits of the report, as YAML."""
+    sample: int = 500
+    """Pairs whose sound the report reads."""
     licence_class: str = LicenceClass.ANY.value
     allow_licences: tuple[str, ...] = ()
     licence_texts: Path | None = None
@@ -65,12 +67,16 @@ def check_options(options: ReleaseOptions, out: Location) -> LicenceClass:
     lines = {"--title": [options.title], "--subtitle": [options.subtitle]}
     for option, texts in (lines | {"--creator": options.creators, "--keyword": options.keywords}).items():
         _check_lines(option, texts)
-    for option, path in (("--key", options.key), ("--template", options.template)):
+    for option, path in _list_files(options):
         if path is not None:
             require_file(path, f"give a file to {option}")
     check_texts_folder(options.licence_texts)
     _check_target(options.to, out)
     return parse_licence_class(options.licence_class, "--licence-class")
+
+
+def _list_files(options: ReleaseOptions) -> list[tuple[str, Path | None]]:
+    return [("--key", options.key), ("--template", options.template), ("--thresholds", options.thresholds)]
 
 
 def default_name(out: Location) -> str:

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 import rmod_pipeline
 from rmod_pipeline.cli import app
-from rmod_pipeline.cli.help_format import Group
+from rmod_pipeline.cli.help_format import DefaultGroup, Group
 from tests.docs.markdown import DOCS, PAGES, ROOT, anchors_of, blocks_of, code_spans_of, links_of, name_of, prose_of
 
 FOLDERS = "rmod_pipeline|tests|benchmarks|recipes|docs|docker|manifests|requirements"
@@ -126,6 +126,8 @@ def test_commands_and_their_options_exist(page: Path) -> None:
     for words in commands_in(page):
         command, rest = COMMANDS, list(words)
         while rest and isinstance(command, Group) and not rest[0].startswith("-"):
+            if isinstance(command, DefaultGroup) and rest[0] not in command.commands:
+                rest.insert(0, command.default_command)
             assert rest[0] in command.commands, words
             command = command.commands[rest.pop(0)]
         given = {word.partition("=")[0] for word in rest if word.startswith("--")} - {"--help"}

@@ -65,6 +65,18 @@ def make(
             rich_help_panel=FORM,
         ),
     ] = None,
+    thresholds: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.yaml",
+            parser=parse_local_path,
+            help="Thresholds of the report in place of those in recipes/report/default.yaml, key by key.",
+            rich_help_panel=FORM,
+        ),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Pairs whose sound the report reads.", rich_help_panel=FORM)
+    ] = 500,
     name: Annotated[
         str,
         typer.Option(
@@ -127,9 +139,9 @@ def make(
 ) -> None:
     """Turn a finished data set into a folder that others can trust, load and cite.
 
-    The data set is verified first. Licences that forbid a derived data set, bind it, or are unknown are refused, file
-    by file, until they are allowed by name. That is a check and no legal advice. The folder appears complete or not at
-    all, and the site's own command to upload it is printed and not run.
+    The data set is verified and has to pass `rmod report` first. Licences that forbid a derived data set, bind it, or
+    are unknown are refused, file by file, until they are allowed by name. That is a check and no legal advice. The
+    folder appears complete or not at all, and the site's own command to upload it is printed and not run.
 
     Examples:
 
@@ -137,7 +149,7 @@ def make(
 
         rmod release OUT --to DIR --format huggingface --owner me --name my-drums --key release.pem
 
-        rmod release OUT --to DIR --licence-class attribution
+        rmod release make OUT --to DIR --licence-class attribution
     """
     from rmod_pipeline import api
 
@@ -157,6 +169,8 @@ def make(
         loose=loose,
         key=key,
         template=template,
+        thresholds=thresholds,
+        sample=sample,
         licence_class=licence_class,
         allow_licences=allow_licence or (),
         licence_texts=licence_texts,
