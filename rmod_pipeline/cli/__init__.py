@@ -20,7 +20,7 @@ from rmod_pipeline.cli.encode import encode
 from rmod_pipeline.cli.evaluate import evaluate
 from rmod_pipeline.cli.extract import extract
 from rmod_pipeline.cli.groups import codec, dose, library, recipe, release
-from rmod_pipeline.cli.help_format import Command, Group
+from rmod_pipeline.cli.groups.help_format import Command, Group
 from rmod_pipeline.cli.preview import preview
 from rmod_pipeline.cli.render import render
 from rmod_pipeline.cli.report import report

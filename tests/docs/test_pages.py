@@ -15,7 +15,7 @@ from typer.main import get_command
 
 import rmod_pipeline
 from rmod_pipeline.cli import app
-from rmod_pipeline.cli.help_format import DefaultGroup, Group
+from rmod_pipeline.cli.groups.help_format import DefaultGroup, Group
 from tests.docs.markdown import DOCS, PAGES, ROOT, anchors_of, blocks_of, code_spans_of, links_of, name_of, prose_of
 
 FOLDERS = "rmod_pipeline|tests|benchmarks|recipes|docs|docker|manifests|requirements"

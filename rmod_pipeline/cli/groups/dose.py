@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rmod_pipeline.cli.help_format import Command, Group
+from rmod_pipeline.cli.groups.help_format import Command, Group
 from rmod_pipeline.storage import parse_local_path
 
 app = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode="markdown")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.help_format import Command, Group
+from rmod_pipeline.cli.groups.help_format import Command, Group
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
