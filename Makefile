@@ -47,7 +47,7 @@ demo: $(RUNS) ## build a small data set from the sounds that ship, verify it, lo
 	tar -xf $(DEMO)/audio/test-000000.tar -C $(DEMO)-model test-00000000.mix.wav
 	$(BIN)/rmod extract $(DEMO)-model/test-00000000.mix.wav --checkpoint $(DEMO)-model --out $(DEMO)-extracted --device cpu --windows 1 --tries 2
 
-# There are as many processes as cores, so a library's own threads would only stand in each other's way.
+# The processes use all cores, so a library's own threads would only stand in each other's way.
 test: env ## run all tests, the slow ones too
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(TESTS)
 

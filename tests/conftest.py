@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from rmod_pipeline.storage.process_identity import available_cores
+
 # Examples drawn anew on every run would let a test fail because of somebody else's change.
 settings.register_profile("rmod", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rmod")
@@ -38,6 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
     is_xdist_worker = hasattr(config, "workerinput")
     if config.getoption("strict_skips") and not is_xdist_worker:
         config.pluginmanager.register(SkipCheck(ALLOWED_SKIPS), "rmod-skip-check")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more process than there are cores, because many tests wait for processes of their own."""
+    return available_cores() + 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
