@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.reading.loader import load_audio, load_tokens
 from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.training.dose.monitor import ProgressListener
-from rmod_pipeline.training.dose.train import TrainingConfig, choose_models, train_dose
+from rmod_pipeline.training.dose.train import TrainingConfig, _describe_os_error, choose_models, train_dose
 from tests.tiny_build import RATE
 from tests.tiny_codec import save_tiny
 from tests.training.training_examples import CPU, Rmod, make_recipe, read_state, train_models, write_recipe
@@ -172,6 +173,22 @@ def test_a_listener_is_called_for_each_step_and_validation(tiny_tokens: Path, tm
     training = TrainingConfig(recipe=make_recipe(schedule={"steps": 3}), data=tiny_tokens, out=tmp_path, machine=CPU)
     list(train_dose(training, listener))
     assert events == [("kick", 0), 1, 2, (2, "valid", ["all", "kick"]), 3, (3, "valid", ["all", "kick"])]
+
+
+@pytest.mark.parametrize(
+    ("error", "about", "found", "hint"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "models/kick", "cannot be written", "free space"),
+        (PermissionError(errno.EACCES, "Permission denied", "models/kick/a"), "models/kick/a", "written", "--out"),
+        (OSError(errno.EIO, "Input/output error", "data/a.tar"), "data/a.tar", "cannot be read", "same command"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset"), "training kick", "has failed", "same command"),
+    ],
+)
+def test_an_error_of_the_system_is_named(error: OSError, about: str, found: str, hint: str) -> None:
+    described = _describe_os_error(Path("models"), "kick", error)
+    assert str(described.about) == about
+    assert found in described.found
+    assert hint in described.hint
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ for report in train_dose(TrainingConfig(recipe=recipe, data=Path("OUT"), out=Pat
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -26,7 +25,7 @@ from rmod_pipeline.errors import DoseError, UsageError, nearest
 from rmod_pipeline.reading.decoding import open_decoder
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import file_digest, publish_bytes, sweep_drafts
-from rmod_pipeline.storage.writing import report_unwritable, unwritable_error
+from rmod_pipeline.storage.writing import LOCAL_DISK_ERRNOS, report_unwritable, unwritable_error
 from rmod_pipeline.training.dose.baseline import UnigramBaseline
 from rmod_pipeline.training.dose.checkpointing import (
     DRAFTS,
@@ -200,16 +199,15 @@ def _train_model(
     return report
 
 
-def _disk_error(out: Path, name: str, error: OSError) -> DoseError:
-    """Return the error for a file that a training cannot write, or for one outside its folder that it cannot read."""
-    path = error.filename
-    is_read = isinstance(path, str | Path) and out.absolute() not in Path(path).absolute().parents
-    if is_read and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        hint = "make it readable, then give the same command again: finished steps are kept"
-        return DoseError(path, f"cannot be read: {error.strerror or error}", hint)
-    unwritable = unwritable_error(path or out / name, error, kind=DoseError)
-    assert isinstance(unwritable, DoseError)
-    return unwritable
+def _describe_os_error(out: Path, name: str, error: OSError) -> DoseError:
+    """Return the error for a file that a training cannot write, for one that it cannot read, or for another failure."""
+    path, again = error.filename, "then give the same command again: the training goes on from its last checkpoint"
+    if error.errno in LOCAL_DISK_ERRNOS or (path is not None and out.absolute() in Path(path).absolute().parents):
+        unwritable = unwritable_error(path or out / name, error)
+        return DoseError(unwritable.about, unwritable.found, unwritable.hint)
+    if path is None:
+        return DoseError(f"training {name}", f"has failed: {error.strerror or error}", f"remove the cause, {again}")
+    return DoseError(path, f"cannot be read: {error.strerror or error}", f"make it readable, {again}")
 
 
 def _fit(
@@ -226,7 +224,7 @@ def _fit(
         found = f"out of memory with {batch_per_rank(module.recipe, world_size)} pairs on a device"
         raise DoseError(f"training {name}", found, "set a smaller schedule.batch, or use more devices") from error
     except OSError as error:
-        raise _disk_error(config.out, name, error) from error
+        raise _describe_os_error(config.out, name, error) from error
     finally:
         module.close()
         if wandb is not None:
