@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-# Without RAY_AUTH_MODE, Ray leaves a token in the home folder, and other clusters ask for it.
-os.environ.update({"RAY_AUTH_MODE": "disabled", "RAY_metrics_report_interval_ms": "1000"})
+# Without RAY_AUTH_MODE, Ray leaves a token in the home folder, and other clusters ask for it. Its workers run at a low
+# priority, and these tests already take longer than any others.
+os.environ.update({"RAY_AUTH_MODE": "disabled", "RAY_metrics_report_interval_ms": "1000", "RAY_worker_niceness": "0"})
 
 import ray
 from ray.cluster_utils import Cluster
