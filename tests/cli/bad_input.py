@@ -86,7 +86,7 @@ GROUPS: dict[str, list[Case]] = {
         ),
         Case(
             name="the built-in kit, spelt otherwise",
-            act=lambda world: world.build(library="bultin"),
+            act=lambda world: world.build(library="bultin", pairs="train=1"),
             says=("bultin: no such file", "(did you mean 'builtin'?)"),
         ),
         Case(
