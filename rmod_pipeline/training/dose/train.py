@@ -23,6 +23,7 @@ from rmod_pipeline.dose.loss import HeldOutLosses
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import DoseError, UsageError, nearest
 from rmod_pipeline.reading.decoding import open_decoder
+from rmod_pipeline.shards.token_family import explain_other_codec
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import file_digest, publish_bytes, sweep_drafts
 from rmod_pipeline.storage.writing import LOCAL_DISK_ERRNOS, report_unwritable, unwritable_error
@@ -160,9 +161,17 @@ def _read_first_weights(
     if models != (checkpoint.instruments,):
         trained = " and ".join("-".join(names) for names in models)
         found = f"a model for {'-'.join(checkpoint.instruments)}, but this training is of {trained}"
-        raise DoseError(config.begin_from, found, "give --instrument, or a checkpoint for the same instruments")
+        hint = f"give a checkpoint for {trained}"
+        if len(models) > 1:
+            is_one_of_them = checkpoint.instruments in models
+            hint = (
+                f"give --instrument {checkpoint.instruments[0]}"
+                if is_one_of_them
+                else "give one --instrument, and its checkpoint"
+            )
+        raise DoseError(config.begin_from, found, hint)
     checkpoint.require_size(config.recipe.model)
-    checkpoint.require_codec(data.identity)
+    checkpoint.require_codec(data.identity, explain_other_codec(data.out, checkpoint.codec, by_name=True))
     return checkpoint
 
 
@@ -222,7 +231,8 @@ def _fit(
         trainer.fit(module, ckpt_path=state_file, weights_only=True)
     except torch.OutOfMemoryError as error:
         found = f"out of memory with {batch_per_rank(module.recipe, world_size)} pairs on a device"
-        raise DoseError(f"training {name}", found, "set a smaller schedule.batch, or use more devices") from error
+        hint = "set a smaller schedule.batch and choose another --out, or use more devices"
+        raise DoseError(f"training {name}", found, hint) from error
     except OSError as error:
         raise _describe_os_error(config.out, name, error) from error
     finally:
