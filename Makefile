@@ -60,7 +60,7 @@ release-sample: $(RUNS) ## build 200 pairs of the sounds that ship, and release 
 	  $(BIN)/rmod release verify $(SAMPLE)/$$format || exit 1; \
 	done
 
-# There are as many processes as cores, so a library's own threads would only stand in each other's way.
+# The processes use all cores, so a library's own threads would only stand in each other's way.
 test: env ## run all tests, the slow ones too
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(TESTS)
 

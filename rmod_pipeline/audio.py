@@ -39,7 +39,9 @@ def processor_family() -> str:
     it finds. AVX-512 (X86_V4) rounds differently from AVX2 (X86_V3), which changes a pitch-shifted loop.
     """
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
-    levels = [name for name in (*simd["baseline"], *simd["found"]) if name.startswith("X86_V")]
+    # A list that would be empty is absent: an old processor has no extension beside those of the baseline.
+    names = (*simd.get("baseline", ()), *simd.get("found", ()))
+    levels = [name for name in names if name.startswith("X86_V")]
     return " ".join([platform.machine(), platform.system(), *levels[-1:]])
 
 

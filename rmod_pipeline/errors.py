@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 _COMMAND = re.compile(r"(`rmod [^`\n]*`|`?rmod (?:library |recipe |codec |dose |release )?[a-z]+(?: [^`;:,()\n]*)?`?)")
@@ -120,6 +121,16 @@ def check_seed(seed: object) -> int:
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
         raise UsageError("--seed", f"{seed!r} is not a seed", f"give a whole number from 0 to {MAX_SEED}")
     return seed
+
+
+@contextmanager
+def naming_data_set(out: object) -> Iterator[None]:
+    """Have the errors of rmod that are raised inside name this data set in the commands of their hints."""
+    try:
+        yield
+    except RmodError as error:
+        error.name_data_set(out)
+        raise
 
 
 def quote(word: object) -> str:

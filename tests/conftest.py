@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from rmod_pipeline.storage.process_identity import available_cores
+
 # Examples drawn anew on every run would let a test fail because of somebody else's change.
 settings.register_profile("rmod", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("rmod")
@@ -38,6 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
     is_xdist_worker = hasattr(config, "workerinput")
     if config.getoption("strict_skips") and not is_xdist_worker:
         config.pluginmanager.register(SkipCheck(ALLOWED_SKIPS), "rmod-skip-check")
+    if not is_xdist_worker:
+        config.pluginmanager.register(LitterCheck(config.rootpath), "rmod-litter-check")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one more process than there are cores, because many tests wait for processes of their own."""
+    return available_cores() + 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -86,6 +95,25 @@ class SkipCheck:
         message = message.removeprefix("Skipped: ")
         if not any(fnmatchcase(report.nodeid, a["test"]) and message.startswith(a["message"]) for a in self.allowed):
             self.unexpected[report.nodeid] = message
+
+
+class LitterCheck:
+    """Fail the run if it leaves a file or folder in the root of the repository. Hidden ones may stay: caches."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.before = self._names()
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._names() - self.before:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for name in sorted(self._names() - self.before):
+            terminalreporter.line(f"a test has left {self.root / name}", red=True)
+
+    def _names(self) -> set[str]:
+        return {path.name for path in self.root.iterdir() if not path.name.startswith(".")}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 
 import numpy as np
 import pytest
@@ -10,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rmod_pipeline.audio import SILENCE_DB, db_to_gain, fit_length, from_pcm, gain_to_db, peak, rms, to_channels, to_pcm
+from rmod_pipeline.audio import (
+    SILENCE_DB,
+    db_to_gain,
+    fit_length,
+    from_pcm,
+    gain_to_db,
+    peak,
+    processor_family,
+    rms,
+    to_channels,
+    to_pcm,
+)
 
 audio = arrays(
     np.float32,
@@ -79,3 +91,19 @@ def test_pcm_survives_a_round_trip(pcm: np.ndarray) -> None:
 @given(audio)
 def test_a_polarity_flip_stays_exact_in_pcm(sound: np.ndarray) -> None:
     assert np.array_equal(to_pcm(-sound), -to_pcm(sound))
+
+
+@pytest.mark.parametrize(
+    ("extensions", "level"),
+    [
+        ({"baseline": ["X86_V2"], "found": ["X86_V3"]}, " X86_V3"),
+        ({"baseline": ["X86_V2"], "not found": ["X86_V3"]}, " X86_V2"),
+        ({"found": ["ASIMDHP"]}, ""),
+        ({}, ""),
+    ],
+)
+def test_any_processor_has_a_family(
+    extensions: dict[str, list[str]], level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": extensions})
+    assert processor_family.__wrapped__() == f"{platform.machine()} {platform.system()}{level}"

@@ -105,10 +105,11 @@ def _print_data_set(out: Location) -> None:
 
 
 def _print_checked(pair: StoredPair, out: Location) -> None:
-    from rmod_pipeline.errors import ShardError
+    from rmod_pipeline.errors import ShardError, naming_data_set
 
     try:
-        _print_pair(pair)
+        with naming_data_set(out):
+            _print_pair(pair)
     except (KeyError, TypeError, AttributeError) as error:
         hint = f"`rmod verify {quote(out)}` says what is damaged"
         raise ShardError(f"{pair.key}.json", f"not the description of a pair: {error!r}", hint) from error

@@ -55,7 +55,7 @@ KNOWN = {
 def find_known(name: str) -> KnownCodec:
     """Return a known codec by name. Raises CodecError."""
     if name not in KNOWN:
-        raise CodecError(name, f"no such codec{nearest(name, KNOWN)}", f"known: {', '.join(KNOWN)}")
+        raise CodecError(name, f"no such codec{nearest(name, KNOWN)}", f"choose {', '.join(KNOWN)}")
     return KNOWN[name]
 
 
@@ -89,7 +89,9 @@ def find_weights(name: str) -> tuple[str, Path, str | None]:
         except FileNotFoundError as error:
             raise CodecError(name, "no such object", "give the address of a dac checkpoint") from error
     if path.is_dir():
-        raise CodecError(name, "is a folder, a file of weights is needed", "give its weights.pth")
+        files = [str(file) for file in sorted(path.glob("*.pth"))]
+        hint = f"give {' or '.join(files)}" if files else "give the file of its weights, such as codec.pth"
+        raise CodecError(name, "is a folder, a file of weights is needed", hint)
     if not path.is_file():
         found = f"no such codec{nearest(name, KNOWN)}, and no such file"
         raise CodecError(name, found, f"known: {', '.join(KNOWN)}; or give the path of a dac checkpoint")

@@ -80,7 +80,7 @@ class CodecChoice:
     def _load(self, is_remote: bool = False) -> tuple[CodecIdentity, Any, str]:
         _check_choice(self)
         name, path, expected_sha256 = find_weights(self.name)
-        device = _select_device(self.device, self.precision, is_remote)
+        device = select_device(self.device, self.precision, is_remote)
         checkpoint = read_codec_checkpoint(path, expected_sha256)
         model = load_codec_model(checkpoint)
         identity = CodecIdentity.of(name, checkpoint, model)
@@ -267,7 +267,8 @@ def _check_choice(choice: CodecChoice) -> None:
         raise UsageError("--batch", f"{choice.batch} is too small", "give 1 or more")
 
 
-def _select_device(name: str, precision: str, is_remote: bool = False) -> str:
+def select_device(name: str, precision: str = "fp32", is_remote: bool = False) -> str:
+    """Return the device of a name, ``auto`` included. Raises UsageError for one that this torch does not have."""
     from rmod_pipeline.codec.descript import import_dac
 
     import_dac()  # its error names the missing package, also torch

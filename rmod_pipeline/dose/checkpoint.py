@@ -56,13 +56,16 @@ class DoseCheckpoint:
             raise DoseError(self.about, found, f"give a checkpoint for {instrument}")
         return self.instruments.index(instrument)
 
-    def require_codec(self, identity: CodecIdentity) -> None:
-        """Raise CodecError unless the model was trained on the tokens of this codec.
+    def require_codec(self, identity: CodecIdentity, hint: str = "give the codec of its training") -> None:
+        """Raise CodecError unless the model was trained on the tokens of this codec; ``hint`` says what to do then.
 
         Published models do not tell the weights of their codec. Then the name must agree, because another codec may
         have tokens of the same shape.
         """
-        identity.require(self.codec, self.about)
+        try:
+            identity.require(self.codec, self.about)
+        except CodecError as error:
+            raise CodecError(error.about, error.found, hint) from error
         name = str(self.codec.get("name", ""))
         if "sha256" not in self.codec and name and _name_without_hash(name) != _name_without_hash(identity.name):
             found = f"uses tokens of {name}, but the codec is {identity.name}"

@@ -12,6 +12,7 @@ from rmod_pipeline.distributions import Strict
 from rmod_pipeline.errors import MAX_SEED
 from rmod_pipeline.recipe.find import find_recipe
 from rmod_pipeline.recipe.load import load_yaml_as
+from rmod_pipeline.storage.folders import shipped_folder
 from rmod_pipeline.storage.naming import NAME
 
 FOLDER = "dose"
@@ -186,4 +187,4 @@ class DoseRecipe(Strict):
 
 def load_dose_recipe(name: str) -> DoseRecipe:
     """Read a DOSE recipe from a path, or by the name of one that ships with rmod. Raises RecipeError."""
-    return load_yaml_as(DoseRecipe, find_recipe(name, FOLDER), "recipes/dose/tiny.yaml")
+    return load_yaml_as(DoseRecipe, find_recipe(name, FOLDER), shipped_folder("recipes") / FOLDER / "tiny.yaml")

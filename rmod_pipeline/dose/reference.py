@@ -31,10 +31,10 @@ CODEC = {"name": "dac-44khz", "sample_rate": 44_100, "hop": 512}
 
 HINT = "give a checkpoint that the DOSE authors published, such as kick.ckpt"
 HINT_FOR_OBJECTS = (
-    "Lightning may have stored Python objects next to the weights (its hyper_parameters); rmod never loads them. If "
-    "you trust the file as you would trust a program, open it once where its authors' code is installed and write its "
-    "weights: torch.save({'state_dict': torch.load(FILE, weights_only=False)['state_dict']}, 'kick.ckpt'); then import "
-    "that file"
+    "Lightning may have stored Python objects next to the weights (its hyper_parameters), which are never loaded here. "
+    "If you trust the file as you would trust a program, open it once where its authors' code is installed and write "
+    "its weights: torch.save({'state_dict': torch.load(FILE, weights_only=False)['state_dict']}, 'kick.ckpt'); then "
+    "import that file"
 )
 
 _PUBLISHED_NAMES = {

@@ -165,7 +165,8 @@ def _decode_sound(pair: StoredPair, kind: str, samples: int) -> Mono:
     name = find_audio_member(pair.members, kind)
     if name is None:
         found = f"contains no audio of its {kind}"
-        raise ShardError(pair.key, found, "evaluate on a data set that was built with audio")
+        built = f"from a recipe with a {kind}" if find_audio_member(pair.members, MIX) else "with audio"
+        raise ShardError(pair.key, found, f"evaluate on a data set that was built {built}")
     pcm, _ = decode_audio(pair.members[name], f"{pair.key}.{name}")
     return fit_window(mix_to_mono(pcm), samples, 1).audio
 

@@ -12,6 +12,7 @@ from rmod_pipeline.dose.checkpoint import read_dose_checkpoint
 from rmod_pipeline.evaluation.compare import SYSTEMS, Comparison, compare
 from rmod_pipeline.evaluation.condition_use import ConditionUse, measure_condition_use
 from rmod_pipeline.reading.decoding import open_decoder
+from rmod_pipeline.shards.token_family import explain_other_codec
 from rmod_pipeline.storage import Location
 
 
@@ -73,6 +74,7 @@ def evaluate_checkpoint(
     use_threads(threads)
     model = read_dose_checkpoint(checkpoint)
     opened, family = open_decoder(data, codec, device)
+    model.require_codec(opened.identity, explain_other_codec(data, model.codec, by_name=False))
     comparisons = compare(data, split, model, opened, family, most=pairs, tries=tries, on_pairs=on_pairs)
     condition_use = measure_condition_use(data, split, model, family, device=opened.device, most=pairs)
     return Evaluation(comparisons=tuple(comparisons), condition_use=tuple(condition_use))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import Audio, from_pcm
-from rmod_pipeline.errors import ShardError, nearest
+from rmod_pipeline.errors import ShardError, naming_data_set, nearest
 from rmod_pipeline.reading.loader import STEM, load_audio, load_tokens
 from rmod_pipeline.reading.pairs import StoredPair, count_licences, list_keys, read_pair, read_receipts
 from rmod_pipeline.recipe import Recipe
@@ -117,7 +117,8 @@ class DataSet:
 
     def pair(self, key: str) -> DataPair:
         """Return one pair. Raises ShardError for a key that is not in the data set."""
-        return _decode(read_pair(self.out, key))
+        with naming_data_set(self.out):
+            return _decode(read_pair(self.out, key))
 
     def pairs(self, split: str | None = None) -> Iterator[DataPair]:
         """Yield the finished pairs of a split, or of all splits, in order.
@@ -135,7 +136,9 @@ class DataSet:
             if split in (None, receipt.split):
                 tar = layout.tar(receipt.shard, folder) if folder else layout.tar(receipt.shard)
                 for key, members in read_tar(tar):
-                    yield _decode(StoredPair(key=key, members=members))
+                    with naming_data_set(self.out):
+                        pair = _decode(StoredPair(key=key, members=members))
+                    yield pair
 
     def index(self, split: str | None = None, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Return the rows of the index, rejected attempts included: key, sources, licences, levels, checksums."""

@@ -94,7 +94,7 @@ def load_tokens(
     rank, world_size = _resolve_rank(stream, rank, world_size)
     order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world_size=world_size)
     _check_order(order, shards, split)
-    pairs: PairStream = stream.open_stream(shards, suffixes, decode, order, epoch)
+    pairs: PairStream = stream.open_stream(layout.out, shards, suffixes, decode, order=order, epoch=epoch)
     return pairs
 
 
@@ -129,7 +129,7 @@ def load_audio(
     rank, world_size = _resolve_rank(stream, rank, world_size)
     order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world_size=world_size)
     _check_order(order, shards, split)
-    pairs: PairStream = stream.open_stream(shards, suffixes, decode, order, epoch)
+    pairs: PairStream = stream.open_stream(layout.out, shards, suffixes, decode, order=order, epoch=epoch)
     return pairs
 
 

@@ -90,7 +90,7 @@ def list_keys(out: Location, split: str | None = None) -> list[str]:
     if not receipts:
         splits = sorted({receipt.split for receipt in read_receipts(out)})
         raise ShardError(
-            out, f"no pairs of split {split!r}{nearest(str(split), splits)}", f"it has {', '.join(splits)}"
+            out, f"no pairs of split {split!r}{nearest(str(split), splits)}", f"choose {', '.join(splits)}"
         )
     rows = (row for receipt in receipts for row in read_index(Layout(out).index(receipt.shard), ["key", "status"]))
     return [row["key"] for row in rows if row["status"] == PAIR]

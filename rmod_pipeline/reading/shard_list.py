@@ -11,7 +11,7 @@ from rmod_pipeline.shards.receipt import read_receipt
 from rmod_pipeline.storage import Location
 
 HINT = "`rmod verify OUT` lists what is damaged"
-"""Hint for a damaged pair where its data set is not known; else ``verify_hint``."""
+"""Hint for a damaged pair where its data set is not known; ``naming_data_set`` names it. Else ``verify_hint``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

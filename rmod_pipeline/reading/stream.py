@@ -17,7 +17,7 @@ import webdataset
 from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.errors import ShardError
+from rmod_pipeline.errors import ShardError, naming_data_set
 from rmod_pipeline.reading.sampler import ReaderRank, ReadOrder, ShardPart, sample_shards, shuffle_items, split_epoch
 from rmod_pipeline.reading.shard_list import HINT, FinishedShard
 from rmod_pipeline.storage import Location, open_for_reading
@@ -40,6 +40,8 @@ Decode = Callable[[RawPair], Any]
 class ShardSource:
     """The single stage of a stream. It is pickled into every DataLoader worker, which calls it."""
 
+    out: Location
+    """The data set, for the hints of errors."""
     shards: tuple[FinishedShard, ...]
     suffixes: frozenset[str]
     """The files of a pair to read; the others are skipped."""
@@ -56,7 +58,7 @@ class ShardSource:
         raw_pairs = self._read(self.select_parts(reader, draw))
         if self.order.shuffle:
             raw_pairs = shuffle_items(raw_pairs, self.order.shuffle, draw.at("pairs", reader.index))
-        return map(self.decode, raw_pairs)
+        return self._decode(raw_pairs)
 
     def select_parts(self, reader: ReaderRank, draw: Draw) -> Iterable[ShardPart]:
         """Return the parts of shards that a process reads, in order."""
@@ -64,6 +66,10 @@ class ShardSource:
         if self.order.resampled:
             return sample_shards(pair_counts, reader, draw)
         return split_epoch(pair_counts, reader, draw if self.order.shuffle else None)
+
+    def _decode(self, raw_pairs: Iterable[RawPair]) -> Iterator[Any]:
+        with naming_data_set(self.out):
+            yield from map(self.decode, raw_pairs)
 
     def _read(self, parts: Iterable[ShardPart]) -> Iterator[RawPair]:
         for part in parts:
@@ -93,11 +99,23 @@ class PairStream(webdataset.DataPipeline):
 
 
 def open_stream(
-    shards: Iterable[FinishedShard], suffixes: Iterable[str], decode: Decode, order: ReadOrder, epoch: int
+    out: Location,
+    shards: Iterable[FinishedShard],
+    suffixes: Iterable[str],
+    decode: Decode,
+    *,
+    order: ReadOrder,
+    epoch: int,
 ) -> PairStream:
     """Return a stream of pairs; only their files with one of the ``suffixes`` are read."""
-    shared = torch.tensor(epoch).share_memory_()
-    source = ShardSource(shards=tuple(shards), suffixes=frozenset(suffixes), decode=decode, order=order, epoch=shared)
+    source = ShardSource(
+        out=out,
+        shards=tuple(shards),
+        suffixes=frozenset(suffixes),
+        decode=decode,
+        order=order,
+        epoch=torch.tensor(epoch).share_memory_(),
+    )
     return PairStream(source)
 
 

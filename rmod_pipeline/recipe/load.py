@@ -16,6 +16,7 @@ from rmod_pipeline.recipe.find import find_recipe, recipe_names
 from rmod_pipeline.recipe.problems import Problem, describe_value, list_problems
 from rmod_pipeline.recipe.schema import Recipe
 from rmod_pipeline.recipe.yaml_tree import find_line, parse_yaml
+from rmod_pipeline.storage.folders import shipped_folder
 
 RecipeModel = TypeVar("RecipeModel", bound=BaseModel)
 
@@ -45,7 +46,7 @@ def load_recipe(path: Path) -> Recipe:
     return _load(_read_text(path), path, path)
 
 
-def load_yaml_as(model: type[RecipeModel], path: Path, example: str) -> RecipeModel:
+def load_yaml_as(model: type[RecipeModel], path: Path, example: Path) -> RecipeModel:
     """Load and check a recipe of another kind, such as a training recipe; ``example`` names a valid one.
 
     Raises RecipeError that lists every problem with its line.
@@ -97,7 +98,7 @@ def _parse_with_base(text: str, about: object, files: tuple[Path, ...]) -> tuple
 
     ``files`` is the chain of extending recipes, the file of this text last; it is empty for a text without a file.
     """
-    tree, content = _parse_mapping(text, about, "recipes/quick.yaml")
+    tree, content = _parse_mapping(text, about, shipped_folder("recipes") / "quick.yaml")
     if EXTENDS not in content:
         return tree, content
     path = _find_base(content.pop(EXTENDS), tree, about, files[-1].parent if files else None)
@@ -144,7 +145,7 @@ def _read_text(path: Path) -> str:
         raise RecipeError(path, f"cannot be read: {error}", "a recipe is a YAML file in UTF-8") from error
 
 
-def _parse_mapping(text: str, about: object, example: str) -> tuple[yaml.Node, dict[str, Any]]:
+def _parse_mapping(text: str, about: object, example: Path) -> tuple[yaml.Node, dict[str, Any]]:
     """Return the tree of a YAML mapping, and its content without the author's private keys."""
     tree, content = parse_yaml(text, about, example)
     if not isinstance(content, dict):

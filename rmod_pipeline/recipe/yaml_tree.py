@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -29,7 +30,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse_yaml(text: str, about: object, example: str) -> tuple[yaml.Node, Any]:
+def parse_yaml(text: str, about: object, example: Path) -> tuple[yaml.Node, Any]:
     """Return the node tree of a YAML text and its content. Raises RecipeError.
 
     ``about`` names the text in errors; ``example`` names a valid recipe.

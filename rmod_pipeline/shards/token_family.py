@@ -131,7 +131,9 @@ def find_family(out: Location, codec: str | None) -> str:
         found = f"{len(matching)} families of tokens" + (f" begin with {codec}" if codec else "")
         raise ShardError(out, f"{found}: {', '.join(matching)}", "choose one: --codec NAME, or codec=NAME in Python")
     if known:
-        raise ShardError(out, f"no tokens of {codec}{nearest(str(codec), known)}; there are {', '.join(known)}")
+        found = f"no tokens of {codec}{nearest(str(codec), known)}; there are {', '.join(known)}"
+        hint = f"choose one of these, or make others: `rmod encode {quote(out)} --codec CODEC`"
+        raise ShardError(out, found, hint)
     read_fingerprint(Layout(out).build)  # raises if there is no data set at all
     raise ShardError(out, "no tokens here", _encode_hint(out))
 
@@ -160,6 +162,19 @@ def claim_family(family: TokenFamily, layout: Layout) -> None:
     """Write the codec.json of a new family. Raises BuildError if another run has just written a different one."""
     if not publish_new(encode_fingerprint(family.to_dict()), layout.codec(family.folder), layout.drafts):
         check_family(family, layout)
+
+
+def explain_other_codec(out: Location, codec: Mapping[str, Any], by_name: bool) -> str:
+    """Return what to do if a model needs tokens of another codec than the one in use.
+
+    ``codec`` is the identity of the model's codec; ``by_name``: whether ``--codec`` takes the name of the tokens, and
+    not only the path of the weights.
+    """
+    name = str(codec.get("name", "")) or "another codec"
+    value = name if by_name else "PATH"
+    if name in family_names(out):
+        return f"the model needs tokens of {name}: give --codec {value}"
+    return f"the model needs tokens of {name}: make them, `rmod encode {quote(out)} --codec PATH`; give --codec {value}"
 
 
 def _encode_hint(out: Location) -> str:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from rmod_pipeline.errors import RmodError
+from rmod_pipeline.storage.writing import LOCAL_DISK_ERRNOS
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +34,6 @@ SLOWEST_BYTES_PER_SECOND = 100_000
 
 WARN_AFTER_FAILURES = 3
 """Failures of one request before a warning is logged: one or two are common."""
-
-LOCAL_DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 _TEMPORARY_STATUS = (408, 409, 425, 429)
 _PERMANENT = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError, ImportError)

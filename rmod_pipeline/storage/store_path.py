@@ -15,7 +15,6 @@ from typing import Any
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.storage.requests import (
     LARGE_BYTES,
-    LOCAL_DISK_ERRNOS,
     Result,
     StoreError,
     UnsupportedError,
@@ -26,6 +25,7 @@ from rmod_pipeline.storage.requests import (
     retry_request,
     write_limit,
 )
+from rmod_pipeline.storage.writing import LOCAL_DISK_ERRNOS
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ OTHER_OUT = "choose another --out"
 OTHER_CACHE = "let the environment variable RMOD_CACHE name a folder that you can write to"
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+LOCAL_DISK_ERRNOS = (*_FULL_DISK, errno.EROFS, errno.EFBIG)
+"""Errors of a disk that only a write can get."""
 
 
 def unwritable_error(

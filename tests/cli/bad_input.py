@@ -38,6 +38,7 @@ from tests.cli.bad_input_acts import (
 )
 from tests.cli.bad_input_mends import MENDS
 from tests.cli.bad_input_world import DONE, FOUND, Arguments, Case, World, text_file
+from tests.cli.bad_models import CASES as MODEL_CASES
 from tests.cli.bad_tokens import CASES as TOKEN_CASES
 from tests.tiny_build import make_library
 
@@ -86,7 +87,7 @@ GROUPS: dict[str, list[Case]] = {
         ),
         Case(
             name="the built-in kit, spelt otherwise",
-            act=lambda world: world.build(library="bultin"),
+            act=lambda world: world.build(library="bultin", pairs="train=1"),
             says=("bultin: no such file", "(did you mean 'builtin'?)"),
         ),
         Case(
@@ -268,6 +269,7 @@ GROUPS: dict[str, list[Case]] = {
         Case(name="an unknown option", act=options("--worker", 2), says=("--worker",)),
     ],
     "Codecs and tokens": TOKEN_CASES,
+    "Models": MODEL_CASES,
     "Looking at a data set": [
         Case(
             name="verify a folder without a data set",

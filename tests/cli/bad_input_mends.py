@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from tests.cli.bad_input_world import Arguments, World
+from tests.cli.bad_input_world import MISTAKE, Arguments, World
+from tests.cli.bad_model_mends import MENDS as MODEL_MENDS
 from tests.cli.bad_token_mends import MENDS as TOKEN_MENDS
 from tests.cli.mending import (
     Fault,
@@ -76,6 +79,17 @@ def _remake_shard(fault: Fault) -> Arguments:
     removed(fault)
     fault.run(*fault.world.build())
     return fault.arguments
+
+
+def _other_engine(fault: Fault) -> Arguments:
+    """Use the other engine where its package is installed; elsewhere its message says how to install that."""
+    other = re.search(r"or (\w+) where its package is installed", fault.hint)
+    assert other, fault.message
+    if find_spec("pymixconsole"):
+        return fault.option("--engine", other[1])
+    said = fault.run(*fault.option("--engine", other[1]), codes=(MISTAKE,))
+    assert "pip install" in said.err
+    return fault.option("--engine")
 
 
 def _open_pair(fault: Fault) -> Arguments:
@@ -153,12 +167,13 @@ MENDS: dict[str, dict[str, Sequence[Mend]]] = {
         "`--shard-size 0`": [proposed("--shard-size", _AT_LEAST, *ONE_SHARD)],
         "more shards than six digits can number": [proposed("--shard-size", _AT_LEAST, *ONE_SHARD)],
         "`--format mp3`": [proposed("--format", "choose (wav) or flac"), proposed("--format", "choose wav or (flac)")],
-        "`--engine foo`": [proposed("--engine", r"use (\w+)")],
+        "`--engine foo`": [proposed("--engine", r"use (\w+)"), _other_engine],
         "`--cache-gb nan`": [proposed("--cache-gb", r"give ([\d.]+) or more")],
         "`--cache-gb -1`": [proposed("--cache-gb", r"give ([\d.]+) or more")],
         "an unknown option": [lambda fault: [word.replace("--worker", "--workers") for word in fault.arguments]],
     },
     "Codecs and tokens": TOKEN_MENDS,
+    "Models": MODEL_MENDS,
     "Looking at a data set": {
         "verify a folder without a data set": [argument(1, lambda world: world.built().out)],
         "verify a folder that is not there": [argument(1, lambda world: world.built().out)],

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from rmod_pipeline.storage.folders import shipped_folder
 from tests.cli.bad_input import GROUPS, make_world
 from tests.cli.bad_input_world import DONE, World
 
@@ -23,6 +24,7 @@ def first_lines(said: str, world: World, most: int = 3) -> str:
     """Return a message as it stands in the page: without frames, and the same on every machine and disk."""
     text = said.replace(f"{world.folder}/", "").replace(str(world.folder), ".")
     text = re.sub(r"[\d.]+ GB free", "N GB free", text)
+    text = text.replace(str(shipped_folder("recipes")), "recipes")
     text = re.sub(r"\S+/codecs/", "CACHE/codecs/", text)
     lines = [line.strip("╭╮╰╯─│ ") for line in text.splitlines() if not line.startswith(("Usage", "Try"))]
     shown = " ".join([line for line in lines if line and line != "Error"][:most]).removeprefix("Error: ")

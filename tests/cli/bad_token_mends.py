@@ -48,7 +48,7 @@ def _encode_as_told(fault: Fault) -> Arguments:
     return fault.option("--codec", codec)
 
 
-def _remake_tokens(fault: Fault) -> Arguments:
+def remake_tokens(fault: Fault) -> Arguments:
     """Verify, as the hint says, remove what that names, and encode again."""
     report = fault.run(*fault.command(), codes=(FOUND,))
     line = next(line for line in report.out.splitlines() if line.strip().startswith("rm "))
@@ -108,7 +108,7 @@ MENDS: dict[str, Sequence[Mend]] = {
     "decode one of two codecs' tokens, and not say which": [_chosen_family],
     "decode with a codec of another hop": [_MADE_WITH],
     "decode with a codec of fewer codebooks": [_MADE_WITH],
-    "decode a token that cannot be": [_remake_tokens],
+    "decode a token that cannot be": [remake_tokens],
     "decode to where a file is": [other_out],
     "show a codec that is not there": [argument(2, lambda _: "mini")],
     "train a codec by no recipe": [_small_codec_recipe],

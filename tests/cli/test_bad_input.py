@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,14 +31,14 @@ def world(tmp_path: Path, cache: Path) -> World:
 def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World, rmod: Rmod) -> None:
     """Each message names what is wrong, and its first remedy mends it."""
     arguments = list(map(str, case.act(world)))
-    before = reproducible_files(world.out) if world.out.is_dir() else {}
+    before = reproducible_files(world.folder)
     said = rmod(*arguments)
     assert said.code == case.code, said
     for words in case.says:
         assert words in " ".join((said.out + said.err).split()), said
     assert "Traceback" not in said.err
     assert "Warning" not in said.err
-    assert {name for name, data in before.items() if (world.out / name).read_bytes() != data} == set()
+    assert {name for name, data in before.items() if (world / name).read_bytes() != data} == set()
     if case.finished >= 0:
         assert len(Layout(world.out).receipts()) == case.finished
     if case.code == 2:
@@ -65,6 +66,15 @@ def test_the_other_remedies_of_a_message_mend_too(case: Case, mend: Mend, world:
     assert said.code == case.code, said
     mended = rmod(*mend(Fault(world, arguments, said.err, rmod)))
     assert mended.code == DONE, (said.err, mended)
+
+
+def test_without_the_space_check_a_build_begins(world: World, rmod: Rmod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last remedy of the message about a disk that is too small, on a disk that looks small."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+    said = rmod(*world.build(pairs="train=3"))
+    assert said.code == 2
+    assert "or --no-space-check" in said.err
+    assert rmod(*world.build("--no-space-check", pairs="train=3")).code == DONE
 
 
 def test_every_remedy_belongs_to_a_case() -> None:

@@ -129,14 +129,14 @@ def test_a_terminal_gets_a_bar_that_fits(tiny_manifest: Path, tmp_path: Path, co
         "--out",
         tmp_path / "out",
         "--pairs",
-        "train=300",
+        "train=100",
     ]
     shown = in_terminal([*arguments, "--workers", 2], columns)
     frames = [line for line in shown.replace("\r", "\n").split("\n") if "pairs/s" in line and "Built" not in line]
     assert frames, shown
-    assert "300/300" in frames[-1]
+    assert "100/100" in frames[-1]
     assert "left" in frames[-1]
-    assert "Built 300 pairs" in shown
+    assert "Built 100 pairs" in shown
 
 
 def in_terminal(arguments: list[object], columns: int) -> str:

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import pickle
+import re
+import shlex
 import shutil
 import tarfile
 from collections.abc import Callable
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 
 from rmod_pipeline.errors import RmodError, ShardError, UsageError
+from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.reading.loader import load_audio, load_tokens
 from rmod_pipeline.shards.layout import AUDIO, Layout
 from rmod_pipeline.shards.tar import TarWriter, read_tar
@@ -179,6 +182,28 @@ def test_a_truncated_or_missing_shard_is_named(copy: Path) -> None:
     tar.unlink()
     with pytest.raises(ShardError, match=r"train-000001\.tar: cannot be read"):
         list(load_audio(copy, "train"))
+
+
+@pytest.mark.parametrize("folder", ["a folder", "plain"])
+def test_the_remedy_for_a_damaged_pair_names_the_data_set(encoded: Path, folder: str, tmp_path: Path) -> None:
+    """As a shell takes it; also if the error comes from a decoder that does not know the data set."""
+    copy = Path(shutil.copytree(encoded, tmp_path / folder))
+    command = f"-> `rmod verify {shlex.quote(str(copy))}` "
+    rewrite(copy, lambda _key, members: {**members, "mix.npy": b"no array"})
+    with pytest.raises(ShardError, match=re.escape(command)):
+        list(load_tokens(copy, "train"))
+    tar = Layout(copy).tar("train-000001")
+    tar.write_bytes(tar.read_bytes()[:5000])
+    with pytest.raises(ShardError, match=re.escape(command)):
+        list(load_audio(copy, "train"))
+    tar, spoilt = Layout(copy).tar("valid-000000"), b"no sound at "
+    with tarfile.open(on_disk(tar)) as file:
+        start = file.getmember("valid-00000000.mix.wav").offset_data
+    data = tar.read_bytes()
+    tar.write_bytes(data[:start] + spoilt + data[start + len(spoilt) :])
+    for read in (lambda: DataSet(copy).pair("valid-00000000"), lambda: list(DataSet(copy).pairs("valid"))):
+        with pytest.raises(ShardError, match=re.escape(command)):
+            read()
 
 
 def test_an_invalid_audio_file_is_named(copy: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.reading.loader import load_audio, load_tokens
 from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.training.dose.monitor import ProgressListener
-from rmod_pipeline.training.dose.train import TrainingConfig, choose_models, train_dose
+from rmod_pipeline.training.dose.train import TrainingConfig, _describe_os_error, choose_models, train_dose
 from tests.tiny_build import RATE
 from tests.tiny_codec import save_tiny
 from tests.training.training_examples import CPU, Rmod, make_recipe, read_state, train_models, write_recipe
@@ -174,15 +175,31 @@ def test_a_listener_is_called_for_each_step_and_validation(tiny_tokens: Path, tm
     assert events == [("kick", 0), 1, 2, (2, "valid", ["all", "kick"]), 3, (3, "valid", ["all", "kick"])]
 
 
+@pytest.mark.parametrize(
+    ("error", "about", "found", "hint"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "models/kick", "cannot be written", "free space"),
+        (PermissionError(errno.EACCES, "Permission denied", "models/kick/a"), "models/kick/a", "written", "--out"),
+        (OSError(errno.EIO, "Input/output error", "data/a.tar"), "data/a.tar", "cannot be read", "same command"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset"), "training kick", "has failed", "same command"),
+    ],
+)
+def test_an_error_of_the_system_is_named(error: OSError, about: str, found: str, hint: str) -> None:
+    described = _describe_os_error(Path("models"), "kick", error)
+    assert str(described.about) == about
+    assert found in described.found
+    assert hint in described.hint
+
+
 @pytest.mark.slow
-def test_extraction_returns_eight_pairs_that_the_tiny_recipe_learned(tmp_path: Path, cache: Path, rmod: Rmod) -> None:
+def test_extraction_returns_four_pairs_that_the_tiny_recipe_learned(tmp_path: Path, cache: Path, rmod: Rmod) -> None:
     """From audio to tokens, training, and extraction from audio: the codes of all kicks are returned."""
     weights_file, out = save_tiny(tmp_path / "codec.pth"), tmp_path / "OUT"
-    built = rmod("build", "quick", "--library", "builtin", "--out", out, "--pairs", "train=8,valid=1", "--workers", 1,
+    built = rmod("build", "quick", "--library", "builtin", "--out", out, "--pairs", "train=4,valid=1", "--workers", 1,
                  "--codec", weights_file, "--device", "cpu")  # fmt: skip
     assert built.code == 0, built.err
     tiny = load_dose_recipe("tiny")
-    schedule = tiny.schedule.model_copy(update={"check_every_steps": 100, "steps": 200})
+    schedule = tiny.schedule.model_copy(update={"batch": 4, "check_every_steps": 75, "steps": 150})
     kicks = tiny.model_copy(update={"instruments": ("kick",), "one_model": False, "schedule": schedule})
     config = TrainingConfig(recipe=kicks, data=out, out=tmp_path / "models", codec=str(weights_file), machine=CPU)
     (report,) = train_dose(config)
@@ -195,7 +212,7 @@ def test_extraction_returns_eight_pairs_that_the_tiny_recipe_learned(tmp_path: P
     write_checkpoint(replace(read_dose_checkpoint(report.model), state=state), folder)
     extractors, codec = open_extractors(folder, codec=str(weights_file), device="cpu")
     tokens = {pair["key"]: pair["codes"]["kick"] for pair in load_tokens(out, "train", sounds=["kick"])}
-    assert len({codes.tobytes() for codes in tokens.values()}) == 8
+    assert len({codes.tobytes() for codes in tokens.values()}) == 4
     for pair in load_audio(out, "train"):
         extraction = extract_array(
             pair["audio"]["mix"], pair["rate"], extractors, codec, ExtractionConfig(at=(0.0,), tries=0)

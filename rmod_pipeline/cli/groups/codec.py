@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rmod_pipeline.cli.groups.help_format import Command, Group
-from rmod_pipeline.cli.options import JsonFlag, ThreadsOption
+from rmod_pipeline.cli.options import JsonFlag, PlainDeviceOption, ThreadsOption
 from rmod_pipeline.errors import quote
 from rmod_pipeline.storage import parse_local_path
 
@@ -94,7 +94,7 @@ def train(
         float | None, typer.Option(metavar="N", min=0.01, help="Another time budget than the recipe's.")
     ] = None,
     threads: ThreadsOption = 1,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
+    device: PlainDeviceOption = "cpu",
     begin_from: Annotated[
         str | None,
         typer.Option(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from rmod_pipeline.audio import Pcm
-from rmod_pipeline.errors import BuildError, ShardError, quote
+from rmod_pipeline.errors import BuildError, ShardError, naming_data_set, quote
 from rmod_pipeline.pipeline.encoding import EncodeBatch, PrefetchEncoder, ShardTokenizer, TokenSettings
 from rmod_pipeline.pipeline.jobs.base import Job, ShardMaker
 from rmod_pipeline.pipeline.log_context import set_current_pair
@@ -110,15 +110,15 @@ def _read_pairs(
     tar: Location, sound_names: Iterable[str], sample_rate: int
 ) -> Iterator[tuple[str, dict[str, Pcm], bytes]]:
     """Yield key, sounds (16-bit, each [channels, samples]) and JSON of each pair of a tar. Raises ShardError."""
+    out = tar.parent.parent
     for key, members in read_tar(tar):
         sounds: dict[str, Pcm] = {}
         for sound in sound_names:
             name = find_audio_member(members, sound)
             if name is None or "json" not in members:
-                raise ShardError(
-                    tar, f"{key} has no {sound}", f"`rmod verify {quote(tar.parent.parent)}` says what is damaged"
-                )
-            sounds[sound], rate = decode_audio(members[name], f"{tar}: {key}.{name}")
+                raise ShardError(tar, f"{key} has no {sound}", f"`rmod verify {quote(out)}` says what is damaged")
+            with naming_data_set(out):
+                sounds[sound], rate = decode_audio(members[name], f"{tar}: {key}.{name}")
             if rate != sample_rate:
                 found = f"{key}.{sound} is at {rate} Hz, but the codec takes {sample_rate} Hz"
                 raise ShardError(tar, found, "choose another codec")

@@ -66,7 +66,10 @@ def select_licences(library: Library, licences: Sequence[str]) -> Library:
     """Return the library with the sounds under these licences. Raises LibraryError if there are none."""
     kept = tuple(asset for asset in library.assets if asset.licence in licences)
     if not kept:
-        raise LibraryError(library.manifest, "no sound under an allowed licence", f"allowed: {', '.join(licences)}")
+        found = f"no sound under a licence that the recipe allows: {', '.join(licences)}"
+        existing = ", ".join(sorted({asset.licence for asset in library.assets} - {""})) or "none"
+        hint = f"give another --library, or set sounds.licences in the recipe; the licences of this one are {existing}"
+        raise LibraryError(library.manifest, found, hint)
     return replace(library, assets=kept, digest=compute_library_digest(kept))
 
 

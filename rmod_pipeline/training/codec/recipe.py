@@ -9,6 +9,7 @@ from rmod_pipeline.distributions import Strict
 from rmod_pipeline.errors import MAX_SEED
 from rmod_pipeline.recipe.find import find_recipe
 from rmod_pipeline.recipe.load import load_yaml_as
+from rmod_pipeline.storage.folders import shipped_folder
 
 FOLDER = "codec"
 """The folder of codec recipes, inside that of all recipes."""
@@ -149,7 +150,7 @@ class CodecRecipe(Strict):
 
 def load_codec_recipe(name: str) -> CodecRecipe:
     """Read a codec recipe from a path, or by the name of one that ships with rmod. Raises RecipeError."""
-    return load_yaml_as(CodecRecipe, find_recipe(name, FOLDER), "recipes/codec/mini.yaml")
+    return load_yaml_as(CodecRecipe, find_recipe(name, FOLDER), shipped_folder("recipes") / FOLDER / "mini.yaml")
 
 
 def with_minutes(recipe: CodecRecipe, minutes: float | None) -> CodecRecipe:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rmod_pipeline.codec.catalogue import find_weights
 from rmod_pipeline.codec.checkpoint import read_codec_checkpoint
+from rmod_pipeline.codec.codec import select_device
 from rmod_pipeline.codec.torch_support import flush_denormals, use_threads
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.asset import Library
@@ -39,6 +40,7 @@ def train_from_libraries(
     if begin_from is not None:
         _, path, sha256 = find_weights(begin_from)
         checkpoint = read_codec_checkpoint(path, sha256)
+    device = select_device(device)
     check_writable_folder(out, kind=BuildError)
     use_threads(threads)
     with flush_denormals():

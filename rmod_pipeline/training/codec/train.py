@@ -18,6 +18,7 @@ from torch import Tensor
 from rmod_pipeline.codec.checkpoint import CodecCheckpoint, load_codec_model, serialize_codec_checkpoint
 from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.codec.identity import weights_digest
+from rmod_pipeline.codec.torch_support import read_weights_file, unpickle_weights
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable
@@ -36,6 +37,7 @@ from rmod_pipeline.training.codec.recipe import CodecRecipe, CodecSchedule
 logger = logging.getLogger(__name__)
 
 WEIGHTS, STATE, LOG = "codec.pth", "state.pt", "log.jsonl"
+STATE_KEYS = {"shape", "step", "seconds", "fits", "energy", "model", "average", "optimizer", "adversary"}
 HELD_OUT = 24
 """Mixtures, and one-shots, on which the averaged weights are measured."""
 
@@ -159,7 +161,9 @@ class CodecTrainer:
         loss.backward()
         grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_GRAD_NORM)
         if not bool(torch.isfinite(grad_norm)):
-            hint = f"{self.out / STATE} holds the training before it; lower schedule.learning_rate and resume"
+            hint = "lower schedule.learning_rate, and give the same command again"
+            if (self.out / STATE).exists():
+                hint += f": it resumes from {self.out / STATE}"
             raise BuildError(self.out, f"the loss or its gradient is not finite at step {step}", hint)
         self.optimizer.step()
         self.average.update(self.model, step)
@@ -265,7 +269,7 @@ class CodecTrainer:
 
     def _resume(self) -> None:
         path = self.out / STATE
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = _read_state(path)
         if state["shape"] != self.kwargs:
             raise BuildError(path, "a training of a codec of another shape", "choose another --out")
         if state.get("begun_from") != self.begun_from:
@@ -276,6 +280,18 @@ class CodecTrainer:
         self.adversary.load_state_dict(state["adversary"])
         self.progress = CodecProgress(**{name: state[name] for name in ("step", "seconds", "fits", "energy")})
         logger.info("resuming at step %d, after %.1f minutes", self.progress.step, self.progress.seconds / 60)
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    """Read the state of a training. Raises BuildError for any other file."""
+    hint = "remove it to start this training from the beginning, or choose another --out"
+    try:
+        state: Any = unpickle_weights(read_weights_file(path, BuildError, hint), path, BuildError)
+    except BuildError as error:
+        raise BuildError(path, error.found, hint) from error
+    if not isinstance(state, dict) or STATE_KEYS - state.keys():
+        raise BuildError(path, "not the complete state of a training", hint)
+    return state
 
 
 def codec_learning_rate(schedule: CodecSchedule, progress: CodecProgress) -> float:

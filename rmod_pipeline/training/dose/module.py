@@ -173,7 +173,7 @@ class DoseModule(LightningModule):
 
     def _training_error(self, found: str, has_checkpoint: bool) -> DoseError:
         kept = "the latest checkpoint is kept; " if has_checkpoint else ""
-        hint = f"{kept}check these pairs, or lower schedule.learning_rate and start again"
+        hint = f"{kept}check these pairs, or lower schedule.learning_rate and choose another --out"
         return DoseError(f"training {'-'.join(self.instruments)}", found, hint)
 
     def _gather(self, value: Value) -> list[Value]:

@@ -6,7 +6,6 @@ for report in train_dose(TrainingConfig(recipe=recipe, data=Path("OUT"), out=Pat
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -24,9 +23,10 @@ from rmod_pipeline.dose.loss import HeldOutLosses
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.errors import DoseError, UsageError, nearest
 from rmod_pipeline.reading.decoding import open_decoder
+from rmod_pipeline.shards.token_family import explain_other_codec
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import file_digest, publish_bytes, sweep_drafts
-from rmod_pipeline.storage.writing import report_unwritable, unwritable_error
+from rmod_pipeline.storage.writing import LOCAL_DISK_ERRNOS, report_unwritable, unwritable_error
 from rmod_pipeline.training.dose.baseline import UnigramBaseline
 from rmod_pipeline.training.dose.checkpointing import (
     DRAFTS,
@@ -161,9 +161,17 @@ def _read_first_weights(
     if models != (checkpoint.instruments,):
         trained = " and ".join("-".join(names) for names in models)
         found = f"a model for {'-'.join(checkpoint.instruments)}, but this training is of {trained}"
-        raise DoseError(config.begin_from, found, "give --instrument, or a checkpoint for the same instruments")
+        hint = f"give a checkpoint for {trained}"
+        if len(models) > 1:
+            is_one_of_them = checkpoint.instruments in models
+            hint = (
+                f"give --instrument {checkpoint.instruments[0]}"
+                if is_one_of_them
+                else "give one --instrument, and its checkpoint"
+            )
+        raise DoseError(config.begin_from, found, hint)
     checkpoint.require_size(config.recipe.model)
-    checkpoint.require_codec(data.identity)
+    checkpoint.require_codec(data.identity, explain_other_codec(data.out, checkpoint.codec, by_name=True))
     return checkpoint
 
 
@@ -200,16 +208,15 @@ def _train_model(
     return report
 
 
-def _disk_error(out: Path, name: str, error: OSError) -> DoseError:
-    """Return the error for a file that a training cannot write, or for one outside its folder that it cannot read."""
-    path = error.filename
-    is_read = isinstance(path, str | Path) and out.absolute() not in Path(path).absolute().parents
-    if is_read and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        hint = "make it readable, then give the same command again: finished steps are kept"
-        return DoseError(path, f"cannot be read: {error.strerror or error}", hint)
-    unwritable = unwritable_error(path or out / name, error, kind=DoseError)
-    assert isinstance(unwritable, DoseError)
-    return unwritable
+def _describe_os_error(out: Path, name: str, error: OSError) -> DoseError:
+    """Return the error for a file that a training cannot write, for one that it cannot read, or for another failure."""
+    path, again = error.filename, "then give the same command again: the training goes on from its last checkpoint"
+    if error.errno in LOCAL_DISK_ERRNOS or (path is not None and out.absolute() in Path(path).absolute().parents):
+        unwritable = unwritable_error(path or out / name, error)
+        return DoseError(unwritable.about, unwritable.found, unwritable.hint)
+    if path is None:
+        return DoseError(f"training {name}", f"has failed: {error.strerror or error}", f"remove the cause, {again}")
+    return DoseError(path, f"cannot be read: {error.strerror or error}", f"make it readable, {again}")
 
 
 def _fit(
@@ -224,9 +231,10 @@ def _fit(
         trainer.fit(module, ckpt_path=state_file, weights_only=True)
     except torch.OutOfMemoryError as error:
         found = f"out of memory with {batch_per_rank(module.recipe, world_size)} pairs on a device"
-        raise DoseError(f"training {name}", found, "set a smaller schedule.batch, or use more devices") from error
+        hint = "set a smaller schedule.batch and choose another --out, or use more devices"
+        raise DoseError(f"training {name}", found, hint) from error
     except OSError as error:
-        raise _disk_error(config.out, name, error) from error
+        raise _describe_os_error(config.out, name, error) from error
     finally:
         module.close()
         if wandb is not None:

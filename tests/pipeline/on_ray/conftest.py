@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-# Without RAY_AUTH_MODE, Ray leaves a token in the home folder, and other clusters ask for it.
-os.environ.update({"RAY_AUTH_MODE": "disabled", "RAY_metrics_report_interval_ms": "1000"})
+# Without RAY_AUTH_MODE, Ray leaves a token in the home folder, and other clusters ask for it. Its workers run at a low
+# priority, and these tests already take longer than any others.
+os.environ.update({"RAY_AUTH_MODE": "disabled", "RAY_metrics_report_interval_ms": "1000", "RAY_worker_niceness": "0"})
 
 import ray
 from ray.cluster_utils import Cluster
@@ -22,8 +23,11 @@ from tests.tiny_build import make_job
 
 
 @pytest.fixture(scope="package")
-def cluster(cache: Path) -> Iterator[Cluster]:
+def cluster(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster of three nodes with one core each; jobs are submitted to the first. Tests must leave it so."""
+    lock = tmp_path_factory.getbasetemp().parent / "cluster.lock"
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        lock.touch(exist_ok=False)  # two clusters at once mean that pytest-xdist ignores groups
     # Any free ports: without its agent's fixed port, which another Ray may hold, a head takes no jobs.
     ports = {"dashboard_port": 0, "dashboard_agent_listen_port": None}
     head = {"num_cpus": 1, "include_dashboard": True, **ports}
@@ -33,6 +37,7 @@ def cluster(cache: Path) -> Iterator[Cluster]:
     cluster.wait_for_nodes()
     yield cluster
     cluster.shutdown()
+    lock.unlink(missing_ok=True)
 
 
 @pytest.fixture

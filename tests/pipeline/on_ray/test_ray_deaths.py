@@ -129,7 +129,7 @@ def test_a_build_resumes_after_the_death_of_its_head(
     tiny_manifest: Path, larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ray ends a driver that has not heard from its head for a while, and says so; finished shards are kept."""
-    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "8")
     out = tmp_path / "out"
     other = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:

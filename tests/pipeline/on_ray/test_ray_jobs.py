@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
+from ray.job_submission import JobSubmissionClient
 
 from rmod_pipeline.shards.layout import Layout
 from tests.tiny_build import PATIENCE_SECONDS, RECIPE, list_drafts, reproducible_files, wait_until
@@ -93,12 +94,11 @@ def test_a_job_with_a_local_recipe_is_stopped_and_resumes(
     assert run.returncode == 0, run.stdout + run.stderr
     assert wait_until(layout.receipts)
 
-    def run_job_command(verb: str) -> str:
-        arguments = [command[0], "job", verb, "--address", dashboard, "to-be-stopped"]
-        return subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True).stdout
-
-    run_job_command("stop")
-    assert "Stopped. What is finished is kept" in run_job_command("logs")
+    # `ray job stop` does this, but takes seconds to start, in which the build may end.
+    client = JobSubmissionClient(dashboard)
+    client.stop_job("to-be-stopped")
+    assert wait_until(lambda: client.get_job_status("to-be-stopped").is_terminal())
+    assert "Stopped. What is finished is kept" in client.get_job_logs("to-be-stopped")
     assert not list(Path(str(layout.leases)).iterdir()), "a lease is left"
     assert len(layout.receipts()) < 24, "nothing is left to resume"
     run = submit_job(command)

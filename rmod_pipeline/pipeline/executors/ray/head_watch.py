@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 logger = logging.getLogger(__name__)
 
-CHECK_SECONDS = 2.0
+CHECK_SECONDS = 1.0
 """Interval between two connections to the head, and the longest time that one may take."""
 
-SILENCE_SECONDS = 6.0
+SILENCE_SECONDS = 3.0
 """How long the head may refuse connections before that is logged."""
 
 
