@@ -55,15 +55,15 @@ def load_yaml_as(model: type[RecipeModel], path: Path, example: Path) -> RecipeM
     return _validate(model, tree, content, path, f"see {example}, where every key is explained")
 
 
-def load_yaml_over(model: type[RecipeModel], path: Path, base: Path, example: str) -> RecipeModel:
+def load_yaml_over(model: type[RecipeModel], path: Path, base: Path) -> RecipeModel:
     """Load and check a YAML file whose keys replace those of the file ``base``, section by section.
 
-    Raises RecipeError that lists every problem with its line in the first file; ``example`` names a valid one.
+    Raises RecipeError that lists every problem with its line in the first file.
     """
-    tree, content = _parse_mapping(_read_text(path), path, example)
-    _, base_content = _parse_mapping(_read_text(base), base, example)
+    tree, content = _parse_mapping(_read_text(path), path, base)
+    _, base_content = _parse_mapping(_read_text(base), base, base)
     merged = _merge(base_content, content, {key: {} for key in base_content})
-    return _validate(model, tree, merged, path, f"see {example}, where every key is explained")
+    return _validate(model, tree, merged, path, f"see {base}, where every key is explained")
 
 
 def parse_recipe(text: str, about: object = "recipe") -> Recipe:

@@ -18,8 +18,6 @@ Share = Probability | None
 Count = Annotated[int, Field(ge=0)] | None
 """A largest number; None turns its check off."""
 
-EXAMPLE = "recipes/report/default.yaml"
-
 
 class DrawThresholds(Strict):
     """Limits of the tests of random values."""
@@ -118,5 +116,5 @@ def load_thresholds(path: Path | None = None) -> Thresholds:
     """
     shipped = shipped_folder("recipes") / "report" / "default.yaml"
     if path is None:
-        return load_yaml_as(Thresholds, shipped, EXAMPLE)
-    return load_yaml_over(Thresholds, path, shipped, EXAMPLE)
+        return load_yaml_as(Thresholds, shipped, shipped)
+    return load_yaml_over(Thresholds, path, shipped)
