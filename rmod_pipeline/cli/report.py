@@ -64,7 +64,8 @@ def report(
         typer.echo(f"  not looked at: {sentence}")
     for finding in measured.findings:
         typer.secho(f"  {finding}", fg=typer.colors.RED)
-    typer.echo(f"{written.page}: {len(measured.findings)} of the thresholds broken; {written.json}")
+    verdict = "no threshold is broken" if measured.ok else f"{len(measured.findings)} finding(s)"
+    typer.echo(f"{verdict}; the page is {written.page}, the numbers are in {written.json.name}")
     if show:
         typer.launch(written.page.resolve().as_uri())
     if not measured.ok:

@@ -23,7 +23,7 @@ Rmod = Callable[..., Any]
 
 COMMANDS = [
     [],
-    *([name] for name in ("build", "status", "verify", "show", "render", "encode", "decode", "preview")),
+    *([name] for name in ("build", "status", "verify", "report", "show", "render", "encode", "decode", "preview")),
     *([name] for name in ("train", "evaluate", "extract")),
     *([name] for name in ("library", "recipe", "codec", "dose", "release")),
     *(["library", name] for name in ("scan", "check")),
