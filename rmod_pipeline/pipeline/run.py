@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rmod_pipeline.errors import BuildError
+from rmod_pipeline.errors import BuildError, LibraryError
+from rmod_pipeline.library.licences import LicenceClass
 from rmod_pipeline.library.splits import check_groups, check_splits
 from rmod_pipeline.pipeline.event_log import END, append_event, record_library
 from rmod_pipeline.pipeline.executors import Executor
@@ -89,8 +90,14 @@ def run_encode(job: EncodeJob, executor: Executor, progress: BuildProgress) -> B
 def check_job(job: BuildJob) -> None:
     """Raise RecipeError or LibraryError for a job whose first pair would fail."""
     check_kinds(job.recipe.kinds, f"recipe {job.recipe.name}")
-    check_splits(job.library, job.recipe.loops, job.counts)
-    check_splits(job.library, job.recipe.drums, job.counts, at_least=job.recipe.one_shots.layering.most)
+    try:
+        check_splits(job.library, job.recipe.loops, job.counts)
+        check_splits(job.library, job.recipe.drums, job.counts, at_least=job.recipe.one_shots.layering.most)
+    except LibraryError as error:
+        if job.licences is LicenceClass.ANY:
+            raise
+        found = f"of the sounds under {job.licences} licences, {error.found}"
+        raise LibraryError(error.about, found, f"choose a wider --licences; or {error.hint}") from error
     check_groups(job.library)
 
 

@@ -159,3 +159,15 @@ def test_a_resume_with_another_class_is_refused(tiny_manifest: Path, tmp_path: P
     build(tiny_manifest, tmp_path, "out", licences="attribution")
     with pytest.raises(rmod.RmodError, match=r"library\.licences: existing \"attribution\", requested nothing"):
         build(tiny_manifest, tmp_path, "out")
+
+
+def test_a_limit_that_leaves_too_few_sounds_is_named(tiny_manifest: Path, tmp_path: Path) -> None:
+    text = tiny_manifest.read_text(encoding="utf-8").replace("CC0-1.0", "CC-BY-4.0")
+    rows = text.splitlines(keepends=True)
+    kept = next(number for number, row in enumerate(rows) if ",train," in row)
+    rows[kept] = rows[kept].replace("CC-BY-4.0", "CC0-1.0")
+    (tiny_manifest.parent / "limited.csv").write_text("".join(rows), encoding="utf-8")
+    with pytest.raises(LibraryError, match="of the sounds under permissive licences, ") as caught:
+        build(tiny_manifest.parent / "limited.csv", tmp_path, "out", licences="permissive")
+    assert caught.value.hint.startswith("choose a wider --licences; or add")
+    assert not (tmp_path / "out").exists()
