@@ -34,6 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=bool(os.environ.get("CI")),
         help=f"fail if a test is skipped that {ALLOWED_SKIPS.name} does not list; the default where CI is set",
     )
+    group.addoption(
+        "--long",
+        action="store_true",
+        default=bool(os.environ.get("CI")),
+        help="run the tests marked long too; the default where CI is set",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,10 +56,18 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle the tests. The tests of a module stay together, because they share fixtures that take long to make."""
+    """Leave out the long tests unless they are asked for, and shuffle the others if that is."""
+    long = [item for item in items if item.get_closest_marker("long") and not config.getoption("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     seed = config.getoption("shuffle")
-    if seed is None:
-        return
+    if seed is not None:
+        _shuffle(items, seed)
+
+
+def _shuffle(items: list[pytest.Item], seed: int) -> None:
+    """Shuffle the tests. The tests of a module stay together, because they share fixtures that take long to make."""
     # By name first, so that the order depends on the seed alone.
     generator = random.Random(seed)
     modules = sorted({item.path for item in items})

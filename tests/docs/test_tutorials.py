@@ -28,6 +28,7 @@ def environment(cache: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.long
 def test_a_tutorial_runs_as_printed(page: Path, environment: dict[str, str], tmp_path: Path) -> None:
     """A `text` block below a command has what the command prints; `...` stands for anything."""
     printed = ""

@@ -99,7 +99,7 @@ def real(real_library_folder: Path) -> list[tuple[dict[str, str], Audio, int]]:
     return sounds
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_planted_copies_of_real_files_are_found(real: list[tuple[dict[str, str], Audio, int]]) -> None:
     order = np.random.default_rng(11).permutation(len(real))[:100]
     missed, planted = [], 0
@@ -114,7 +114,7 @@ def test_planted_copies_of_real_files_are_found(real: list[tuple[dict[str, str],
     assert len(missed) <= 0.02 * planted, missed
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_real_sounds_of_different_kits_are_seldom_joined(real: list[tuple[dict[str, str], Audio, int]]) -> None:
     """Count pairs joined through other sounds too. Most are one recording: see docs/lab/near-duplicates.md."""
     excerpts = [make_excerpt(audio, rate) for _, audio, rate in real]

@@ -120,7 +120,7 @@ def test_a_label_outranks_the_name_and_not_the_sound(tmp_path: Path) -> None:
     assert reasons.keys() == {"kick loop b.wav"} and "3 of like strength" in reasons["kick loop b.wav"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_real_one_shots_hold_one_hit() -> None:
     folder = os.environ.get("RMOD_REAL_LIBRARY")
     if not folder:

@@ -239,7 +239,7 @@ def is_working_or_over(out: Path, run: subprocess.Popen[str]) -> bool:
     return is_making_shard(out) or run.poll() is not None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_build_killed_at_any_moment_resumes_to_the_same_bytes(
     command: list[object], whole: dict[str, bytes], tmp_path: Path
 ) -> None:

@@ -103,7 +103,7 @@ def test_two_simultaneous_builds_share_the_shards(
     assert not bucket.keys("data/log/claims/")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_build_resumes_to_equal_bytes(tiny_manifest: Path, recipe: Path, bucket: Any, own_cache: Path) -> None:
     """After the kill there is no partial object, and the leases of the dead process are taken over at once."""
     command = ["build", recipe, "--library", tiny_manifest, "--out", f"{bucket}/data", "--pairs", "train=60"]

@@ -184,7 +184,7 @@ def test_an_encoder_is_restarted_as_long_as_it_encodes_batches(monkeypatch: pyte
             encoders.restart_dead()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_encoder_that_fails_is_restarted(
     tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.licences import LicenceClass, terms_of
 from rmod_pipeline.library.licences.expressions import UNKNOWN_LICENCE
 from rmod_pipeline.library.licences.terms import TABLE
+from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.releases.folder.papers import ATTRIBUTION_COLUMNS, attribution_csv
 from rmod_pipeline.releases.licensing.compatibility import find_contradictions, may_become
 from rmod_pipeline.releases.licensing.gate import check_licences
@@ -45,6 +46,25 @@ def test_each_file_that_needs_permission_is_named_and_no_other() -> None:
     assert named == {"gpl", "gpl-too", "mystery", "fixed"}
     assert caught.value.hint.endswith("--allow-licence: unknown, CC-BY-ND-4.0, GPL-2.0-only")
     assert "no legal advice" in caught.value.hint
+
+
+def test_each_copyleft_and_unknown_file_of_a_real_library_is_named(real_library_folder: Path) -> None:
+    """Until its licence is allowed by name, one licence after the other."""
+    with (real_library_folder / "library.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    licences = [parse_licence(row["licence"]) for row in rows]
+    sounds = selected(*(sound(row["path"], licence) for row, licence in zip(rows, licences, strict=True)))
+    asking = {licence for licence in licences if not licence or licence.startswith(("GPL", "CC-BY-SA", "LicenseRef"))}
+    assert len(asking) >= 6
+    allowed: list[str] = []
+    for licence in sorted(asking):
+        with pytest.raises(UsageError) as caught:
+            check_licences(OUT, sounds, allowed, LicenceClass.ANY)
+        named = {line.strip() for line in caught.value.found.splitlines() if line.startswith("    ")}
+        left = asking - set(allowed)
+        assert named == {row["path"] for row, own in zip(rows, licences, strict=True) if own in left}
+        allowed.append(licence)
+    check_licences(OUT, sounds, allowed, LicenceClass.ANY)
 
 
 def test_what_is_allowed_by_name_passes() -> None:

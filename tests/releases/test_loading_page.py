@@ -13,7 +13,7 @@ from tests.docs.markdown import DOCS, blocks_of
 
 PAGE = DOCS / "guides" / "loading.md"
 BLOCKS = [block.code for block in blocks_of(PAGE) if block.language == "python"]
-TOOLS = ["rmod_pipeline", "webdataset", "torch", "datasets", "duckdb", "pandas", "mlcroissant"]
+TOOLS = ["rmod_pipeline", "webdataset", "torch", "datasets", "load_dataset", "duckdb", "pandas", "mlcroissant"]
 
 
 def test_there_is_a_block_for_every_tool() -> None:

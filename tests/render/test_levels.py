@@ -43,7 +43,7 @@ def test_mixtures_of_the_built_in_kit_are_as_loud_and_wide_as_the_published_ones
     check(levels, "builtin", 20)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mixtures_of_real_recordings_are_as_loud_and_wide_as_the_published_ones(
     levels: ModuleType, real_library_folder: Path, tmp_path: Path
 ) -> None:

@@ -191,7 +191,7 @@ def test_an_error_of_the_system_is_named(error: OSError, about: str, found: str,
     assert hint in described.hint
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_extraction_returns_four_pairs_that_the_tiny_recipe_learned(tmp_path: Path, cache: Path, rmod: Rmod) -> None:
     """From audio to tokens, training, and extraction from audio: the codes of all kicks are returned."""
     weights_file, out = save_tiny(tmp_path / "codec.pth"), tmp_path / "OUT"

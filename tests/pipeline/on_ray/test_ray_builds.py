@@ -81,6 +81,7 @@ DEADLY = HANG_ONCE.replace("while True:\n                time.sleep(1)", "os._ex
 """A `sitecustomize` that kills every worker process at the fifth pair."""
 
 
+@pytest.mark.long
 def test_a_shard_that_hangs_is_retried_and_one_that_kills_its_workers_fails(
     cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path, disconnect: None
 ) -> None:

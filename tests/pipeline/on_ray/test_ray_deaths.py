@@ -53,6 +53,7 @@ def test_the_death_of_an_encoder_changes_no_byte(
     assert reproducible_files(on_disk(job.out)) == reproducible_files(tiny_tokens)
 
 
+@pytest.mark.long
 def test_an_encoder_that_fails_is_restarted(
     cluster: Cluster, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path, disconnect: None
 ) -> None:
@@ -73,6 +74,7 @@ def has_more_receipts(layout: Layout, count: int) -> bool:
     return len(layout.receipts()) > count
 
 
+@pytest.mark.long
 def test_a_killed_or_stopped_driver_resumes_beside_another_run(
     cluster: Cluster, tiny_manifest: Path, larger: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +127,7 @@ def test_the_death_of_a_machine_changes_no_byte(
     assert max(running) == 6
 
 
+@pytest.mark.long
 def test_a_build_resumes_after_the_death_of_its_head(
     tiny_manifest: Path, larger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_build_is_submitted_as_the_guide_says_and_has_metrics(
     assert "ray_rmod_shards_total{" in read_metrics()
 
 
+@pytest.mark.long
 def test_a_job_with_a_local_recipe_is_stopped_and_resumes(
     cluster: Cluster, tiny_manifest: Path, larger: Path, tmp_path: Path
 ) -> None:
