@@ -61,14 +61,14 @@ release-sample: $(RUNS) ## build 200 pairs of the sounds that ship, and release 
 	done
 
 # The processes use all cores, so a library's own threads would only stand in each other's way.
-test: env ## run all tests, the slow ones too
+test: env ## run the tests: ten minutes on two cores (TESTS=--long: the longest too, as CI does)
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadgroup $(TESTS)
 
 # Worker processes add their data to files of their own, which are combined afterwards. The monitoring interface of Python
 # 3.12 and later is several times cheaper than the tracing of Python 3.11, which makes the tests up to twice as long.
 coverage: env ## run all tests, and write the share of statements that they reach to docs/lab/coverage.md
 	rm -rf .coverage
-	COVERAGE_CORE=sysmon $(MAKE) --no-print-directory test TESTS="--cov --cov-report= $(TESTS)"
+	COVERAGE_CORE=sysmon $(MAKE) --no-print-directory test TESTS="--long --cov --cov-report= $(TESTS)"
 	$(BIN)/python benchmarks/coverage_by_room.py
 
 check: env ## lint, formatting, types, which room may import which, and the site

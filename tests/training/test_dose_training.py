@@ -119,7 +119,7 @@ def test_a_training_can_start_with_the_weights_of_a_checkpoint(
     ("changes", "message"),
     [
         ({"model": {"layers": 2}}, "a model with layers 1, the recipe asks for 2"),
-        ({"instruments": ["snare"]}, r"a model for kick, but this training is of snare\n.*--instrument"),
+        ({"instruments": ["snare"]}, r"a model for kick, but this training is of snare\n.*give a checkpoint for snare"),
     ],
 )
 def test_a_checkpoint_that_does_not_fit_is_refused(
