@@ -60,7 +60,7 @@ def test_the_commands_fit_together() -> None:
             splits[out] = {part.partition("=")[0] for part in _option(words, "--pairs").split(",")}
             codecs[out] = _option(words, "--codec")
             silent |= {out} if "--no-audio" in words else set()
-        elif verb in ("preview", "verify"):
+        elif verb in ("preview", "verify", "report", "release"):
             assert words[0] in splits
         elif verb == "train":
             data = _option(words, "--data")
@@ -74,7 +74,7 @@ def test_the_commands_fit_together() -> None:
             assert codecs[data] == models[words[0].partition("/")[0]], words
             assert "test" in splits[data], words
             assert data not in silent, words
-    assert {"library", "build", "verify", "train", "extract", "evaluate"} <= used
+    assert {"library", "build", "verify", "train", "extract", "evaluate", "report", "release"} <= used
 
 
 def test_the_effect_of_the_contributing_page_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
