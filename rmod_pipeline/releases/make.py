@@ -166,7 +166,7 @@ def _verify(out: Location, progress: OpenProgress) -> Verification:
     if findings:
         shown = "\n".join(f"  {finding}" for finding in findings[:10])
         more = f"\n  and {len(findings) - 10} more" if len(findings) > 10 else ""
-        found = f"does not pass `rmod verify`:\n{shown}{more}"
+        found = f"does not pass its checks:\n{shown}{more}"
         raise ShardError(out, found, f"`rmod verify {quote(out)}` says how to mend it")
     return verification
 

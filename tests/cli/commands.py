@@ -24,7 +24,9 @@ def parse_command(command: str) -> None:
     words = shlex.split(command, comments=True)[1:]
     group: Any = typer.main.get_command(app)
     while hasattr(group, "commands"):
-        group = group.commands[words.pop(0)]
+        default = getattr(group, "default_command", None)
+        is_named = default is None or (words and words[0] in group.commands)
+        group = group.commands[words.pop(0) if is_named else default]
     group.make_context(group.name, words)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.errors import ShardError, UnfinishedError
+from rmod_pipeline.errors import ShardError, UnfinishedError, quote
 from rmod_pipeline.inspection.findings import ExpectedContent
 from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.reading.shard_list import verify_hint
@@ -33,9 +33,8 @@ def read_all_receipts(layout: Layout, expected: ExpectedContent) -> list[Receipt
     missing = [name for name, path in paths.items() if not path.exists()]
     if missing:
         found = f"{len(missing)} of {len(paths)} shards are not made yet, {missing[0]} the first"
-        raise UnfinishedError(
-            layout.out, found, "finish the build with the same command; `rmod status` says how far it is"
-        )
+        hint = f"finish the build with the same command; `rmod status {quote(layout.out)}` says how far it is"
+        raise UnfinishedError(layout.out, found, hint)
     receipts = [read_receipt(path) for path in paths.values()]
     for receipt in receipts:
         if receipt.fingerprint != expected.digest:
@@ -52,7 +51,7 @@ def choose_sample(receipts: Sequence[Receipt], count: int, seed: str) -> Sample:
         available[receipt.split] = available.get(receipt.split, 0) + receipt.pairs
     sample: dict[str, list[str]] = {}
     for split, share in _spread(count, available).items():
-        chosen = iter([*Draw.of("rmod report", seed, split).distinct(share, available[split]), -1])
+        chosen = iter([*Draw.of("sample of the report", seed, split).distinct(share, available[split]), -1])
         wanted, position = next(chosen), 0
         for receipt in receipts:
             if receipt.split != split:

@@ -44,7 +44,7 @@ def rebuild_commands(out: Location) -> list[str]:
 
 
 def _options(fingerprint: Fingerprint) -> list[str]:
-    """Return the options of `rmod build` that are not its defaults, and those that everybody wants to see."""
+    """Return the options of a build that are not its defaults, and those that everybody wants to see."""
     pairs = ",".join(f"{split}={count}" for split, count in fingerprint["pairs"].items())
     words = ["--pairs", pairs, "--seed", str(fingerprint["seed"]), "--shard-size", str(fingerprint["shard_size"])]
     words += ["--format", str(fingerprint["format"]), "--engine", str(fingerprint["engine"])]
