@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 
@@ -122,10 +123,13 @@ def _find_leaks(
     similarity_min: float,
     progress: CountProgress,
 ) -> tuple[SoundComparison, list[SoundLeak]]:
-    leaks, candidate_count = [], 0
+    leaks, capped, candidate_count = list[SoundLeak](), list[str](), 0
     cached = lru_cache(maxsize=_EXCERPTS)(read)
     for kind, sounds in sorted(by_kind.items()):
-        candidates = [*_list_candidates(sounds)][:MOST_COMPARED]
+        candidates = list(islice(_list_candidates(sounds), MOST_COMPARED + 1))
+        if len(candidates) > MOST_COMPARED:
+            candidates.pop()
+            capped.append(kind)
         for done, (i, j) in enumerate(candidates):
             progress(done, len(candidates))
             first, second = sounds.names[i], sounds.names[j]
@@ -138,7 +142,10 @@ def _find_leaks(
                 leaks.append(leak)
         candidate_count += len(candidates)
     total = sum(len(sounds.names) for sounds in by_kind.values())
-    return SoundComparison(compared=compared, sounds=total, candidates=candidate_count), leaks
+    comparison = SoundComparison(
+        compared=compared, sounds=total, candidates=candidate_count, capped_kinds=tuple(capped)
+    )
+    return comparison, leaks
 
 
 def _list_candidates(sounds: SoundsOfKind) -> Iterator[tuple[int, int]]:

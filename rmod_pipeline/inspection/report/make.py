@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,9 +14,9 @@ from pydantic import ValidationError
 from rmod_pipeline.errors import ShardError, UsageError
 from rmod_pipeline.inspection.findings import read_expected_content
 from rmod_pipeline.inspection.report.fits import KEPT_KEYS, DrawCollector, measure_draws
-from rmod_pipeline.inspection.report.index_scan import IndexCounts, IndexScan, SoundUse, find_users
+from rmod_pipeline.inspection.report.index_scan import IndexCounts, IndexScan, find_users
 from rmod_pipeline.inspection.report.laws import TOO_FEW
-from rmod_pipeline.inspection.report.leaks import OneShotCollector, compare_library
+from rmod_pipeline.inspection.report.leaks import MOST_COMPARED, OneShotCollector, compare_library
 from rmod_pipeline.inspection.report.levels import LevelMeter, SoundMeters
 from rmod_pipeline.inspection.report.limits import Measured, find_broken, list_outliers
 from rmod_pipeline.inspection.report.records import (
@@ -128,7 +129,7 @@ class _ReportMaker:
             sample=SampleFacts(
                 seed=self._expected.digest, requested=self._requested, pairs=dict(splits), has_audio=self._has_audio
             ),
-            not_checked=tuple(self._list_unchecked(counts, draws)),
+            not_checked=tuple(self._list_unchecked(counts, draws, comparisons)),
             draws=draws,
             levels=levels,
             duplicates=duplicates,
@@ -232,13 +233,15 @@ class _ReportMaker:
     def _find_equal(self, counts: IndexCounts) -> tuple[tuple[DuplicateCount, ...], dict[str, Sequence[str]]]:
         """Return how many files are equal, and the library's files that are used in several splits, with pairs."""
         equal = count_equal_files(counts)
-        splits_of: dict[SoundUse, set[str]] = {}
+        splits_of, ids_of = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
         for (split, _), sounds in counts.use.items():
             for sound in sounds:
-                splits_of.setdefault(sound, set()).add(split)
-        shared = sorted((each for each, splits in splits_of.items() if len(splits) > 1), key=lambda each: each.id)
+                splits_of[sound.sha256].add(split)
+                ids_of[sound.sha256].add(sound.id)
+        shared = {" = ".join(sorted(ids_of[sha256])): sha256 for sha256, splits in splits_of.items() if len(splits) > 1}
+        shared = dict(sorted(shared.items()))
         files = {(sound, head) for sound, (_, _, _, heads) in equal.items() for head in heads[:KEPT_KEYS]}
-        users = find_users(self._layout, self._receipts, files, {each.sha256 for each in shared[:KEPT_KEYS]}, 2)
+        users = find_users(self._layout, self._receipts, files, set(islice(shared.values(), KEPT_KEYS)), 2)
         duplicates = tuple(
             DuplicateCount(
                 sound=sound,
@@ -249,9 +252,11 @@ class _ReportMaker:
             )
             for sound, (total, different, in_two, heads) in equal.items()
         )
-        return duplicates, {each.id: users.get(each.sha256, []) for each in shared}
+        return duplicates, {name: users.get(sha256, []) for name, sha256 in shared.items()}
 
-    def _list_unchecked(self, counts: IndexCounts, draws: Sequence[DrawTest]) -> Iterator[str]:
+    def _list_unchecked(
+        self, counts: IndexCounts, draws: Sequence[DrawTest], comparisons: Sequence[SoundComparison]
+    ) -> Iterator[str]:
         """Yield what the report says nothing about."""
         yield from self._list_unread(counts.pairs.total())
         if len(counts.pairs) < 2:
@@ -260,6 +265,10 @@ class _ReportMaker:
             layered = "one-shots of several layers may hide a sound that is in two splits; "
             is_layered = self._recipe.one_shots.layering.none < 1
             yield f"The files of the library: {layered if is_layered else ''}name the library to compare its files too."
+        for comparison in comparisons:
+            if comparison.capped_kinds:
+                kinds = ", ".join(comparison.capped_kinds)
+                yield f"Similar {comparison.compared} of {kinds} beyond the first {MOST_COMPARED:,} pairs of them."
         few = sum(test.test == TOO_FEW for test in draws)
         if few:
             yield f"{few} of {len(draws)} random values: there are too few values for a test."

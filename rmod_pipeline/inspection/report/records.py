@@ -146,6 +146,8 @@ class SoundComparison:
     sounds: int
     candidates: int
     """Pairs of sounds with similar fingerprints, of which the signals were compared."""
+    capped_kinds: tuple[str, ...] = ()
+    """Kinds with more such pairs than are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ def report_html(report: Report, out: Location, title: str) -> str:
 
     out: the data set, whose pairs the page plays. Raises ShardError for a pair that cannot be read.
     """
+    pairs = list_pairs(report, out)
     kinds = dict.fromkeys(count.sound for count in report.duplicates if count.sound != "mix")
     return page_template("rmod_pipeline.pages.report", "report.html.j2").render(
         title=title,
@@ -34,7 +35,8 @@ def report_html(report: Report, out: Location, title: str) -> str:
         figures=make_report_figures(report),
         tables=make_tables(report),
         draws_shown=DRAWS_SHOWN,
-        pairs=list_pairs(report, out),
+        pairs=pairs,
+        shown_keys={pair.key for pair in pairs},
         colours={kind: f"c{number % DRUM_COLOURS}" for number, kind in enumerate(kinds)},
         no_colour=NO_COLOUR,
         format_kind=format_kind,

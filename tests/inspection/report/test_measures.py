@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from scipy.stats import binom
 
 from rmod_pipeline.audio import Pcm
 from rmod_pipeline.distributions import Distribution, Number
@@ -84,6 +85,15 @@ def test_false_alarms_are_as_rare_as_stated() -> None:
     ]
     assert 4 <= sum(p < 0.05 for p in p_values) <= 40
     assert min(correct_for_many(p_values)) > 0.001
+
+
+def test_a_rare_outcome_is_no_surprise_beyond_its_exact_chance() -> None:
+    """Of 2,000 values, 8 are expected to be rare; there, the tail of chi-square is far too light."""
+    chances = {"rare": 0.004, "left": 0.498, "right": 0.498}
+    fit = measure_fit(chances, Counter(rare=23, left=989, right=988))
+    exact = float(binom.sf(22, 2000, 0.004))
+    assert exact <= fit.p_value <= 10 * exact
+    assert measure_fit(chances, Counter(rare=200, left=900, right=900)).p_value < 1e-9
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))

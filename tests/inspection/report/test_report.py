@@ -199,6 +199,16 @@ def test_one_file_in_two_splits_is_found(clean: Path, tmp_path: Path) -> None:
     assert {"leakage.sounds_max", "leakage.one_shots_max", "duplicates.mixes_max"} <= set(thresholds)
 
 
+def test_one_file_under_two_names_in_two_splits_is_found(clean: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(clean, tmp_path / "out"))
+    sources = read_index(Layout(out).index("train-000000"))[0]["sources"]
+    renamed = [{**source, "id": f"copy/{number}"} for number, source in enumerate(sources)]
+    change_index(out, "valid-000000", lambda rows: rows[3].update(sources=renamed))
+    (leak,) = findings(make_report(out, sample=0), "leakage.sounds_max")
+    assert leak.value == len({source["sha256"] for source in sources})
+    assert " = " in leak.found
+
+
 def test_the_users_thresholds_replace_key_by_key(clean: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("loudness: {lufs_max: -60}\nclipping: {mix_full_scale_run_max: null}\n")
