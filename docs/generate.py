@@ -299,7 +299,7 @@ your own.
 
 - `A AND B` asks what both ask.
 - `A OR B` asks what the one asks that asks less, because whoever uses the sound may choose.
-- `A WITH exception` asks what `A` asks.
+- `A WITH exception` asks what `A` asks if SPDX lists the exception. Otherwise the terms are unknown.
 - Two share-alike licences in one pair contradict each other if neither lets the whole be under a licence that
   the other accepts too. Later versions are accepted where a licence says so, and CC-BY-SA-4.0 may become
   GPL-3.0. So `GPL-2.0-only` contradicts `CC-BY-SA-4.0`, and `GPL-2.0-or-later` does not. No commercial use

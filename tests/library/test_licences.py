@@ -54,6 +54,9 @@ EXPRESSIONS = st.recursive(
         ("CC-BY-SA-3.0-US", "keep the notice, credit, share alike", "share-alike"),
         ("GPL-2.0+", "keep the notice, credit, share alike", "share-alike"),
         ("GPL-2.0-or-later WITH Classpath-exception-2.0", "keep the notice, credit, share alike", "share-alike"),
+        ("MIT WITH No-Commercial-Use", "unknown", "any"),
+        ("MIT WITH CC0-1.0", "unknown", "any"),  # no exception
+        ("CC0-1.0 OR MIT WITH No-Commercial-Use", "nothing", "permissive"),
         ("CC-BY-NC-4.0", "keep the notice, credit, no commercial use", "any"),
         ("CC-BY-NC-ND-4.0", "keep the notice, credit, no commercial use, no derivatives", "any"),
         ("MIT OR GPL-2.0-only", "keep the notice", "permissive"),

@@ -19,7 +19,8 @@ def terms_of(expression: str) -> LicenceTerms:
     """Return what an SPDX expression asks of a derived data set.
 
     Of licences that are joined by OR the one that asks least is chosen, as the user of a sound may. An exception (WITH)
-    changes nothing. An empty text, and one that is no SPDX expression, have unknown terms.
+    that SPDX lists changes nothing; any other may ask for anything, so the terms are unknown. So are those of an empty
+    text, and of one that is no SPDX expression.
     """
     tree = _parse(expression)
     return UNKNOWN if tree is None else _terms_of_tree(tree)
@@ -93,6 +94,9 @@ def _terms_of_tree(tree: Any) -> LicenceTerms:
         return joined
     if isinstance(tree, OR):
         return min((_terms_of_tree(part) for part in tree.args), key=_burden)
+    exception = getattr(tree, "exception_symbol", None)
+    if exception is not None and not (exception.is_exception and is_listed(str(exception.key))):
+        return UNKNOWN
     return terms_of_identifier(_name(tree))
 
 
