@@ -12,7 +12,13 @@ from rmod_pipeline.releases.folder.signature import SIGNATURE
 from rmod_pipeline.storage.publish import file_digest
 
 CHECKSUMS = "SHA256SUMS"
-"""The file of the checksums in the folder of a release. It lists every file but itself and its signature."""
+"""The file of the checksums in the folder of a release. It lists all but itself, its signature and SITE_FILES."""
+
+SITE_FILES = frozenset({".gitattributes", "dataset-metadata.json", "dataset-cover-image.png"})
+"""What the hub adds to a repository, and what only Kaggle's command reads: a download has or lacks them."""
+
+SITE_FOLDERS = (".cache/huggingface/", ".git/")
+"""Where the commands that download keep notes of their own."""
 
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64}) [ *](?P<path>.+)")
 
@@ -21,8 +27,8 @@ OnFile = Callable[[int, int], None]
 
 
 def write_checksums(folder: Path, on_file: OnFile) -> bytes:
-    """Write SHA256SUMS over every file of a folder, sorted by path, and return its content."""
-    paths = sorted(list_files(folder) - {CHECKSUMS, SIGNATURE})
+    """Write SHA256SUMS over every file of a folder but SITE_FILES, sorted by path, and return its content."""
+    paths = sorted(list_files(folder) - {CHECKSUMS, SIGNATURE} - SITE_FILES)
     lines = []
     for done, path in enumerate(paths):
         on_file(done, len(paths))
@@ -43,7 +49,10 @@ def list_files(folder: Path) -> set[str]:
 
 
 def find_changes(folder: Path, content: bytes, on_file: OnFile) -> Iterator[Finding]:
-    """Yield what differs between a folder and the content of its SHA256SUMS: missing, changed and additional files."""
+    """Yield what differs between a folder and the content of its SHA256SUMS: missing, changed and additional files.
+
+    What a site is known to add is no finding.
+    """
     expected: dict[str, str] = {}
     for number, line in enumerate(content.decode("utf-8", "replace").removesuffix("\n").split("\n"), 1):
         match = _LINE.fullmatch(line)
@@ -61,8 +70,9 @@ def find_changes(folder: Path, content: bytes, on_file: OnFile) -> Iterator[Find
         elif (found := _digest(folder / path)) != sha256:
             yield Finding(about=path, found=f"its checksum differs from that in {CHECKSUMS}" if found else "unreadable")
     on_file(len(expected), len(expected))
-    for path in sorted(existing - set(expected)):
-        yield Finding(about=path, found=f"is not in {CHECKSUMS}: it was added later")
+    for path in sorted(existing - set(expected) - SITE_FILES):
+        if not path.startswith(SITE_FOLDERS):
+            yield Finding(about=path, found=f"is not in {CHECKSUMS}")
 
 
 def _digest(path: Path) -> str:
