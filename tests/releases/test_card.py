@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import markdown
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.releases.card.markdown import as_block, as_code, escape_markdown, format_decimals, format_size
 from rmod_pipeline.releases.card.plots import list_plots
+from rmod_pipeline.releases.card.view import CardRelease
 from rmod_pipeline.releases.facts import ReleaseFacts
+from rmod_pipeline.releases.formats import ReleaseRequest
 from tests.releases.conftest import make_release
 
 TEXT = st.text(st.characters(exclude_categories=["C", "Z"]) | st.sampled_from(" -*_#<>[]()`|!\\&1.+~"), min_size=1)
@@ -69,6 +72,11 @@ def test_the_card_shows_facts_plots_and_open_questions(on_kaggle: Path, tiny_fac
         ("{{ facts.pairs.__class__ }}", "unsafe"),
         ("{% include '/etc/passwd' %}", "passwd"),
         ("{{ 1 / 0 }}", "cannot be filled"),
+        ("{{ release.key.read_text() }}", "no attribute 'key'"),
+        ("{{ release.to.write_text('x') }}", "no attribute 'to'"),
+        ("{{ release.out }}", "no attribute 'out'"),
+        ("{{ release.template }}", "no attribute 'template'"),
+        ("{{ facts.versions.clear() }}", "unsafe"),
     ],
 )
 def test_a_template_with_an_error_is_refused_before_anything_is_written(
@@ -84,3 +92,15 @@ def test_a_template_of_the_user_is_escaped_too(tiny_tokens: Path, tmp_path: Path
     (tmp_path / "card.j2").write_text("{{ release.title }}: {{ facts.pairs | count }}")
     to = make_release(tiny_tokens, tmp_path / "to", "plain", template=tmp_path / "card.j2")
     assert (to / "README.md").read_text() == "Tiny drums &amp; &lt;friends&gt;: 12\n"
+
+
+def test_a_template_sees_plain_values_alone(tiny_request: ReleaseRequest, tmp_path: Path) -> None:
+    """Whatever a request comes to hold, no path or other object with powers reaches a template."""
+    seen = CardRelease.of(replace(tiny_request, key=tmp_path / "key.pem", template=tmp_path / "card.j2"))
+    values = [*asdict(seen).values()]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict | tuple | list):
+            values += value.values() if isinstance(value, dict) else value
+        else:
+            assert type(value) in (str, int, float, bool)

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, DictLoader, PackageLoader, StrictUndefined, TemplateError
 from jinja2.exceptions import SecurityError
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.licences import terms_of
@@ -23,6 +23,7 @@ from rmod_pipeline.releases.card.markdown import (
     join_words,
 )
 from rmod_pipeline.releases.card.plots import draw_plots, list_plots
+from rmod_pipeline.releases.card.view import CardRelease
 from rmod_pipeline.releases.facts import ReleaseFacts
 from rmod_pipeline.releases.formats import ReleaseRequest
 
@@ -43,7 +44,7 @@ def render_card(request: ReleaseRequest, facts: ReleaseFacts) -> str:
     environment = _open_environment(request.template)
     try:
         text = environment.get_template(_TEMPLATE).render(
-            release=request, facts=facts, plots=list_plots(facts), unanswered=_UNANSWERED
+            release=CardRelease.of(request), facts=facts, plots=list_plots(facts), unanswered=_UNANSWERED
         )
     except SecurityError as error:
         raise UsageError(about, f"a template may not do this: {error}", _HINT) from error
@@ -62,14 +63,14 @@ def write_card(folder: Path, facts: ReleaseFacts, text: str) -> None:
     (folder / CARD).write_text(text, encoding="utf-8")
 
 
-def _open_environment(template: Path | None) -> SandboxedEnvironment:
+def _open_environment(template: Path | None) -> ImmutableSandboxedEnvironment:
     """Return the environment of the card's template: everything that a template prints is escaped as Markdown.
 
     It is sandboxed, because a user's template may come from elsewhere. Raises UsageError if it cannot be read.
     """
     shipped = PackageLoader("rmod_pipeline.releases.card")
     loader = shipped if template is None else ChoiceLoader([DictLoader({_TEMPLATE: _read(template)}), shipped])
-    environment = SandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         loader=loader,
         undefined=StrictUndefined,
         trim_blocks=True,
