@@ -46,6 +46,9 @@ OpenProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None]
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENAMETOOLONG)
 """What a disk or a file system refuses."""
 
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
+"""What a file system says of a folder that is moved to where something is already."""
+
 _ROOM_FOR_PAPERS_BYTES = 50_000_000
 
 
@@ -252,5 +255,7 @@ def _publish(staging: Path, target: Path) -> None:
         raise error
     try:
         staging.rename(target)
-    except (FileExistsError, NotADirectoryError) as found:
+    except OSError as found:
+        if found.errno not in _TAKEN:
+            raise
         raise error from found
