@@ -25,7 +25,7 @@ OUT = Path("OUT")
 
 
 def sound(file: str, licence: str, **changes: str) -> AttributedSound:
-    values = {"kind": "kick", "creator": "", "source": "", "sha256": file.ljust(64, "0")}
+    values = {"kind": "kick", "creator": "", "source": "somewhere", "sha256": file.ljust(64, "0")}
     return AttributedSound(file=file, licence=licence, **{**values, **changes})
 
 
@@ -80,6 +80,20 @@ def test_a_cut_to_share_alike_accepts_share_alike_and_nothing_more() -> None:
         check_licences(OUT, selected(sound("a", "CC-BY-NC-4.0")), (), LicenceClass.SHARE_ALIKE)
 
 
+def test_a_sound_that_asks_for_credit_needs_somebody_to_credit() -> None:
+    sounds = selected(
+        sound("credited", "CC-BY-4.0"),
+        sound("nobody", "CC-BY-4.0", source=" "),
+        sound("nobody-shared", "GPL-2.0-only", source=""),
+        sound("free", "CC0-1.0", source=""),
+        sound("noticed", "MIT OR CC-BY-4.0", source=""),
+    )
+    with pytest.raises(UsageError) as caught:
+        check_licences(OUT, sounds, ("GPL-2.0-only",), LicenceClass.ANY)
+    assert caught.value.found.splitlines()[1:] == ["  nobody (CC-BY-4.0)", "  nobody-shared (GPL-2.0-only)"]
+    assert "fill the column source" in caught.value.hint
+
+
 def test_a_name_that_no_sound_has_is_a_slip() -> None:
     with pytest.raises(UsageError, match=r"no sound is under 'GPL-2.0-onyl' \(did you mean 'GPL-2.0-only'\?\)"):
         check_licences(OUT, selected(sound("a", "GPL-2.0-only")), ("GPL-2.0-onyl",), LicenceClass.ANY)
@@ -131,7 +145,10 @@ def test_a_licence_never_contradicts_itself(licence: str) -> None:
     ("source", "creator"),
     [
         ("freesound:86335 by zgump", "zgump"),
-        ("recorded by train 0", "train 0"),
+        ("https://example.org/kit by A. Person", "A. Person"),
+        ("recorded by train 0", ""),
+        ("Stand by me kit", ""),
+        ("pack: songs by the sea", ""),
         ("debian:hydrogen-drumkits", ""),
         ("", ""),
         ("a hobby", ""),

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -23,9 +24,11 @@ import rmod_pipeline as rmod
 from rmod_pipeline.cli import app
 from rmod_pipeline.errors import RmodError, ShardError, UsageError
 from rmod_pipeline.library.licences import terms_of
+from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.releases.catalogue import Plain
 from rmod_pipeline.releases.folder.rebuild import rebuild_commands
 from rmod_pipeline.shards.tar import read_tar
+from tests.tiny_build import RECIPE
 
 SCHEMA = Path(__file__).with_name("cff-1.2.0.schema.json")
 """The schema of the Citation File Format, from the package cffconvert 2.0.0."""
@@ -171,6 +174,24 @@ def test_a_cut_holds_the_pairs_whose_sounds_all_belong_to_the_class(tiny_tokens:
     original = rmod.open_dataset(tiny_tokens)
     for key in free:
         np.testing.assert_array_equal(data.pair(key).mix, original.pair(key).mix)
+
+
+def test_a_source_that_is_filled_in_is_the_remedy_for_missing_credit(tiny_manifest: Path, tmp_path: Path) -> None:
+    library, recipe = tmp_path / "library" / tiny_manifest.name, tmp_path / "tiny.yaml"
+    shutil.copytree(tiny_manifest.parent, library.parent)
+    recipe.write_text(RECIPE, encoding="utf-8")
+    assets = load_library(tiny_manifest).assets
+
+    def build(out: Path, source: str) -> Path:
+        write_manifest(library, [replace(asset, source=source) for asset in assets])
+        rmod.build(recipe, library=library, out=out, pairs="train=4", progress=False)
+        return out
+
+    with pytest.raises(UsageError, match=r"ask for credit.*\n  .*-1 \(CC-BY-4\.0\)") as caught:
+        release(build(tmp_path / "first", ""), tmp_path / "to")
+    assert caught.value.hint.startswith("fill the column source of the library for them and build again with another")
+    release(build(tmp_path / "second", "freesound:1 by somebody"), tmp_path / "to")
+    assert "somebody" in (tmp_path / "to" / "ATTRIBUTION.csv").read_text(encoding="utf-8")
 
 
 def test_loose_files_are_the_members_of_the_tars(tiny_tokens: Path, tmp_path: Path) -> None:

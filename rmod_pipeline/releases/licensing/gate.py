@@ -24,8 +24,8 @@ NO_ADVICE = "rmod gives no legal advice"
 def check_licences(out: Location, selected: SelectedPairs, allowed: Iterable[str], licence_class: LicenceClass) -> None:
     """Raise UsageError unless every licence asks for credit at most, is in the class, or is allowed by name.
 
-    Also for a file that is given under two licences, and for a pair whose licences contradict each other, unless all of
-    them are allowed by name.
+    Also for a file that is given under two licences, for a sound that asks for credit and has no source, and for a pair
+    whose licences contradict each other, unless all of them are allowed by name.
     """
     names = frozenset(allowed)
     _check_names(names, selected.licences)
@@ -34,6 +34,7 @@ def check_licences(out: Location, selected: SelectedPairs, allowed: Iterable[str
         raise UsageError(out, found, "choose a wider class, or build with --licences of that class")
     _check_one_licence_each(selected.sounds)
     _check_terms(out, selected.sounds, names, licence_class)
+    _check_credit(out, selected.sounds)
     _check_contradictions(selected, names)
 
 
@@ -83,6 +84,20 @@ def _check_terms(
         f"name each with --allow-licence: {', '.join(map(_name, sorted(refused)))}"
     )
     raise UsageError(out, "\n".join(lines), hint)
+
+
+def _check_credit(out: Location, sounds: Iterable[AttributedSound]) -> None:
+    uncredited = [
+        sound for sound in sounds if terms_of(sound.licence).credit and not (sound.source.strip() or sound.creator)
+    ]
+    if uncredited:
+        lines = [f"{len(uncredited)} sounds are under licences that ask for credit, and have no source to credit:"]
+        lines += [f"  {sound.file} ({sound.licence})" for sound in uncredited]
+        hint = (
+            "fill the column source of the library for them and build again with another --out, or release only pairs "
+            "without them: --licence-class permissive"
+        )
+        raise UsageError(out, "\n".join(lines), hint)
 
 
 def _check_contradictions(selected: SelectedPairs, names: frozenset[str]) -> None:

@@ -13,8 +13,8 @@ from rmod_pipeline.shards.index import PAIR, read_index
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.storage import Location
 
-_CREATOR = re.compile(r"\bby (?P<name>\S.*)$")
-"""The end of a source such as ``freesound:12345 by somebody``."""
+_CREATOR = re.compile(r"[^\s:]+:\S+ by (?P<name>\S.*)")
+"""A source such as ``freesound:12345 by somebody``: an identifier with a colon, and a name."""
 
 _COLUMNS = ("key", "status", "sources")
 
@@ -110,7 +110,7 @@ def make_licensing(selected: SelectedPairs, allowed: tuple[str, ...], licence_cl
 def attribute(source: Mapping[str, Any]) -> AttributedSound:
     """Return the sound that an entry of the column ``sources`` of an index describes."""
     text = str(source["source"])
-    creator = _CREATOR.search(text)
+    creator = _CREATOR.fullmatch(text)
     return AttributedSound(
         file=str(source["id"]),
         kind=str(source["kind"]),
