@@ -129,6 +129,11 @@ def test_a_pair_of_licences_that_contradict_is_refused_unless_both_are_allowed()
         (["AGPL-3.0-only", "GPL-3.0-only"], False),
         (["GPL-2.0-only", "CC-BY-SA-3.0 OR MIT"], False),
         (["ODbL-1.0", "CC-BY-SA-4.0"], True),
+        (["GPL-2.0-only", "CC-BY-SA-3.0", "CC-BY-SA-3.0 OR GPL-3.0-only"], True),
+        (["GPL-2.0-only", "CC-BY-SA-3.0 OR GPL-3.0-only"], True),
+        (["GPL-2.0-only", "CC-BY-SA-3.0 OR GPL-2.0-or-later"], False),
+        (["GPL-3.0-only", "CC-BY-SA-3.0 OR (GPL-2.0-or-later AND MIT)", "GPL-2.0-only OR CC-BY-SA-4.0"], False),
+        (["GPL-2.0-only", "CC-BY-SA-3.0 OR LicenseRef-mine"], True),  # what is unknown is no way out
     ],
 )
 def test_which_licences_contradict(licences: list[str], contradict: bool) -> None:

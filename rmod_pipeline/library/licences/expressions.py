@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -41,6 +41,15 @@ def split_exceptions(expression: str) -> tuple[str, ...]:
         return ()
     exceptions = (getattr(literal, "exception_symbol", None) for literal in tree.get_literals())
     return tuple(sorted({str(exception.key) for exception in exceptions if exception is not None}))
+
+
+def may_satisfy(expression: str, accepts: Callable[[str], bool]) -> bool:
+    """Return whether some choice among licences that are joined by OR has only identifiers that are accepted.
+
+    False for an empty text, and for one that is not SPDX.
+    """
+    tree = _parse(expression)
+    return tree is not None and _satisfies(tree, accepts)
 
 
 def combine_licences(expressions: Iterable[str]) -> str:
@@ -98,6 +107,15 @@ def _terms_of_tree(tree: Any) -> LicenceTerms:
     if exception is not None and not (exception.is_exception and is_listed(str(exception.key))):
         return UNKNOWN
     return terms_of_identifier(_name(tree))
+
+
+def _satisfies(tree: Any, accepts: Callable[[str], bool]) -> bool:
+    from license_expression import AND, OR
+
+    if isinstance(tree, AND | OR):
+        quantify = all if isinstance(tree, AND) else any
+        return quantify(_satisfies(part, accepts) for part in tree.args)
+    return accepts(_name(tree))
 
 
 def _burden(terms: LicenceTerms) -> tuple[int, int]:

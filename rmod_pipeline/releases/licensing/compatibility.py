@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from rmod_pipeline.library.licences import split_licences, terms_of
+from rmod_pipeline.library.licences.expressions import may_satisfy
 from rmod_pipeline.library.licences.terms import terms_of_identifier
 
 _CREATIVE_COMMONS = re.compile(r"CC-BY-(?P<kind>(?:NC-)?SA)-(?P<version>\d\.\d)(?:-[A-Z]{2,3})?")
@@ -38,16 +39,33 @@ def _binds(expression: str) -> bool:
 
 
 def _go_together(expressions: Collection[str]) -> bool:
-    """Return whether some licence of the whole satisfies all of these."""
-    if any(" OR " in expression for expression in expressions):
-        return True  # whoever uses the sound chooses
+    """Return whether some licence of the whole satisfies all of these. Whoever uses the sounds chooses at every OR."""
     names = {name for expression in expressions for name in split_licences(expression)}
     sharing = sorted(name for name in names if terms_of_identifier(name).share_alike)
-    if not sharing:
-        return True
-    commercial = not any(terms_of_identifier(name).non_commercial for name in names)
-    wholes = [whole for whole in (*sharing, *_COMMON_WHOLES) if commercial or terms_of_identifier(whole).non_commercial]
-    return any(all(may_become(name, whole) for name in sharing) for whole in wholes)
+    return any(_all_may_become(expressions, whole) for whole in (None, *sharing, *_COMMON_WHOLES))
+
+
+def _all_may_become(expressions: Collection[str], whole: str | None) -> bool:
+    """Return whether every expression has a choice that lets the whole be under this licence.
+
+    None stands for a whole that no share-alike licence binds.
+    """
+
+    def accepts(name: str) -> bool:
+        terms = terms_of_identifier(name)
+        if whole is None:
+            return not terms.share_alike
+        if terms.non_commercial and not terms_of_identifier(whole).non_commercial:
+            return False
+        return not terms.share_alike or may_become(name, whole)
+
+    def accepts_known(name: str) -> bool:
+        return terms_of_identifier(name).known and accepts(name)
+
+    # An unknown licence is no way out, unless there is no other choice. Then somebody has to allow it by name.
+    return all(
+        may_satisfy(expression, accepts_known if terms_of(expression).known else accepts) for expression in expressions
+    )
 
 
 def may_become(licence: str, whole: str) -> bool:
