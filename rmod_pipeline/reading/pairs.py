@@ -123,7 +123,8 @@ def read_pair(out: Location, key: str) -> StoredPair:
     path = layout.receipt(shard, main_family(fingerprint["audio"]))
     if path.exists():
         if key in read_receipt(path).absent:
-            raise ShardError(key, "is absent: every attempt was rejected", "see the rejects in the index")
+            found = "is absent: every attempt was rejected, or the release was cut"
+            raise ShardError(key, found, f"`rmod show {quote(out)} --keys` lists the pairs")
         if not fingerprint["audio"]:
             return StoredPair(key=key, members=read_pair_tokens(out, key, read_family(out, _find_any_family(out))))
         members = read_members(layout.tar(shard), key)

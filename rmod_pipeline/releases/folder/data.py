@@ -92,7 +92,7 @@ class ReleaseData:
         return ["build.json", *(f"{TOKENS}/{name}/codec.json" for name in names)]
 
     def _shards(self) -> Iterator[_Shard]:
-        """Yield the shards of all families that hold a released pair."""
+        """Yield the shards of all families. One without released pairs is written, too: readers count them."""
         families = [self._main, *(f"{TOKENS}/{name}" for name in family_names(self.layout.out))]
         for family in families:
             for path in self.layout.receipts(family):
@@ -101,8 +101,7 @@ class ReleaseData:
                 kept = keys - set(receipt.absent)
                 if self.keys is not None:
                     kept &= self.keys
-                if kept or self.keys is None:
-                    yield _Shard(family=family, receipt=receipt, kept=frozenset(kept))
+                yield _Shard(family=family, receipt=receipt, kept=frozenset(kept))
 
     def _recorded(self, shard: _Shard, path: str) -> int:
         """Return the size of a file according to the receipt of its shard."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,10 @@ def describe_for_hub(request: ReleaseRequest, facts: ReleaseFacts) -> dict[str, 
     if licences == [HUB_OTHER]:
         header |= {"license_name": request.licensing.expression.lower(), "license_link": LICENCE_FILE}
     families = [family for family in facts.families if family.files]
+    splits = [split.name for split in facts.splits if split.pairs]
     tags = {"audio", "drums", "music", "one-shot", "webdataset", *request.keywords}
-    configs = [_describe_config(family.config, family.files, family.name, "tar") for family in families]
-    configs.append(_describe_config("index", facts.index, "index", "parquet"))
+    configs = [_describe_config(family.config, splits, family.name, "tar") for family in families]
+    configs.append(_describe_config("index", splits, "index", "parquet"))
     configs[0]["default"] = True
     return header | {
         "task_categories": ["audio-to-audio"],
@@ -110,8 +112,8 @@ def choose_hub_licences(expression: str) -> list[str]:
     return sorted({HUB_LICENCES[name] for name in names})
 
 
-def _describe_config(name: str, files: Any, folder: str, ending: str) -> dict[str, Any]:
-    data_files = [{"split": split, "path": f"{folder}/{split}-*.{ending}"} for split in files]
+def _describe_config(name: str, splits: Iterable[str], folder: str, ending: str) -> dict[str, Any]:
+    data_files = [{"split": split, "path": f"{folder}/{split}-*.{ending}"} for split in splits]
     return {"config_name": name, "data_files": data_files}
 
 
