@@ -286,8 +286,8 @@ mixture is a derived work, and what a model that is trained on it may do, differ
 Whoever publishes a data set decides, and answers for it.
 
 A class contains the classes above it: `permissive` (nothing, or to keep the notice), `attribution` (credit
-too), `share-alike` (the same licence for what is derived, too), `any` (everything). A licence without a class
-of its own belongs to `any` alone.\
+too), `share-alike` (the same licence for what is derived, too), `any` (everything). A licence with `none` in the
+table is in no class but `any`.\
 """
 
 _LICENCE_RULES = """\

@@ -91,7 +91,7 @@ def changelog(request: ReleaseRequest, notes: str) -> str:
         "",
     ]
     written = [line.strip() for line in notes.splitlines() if line.strip()]
-    lines += [f"- {escape_markdown(line.removeprefix('- '))}" for line in written] or ["- Nobody noted the changes."]
+    lines += [f"- {escape_markdown(line.removeprefix('- '))}" for line in written] or ["- No changes were noted."]
     if request.licensing.allowed:
         allowed = ", ".join(as_code(name) for name in request.licensing.allowed)
         lines.append(f"- Sounds under these licences were allowed by name: {allowed}.")
