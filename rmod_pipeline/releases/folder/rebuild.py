@@ -40,7 +40,9 @@ def rebuild_commands(out: Location) -> list[str]:
     """
     fingerprint = read_fingerprint(Layout(out).build)
     words = ["rmod", "build", RECIPE, "--library", _library_name(out), "--out", _OUT, *_options(fingerprint)]
-    return [shlex.join(words), *_encode_commands(out)]
+    codecs = [_codec_options(out, name) for name in family_names(out)]
+    first = [] if fingerprint["audio"] else ["--no-audio", *codecs.pop(0)]
+    return [shlex.join([*words, *first]), *(shlex.join(["rmod", "encode", _OUT, *options]) for options in codecs)]
 
 
 def _options(fingerprint: Fingerprint) -> list[str]:
@@ -53,13 +55,13 @@ def _options(fingerprint: Fingerprint) -> list[str]:
     return [*words, "--licences", str(limit)] if limit else words
 
 
-def _encode_commands(out: Location) -> Iterator[str]:
-    for name in family_names(out):
-        codec = read_family(out, name).codec
-        known = next((each for each in KNOWN if name.startswith(f"{each}-")), "WEIGHTS.pth")
-        words = ["rmod", "encode", _OUT, "--codec", known, "--device", str(codec.get("device", "auto"))]
-        words += ["--precision", str(codec.get("precision", "fp32")), "--batch", str(codec.get("batch", 1))]
-        yield shlex.join([*words, "--compile"] if codec.get("compiled") else words)
+def _codec_options(out: Location, name: str) -> list[str]:
+    """Return the options that make the tokens of a family, with a build or afterwards."""
+    codec = read_family(out, name).codec
+    known = next((each for each in KNOWN if name.startswith(f"{each}-")), "WEIGHTS.pth")
+    words = ["--codec", known, "--device", str(codec.get("device", "auto"))]
+    words += ["--precision", str(codec.get("precision", "fp32")), "--batch", str(codec.get("batch", 1))]
+    return [*words, "--compile"] if codec.get("compiled") else words
 
 
 def _library_name(out: Location) -> str:
@@ -98,7 +100,7 @@ def _describe(request: ReleaseRequest, fingerprint: Fingerprint) -> str:
 
 def _describe_choices(request: ReleaseRequest, fingerprint: Fingerprint) -> Iterator[str]:
     if not fingerprint["audio"]:
-        yield "The data set keeps tokens and no audio: build it with `--no-audio --codec CODEC` in one command."
+        yield "The data set keeps tokens and no audio, so one command builds and encodes it."
     if any(TOKENS in file.path for file in request.files):
         for name in family_names(request.out):
             yield f"The tokens {as_code(name)} are of weights with SHA-256 {as_code(_weights(request.out, name))}."
