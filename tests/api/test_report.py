@@ -44,7 +44,9 @@ def test_names_of_sounds_are_escaped(out: Path) -> None:
             for source in row["sources"]:
                 source["id"] = f"<script>{source['id']}"
         write_index(rows, path)
-    assert "<script>kick" not in rmod.report(out, sample=2, progress=False).page.read_text()
+    page = rmod.report(out, sample=2, progress=False).page.read_text()
+    assert "<script>kick" not in page
+    assert "&lt;script&gt;" in page
 
 
 def test_two_reports_have_the_same_bytes(tiny_built: Path, tmp_path: Path) -> None:
