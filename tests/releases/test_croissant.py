@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from mlcroissant._src.operation_graph.operations import extract
 
-from rmod_pipeline.library.licences import combine_licences
+from rmod_pipeline.library.licences import LicenceClass
 from rmod_pipeline.releases.croissant.provenance import describe_terms
 from rmod_pipeline.releases.facts import ReleaseFacts
 from rmod_pipeline.releases.formats import ReleaseRequest
+from rmod_pipeline.releases.licensing import AttributedSound
+from rmod_pipeline.releases.licensing.sounds import SelectedPairs, make_licensing
 from rmod_pipeline.shards.tar import read_tar
 
 
@@ -65,12 +67,13 @@ def test_it_says_how_the_release_was_made(on_hub: Path, tiny_facts: ReleaseFacts
         (["CC0-1.0"], [], []),
         (["CC-BY-4.0"], ["odrl:attribute", "Notice"], []),
         (["CC0-1.0", "CC-BY-SA-4.0"], ["odrl:attribute", "Notice", "ShareAlike"], []),
+        (["CC-BY-SA-3.0-US"], ["odrl:attribute", "Notice", "ShareAlike"], []),  # not in the SPDX list
         (["CC-BY-NC-4.0"], ["odrl:attribute", "Notice"], ["CommercialUse"]),
         (["CC-BY-ND-4.0"], ["odrl:attribute", "Notice"], ["odrl:derive"]),
     ],
 )
 def test_the_terms_follow_from_the_licences(licences: list[str], duties: list[str], prohibitions: list[str]) -> None:
-    offer = describe_terms(_request_under(combine_licences(licences)))
+    offer = describe_terms(_request_under(*licences))
     permission = offer["odrl:permission"]
     assert [_name(duty) for duty in permission.get("odrl:duty", [])] == duties
     assert [_name(rule) for rule in offer.get("odrl:prohibition", [])] == prohibitions
@@ -79,14 +82,19 @@ def test_the_terms_follow_from_the_licences(licences: list[str], duties: list[st
 
 
 def test_unknown_terms_permit_nothing() -> None:
-    assert "odrl:permission" not in describe_terms(_request_under("LicenseRef-rmod-unknown"))
+    assert "odrl:permission" not in describe_terms(_request_under(""))
 
 
 def _name(rule: dict[str, dict[str, str]]) -> str:
     return rule["odrl:action"]["@id"].rpartition("#")[2]
 
 
-def _request_under(expression: str) -> ReleaseRequest:
+def _request_under(*licences: str) -> ReleaseRequest:
     from types import SimpleNamespace
 
-    return SimpleNamespace(licensing=SimpleNamespace(expression=expression))  # type: ignore[return-value]
+    sounds = tuple(
+        AttributedSound(file=licence, kind="kick", creator="", source="", licence=licence, sha256="")
+        for licence in licences
+    )
+    selected = SelectedPairs(keys=None, pairs={}, sounds=sounds, mixtures={}, licences=frozenset(licences))
+    return SimpleNamespace(licensing=make_licensing(selected, (), LicenceClass.ANY))  # type: ignore[return-value]

@@ -32,6 +32,8 @@ class CardRelease:
     """Whether the release leaves out pairs of the build."""
     licence: str
     """One SPDX expression for the whole."""
+    terms: str
+    """What the licences ask together, in words."""
     licence_class: str
     """The class that the release was cut to; ``any`` if it was not."""
     allowed: tuple[str, ...]
@@ -55,6 +57,7 @@ class CardRelease:
             loose=request.loose,
             cut=request.pairs is not None,
             licence=request.licensing.expression,
+            terms=request.licensing.terms.in_words(),
             licence_class=request.licensing.licence_class.value,
             allowed=request.licensing.allowed,
             sounds=request.licensing.sounds,

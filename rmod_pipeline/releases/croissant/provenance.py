@@ -57,10 +57,7 @@ def describe_provenance(request: ReleaseRequest, facts: ReleaseFacts) -> dict[st
 
 def describe_terms(request: ReleaseRequest) -> dict[str, Any]:
     """Return the terms of the licence of the whole as an ODRL offer: permissions, duties, prohibitions."""
-    from rmod_pipeline.library.licences import terms_of
-
-    expression = request.licensing.expression
-    terms = terms_of(expression)
+    expression, terms = request.licensing.expression, request.licensing.terms
     offer: dict[str, Any] = {
         "@type": ["sc:CreativeWork", "odrl:Offer"],
         "@id": "urn:rmod:terms",

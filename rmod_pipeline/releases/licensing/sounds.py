@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from rmod_pipeline.library.licences import LicenceClass, combine_licences, terms_of
+from rmod_pipeline.library.licences.terms import LicenceTerms
 from rmod_pipeline.reading.pairs import read_receipts
 from rmod_pipeline.shards.index import PAIR, read_index
 from rmod_pipeline.shards.layout import Layout
@@ -48,6 +50,11 @@ class Licensing:
     """Licences that a release must name, and that the user named."""
     licence_class: LicenceClass
     """The class that the release was cut to; ``any`` if it was not."""
+
+    @property
+    def terms(self) -> LicenceTerms:
+        """What the licences of the sounds ask together. The expression may hold names that nobody else knows."""
+        return reduce(LicenceTerms.joined, (terms_of(sound.licence) for sound in self.sounds), LicenceTerms())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
