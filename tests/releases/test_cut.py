@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from rmod_pipeline.errors import ShardError
 from rmod_pipeline.library.licences import LicenceClass
 from rmod_pipeline.reading.loader import load_audio, load_tokens
 from rmod_pipeline.releases import make
+from rmod_pipeline.releases.facts import ReleaseFacts
+from rmod_pipeline.releases.formats import ReleaseRequest
 from rmod_pipeline.releases.licensing.sounds import SelectedPairs, attribute, select_pairs
+from rmod_pipeline.releases.sites.notebook import make_notebook
 from rmod_pipeline.storage import Location
 from tests.releases.conftest import make_release
 
@@ -55,3 +59,27 @@ def test_what_was_left_out_is_named_by_readers(cut: Path) -> None:
         list(load_audio(cut, "valid"))
     with pytest.raises(ShardError, match="or the release was cut"):
         rmod.open_dataset(cut).pair("train-00000002")
+
+
+@pytest.mark.parametrize("name", ["README.md", "croissant.json"])
+def test_the_papers_name_no_rejects_that_were_left_out(name: str, cut: Path, on_hub: Path) -> None:
+    assert {row["status"] for row in rmod.open_dataset(cut).index()} == {"pair"}
+    whole, some = ((folder / name).read_text() for folder in (on_hub, cut))
+    assert "one per rejected attempt" in whole
+    assert "one per rejected attempt" not in some
+    assert "the index lists them" not in some
+
+
+def test_the_notebook_names_no_rejects_that_were_left_out(
+    tiny_request: ReleaseRequest, tiny_facts: ReleaseFacts
+) -> None:
+    few = replace(tiny_request, pairs=frozenset(KEPT))
+    texts = [json.dumps(make_notebook(request, tiny_facts)) for request in (tiny_request, few)]
+    assert ["One row per pair, and one per attempt" in text for text in texts] == [True, False]
+    assert "One row per pair." in texts[1]
+
+
+def test_the_card_says_what_describes_the_whole_build(cut: Path, on_hub: Path) -> None:
+    sentence = "The comparison by sound and `report.json` are of the whole build."
+    assert sentence in (cut / "README.md").read_text()
+    assert sentence not in (on_hub / "README.md").read_text()

@@ -51,7 +51,7 @@ def describe_files(folder: Path, request: ReleaseRequest, facts: ReleaseFacts) -
             "@type": "cr:FileSet",
             "@id": "index-files",
             "name": "index-files",
-            "description": "One row per pair and one per rejected attempt.",
+            "description": f"One row per pair{_and_rejects(request)}.",
             "encodingFormat": "application/x-parquet",
             "includes": f"{_INDEX}/*.parquet",
         }
@@ -77,7 +77,7 @@ def describe_records(request: ReleaseRequest, facts: ReleaseFacts) -> list[dict[
         if family.files and not _is_loose(family, request)
         for member in family.members
     ]
-    return [_describe_splits(facts), _describe_index(), *members]
+    return [_describe_splits(facts), _describe_index(request), *members]
 
 
 def _is_loose(family: FamilyFacts, request: ReleaseRequest) -> bool:
@@ -172,12 +172,17 @@ def _describe_member_records(family: FamilyFacts, member: str) -> dict[str, Any]
     }
 
 
-def _describe_index() -> dict[str, Any]:
+def _and_rejects(request: ReleaseRequest) -> str:
+    """Return the words on rejected attempts, which the index of a release of some pairs lacks."""
+    return " and one per rejected attempt" if request.pairs is None else ""
+
+
+def _describe_index(request: ReleaseRequest) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
         "@id": _INDEX,
         "name": _INDEX,
-        "description": "Every pair and every rejected attempt: levels, and why an attempt was rejected.",
+        "description": f"Levels: one row per pair{_and_rejects(request)}.",
         "key": [{"@id": f"{_INDEX}/key"}, {"@id": f"{_INDEX}/attempt"}],
         "field": [
             {

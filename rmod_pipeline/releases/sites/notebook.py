@@ -51,6 +51,7 @@ def _make_values(request: ReleaseRequest, facts: ReleaseFacts, family: FamilyFac
         "TARGETS": repr(list(facts.targets)),
         "FIRST": escape_markdown(facts.targets[0]),
         "SLUG": repr(request.name),
+        "REJECTS": ", and one per attempt that was rejected" if request.pairs is None else "",
         "FAMILY": repr(family.name),
         "ENDING": facts.audio_format if family.name == AUDIO else "npy",
         "RATE": repr(facts.sample_rate),
