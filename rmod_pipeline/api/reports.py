@@ -10,6 +10,7 @@ from rmod_pipeline.api.arguments import DataLike, LibraryLike, location_of, spea
 from rmod_pipeline.api.libraries import open_library
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.storage import Location, parse_local_path
+from rmod_pipeline.storage.folders import require_file
 from rmod_pipeline.storage.writing import check_writable_file, report_unwritable, write_text
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def report(
     target = _page_beside(out) if page is None else parse_local_path(page)
     json_target = target.with_suffix(".json")
     _check_targets(target, json_target)
-    limits = load_thresholds(None if thresholds is None else parse_local_path(thresholds, "--thresholds"))
+    own = None if thresholds is None else parse_local_path(thresholds, "--thresholds")
+    limits = load_thresholds(own and require_file(own, "give a file to --thresholds"))
     measured = make_report(
         out,
         sample=sample,

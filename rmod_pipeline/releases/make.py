@@ -159,7 +159,8 @@ def _check_finished(out: Location) -> None:
             if family.shards != status.shards
         ]
         found = f"is not finished: {'; '.join(lacking)}"
-        raise ShardError(out, found, f"give the command that builds it again; `rmod status {quote(out)}` says more")
+        hint = f"give the command that builds or encodes it again; `rmod status {quote(out)}` says more"
+        raise ShardError(out, found, hint)
 
 
 def _verify(out: Location, progress: OpenProgress) -> Verification:
@@ -169,9 +170,16 @@ def _verify(out: Location, progress: OpenProgress) -> Verification:
     if findings:
         shown = "\n".join(f"  {finding}" for finding in findings[:10])
         more = f"\n  and {len(findings) - 10} more" if len(findings) > 10 else ""
-        found = f"does not pass its checks:\n{shown}{more}"
-        raise ShardError(out, found, f"`rmod verify {quote(out)}` says how to mend it")
+        found = f"does not pass verification:\n{shown}{more}"
+        raise ShardError(out, found, _verify_hint(out, verification))
     return verification
+
+
+def _verify_hint(out: Location, verification: Verification) -> str:
+    """Return what to do about the findings: damaged shards are made again, sounds in two splits need another build."""
+    if verification.report.findings:
+        return f"`rmod verify {quote(out)}` says how to mend it"
+    return "put copies of a sound into one split of the library, and build it again in another folder"
 
 
 def _make_request(

@@ -23,6 +23,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
 LONGEST_LINE = 500
 """Characters of a title and the like. Sites have smaller limits of their own."""
 
+_NAME_IN_TITLE = 34
+"""Characters of a name in the default title."""
+
 FIRST_VERSION = "1.0.0"
 
 
@@ -76,7 +79,7 @@ def check_options(options: ReleaseOptions, out: Location) -> LicenceClass:
 
 
 def _list_files(options: ReleaseOptions) -> list[tuple[str, Path | None]]:
-    return [("--key", options.key), ("--template", options.template), ("--thresholds", options.thresholds)]
+    return [("--template", options.template), ("--thresholds", options.thresholds)]
 
 
 def default_name(out: Location) -> str:
@@ -86,8 +89,8 @@ def default_name(out: Location) -> str:
 
 
 def default_title(name: str) -> str:
-    """Return a title for a data set of this name."""
-    return f"{name.replace('-', ' ').capitalize()}: drum one-shots"
+    """Return a title for a data set of this name, as short as every site takes it."""
+    return f"{name.replace('-', ' ').capitalize()[:_NAME_IN_TITLE].rstrip()}: drum one-shots"
 
 
 def _check_form(option: str, text: str, form: re.Pattern[str], hint: str) -> None:

@@ -39,6 +39,7 @@ from tests.cli.bad_input_acts import (
 from tests.cli.bad_input_mends import MENDS
 from tests.cli.bad_input_world import DONE, FOUND, Arguments, Case, World, text_file
 from tests.cli.bad_models import CASES as MODEL_CASES
+from tests.cli.bad_releases import CASES as RELEASE_CASES
 from tests.cli.bad_tokens import CASES as TOKEN_CASES
 from tests.tiny_build import make_library
 
@@ -47,6 +48,8 @@ def make_pair_a_folder(world: World) -> Arguments:
     world.pair.mkdir()
     return world.render()
 
+
+RELEASES = "Releases and reports"
 
 GROUPS: dict[str, list[Case]] = {
     "Sounds and manifests": [
@@ -297,6 +300,7 @@ GROUPS: dict[str, list[Case]] = {
         ),
         Case(name="ask for the JSON of no pair", act=show("--json"), says=("no pair is named", "->")),
     ],
+    RELEASES: RELEASE_CASES,
     "A pair's JSON, to render": [
         Case(name="no such file", act=World.render, says=("pair.json", "no such file", "->")),
         Case(name="a folder", act=make_pair_a_folder, says=("is a folder", "->")),

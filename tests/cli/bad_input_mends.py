@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.cli.bad_input_world import MISTAKE, Arguments, World
 from tests.cli.bad_model_mends import MENDS as MODEL_MENDS
+from tests.cli.bad_release_mends import MENDS as RELEASE_MENDS
 from tests.cli.bad_token_mends import MENDS as TOKEN_MENDS
 from tests.cli.mending import (
     Fault,
@@ -183,6 +184,7 @@ MENDS: dict[str, dict[str, Sequence[Mend]]] = {
         "show a pair of a tar cut in half": [_remake_shard],
         "ask for the JSON of no pair": [_open_pair],
     },
+    "Releases and reports": RELEASE_MENDS,
     "A pair's JSON, to render": {
         "no such file": _STORED,
         "a folder": _STORED,

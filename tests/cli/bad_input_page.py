@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from rmod_pipeline.storage.folders import shipped_folder
+from rmod_pipeline.storage.folders import PACKAGE, shipped_folder
 from tests.cli.bad_input import GROUPS, make_world
 from tests.cli.bad_input_world import DONE, World
 
@@ -25,6 +25,7 @@ def first_lines(said: str, world: World, most: int = 3) -> str:
     text = said.replace(f"{world.folder}/", "").replace(str(world.folder), ".")
     text = re.sub(r"[\d.]+ GB free", "N GB free", text)
     text = text.replace(str(shipped_folder("recipes")), "recipes")
+    text = text.replace(f"{PACKAGE.parent}/", "")
     text = re.sub(r"\S+/codecs/", "CACHE/codecs/", text)
     lines = [line.strip("╭╮╰╯─│ ") for line in text.splitlines() if not line.startswith(("Usage", "Try"))]
     shown = " ".join([line for line in lines if line and line != "Error"][:most]).removeprefix("Error: ")
@@ -46,7 +47,7 @@ def page(run: Callable[..., Any], folder: Path) -> str:
             world = make_world(folder / str(total))
             said = run(*case.act(world))
             assert said.code == case.code, (case.name, said)
-            told = said.err if case.code != DONE else _line_with(said.out, case.says[0])
+            told = (said.err or said.out) if case.code != DONE else _line_with(said.out, case.says[0])
             parts.append(f"| {case.name} | {said.code} | {first_lines(told, world)} |")
         parts.append("")
     head = INTRODUCTION.format(total=total)

@@ -13,7 +13,7 @@ import yaml
 
 from tests.cli.bad_input_world import Arguments
 from tests.cli.bad_token_mends import remake_tokens
-from tests.cli.mending import Fault, Mend, again, argument, option, other_out, proposed
+from tests.cli.mending import Fault, Mend, again, argument, option, other_out, proposed, remove_it
 from tests.cli.model_commands import recipe_of, train, weights, write_song
 
 _OWN_CODEC = option("--codec", Path("codec.pth"))
@@ -101,12 +101,6 @@ def _lower_rate(fault: Fault) -> Arguments:
     return other_out(fault)
 
 
-def _remove_it(fault: Fault) -> Arguments:
-    """Remove the file that the message is about: "remove it"."""
-    Path(fault.message.removeprefix("Error: ").partition(": ")[0]).unlink()
-    return fault.arguments
-
-
 def _move_away(fault: Fault) -> Arguments:
     """Move the file that the message is about: "or move this file away"."""
     path = Path(fault.message.removeprefix("Error: ").partition(": ")[0])
@@ -152,7 +146,7 @@ def _named_file(fault: Fault) -> Arguments:
 
 
 _GOOD_SONG = again(lambda world: write_song(world.folder))
-_NEW_STATE: Sequence[Mend] = (_remove_it, other_out)
+_NEW_STATE: Sequence[Mend] = (remove_it, other_out)
 
 MENDS: dict[str, Sequence[Mend]] = {
     "train without tokens": [_encode_as_told("codec.pth")],

@@ -156,6 +156,12 @@ def removed(fault: Fault) -> Arguments:
     return fault.arguments
 
 
+def remove_it(fault: Fault) -> Arguments:
+    """Remove the file that the message is about: "remove it"."""
+    Path(fault.message.removeprefix("Error: ").partition(": ")[0]).unlink()
+    return fault.arguments
+
+
 def listed_key(position: int) -> Mend:
     """Take a key of those that the command in the hint lists."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.shards.layout import Layout
-from tests.cli.bad_input import GROUPS, all_cases, make_world
+from tests.cli.bad_input import GROUPS, RELEASES, all_cases, make_world
 from tests.cli.bad_input_mends import MENDS
 from tests.cli.bad_input_world import DONE, FOUND, Case, World
 from tests.cli.commands import check_commands
@@ -27,17 +27,29 @@ def world(tmp_path: Path, cache: Path) -> World:
     return make_world(tmp_path)
 
 
-@pytest.mark.parametrize(("group", "case"), all_cases(), ids=lambda value: getattr(value, "name", value))
+LONG = (RELEASES,)
+"""Groups whose remedies take long, because each makes a whole release."""
+
+
+def marked_cases() -> list[Any]:
+    return [
+        pytest.param(group, case, id=f"{group}-{case.name}", marks=[pytest.mark.long] if group in LONG else [])
+        for group, case in all_cases()
+    ]
+
+
+@pytest.mark.parametrize(("group", "case"), marked_cases())
 def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World, rmod: Rmod) -> None:
     """Each message names what is wrong, and its first remedy mends it."""
     arguments = list(map(str, case.act(world)))
-    before = reproducible_files(world.folder)
+    before, entries = reproducible_files(world.folder), set(world.folder.rglob("*"))
     said = rmod(*arguments)
     assert said.code == case.code, said
     for words in case.says:
         assert words in " ".join((said.out + said.err).split()), said
     assert "Traceback" not in said.err
     assert "Warning" not in said.err
+    assert group != RELEASES or set(world.folder.rglob("*")) == entries
     assert {name for name, data in before.items() if (world / name).read_bytes() != data} == set()
     if case.finished >= 0:
         assert len(Layout(world.out).receipts()) == case.finished
@@ -47,7 +59,7 @@ def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World
     assert not any("x-0000" in name for name in listed), "something was written outside of --out"
     check_commands(said.err)
     for mend in case.mends[:1]:
-        mended = rmod(*mend(Fault(world, arguments, said.err, rmod)))
+        mended = rmod(*mend(Fault(world, arguments, said.err + said.out, rmod)))
         assert mended.code == DONE, (said.err, mended)
     assert case.mends, "a message without a remedy"
 
@@ -55,8 +67,8 @@ def test_bad_input_is_named_with_its_remedy(group: str, case: Case, world: World
 @pytest.mark.parametrize(
     ("case", "mend"),
     [
-        pytest.param(case, mend, id=f"{case.name}, remedy {number}")
-        for _, case in all_cases()
+        pytest.param(case, mend, id=f"{case.name}, remedy {number}", marks=[pytest.mark.long] if group in LONG else [])
+        for group, case in all_cases()
         for number, mend in enumerate(case.mends[1:], start=2)
     ],
 )
@@ -64,7 +76,7 @@ def test_the_other_remedies_of_a_message_mend_too(case: Case, mend: Mend, world:
     arguments = list(map(str, case.act(world)))
     said = rmod(*arguments)
     assert said.code == case.code, said
-    mended = rmod(*mend(Fault(world, arguments, said.err, rmod)))
+    mended = rmod(*mend(Fault(world, arguments, said.err + said.out, rmod)))
     assert mended.code == DONE, (said.err, mended)
 
 

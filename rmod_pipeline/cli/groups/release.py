@@ -213,6 +213,8 @@ def verify(
             typer.echo(f"  {finding}")
         if len(check.findings) > MOST_FINDINGS:
             typer.echo(f"  and {len(check.findings) - MOST_FINDINGS} more")
+        for remedy in check.remedies():
+            typer.echo(f"  -> {remedy}")
     if check.ok and check.signature_checked:
         typer.echo("The checksums are signed by the holder of the key.")
     elif check.signed and not check.signature_checked:

@@ -20,12 +20,9 @@ from rmod_pipeline.inspection.report.laws import (
     find_excess,
     measure_fit,
 )
-from rmod_pipeline.inspection.report.records import INDEX_ROWS, SAMPLE, DrawTest
+from rmod_pipeline.inspection.report.records import INDEX_ROWS, KEPT_KEYS, SAMPLE, DrawTest
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.spec import PairSpec
-
-KEPT_KEYS = 5
-"""Keys of pairs that a finding names."""
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.inspection.report.laws import find_chances
 from rmod_pipeline.inspection.report.levels import LevelKind, LevelMeter, decibel_kind
-from rmod_pipeline.inspection.report.records import INDEX_ROWS
+from rmod_pipeline.inspection.report.records import INDEX_ROWS, KEPT_KEYS
 from rmod_pipeline.inspection.report.thresholds import Thresholds
 from rmod_pipeline.reading.shard_list import verify_hint
 from rmod_pipeline.recipe import Recipe
@@ -58,6 +58,8 @@ class IndexCounts:
     """By split."""
     rejects: Counter[str] = field(default_factory=Counter)
     """By reason."""
+    retried: list[str] = field(default_factory=list)
+    """The first few pairs that came after rejected attempts."""
     draws: dict[str, Counter[Any]] = field(default_factory=lambda: defaultdict(Counter))
     """Drawn values in all attempts, by the name that ``draws.list_draws`` gives them."""
     first_sounds: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -102,11 +104,13 @@ class IndexScan:
     def __init__(self, layout: Layout, recipe: Recipe, thresholds: Thresholds) -> None:
         self._layout, self._recipe = layout, recipe
         self._discrete = {kind for kind, loop in recipe.loops.items() if find_chances(loop.seconds) is not None}
+        self._absent: frozenset[str] = frozenset()
         self.counts = IndexCounts()
         self.counts.meters = {kind.name: LevelMeter(kind) for kind in level_kinds(recipe, thresholds)}
 
     def add_shard(self, receipt: Receipt) -> None:
         """Count the rows of one shard. Raises ShardError."""
+        self._absent = frozenset(receipt.absent)
         try:
             for batch in iterate_batches(self._layout, receipt.shard):
                 self._add_batch(batch, receipt.split)
@@ -119,12 +123,21 @@ class IndexScan:
         counts.rows += len(batch)
         self._count_draws(batch, split)
         is_pair = pc.equal(batch["status"], PAIR)
-        counts.rejects.update(batch.filter(pc.invert(is_pair))["reason"].to_pylist())
+        rejects = batch.filter(pc.invert(is_pair))
+        counts.rejects.update(rejects["reason"].to_pylist())
+        self._add_retried(rejects)
         pairs = batch.filter(is_pair)
         counts.pairs[split] += len(pairs)
         self._add_levels(pairs)
         self._add_use(pairs, split)
         self._add_files(pairs, split)
+
+    def _add_retried(self, rejects: pa.RecordBatch) -> None:
+        """Note some keys of rejected attempts, but none without a pair."""
+        retried = self.counts.retried
+        if len(retried) < KEPT_KEYS:
+            keys = dict.fromkeys([*retried, *rejects["key"].to_pylist()])
+            retried[:] = [key for key in keys if key not in self._absent][:KEPT_KEYS]
 
     def _count_draws(self, batch: pa.RecordBatch, split: str) -> None:
         """Count the drawn values of all attempts: each attempt is a draw, whether or not it was accepted."""

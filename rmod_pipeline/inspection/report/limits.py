@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rmod_pipeline.inspection.report.laws import TOO_FEW
 from rmod_pipeline.inspection.report.records import (
+    KEPT_KEYS,
     CodebookUse,
     DrawTest,
     DuplicateCount,
@@ -19,8 +20,6 @@ from rmod_pipeline.inspection.report.records import (
 )
 from rmod_pipeline.inspection.report.thresholds import Thresholds
 from rmod_pipeline.inspection.report.use import ALL_SOUNDS
-
-_SHOWN_KEYS = 5
 
 _MEASURES = {
     # Measure: the section and the key of its threshold for a mixture, and for a one-shot.
@@ -48,6 +47,10 @@ class Measured:
     tokens: Sequence[CodebookUse]
     shared_sounds: Mapping[str, Sequence[str]]
     """Files of the library that are used in several splits, by id, with some of their pairs."""
+    retried: Sequence[str]
+    """Some pairs that came after rejected attempts."""
+    users: Mapping[tuple[str, str], Sequence[str]]
+    """Some pairs with the most used sound, by split and kind, where the use is too uneven."""
 
 
 def find_broken(
@@ -62,7 +65,7 @@ def find_broken(
     yield from _check_levels(measured.levels, thresholds)
     yield from _check_duplicates(measured, thresholds)
     yield from _check_leaks(measured, thresholds)
-    yield from _check_use(measured.use, thresholds.use.effective_share_min)
+    yield from _check_use(measured, thresholds.use.effective_share_min)
     yield from _check_tokens(measured.tokens, thresholds)
 
 
@@ -86,7 +89,9 @@ def _check_rejects(measured: Measured, share_max: float | None) -> Iterator[Repo
     share = measured.rejects / max(measured.attempts, 1)
     if share_max is not None and share > share_max:
         found = f"{measured.rejects:,} of {measured.attempts:,} attempts were rejected"
-        yield ReportFinding(threshold="rejects.share_max", limit=share_max, value=share, found=found)
+        yield ReportFinding(
+            threshold="rejects.share_max", limit=share_max, value=share, found=found, keys=tuple(measured.retried)
+        )
 
 
 def _check_levels(levels: Sequence[LevelSummary], thresholds: Thresholds) -> Iterator[ReportFinding]:
@@ -119,7 +124,7 @@ def _check_duplicates(measured: Measured, thresholds: Thresholds) -> Iterator[Re
         if count.sound == "mix" and most is not None and equal > most:
             found = f"{equal:,} of {count.files:,} mixtures equal another one byte for byte"
             yield ReportFinding(
-                threshold="duplicates.mixes_max", limit=most, value=equal, found=found, keys=count.keys[:_SHOWN_KEYS]
+                threshold="duplicates.mixes_max", limit=most, value=equal, found=found, keys=count.keys[:KEPT_KEYS]
             )
 
 
@@ -127,7 +132,7 @@ def _check_leaks(measured: Measured, thresholds: Thresholds) -> Iterator[ReportF
     limits, shared = thresholds.leakage, measured.shared_sounds
     if limits.sounds_max is not None and len(shared) > limits.sounds_max:
         found = f"{len(shared)} files of the library are used in two splits, {next(iter(shared))} for instance"
-        keys = tuple(dict.fromkeys(key for keys in shared.values() for key in keys))[:_SHOWN_KEYS]
+        keys = tuple(dict.fromkeys(key for keys in shared.values() for key in keys))[:KEPT_KEYS]
         yield ReportFinding(
             threshold="leakage.sounds_max", limit=limits.sounds_max, value=len(shared), found=found, keys=keys
         )
@@ -139,7 +144,7 @@ def _check_leaks(measured: Measured, thresholds: Thresholds) -> Iterator[ReportF
                 limit=limits.one_shots_max,
                 value=count.in_two_splits,
                 found=found,
-                keys=count.keys[:_SHOWN_KEYS],
+                keys=count.keys[:KEPT_KEYS],
             )
     yield from _check_near_duplicates(measured.leaks, limits.near_duplicates_max)
 
@@ -156,21 +161,28 @@ def _check_near_duplicates(leaks: Sequence[SoundLeak], most: int | None) -> Iter
         number = "two" if len(found_leaks) == 1 else f"{len(found_leaks):,} pairs of"
         found = f"{number} {what} are one sound in two splits: {best.first} and {best.second}"
         found += f" have a similarity of {best.similarity:.3f}"
-        keys = tuple(dict.fromkeys(key for leak in (best, *found_leaks) for key in leak.keys))[:_SHOWN_KEYS]
+        keys = tuple(dict.fromkeys(key for leak in (best, *found_leaks) for key in leak.keys))[:KEPT_KEYS]
         yield ReportFinding(
             threshold="leakage.near_duplicates_max", limit=most, value=len(found_leaks), found=found, keys=keys
         )
 
 
-def _check_use(use: Sequence[KindUse], share_min: float | None) -> Iterator[ReportFinding]:
-    for each in use:
-        share = each.effective_sounds / each.sounds
-        if share_min is not None and share < share_min:
-            found = (
-                f"the {each.sounds} {each.kind} sounds of {each.split} are as diverse as {each.effective_sounds:.1f}"
-            )
-            found += f" that are used equally often; {each.top[0][0]} has {each.most:,} of {each.uses:,} uses"
-            yield ReportFinding(threshold="use.effective_share_min", limit=share_min, value=share, found=found)
+def list_uneven(use: Iterable[KindUse], share_min: float | None) -> list[KindUse]:
+    """Return the kinds whose sounds are used less evenly than a threshold allows."""
+    return [] if share_min is None else [each for each in use if each.effective_sounds / each.sounds < share_min]
+
+
+def _check_use(measured: Measured, share_min: float | None) -> Iterator[ReportFinding]:
+    for each in list_uneven(measured.use, share_min):
+        found = f"the {each.sounds} {each.kind} sounds of {each.split} are as diverse as {each.effective_sounds:.1f}"
+        found += f" that are used equally often; {each.top[0][0]} has {each.most:,} of {each.uses:,} uses"
+        yield ReportFinding(
+            threshold="use.effective_share_min",
+            limit=share_min or 0.0,
+            value=each.effective_sounds / each.sounds,
+            found=found,
+            keys=tuple(measured.users.get((each.split, each.kind), ()))[:KEPT_KEYS],
+        )
 
 
 def _check_tokens(tokens: Sequence[CodebookUse], thresholds: Thresholds) -> Iterator[ReportFinding]:
@@ -186,13 +198,14 @@ def _check_tokens(tokens: Sequence[CodebookUse], thresholds: Thresholds) -> Iter
                 limit=limits.entropy_bits_min,
                 value=each.entropy_bits,
                 found=found,
+                keys=each.keys,
             )
         # A sample of few tokens cannot use every entry.
         share = each.used / max(min(each.size, each.tokens), 1)
         if limits.used_share_min is not None and share < limits.used_share_min:
             found = f"{about} uses {each.used} of {each.size} entries"
             yield ReportFinding(
-                threshold="tokens.used_share_min", limit=limits.used_share_min, value=share, found=found
+                threshold="tokens.used_share_min", limit=limits.used_share_min, value=share, found=found, keys=each.keys
             )
 
 

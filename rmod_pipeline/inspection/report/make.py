@@ -13,16 +13,18 @@ from pydantic import ValidationError
 
 from rmod_pipeline.errors import ShardError, UsageError
 from rmod_pipeline.inspection.findings import read_expected_content
-from rmod_pipeline.inspection.report.fits import KEPT_KEYS, DrawCollector, measure_draws
+from rmod_pipeline.inspection.report.fits import DrawCollector, measure_draws
 from rmod_pipeline.inspection.report.index_scan import IndexCounts, IndexScan, find_users
 from rmod_pipeline.inspection.report.laws import TOO_FEW
 from rmod_pipeline.inspection.report.leaks import MOST_COMPARED, OneShotCollector, compare_library
 from rmod_pipeline.inspection.report.levels import LevelMeter, SoundMeters
-from rmod_pipeline.inspection.report.limits import Measured, find_broken, list_outliers
+from rmod_pipeline.inspection.report.limits import Measured, find_broken, list_outliers, list_uneven
 from rmod_pipeline.inspection.report.records import (
+    KEPT_KEYS,
     CodebookUse,
     DrawTest,
     DuplicateCount,
+    KindUse,
     Report,
     SampleFacts,
     SoundComparison,
@@ -117,6 +119,8 @@ class _ReportMaker:
             use=use,
             tokens=tokens,
             shared_sounds=shared,
+            retried=counts.retried,
+            users=self._find_most_used(counts, use),
         )
         findings = find_broken(measured, self._thresholds, lambda test: collector.find_keys(test, laws.get(test.name)))
         splits = Counter(parse_key(key)[0] for keys in self._sample.values() for key in keys)
@@ -253,6 +257,18 @@ class _ReportMaker:
             for sound, (total, different, in_two, heads) in equal.items()
         )
         return duplicates, {name: users.get(sha256, []) for name, sha256 in shared.items()}
+
+    def _find_most_used(self, counts: IndexCounts, use: Sequence[KindUse]) -> dict[tuple[str, str], list[str]]:
+        """Return pairs with the most used sound of each split and kind whose sounds are used too unevenly."""
+        most_used = {}
+        for each in list_uneven(use, self._thresholds.use.effective_share_min):
+            uses = counts.use[each.split, each.kind]
+            most_used[each.split, each.kind] = next(sound.sha256 for sound in uses if sound.id == each.top[0][0])
+        users = find_users(self._layout, self._receipts, (), set(most_used.values()), KEPT_KEYS)
+        return {
+            (split, kind): [key for key in users[sha256] if parse_key(key)[0] == split]
+            for (split, kind), sha256 in most_used.items()
+        }
 
     def _list_unchecked(
         self, counts: IndexCounts, draws: Sequence[DrawTest], comparisons: Sequence[SoundComparison]

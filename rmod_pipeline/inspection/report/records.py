@@ -9,6 +9,9 @@ from typing import Any
 FORMAT = "rmod-report-1"
 """Name of the JSON format. It changes when a key changes its meaning or goes away."""
 
+KEPT_KEYS = 5
+"""Keys of pairs that a finding names."""
+
 INDEX_ROWS, SAMPLE = "index", "sample"
 """Where a number comes from: all rows of the index, or the pairs of the sample."""
 
@@ -187,6 +190,8 @@ class CodebookUse:
     """Number of different entries that occur."""
     entropy_bits: float
     """Entropy of the entries; at most log2(size), and at most log2(tokens)."""
+    keys: tuple[str, ...]
+    """For all sounds together: the pairs of the sample with the fewest different entries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

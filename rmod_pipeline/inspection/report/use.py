@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.inspection.report.index_scan import IndexCounts, SoundUse
-from rmod_pipeline.inspection.report.records import CodebookUse, KindUse
+from rmod_pipeline.inspection.report.records import KEPT_KEYS, CodebookUse, KindUse
 from rmod_pipeline.inspection.report.sampling import Sample, read_sample
 from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.reading.shard_list import verify_hint
@@ -40,10 +40,15 @@ def measure_codebooks(
     """Return the use of every codebook by sound, and by all sounds together. Raises ShardError."""
     codebooks, size = family.shape
     counts: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros((codebooks, size), np.int64))
+    poorest: list[list[tuple[int, str]]] = [[] for _ in range(codebooks)]
     for pair in read_sample(layout, sample, family.folder):
+        of_pair = np.zeros((codebooks, size), np.int64)
         for sound, codes in _list_codes(pair, family, layout):
-            for codebook, row in enumerate(codes):
-                counts[sound][codebook] += np.bincount(row, minlength=size)
+            of_sound = np.stack([np.bincount(row, minlength=size) for row in codes])
+            counts[sound] += of_sound
+            of_pair += of_sound
+        for codebook, used in enumerate(np.count_nonzero(of_pair, axis=1)):
+            poorest[codebook] = sorted([*poorest[codebook], (int(used), pair.key)])[:KEPT_KEYS]
         on_pair()
     if counts:
         counts[ALL_SOUNDS] = sum(counts.values(), np.zeros((codebooks, size), np.int64))
@@ -56,6 +61,7 @@ def measure_codebooks(
             tokens=int(row.sum()),
             used=int(np.count_nonzero(row)),
             entropy_bits=compute_entropy_bits(row),
+            keys=tuple(key for _, key in poorest[codebook]) if sound == ALL_SOUNDS else (),
         )
         for sound in (*family.windows, ALL_SOUNDS)
         if sound in counts

@@ -32,7 +32,7 @@ CARD = "README.md"
 
 _TEMPLATE = "card.md.j2"
 _UNANSWERED = SafeMarkdown("**Open: the publisher has not answered this.**")
-_HINT = "the templates in rmod_pipeline/releases/card/templates/ show the fields that there are"
+_HINT = f"see {Path(__file__).with_name('templates') / _TEMPLATE}, which uses every field that there is"
 
 
 def render_card(request: ReleaseRequest, facts: ReleaseFacts) -> str:

@@ -42,6 +42,16 @@ class ReleaseCheck:
         """Whether nothing was found."""
         return not self.findings
 
+    def remedies(self) -> Iterator[str]:
+        """Yield what to do about the findings."""
+        about = {finding.about for finding in self.findings}
+        if SIGNATURE in about and not self.signed:
+            yield "check it without a key, or ask its publisher for one that is signed"
+        elif SIGNATURE in about:
+            yield "give the public key of the publisher; if this is it, get the release again"
+        if about - {SIGNATURE}:
+            yield "get the release again; if it is your own, release the data set again into another folder"
+
 
 def check_release(folder: Path, key: Path | None, on_file: OnFile) -> ReleaseCheck:
     """Check a released folder anywhere, without the data set that it was made from and without network.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rmod_pipeline.errors import ShardError, quote
 from rmod_pipeline.inspection.report import Report, make_report
+from rmod_pipeline.inspection.report.make import DEFAULT_SAMPLE
 from rmod_pipeline.pages.report import report_html, report_json
 from rmod_pipeline.storage import Location
 
@@ -32,7 +33,10 @@ def check_quality(
     shown = "\n".join(f"  {finding}" for finding in report.findings[:MOST_SHOWN])
     more = f"\n  and {len(report.findings) - MOST_SHOWN} more" if len(report.findings) > MOST_SHOWN else ""
     found = f"breaks {len(report.findings)} of the thresholds:\n{shown}{more}"
-    hint = f"`rmod report {quote(out)}` shows them; if they are as you want them, give your own: --thresholds FILE.yaml"
+    options = f" --thresholds {quote(thresholds)}" if thresholds else ""
+    options += f" --sample {sample}" if sample != DEFAULT_SAMPLE else ""
+    hint = f"`rmod report {quote(out)}{options}` shows them; if they are as you want them, give thresholds that allow "
+    hint += "them: --thresholds FILE.yaml"
     raise ShardError(out, found, hint)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmod_pipeline.errors import UsageError
+from rmod_pipeline.storage.folders import require_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -18,16 +19,17 @@ SIGNATURE = "SHA256SUMS.sig"
 
 _LARGEST_KEY_BYTES = 100_000
 _MAKE = "openssl genpkey -algorithm ed25519 -out release.pem; openssl pkey -in release.pem -pubout -out release.pub"
-_HINT = f"give an Ed25519 key, PEM or OpenSSH; make one: {_MAKE}"
+_PRIVATE_HINT = f"give an Ed25519 key, PEM or OpenSSH; make one: {_MAKE}"
+_PUBLIC_HINT = "give the public Ed25519 key of the publisher, PEM or OpenSSH"
 
 
 def open_private_key(path: Path) -> Ed25519PrivateKey:
     """Return the private key in a file, PEM or OpenSSH, without a passphrase. Raises UsageError."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    key = _load(path, _read_key(path), private=True)
+    key = _load(path, _read_key(path, _PRIVATE_HINT), _PRIVATE_HINT, private=True)
     if not isinstance(key, Ed25519PrivateKey):
-        raise UsageError(path, "is not a private Ed25519 key", _HINT)
+        raise UsageError(path, "is not a private Ed25519 key", _PRIVATE_HINT)
     return key
 
 
@@ -35,12 +37,12 @@ def open_public_key(path: Path) -> Ed25519PublicKey:
     """Return the public key in a file, PEM or OpenSSH, or that of the private key in it. Raises UsageError."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-    content = _read_key(path)
-    key = _load(path, content, private=b"PRIVATE KEY" in content)
+    content = _read_key(path, _PUBLIC_HINT)
+    key = _load(path, content, _PUBLIC_HINT, private=b"PRIVATE KEY" in content)
     if isinstance(key, Ed25519PrivateKey):
         key = key.public_key()
     if not isinstance(key, Ed25519PublicKey):
-        raise UsageError(path, "is not an Ed25519 key", _HINT)
+        raise UsageError(path, "is not an Ed25519 key", _PUBLIC_HINT)
     return key
 
 
@@ -60,16 +62,17 @@ def is_signed_by(key: Ed25519PublicKey, signature: bytes, content: bytes) -> boo
     return True
 
 
-def _read_key(path: Path) -> bytes:
+def _read_key(path: Path, hint: str) -> bytes:
+    require_file(path, hint)
     try:
         if path.stat().st_size > _LARGEST_KEY_BYTES:
-            raise UsageError(path, "is too large for a key", _HINT)
+            raise UsageError(path, "is too large for a key", hint)
         return path.read_bytes()
     except OSError as error:
-        raise UsageError(path, f"cannot be read: {error.strerror or error}", _HINT) from error
+        raise UsageError(path, f"cannot be read: {error.strerror or error}", hint) from error
 
 
-def _load(path: Path, content: bytes, *, private: bool) -> Any:
+def _load(path: Path, content: bytes, hint: str, *, private: bool) -> Any:
     """Return the key in the content of a file. Raises UsageError."""
     try:
         from cryptography.exceptions import UnsupportedAlgorithm
@@ -86,6 +89,6 @@ def _load(path: Path, content: bytes, *, private: bool) -> Any:
         return load_public(content)
     except TypeError as error:
         found = "is protected by a passphrase, which rmod does not ask for"
-        raise UsageError(path, found, "give a key without one, or sign SHA256SUMS yourself") from error
+        raise UsageError(path, found, "give a key without one") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise UsageError(path, "is not a key that can be read", _HINT) from error
+        raise UsageError(path, "is not a key that can be read", hint) from error

@@ -31,9 +31,10 @@ def check_licences(out: Location, selected: SelectedPairs, allowed: Iterable[str
     _check_names(names, selected.licences)
     if not selected.sounds:
         found = f"no pair is made of sounds of the class {licence_class} alone"
-        raise UsageError(out, found, "choose a wider class, or build with --licences of that class")
+        hint = f"choose a wider class, or build another data set with --licences {licence_class}"
+        raise UsageError(out, found, hint)
     _check_one_licence_each(selected.sounds)
-    _check_terms(out, selected.sounds, names, licence_class)
+    _check_terms(out, selected, names, licence_class)
     _check_credit(out, selected.sounds)
     _check_contradictions(selected, names)
 
@@ -62,14 +63,14 @@ def _check_one_licence_each(sounds: Iterable[AttributedSound]) -> None:
                 f"the same file as {other.file}, but {_name(sound.licence)} there is {_name(other.licence)}: "
                 "its licence is contradictory"
             )
-            raise UsageError(sound.file, found, "correct the column licence of the library, and build again")
+            raise UsageError(
+                sound.file, found, "correct the column licence of the library, and build it again in another folder"
+            )
 
 
-def _check_terms(
-    out: Location, sounds: Iterable[AttributedSound], names: frozenset[str], licence_class: LicenceClass
-) -> None:
+def _check_terms(out: Location, selected: SelectedPairs, names: frozenset[str], licence_class: LicenceClass) -> None:
     refused: defaultdict[str, set[str]] = defaultdict(set)
-    for sound in sounds:
+    for sound in selected.sounds:
         if _name(sound.licence) not in names and needs_permission(sound.licence, licence_class):
             refused[sound.licence].add(sound.file)
     if not refused:
@@ -79,10 +80,8 @@ def _check_terms(
     for licence, files in sorted(refused.items()):
         words = f" ({terms_of(licence).in_words()})" if licence else ""
         lines += [f"  {_name(licence)}{words}:", *(f"    {file}" for file in sorted(files))]
-    hint = (
-        f"release only pairs without them: --licence-class attribution; or read their terms ({NO_ADVICE}) and "
-        f"name each with --allow-licence: {', '.join(map(_name, sorted(refused)))}"
-    )
+    names_of_all = ", ".join(map(_name, sorted(refused)))
+    hint = f"{_cut_hint(selected)}read their terms ({NO_ADVICE}) and name each with --allow-licence: {names_of_all}"
     raise UsageError(out, "\n".join(lines), hint)
 
 
@@ -104,11 +103,18 @@ def _check_contradictions(selected: SelectedPairs, names: frozenset[str]) -> Non
     for key, licences in find_contradictions(selected.mixtures):
         if not all(_name(licence) in names for licence in licences):
             found = f"mixes {' and '.join(licences)}, which contradict each other: each binds the whole to itself"
-            hint = (
-                "release only pairs without them: --licence-class attribution; or read their terms "
-                f"({NO_ADVICE}) and name all of them with --allow-licence: {', '.join(licences)}"
-            )
+            hint = f"{_cut_hint(selected)}read their terms ({NO_ADVICE}) and name all of them with --allow-licence: "
+            hint += ", ".join(licences)
             raise UsageError(key, found, hint)
+
+
+def _cut_hint(selected: SelectedPairs) -> str:
+    """Return how to leave out the refused sounds; empty if that would leave no pair."""
+    cut = LicenceClass.ATTRIBUTION
+    for together in selected.mixtures:
+        if all(cut.contains(terms_of(licence).licence_class) for licence in together):
+            return f"release only pairs without them: --licence-class {cut}; or "
+    return ""
 
 
 def _name(licence: str) -> str:

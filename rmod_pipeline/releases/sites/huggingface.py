@@ -40,7 +40,7 @@ class HuggingFace(ReleaseFormat):
         """Raise UsageError for a name or for files that the hub refuses. Writes nothing."""
         if "--" in request.name or ".." in request.name or len(request.name) > 96:
             found = f"{request.name!r}; the hub takes up to 96 characters without -- and .."
-            raise UsageError("--name", found, "use letters, digits and single hyphens")
+            raise UsageError("--name", found, "give one of up to 96 lower-case letters, digits and single hyphens")
         fewer = "build it with a larger --shard-size: fewer, larger tars"
         if request.loose:
             found = "single files, but the hub reads a data set of sound from tars"

@@ -181,7 +181,7 @@ def test_the_keys_of_the_json_are_stable(of_planted: Report, tiny_tokens: Path) 
         ],
         "findings": ["found", "keys", "limit", "threshold", "value"],
     }  # fmt: skip
-    assert sorted(tokens[0]) == ["codebook", "codec", "entropy_bits", "size", "sound", "tokens", "used"]
+    assert sorted(tokens[0]) == ["codebook", "codec", "entropy_bits", "keys", "size", "sound", "tokens", "used"]
 
 
 def test_equal_mixtures_are_found(clean: Path, tmp_path: Path) -> None:
@@ -219,6 +219,33 @@ def test_the_users_thresholds_replace_key_by_key(clean: Path, tmp_path: Path) ->
     path.write_text("loudness: {lufs_max: -60, outside_share_max: 1}\n")
     assert make_report(clean, sample=5, thresholds=path).ok
     assert load_thresholds(path).silence == load_thresholds().silence
+
+
+def test_findings_on_use_and_tokens_name_pairs(tiny_tokens: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("use: {effective_share_min: 1}\ntokens: {entropy_bits_min: 20}\n")
+    report = make_report(tiny_tokens, thresholds=path)
+    rows = {row["key"]: row for name in shards(tiny_tokens) for row in read_index(Layout(tiny_tokens).index(name))}
+    uneven = [each for each in report.use if each.effective_sounds / each.sounds < 1]
+    for each, finding in zip(uneven, findings(report, "use.effective_share_min"), strict=True):
+        assert {parse_key(key)[0] for key in finding.keys} == {each.split}
+        used = [{source["id"] for source in rows[key]["sources"]} for key in finding.keys]
+        assert all(each.top[0][0] in ids for ids in used)
+    poor = findings(report, "tokens.entropy_bits_min")
+    assert [len(finding.keys) for finding in poor] == [5] * 9
+    assert {key for finding in poor for key in finding.keys} <= set(rows)
+
+
+def test_a_finding_on_rejects_names_pairs_that_exist(clean: Path, tmp_path: Path) -> None:
+    out, path = Path(shutil.copytree(clean, tmp_path / "out")), tmp_path / "mine.yaml"
+    path.write_text("rejects: {share_max: 0}\n")
+    change_index(out, "train-000001", lambda rows: rows.insert(3, {**rows[3], "status": "reject", "reason": "quiet"}))
+    key = read_index(Layout(out).index("train-000001"))[3]["key"]
+    (rejects,) = findings(make_report(out, sample=0, thresholds=path), "rejects.share_max")
+    assert key in rejects.keys
+    receipt = Layout(out).receipt("train-000001")
+    receipt.write_text(json.dumps({**json.loads(receipt.read_text()), "absent": [key]}))
+    assert not [each for each in make_report(out, sample=0, thresholds=path).findings if key in each.keys]
 
 
 @pytest.mark.parametrize(
