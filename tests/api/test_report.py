@@ -76,7 +76,7 @@ def test_the_command_exits_with_1_if_a_threshold_is_broken(
     ("options", "message"),
     [
         ({"page": "page.pdf"}, "is not the name of a page"),
-        ({"page": "no/such/../folder.html", "thresholds": "none.yaml"}, "none.yaml: cannot be read"),
+        ({"page": "no/such/../folder.html", "thresholds": "none.yaml"}, "none.yaml: no such file"),
         ({"sample": -1}, "sample: -1 is not a number of pairs"),
         ({"library": "none.csv"}, "none.csv"),
         ({"thresholds": "s3://bucket/thresholds.yaml"}, "local path"),

@@ -243,7 +243,7 @@ def test_a_finding_on_rejects_names_pairs_that_exist(clean: Path, tmp_path: Path
     key = read_index(Layout(out).index("train-000001"))[3]["key"]
     (rejects,) = findings(make_report(out, sample=0, thresholds=path), "rejects.share_max")
     assert key in rejects.keys
-    receipt = Layout(out).receipt("train-000001")
+    receipt = on_disk(Layout(out).receipt("train-000001"))
     receipt.write_text(json.dumps({**json.loads(receipt.read_text()), "absent": [key]}))
     assert not [each for each in make_report(out, sample=0, thresholds=path).findings if key in each.keys]
 
