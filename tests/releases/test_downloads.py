@@ -48,6 +48,15 @@ def test_a_download_from_kaggle_is_whole(on_kaggle: Path, tmp_path: Path) -> Non
     assert_sha256sum_agrees(folder)
 
 
+@pytest.mark.parametrize("paper", ["LICENSES/", "CITATION.cff", "CHANGELOG.md"])
+def test_a_paper_that_the_checksums_lack_too_is_missed(paper: str, on_hub: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(on_hub, tmp_path / "copied"))
+    shutil.rmtree(folder / paper) if paper.endswith("/") else (folder / paper).unlink()
+    lines = (folder / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (folder / "SHA256SUMS").write_text("".join(line for line in lines if f"  {paper}" not in line))
+    assert [text.partition(": ")[:2] for text in findings_of(folder)] == [(paper, ": ")]
+
+
 @pytest.mark.parametrize("path", [".cache/other", "audio/.gitattributes", "more/.git/HEAD", ".gitignore", "new.json"])
 def test_any_other_file_is_found(path: str, from_hub: Path) -> None:
     (from_hub / path).parent.mkdir(parents=True, exist_ok=True)

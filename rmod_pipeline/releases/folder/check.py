@@ -13,7 +13,14 @@ from rmod_pipeline.inspection.findings import Finding
 from rmod_pipeline.library.licences import LicenceClass
 from rmod_pipeline.releases.folder.checksums import CHECKSUMS, OnFile, find_changes, list_files
 from rmod_pipeline.releases.folder.data import release_digest
-from rmod_pipeline.releases.folder.papers import ATTRIBUTION, DESCRIPTION, attribution_csv
+from rmod_pipeline.releases.folder.papers import (
+    ATTRIBUTION,
+    CHANGELOG,
+    CITATION,
+    DESCRIPTION,
+    LICENCES_FOLDER,
+    attribution_csv,
+)
 from rmod_pipeline.releases.folder.signature import SIGNATURE, is_signed_by, open_public_key
 from rmod_pipeline.releases.licensing.sounds import AttributedSound, attribute
 from rmod_pipeline.shards.index import PAIR, read_index
@@ -88,7 +95,12 @@ def _check_signature(folder: Path, key: Any, content: bytes) -> Iterator[Finding
 
 
 def _check_content(folder: Path) -> Iterator[Finding]:
-    """Yield what the papers and the data say differently. Their checksums agree already."""
+    """Yield which papers are missing, and what they and the data say differently. Their checksums agree already."""
+    for name in (CITATION, CHANGELOG):
+        if not (folder / name).is_file():
+            yield Finding(about=name, found="missing")
+    if not any((folder / LICENCES_FOLDER).glob("*.txt")):
+        yield Finding(about=f"{LICENCES_FOLDER}/", found="missing: no text of a licence")
     try:
         description = json.loads((folder / DESCRIPTION).read_bytes())
         digits = version_digits(folder, LicenceClass(description["licence_class"]))
