@@ -17,6 +17,7 @@ DEMO := demo
 DEMO_PAIRS := train=24,valid=4,test=4
 SAMPLE := release-sample
 SAMPLE_PAIRS := train=160,valid=20,test=20
+SAMPLE_DATE := 2026-11-28
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo release-sample test coverage check docs bench lock clean
@@ -56,7 +57,7 @@ release-sample: $(RUNS) ## build 200 pairs of the sounds that ship, and release 
 	$(BIN)/rmod build quick --library builtin --out $(SAMPLE)/data --pairs $(SAMPLE_PAIRS) --workers 2 --shard-size 50 --format flac --codec mini
 	for format in plain kaggle huggingface; do \
 	  $(BIN)/rmod release $(SAMPLE)/data --to $(SAMPLE)/$$format --format $$format --name rmod-sample --owner me \
-	    --title "Random drum mixtures, a sample" --creator "The rmod developers" || exit 1; \
+	    --title "Random drum mixtures, a sample" --creator "The rmod developers" --date $(SAMPLE_DATE) || exit 1; \
 	  $(BIN)/rmod release verify $(SAMPLE)/$$format || exit 1; \
 	done
 

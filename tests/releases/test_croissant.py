@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import mlcroissant
@@ -98,3 +99,11 @@ def _request_under(*licences: str) -> ReleaseRequest:
     )
     selected = SelectedPairs(keys=None, pairs={}, sounds=sounds, mixtures={}, licences=frozenset(licences))
     return SimpleNamespace(licensing=make_licensing(selected, (), LicenceClass.ANY))  # type: ignore[return-value]
+
+
+def test_the_sample_has_a_date() -> None:
+    """Without one, `mlcroissant validate` warns."""
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    commands = makefile.partition("\nrelease-sample:")[2].partition("\n\n")[0]
+    assert "--date $(SAMPLE_DATE)" in commands
+    assert re.search(r"^SAMPLE_DATE := \d{4}-\d\d-\d\d$", makefile, re.MULTILINE)
