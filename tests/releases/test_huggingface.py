@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from datasets import load_dataset
+from huggingface_hub.cli.hf import app as hf
 
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.reading.data_set import DataSet
@@ -90,3 +93,18 @@ def test_what_the_hub_refuses_is_refused(
     with pytest.raises(UsageError) as error:
         HuggingFace().check(replace(tiny_request, **changes), tiny_facts)
     assert found in error.value.found
+
+
+@pytest.mark.parametrize("owner", ["someone", ""])
+def test_hf_takes_the_printed_command(owner: str, tiny_request: ReleaseRequest, tmp_path: Path) -> None:
+    """The command is parsed by the parser of `hf` itself, and not run."""
+    request = replace(tiny_request, owner=owner, to=tmp_path / "my release")
+    program, *words = shlex.split(HuggingFace().next_command(request))
+    assert program == "hf"
+    name, command, rest = hf.resolve_command(click.Context(hf), words)
+    assert command is not None
+    given = command.make_context(name, rest).params
+    assert given["repo_id"] == ("someone/tiny-drums" if owner else "tiny-drums")
+    assert given["local_path"] == str(request.to)
+    assert given["path_in_repo"] == "."
+    assert given["repo_type"] == "dataset"

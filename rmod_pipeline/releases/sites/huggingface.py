@@ -72,7 +72,7 @@ class HuggingFace(ReleaseFormat):
     def next_command(self, request: ReleaseRequest) -> str:
         """Return the command that uploads the folder."""
         repository = f"{request.owner}/{request.name}" if request.owner else request.name
-        return f"hf upload-large-folder {shlex.quote(repository)} {shlex.quote(str(request.to))} --repo-type dataset"
+        return f"hf upload {shlex.quote(repository)} {shlex.quote(str(request.to))} . --repo-type dataset"
 
 
 def describe_for_hub(request: ReleaseRequest, facts: ReleaseFacts) -> dict[str, Any]:
