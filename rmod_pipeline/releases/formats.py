@@ -78,6 +78,9 @@ class ReleaseFormat(ABC):
     name: ClassVar[str]
     """What the user gives to ``--format``."""
 
+    def check_texts(self, title: str, subtitle: str) -> None:  # noqa: B027
+        """Raise UsageError for texts that the site refuses, before the data is read. An empty subtitle is not given."""
+
     @abstractmethod
     def check(self, request: ReleaseRequest, facts: ReleaseFacts) -> None:
         """Raise UsageError for anything that the site refuses: a name, a title, a size. Writes nothing."""

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from rmod_pipeline.errors import RmodError, ShardError, UsageError, quote
 from rmod_pipeline.inspection.full_check import Verification, verify_data_set
+from rmod_pipeline.inspection.report.thresholds import load_thresholds
 from rmod_pipeline.inspection.status import read_status
 from rmod_pipeline.library.licences import LicenceClass
 from rmod_pipeline.releases.card import render_card, write_card
@@ -122,6 +123,8 @@ def make_release(
 def _plan_release(out: Location, options: ReleaseOptions, progress: OpenProgress) -> _Plan:
     chosen = open_format(options.format)
     licence_class = check_options(options, out)
+    chosen.check_texts(options.title or default_title(options.name or default_name(out)), options.subtitle)
+    load_thresholds(options.thresholds)
     key = None if options.key is None else open_private_key(options.key)
     _check_finished(out)
     selected = select_pairs(out, licence_class)

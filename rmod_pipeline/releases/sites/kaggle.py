@@ -53,6 +53,12 @@ class Kaggle(ReleaseFormat):
 
     name = "kaggle"
 
+    def check_texts(self, title: str, subtitle: str) -> None:
+        """Raise UsageError for a title or a subtitle that is too short or too long."""
+        check_site_length("--title", title, KAGGLE_TITLE, "Kaggle")
+        if subtitle:
+            check_site_length("--subtitle", subtitle, KAGGLE_SUBTITLE, "Kaggle")
+
     def check(self, request: ReleaseRequest, facts: ReleaseFacts) -> None:
         """Raise UsageError for a name, a keyword or a size that Kaggle refuses. Writes nothing."""
         check_matplotlib()
