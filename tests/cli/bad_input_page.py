@@ -79,7 +79,7 @@ ENDING = """## Disks, signals and other runs
 | a source is missing, then back | the other shards are made, exit code 1; the same command makes the rest |
 | a source cannot be read once | the shard is tried again at the end; nothing is lost, and no byte differs |
 | Ctrl-C or SIGTERM, to the driver or to all processes | exit code 130, no process left, nothing half-done |
-| SIGKILL ten times at random moments | workers end by themselves, no finished shard is lost, the bytes are the same |
+| SIGKILL five times at random moments | workers end by themselves, no finished shard is lost, the bytes are the same |
 | SIGKILL of a worker | its shards are started again alone, then all workers go on; the bytes are the same |
 | a shard that kills its worker every time | it fails after three tries, the other shards are made |
 | two runs on one folder | each shard is made once; the bytes are the same |
