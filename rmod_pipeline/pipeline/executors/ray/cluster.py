@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from rmod_pipeline.pipeline.executors.encoder_processes import MAX_SOCKET_BYTES,
 from rmod_pipeline.pipeline.executors.nodes import node_facts
 from rmod_pipeline.pipeline.executors.ray.actors import EncoderActor, ProgressActor
 from rmod_pipeline.pipeline.executors.ray.cluster_nodes import ClusterNodes
-from rmod_pipeline.pipeline.executors.ray.head_watch import watch_head
+from rmod_pipeline.pipeline.executors.ray.head_watch import try_connection, watch_head
 from rmod_pipeline.pipeline.executors.ray.worker import WorkerPayload, make_shard_task
 from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.results import WaitTimes
@@ -89,7 +88,7 @@ def _check_port(address: str) -> None:
     if not host or not port.isdecimal():
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+        try_connection(address, CONNECT_SECONDS)
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, error) from error
 

@@ -51,10 +51,15 @@ def _watch(address: str, stop: threading.Event) -> None:
             )
 
 
-def _answers(address: str) -> bool:
+def try_connection(address: str, seconds: float) -> None:
+    """Connect to HOST:PORT and disconnect. Raises OSError, ValueError or OverflowError."""
     host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=seconds).close()
+
+
+def _answers(address: str) -> bool:
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=CHECK_SECONDS).close()
+        try_connection(address, CHECK_SECONDS)
     except (OSError, ValueError, OverflowError):
         return False
     return True
