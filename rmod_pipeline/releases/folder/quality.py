@@ -9,6 +9,7 @@ from pathlib import Path
 from rmod_pipeline.errors import ShardError, quote
 from rmod_pipeline.inspection.report import Report, make_report
 from rmod_pipeline.inspection.report.make import DEFAULT_SAMPLE
+from rmod_pipeline.inspection.report.thresholds import Thresholds
 from rmod_pipeline.pages.report import report_html, report_json
 from rmod_pipeline.storage import Location
 
@@ -19,13 +20,14 @@ MOST_SHOWN = 10
 
 def check_quality(
     out: Location,
-    thresholds: Path | None,
+    thresholds: Thresholds,
+    given: Path | None,
     sample: int,
     progress: Callable[[str], AbstractContextManager[Callable[[int, int], None]]],
 ) -> Report:
     """Return the report on a data set. Raises ShardError if it breaks a threshold.
 
-    thresholds: a YAML file whose keys replace those that come with rmod. sample: number of pairs whose sound is read.
+    given: the user's file of thresholds, for the message. sample: number of pairs whose sound is read.
     """
     report = make_report(out, sample=sample, thresholds=thresholds, progress=progress)
     if report.ok:
@@ -33,7 +35,7 @@ def check_quality(
     shown = "\n".join(f"  {finding}" for finding in report.findings[:MOST_SHOWN])
     more = f"\n  and {len(report.findings) - MOST_SHOWN} more" if len(report.findings) > MOST_SHOWN else ""
     found = f"breaks {len(report.findings)} of the thresholds:\n{shown}{more}"
-    options = f" --thresholds {quote(thresholds)}" if thresholds else ""
+    options = f" --thresholds {quote(given)}" if given else ""
     options += f" --sample {sample}" if sample != DEFAULT_SAMPLE else ""
     hint = f"`rmod report {quote(out)}{options}` shows them; if they are as you want them, give thresholds that allow "
     hint += "them: --thresholds FILE.yaml"
