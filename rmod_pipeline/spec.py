@@ -92,6 +92,8 @@ class Layer:
     """Linear gain."""
     semitones: Annotated[float, Field(ge=-24, le=24, exclude_if=not_)] = 0.0
     """Change of speed, which shifts pitch and length together. The JSON omits the key if it is 0."""
+    effects: Annotated[tuple[AnyEffect, ...], Field(exclude_if=not_)] = ()
+    """Effects of the sound before it is layered, such as a band of a crossover. The JSON omits an empty chain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.compose.chain import compose_chain, compose_sends
 from rmod_pipeline.compose.split_assets import SplitAssets
 from rmod_pipeline.draw import Draw
+from rmod_pipeline.effects.crossover import Crossover
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.recipe import DrumRanges, LoopRanges, Recipe
-from rmod_pipeline.recipe.schema import OneShots
+from rmod_pipeline.recipe.schema import Layering, OneShots
 from rmod_pipeline.spec import DrumTrack, Layer, LoopTrack, Note, PairId, PairSpec, Settings
 
 
@@ -36,6 +37,12 @@ def compose_pair(recipe: Recipe, assets: SplitAssets, settings: Settings, pair_i
     )
 
 
+BANDS = ("low", "high")
+"""The bands of a one-shot that a crossover divides between two sounds, in the order of its layers."""
+BAND_WEIGHT = 0.5
+"""The gain of each band. They are equal, so that two bands of one sound would be that sound."""
+
+
 def compose_drum(kind: str, ranges: DrumRanges, recipe: Recipe, assets: tuple[Asset, ...], draw: Draw) -> DrumTrack:
     """Draw the layers, notes and effects of a drum."""
     return DrumTrack(
@@ -50,9 +57,9 @@ def compose_drum(kind: str, ranges: DrumRanges, recipe: Recipe, assets: tuple[As
 
 
 def compose_layers(one_shots: OneShots, assets: tuple[Asset, ...], draw: Draw) -> tuple[Layer, ...]:
-    """Draw the sounds of a one-shot: a single sound, or as many different sounds as the drawn row has gains."""
-    layering, semitones = one_shots.layering, one_shots.semitones
-    weights = (1.0,) if draw.at("none").chance(layering.none) else draw.at("weights").pick(layering.weights)
+    """Draw the sounds of a one-shot: a single sound, one sound per band, or one per gain of the drawn row."""
+    semitones, bands = one_shots.semitones, compose_bands(one_shots.layering, draw)
+    weights = (BAND_WEIGHT,) * len(bands) if bands else compose_weights(one_shots.layering, draw)
     chosen = draw.at("assets").distinct(len(weights), len(assets))
     # `distinct` returns ascending positions, so the order of loudness needs its own draw.
     layers = [assets[chosen[position]] for position in draw.at("order").order(len(chosen))]
@@ -62,9 +69,26 @@ def compose_layers(one_shots: OneShots, assets: tuple[Asset, ...], draw: Draw) -
             sha256=asset.sha256,
             weight=weight,
             semitones=semitones.sample(draw.at("semitones", number)) if semitones else 0.0,
+            effects=bands[number : number + 1],
         )
         for number, (asset, weight) in enumerate(zip(layers, weights, strict=True))
     )
+
+
+def compose_weights(layering: Layering, draw: Draw) -> tuple[float, ...]:
+    """Draw the gains of the layers of a one-shot: 1 for a single sound."""
+    return (1.0,) if draw.at("none").chance(layering.none) else draw.at("weights").pick(layering.weights)
+
+
+def compose_bands(layering: Layering, draw: Draw) -> tuple[Crossover, ...]:
+    """Draw the two bands of a one-shot, which meet at one frequency; none if it is a single sound or has weights."""
+    crossover, stream = layering.crossover, draw.at("crossover")
+    if crossover is None or draw.at("none").chance(layering.none):
+        return ()
+    if not stream.at("present").chance(crossover.probability):
+        return ()
+    hz = crossover.hz.sample(stream.at("hz"))
+    return tuple(Crossover(passes=band, hz=hz) for band in BANDS)
 
 
 def compose_notes(ranges: DrumRanges, grid: int, draw: Draw) -> tuple[Note, ...]:

@@ -98,6 +98,13 @@ class LoopRanges(TrackRanges):
     )
 
 
+class CrossoverLayering(Strict):
+    """A one-shot with the low band of one sound and the high band of another."""
+
+    probability: Probability = Field(description="Probability that a layered one-shot is made this way, 0..1.")
+    hz: Annotated[Number, Within("Hz", 10, 20_000)] = Field(description="Frequency between the two bands.")
+
+
 class Layering(Strict):
     """How several one-shots of a kind are mixed into a new one-shot."""
 
@@ -106,6 +113,12 @@ class Layering(Strict):
         default=((0.8, 0.2), (0.7, 0.3), (0.6, 0.4)),
         min_length=1,
         description="Linear gains of the layers; one row is drawn for every one-shot, all rows with equal chance.",
+    )
+    # A dump omits this key if it is empty, so that it did not change the fingerprint of older recipes.
+    crossover: CrossoverLayering | None = Field(
+        default=None,
+        exclude_if=not_,
+        description="Layers of one band each, at equal gains, instead of a row of weights; default none.",
     )
 
     @property

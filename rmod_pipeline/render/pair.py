@@ -71,8 +71,12 @@ def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
 
 def render_one_shot(drum: DrumTrack, sounds: Sounds, settings: Settings) -> Audio:
     """Return the layered one-shot [1 or 2, frames] of a drum. The loop plays it, and in 16 bit it is the target."""
-    layers = [sounds.one_shot(layer, settings) for layer in drum.layers]
-    layered = mix_layers(layers, [layer.weight for layer in drum.layers])
+    layers = [apply_effects(sounds.one_shot(layer, settings), layer.effects, settings) for layer in drum.layers]
+    weights = [layer.weight for layer in drum.layers]
+    layered = mix_layers(layers, weights)
+    if any(layer.effects for layer in drum.layers):
+        # Effects may move the peak of a layer anywhere, also above full scale, so the sum gets a known peak.
+        layered = scale_to_peak(layered, sum(weights))
     if not drum.one_shot:
         return layered
     return scale_to_peak(apply_effects(layered, drum.one_shot, settings), peak(layered))

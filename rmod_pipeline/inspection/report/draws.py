@@ -11,11 +11,12 @@ from typing import Any
 
 from rmod_pipeline.distributions import Choice, Distribution
 from rmod_pipeline.effects import EffectRanges
+from rmod_pipeline.effects.crossover import Crossover
 from rmod_pipeline.effects.equalizer import EqualizerRanges
 from rmod_pipeline.effects.level_gain import LevelGainRanges
 from rmod_pipeline.inspection.report.laws import Law, Rounded, add_chances, equal_chances, find_chances
 from rmod_pipeline.recipe import Chain, Recipe, SendRanges
-from rmod_pipeline.recipe.schema import AnyOrder, TrackRanges
+from rmod_pipeline.recipe.schema import AnyOrder, Layering, TrackRanges
 from rmod_pipeline.spec import DrumTrack, LoopTrack, PairSpec, Send, Track
 
 DrawnValue = tuple[str, Law | None, Any]
@@ -104,7 +105,7 @@ def _list_layers(kind: str, recipe: Recipe, drum: DrumTrack, sounds: SoundIds | 
     yield f"{kind} layered", yes(1 - layering.none), len(chosen) > 1
     yield f"{kind} loudest layer", _uniform(sounds, kind), chosen[0]
     if len(chosen) > 1:
-        yield f"{kind} weights", _equal(layering.weights), tuple(layer.weight for layer in drum.layers)
+        yield from _list_gains(kind, layering, drum)
         yield f"{kind} second layer", _uniform(sounds, kind), chosen[1]
         yield f"{kind} order of layers", yes(0.5), chosen[0] < chosen[1]
     if recipe.one_shots.semitones:
@@ -112,6 +113,17 @@ def _list_layers(kind: str, recipe: Recipe, drum: DrumTrack, sounds: SoundIds | 
             yield f"{kind} layer semitones", recipe.one_shots.semitones, layer.semitones
     if recipe.one_shots.effects:
         yield from _list_chain(f"{kind} one-shot", recipe.one_shots.effects, drum.one_shot)
+
+
+def _list_gains(kind: str, layering: Layering, drum: DrumTrack) -> Iterator[DrawnValue]:
+    """Yield what decides the gains of several layers: the frequency between two bands, or a row of weights."""
+    bands = [effect for layer in drum.layers for effect in layer.effects if isinstance(effect, Crossover)]
+    if layering.crossover:
+        yield f"{kind} crossover present", yes(layering.crossover.probability), bool(bands)
+        if bands:
+            yield f"{kind} crossover hz", layering.crossover.hz, bands[0].hz
+    if not bands:
+        yield f"{kind} weights", _equal(layering.weights), tuple(layer.weight for layer in drum.layers)
 
 
 def _list_track(kind: str, ranges: TrackRanges, track: Track) -> Iterator[DrawnValue]:
