@@ -68,8 +68,12 @@ def test_a_varied_recipe_differs_by_its_one_shots_alone(name: str) -> None:
     plain, varied = load_recipe(find_recipe(name)), load_recipe(find_recipe(f"{name}_varied"))
     one_shots = varied.one_shots
     assert one_shots.semitones
-    assert len(one_shots.effects) == 2
-    assert one_shots.model_copy(update={"semitones": None, "effects": ()}) == plain.one_shots
+    assert one_shots.semitones.support() == (-6, 6)
+    assert {len(row) for row in one_shots.layering.weights} == {2, 3}
+    assert one_shots.layering.crossover
+    assert [effect.effect for effect in one_shots.effects] == ["decay", "transient", "equalizer", "drive"]  # type: ignore[union-attr]
+    unvaried = {"semitones": None, "effects": (), "layering": plain.one_shots.layering}
+    assert one_shots.model_copy(update=unvaried) == plain.one_shots
     alike = {"name": "x", "description": "", "one_shots": one_shots}
     assert plain.model_copy(update=alike) == varied.model_copy(update=alike)
 
@@ -164,7 +168,11 @@ def test_the_wide_recipe_differs_from_rmod_by_its_effects() -> None:
         ("hits: 2", "presence: 0.5", "line 3: drums.kick: presence is 0.5, but every pair contains its targets"),
         ("[-6, 0]", "[0, -6]", "line 6: drums.kick.inserts.0.gain_db: the range is out of order: 0 > -6"),
         ("effect: gain", "effect: gian", "line 6: drums.kick.inserts.0: unknown effect 'gian' (did you mean 'gain'?)"),
-        ("effect: gain, ", "", "line 6: drums.kick.inserts.0: no `effect:` key; effects are compressor, decay"),
+        (
+            "effect: gain, ",
+            "",
+            "line 6: drums.kick.inserts.0: no `effect:` key; effects are compressor, crossover",
+        ),
         ("effect: gain", "effect: gain, probability: -0.1", "line 6: drums.kick.inserts.0.probability"),
         ("effect: gain", "effect: gain, probability: -0.1", "found -0.1"),
         ("ratio: 4", "ratoi: 4", "unknown key 'ratoi' (did you mean 'ratio'?)"),
