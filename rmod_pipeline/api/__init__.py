@@ -11,7 +11,17 @@ message says what is wrong, where, and what to do, with the names of parameters.
 """
 
 from rmod_pipeline.api.codecs import fetch_codec, list_codecs, open_codec, train_codec
-from rmod_pipeline.api.datasets import build, decode, encode, open_dataset, preview, rerender, status, verify
+from rmod_pipeline.api.datasets import (
+    build,
+    compute_features,
+    decode,
+    encode,
+    open_dataset,
+    preview,
+    rerender,
+    status,
+    verify,
+)
 from rmod_pipeline.api.libraries import check_library, open_library, scan
 from rmod_pipeline.api.models import evaluate, extract, import_checkpoint, train
 from rmod_pipeline.api.releases import release, verify_release
@@ -48,6 +58,7 @@ __all__ = [
     "Verification",
     "build",
     "check_library",
+    "compute_features",
     "decode",
     "encode",
     "evaluate",

@@ -1,4 +1,4 @@
-"""Data sets: build, encode, open, verify, preview, render."""
+"""Data sets: build, encode, compute features, open, verify, preview, render."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def build(
     engine: str = "pedalboard",
     licences: str = "any",
     codec: CodecLike | None = None,
+    features: bool = False,
     compute: ComputeConfig | None = None,
     shards: str | None = None,
     retry_failed: bool = False,
@@ -50,14 +51,15 @@ def build(
     """Build a data set, or what is missing of it. The same arguments give the same bytes.
 
     pairs: number of pairs per split. shard_size: pairs per tar. stems: store every track too. audio: keep the audio;
-    without it, ``codec`` is required. licences: ``permissive``, ``attribution`` or ``share-alike`` leaves out sounds
-    whose licences ask more. codec: make its tokens too. compute: workers, cluster. shards: a range such as ``0:100``,
+    without it, ``codec`` or ``features`` is required. licences: ``permissive``, ``attribution`` or ``share-alike``
+    leaves out sounds whose licences ask more. codec: make its tokens too. features: make log-mel spectrograms of the
+    sounds too. compute: workers, cluster. shards: a range such as ``0:100``,
     for machines that share the work without Ray. retry_failed: only shards whose last try failed. cache_gb: disk for
     pitch-shifted loops. Raises IncompleteBuildError if a shard failed, other RmodErrors before the work.
     """
     from rmod_pipeline.errors import UsageError
     from rmod_pipeline.inspection.status import list_failed_shards
-    from rmod_pipeline.pipeline.configure import add_tokens, codec_choice, configure_build, select_shards
+    from rmod_pipeline.pipeline.configure import add_features, add_tokens, codec_choice, configure_build, select_shards
     from rmod_pipeline.pipeline.event_log import read_events
     from rmod_pipeline.pipeline.run import run_build
     from rmod_pipeline.progress import build_progress
@@ -80,9 +82,11 @@ def build(
     )
     if codec is not None:
         job = add_tokens(job, codec_choice(codec), is_remote=executor.is_remote)
-    elif not audio:
+    elif not (audio or features):
         name, explanation = suggest_codec(job.recipe.sample_rate)
         raise UsageError("--no-audio", "nothing would be kept", f"name a codec too: --codec {name}{explanation}")
+    if features:
+        job = add_features(job)
     failed = [each.shard for each in list_failed_shards(read_events(job.layout.log))] if retry_failed else []
     selected = select_shards(job, shards, retry_failed, failed)
     with build_progress(progress) as on_progress:
@@ -104,14 +108,31 @@ def encode(
     The bytes are those that ``build(codec=...)`` makes. Raises IncompleteBuildError if a shard failed.
     """
     from rmod_pipeline.pipeline.configure import codec_choice, configure_encoding
-    from rmod_pipeline.pipeline.run import run_encode
+    from rmod_pipeline.pipeline.run import run_on_audio
     from rmod_pipeline.progress import build_progress
 
     out, executor = location_of(data), (compute or ComputeConfig()).open()
     job = configure_encoding(out, codec_choice(codec), is_remote=executor.is_remote)
     with build_progress(progress) as on_progress:
-        summary = run_encode(job, executor, on_progress)
-    return _finish(out, summary, job.encoding, executor.is_remote, tokens=job.encoding.family.folder)
+        summary = run_on_audio(job, executor, on_progress)
+    return _finish(out, summary, job.encoding, executor.is_remote, folder=job.family.folder)
+
+
+@speaks_python
+def compute_features(data: DataLike, *, compute: ComputeConfig | None = None, progress: bool = True) -> BuildResult:
+    """Add log-mel spectrograms to a finished data set, or what is missing of them.
+
+    The bytes are those that ``build(features=True)`` makes. Raises IncompleteBuildError if a shard failed.
+    """
+    from rmod_pipeline.pipeline.configure import configure_features
+    from rmod_pipeline.pipeline.run import run_on_audio
+    from rmod_pipeline.progress import build_progress
+
+    out, executor = location_of(data), (compute or ComputeConfig()).open()
+    job = configure_features(out)
+    with build_progress(progress) as on_progress:
+        summary = run_on_audio(job, executor, on_progress)
+    return _finish(out, summary, None, executor.is_remote, folder=job.family.folder)
 
 
 @speaks_python
@@ -244,14 +265,14 @@ def _finish(
     is_remote: bool,
     *,
     shards: int | None = None,
-    tokens: str | None = None,
+    folder: str | None = None,
 ) -> BuildResult:
     """Return the result of a run. Raises IncompleteBuildError if a shard failed."""
     from rmod_pipeline.inspection.precision import compare_precision_with_fp32
 
     lower = encoding is not None and encoding.choice.precision != "fp32" and not is_remote and not summary.failures
     unlike = compare_precision_with_fp32(out, encoding) if lower and encoding else None
-    result = BuildResult(out, summary, tokens=tokens, shards=shards, unlike_fp32=unlike)
+    result = BuildResult(out, summary, folder=folder, shards=shards, unlike_fp32=unlike)
     if summary.failures:
         raise IncompleteBuildError(result)
     return result

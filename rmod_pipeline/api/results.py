@@ -39,15 +39,15 @@ class BuildResult(DataSet):
         out: Location,
         summary: BuildSummary,
         *,
-        tokens: str | None = None,
+        folder: str | None = None,
         shards: int | None = None,
         unlike_fp32: tuple[float, int] | None = None,
     ) -> None:
         super().__init__(out)
         self.summary = summary
         """Pairs, rejects, bytes, failures and wait times."""
-        self.folder: Location = out if tokens is None else out / tokens
-        """Where the run wrote: the data set's folder, or that of the tokens which ``encode`` made."""
+        self.folder: Location = out if folder is None else out / folder
+        """Where the run wrote: the data set's folder, or that of the tokens or features which were added to it."""
         self.shards = shards
         """The number of shards that the run was limited to; None for all."""
         self.unlike_fp32 = unlike_fp32

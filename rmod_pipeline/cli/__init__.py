@@ -19,6 +19,7 @@ from rmod_pipeline.cli.decode import decode
 from rmod_pipeline.cli.encode import encode
 from rmod_pipeline.cli.evaluate import evaluate
 from rmod_pipeline.cli.extract import extract
+from rmod_pipeline.cli.features import features
 from rmod_pipeline.cli.groups import codec, dose, library, recipe, release
 from rmod_pipeline.cli.groups.help_format import Command, Group
 from rmod_pipeline.cli.preview import preview
@@ -73,7 +74,10 @@ app.add_typer(recipe.app, name="recipe", help="What a data set holds: show, chec
 app.add_typer(codec.app, name="codec", help="Codecs, which turn audio into tokens: list, fetch, show, train.")
 app.add_typer(dose.app, name="dose", help="DOSE models, which extract one-shots from mixtures: import.")
 app.add_typer(release.app, name="release", help=release.HELP)
-for command in (build, status, verify, report, show, render, encode, decode, preview, train, extract, evaluate):
+for command in (
+    *(build, status, verify, report, show, render),
+    *(encode, features, decode, preview, train, extract, evaluate),
+):
     app.command(command.__name__, cls=Command)(command)
 
 

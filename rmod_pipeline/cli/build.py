@@ -103,6 +103,10 @@ def build(
             rich_help_panel=TOKENS,
         ),
     ] = True,
+    features: Annotated[
+        bool,
+        typer.Option("--features", help="Store log-mel spectrograms of the sounds too.", rich_help_panel=WHAT),
+    ] = False,
     device: DeviceOption = "auto",
     precision: PrecisionOption = "fp32",
     batch: BatchOption = None,
@@ -147,6 +151,7 @@ def build(
             codec=None
             if codec == NONE
             else api.CodecChoice(name=codec, device=device, precision=precision, batch=batch, compiled=compiled),
+            features=features,
             compute=api.ComputeConfig(
                 executor=executor, address=address, workers=workers, encoders=encoders, shard_minutes=shard_minutes
             ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
@@ -52,6 +53,19 @@ class LogMel:
     def to_dict(self) -> dict[str, Any]:
         """Return the definition as JSON; its levels are ``floor_db + step_db * byte``."""
         return {"format": FORMAT, **asdict(self), "windows": list(self.windows)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> LogMel:
+        """Return a definition from its JSON. Raises ValueError for one that this rmod does not compute."""
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        expected = cls().to_dict()
+        if list(content) != list(expected):
+            raise ValueError(f"it has {', '.join(content)}, not {', '.join(expected)}")
+        values = {name: content[name] for name in expected if name not in ("format", "windows")}
+        if any(type(value) is not type(expected[name]) for name, value in values.items()):
+            raise ValueError("a value of it has another type")
+        return cls(**values, windows=tuple(int(window) for window in content["windows"]))
 
     def compute(self, audio: Mono) -> MelLevels:
         """Return the levels of audio [frames * hop]: uint8 [windows, bands, frames].

@@ -1,4 +1,4 @@
-"""Turn the options of a build or an encoding into a checked job."""
+"""Turn the options of a build, an encoding or a run that makes features into a checked job."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from rmod_pipeline.pipeline.encoding import TokenSettings
 from rmod_pipeline.pipeline.executors.config import check_at_least
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.encode import EncodeJob
+from rmod_pipeline.pipeline.jobs.features import FeatureJob
 from rmod_pipeline.pipeline.plan import check_shard_size, choose_shards, parse_counts
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.shards.feature_family import FeatureFamily
 from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import FORMATS
@@ -86,6 +88,18 @@ def configure_encoding(out: Location, codec: CodecChoice, *, is_remote: bool = F
 def add_tokens(job: BuildJob, codec: CodecChoice, *, is_remote: bool = False) -> BuildJob:
     """Return the build with the tokens of a codec. Raises CodecError, UsageError, BuildError."""
     return replace(job, encoding=token_settings(codec, job.recipe, job.digest, is_remote=is_remote))
+
+
+def configure_features(out: Location) -> FeatureJob:
+    """Return the job that adds features to a finished data set. Raises ShardError."""
+    fingerprint = read_fingerprint(Layout(out).build)
+    recipe = Recipe.model_validate(fingerprint["recipe"])
+    return FeatureJob(out=out.resolve(), features=FeatureFamily.of(recipe, fingerprint_digest(fingerprint)))
+
+
+def add_features(job: BuildJob) -> BuildJob:
+    """Return the build with features."""
+    return replace(job, features=FeatureFamily.of(job.recipe, job.digest))
 
 
 def token_settings(codec: CodecChoice, recipe: Recipe, build_digest: str, *, is_remote: bool = False) -> TokenSettings:

@@ -1,4 +1,7 @@
-"""Run a build or an encoding: check the job and the folder, make the missing shards, summarise the receipts."""
+"""Run a build, or make tokens or features of finished audio.
+
+A run checks the job and the folder, makes the missing shards, and summarises the receipts.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from rmod_pipeline.pipeline.executors import Executor
 from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.disk_space import check_space
-from rmod_pipeline.pipeline.jobs.encode import EncodeJob
+from rmod_pipeline.pipeline.jobs.from_audio import AudioJob
 from rmod_pipeline.pipeline.results import ShardFailure, WaitTimes
 from rmod_pipeline.pipeline.scheduler import BuildProgress, RunResults, make_missing
 from rmod_pipeline.shards.completion import read_existing_receipts
@@ -23,7 +26,7 @@ from rmod_pipeline.shards.fingerprint import check_folder, claim_folder
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.shards.token_family import check_family, claim_family
+from rmod_pipeline.shards.window_family import WindowFamily, check_family, claim_family
 from rmod_pipeline.storage.publish import sweep_drafts
 from rmod_pipeline.storage.writing import report_unwritable
 
@@ -64,24 +67,24 @@ def run_build(
     check_job(job)
     # Before anything is written or removed, because the folder may hold another data set.
     has_build = check_folder(job.fingerprint, job.layout.build)
-    has_tokens = job.encoding is None or check_family(job.encoding.family, job.layout)
+    new_families = [family for family in job.window_families if not check_family(family, job.layout)]
     missing = job.missing_shards(plans)
     if space_check:
         check_space(missing, job)
-    open_folder(job, has_build, has_tokens)
+    open_folder(job, has_build, new_families)
     results = make_missing(plans, missing, job, executor, progress)
     return _finish(job, plans, results, start)
 
 
-def run_encode(job: EncodeJob, executor: Executor, progress: BuildProgress) -> BuildSummary:
-    """Encode the finished shards that have no tokens yet. Raises RmodError if it cannot start."""
+def run_on_audio(job: AudioJob, executor: Executor, progress: BuildProgress) -> BuildSummary:
+    """Make the tokens or features of finished shards that lack them. Raises RmodError if it cannot start."""
     start = time.monotonic()
     plans = job.finished_shards()
-    has_tokens = check_family(job.encoding.family, job.layout)
+    has_family = check_family(job.family, job.layout)
     missing = job.missing_shards(plans)
     with report_unwritable(job.out, "choose another --out, or repair the disk", BuildError):
-        if not has_tokens:
-            claim_family(job.encoding.family, job.layout)
+        if not has_family:
+            claim_family(job.family, job.layout)
         sweep_drafts(job.layout.drafts)
     results = make_missing(plans, missing, job, executor, progress)
     return _finish(job, plans, results, start)
@@ -101,17 +104,18 @@ def check_job(job: BuildJob) -> None:
     check_groups(job.library)
 
 
-def open_folder(job: BuildJob, has_build: bool = False, has_tokens: bool = False) -> None:
-    """Write build.json and codec.json unless the folder has them, and prepare its log. Raises BuildError, ShardError.
+def open_folder(job: BuildJob, has_build: bool = False, families: Iterable[WindowFamily] | None = None) -> None:
+    """Write build.json, codec.json and features.json unless the folder has them, and prepare its log.
 
-    ``has_build`` and ``has_tokens`` say that the folder has these files and that they were checked.
+    ``has_build`` says that the folder has a build.json, which was checked. ``families``: those whose files are missing;
+    by default all. Raises BuildError, ShardError.
     """
     layout = job.layout
     with report_unwritable(job.out, "choose another --out, or repair the disk", BuildError):
         if not has_build:
             claim_folder(job.fingerprint, layout.build, layout.drafts)
-        if job.encoding and not has_tokens:
-            claim_family(job.encoding.family, layout)
+        for family in job.window_families if families is None else families:
+            claim_family(family, layout)
         sweep_drafts(layout.drafts)
         record_library(layout.log, job.library.manifest, layout.drafts)
 

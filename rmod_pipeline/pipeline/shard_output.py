@@ -1,4 +1,4 @@
-"""Write the pairs of one shard to all its families: audio tar, token tar and index."""
+"""Write the pairs of one shard to all its families: audio tar, token tar, feature tar and index."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.pipeline.encoding import PrefetchEncoder, ShardTokenizer, TokenSettings
 from rmod_pipeline.pipeline.judge import Reject
 from rmod_pipeline.render import Pair
+from rmod_pipeline.shards.feature_family import FeatureFamily
+from rmod_pipeline.shards.features import FeatureShardWriter
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import MIX, AudioStorage
 from rmod_pipeline.shards.receipt import Receipt
@@ -20,8 +22,8 @@ from rmod_pipeline.shards.writer import ShardWriter
 class ShardOutput(AbstractContextManager["ShardOutput"]):
     """Write accepted pairs to all families of a shard, and record rejects and absent keys.
 
-    Leaving the context without an exception publishes the tokens first, then the audio and the index. Leaving it with
-    an exception publishes nothing.
+    Leaving the context without an exception publishes features and tokens first, then the audio and the index.
+    Leaving it with an exception publishes nothing.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class ShardOutput(AbstractContextManager["ShardOutput"]):
         *,
         encoding: TokenSettings | None = None,
         encoder: PrefetchEncoder | None = None,
+        features: FeatureFamily | None = None,
     ) -> None:
         self._pairs = ShardWriter(plan, layout, library, storage, fingerprint)
         self._tokens: ShardTokenizer | None = None
         if encoding is not None and encoder is not None:
             self._tokens = ShardTokenizer(plan, layout, encoding, encoder, self._pairs.missing)
+        self._features = FeatureShardWriter(plan, layout, features, self._pairs.missing) if features else None
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
@@ -54,8 +58,11 @@ class ShardOutput(AbstractContextManager["ShardOutput"]):
     def accept(self, pair: Pair) -> None:
         """Write a pair to all families."""
         members = self._pairs.add(pair)
+        sounds = {MIX: pair.mix, **pair.targets}
         if self._tokens:
-            self._tokens.add(pair.spec.key, {MIX: pair.mix, **pair.targets}, members["json"])
+            self._tokens.add(pair.spec.key, sounds, members["json"])
+        if self._features:
+            self._features.add(pair.spec.key, sounds, members["json"])
 
     def reject(self, pair: Pair, reject: Reject) -> None:
         """Record a rejected attempt in the index."""
@@ -70,7 +77,9 @@ class ShardOutput(AbstractContextManager["ShardOutput"]):
         """The receipt of the audio family, once it is published."""
         return self._pairs.receipt
 
-    def _writers(self) -> Iterator[ShardWriter | ShardTokenizer]:
+    def _writers(self) -> Iterator[ShardWriter | ShardTokenizer | FeatureShardWriter]:
         yield self._pairs
         if self._tokens:
             yield self._tokens
+        if self._features:
+            yield self._features

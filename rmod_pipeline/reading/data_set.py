@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.audio import Audio, from_pcm
 from rmod_pipeline.errors import ShardError, naming_data_set, nearest
+from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.loader import STEM, load_audio, load_tokens
 from rmod_pipeline.reading.pairs import StoredPair, count_licences, list_keys, read_pair, read_receipts
 from rmod_pipeline.recipe import Recipe
+from rmod_pipeline.shards.feature_family import feature_names
 from rmod_pipeline.shards.fingerprint import Fingerprint, read_fingerprint
 from rmod_pipeline.shards.index import read_index
 from rmod_pipeline.shards.layout import Layout, parse_key
@@ -111,6 +113,11 @@ class DataSet:
         """The codecs whose tokens the data set holds, such as ``mini-1a2b3c4d``."""
         return family_names(self.out)
 
+    @property
+    def feature_families(self) -> list[str]:
+        """The features that the data set holds, such as ``mel-1a2b3c4d``."""
+        return feature_names(self.out)
+
     def keys(self, split: str | None = None) -> list[str]:
         """Return the keys of all finished pairs, in order. Raises ShardError."""
         return list_keys(self.out, split)
@@ -153,6 +160,10 @@ class DataSet:
     def tokens(self, split: str, codec: str | None = None, **options: Any) -> PairStream:
         """Return the tokens of a split for a training loop: see ``rmod_pipeline.reading.loader.load_tokens``."""
         return load_tokens(self.out, split, codec, **options)
+
+    def features(self, split: str, **options: Any) -> PairStream:
+        """Return the features of a split for a training loop: see ``rmod_pipeline.reading.features.load_features``."""
+        return load_features(self.out, split, **options)
 
     def audio(self, split: str, **options: Any) -> PairStream:
         """Return the audio of a split for a training loop: see ``rmod_pipeline.reading.loader.load_audio``."""

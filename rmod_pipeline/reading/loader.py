@@ -14,16 +14,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import Audio, from_pcm
-from rmod_pipeline.errors import ShardError, UsageError, nearest
+from rmod_pipeline.errors import ShardError
+from rmod_pipeline.reading.opening import ReadOptions, import_stream, open_pairs, select_sounds
 from rmod_pipeline.reading.sampler import ReadOrder
-from rmod_pipeline.reading.shard_list import HINT, FinishedShard, list_finished_shards
+from rmod_pipeline.reading.shard_list import HINT, list_finished_shards
 from rmod_pipeline.shards.fingerprint import Fingerprint, fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout
 from rmod_pipeline.shards.members import MIX, decode_audio
@@ -85,17 +85,15 @@ def load_tokens(
     Raises ShardError for missing tokens or shards and UsageError for other arguments; during iteration ShardError for a
     damaged shard.
     """
-    stream = _import_stream()
+    import_stream()
     layout = Layout(parse_location(out))
     family = choose_family(layout.out, codec)
-    selected = _select_sounds(sounds, list(family.windows), default=list(family.windows))
+    selected = select_sounds(sounds, list(family.windows), default=list(family.windows))
     shards = list_finished_shards(layout, family.folder, family.digest(), split, partial)
     decode, suffixes = TokenDecoder(family, selected), [*(f"{sound}.npy" for sound in selected), "json"]
-    rank, world_size = _resolve_rank(stream, rank, world_size)
-    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world_size=world_size)
-    _check_order(order, shards, split)
-    pairs: PairStream = stream.open_stream(layout.out, shards, suffixes, decode, order=order, epoch=epoch)
-    return pairs
+    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled)
+    options = ReadOptions(split=split, order=order, epoch=epoch, rank=rank, world_size=world_size)
+    return open_pairs(layout, shards, suffixes, decode, options)
 
 
 def load_audio(
@@ -117,20 +115,18 @@ def load_audio(
     needs ``batch_size=None`` or a ``collate_fn``. ``shuffle``: every worker holds that many pairs of about 1 MB. The
     other arguments and the errors are those of ``load_tokens``.
     """
-    stream = _import_stream()
+    import_stream()
     layout = Layout(parse_location(out))
     fingerprint = read_fingerprint(layout.build)
     if not fingerprint["audio"]:
         raise ShardError(layout.out, "stores no audio", "read its tokens: load_tokens")
     known, suffix = _list_sounds(fingerprint, layout.build), str(fingerprint["format"])
-    selected = _select_sounds(sounds, known, default=[sound for sound in known if not sound.startswith(STEM)])
+    selected = select_sounds(sounds, known, default=[sound for sound in known if not sound.startswith(STEM)])
     shards = list_finished_shards(layout, AUDIO, fingerprint_digest(fingerprint), split, partial)
     decode, suffixes = AudioDecoder(suffix, selected), [f"{sound}.{suffix}" for sound in selected]
-    rank, world_size = _resolve_rank(stream, rank, world_size)
-    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled, rank=rank, world_size=world_size)
-    _check_order(order, shards, split)
-    pairs: PairStream = stream.open_stream(layout.out, shards, suffixes, decode, order=order, epoch=epoch)
-    return pairs
+    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled)
+    options = ReadOptions(split=split, order=order, epoch=epoch, rank=rank, world_size=world_size)
+    return open_pairs(layout, shards, suffixes, decode, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,40 +175,6 @@ class AudioDecoder:
         return AudioPair(key=raw.key, audio=audio, rate=rate)
 
 
-def _import_stream() -> ModuleType:
-    """Import the stream module, which needs webdataset and torch. Raises UsageError if they are not installed."""
-    try:
-        from rmod_pipeline.reading import stream
-    except ModuleNotFoundError as error:
-        hint = "pip install 'rmod-pipeline[train]'"
-        raise UsageError("reading for training", f"needs {error.name}, which is not installed", hint) from error
-    return stream
-
-
-def _resolve_rank(stream: ModuleType, rank: int | None, world_size: int | None) -> tuple[int, int]:
-    """Return rank and world size as given, or detect them if neither is given. Raises UsageError if one is missing."""
-    if rank is None and world_size is None:
-        detected: tuple[int, int] = stream.detect_rank()
-        return detected
-    if rank is None or world_size is None:
-        missing = "rank" if rank is None else "world_size"
-        raise UsageError(missing, "is not given", "give both rank and world_size, or neither")
-    return rank, world_size
-
-
-def _check_order(order: ReadOrder, shards: Sequence[FinishedShard], split: str) -> None:
-    if order.shuffle < 0:
-        raise UsageError(
-            "shuffle", f"{order.shuffle} pairs is not a size", "give 0 to keep the order, or more to shuffle"
-        )
-    if not 0 <= order.rank < order.world_size:
-        raise UsageError("rank", f"rank {order.rank} of {order.world_size}", "ranks are 0 to world_size - 1")
-    pairs = sum(shard.pairs for shard in shards)
-    if pairs < order.world_size and not order.resampled:
-        hint = "use fewer ranks, or draw with replacement: resampled=True"
-        raise ShardError(f"split {split}", f"{pairs} pairs for {order.world_size} ranks", hint)
-
-
 def _list_sounds(fingerprint: Fingerprint, about: Location) -> list[str]:
     """Return the sounds of every pair of a data set, in the order of the files in the tar."""
     try:
@@ -224,14 +186,6 @@ def _list_sounds(fingerprint: Fingerprint, about: Location) -> list[str]:
             about, f"not a build.json: {error!r}", "restore it, or build again in another folder"
         ) from error
     return [MIX, *targets, *(f"{STEM}{kind}" for kind in stems)]
-
-
-def _select_sounds(sounds: Sequence[str] | None, known: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
-    unknown = [sound for sound in sounds or () if sound not in known]
-    if unknown:
-        hint = f"there are {', '.join(known)}"
-        raise UsageError(f"sound {unknown[0]}", f"no such sound{nearest(unknown[0], known)}", hint)
-    return tuple(dict.fromkeys(sounds or default))
 
 
 def _read_frames(raw: RawPair) -> dict[str, int]:

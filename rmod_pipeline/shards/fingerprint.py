@@ -31,7 +31,7 @@ LICENCES = "licences"
 """Key below ``library``: the class of licences that the sounds were limited to. It is absent if they were not."""
 
 Fingerprint = Mapping[str, Any]
-"""The content of a build.json or a codec.json."""
+"""The content of a build.json, a codec.json or a features.json."""
 
 
 def output_versions(engine: str) -> dict[str, str]:
@@ -58,7 +58,7 @@ def check_folder(fingerprint: Fingerprint, path: Location) -> bool:
     Raises BuildError if the file differs or is damaged, and if only shards exist.
     """
     if not path.exists():
-        left = [name for name in ("audio", "index", "receipts", "tokens") if (path.parent / name).exists()]
+        left = [name for name in ("audio", "index", "receipts", "tokens", "features") if (path.parent / name).exists()]
         if left:
             found = f"has {', '.join(left)} but no {path.name}, so it is unknown what they were made from"
             raise BuildError(path.parent, found, f"choose another --out, or put {path.name} back")

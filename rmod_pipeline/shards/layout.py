@@ -4,8 +4,10 @@ OUT/build.json                          the fingerprint of the data set
 OUT/audio/train-000000.tar              KEY.mix.wav KEY.kick.wav ... KEY.mid KEY.json; absent in a build of tokens only
 OUT/tokens/CODEC/codec.json             the fingerprint of the tokens
 OUT/tokens/CODEC/train-000000.tar       KEY.mix.npy KEY.kick.npy ... KEY.json
+OUT/features/MEL/features.json          the fingerprint of the features
+OUT/features/MEL/train-000000.tar       KEY.mix.npy KEY.kick.npy ... KEY.json
 OUT/index/train-000000.parquet          one row per pair and one per reject
-OUT/receipts/FAMILY/train-000000.json   written last: this shard of audio, index or tokens/CODEC is done
+OUT/receipts/FAMILY/train-000000.json   written last: this shard of this family is done
 OUT/log/                                events, leases, drafts: the only part that may differ between equal builds
 """
 
@@ -29,6 +31,9 @@ INDEX = "index"
 
 TOKENS = "tokens"
 """The folder of the families that hold tokens, one per codec."""
+
+FEATURES = "features"
+"""The folder of the families that hold features, one per definition."""
 
 
 def main_family(audio: bool) -> str:
@@ -123,6 +128,10 @@ class Layout:
     def codec(self, family: str) -> Location:
         """Return the path of the fingerprint of a family of tokens, codec.json."""
         return self.out / family / "codec.json"
+
+    def features(self, family: str) -> Location:
+        """Return the path of the fingerprint of a family of features, features.json."""
+        return self.out / family / "features.json"
 
     def index(self, shard: str) -> Location:
         """Return the path of a shard's index."""

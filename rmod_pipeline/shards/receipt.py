@@ -46,7 +46,7 @@ class Receipt:
     shard: str
     family: str
     fingerprint: str
-    """Digest of build.json or codec.json."""
+    """Digest of build.json, codec.json or features.json."""
     split: str
     first: int
     """Index of the first pair."""

@@ -5,38 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from rmod_pipeline.audio import Pcm
-from rmod_pipeline.codec import count_frames, fit_window, mix_to_mono, target_frames
-from rmod_pipeline.codec.window import AudioWindow
 from rmod_pipeline.errors import BuildError, ShardError, nearest, quote
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.fingerprint import (
-    encode_fingerprint,
-    fingerprint_digest,
-    read_fingerprint,
-    refuse_differences,
-)
+from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import TOKENS, Layout
-from rmod_pipeline.shards.members import MIX
+from rmod_pipeline.shards.window_family import WindowFamily, choose_windows
 from rmod_pipeline.storage import Location
-from rmod_pipeline.storage.publish import publish_new
 
 SHIPPED_CODEC_RATE = 44_100
 """Sample rate in Hz of the codec `mini`, which rmod ships."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenFamily:
+class TokenFamily(WindowFamily):
     """The tokens that one codec makes of a data set: the content of codec.json."""
 
-    build: str
-    """Digest of build.json."""
+    top: ClassVar[str] = TOKENS
+
     codec: Mapping[str, Any]
     """The codec's fingerprint: weights, shape of tokens, precision, batch size, kind of device."""
-    windows: Mapping[str, int]
-    """Window in token frames by sound, in the order of members: mix 345, kick 90, ..."""
 
     @classmethod
     def of(cls, recipe: Recipe, codec: Mapping[str, Any], build: str) -> TokenFamily:
@@ -48,9 +37,7 @@ class TokenFamily:
             found = f"{recipe.sample_rate} Hz, but the codec {codec['name']} takes {codec['sample_rate']} Hz"
             hint = f"set sample_rate: {codec['sample_rate']} in the recipe, or choose another codec"
             raise BuildError(f"recipe {recipe.name}", found, hint)
-        chosen = {kind: drum.token_frames for kind, drum in recipe.drums.items() if drum.token_frames}
-        targets = {kind: target_frames(kind, chosen) for kind in recipe.targets}
-        return cls(build=build, codec=codec, windows={MIX: count_frames(recipe.frames, int(codec["hop"])), **targets})
+        return cls(build=build, codec=codec, windows=choose_windows(recipe, int(codec["hop"])))
 
     @property
     def name(self) -> str:
@@ -58,34 +45,31 @@ class TokenFamily:
         return str(self.codec["name"])
 
     @property
-    def folder(self) -> str:
-        """The family's name in paths and receipts, such as ``tokens/mini-1a2b3c4d``."""
-        return f"{TOKENS}/{self.name}"
+    def hop(self) -> int:
+        """Samples per frame."""
+        return int(self.codec["hop"])
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of the sounds that the codec takes."""
+        return int(self.codec["sample_rate"])
 
     @property
     def shape(self) -> tuple[int, int]:
         """The number of codebooks, and of entries in each."""
         return int(self.codec["codebooks"]), int(self.codec["codebook_size"])
 
-    def digest(self) -> str:
-        """Return the SHA-256 of codec.json."""
-        return fingerprint_digest(self.to_dict())
-
     def to_dict(self) -> dict[str, Any]:
         """Return the content of codec.json."""
         return {"build": self.build, "codec": dict(self.codec), "windows": dict(self.windows)}
 
-    def members(self) -> list[str]:
-        """Return the suffixes of a pair's files, which are the same for every pair, in the order of the tar."""
-        return [*(f"{sound}.npy" for sound in self.windows), "json"]
+    def path(self, layout: Layout) -> Location:
+        """Return the path of codec.json."""
+        return layout.codec(self.folder)
 
-    def window(self, sounds: Mapping[str, Pcm]) -> dict[str, AudioWindow]:
-        """Return the windows of a pair's sounds that the encoder gets. ``sounds``: 16-bit, each [channels, samples]."""
-        return {sound: self.window_of(sound, sounds[sound]) for sound in self.windows}
-
-    def window_of(self, sound: str, pcm: Pcm) -> AudioWindow:
-        """Return the window of one sound that the encoder gets. ``pcm``: 16-bit [channels, samples]."""
-        return fit_window(mix_to_mono(pcm), self.windows[sound], int(self.codec["hop"]))
+    def read_stored(self, out: Location) -> TokenFamily:
+        """Read the tokens of this name in a data set. Raises ShardError."""
+        return read_family(out, self.name)
 
 
 def read_family(out: Location, name: str) -> TokenFamily:
@@ -103,7 +87,7 @@ def read_family(out: Location, name: str) -> TokenFamily:
             codec=dict(content["codec"]),
             windows={str(sound): int(frames) for sound, frames in content["windows"].items()},
         )
-        _ = family.name, family.shape, int(family.codec["hop"]), int(family.codec["sample_rate"])
+        _ = family.name, family.shape, family.hop, family.sample_rate
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         receipts = Layout(out).receipt_folder(f"{TOKENS}/{name}")
         hint = f"remove {path.parent} and {receipts}, and encode again"
@@ -141,27 +125,6 @@ def find_family(out: Location, codec: str | None) -> str:
 def choose_family(out: Location, codec: str | None = None) -> TokenFamily:
     """Return the only family whose name begins with ``codec``, or the only family for None. Raises ShardError."""
     return read_family(out, find_family(out, codec))
-
-
-def check_family(family: TokenFamily, layout: Layout) -> bool:
-    """Return whether the family has a codec.json; writes nothing.
-
-    Raises BuildError if the file differs, and ShardError if it is damaged.
-    """
-    path = layout.codec(family.folder)
-    if not path.exists():
-        return False
-    existing = read_family(layout.out, family.name).to_dict()
-    receipts = layout.receipt_folder(family.folder)
-    hint = f"give the options that these tokens were made with, or remove {path.parent} and {receipts}"
-    refuse_differences(existing, family.to_dict(), path.parent, "tokens made with other options", hint)
-    return True
-
-
-def claim_family(family: TokenFamily, layout: Layout) -> None:
-    """Write the codec.json of a new family. Raises BuildError if another run has just written a different one."""
-    if not publish_new(encode_fingerprint(family.to_dict()), layout.codec(family.folder), layout.drafts):
-        check_family(family, layout)
 
 
 def explain_other_codec(out: Location, codec: Mapping[str, Any], by_name: bool) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.jobs.encode import EncodeJob
-from rmod_pipeline.pipeline.run import run_encode
+from rmod_pipeline.pipeline.run import run_on_audio
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import TarWriter, read_tar
@@ -56,7 +56,7 @@ def encoded(world: World) -> Path:
     codec = weights(world)
     job = make_job(world.library, world.out)
     work = EncodeJob(out=world.out, encoding=encoding_of(job, codec))
-    run_encode(work, local_executor(1), BuildProgress())
+    run_on_audio(work, local_executor(1), BuildProgress())
     return codec
 
 

@@ -18,7 +18,7 @@ from rmod_pipeline.pipeline.encoding import TokenSettings
 from rmod_pipeline.pipeline.executors.local import PoolExecutor, local_executor
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.encode import EncodeJob
-from rmod_pipeline.pipeline.run import run_build, run_encode
+from rmod_pipeline.pipeline.run import run_build, run_on_audio
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.tar import read_tar
@@ -31,7 +31,7 @@ from tests.tiny_codec import encoding_of, save_tiny, with_tokens
 def encode(job: BuildJob, weights: Path, workers: int = 1) -> int:
     """Add tokens to a finished data set, and return the number of pairs encoded."""
     encode_job = EncodeJob(out=job.out, encoding=encoding_of(job, weights))
-    return run_encode(encode_job, local_executor(workers), BuildProgress()).made
+    return run_on_audio(encode_job, local_executor(workers), BuildProgress()).made
 
 
 def test_tokens_made_later_equal_those_made_during_rendering(
@@ -158,7 +158,7 @@ def test_tokens_by_other_weights_or_another_batch_are_refused(
     other = replace(encoding_of(job, tiny_weights).choice, batch=2)
     family = TokenFamily.of(job.recipe, other.fingerprint(), job.digest)
     with pytest.raises(BuildError, match=r"codec.batch: existing 4, requested 2"):
-        run_encode(
+        run_on_audio(
             EncodeJob(out=out, encoding=TokenSettings(choice=other, family=family)), local_executor(1), BuildProgress()
         )
     (name,) = family_names(out)
@@ -196,7 +196,7 @@ def test_a_damaged_audio_shard_fails_alone(
     tar = Layout(out).tar("train-000001")
     tar.write_bytes(tar.read_bytes()[:5000])
     job = EncodeJob(out=out, encoding=encoding_of(make_job(tiny_manifest, out), tiny_weights))
-    summary = run_encode(job, local_executor(1), BuildProgress())
+    summary = run_on_audio(job, local_executor(1), BuildProgress())
     assert [failure.shard for failure in summary.failures] == ["train-000001"]
     assert summary.made == 9
 

@@ -9,6 +9,7 @@ from rmod_pipeline.pipeline.encoding import EncodeBatch, TokenSettings
 from rmod_pipeline.shards.completion import is_done
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
+from rmod_pipeline.shards.window_family import WindowFamily
 from rmod_pipeline.storage import Location
 
 
@@ -45,6 +46,11 @@ class Job(ABC):
     @abstractmethod
     def encoding(self) -> TokenSettings | None:
         """The tokens to make, or None; the executor opens an encoder for them."""
+
+    @property
+    @abstractmethod
+    def window_families(self) -> Sequence[WindowFamily]:
+        """The tokens and features to make, each with a file that describes it."""
 
     @property
     @abstractmethod

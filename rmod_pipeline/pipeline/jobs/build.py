@@ -14,9 +14,11 @@ from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.jobs.context import WorkerContext
 from rmod_pipeline.pipeline.plan import Counts
 from rmod_pipeline.recipe import Recipe
+from rmod_pipeline.shards.feature_family import FeatureFamily
 from rmod_pipeline.shards.fingerprint import LICENCES, fingerprint_digest, output_versions
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import AudioStorage
+from rmod_pipeline.shards.window_family import WindowFamily
 from rmod_pipeline.storage import Location, StorePath
 
 SAMPLED_SOUNDS = 16
@@ -38,9 +40,11 @@ class BuildJob(Job):
     licences: LicenceClass = LicenceClass.ANY
     """The class of licences that ``library`` was limited to."""
     audio: bool = True
-    """Whether audio is kept; False for a build of tokens alone."""
+    """Whether audio is kept; False for a build of tokens or features alone."""
     encoding: TokenSettings | None = None
     """The tokens to make, or None."""
+    features: FeatureFamily | None = None
+    """The features to make, or None."""
     out: Location
     cache: Path | None = None
     """The folder of the pitch cache; by default each machine uses its own cache folder."""
@@ -62,7 +66,8 @@ class BuildJob(Job):
     def fingerprint(self) -> dict[str, Any]:
         """The content of build.json: everything that decides the bytes, not where and by whom they are made.
 
-        Tokens have their own fingerprint, which contains the digest of this one, so codecs can be added later.
+        Tokens and features have fingerprints of their own, which contain the digest of this one, so both can be added
+        later.
         """
         return {
             "recipe": self.recipe.model_dump(mode="json"),
@@ -92,10 +97,12 @@ class BuildJob(Job):
     @cached_property
     def families(self) -> dict[str, str]:
         """The families of shards to make, each with the digest in its receipts."""
-        families = {self.storage.family: self.digest}
-        if self.encoding:
-            families[self.encoding.family.folder] = self.encoding.family.digest()
-        return families
+        return {self.storage.family: self.digest, **{each.folder: each.digest() for each in self.window_families}}
+
+    @property
+    def window_families(self) -> list[WindowFamily]:
+        """The tokens and features to make."""
+        return [*([self.encoding.family] if self.encoding else []), *([self.features] if self.features else [])]
 
     def required_files(self) -> list[Location]:
         """Return build.json and a sample of the library's sounds; on a store one sound, to save requests."""

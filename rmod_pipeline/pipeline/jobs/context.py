@@ -9,7 +9,7 @@ from rmod_pipeline.compose import SplitAssets, make_settings
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.encoding import EncodeBatch, PrefetchEncoder
 from rmod_pipeline.pipeline.jobs.base import ShardMaker
-from rmod_pipeline.pipeline.jobs.encode import encode_shard
+from rmod_pipeline.pipeline.jobs.from_audio import make_from_audio
 from rmod_pipeline.pipeline.shard import build_shard
 from rmod_pipeline.pipeline.shard_output import ShardOutput
 from rmod_pipeline.recipe import Recipe
@@ -61,10 +61,17 @@ class WorkerContext(ShardMaker):
         return self._assets[split]
 
     def open_output(self, plan: ShardPlan) -> ShardOutput:
-        """Return a writer for the audio, tokens and index of one shard."""
+        """Return a writer for the audio, tokens, features and index of one shard."""
         job = self.job
         return ShardOutput(
-            plan, job.layout, job.library, job.storage, self.fingerprint, encoding=job.encoding, encoder=self.encoder
+            plan,
+            job.layout,
+            job.library,
+            job.storage,
+            self.fingerprint,
+            encoding=job.encoding,
+            encoder=self.encoder,
+            features=job.features,
         )
 
     def is_done(self, plan: ShardPlan) -> bool:
@@ -72,10 +79,12 @@ class WorkerContext(ShardMaker):
         return all(self.job.layout.receipt(plan.name, family).exists() for family in self._families)
 
     def make(self, plan: ShardPlan, on_pair: Callable[[], None] = lambda: None) -> Receipt:
-        """Build a shard, or encode its audio if only its tokens are missing; ``on_pair`` is called after every pair."""
+        """Build a shard, or make what is missing from its audio if that is done; ``on_pair``: after every pair."""
         job = self.job
-        if job.audio and job.encoding and self.encoder and job.layout.receipt(plan.name).exists():
-            return encode_shard(plan, job.layout, job.encoding, self.encoder, on_pair)
+        if job.audio and job.window_families and job.layout.receipt(plan.name).exists():
+            return make_from_audio(
+                plan, job.layout, on_pair, encoding=job.encoding, encoder=self.encoder, features=job.features
+            )
         return build_shard(plan, self, on_pair)
 
     @property

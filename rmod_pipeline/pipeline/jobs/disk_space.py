@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.pipeline.jobs.build import BuildJob
+from rmod_pipeline.shards.feature_family import FeatureFamily
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.storage import StorePath
 
@@ -22,6 +24,9 @@ FLAC_SHARE = 0.75
 TOKEN_BYTES = 20_000
 """Tokens of four seconds and some targets, with their JSON."""
 
+FEATURE_JSON_BYTES = 10_000
+"""The JSON beside the features of a pair, and tar headers."""
+
 OVERHEAD_BYTES = 20_000
 """MIDI, JSON, tar headers and index rows per pair."""
 
@@ -29,13 +34,17 @@ OVERHEAD_BYTES = 20_000
 def estimate_pair_bytes(job: BuildJob) -> int:
     """Return the approximate size of a pair in bytes."""
     recipe = job.recipe
-    tokens = TOKEN_BYTES if job.encoding else 0
+    derived = (TOKEN_BYTES if job.encoding else 0) + (_feature_bytes(job.features) if job.features else 0)
     if not job.audio:
-        return tokens + OVERHEAD_BYTES
+        return derived + OVERHEAD_BYTES
     target_frames = min(TYPICAL_ONE_SHOT_SECONDS, recipe.one_shots.max_seconds) * recipe.sample_rate
     frames = recipe.frames * (1 + len(job.storage.stem_kinds)) + len(recipe.targets) * target_frames
     share = FLAC_SHARE if job.audio_format == "flac" else 1.0
-    return round(frames * BYTES_PER_FRAME * share) + tokens + OVERHEAD_BYTES
+    return round(frames * BYTES_PER_FRAME * share) + derived + OVERHEAD_BYTES
+
+
+def _feature_bytes(features: FeatureFamily) -> int:
+    return sum(math.prod(features.shape(sound)) for sound in features.windows) + FEATURE_JSON_BYTES
 
 
 def check_space(plans: list[ShardPlan], job: BuildJob) -> None:
