@@ -28,7 +28,7 @@ class DriveRanges(EffectRanges):
     record = Drive
     effect: Literal["drive"]
     drive_db: Annotated[Number, Within("dB", -40, 60)] = Field(
-        description="Gain before the saturation. At -20 dB little is heard, at 20 dB the sound is squared."
+        description="Gain before the saturation. Little is heard at -20 dB; at 40 dB waves are nearly square."
     )
 
 

@@ -10,8 +10,10 @@ import pytest
 from rmod_pipeline.audio import Audio, db_to_gain, gain_to_db, peak, rms
 from rmod_pipeline.effects import EFFECTS, Effect
 from rmod_pipeline.effects.compressor import Compressor
+from rmod_pipeline.effects.crossover import Crossover
 from rmod_pipeline.effects.decay import Decay
 from rmod_pipeline.effects.delay import Delay
+from rmod_pipeline.effects.drive import Drive
 from rmod_pipeline.effects.equalizer import Band, Equalizer
 from rmod_pipeline.effects.filter import Filter
 from rmod_pipeline.effects.gain import Gain
@@ -19,6 +21,7 @@ from rmod_pipeline.effects.level_gain import LevelGain, compute_gain_db
 from rmod_pipeline.effects.limiter import Limiter
 from rmod_pipeline.effects.pan import LAWS, Pan, pan_gains
 from rmod_pipeline.effects.reverb import Reverb
+from rmod_pipeline.effects.transient import SLOW_SECONDS, Transient, compute_share
 from rmod_pipeline.effects.width import Width
 from tests.effects.effect_examples import SAMPLE_RATE, every_engine, impulse, noise, sine
 
@@ -99,6 +102,98 @@ def test_a_filter_attenuates_by_3_db_at_its_corner(engine: str, passes: str, sto
     assert gains[0] == pytest.approx(-3.01, abs=0.05)
     assert gains[1] == pytest.approx(0, abs=0.1)
     assert gains[2] < -19
+
+
+def both_bands(engine: str, hz: float, audio: Audio) -> Audio:
+    """Return the sum of the low and the high band of audio [channels, frames]."""
+    return sum((apply(engine, Crossover(passes=band, hz=hz), audio) for band in ("low", "high")), np.zeros_like(audio))
+
+
+@engines
+@pytest.mark.parametrize("hz", [30.0, 400.0, 4000.0, 18_000.0])
+def test_the_bands_of_a_crossover_add_up_to_an_all_pass(engine: str, hz: float) -> None:
+    spectrum = np.abs(np.fft.rfft(both_bands(engine, hz, impulse())[0].astype(np.float64)))
+    assert 20 * np.log10(spectrum) == pytest.approx(np.zeros(len(spectrum)), abs=0.01)
+    stereo = np.pad(noise(2), ((0, 0), (0, SAMPLE_RATE)))
+    assert rms(both_bands(engine, hz, stereo)) == pytest.approx(rms(stereo), rel=1e-3)
+
+
+@engines
+@pytest.mark.parametrize("hz", [100.0, 1000.0, 5000.0])
+def test_a_crossover_has_the_response_of_linkwitz_and_riley(engine: str, hz: float) -> None:
+    # The bilinear transform warps frequencies. 24 dB per octave are the fourth power of the frequency.
+    warped = np.tan(np.pi * HZ / SAMPLE_RATE) / math.tan(math.pi * hz / SAMPLE_RATE)
+    low, high = (response_db(engine, Crossover(passes=band, hz=hz), HZ) for band in ("low", "high"))
+    audible = -20 * np.log10(1 + warped**4) > -100
+    assert low[audible] == pytest.approx(-20 * np.log10(1 + warped[audible] ** 4), abs=0.02)
+    audible = -20 * np.log10(1 + warped**-4.0) > -100
+    assert high[audible] == pytest.approx(-20 * np.log10(1 + warped[audible] ** -4.0), abs=0.02)
+
+
+@engines
+@pytest.mark.parametrize("drive_db", [-40.0, 0.0, 12.0, 60.0])
+def test_a_drive_follows_its_curve(engine: str, drive_db: float) -> None:
+    level, gain = np.linspace(-1, 1, 4001), 10 ** (drive_db / 20)
+    expected = level * math.sqrt(1 + gain**2) / np.sqrt(1 + (gain * level) ** 2)
+    driven = apply(engine, Drive(drive_db=drive_db), level.astype(np.float32)[None])[0]
+    assert driven == pytest.approx(expected, abs=1e-6)
+    # Full scale stays full scale, the curve is odd, and it never falls.
+    assert driven[[0, -1]] == pytest.approx([-1, 1], abs=1e-6)
+    assert np.array_equal(driven, -driven[::-1])
+    assert (np.diff(driven) >= 0).all()
+
+
+@engines
+def test_a_drive_has_no_memory_and_adds_odd_harmonics_alone(engine: str) -> None:
+    effect = Drive(drive_db=20.0)
+    order = np.random.default_rng(0).permutation(noise(2).shape[1])
+    assert np.array_equal(apply(engine, effect, noise(2)[:, order]), apply(engine, effect, noise(2))[:, order])
+    spectrum = np.abs(np.fft.rfft(apply(engine, effect, sine(100))[0].astype(np.float64)))
+    harmonics = spectrum[100:1000:100] / spectrum[100]
+    assert (harmonics[[2, 4, 6]] > 0.05).all()
+    assert (harmonics[1::2] < 1e-4).all()
+    assert spectrum[0] < 1e-4 * spectrum[100]
+
+
+@engines
+def test_a_transient_shaper_follows_its_formula_on_a_step(engine: str) -> None:
+    # On a step from silence the slow envelope is 1 - exp(-t / T), and the fast one is 1 at once.
+    frames = SAMPLE_RATE // 2
+    time = np.arange(1, frames + 1) / SAMPLE_RATE
+    out = apply(engine, Transient(attack_db=10.0, sustain_db=-5.0), np.ones((2, frames), np.float32))
+    gain_db = 20 * np.log10(out[0].astype(np.float64))
+    after = time > 0.01
+    assert gain_db[after] == pytest.approx(10 * np.exp(-time[after] / SLOW_SECONDS), abs=0.02)
+    assert 9 < gain_db[0] < 10
+    assert np.array_equal(*out)
+
+
+@engines
+def test_a_transient_shaper_does_not_change_a_steady_sound_or_without_gains(engine: str) -> None:
+    steady = np.sign(sine(100.3, seconds=2.0))
+    late = slice(SAMPLE_RATE, None)
+    out = apply(engine, Transient(attack_db=24.0, sustain_db=-24.0), steady)
+    assert out[:, late] == pytest.approx(steady[:, late], abs=1e-3)
+    assert np.array_equal(apply(engine, Transient(attack_db=0.0, sustain_db=0.0), noise(2)), noise(2))
+
+
+@engines
+def test_a_transient_shaper_shapes_attack_and_sustain_at_every_level(engine: str) -> None:
+    hit = apply(engine, Decay(seconds=0.3), noise(1, SAMPLE_RATE))
+    attack, sustain = slice(0, SAMPLE_RATE // 100), slice(SAMPLE_RATE // 10, SAMPLE_RATE // 5)
+
+    def gains_db(attack_db: float, sustain_db: float, level: float = 1.0) -> list[float]:
+        quiet = hit * np.float32(level)
+        out = apply(engine, Transient(attack_db=attack_db, sustain_db=sustain_db), quiet)
+        return [gain_to_db(rms(out[:, part]) / rms(quiet[:, part])) for part in (attack, sustain)]
+
+    harder, longer = gains_db(9.0, 0.0), gains_db(0.0, 6.0)
+    assert 6 < harder[0] < 9
+    assert harder[1] == pytest.approx(0, abs=0.1)
+    assert longer[0] == pytest.approx(0, abs=0.2)
+    assert 2 < longer[1] < 6
+    assert gains_db(9.0, 6.0, level=0.01) == pytest.approx(gains_db(9.0, 6.0), abs=1e-3)
+    assert np.abs(compute_share(hit, SAMPLE_RATE)).max() <= 1
 
 
 @engines
