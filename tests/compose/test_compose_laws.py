@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.compose import SplitAssets, make_settings
 from rmod_pipeline.effects import EFFECTS
+from rmod_pipeline.effects.crossover import Crossover
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.recipe import Recipe, recipe_names
 from rmod_pipeline.spec import DrumTrack, PairId, PairSpec
@@ -176,6 +177,49 @@ def test_varied_one_shots_change_no_other_draw(rmod: Composer) -> None:
     assert len(decays) == 20 * 3
     assert len(speeds) == 20 * 3 * 2
     assert -4 <= min(speeds) < -3 < 3 < max(speeds) <= 4
+
+
+CROSSOVER = {"probability": 0.4, "hz": {"log_uniform": [150, 4000]}}
+
+
+def test_a_crossover_changes_no_draw_of_another_one_shot(rmod: Composer) -> None:
+    layering = {"none": 0.3, "weights": [[0.8, 0.2], [0.5, 0.3, 0.2]]}
+    before, after = (
+        Composer(recipe_with(rmod.recipe, (("one_shots", "layering"), {**layering, **more})))
+        for more in ({}, {"crossover": CROSSOVER})
+    )
+    divided = 0
+    for index in range(100):
+        old, new = before.at(index).to_dict(), after.at(index).to_dict()
+        for old_drum, new_drum in zip(old["drums"], new["drums"], strict=True):
+            if "effects" in new_drum["layers"][0]:
+                divided += 1
+                assert len(old_drum["layers"]) > 1
+                new_drum["layers"] = old_drum["layers"]
+        assert new == old
+    # 0.7 of 300 one-shots have layers, and 0.4 of these have a crossover.
+    assert divided == pytest.approx(300 * 0.7 * 0.4, abs=30)
+
+
+def test_a_crossover_gives_two_different_sounds_whose_bands_meet(rmod: Composer) -> None:
+    layering = {"none": 0.0, "crossover": {**CROSSOVER, "probability": 1.0}}
+    composer = Composer(recipe_with(rmod.recipe, (("one_shots", "layering"), layering)))
+    frequencies = set()
+    for index in range(40):
+        spec = composer.at(index)
+        assert PairSpec.from_json(spec.to_json()) == spec
+        for drum in spec.drums:
+            low, high = drum.layers
+            assert low.asset != high.asset
+            assert low.weight == high.weight == 0.5
+            (below,), (above,) = low.effects, high.effects
+            assert isinstance(below, Crossover)
+            assert above == replace(below, passes="high")
+            assert below.passes == "low"
+            frequencies.add(below.hz)
+    assert len(frequencies) == 40 * 3
+    assert 150 <= min(frequencies) < 200
+    assert 3000 < max(frequencies) <= 4000
 
 
 def test_effects_of_the_same_name_have_different_draws(rmod: Composer) -> None:

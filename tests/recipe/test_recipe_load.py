@@ -168,11 +168,7 @@ def test_the_wide_recipe_differs_from_rmod_by_its_effects() -> None:
         ("hits: 2", "presence: 0.5", "line 3: drums.kick: presence is 0.5, but every pair contains its targets"),
         ("[-6, 0]", "[0, -6]", "line 6: drums.kick.inserts.0.gain_db: the range is out of order: 0 > -6"),
         ("effect: gain", "effect: gian", "line 6: drums.kick.inserts.0: unknown effect 'gian' (did you mean 'gain'?)"),
-        (
-            "effect: gain, ",
-            "",
-            "line 6: drums.kick.inserts.0: no `effect:` key; effects are compressor, crossover",
-        ),
+        ("effect: gain, ", "", "line 6: drums.kick.inserts.0: no `effect:` key; effects are compressor, cross"),
         ("effect: gain", "effect: gain, probability: -0.1", "line 6: drums.kick.inserts.0.probability"),
         ("effect: gain", "effect: gain, probability: -0.1", "found -0.1"),
         ("ratio: 4", "ratoi: 4", "unknown key 'ratoi' (did you mean 'ratio'?)"),

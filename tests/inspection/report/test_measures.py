@@ -116,7 +116,10 @@ drums:
           - {effect: reverb, room: [0.1, 0.2], damping: 0.5, width: 1}
       - {effect: filter, passes: low, hz: [2000, 4000], probability: 0.5}
       - {effect: filter, passes: low, hz: [8000, 9000], probability: 0.5}
-one_shots: {semitones: [-2, 2], effects: [{effect: gain, gain_db: [-6, 0]}], layering: {none: 0.5}}
+one_shots:
+  semitones: [-2, 2]
+  effects: [{effect: gain, gain_db: [-6, 0]}]
+  layering: {none: 0.5, crossover: {probability: 0.4, hz: [200, 900]}}
 """
 
 
@@ -128,7 +131,7 @@ def test_open_orders_and_effects_that_look_alike_raise_no_alarm() -> None:
         for name, law, value in list_draws(recipe, composer.at(index)):
             columns.setdefault(name, (law, []))[1].append(value)
     assert {"kick inserts 0 order", "kick inserts 0.1 pan position", "kick one-shot 0 gain gain_db"} <= set(columns)
-    assert "kick layer semitones" in columns
+    assert {"kick layer semitones", "kick crossover present", "kick crossover hz", "kick weights"} <= set(columns)
     # Nobody can tell which of the two filters a single one is.
     assert not [name for name in columns if "filter" in name]
     fits = {name: measure_fit(law, values) for name, (law, values) in columns.items() if law is not None}  # type: ignore[arg-type]
