@@ -53,7 +53,7 @@ def show(
 
 def _format_audio(fingerprint: Mapping[str, Any]) -> str:
     if not fingerprint["audio"]:
-        return "tokens only"
+        return "no audio"
     return f"{fingerprint['format']}{' with stems' if fingerprint['stems'] else ''}"
 
 
@@ -63,10 +63,10 @@ def _print_data_set(out: Location) -> None:
 
     from rmod_pipeline.pipeline.jobs.disk_space import format_bytes
     from rmod_pipeline.reading.pairs import count_licences, read_receipts
+    from rmod_pipeline.shards.families import family_folders
     from rmod_pipeline.shards.fingerprint import read_fingerprint
-    from rmod_pipeline.shards.layout import TOKENS, Layout, plan_shards
+    from rmod_pipeline.shards.layout import FEATURES, TOKENS, Layout, plan_shards
     from rmod_pipeline.shards.receipt import read_receipt
-    from rmod_pipeline.shards.token_family import family_names
 
     fingerprint = read_fingerprint(Layout(out).build)
     recipe, receipts = fingerprint["recipe"], read_receipts(out)
@@ -93,10 +93,11 @@ def _print_data_set(out: Location) -> None:
             format_bytes(sum(file.bytes for receipt in finished for file in receipt.files)),
         )
     console.print(table)
-    for name in family_names(out):
-        tokens = [read_receipt(path) for path in Layout(out).receipts(f"{TOKENS}/{name}")]
-        size = format_bytes(sum(file.bytes for receipt in tokens for file in receipt.files))
-        console.print(f"tokens of {name}: {sum(receipt.pairs for receipt in tokens)} pairs, {size}", soft_wrap=True)
+    for folder in family_folders(out):
+        made = [read_receipt(path) for path in Layout(out).receipts(folder)]
+        size = format_bytes(sum(file.bytes for receipt in made for file in receipt.files))
+        label = folder.replace(f"{TOKENS}/", "tokens of ").replace(f"{FEATURES}/", "features ")
+        console.print(f"{label}: {sum(receipt.pairs for receipt in made)} pairs, {size}", soft_wrap=True)
     licences = ", ".join(f"{licence or '(unknown)'} {count}" for licence, count in count_licences(out).most_common())
     console.print(f"sounds by licence: {licences}", soft_wrap=True)
     first = next(receipt for split in fingerprint["pairs"] for receipt in receipts if receipt.split == split)

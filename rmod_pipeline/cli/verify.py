@@ -38,7 +38,8 @@ def verify(
     with different names may hold one sound.
 
     With --rerender K, K pairs spread over the data set are rendered again from the JSON beside them. With the same
-    versions and processor family they must be the same bytes. Elsewhere they may differ by a bound, which is printed.
+    versions and processor family they must be the same bytes, and so must the features computed from them. Elsewhere
+    they may differ by a bound, which is printed.
 
     Exits with 1 if anything is found.
 
@@ -64,6 +65,7 @@ def _print_report(out: Location, report: VerifyReport) -> None:
 
     counted = f"{report.shards} shards, {report.pairs} pairs, {report.rejects} rejects, {report.sources} sounds"
     counted += "".join(f", {pairs} pairs as tokens of {name}" for name, pairs in report.tokens.items())
+    counted += "".join(f", {pairs} pairs as features {name}" for name, pairs in report.features.items())
     if not report.findings:
         typer.echo(f"{out}: {counted}: everything agrees with its receipts, and no sound is in two splits.")
         return

@@ -41,6 +41,8 @@ class VerifyReport:
     """The pairs of all readable shards, damaged or not."""
     tokens: dict[str, int] = field(default_factory=dict)
     """Number of pairs with tokens, by codec."""
+    features: dict[str, int] = field(default_factory=dict)
+    """Number of pairs with features, by definition."""
     damaged: list[str] = field(default_factory=list)
     """Receipts of the damaged shards, as paths relative to the data set."""
 

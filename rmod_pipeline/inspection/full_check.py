@@ -10,7 +10,8 @@ from rmod_pipeline.inspection.findings import Finding, VerifyReport, read_expect
 from rmod_pipeline.inspection.leakage import find_leaked_targets
 from rmod_pipeline.inspection.reproduction import ReproductionCheck
 from rmod_pipeline.inspection.verify import verify_shards
-from rmod_pipeline.inspection.verify_tokens import verify_tokens
+from rmod_pipeline.inspection.verify_features import FeatureCheck
+from rmod_pipeline.inspection.verify_tokens import TokenCheck
 from rmod_pipeline.reading.pairs import pick_evenly
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout, parse_key
@@ -26,7 +27,7 @@ class Verification:
     """The result of a full check."""
 
     report: VerifyReport
-    """Shards, pairs, tokens, index and splits."""
+    """Shards, pairs, tokens, features, index and splits."""
     compared: int = 0
     """Pairs whose one-shots were compared across splits by sound."""
     leaks: list[Finding] = field(default_factory=list)
@@ -62,7 +63,9 @@ def verify_data_set(
     """
     with progress("shards") as on_shard:
         report = verify_shards(out, on_shard)
-    verify_tokens(out, read_expected_content(out), report)
+    expected = read_expected_content(out)
+    for check in (TokenCheck, FeatureCheck):
+        check(out, expected, report).run()
     result = Verification(report=report)
     if report.keys:
         _compare_across_splits(out, result, compare)

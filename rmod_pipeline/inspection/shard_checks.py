@@ -1,4 +1,4 @@
-"""Checks that audio shards and token shards share: receipts, files, and the JSON of pairs."""
+"""Checks that shards of audio, tokens and features share: receipts, files, and the JSON of pairs."""
 
 from __future__ import annotations
 

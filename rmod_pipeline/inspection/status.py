@@ -14,9 +14,9 @@ from rmod_pipeline.errors import ShardError
 from rmod_pipeline.pipeline.event_log import AGAIN, BEGIN, FAILURE, SHARD, Event, read_events
 from rmod_pipeline.pipeline.leases import leased_shards
 from rmod_pipeline.shards.completion import read_existing_receipts
+from rmod_pipeline.shards.families import family_folders, read_folder
 from rmod_pipeline.shards.fingerprint import read_fingerprint
-from rmod_pipeline.shards.layout import TOKENS, Layout, ShardPlan, main_family, plan_shards
-from rmod_pipeline.shards.token_family import family_names, read_family
+from rmod_pipeline.shards.layout import Layout, ShardPlan, main_family, plan_shards
 from rmod_pipeline.storage import Location, with_listing, with_prefetched
 
 RECENT_SECONDS = 900.0
@@ -34,9 +34,9 @@ class FailedShard:
     time: str
     """Of the failure, in ISO 8601."""
     run: str = ""
-    """The fingerprint digest that the run logged at its start: of build.json or of a token family."""
+    """The fingerprint digest that the run logged at its start: of build.json, or of a family of tokens or features."""
     family: str = ""
-    """The token family, if `rmod encode` failed; empty for a build."""
+    """The family, if `rmod encode` or `rmod features` failed; empty for a build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +84,15 @@ def read_status(out: Location) -> BuildStatus:
     plans = plan_shards(fingerprint["pairs"], fingerprint["shard_size"])
     total = sum(plan.count for plan in plans)
     listed = with_listing(out)
-    token_names = family_names(listed)
-    names = [main_family(fingerprint["audio"]), *(f"{TOKENS}/{name}" for name in token_names)]
+    folders = family_folders(listed)
+    names = [main_family(fingerprint["audio"]), *folders]
     receipts = [Layout(listed).receipt(plan.name, name) for name in names for plan in plans]
     layout = Layout(with_prefetched(listed, receipts))
     families = [_summarize_family(layout, name, plans) for name in names]
     events = read_events(layout.log)
     claimed = leased_shards(layout.leases)
     running = [plan.name for plan in plans if plan.name in claimed]
-    family_of_run = _map_runs_to_families(listed, token_names)
+    family_of_run = _map_runs_to_families(listed, folders)
     failed = [replace(shard, family=family_of_run.get(shard.run, "")) for shard in list_failed_shards(events)]
     rate = _measure_rate(events, bool(running))
     # A shard is finished when all its families are.
@@ -113,7 +113,7 @@ def list_failed_shards(events: Iterable[Event]) -> list[FailedShard]:
     """Return the shards whose last event is a failure, sorted by name.
 
     A shard with a pending retry counts too, because its run may have been killed before the retry. The fingerprint
-    digest that a run logs at its start tells `rmod encode` from a build.
+    digest that a run logs at its start tells `rmod encode` and `rmod features` from a build.
     """
     runs: dict[tuple[object, object], str] = {}
     last: dict[tuple[str, str], Event] = {}
@@ -138,12 +138,12 @@ def _is_finished(failed: FailedShard, layout: Layout, families: Sequence[str]) -
     return all(layout.receipt(failed.shard, family).exists() for family in families)
 
 
-def _map_runs_to_families(out: Location, names: Iterable[str]) -> dict[str, str]:
-    """Return the token families by the digest that runs of `rmod encode` log at their start."""
+def _map_runs_to_families(out: Location, folders: Iterable[str]) -> dict[str, str]:
+    """Return the families by the digest that runs of `rmod encode` and `rmod features` log at their start."""
     families = {}
-    for name in names:
-        with suppress(ShardError):  # an invalid codec.json, which `rmod verify` reports
-            family = read_family(out, name)
+    for folder in folders:
+        with suppress(ShardError):  # an invalid description, which `rmod verify` reports
+            family = read_folder(out, folder)
             families[family.digest()] = family.folder
     return families
 

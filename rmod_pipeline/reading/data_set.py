@@ -15,7 +15,7 @@ from rmod_pipeline.audio import Audio, from_pcm
 from rmod_pipeline.errors import ShardError, naming_data_set, nearest
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.loader import STEM, load_audio, load_tokens
-from rmod_pipeline.reading.pairs import StoredPair, count_licences, list_keys, read_pair, read_receipts
+from rmod_pipeline.reading.pairs import StoredPair, count_licences, find_any_folder, list_keys, read_pair, read_receipts
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.feature_family import feature_names
 from rmod_pipeline.shards.fingerprint import Fingerprint, read_fingerprint
@@ -23,7 +23,7 @@ from rmod_pipeline.shards.index import read_index
 from rmod_pipeline.shards.layout import Layout, parse_key
 from rmod_pipeline.shards.members import FORMATS, MIX, decode_audio
 from rmod_pipeline.shards.tar import read_tar
-from rmod_pipeline.shards.token_family import choose_family, family_names
+from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.shards.tokens import decode_codes
 from rmod_pipeline.spec import PairSpec
 from rmod_pipeline.storage import Location, parse_location
@@ -138,7 +138,7 @@ class DataSet:
             raise ShardError(self.out, found)
         layout, folder = Layout(self.out), None
         if not self.has_audio:
-            folder = choose_family(self.out, self.codecs[0] if self.codecs else None).folder
+            folder = find_any_folder(self.out)
         for receipt in read_receipts(self.out):
             if split in (None, receipt.split):
                 tar = layout.tar(receipt.shard, folder) if folder else layout.tar(receipt.shard)
@@ -178,7 +178,7 @@ def _decode(stored: StoredPair) -> DataPair:
         sound, _, suffix = name.rpartition(".")
         if suffix in FORMATS:
             audio[sound] = from_pcm(decode_audio(data, f"{stored.key}.{name}")[0])
-        elif suffix == "npy":
+        elif suffix == "npy" and "tokens" in description:
             codes[sound] = decode_codes(data, f"{stored.key}.{name}")
     return DataPair(
         key=stored.key,

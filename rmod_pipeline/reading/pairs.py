@@ -10,13 +10,14 @@ from typing import Any
 
 from rmod_pipeline.errors import ShardError, nearest, quote
 from rmod_pipeline.reading.shard_list import HINT, verify_hint
+from rmod_pipeline.shards.families import family_folders
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
-from rmod_pipeline.shards.layout import Layout, main_family, parse_key, shard_name
+from rmod_pipeline.shards.layout import TOKENS, Layout, main_family, parse_key, shard_name
 from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_members
-from rmod_pipeline.shards.token_family import TokenFamily, family_names, read_family
+from rmod_pipeline.shards.token_family import TokenFamily, read_family
 from rmod_pipeline.spec import PairSpec, SpecError
 from rmod_pipeline.storage import Location
 
@@ -112,7 +113,7 @@ def count_licences(out: Location) -> Counter[str]:
 
 
 def read_pair(out: Location, key: str) -> StoredPair:
-    """Return one pair; from a data set without audio, its tokens and its JSON.
+    """Return one pair; from a data set without audio, its JSON and its tokens, or its features without tokens.
 
     Raises ShardError for a key that is not in the data set.
     """
@@ -126,7 +127,7 @@ def read_pair(out: Location, key: str) -> StoredPair:
             found = "is absent: every attempt was rejected, or the release was cut"
             raise ShardError(key, found, f"`rmod show {quote(out)} --keys` lists the pairs")
         if not fingerprint["audio"]:
-            return StoredPair(key=key, members=read_pair_tokens(out, key, read_family(out, _find_any_family(out))))
+            return StoredPair(key=key, members=_read_window_members(out, key, shard))
         members = read_members(layout.tar(shard), key)
         if members:
             return StoredPair(key=key, members=members)
@@ -146,12 +147,28 @@ def read_index_row(out: Location, key: str) -> dict[str, Any]:
     raise ShardError(key, f"not in index/{shard}.parquet", verify_hint(out))
 
 
-def _find_any_family(out: Location) -> str:
-    """Return the name of the first token family; all families store the same spec of a pair."""
-    names = family_names(out)
-    if not names:
+def find_any_folder(out: Location) -> str:
+    """Return the folder of the first family of tokens, else of features; all store the same spec of a pair.
+
+    Raises ShardError if there is none.
+    """
+    folders = family_folders(out)
+    if not folders:
         raise ShardError(out, "stores neither audio nor tokens", "run the build command again")
-    return names[0]
+    return folders[0]
+
+
+def _read_window_members(out: Location, key: str, shard: str) -> dict[str, bytes]:
+    """Return the files of a pair in a data set without audio: its tokens, or its features where it has no tokens."""
+    folder = find_any_folder(out)
+    top, _, name = folder.partition("/")
+    if top == TOKENS:
+        return read_pair_tokens(out, key, read_family(out, name))
+    tar = Layout(out).tar(shard, folder)
+    members = read_members(tar, key) if tar.is_file() else {}
+    if not members:
+        raise ShardError(key, f"no features of it in {out}/{folder}", "give the build command again with --features")
+    return members
 
 
 def read_pair_tokens(out: Location, key: str, family: TokenFamily) -> dict[str, bytes]:

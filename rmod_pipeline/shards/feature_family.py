@@ -25,9 +25,14 @@ class FeatureFamily(WindowFamily):
     """The definition."""
 
     @classmethod
-    def of(cls, recipe: Recipe, build: str) -> FeatureFamily:
-        """Return the features of a recipe's pairs. ``build`` is the digest of build.json."""
-        mel = LogMel(sample_rate=recipe.sample_rate)
+    def of(cls, recipe: Recipe, build: str, mel: LogMel | None = None) -> FeatureFamily:
+        """Return the features of a recipe's pairs. ``build`` is the digest of build.json.
+
+        ``mel``: a definition in place of the default one. Raises ValueError if it is for another sample rate.
+        """
+        mel = mel or LogMel(sample_rate=recipe.sample_rate)
+        if mel.sample_rate != recipe.sample_rate:
+            raise ValueError(f"features of {mel.sample_rate} Hz, but the recipe has {recipe.sample_rate} Hz")
         return cls(build=build, mel=mel, windows=choose_windows(recipe, mel.hop))
 
     @property

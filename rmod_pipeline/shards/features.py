@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,11 @@ def encode_features(family: FeatureFamily, sounds: Mapping[str, Pcm], descriptio
 
 def describe_features(description: bytes, family: FeatureFamily, frames: Mapping[str, int]) -> bytes:
     """Return a pair's JSON with the scale of its features and the length of each sound in frames, without padding."""
+    return encode_json({**json.loads(description), "features": feature_record(family, frames)})
+
+
+def feature_record(family: FeatureFamily, frames: Mapping[str, int]) -> dict[str, Any]:
+    """Return what a pair's JSON says of its features: their name, their scale, and the length of each sound."""
     mel = family.mel
     scale = {"floor_db": mel.floor_db, "step_db": mel.step_db, "hop": mel.hop, "windows": list(mel.windows)}
-    return encode_json({**json.loads(description), "features": {"name": family.name, **scale, "frames": dict(frames)}})
+    return {"name": family.name, **scale, "frames": dict(frames)}

@@ -1,7 +1,7 @@
 """Define the file layout of a data set, its shards and its keys.
 
 OUT/build.json                          the fingerprint of the data set
-OUT/audio/train-000000.tar              KEY.mix.wav KEY.kick.wav ... KEY.mid KEY.json; absent in a build of tokens only
+OUT/audio/train-000000.tar              KEY.mix.wav KEY.kick.wav ... KEY.mid KEY.json; absent in a build without audio
 OUT/tokens/CODEC/codec.json             the fingerprint of the tokens
 OUT/tokens/CODEC/train-000000.tar       KEY.mix.npy KEY.kick.npy ... KEY.json
 OUT/features/MEL/features.json          the fingerprint of the features

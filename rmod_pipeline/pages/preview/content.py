@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rmod_pipeline.compose import compose_pair
-from rmod_pipeline.errors import BuildError, UsageError, nearest
+from rmod_pipeline.errors import BuildError, ShardError, UsageError, nearest
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import BUILTIN
 from rmod_pipeline.pages.preview.sounds import PageSoundGroup
@@ -111,10 +111,14 @@ def _add_decoded_tokens(
     out: Location, pairs: list[StoredPair], codec: str | None
 ) -> tuple[list[StoredPair], Mapping[str, list[PageSoundGroup]]]:
     """Return the pairs and the sounds of their tokens; in a data set without audio, the sounds replace the audio."""
+    has_audio = read_fingerprint(Layout(out).build)["audio"]
     if codec is None and not family_names(out):
+        if not has_audio:
+            hint = "build it again in another folder with audio, or add tokens: the build command with --codec"
+            raise ShardError(out, "contains neither audio nor tokens, so there is nothing to hear", hint)
         return pairs, {}
     decoders = open_decoders(out, codec)
-    if not read_fingerprint(Layout(out).build)["audio"]:
+    if not has_audio:
         return replace_audio_with_decoded(out, pairs, decoders), {}
     return pairs, group_decoded_sounds(out, [pair.key for pair in pairs], decoders)
 

@@ -1,4 +1,7 @@
-"""Write the data of a release: the files of a data set as they are, or only some of its pairs, or as loose files."""
+"""Write the data of a release: the files of a data set as they are, or only some of its pairs, or as loose files.
+
+Features are left out: whoever has the audio makes the same bytes with `rmod features`.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ class ReleaseData:
     @classmethod
     def of(cls, out: Location, keys: frozenset[str] | None, *, loose: bool) -> ReleaseData:
         """Return the data of a data set that a release holds. Raises ShardError if there is none."""
-        read_fingerprint(Layout(out).build)
+        fingerprint = read_fingerprint(Layout(out).build)
+        if not fingerprint["audio"] and not family_names(out):
+            hint = "add tokens to it: give the build command again with --codec"
+            raise ShardError(out, "keeps neither audio nor tokens, and a release holds no features", hint)
         return cls(layout=Layout(out).with_listing(), keys=keys, loose=loose)
 
     def plan(self) -> tuple[PlannedFile, ...]:
