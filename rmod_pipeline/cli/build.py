@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rmod_pipeline.cli.options import (
+from rmod_pipeline.cli.shared.options import (
     HOW,
     NONE,
     TOKENS,
@@ -23,7 +23,7 @@ from rmod_pipeline.cli.options import (
     ShardMinutesOption,
     WorkersOption,
 )
-from rmod_pipeline.cli.output import print_failures, print_precision, print_summary
+from rmod_pipeline.cli.shared.output import print_failures, print_precision, print_summary
 from rmod_pipeline.errors import quote
 from rmod_pipeline.storage import parse_location
 

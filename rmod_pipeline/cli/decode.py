@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import DataArgument, DeviceOption, FilesOption, KeyArgument
+from rmod_pipeline.cli.shared.options import DataArgument, DeviceOption, FilesOption, KeyArgument
 
 
 def decode(

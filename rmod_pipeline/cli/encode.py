@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rmod_pipeline.cli.options import (
+from rmod_pipeline.cli.shared.options import (
     AddressOption,
     BatchOption,
     CodecOption,
@@ -17,7 +17,7 @@ from rmod_pipeline.cli.options import (
     ShardMinutesOption,
     WorkersOption,
 )
-from rmod_pipeline.cli.output import print_failures, print_precision, print_summary
+from rmod_pipeline.cli.shared.output import print_failures, print_precision, print_summary
 from rmod_pipeline.errors import quote
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import DataOption, PlainDeviceOption, ThreadsOption
+from rmod_pipeline.cli.shared.options import DataOption, PlainDeviceOption, ThreadsOption
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:

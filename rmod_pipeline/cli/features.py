@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from rmod_pipeline.cli.options import AddressOption, DataArgument, ExecutorOption, ShardMinutesOption, WorkersOption
-from rmod_pipeline.cli.output import print_failures, print_summary
+from rmod_pipeline.cli.shared.options import (
+    AddressOption,
+    DataArgument,
+    ExecutorOption,
+    ShardMinutesOption,
+    WorkersOption,
+)
+from rmod_pipeline.cli.shared.output import print_failures, print_summary
 from rmod_pipeline.errors import quote
 
 

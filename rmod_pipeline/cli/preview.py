@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import OpenFlag
+from rmod_pipeline.cli.shared.options import OpenFlag
 from rmod_pipeline.storage import parse_local_path
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import FilesOption, LibraryOption
+from rmod_pipeline.cli.shared.options import FilesOption, LibraryOption
 from rmod_pipeline.storage import parse_local_path
 
 

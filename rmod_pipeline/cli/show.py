@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmod_pipeline.cli.options import DataArgument, JsonFlag
+from rmod_pipeline.cli.shared.options import DataArgument, JsonFlag
 from rmod_pipeline.errors import quote
 
 MOST_TIMES = 6

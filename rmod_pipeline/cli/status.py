@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rmod_pipeline.cli.options import DataArgument, JsonFlag
+from rmod_pipeline.cli.shared.options import DataArgument, JsonFlag
 
 if TYPE_CHECKING:
     from rmod_pipeline.inspection.status import BuildStatus

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import DataOption, PlainDeviceOption
+from rmod_pipeline.cli.shared.options import DataOption, PlainDeviceOption
 
 if TYPE_CHECKING:
     from rmod_pipeline.training.dose.train import TrainingReport

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.options import DataArgument
+from rmod_pipeline.cli.shared.options import DataArgument
 from rmod_pipeline.errors import quote
 
 MOST_FINDINGS = 100

@@ -17,12 +17,12 @@ from rmod_pipeline.reading.pairs import StoredPair, read_index_row, read_pair
 from rmod_pipeline.reading.shard_list import verify_hint
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render import render_pair
-from rmod_pipeline.shards.feature_family import FeatureFamily, feature_names, read_features
-from rmod_pipeline.shards.features import encode_features
 from rmod_pipeline.shards.fingerprint import output_versions, read_fingerprint
 from rmod_pipeline.shards.layout import Layout, parse_key, shard_name
 from rmod_pipeline.shards.members import MIX, decode_audio, find_audio_member
 from rmod_pipeline.shards.tar import read_members
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily, feature_names, read_features
+from rmod_pipeline.shards.windows.features import encode_features
 from rmod_pipeline.spec import PairSpec
 from rmod_pipeline.storage import Location
 

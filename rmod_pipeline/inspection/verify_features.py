@@ -9,9 +9,9 @@ from typing import ClassVar
 from rmod_pipeline.inspection.findings import Finding
 from rmod_pipeline.inspection.verify_windows import WindowCheck, has_valid_frames
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.feature_family import FeatureFamily, feature_names, read_features
-from rmod_pipeline.shards.features import decode_levels, feature_record
 from rmod_pipeline.shards.layout import FEATURES
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily, feature_names, read_features
+from rmod_pipeline.shards.windows.features import decode_levels, feature_record
 
 
 class FeatureCheck(WindowCheck[FeatureFamily]):

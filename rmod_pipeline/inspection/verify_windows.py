@@ -15,7 +15,7 @@ from rmod_pipeline.shards.index import PAIR, read_index
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
-from rmod_pipeline.shards.window_family import WindowFamily
+from rmod_pipeline.shards.windows.family import WindowFamily
 from rmod_pipeline.storage import Location, StoreError
 
 Family = TypeVar("Family", bound=WindowFamily)

@@ -21,11 +21,11 @@ from rmod_pipeline.pipeline.jobs.features import FeatureJob
 from rmod_pipeline.pipeline.plan import check_shard_size, choose_shards, parse_counts
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render.pitch import pitch_folder
-from rmod_pipeline.shards.feature_family import FeatureFamily
 from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import FORMATS
 from rmod_pipeline.shards.token_family import TokenFamily
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily
 from rmod_pipeline.storage import Location, is_address, parse_local_path
 
 

@@ -26,7 +26,7 @@ from rmod_pipeline.shards.fingerprint import check_folder, claim_folder
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.shards.window_family import WindowFamily, check_family, claim_family
+from rmod_pipeline.shards.windows.family import WindowFamily, check_family, claim_family
 from rmod_pipeline.storage.publish import sweep_drafts
 from rmod_pipeline.storage.writing import report_unwritable
 

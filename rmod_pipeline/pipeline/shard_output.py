@@ -11,11 +11,11 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.pipeline.encoding import PrefetchEncoder, ShardTokenizer, TokenSettings
 from rmod_pipeline.pipeline.judge import Reject
 from rmod_pipeline.render import Pair
-from rmod_pipeline.shards.feature_family import FeatureFamily
-from rmod_pipeline.shards.features import FeatureShardWriter
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import MIX, AudioStorage
 from rmod_pipeline.shards.receipt import Receipt
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily
+from rmod_pipeline.shards.windows.features import FeatureShardWriter
 from rmod_pipeline.shards.writer import ShardWriter
 
 

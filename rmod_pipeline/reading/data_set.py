@@ -17,7 +17,6 @@ from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.loader import STEM, load_audio, load_tokens
 from rmod_pipeline.reading.pairs import StoredPair, count_licences, find_any_folder, list_keys, read_pair, read_receipts
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.feature_family import feature_names
 from rmod_pipeline.shards.fingerprint import Fingerprint, read_fingerprint
 from rmod_pipeline.shards.index import read_index
 from rmod_pipeline.shards.layout import Layout, parse_key
@@ -25,6 +24,7 @@ from rmod_pipeline.shards.members import FORMATS, MIX, decode_audio
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.shards.tokens import decode_codes
+from rmod_pipeline.shards.windows.feature_family import feature_names
 from rmod_pipeline.spec import PairSpec
 from rmod_pipeline.storage import Location, parse_location
 

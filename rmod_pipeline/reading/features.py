@@ -23,9 +23,9 @@ from rmod_pipeline.features import LogMel, MelLevels
 from rmod_pipeline.reading.opening import ReadOptions, import_stream, open_pairs, select_sounds
 from rmod_pipeline.reading.sampler import ReadOrder
 from rmod_pipeline.reading.shard_list import HINT, list_finished_shards
-from rmod_pipeline.shards.feature_family import FeatureFamily, choose_features
-from rmod_pipeline.shards.features import decode_levels
 from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily, choose_features
+from rmod_pipeline.shards.windows.features import decode_levels
 from rmod_pipeline.storage import Location, parse_location
 
 if TYPE_CHECKING:

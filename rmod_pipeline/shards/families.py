@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rmod_pipeline.shards.feature_family import feature_names, read_features
 from rmod_pipeline.shards.layout import FEATURES, TOKENS
 from rmod_pipeline.shards.token_family import family_names, read_family
-from rmod_pipeline.shards.window_family import WindowFamily
+from rmod_pipeline.shards.windows.family import WindowFamily
+from rmod_pipeline.shards.windows.feature_family import feature_names, read_features
 from rmod_pipeline.storage import Location
 
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.shards.arrays import DAMAGE_HINT, decode_array, encode_array
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import encode_json
 from rmod_pipeline.shards.receipt import MissingPairs
 from rmod_pipeline.shards.token_family import TokenFamily
-from rmod_pipeline.shards.window_writer import WindowShardWriter
+from rmod_pipeline.shards.windows.arrays import DAMAGE_HINT, decode_array, encode_array
+from rmod_pipeline.shards.windows.writer import WindowShardWriter
 
 Codes = NDArray[np.uint16]
 """The tokens of one sound: [codebooks, frames] uint16."""

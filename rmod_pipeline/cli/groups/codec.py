@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from rmod_pipeline.cli.groups.help_format import Command, Group
-from rmod_pipeline.cli.options import JsonFlag, PlainDeviceOption, ThreadsOption
+from rmod_pipeline.cli.shared.options import JsonFlag, PlainDeviceOption, ThreadsOption
 from rmod_pipeline.errors import quote
 from rmod_pipeline.storage import parse_local_path
 

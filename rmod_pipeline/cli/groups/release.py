@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmod_pipeline.cli.groups.help_format import Command, DefaultGroup
-from rmod_pipeline.cli.options import DataArgument
+from rmod_pipeline.cli.shared.options import DataArgument
 from rmod_pipeline.errors import quote
 from rmod_pipeline.storage import parse_local_path
 

@@ -9,7 +9,7 @@ from rmod_pipeline.pipeline.encoding import EncodeBatch, TokenSettings
 from rmod_pipeline.shards.completion import is_done
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.shards.window_family import WindowFamily
+from rmod_pipeline.shards.windows.family import WindowFamily
 from rmod_pipeline.storage import Location
 
 

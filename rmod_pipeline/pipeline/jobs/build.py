@@ -14,11 +14,11 @@ from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.jobs.context import WorkerContext
 from rmod_pipeline.pipeline.plan import Counts
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.feature_family import FeatureFamily
 from rmod_pipeline.shards.fingerprint import LICENCES, fingerprint_digest, output_versions
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import AudioStorage
-from rmod_pipeline.shards.window_family import WindowFamily
+from rmod_pipeline.shards.windows.family import WindowFamily
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily
 from rmod_pipeline.storage import Location, StorePath
 
 SAMPLED_SOUNDS = 16

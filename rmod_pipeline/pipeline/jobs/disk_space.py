@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.pipeline.jobs.build import BuildJob
-from rmod_pipeline.shards.feature_family import FeatureFamily
 from rmod_pipeline.shards.layout import ShardPlan
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily
 from rmod_pipeline.storage import StorePath
 
 BYTES_PER_FRAME = 4

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rmod_pipeline.pipeline.encoding import EncodeBatch
 from rmod_pipeline.pipeline.jobs.from_audio import AudioContext, AudioJob
-from rmod_pipeline.shards.feature_family import FeatureFamily
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

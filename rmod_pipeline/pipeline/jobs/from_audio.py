@@ -13,14 +13,14 @@ from rmod_pipeline.errors import BuildError, ShardError, naming_data_set, quote
 from rmod_pipeline.pipeline.encoding import PrefetchEncoder, ShardTokenizer, TokenSettings
 from rmod_pipeline.pipeline.jobs.base import Job, ShardMaker
 from rmod_pipeline.pipeline.log_context import set_current_pair
-from rmod_pipeline.shards.feature_family import FeatureFamily
-from rmod_pipeline.shards.features import FeatureShardWriter
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import decode_audio, find_audio_member
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
 from rmod_pipeline.shards.tar import read_tar
-from rmod_pipeline.shards.window_family import WindowFamily
+from rmod_pipeline.shards.windows.family import WindowFamily
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily
+from rmod_pipeline.shards.windows.features import FeatureShardWriter
 from rmod_pipeline.storage import Location
 
 

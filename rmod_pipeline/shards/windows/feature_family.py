@@ -11,7 +11,7 @@ from rmod_pipeline.features import LogMel
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import FEATURES, Layout
-from rmod_pipeline.shards.window_family import WindowFamily, choose_windows
+from rmod_pipeline.shards.windows.family import WindowFamily, choose_windows
 from rmod_pipeline.storage import Location
 
 

@@ -11,12 +11,12 @@ import numpy as np
 from rmod_pipeline.audio import Pcm
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.features import MelLevels
-from rmod_pipeline.shards.arrays import DAMAGE_HINT, decode_array, encode_array
-from rmod_pipeline.shards.feature_family import FeatureFamily
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import encode_json
 from rmod_pipeline.shards.receipt import MissingPairs
-from rmod_pipeline.shards.window_writer import WindowShardWriter
+from rmod_pipeline.shards.windows.arrays import DAMAGE_HINT, decode_array, encode_array
+from rmod_pipeline.shards.windows.feature_family import FeatureFamily
+from rmod_pipeline.shards.windows.writer import WindowShardWriter
 
 
 def decode_levels(data: bytes, about: object) -> MelLevels:

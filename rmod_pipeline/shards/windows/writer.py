@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.receipt import FileRecord, MissingPairs
 from rmod_pipeline.shards.tar import TarWriter
-from rmod_pipeline.shards.window_family import WindowFamily
+from rmod_pipeline.shards.windows.family import WindowFamily
 from rmod_pipeline.shards.writer import PublishingWriter
 from rmod_pipeline.storage.publish import draft, publish
 
