@@ -30,9 +30,9 @@ from rmod_pipeline.dose.generation import Sampling, generate
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.extraction.candidates import plan_tries
-from rmod_pipeline.extraction.polish import polish
-from rmod_pipeline.extraction.ranking import MISFIT_SCALE_DB, score_candidates
+from rmod_pipeline.extraction.answers.generate import plan_tries
+from rmod_pipeline.extraction.answers.polish import polish
+from rmod_pipeline.extraction.answers.ranking import MISFIT_SCALE_DB, score_candidates
 from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.reading.pairs import StoredPair, list_keys, read_pair, read_pair_tokens
 from rmod_pipeline.shards.members import MIX, decode_audio, find_audio_member

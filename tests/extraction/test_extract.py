@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import DoseError, UsageError
-from rmod_pipeline.extraction.candidates import _plan_batches, plan_tries
+from rmod_pipeline.extraction.answers.generate import _plan_batches, plan_tries
 from rmod_pipeline.extraction.extract import extract_array, extract_song
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
-from rmod_pipeline.extraction.song import open_song
+from rmod_pipeline.extraction.listening.song import open_song
 from tests.extraction.opened import Opened
 from tests.tiny_codec import noise
 from tests.tiny_dose import AT, FRAMES, RATE, WINDOW_SECONDS, World, make_song

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rmod_pipeline.extraction.onsets import detect_onsets, find_hits
-from rmod_pipeline.extraction.song import read_mono_blocks, song_from_array
-from rmod_pipeline.extraction.windows import pick_windows
+from rmod_pipeline.extraction.listening.onsets import detect_onsets, find_hits
+from rmod_pipeline.extraction.listening.song import read_mono_blocks, song_from_array
+from rmod_pipeline.extraction.listening.windows import pick_windows
 from tests.tiny_dose import RATE, make_song
 
 PLANTED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rmod_pipeline.extraction.polish import polish
+from rmod_pipeline.extraction.answers.polish import polish
 from tests.tiny_dose import RATE
 
 

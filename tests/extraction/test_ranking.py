@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.signal import resample
 
 from rmod_pipeline.codec.spectral_distance import distance_from_mean
-from rmod_pipeline.extraction.misfit import measure_misfits
-from rmod_pipeline.extraction.ranking import rank_candidates, score_candidates
+from rmod_pipeline.extraction.answers.misfit import measure_misfits
+from rmod_pipeline.extraction.answers.ranking import rank_candidates, score_candidates
 from rmod_pipeline.extraction.results import Candidate, Window
 from tests.tiny_dose import SOUNDS
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rmod_pipeline.codec.spectral_distance import WINDOWS, distance_from_mean
 from rmod_pipeline.codec.window import fit_window
-from rmod_pipeline.extraction.misfit import measure_misfits
+from rmod_pipeline.extraction.answers.misfit import measure_misfits
 from rmod_pipeline.extraction.results import Candidate, Window
 
 MISFIT_SCALE_DB: Mapping[str, float] = {"kick": 0.25}

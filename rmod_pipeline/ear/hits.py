@@ -1,0 +1,34 @@
+"""Find the hits of a drum among the log odds of frames: local maxima above a threshold."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rmod_pipeline.ear.pooling import NO_HIT
+
+LEAST_DISTANCE = 3
+"""Least distance between two hits of a drum, in frames (35 ms)."""
+THRESHOLD = 0.0
+"""Least log odds of a hit."""
+
+
+def find_peaks(logits: Tensor, threshold: float = THRESHOLD) -> Tensor:
+    """Return which frames [..., frames] hold a hit: the highest within ``LEAST_DISTANCE`` frames, and high enough."""
+    flat = logits.reshape(-1, 1, logits.shape[-1])
+    width = 2 * LEAST_DISTANCE - 1
+    highest = functional.max_pool1d(flat, width, stride=1, padding=LEAST_DISTANCE - 1).reshape(logits.shape)
+    return (logits >= highest) & (logits >= threshold)
+
+
+def find_hit_frames(logits: Tensor, most: int, threshold: float = THRESHOLD) -> Tensor:
+    """Return the clearest hits as ascending frames [..., most], padded with -1; the clearest frame if there is none."""
+    scores = logits.where(find_peaks(logits, threshold), -torch.inf)
+    scores = scores.where(
+        (scores > -torch.inf).any(-1, keepdim=True), logits.where(logits >= logits.amax(-1, keepdim=True), -torch.inf)
+    )
+    values, frames = scores.topk(min(most, logits.shape[-1]), dim=-1)
+    frames = frames.where(values > -torch.inf, logits.shape[-1])
+    ascending = frames.sort(-1).values
+    return ascending.where(ascending < logits.shape[-1], NO_HIT)

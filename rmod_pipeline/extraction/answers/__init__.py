@@ -1,0 +1,1 @@
+"""Answer with one-shots: generate or pick candidates, polish them, rank them."""
