@@ -98,9 +98,9 @@ def extract(
     """
     from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.errors import DoseError
+    from rmod_pipeline.extraction.listening.song import open_song
     from rmod_pipeline.extraction.output import check_extraction_folder, check_sounds, write_extraction
     from rmod_pipeline.extraction.results import ExtractionConfig
-    from rmod_pipeline.extraction.listening.song import open_song
     from rmod_pipeline.pages.extraction import check_page, write_page
     from rmod_pipeline.progress import extraction_progress
 

@@ -8,6 +8,7 @@ described = ear.describe(heard, hits, classes)  # coarse spectrogram of the dry 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +53,7 @@ class Ear(nn.Module):
         self.hits = nn.Conv1d(size.width, instruments, 1)
         self.describer = Describer(size, instruments)
         self.sounds = SoundEncoder(size, instruments)
+        assert self.hits.bias is not None
         nn.init.constant_(self.hits.bias, -4.0)  # about one frame in fifty holds a hit
 
     def listen(self, levels: Tensor) -> HeardMixture:
@@ -80,8 +82,7 @@ class Encoder(nn.Module):
         super().__init__()
         channels = [size.windows, *size.channels]
         self.maps = nn.ModuleList(
-            nn.Conv2d(before, after, (5, 3), stride=(2, 1), padding=(2, 1))
-            for before, after in zip(channels, channels[1:], strict=False)
+            nn.Conv2d(before, after, (5, 3), stride=(2, 1), padding=(2, 1)) for before, after in pairwise(channels)
         )
         self.map_norms = nn.ModuleList(nn.GroupNorm(1, after) for after in channels[1:])
         rest = size.bands // 2 ** len(size.channels)

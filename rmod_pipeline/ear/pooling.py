@@ -56,4 +56,5 @@ def _gather(maps: Tensor, position: Tensor) -> Tensor:
     """Return maps [n, channels, total] at positions [n, most, frames]: [n, channels, most, frames]."""
     n, channels, _ = maps.shape
     index = position.flatten(1)[:, None].expand(n, channels, -1)
-    return maps.gather(2, index).unflatten(2, position.shape[1:])
+    gathered: Tensor = maps.gather(2, index).unflatten(2, position.shape[1:])
+    return gathered

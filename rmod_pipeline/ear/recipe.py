@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rmod_pipeline.distributions import Strict
 from rmod_pipeline.errors import MAX_SEED
+from rmod_pipeline.recipe.schedule import TrainingSchedule
 from rmod_pipeline.storage.naming import NAME
 
 Instrument = Annotated[str, Field(pattern=NAME)]
@@ -28,6 +29,14 @@ class EarSize(Strict):
     description_frames: int = Field(default=24, ge=1, le=345, description="Frames of a one-shot that are described.")
     embedding: int = Field(default=64, ge=2, le=1024, description="Length of an embedding.")
 
+    @model_validator(mode="after")
+    def _check_channels(self) -> EarSize:
+        if self.bands % 2 ** len(self.channels):
+            raise ValueError(
+                f"{len(self.channels)} layers of maps halve the bands, but {self.bands} bands do not allow it"
+            )
+        return self
+
 
 class EarLossSettings(Strict):
     """The weights of the losses."""
@@ -39,3 +48,24 @@ class EarLossSettings(Strict):
     heard: float = Field(
         default=0.5, ge=0, le=1, description="Share of descriptions that training makes of heard hits, not known ones."
     )
+
+
+class EarRecipe(Strict):
+    """All that defines an ear and its training."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Name of the recipe; stored in every checkpoint.")
+    description: str = Field(default="", description="Purpose of the recipe.")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of the first weights and of the order of pairs.")
+    instruments: tuple[Instrument, ...] = Field(
+        default=("kick", "snare", "hihat"), min_length=1, description="Kinds of one-shot to hear."
+    )
+    most_hits: int = Field(default=12, ge=1, le=1024, description="Hits per mixture and instrument that are used.")
+    model: EarSize = Field(default_factory=EarSize)
+    loss: EarLossSettings = Field(default_factory=EarLossSettings)
+    schedule: TrainingSchedule
+
+    @model_validator(mode="after")
+    def _check_instruments(self) -> EarRecipe:
+        if len(set(self.instruments)) < len(self.instruments):
+            raise ValueError(f"an instrument is listed twice: {', '.join(self.instruments)}")
+        return self

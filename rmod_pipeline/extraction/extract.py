@@ -22,12 +22,12 @@ from rmod_pipeline.audio import gain_to_db
 from rmod_pipeline.codec import Codec, CodecIdentity
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.answers.generate import generate_candidates
+from rmod_pipeline.extraction.answers.ranking import rank_candidates
 from rmod_pipeline.extraction.extractor import Extractor
 from rmod_pipeline.extraction.listening.onsets import DetectedOnsets, detect_onsets
-from rmod_pipeline.extraction.answers.ranking import rank_candidates
-from rmod_pipeline.extraction.results import Extraction, ExtractionConfig, InstrumentExtraction, Window
 from rmod_pipeline.extraction.listening.song import Song, read_mono_blocks, song_from_array
 from rmod_pipeline.extraction.listening.windows import SILENT_DB, choose_windows, read_windows, window_samples
+from rmod_pipeline.extraction.results import Extraction, ExtractionConfig, InstrumentExtraction, Window
 
 SHORTEST_SECONDS = 0.25
 """Shortest song; in less, a drum cannot be told from a click."""

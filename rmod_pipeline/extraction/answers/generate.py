@@ -11,8 +11,8 @@ from rmod_pipeline.codec import Codec, Tokens
 from rmod_pipeline.dose.generation import GeneratedCodes, Sampling, generate
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import DoseError
-from rmod_pipeline.extraction.extractor import Extractor
 from rmod_pipeline.extraction.answers.polish import polish
+from rmod_pipeline.extraction.extractor import Extractor
 from rmod_pipeline.extraction.results import Candidate, ExtractionConfig, Window
 
 

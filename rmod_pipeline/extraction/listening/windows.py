@@ -17,8 +17,8 @@ from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.extraction.extractor import Extractor
 from rmod_pipeline.extraction.listening.onsets import DetectedOnsets, Hits, find_hits
-from rmod_pipeline.extraction.results import ExtractionConfig, Window
 from rmod_pipeline.extraction.listening.song import Song, SongPart, read_parts
+from rmod_pipeline.extraction.results import ExtractionConfig, Window
 
 HITS_PER_WINDOW = 4
 """Clear hits that count for a window; more of them make it no better."""

@@ -1,0 +1,46 @@
+"""Define the schedule that all trainings of networks share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from rmod_pipeline.distributions import Strict
+
+
+class TrainingSchedule(Strict):
+    """Batch size, learning rate, length and validation of a training."""
+
+    batch: int = Field(default=16, ge=1, description="Pairs per step.")
+    learning_rate: float = Field(default=1e-4, gt=0, description="Highest learning rate, reached after the warm-up.")
+    steps: int = Field(ge=1, description="Largest number of training steps.")
+    warm_up_steps: int = Field(default=0, ge=0, description="Steps until the learning rate is highest.")
+    final_rate: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of the learning rate at the end of the cosine decay; 1 keeps it constant.",
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="Decoupled weight decay, as in AdamW.")
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw",
+        description="muon updates the matrices of the layers by orthogonal steps at 20 times the learning rate, and "
+        "all other weights by adamw.",
+    )
+    clip: float = Field(default=1.0, gt=0, description="Largest gradient norm; larger gradients are scaled down to it.")
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="bf16 is mixed precision: weights stay in fp32."
+    )
+    check_every_steps: int = Field(
+        default=1000, ge=1, description="Steps between two validations; each writes a checkpoint."
+    )
+    patience: int | None = Field(
+        default=15, ge=1, description="Stop after this number of validations without improvement; null never stops."
+    )
+
+    @model_validator(mode="after")
+    def _check_warm_up(self) -> TrainingSchedule:
+        if self.warm_up_steps >= self.steps:
+            raise ValueError(f"warm_up_steps ({self.warm_up_steps}) must be below steps ({self.steps})")
+        return self
