@@ -201,6 +201,20 @@ def tiny_tokens(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_mani
 
 
 @pytest.fixture(scope="session")
+def tiny_features(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> Path:
+    """The data set of 12 pairs with features that were made while it was rendered. Not to be changed."""
+    from rmod_pipeline.pipeline.configure import add_features
+    from rmod_pipeline.pipeline.executors.local import local_executor
+    from rmod_pipeline.pipeline.run import run_build
+    from rmod_pipeline.pipeline.scheduler import BuildProgress
+    from tests.tiny_build import make_job
+
+    out = tmp_path_factory.mktemp("tiny-features") / "out"
+    run_build(add_features(make_job(tiny_manifest, out)), local_executor(1), BuildProgress())
+    return out
+
+
+@pytest.fixture(scope="session")
 def by_heart(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A song, and models that know by heart what to extract from it: a `tiny_dose.World`. Not to be changed."""
     from tests.tiny_dose import make_world

@@ -15,8 +15,9 @@ from rmod_pipeline.audio import Audio, from_pcm
 from rmod_pipeline.errors import ShardError, naming_data_set, nearest
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.loader import STEM, load_audio, load_tokens
-from rmod_pipeline.reading.pairs import StoredPair, count_licences, find_any_folder, list_keys, read_pair, read_receipts
+from rmod_pipeline.reading.pairs import StoredPair, count_licences, list_keys, read_pair, read_receipts
 from rmod_pipeline.recipe import Recipe
+from rmod_pipeline.shards.families import find_any_folder
 from rmod_pipeline.shards.fingerprint import Fingerprint, read_fingerprint
 from rmod_pipeline.shards.index import read_index
 from rmod_pipeline.shards.layout import Layout, parse_key

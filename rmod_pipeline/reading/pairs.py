@@ -10,7 +10,7 @@ from typing import Any
 
 from rmod_pipeline.errors import ShardError, nearest, quote
 from rmod_pipeline.reading.shard_list import HINT, verify_hint
-from rmod_pipeline.shards.families import family_folders
+from rmod_pipeline.shards.families import find_any_folder
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.index import PAIR, read_index
 from rmod_pipeline.shards.layout import TOKENS, Layout, main_family, parse_key, shard_name
@@ -145,17 +145,6 @@ def read_index_row(out: Location, key: str) -> dict[str, Any]:
         if row["key"] == key and row["status"] == PAIR:
             return row
     raise ShardError(key, f"not in index/{shard}.parquet", verify_hint(out))
-
-
-def find_any_folder(out: Location) -> str:
-    """Return the folder of the first family of tokens, else of features; all store the same spec of a pair.
-
-    Raises ShardError if there is none.
-    """
-    folders = family_folders(out)
-    if not folders:
-        raise ShardError(out, "stores neither audio nor tokens", "run the build command again")
-    return folders[0]
 
 
 def _read_window_members(out: Location, key: str, shard: str) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from rmod_pipeline.errors import BuildError, ShardError, nearest, quote
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import TOKENS, Layout
-from rmod_pipeline.shards.windows.family import WindowFamily, choose_windows
+from rmod_pipeline.shards.windows.family import WindowFamily, list_windows
 from rmod_pipeline.storage import Location
 
 SHIPPED_CODEC_RATE = 44_100
@@ -37,7 +37,7 @@ class TokenFamily(WindowFamily):
             found = f"{recipe.sample_rate} Hz, but the codec {codec['name']} takes {codec['sample_rate']} Hz"
             hint = f"set sample_rate: {codec['sample_rate']} in the recipe, or choose another codec"
             raise BuildError(f"recipe {recipe.name}", found, hint)
-        return cls(build=build, codec=codec, windows=choose_windows(recipe, int(codec["hop"])))
+        return cls(build=build, codec=codec, windows=list_windows(recipe, int(codec["hop"])))
 
     @property
     def name(self) -> str:

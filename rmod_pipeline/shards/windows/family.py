@@ -79,7 +79,7 @@ class WindowFamily(ABC):
         return fit_window(mix_to_mono(pcm), self.windows[sound], self.hop)
 
 
-def choose_windows(recipe: Recipe, hop: int) -> dict[str, int]:
+def list_windows(recipe: Recipe, hop: int) -> dict[str, int]:
     """Return the windows of a recipe's sounds in frames of ``hop`` samples, in the order of members."""
     chosen = {kind: drum.token_frames for kind, drum in recipe.drums.items() if drum.token_frames}
     targets = {kind: target_frames(kind, chosen) for kind in recipe.targets}

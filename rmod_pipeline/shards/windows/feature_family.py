@@ -11,7 +11,7 @@ from rmod_pipeline.features import LogMel
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import FEATURES, Layout
-from rmod_pipeline.shards.windows.family import WindowFamily, choose_windows
+from rmod_pipeline.shards.windows.family import WindowFamily, list_windows
 from rmod_pipeline.storage import Location
 
 
@@ -33,7 +33,7 @@ class FeatureFamily(WindowFamily):
         mel = mel or LogMel(sample_rate=recipe.sample_rate)
         if mel.sample_rate != recipe.sample_rate:
             raise ValueError(f"features of {mel.sample_rate} Hz, but the recipe has {recipe.sample_rate} Hz")
-        return cls(build=build, mel=mel, windows=choose_windows(recipe, mel.hop))
+        return cls(build=build, mel=mel, windows=list_windows(recipe, mel.hop))
 
     @property
     def name(self) -> str:
