@@ -3,12 +3,13 @@
     make coverage
 
 runs all tests with coverage and then this script, which writes docs/lab/coverage.md. Without measured data it does
-nothing.
+nothing. The page ends with a section that is written by hand, and kept: why some lines are not reached.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,15 @@ PACKAGE = ROOT / "rmod_pipeline"
 HEAD = """# Coverage
 
 `make coverage` runs all tests and writes this page: the statements of each room, and how many of them no test reaches.
-Statements in worker processes count too, except in workers that a test kills.
+It prints their lines. The figures are from Python {python}. Statements in other processes count too, unless the process
+is killed at once, as Ray ends most of its own: such a process cannot write what it has reached.
 
 | room | statements | missed | covered |
 |---|---:|---:|---:|
 """
+
+NOTES = "## What is not reached, and why\n"
+"""The heading of the section that is written by hand."""
 
 
 @dataclass
@@ -55,6 +60,7 @@ def main() -> None:
     except NoDataError:
         print("skipped: no coverage was measured; run `make coverage`")
         return
+    page += read_notes(options.page)
     options.page.write_text(page, encoding="utf-8")
     print(page)
     if options.lines:
@@ -76,7 +82,14 @@ def describe(coverage: Coverage) -> tuple[str, str]:
         if missed:
             lines += f"{path.relative_to(ROOT)}: {missed_text}\n"
     rows = [count.row(f"`{room}`" if " " not in room else room) for room, count in sorted(rooms.items())]
-    return HEAD + "".join(rows) + total.row("**all**"), lines
+    head = HEAD.format(python=".".join(platform.python_version_tuple()[:2]))
+    return head + "".join(rows) + total.row("**all**"), lines
+
+
+def read_notes(page: Path) -> str:
+    """Return the section of the page that is written by hand, if there is one."""
+    _, heading, notes = page.read_text(encoding="utf-8").partition(NOTES) if page.exists() else ("", "", "")
+    return f"\n{heading}{notes}" if heading else ""
 
 
 if __name__ == "__main__":

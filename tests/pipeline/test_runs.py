@@ -163,23 +163,29 @@ def test_the_pitch_cache_is_where_the_worker_or_the_job_says(
     assert WorkerContext(job).sounds.pitch.folder == tmp_path / "of-the-job"
 
 
+@dataclass
 class _DeadProcess:
     """An encoder process that has died."""
 
-    exitcode = -9
+    exitcode: int
 
     def is_alive(self) -> bool:
         return False
 
 
-def test_an_encoder_is_restarted_as_long_as_it_encodes_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(EncoderProcesses, "_start", lambda *_: _DeadProcess())
+@pytest.mark.parametrize(
+    ("exitcode", "end"), [(-9, r"was killed by signal 9 \(Killed\)"), (1, r"died \(exit code 1\)")]
+)
+def test_an_encoder_is_restarted_as_long_as_it_encodes_batches(
+    exitcode: int, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EncoderProcesses, "_start", lambda *_: _DeadProcess(exitcode))
     encoders = EncoderProcesses(None, ["cuda:0"])  # type: ignore[arg-type]
-    encoders._processes = [_DeadProcess()]  # type: ignore[list-item]
+    encoders._processes = [_DeadProcess(exitcode)]  # type: ignore[list-item]
     for batches in range(20):
         encoders._clocks[0] = batches
         encoders.restart_dead()
-    with pytest.raises(BuildError, match=r"on cuda:0 was killed by signal 9 \(Killed\), 4 times in a row, without a"):
+    with pytest.raises(BuildError, match=rf"on cuda:0 {end}, 4 times in a row, without a"):
         for _ in range(4):
             encoders.restart_dead()
 
@@ -193,7 +199,8 @@ def test_an_encoder_that_fails_is_restarted(
     job = with_tokens(make_job(tiny_manifest, tmp_path / "out"), tiny_weights)
     monkeypatch.setenv("PYTHONPATH", write_sitecustomize(tmp_path / "short-lived", SHORT_LIVED_ENCODER))
     monkeypatch.setenv("ENCODER_BATCHES", "0")
-    with pytest.raises(BuildError, match=r"died \(exit code 1\), 4 times in a row"):
+    # How it ends is left open: a tool that traces the process may end it by a signal.
+    with pytest.raises(BuildError, match=r"encoder .*, 4 times in a row, without a"):
         run_build(job, PoolExecutor(2), BuildProgress())
     monkeypatch.setenv("ENCODER_BATCHES", "3")
     assert not run_build(job, PoolExecutor(2), BuildProgress()).failures
