@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,19 @@ def mini_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny_codec import save_tiny
 
     return save_tiny(tmp_path_factory.mktemp("weights") / "mini.pth", sample_rate=RATE)
+
+
+@pytest.fixture(scope="session")
+def with_both(encoded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same data set with features beside audio and tokens. Tests must not change it."""
+    from rmod_pipeline.pipeline.configure import configure_features
+    from rmod_pipeline.pipeline.executors.local import local_executor
+    from rmod_pipeline.pipeline.run import run_on_audio
+    from rmod_pipeline.pipeline.scheduler import BuildProgress
+
+    out = Path(shutil.copytree(encoded, tmp_path_factory.mktemp("features") / "out"))
+    run_on_audio(configure_features(out), local_executor(1), BuildProgress())
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,6 @@ import numpy as np
 import pytest
 
 from rmod_pipeline.errors import ShardError, UnfinishedError, UsageError
-from rmod_pipeline.pipeline.configure import configure_features
-from rmod_pipeline.pipeline.executors.local import local_executor
-from rmod_pipeline.pipeline.run import run_on_audio
-from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.loader import load_tokens
@@ -27,14 +23,6 @@ from rmod_pipeline.shards.windows.features import decode_levels
 from rmod_pipeline.spec import PairSpec
 from tests.reading.reading_examples import TRAIN, keys
 from tests.tiny_build import on_disk
-
-
-@pytest.fixture(scope="module")
-def with_both(encoded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set with tokens and features. Not to be changed."""
-    out = shutil.copytree(encoded, tmp_path_factory.mktemp("features") / "out")
-    run_on_audio(configure_features(out), local_executor(1), BuildProgress())
-    return Path(out)
 
 
 def test_levels_equal_those_in_the_tars(tiny_features: Path) -> None:

@@ -1,4 +1,4 @@
-"""The code of docs/guides/reading.md runs as it is printed."""
+"""The code of docs/guides/reading.md and features.md runs as it is printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import pytest
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "guides" / "reading.md"
 
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+BLOCKS, FEATURE_BLOCKS = (
+    re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for page in (PAGE, PAGE.with_name("features.md"))
+)
 
 OTHERS = """
 read = sorted(pair["__key__"] for pair in pairs.map(tokens))
@@ -34,6 +37,11 @@ def test_the_blocks_with_rmod_and_with_webdataset(encoded: Path, mini_weights: P
     assert len(blocks) == 7
     # The data set of this test has the tokens of a random codec.
     run([code.replace('open_codec("mini")', f'open_codec("{mini_weights}")') for code in blocks], encoded, tmp_path)
+
+
+def test_the_blocks_with_features(with_both: Path, tmp_path: Path) -> None:
+    assert len(FEATURE_BLOCKS) == 2
+    run(FEATURE_BLOCKS, with_both, tmp_path)
 
 
 def test_the_blocks_with_datasets(encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
