@@ -21,20 +21,44 @@ def extract(
         Path,
         typer.Argument(metavar="SONG", parser=parse_local_path, help="A WAV, FLAC, AIFF, OGG or MP3 file."),
     ],
-    checkpoint: Annotated[
-        Path,
-        typer.Option(
-            metavar="DIR|FILE", parser=parse_local_path, help="A model such as kick.pth, or a folder of them."
-        ),
-    ],
     out: Annotated[Path, typer.Option(metavar="DIR", parser=parse_local_path, help="The folder for the sounds.")],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|FILE",
+            parser=parse_local_path,
+            help="A DOSE model such as kick.pth, or a folder of them. Default: none; known sounds are picked.",
+            show_default=False,
+        ),
+    ] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(("generated", "picked", "both")),
+            help="Sounds that the model generates, known ones, or both. Default: both with --checkpoint, else picked.",
+            show_default=False,
+        ),
+    ] = None,
+    library: Annotated[
+        str,
+        typer.Option(metavar="LIBRARY", help="What to pick from: `builtin`, a manifest, or a folder of sounds."),
+    ] = "builtin",
     instrument: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Repeatable. Default: all that the models extract."),
+        typer.Option(metavar="NAME", help="Repeatable. Default: all that the models extract, or the ear hears."),
     ] = None,
     codec: Annotated[
         str | None,
         typer.Option(metavar="NAME|PATH", help="The models' codec, or its weights. Default: the one that they name."),
+    ] = None,
+    ear: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            parser=parse_local_path,
+            help="An ear that `rmod train ear` trained. Default: the one that rmod ships.",
+            show_default=False,
+        ),
     ] = None,
     device: PlainDeviceOption = "auto",
     windows: Annotated[
@@ -64,6 +88,7 @@ def extract(
     ] = 0.9,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the candidates.", rich_help_panel=TRIES)] = 0,
     batch: Annotated[int, typer.Option(metavar="N", help="Candidates generated at once.", rich_help_panel=TRIES)] = 8,
+    picks: Annotated[int, typer.Option(metavar="N", help="Known sounds per drum.", rich_help_panel=TRIES)] = 3,
     trim: Annotated[bool, typer.Option("--trim/--no-trim", help="Cut the silence at a sound's end.")] = True,
     normalize: Annotated[
         bool, typer.Option("--normalize/--no-normalize", help="Normalise a sound's peak to -1 dBFS.")
@@ -72,22 +97,28 @@ def extract(
 ) -> None:
     """Extract the dry drum sounds of a song: kick.wav, snare.wav, hihat.wav.
 
-    The command finds where each drum is heard most clearly, gives a DOSE model 4 s of audio from there, generates
-    several candidates, and keeps the one nearest to what they have in common. The others go to DIR/candidates.
-    extraction.json says where each comes from, and listen.html plays them all beside their windows. The same command
-    gives the same bytes. An earlier extraction in DIR is replaced; a file of anything else is never overwritten.
+    The ear, a small network, hears where each drum is hit and what its dry sound is like. Without --checkpoint the
+    command picks the most similar sounds of a library, and varies them in speed, decay and tone. With --checkpoint a
+    DOSE model generates candidates from 4 s of audio too. The best of all becomes kick.wav; the others go to
+    DIR/candidates. extraction.json says where each comes from, with the licence of a picked sound, and listen.html
+    plays them all beside their windows. The same command gives the same bytes. An earlier extraction in DIR is
+    replaced; a file of anything else is never overwritten.
 
     Examples:
 
-        rmod extract song.mp3 --checkpoint models --out drums --open
+        rmod extract song.mp3 --out drums --open
+
+        rmod extract song.mp3 --out drums --library samples/library.csv --picks 8
 
         rmod extract song.wav --checkpoint models/kick.pth --out drums --at 12.5 --at 61 --tries 16
     """
     from rmod_pipeline import api
     from rmod_pipeline.extraction.output import sound_name
+    from rmod_pipeline.extraction.results import AUTO
     from rmod_pipeline.pages.extraction import PAGE
 
     config = api.ExtractionConfig(
+        answer=answer or AUTO,
         windows=windows,
         at=tuple(at or ()),
         tries=tries,
@@ -95,12 +126,14 @@ def extract(
         top_p=top_p,
         seed=seed,
         batch=batch,
+        picks=picks,
         trim=trim,
         normalize=normalize,
     )
     extraction = api.extract(
-        song, checkpoint=checkpoint, out=out, instruments=instrument or (), codec=codec, device=device, config=config
-    )
+        song, checkpoint=checkpoint, out=out, instruments=instrument or (), library=library, ear=ear, codec=codec,
+        device=device, config=config,
+    )  # fmt: skip
     best = {each.instrument: out / sound_name(each.instrument, 1) for each in extraction.instruments}
     _print_extraction(extraction, best)
     typer.echo(f"{out / PAGE}: all candidates, to listen to")
@@ -109,6 +142,8 @@ def extract(
 
 
 def _print_extraction(extraction: Extraction, best: dict[str, Path]) -> None:
+    from rmod_pipeline.pages.extraction import describe_answer
+
     for note in extraction.notes:
         typer.secho(note, fg=typer.colors.YELLOW, err=True)
     for extracted in extraction.instruments:
@@ -119,7 +154,6 @@ def _print_extraction(extraction: Extraction, best: dict[str, Path]) -> None:
             continue
         start = extracted.windows[candidate.window].seconds
         typer.echo(
-            f"{path}: {candidate.audio.size / extraction.codec.sample_rate:.2f} s, window at {start:.2f} s, "
-            f"{'greedy' if candidate.try_index == 0 else f'try {candidate.try_index}'} "
-            f"(log-probability {candidate.log_probability:.2f}), best of {len(extracted.candidates)}"
+            f"{path}: {candidate.audio.size / extraction.sample_rate:.2f} s, window at {start:.2f} s, "
+            f"{describe_answer(candidate)}, best of {len(extracted.candidates)}"
         )

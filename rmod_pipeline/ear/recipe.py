@@ -59,7 +59,7 @@ class EarRecipe(Strict):
     instruments: tuple[Instrument, ...] = Field(
         default=("kick", "snare", "hihat"), min_length=1, description="Kinds of one-shot to hear."
     )
-    most_hits: int = Field(default=12, ge=1, le=1024, description="Hits per mixture and instrument that are used.")
+    most_hits: int = Field(default=40, ge=1, le=1024, description="Hits per mixture and instrument that are used.")
     model: EarSize = Field(default_factory=EarSize)
     loss: EarLossSettings = Field(default_factory=EarLossSettings)
     schedule: TrainingSchedule

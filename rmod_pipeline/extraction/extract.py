@@ -1,11 +1,12 @@
 """Extract the dry one-shots of a song.
 
-    extractors, codec = open_extractors(Path("models"))
-    extraction = extract_array(audio, 48_000, extractors, codec, ExtractionConfig(tries=8))
-    extraction.instruments[0].best.audio        # [samples] at codec.identity.sample_rate
+    answerers = open_answerers("both", checkpoint=Path("models"), library=library)
+    extraction = extract_array(audio, 48_000, answerers, ExtractionConfig(tries=8))
+    extraction["kick"].best.audio        # [samples] at extraction.sample_rate
 
-The song is read twice, block by block: first to detect onsets, from which windows with clear hits are chosen, then to
-read these windows. The model of each instrument generates candidates for its windows, which are ranked.
+The song is read twice, block by block: first to find the hits of each drum, by the ear or by the levels of bands, from
+which windows are chosen; then to read these windows. Models generate candidates for them, others are picked from known
+sounds, and all are ranked.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import gain_to_db
-from rmod_pipeline.codec import Codec, CodecIdentity
+from rmod_pipeline.ear.model import Description
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.answers.generate import generate_candidates
-from rmod_pipeline.extraction.answers.ranking import rank_candidates
-from rmod_pipeline.extraction.extractor import Extractor
-from rmod_pipeline.extraction.listening.onsets import DetectedOnsets, detect_onsets
+from rmod_pipeline.extraction.answers.pick import SoundBank, pick_candidates, score_candidates_by_ear
+from rmod_pipeline.extraction.answers.ranking import rank_by_ear, rank_generated
+from rmod_pipeline.extraction.listening.ear import SongListener
+from rmod_pipeline.extraction.listening.onsets import DetectedOnsets, Hits, detect_onsets, find_hits
 from rmod_pipeline.extraction.listening.song import Song, read_mono_blocks, song_from_array
-from rmod_pipeline.extraction.listening.windows import SILENT_DB, choose_windows, read_windows, window_samples
-from rmod_pipeline.extraction.results import Extraction, ExtractionConfig, InstrumentExtraction, Window
+from rmod_pipeline.extraction.listening.windows import SILENT_DB, choose_windows, read_windows
+from rmod_pipeline.extraction.open import Answerers
+from rmod_pipeline.extraction.results import Candidate, Extraction, ExtractionConfig, InstrumentExtraction, Window
 
 SHORTEST_SECONDS = 0.25
 """Shortest song; in less, a drum cannot be told from a click."""
@@ -41,56 +44,67 @@ OnStep = Callable[[str, float, float], None]
 def extract_array(
     audio: NDArray[Any],
     sample_rate: int,
-    extractors: Sequence[Extractor],
-    codec: Codec,
+    answerers: Answerers,
     config: ExtractionConfig | None = None,
     *,
     on_step: OnStep | None = None,
 ) -> Extraction:
     """Extract one-shots from audio, floats [samples] or [channels, samples] at any sample rate.
 
-    Equal audio, models, codec and configuration give equal bytes. Raises DoseError for silence and for audio shorter
+    Equal audio, models, sounds and configuration give equal bytes. Raises DoseError for silence and for audio shorter
     than ``SHORTEST_SECONDS``, UsageError for an option that does not fit the audio.
     """
-    return extract_song(song_from_array(audio, sample_rate), extractors, codec, config, on_step=on_step)
+    return extract_song(song_from_array(audio, sample_rate), answerers, config, on_step=on_step)
 
 
 def extract_song(
-    song: Song,
-    extractors: Sequence[Extractor],
-    codec: Codec,
-    config: ExtractionConfig | None = None,
-    *,
-    on_step: OnStep | None = None,
+    song: Song, answerers: Answerers, config: ExtractionConfig | None = None, *, on_step: OnStep | None = None
 ) -> Extraction:
     """Extract one-shots from a song of any length, as ``extract_array`` does. Raises also the errors of its file."""
     config, on_step = config or ExtractionConfig(), on_step or _ignore_step
-    sample_rate = codec.identity.sample_rate
-    onsets = _detect_all_onsets(song, sample_rate, on_step)
-    chosen = choose_windows(extractors, onsets, codec.identity, config)
+    sample_rate = answerers.sample_rate
+    onsets, hits = _find_all_hits(song, answerers, on_step)
+    samples = {instrument: answerers.window_samples(instrument) for instrument in answerers.instruments}
+    chosen = choose_windows(hits, samples, onsets, sample_rate, config)
     parts = [window.part for windows in chosen.values() for window in windows]
     end = min(max(part.start + part.samples for part in parts) / sample_rate, onsets.seconds)
     windows = read_windows(chosen, _report_progress(song, READING_WINDOWS, end, on_step), sample_rate, config)
-    total = sum(len(windows[extractor.instrument]) for extractor in extractors) * (1 + config.tries)
-    counter = _CandidateCounter(on_step, total)
+    counter = _CandidateCounter(on_step, _count_candidates(answerers, windows, config))
     return Extraction(
         about=song.about,
         seconds=onsets.seconds,
+        sample_rate=sample_rate,
         config=config,
-        codec=codec.identity,
+        codec=answerers.codec.identity if answerers.codec is not None else None,
         instruments=tuple(
-            _extract_instrument(extractor, windows[extractor.instrument], codec, config, counter)
-            for extractor in extractors
+            _extract_instrument(instrument, answerers, windows[instrument], config, counter)
+            for instrument in answerers.instruments
         ),
-        notes=tuple(_make_notes(onsets, windows, extractors, codec.identity, config)),
+        notes=tuple(_make_notes(onsets, windows, answerers, config)),
     )
 
 
-def _detect_all_onsets(song: Song, sample_rate: int, on_step: OnStep) -> DetectedOnsets:
+def _find_all_hits(song: Song, answerers: Answerers, on_step: OnStep) -> tuple[DetectedOnsets, dict[str, Hits]]:
+    """Read the song once; return its band levels, and the hits of each instrument as the ear hears them or by bands."""
+    listener = SongListener(answerers.ear) if answerers.ear is not None else None
+    onsets = _detect_all_onsets(song, answerers.sample_rate, on_step, listener)
+    hits = {
+        instrument: listener.find_hits(instrument)
+        if listener is not None and answerers.hears(instrument)
+        else find_hits(instrument, onsets)
+        for instrument in answerers.instruments
+    }
+    return onsets, hits
+
+
+def _detect_all_onsets(
+    song: Song, sample_rate: int, on_step: OnStep, listener: SongListener | None = None
+) -> DetectedOnsets:
     """Detect the onsets of the whole song. Raises DoseError for silence and for a song that is too short."""
     meter = _SwingMeter()
     measured_song = meter.measure(_report_progress(song, FINDING_DRUMS, song.seconds, on_step))
-    onsets = detect_onsets(read_mono_blocks(measured_song, sample_rate), sample_rate)
+    blocks = read_mono_blocks(measured_song, sample_rate)
+    onsets = detect_onsets(listener.listen(blocks) if listener is not None else blocks, sample_rate)
     if onsets.seconds < SHORTEST_SECONDS:
         found = f"{onsets.seconds:.2f} s, too short to find a drum"
         raise DoseError(song.about, found, f"give {SHORTEST_SECONDS:g} s at least; 4 s or more are best")
@@ -141,38 +155,57 @@ def _report_progress(song: Song, phase: str, seconds: float, on_step: OnStep) ->
     return replace(song, blocks=read_blocks)
 
 
+def _count_candidates(answerers: Answerers, windows: Mapping[str, Sequence[Window]], config: ExtractionConfig) -> int:
+    """Return the number of candidates that will be made."""
+    generated = sum(len(windows[instrument]) for instrument in answerers.extractors) * (1 + config.tries)
+    return generated + (config.picks * len(answerers.instruments) if answerers.known is not None else 0)
+
+
 def _extract_instrument(
-    extractor: Extractor,
+    instrument: str,
+    answerers: Answerers,
     windows: Sequence[Window],
-    codec: Codec,
     config: ExtractionConfig,
     counter: _CandidateCounter,
 ) -> InstrumentExtraction:
-    candidates = generate_candidates(extractor, windows, codec, config, counter.add)
-    ranked = rank_candidates(candidates, extractor.instrument, windows, codec.identity.sample_rate)
+    """Generate and pick the candidates for one instrument, and rank them."""
+    extractor, codec, ear = answerers.extractors.get(instrument), answerers.codec, answerers.ear
+    candidates: list[Candidate] = []
+    if extractor is not None and codec is not None:
+        generated = generate_candidates(extractor, windows, codec, config, counter.add)
+        candidates += rank_generated(generated, instrument, windows, codec.identity.sample_rate)
+    heard: Description | None = None
+    if ear is not None and answerers.hears(instrument):
+        heard = ear.describe_windows(instrument, [window.audio for window in windows])
+        candidates = [*score_candidates_by_ear(ear, instrument, heard, candidates)]
+        if answerers.known is not None:
+            bank = SoundBank.of(ear, answerers.known, instrument)
+            candidates += pick_candidates(bank, heard, config)
+            counter.add(config.picks)
+        candidates = rank_by_ear(candidates)
     return InstrumentExtraction(
-        instrument=extractor.instrument,
+        instrument=instrument,
         windows=tuple(windows),
-        candidates=tuple(ranked),
-        checkpoint=extractor.source,
+        candidates=tuple(candidates),
+        checkpoint=extractor.source if extractor is not None else None,
+        ear=ear.source if ear is not None and heard is not None else None,
     )
 
 
 def _make_notes(
     onsets: DetectedOnsets,
     windows: Mapping[str, Sequence[Window]],
-    extractors: Sequence[Extractor],
-    codec: CodecIdentity,
+    answerers: Answerers,
     config: ExtractionConfig,
 ) -> Iterator[str]:
     """Yield remarks for the user."""
-    longest = max(window_samples(extractor, codec) for extractor in extractors) / codec.sample_rate
+    longest = max(answerers.window_samples(name) for name in answerers.instruments) / answerers.sample_rate
     if onsets.seconds < longest:
         yield f"The song has {onsets.seconds:.2f} s; silence was added, because the model needs {longest:.2f} s."
     for instrument, chosen in windows.items():
         if not config.at and not any(window.clarity_db for window in chosen):
             yield f"No clear {instrument} was found; the loudest windows were used instead."
-    masked = [extractor.instrument for extractor in extractors if not extractor.tail_learned]
+    masked = [name for name, extractor in answerers.extractors.items() if not extractor.tail_learned]
     if masked:
         yield (
             f"What follows the end of a sound means nothing ({', '.join(masked)}): the model was trained with tail: "
@@ -181,7 +214,7 @@ def _make_notes(
 
 
 class _CandidateCounter:
-    """Report how many candidates are generated."""
+    """Report how many candidates are made."""
 
     def __init__(self, on_step: OnStep, total: int) -> None:
         self._on_step, self._total, self._count = on_step, total, 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rmod_pipeline.codec import Codec, CodecChoice
+from rmod_pipeline.codec import Codec, CodecChoice, CodecIdentity
 from rmod_pipeline.codec.catalogue import KNOWN, find_known_name
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, read_dose_checkpoint
 from rmod_pipeline.dose.model import Dose
@@ -40,6 +40,10 @@ class Extractor:
     """Origin of the model: file, sha256, recipe, step."""
     tail_learned: bool = True
     """Whether the model has learned the silence after the end of a sound; with ``tail: masked`` it has not."""
+
+    def window_samples(self, codec: CodecIdentity) -> int:
+        """Return the length of the model's window in samples at the codec's rate: 345 frames are 4 s."""
+        return self.model.size.condition_frames * codec.hop
 
 
 def open_extractors(

@@ -19,8 +19,18 @@ from typing import Any
 
 from rmod_pipeline import __version__
 from rmod_pipeline.audio import to_pcm
+from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.errors import DoseError
-from rmod_pipeline.extraction.results import Candidate, Extraction, ExtractionConfig, InstrumentExtraction
+from rmod_pipeline.extraction.results import (
+    GENERATED,
+    PICKED,
+    Candidate,
+    Extraction,
+    ExtractionConfig,
+    GeneratedCandidate,
+    InstrumentExtraction,
+    PickedCandidate,
+)
 from rmod_pipeline.shards.members import encode_audio
 from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.storage.writing import check_writable_folder, report_unwritable, unwritable_error
@@ -45,7 +55,7 @@ def check_extraction_folder(out: Path) -> None:
 
 def check_sounds(out: Path, instruments: Iterable[str], config: ExtractionConfig) -> None:
     """Raise DoseError if the extraction would replace a file that no extraction wrote. Call it before the work."""
-    most = (len(config.at) or config.windows) * (1 + config.tries)
+    most = (len(config.at) or config.windows) * (1 + config.tries) + config.picks
     _check_names(out, [sound_name(instrument, rank) for instrument in instruments for rank in range(1, most + 1)])
 
 
@@ -55,7 +65,7 @@ def write_extraction(extraction: Extraction, out: Path) -> dict[str, Path]:
     Each file is written atomically. Files of an earlier extraction in this folder are replaced or removed. Raises
     DoseError, also if a file that no extraction wrote would be replaced; then nothing is written.
     """
-    rate = extraction.codec.sample_rate
+    rate = extraction.sample_rate
     names = {
         sound_name(each.instrument, rank): candidate
         for each in extraction.instruments
@@ -89,41 +99,67 @@ def describe_extraction(extraction: Extraction) -> dict[str, Any]:
         "rmod": __version__,
         "song": {"file": Path(extraction.about).name, "seconds": _round(extraction.seconds)},
         "asked": asdict(extraction.config),
-        "codec": extraction.codec.to_dict(),
+        "codec": None if extraction.codec is None else extraction.codec.to_dict(),
         "notes": list(extraction.notes),
-        "sounds": [sound for each in extraction.instruments for sound in _describe_sounds(each, extraction.codec.name)],
+        "sounds": [sound for each in extraction.instruments for sound in _describe_sounds(each, extraction.codec)],
     }
 
 
-def _describe_sounds(extraction: InstrumentExtraction, codec: str) -> Iterator[dict[str, Any]]:
+def _describe_sounds(extraction: InstrumentExtraction, codec: CodecIdentity | None) -> Iterator[dict[str, Any]]:
     for rank, candidate in enumerate(extraction.candidates, 1):
+        window = extraction.windows[candidate.window]
         yield {
             "file": sound_name(extraction.instrument, rank),
             "instrument": extraction.instrument,
             "rank": rank,
-            **_describe_candidate(extraction, candidate),
-            "checkpoint": dict(extraction.checkpoint),
-            "codec": codec,
+            "window_seconds": _round(window.seconds),
+            "window_clarity_db": _round_or_none(window.clarity_db),
+            **_describe_answer(candidate),
+            "unlikeness": _round_or_none(candidate.unlikeness),
+            "silent": candidate.silent,
+            "gain_db": _round(candidate.gain_db),
+            "samples": int(candidate.audio.size),
+            "ear": None if extraction.ear is None else dict(extraction.ear),
+            **_describe_model(extraction, candidate, codec),
         }
 
 
-def _describe_candidate(extraction: InstrumentExtraction, candidate: Candidate) -> Mapping[str, Any]:
-    window = extraction.windows[candidate.window]
-    distance = candidate.distance_from_mean
+def _describe_answer(candidate: Candidate) -> dict[str, Any]:
+    """Return what kind of answer a candidate is, and how it was made."""
+    if isinstance(candidate, PickedCandidate):
+        asset = candidate.asset
+        return {
+            "answer": PICKED,
+            "sound": {
+                "id": asset.id,
+                "file": Path(asset.path).name,
+                "kit": asset.kit,
+                "licence": asset.licence,
+                "source": asset.source,
+                "sha256": asset.sha256,
+            },
+            "variation": asdict(candidate.variation),
+        }
+    assert isinstance(candidate, GeneratedCandidate)
     return {
-        "window_seconds": _round(window.seconds),
-        "window_clarity_db": None if window.clarity_db is None else _round(window.clarity_db),
+        "answer": GENERATED,
         "try": candidate.try_index,
         "seed": candidate.seed,
         "temperature": candidate.temperature,
         "top_p": candidate.top_p,
         "log_probability": _round(candidate.log_probability),
-        "apart": None if distance is None else _round(distance),
-        "misfit_db": None if candidate.misfit_db is None else _round(candidate.misfit_db),
-        "silent": candidate.silent,
-        "gain_db": _round(candidate.gain_db),
-        "samples": int(candidate.audio.size),
+        "apart": _round_or_none(candidate.distance_from_mean),
+        "misfit_db": _round_or_none(candidate.misfit_db),
     }
+
+
+def _describe_model(
+    extraction: InstrumentExtraction, candidate: Candidate, codec: CodecIdentity | None
+) -> dict[str, Any]:
+    """Return the model and the codec of a generated candidate; nothing for a picked one."""
+    if not isinstance(candidate, GeneratedCandidate) or extraction.checkpoint is None or codec is None:
+        return {}
+    return {"checkpoint": dict(extraction.checkpoint), "codec": codec.name}
 
 
 def _check_names(out: Path, names: Sequence[str]) -> set[str]:
@@ -158,3 +194,7 @@ def _write_json(content: Mapping[str, Any], out: Path) -> None:
 
 def _round(value: float) -> float:
     return float(f"{value:.{_DIGITS}g}")
+
+
+def _round_or_none(value: float | None) -> float | None:
+    return None if value is None else _round(value)

@@ -14,10 +14,10 @@ from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction import output
 from rmod_pipeline.extraction.extract import extract_array
+from rmod_pipeline.extraction.open import Answerers
 from rmod_pipeline.extraction.output import write_extraction
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
 from rmod_pipeline.storage.publish import publish_bytes
-from tests.extraction.opened import Opened
 from tests.tiny_dose import AT, RATE, World
 
 
@@ -56,30 +56,28 @@ def test_the_json_describes_the_origin_of_each_sound(by_heart: World, extraction
     assert len({sound["seed"] for sound in description["sounds"]}) == 4
 
 
-def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not(by_heart: World, opened: Opened, tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not(
+    by_heart: World, opened: Answerers, tmp_path: Path
+) -> None:
     config = ExtractionConfig(at=(0.3, 1.7), tries=2, temperature=5.0, top_p=1.0)
     for name, some_config in (("one", config), ("two", config), ("other", replace(config, seed=1))):
-        write_extraction(extract_array(by_heart.song, RATE, *opened, some_config), tmp_path / name)
+        write_extraction(extract_array(by_heart.song, RATE, opened, some_config), tmp_path / name)
     assert read_files(tmp_path / "one") == read_files(tmp_path / "two")
     assert read_files(tmp_path / "one") != read_files(tmp_path / "other")
 
 
 def test_an_earlier_extraction_is_replaced_and_no_other_file(
-    by_heart: World, opened: Opened, extraction: Extraction, tmp_path: Path
+    by_heart: World, opened: Answerers, extraction: Extraction, tmp_path: Path
 ) -> None:
     write_extraction(extraction, tmp_path)
     (tmp_path / "mine.wav").write_bytes(b"mine")
     description = json.loads((tmp_path / "extraction.json").read_text())
     description["sounds"] += [{"file": "../outside.wav"}, {"file": "/etc/passwd"}, {"file": "candidates/../mine.wav"}]
     (tmp_path / "extraction.json").write_text(json.dumps(description))
-    extractors, codec = opened
-    write_extraction(
-        extract_array(by_heart.song, RATE, extractors[:1], codec, ExtractionConfig(at=(0.0,), tries=1)), tmp_path
-    )
+    kick = opened.only("kick")
+    write_extraction(extract_array(by_heart.song, RATE, kick, ExtractionConfig(at=(0.0,), tries=1)), tmp_path)
     assert set(read_files(tmp_path)) == {"kick.wav", "candidates/kick-02.wav", "extraction.json", "mine.wav"}
-    write_extraction(
-        extract_array(by_heart.song, RATE, extractors[:1], codec, ExtractionConfig(at=(0.0,), tries=0)), tmp_path
-    )
+    write_extraction(extract_array(by_heart.song, RATE, kick, ExtractionConfig(at=(0.0,), tries=0)), tmp_path)
     assert set(read_files(tmp_path)) == {"kick.wav", "extraction.json", "mine.wav"}
     assert not (tmp_path / "candidates").exists()
 

@@ -13,8 +13,8 @@ from scipy.signal import resample
 
 from rmod_pipeline.codec.spectral_distance import distance_from_mean
 from rmod_pipeline.extraction.answers.misfit import measure_misfits
-from rmod_pipeline.extraction.answers.ranking import rank_candidates, score_candidates
-from rmod_pipeline.extraction.results import Candidate, Window
+from rmod_pipeline.extraction.answers.ranking import rank_generated, score_candidates
+from rmod_pipeline.extraction.results import GeneratedCandidate, Window
 from tests.tiny_dose import SOUNDS
 
 RATE = 44_100
@@ -94,8 +94,10 @@ def test_equal_misfits_weigh_the_same_and_a_large_one_hardly_counts() -> None:
     assert int(score_candidates("kick", mixed, window, [0, 0, 0], RATE).distances.argmin()) == 2
 
 
-def make_candidate(sound: Any, try_index: int = 0, log_probability: float = -1.0, silent: bool = False) -> Candidate:
-    return Candidate(
+def make_candidate(
+    sound: Any, try_index: int = 0, log_probability: float = -1.0, silent: bool = False
+) -> GeneratedCandidate:
+    return GeneratedCandidate(
         window=0,
         try_index=try_index,
         seed=0,
@@ -118,7 +120,7 @@ def test_the_best_candidate_is_near_most_others_and_not_the_most_likely() -> Non
     alike = [make_candidate(kick[: 6000 + 300 * number], number) for number in range(3)]
     odd = make_candidate(SOUNDS["hihat"]().astype(np.float32), 3, log_probability=-0.1)
     silent = make_candidate(np.zeros(99, np.float32), 4, log_probability=0.0, silent=True)
-    first, *others = rank_candidates([silent, odd, *alike], "snare", [make_window(kick)], RATE)
+    first, *others = rank_generated([silent, odd, *alike], "snare", [make_window(kick)], RATE)
     assert first.try_index in {0, 1, 2}
     assert [each.try_index for each in others[-2:]] == [3, 4]
     distances = [each.distance_from_mean for each in [first, *others[:-1]] if each.distance_from_mean is not None]
@@ -129,7 +131,7 @@ def test_the_best_candidate_is_near_most_others_and_not_the_most_likely() -> Non
 
 def test_the_more_likely_of_two_candidates_is_the_best() -> None:
     one, other = (SOUNDS[name]().astype(np.float32) for name in ("kick", "hihat"))
-    best, worse = rank_candidates(
+    best, worse = rank_generated(
         [make_candidate(one, 0, -2.0), make_candidate(other, 1, -1.0)], "kick", [make_window(one)], RATE
     )
     assert (best.try_index, worse.try_index) == (1, 0)
@@ -145,16 +147,16 @@ def test_a_kick_in_the_music_outweighs_several_that_are_not() -> None:
         music[start : start + kick.size] += 0.4 * kick[: music.size - start]
     music += 0.01 * np.random.default_rng(0).standard_normal(music.size).astype(np.float32)
     candidates = [make_candidate(sound, number) for number, sound in enumerate([*higher, kick])]
-    ranked = rank_candidates(candidates, "kick", [make_window(music)], RATE)
+    ranked = rank_generated(candidates, "kick", [make_window(music)], RATE)
     assert ranked[0].try_index == 3
     misfits = [each.misfit_db for each in ranked if each.misfit_db is not None]
     assert len(misfits) == 4
     assert misfits[0] == min(misfits)
     # For a drum whose misfit is not measured, the majority wins.
-    assert rank_candidates(candidates, "snare", [make_window(music)], RATE)[0].try_index != 3
+    assert rank_generated(candidates, "snare", [make_window(music)], RATE)[0].try_index != 3
 
 
 def test_sounds_shorter_than_a_window_are_ranked() -> None:
     clicks = [make_candidate(np.full(30 + number, 0.5, np.float32), number) for number in range(3)]
-    ranks = rank_candidates(clicks, "kick", [make_window(np.random.default_rng(0).uniform(-1, 1, 9000))], RATE)
+    ranks = rank_generated(clicks, "kick", [make_window(np.random.default_rng(0).uniform(-1, 1, 9000))], RATE)
     assert all(each.distance_from_mean is not None and np.isfinite(each.distance_from_mean) for each in ranks)

@@ -11,12 +11,19 @@ import pytest
 import soundfile
 
 from rmod_pipeline.errors import AssetError, RmodError
-from rmod_pipeline.extraction import song as song_module
+from rmod_pipeline.extraction.listening import song as song_module
 from rmod_pipeline.extraction.extract import _detect_all_onsets
 from rmod_pipeline.extraction.listening.onsets import detect_onsets, find_hits
-from rmod_pipeline.extraction.results import ExtractionConfig
-from rmod_pipeline.extraction.listening.song import Song, SongPart, open_song, read_mono_blocks, read_parts, song_from_array
+from rmod_pipeline.extraction.listening.song import (
+    Song,
+    SongPart,
+    open_song,
+    read_mono_blocks,
+    read_parts,
+    song_from_array,
+)
 from rmod_pipeline.extraction.listening.windows import ChosenWindow, TimePosition, pick_windows, read_windows
+from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.library import long_files
 from tests.tiny_codec import noise
 from tests.tiny_dose import RATE, make_song

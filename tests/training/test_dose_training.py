@@ -16,6 +16,7 @@ from rmod_pipeline.dose.recipe import load_dose_recipe
 from rmod_pipeline.errors import CodecError, DoseError, RmodError
 from rmod_pipeline.extraction.extract import extract_array
 from rmod_pipeline.extraction.extractor import open_extractors
+from rmod_pipeline.extraction.open import Answerers
 from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.reading.loader import load_audio, load_tokens
 from rmod_pipeline.shards.token_family import family_names
@@ -210,11 +211,9 @@ def test_extraction_returns_four_pairs_that_the_tiny_recipe_learned(tmp_path: Pa
     }
     folder = tmp_path / "learned"
     write_checkpoint(replace(read_dose_checkpoint(report.model), state=state), folder)
-    extractors, codec = open_extractors(folder, codec=str(weights_file), device="cpu")
+    models = Answerers.of_models(*open_extractors(folder, codec=str(weights_file), device="cpu"))
     tokens = {pair["key"]: pair["codes"]["kick"] for pair in load_tokens(out, "train", sounds=["kick"])}
     assert len({codes.tobytes() for codes in tokens.values()}) == 4
     for pair in load_audio(out, "train"):
-        extraction = extract_array(
-            pair["audio"]["mix"], pair["rate"], extractors, codec, ExtractionConfig(at=(0.0,), tries=0)
-        )
-        assert (extraction.instruments[0].best.codes == tokens[pair["key"]]).all(), pair["key"]
+        extraction = extract_array(pair["audio"]["mix"], pair["rate"], models, ExtractionConfig(at=(0.0,), tries=0))
+        assert (extraction.instruments[0].generated[0].codes == tokens[pair["key"]]).all(), pair["key"]

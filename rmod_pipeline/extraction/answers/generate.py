@@ -13,7 +13,7 @@ from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.answers.polish import polish
 from rmod_pipeline.extraction.extractor import Extractor
-from rmod_pipeline.extraction.results import Candidate, ExtractionConfig, Window
+from rmod_pipeline.extraction.results import ExtractionConfig, GeneratedCandidate, Window
 
 
 def generate_candidates(
@@ -22,11 +22,11 @@ def generate_candidates(
     codec: Codec,
     config: ExtractionConfig,
     on_generated: Callable[[int], None],
-) -> list[Candidate]:
+) -> list[GeneratedCandidate]:
     """Generate a candidate for every window and try; report the number of new ones after each batch."""
     mixtures = codec.encode(np.stack([window.audio for window in windows]))
     tries = plan_tries(config)
-    candidates: list[Candidate] = []
+    candidates: list[GeneratedCandidate] = []
     for window_indices, try_indices in _plan_batches(len(windows), len(tries), config.batch):
         batch = mixtures[window_indices.start : window_indices.stop]
         generated = _generate_codes(extractor, batch, [tries[index] for index in try_indices], config.batch)
@@ -39,7 +39,7 @@ def generate_candidates(
                 polished = polish(
                     audio[number], codec.identity.sample_rate, trim=config.trim, normalize=config.normalize
                 )
-                candidate = Candidate(
+                candidate = GeneratedCandidate(
                     window=window,
                     try_index=try_index,
                     seed=sampling.seed,

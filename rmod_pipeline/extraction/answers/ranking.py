@@ -18,7 +18,7 @@ from torch import Tensor
 from rmod_pipeline.codec.spectral_distance import WINDOWS, distance_from_mean
 from rmod_pipeline.codec.window import fit_window
 from rmod_pipeline.extraction.answers.misfit import measure_misfits
-from rmod_pipeline.extraction.results import Candidate, Window
+from rmod_pipeline.extraction.results import Candidate, GeneratedCandidate, Window
 
 MISFIT_SCALE_DB: Mapping[str, float] = {"kick": 0.25}
 """Instruments whose candidates are compared with the music, and the misfit in dB that lowers a weight by a factor of e.
@@ -50,10 +50,10 @@ def score_candidates(
     return RankingScores(distance_from_mean(sounds, weights), misfits)
 
 
-def rank_candidates(
-    candidates: Sequence[Candidate], instrument: str, windows: Sequence[Window], sample_rate: int
-) -> list[Candidate]:
-    """Return the candidates for one instrument with their scores, the best first and silent ones last.
+def rank_generated(
+    candidates: Sequence[GeneratedCandidate], instrument: str, windows: Sequence[Window], sample_rate: int
+) -> list[GeneratedCandidate]:
+    """Return generated candidates with their scores, the best first and silent ones last.
 
     Fewer than three have no nearest to the others; then the most likely comes first.
     """
@@ -63,9 +63,14 @@ def rank_candidates(
     return sorted([*audible, *(candidate for candidate in candidates if candidate.silent)], key=_sort_key)
 
 
+def rank_by_ear(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return candidates, the most like what the ear heard first; silent ones last, in their present order."""
+    return sorted(candidates, key=lambda candidate: (candidate.silent, candidate.unlikeness or 0.0))
+
+
 def _add_scores(
-    candidates: Sequence[Candidate], instrument: str, windows: Sequence[Window], sample_rate: int
-) -> list[Candidate]:
+    candidates: Sequence[GeneratedCandidate], instrument: str, windows: Sequence[Window], sample_rate: int
+) -> list[GeneratedCandidate]:
     # The largest window of the spectral distance must fit into the sounds.
     longest = max([WINDOWS[0], *(candidate.audio.size for candidate in candidates)])
     sounds = np.stack([fit_window(candidate.audio, longest, 1).audio for candidate in candidates])
@@ -79,7 +84,7 @@ def _add_scores(
     ]
 
 
-def _sort_key(candidate: Candidate) -> tuple[Any, ...]:
+def _sort_key(candidate: GeneratedCandidate) -> tuple[Any, ...]:
     """Return the sort key of a candidate. Silent ones come last, although the model may be sure of them."""
     return (
         candidate.silent,

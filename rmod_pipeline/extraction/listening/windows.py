@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import gain_to_db, swing
-from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.extraction.extractor import Extractor
-from rmod_pipeline.extraction.listening.onsets import DetectedOnsets, Hits, find_hits
+from rmod_pipeline.extraction.listening.onsets import DetectedOnsets, Hits
 from rmod_pipeline.extraction.listening.song import Song, SongPart, read_parts
 from rmod_pipeline.extraction.results import ExtractionConfig, Window
 
@@ -58,10 +56,20 @@ class ChosenWindow:
 
 
 def choose_windows(
-    extractors: Sequence[Extractor], onsets: DetectedOnsets, codec: CodecIdentity, config: ExtractionConfig
+    hits: Mapping[str, Hits],
+    samples: Mapping[str, int],
+    onsets: DetectedOnsets,
+    sample_rate: int,
+    config: ExtractionConfig,
 ) -> dict[str, list[ChosenWindow]]:
-    """Choose windows for each instrument. Raises UsageError for a position after the end of the song."""
-    return {extractor.instrument: _choose_for(extractor, onsets, codec, config) for extractor in extractors}
+    """Choose windows for each instrument, given its hits and the length of its windows in samples.
+
+    Raises UsageError for a position after the end of the song.
+    """
+    return {
+        instrument: _choose_for(hits[instrument], samples[instrument], onsets, sample_rate, config)
+        for instrument in hits
+    }
 
 
 def read_windows(
@@ -78,11 +86,6 @@ def read_windows(
         instrument: tuple(window.with_audio(audio_of[window.part]) for window in windows)
         for instrument, windows in chosen.items()
     }
-
-
-def window_samples(extractor: Extractor, codec: CodecIdentity) -> int:
-    """Return the length of a model's window in samples at the codec's rate: 345 frames are 4 s."""
-    return extractor.model.size.condition_frames * codec.hop
 
 
 def pick_windows(hits: Hits, onsets: DetectedOnsets, window_seconds: float, count: int) -> list[TimePosition]:
@@ -117,18 +120,16 @@ def _measure_swing(part: SongPart, audio: Mono) -> float:
 
 
 def _choose_for(
-    extractor: Extractor, onsets: DetectedOnsets, codec: CodecIdentity, config: ExtractionConfig
+    hits: Hits, samples: int, onsets: DetectedOnsets, sample_rate: int, config: ExtractionConfig
 ) -> list[ChosenWindow]:
     """Choose the windows of one instrument."""
-    hits = find_hits(extractor.instrument, onsets)
-    samples = window_samples(extractor, codec)
-    seconds = samples / codec.sample_rate
+    seconds = samples / sample_rate
     positions = _positions_of_user(onsets, seconds, config) or pick_windows(hits, onsets, seconds, config.windows)
     return [
         ChosenWindow(
             position=position,
             hits=_select_hits(hits, position.seconds, seconds),
-            part=SongPart(start=round(position.seconds * codec.sample_rate), samples=samples),
+            part=SongPart(start=round(position.seconds * sample_rate), samples=samples),
         )
         for position in positions
     ]

@@ -13,7 +13,14 @@ from rmod_pipeline import __version__
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.output import HINT_FILE_EXISTS
-from rmod_pipeline.extraction.results import Candidate, Extraction, InstrumentExtraction, Window
+from rmod_pipeline.extraction.results import (
+    Candidate,
+    Extraction,
+    GeneratedCandidate,
+    InstrumentExtraction,
+    PickedCandidate,
+    Window,
+)
 from rmod_pipeline.pages.preview import DRUM_COLOURS, NO_COLOUR, page_template, pianoroll, pictures, sounds
 from rmod_pipeline.pages.preview.formatting import format_kind, format_level, format_number
 from rmod_pipeline.pages.preview.players import Player, PlayerGroup, make_full_player, make_player_group
@@ -84,7 +91,7 @@ def extraction_html(extraction: Extraction) -> str:
         title=Path(extraction.about).name,
         notes=extraction.notes,
         facts=tuple(_facts(extraction)),
-        instruments=[_make_instrument(extracted, extraction.codec.sample_rate) for extracted in extraction.instruments],
+        instruments=[_make_instrument(extracted, extraction.sample_rate) for extracted in extraction.instruments],
         colours=colours,
         no_colour=NO_COLOUR,
         window_format=sounds.compressed_format(),
@@ -95,10 +102,20 @@ def extraction_html(extraction: Extraction) -> str:
 
 def _facts(extraction: Extraction) -> Iterator[tuple[str, str]]:
     """Yield the facts in the heading of the page: label and value."""
-    config = extraction.config
     yield "length", format_time(extraction.seconds)
-    yield "codec", extraction.codec.name
-    yield "models", ", ".join(dict.fromkeys(str(extracted.checkpoint["file"]) for extracted in extraction.instruments))
+    ears = dict.fromkeys(str(extracted.ear["file"]) for extracted in extraction.instruments if extracted.ear)
+    if ears:
+        yield "ear", ", ".join(ears)
+    if extraction.codec is not None:
+        yield from _generation_facts(extraction, extraction.codec.name)
+
+
+def _generation_facts(extraction: Extraction, codec: str) -> Iterator[tuple[str, str]]:
+    """Yield the facts about generated candidates."""
+    config = extraction.config
+    models = [str(extracted.checkpoint["file"]) for extracted in extraction.instruments if extracted.checkpoint]
+    yield "codec", codec
+    yield "models", ", ".join(dict.fromkeys(models))
     yield "tries per window", f"1 greedy, {config.tries} sampled" if config.tries else "1 greedy"
     if config.tries:
         yield "temperature", format_number(config.temperature)
@@ -110,7 +127,7 @@ def _make_instrument(extracted: InstrumentExtraction, sample_rate: int) -> Instr
     best_first = dict.fromkeys(candidate.window for candidate in extracted.candidates)
     best = extracted.best
     time = format_time(extracted.windows[best.window].seconds)
-    note = f"best: {_describe_try(best)} in the window at {time}"
+    note = f"best: {describe_answer(best)} in the window at {time}"
     return InstrumentView(
         kind=extracted.instrument,
         title=format_kind(extracted.instrument),
@@ -157,10 +174,19 @@ def _make_sound(rank: int, candidate: Candidate, kind: str, sample_rate: int) ->
 
 
 def _caption_parts(candidate: Candidate) -> Iterator[str]:
-    yield _describe_try(candidate)
+    yield describe_answer(candidate)
     if candidate.silent:
         yield "silent"
         return
+    if candidate.unlikeness is not None:
+        yield f"unlike what was heard by {format_number(candidate.unlikeness)}"
+    if isinstance(candidate, GeneratedCandidate):
+        yield from _generated_parts(candidate)
+    if isinstance(candidate, PickedCandidate):
+        yield from _picked_parts(candidate)
+
+
+def _generated_parts(candidate: GeneratedCandidate) -> Iterator[str]:
     if candidate.distance_from_mean is not None:
         yield f"{format_number(candidate.distance_from_mean)} from the other candidates"
     if candidate.misfit_db is not None:
@@ -168,7 +194,18 @@ def _caption_parts(candidate: Candidate) -> Iterator[str]:
     yield f"log-probability {format_number(candidate.log_probability)}"
 
 
-def _describe_try(candidate: Candidate) -> str:
+def _picked_parts(candidate: PickedCandidate) -> Iterator[str]:
+    varied = candidate.variation.in_words()
+    if varied:
+        yield varied
+    yield candidate.asset.licence or "unknown licence"
+
+
+def describe_answer(candidate: Candidate) -> str:
+    """Return in a few words what a candidate is: a try of a model, or the known sound that was picked."""
+    if isinstance(candidate, PickedCandidate):
+        return f"picked: {candidate.asset.id}"
+    assert isinstance(candidate, GeneratedCandidate)
     return "the greedy try" if candidate.try_index == 0 else f"try {candidate.try_index}"
 
 

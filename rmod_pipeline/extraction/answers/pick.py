@@ -1,0 +1,157 @@
+"""Pick known sounds that are most like what the ear heard, and vary them towards it.
+
+bank = SoundBank.of(ear, store, "kick")
+picks = bank.pick(description, count=3)         # the nearest first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rmod_pipeline.audio import peak
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.ear.model import Description
+from rmod_pipeline.errors import LibraryError
+from rmod_pipeline.extraction.answers.polish import polish
+from rmod_pipeline.extraction.answers.variation import Variation, find_variation
+from rmod_pipeline.extraction.listening.ear import OpenedEar
+from rmod_pipeline.extraction.results import Candidate, ExtractionConfig, PickedCandidate
+from rmod_pipeline.library.asset import Asset
+from rmod_pipeline.library.read import AudioStore
+
+LONGEST_SECONDS = 2.0
+"""A known sound is cut after this time, as in the mixtures that the ear is trained on."""
+VARIED_SOUNDS = 6
+"""Sounds per pick that are varied: the nearest without a variation are not always the nearest with one."""
+LIKENESS_WEIGHT = 0.03
+"""Weight of the embeddings beside the levels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """A known sound with its variation."""
+
+    asset: Asset
+    variation: Variation
+    audio: Mono
+    """[samples] at the ear's sample rate."""
+    score: float
+    """How unlike what was heard it is; see ``score_descriptions``."""
+
+
+def score_descriptions(heard: Description, known: Description) -> Tensor:
+    """Return how unlike each known sound is what was heard: [heard, known]; 0 is equal.
+
+    The mean squared difference of levels in units of 40 dB, and the distance of the embeddings.
+    """
+    levels = torch.cdist(heard.levels.flatten(1), known.levels.flatten(1)).square() / heard.levels[0].numel()
+    return levels + LIKENESS_WEIGHT * (1 - heard.embedding @ known.embedding.T)
+
+
+@dataclass(frozen=True, slots=True)
+class SoundBank:
+    """The known sounds of one instrument, with their descriptions."""
+
+    ear: OpenedEar
+    store: AudioStore
+    instrument: str
+    assets: tuple[Asset, ...]
+    described: Description
+
+    @classmethod
+    def of(
+        cls, ear: OpenedEar, store: AudioStore, instrument: str, on_sound: Callable[[int], None] = lambda _count: None
+    ) -> SoundBank:
+        """Describe all sounds of an instrument in a library. Raises LibraryError if there are none.
+
+        ``on_sound`` is called with 1 after each. Raises AssetError for a file that cannot be read.
+        """
+        assets = tuple(asset for asset in store.library.assets if asset.kind == instrument)
+        if not assets:
+            kinds = sorted({asset.kind for asset in store.library.assets})
+            hint = f"choose other instruments, give another --library, or scan one that has {instrument} sounds"
+            raise LibraryError(store.library.manifest, f"no {instrument} to pick; there are {', '.join(kinds)}", hint)
+        parts = []
+        for asset in assets:
+            parts.append(ear.describe_sounds(instrument, [_read(store, asset)]))
+            on_sound(1)
+        described = Description(
+            torch.cat([part.levels for part in parts]), torch.cat([part.embedding for part in parts])
+        )
+        return cls(ear, store, instrument, assets, described)
+
+    def pick(self, heard: Description, count: int) -> list[Pick]:
+        """Return the picks for one description [1, ...], the most alike first; each of another sound."""
+        scores = score_descriptions(heard, self.described)[0]
+        nearest = scores.topk(min(count * VARIED_SOUNDS, len(self.assets)), largest=False).indices.tolist()
+        picks = [self._vary(self.assets[index], heard) for index in nearest]
+        return sorted(picks, key=lambda pick: (pick.score, pick.asset.id))[:count]
+
+    def _vary(self, asset: Asset, heard: Description) -> Pick:
+        sound, rate = _read(self.store, asset), self.ear.features.sample_rate
+
+        def score(variations: Sequence[Variation]) -> list[float]:
+            sounds = [variation.apply(sound, rate) for variation in variations]
+            scores: list[float] = score_descriptions(heard, self.ear.describe_sounds(self.instrument, sounds))[
+                0
+            ].tolist()
+            return scores
+
+        variation, least = find_variation(score)
+        return Pick(asset=asset, variation=variation, audio=variation.apply(sound, rate), score=least)
+
+
+def _read(store: AudioStore, asset: Asset) -> Mono:
+    """Return a sound in mono with a peak of 1, at most ``LONGEST_SECONDS`` long: [samples]."""
+    audio = store.read(asset.id)[:, : round(LONGEST_SECONDS * store.sample_rate)].mean(0, keepdims=True)
+    loudest = peak(audio)
+    scaled: Mono = (audio[0] / np.float32(loudest) if loudest > 0 else audio[0]).astype(np.float32)
+    return scaled
+
+
+def pick_candidates(bank: SoundBank, heard: Description, config: ExtractionConfig) -> list[PickedCandidate]:
+    """Return the known sounds that are most like what was heard in the windows of a song, the most alike first.
+
+    Each belongs to the window that it is most like.
+    """
+    candidates = []
+    for pick in bank.pick(average_description(heard), config.picks):
+        described = bank.ear.describe_sounds(bank.instrument, [pick.audio])
+        polished = polish(pick.audio, bank.ear.features.sample_rate, trim=config.trim, normalize=config.normalize)
+        candidates.append(
+            PickedCandidate(
+                window=int(score_descriptions(heard, described)[:, 0].argmin()),
+                silent=polished.silent,
+                gain_db=polished.gain_db,
+                audio=polished.audio,
+                unlikeness=pick.score,
+                asset=pick.asset,
+                variation=pick.variation,
+            )
+        )
+    return candidates
+
+
+def score_candidates_by_ear(
+    ear: OpenedEar, instrument: str, heard: Description, candidates: Sequence[Candidate]
+) -> list[Candidate]:
+    """Return candidates with their unlikeness to what was heard in all windows together; silent ones have none."""
+    together = average_description(heard)
+
+    def score(candidate: Candidate) -> Candidate:
+        described = ear.describe_sounds(instrument, [candidate.audio])
+        return replace(candidate, unlikeness=float(score_descriptions(together, described)))
+
+    return [candidate if candidate.silent else score(candidate) for candidate in candidates]
+
+
+def average_description(heard: Description) -> Description:
+    """Return what the windows [n, ...] of one song have in common: one description [1, ...]."""
+    embedding = functional.normalize(heard.embedding.mean(0, keepdim=True), dim=1)
+    return Description(heard.levels.mean(0, keepdim=True), embedding)

@@ -1,0 +1,132 @@
+"""Hear a song with the ear: the hits of each drum in the whole song, and what its one-shot sounds like in a window.
+
+listener = SongListener(ear)
+for block in listener.listen(blocks): ...       # passes the blocks of the song through
+listener.find_hits("kick")                      # times, and how sure the ear is
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.ear.checkpoint import SHIPPED_EAR, load_ear_model, read_ear_checkpoint
+from rmod_pipeline.ear.hits import find_hit_frames, find_peaks
+from rmod_pipeline.ear.model import Description, Ear, describe_levels
+from rmod_pipeline.extraction.listening.onsets import Hits
+from rmod_pipeline.features import LogMel
+
+CHUNK_FRAMES = 345
+"""Frames that the ear hears at once: those of the mixtures it is trained on, 4 s."""
+STEP_FRAMES = 256
+"""Frames of a chunk whose hits count; the others, half on each side, overlap its neighbours."""
+MOST_HITS = 40
+"""Hits in a window from which a one-shot is described."""
+ODDS_DB = 10 / np.log(10)
+"""Decibels per nat of log odds."""
+LEAST_ODDS_DB = -3.0
+"""Least odds of a hit: one to two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedEar:
+    """An ear that is ready to listen."""
+
+    model: Ear
+    instruments: tuple[str, ...]
+    features: LogMel
+    source: Mapping[str, Any]
+    """Origin of the ear: file, sha256, recipe, step."""
+
+    def describe_windows(self, instrument: str, windows: Sequence[Mono]) -> Description:
+        """Describe the one-shot of an instrument in each window [samples]: its levels and its embedding."""
+        levels = torch.from_numpy(np.stack([self._compute_levels(window) for window in windows]))
+        index = self.instruments.index(instrument)
+        with torch.no_grad():
+            heard = self.model.listen(levels)
+            hits = find_hit_frames(heard.hit_logits[:, index], MOST_HITS)
+            return self.model.describe(heard, hits, torch.full((len(windows),), index))
+
+    def describe_sounds(self, instrument: str, sounds: Sequence[Mono]) -> Description:
+        """Describe known one-shots [samples]: the levels that a description should have, and their embeddings."""
+        frames = self.model.size.description_frames
+        samples = (frames + 1) * self.features.hop
+        levels = torch.from_numpy(
+            np.stack(
+                [self.features.compute(np.pad(sound[:samples], (0, max(samples - sound.size, 0)))) for sound in sounds]
+            )
+        )
+        described = describe_levels(levels, frames)
+        classes = torch.full((len(sounds),), self.instruments.index(instrument))
+        with torch.no_grad():
+            return Description(described, self.model.embed(described, classes))
+
+    def _compute_levels(self, audio: Mono) -> np.ndarray:
+        """Return the levels of audio, padded to whole frames with silence."""
+        return self.features.compute(np.pad(audio, (0, -audio.size % self.features.hop)))
+
+
+class SongListener:
+    """Hear the hits of a song, in chunks that do not depend on how the song is cut into blocks."""
+
+    def __init__(self, ear: OpenedEar) -> None:
+        self._ear = ear
+        self._logits: list[Tensor] = []
+        """[instruments, frames] of the chunks so far, without their overlap."""
+
+    def listen(self, blocks: Iterable[Mono]) -> Iterator[Mono]:
+        """Yield the blocks [samples] of a song unchanged, and hear them; the end of the song is heard at last."""
+        hop = self._ear.features.hop
+        chunk, step = CHUNK_FRAMES * hop, STEP_FRAMES * hop
+        lead = (CHUNK_FRAMES - STEP_FRAMES) // 2 * hop
+        # Silence before the song, so that its first frame is heard like any other.
+        pending = np.zeros(lead, np.float32)
+        samples = 0
+        for block in blocks:
+            yield block
+            pending, samples = np.concatenate([pending, block]), samples + block.size
+            while pending.size >= chunk:
+                self._hear(pending[:chunk])
+                pending = pending[step:]
+        frames = -(-samples // hop)
+        while sum(part.shape[1] for part in self._logits) < frames:
+            self._hear(np.pad(pending[:chunk], (0, max(chunk - pending.size, 0))))
+            pending = pending[step:]
+        self._cut(frames)
+
+    def find_hits(self, instrument: str) -> Hits:
+        """Return the hits of an instrument with their odds in dB; call it after the whole song was heard."""
+        logits = torch.cat(self._logits, dim=1)[self._ear.instruments.index(instrument)]
+        frames = find_peaks(logits, LEAST_ODDS_DB / ODDS_DB).nonzero()[:, 0]
+        seconds = (frames.numpy().astype(np.float64) + 0.5) * self._ear.features.hop / self._ear.features.sample_rate
+        return Hits(seconds=seconds, clarity_db=logits[frames].double().numpy() * ODDS_DB)
+
+    def _hear(self, chunk: Mono) -> None:
+        """Keep the log odds of the middle of a chunk."""
+        levels = torch.from_numpy(self._ear.features.compute(chunk))[None]
+        with torch.no_grad():
+            logits = self._ear.model.listen(levels).hit_logits[0]
+        first = (CHUNK_FRAMES - STEP_FRAMES) // 2
+        self._logits.append(logits[:, first : first + STEP_FRAMES])
+
+    def _cut(self, frames: int) -> None:
+        """Drop what was heard after the end of the song."""
+        self._logits = [torch.cat([*self._logits, torch.zeros(len(self._ear.instruments), 0)], dim=1)[:, :frames]]
+
+
+def open_ear(path: Path | None = None) -> OpenedEar:
+    """Open an ear; by default the one that rmod ships. Raises DoseError for any other file."""
+    checkpoint = read_ear_checkpoint(path or SHIPPED_EAR)
+    return OpenedEar(
+        model=load_ear_model(checkpoint),
+        instruments=checkpoint.recipe.instruments,
+        features=checkpoint.features,
+        source=checkpoint.describe_source(),
+    )
