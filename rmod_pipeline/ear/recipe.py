@@ -42,7 +42,7 @@ class EarLossSettings(Strict):
     """The weights of the losses."""
 
     hits: float = Field(default=10.0, ge=0, le=1000, description="Weight of the hits.")
-    description: float = Field(default=2.0, ge=0, le=1000, description="Weight of the description.")
+    description: float = Field(default=10.0, ge=0, le=1000, description="Weight of the description.")
     contrast: float = Field(default=0.3, ge=0, le=1000, description="Weight of the contrast within a class.")
     temperature: float = Field(default=0.1, gt=0, le=10, description="Temperature of the contrast.")
     heard: float = Field(
