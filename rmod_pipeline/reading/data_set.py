@@ -179,7 +179,7 @@ def _decode(stored: StoredPair) -> DataPair:
         sound, _, suffix = name.rpartition(".")
         if suffix in FORMATS:
             audio[sound] = from_pcm(decode_audio(data, f"{stored.key}.{name}")[0])
-        elif suffix == "npy" and "tokens" in description:
+        elif suffix == "npy" and "features" not in description:
             codes[sound] = decode_codes(data, f"{stored.key}.{name}")
     return DataPair(
         key=stored.key,

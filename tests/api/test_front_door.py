@@ -19,6 +19,7 @@ FUNCTIONS = [name for name in api.__all__ if inspect.isfunction(getattr(api, nam
 BESIDE = {
     "show": "open_dataset",
     "render": "rerender",
+    "features": "compute_features",
     "library scan": "scan",
     "library check": "check_library",
     "recipe show": "load_recipe",

@@ -23,8 +23,8 @@ Rmod = Callable[..., Any]
 
 COMMANDS = [
     [],
-    *([name] for name in ("build", "status", "verify", "report", "show", "render", "encode", "decode", "preview")),
-    *([name] for name in ("train", "evaluate", "extract")),
+    *([name] for name in ("build", "status", "verify", "report", "show", "render", "encode", "features", "decode")),
+    *([name] for name in ("preview", "train", "evaluate", "extract")),
     *([name] for name in ("library", "recipe", "codec", "dose", "release")),
     *(["library", name] for name in ("scan", "check")),
     *(["recipe", name] for name in ("show", "check", "schema")),
