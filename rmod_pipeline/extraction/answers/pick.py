@@ -87,14 +87,27 @@ class SoundBank:
         return cls(ear, store, instrument, assets, described)
 
     def pick(self, heard: Description, count: int) -> list[Pick]:
-        """Return the picks for one description [1, ...], the most alike first; each of another sound."""
-        scores = score_descriptions(heard, self.described)[0]
-        nearest = scores.topk(min(count * VARIED_SOUNDS, len(self.assets)), largest=False).indices.tolist()
-        picks = [self._vary(self.assets[index], heard) for index in nearest]
+        """Return the picks for one description [1, ...], the most alike first; each of another sound, varied."""
+        picks = [self._vary(pick, heard) for pick in self.nearest(heard, count * VARIED_SOUNDS)]
         return sorted(picks, key=lambda pick: (pick.score, pick.asset.id))[:count]
 
-    def _vary(self, asset: Asset, heard: Description) -> Pick:
-        sound, rate = _read(self.store, asset), self.ear.features.sample_rate
+    def nearest(self, heard: Description, count: int) -> list[Pick]:
+        """Return the sounds that are most like one description [1, ...] without a variation, the most alike first."""
+        scores = score_descriptions(heard, self.described)[0]
+        least = scores.topk(min(count, len(self.assets)), largest=False)
+        return [
+            Pick(
+                asset=self.assets[index],
+                variation=Variation(),
+                audio=_read(self.store, self.assets[index]),
+                score=float(score),
+            )
+            for score, index in zip(least.values, least.indices.tolist(), strict=True)
+        ]
+
+    def _vary(self, pick: Pick, heard: Description) -> Pick:
+        """Return a sound with the variation that is most like what was heard."""
+        sound, rate = pick.audio, self.ear.features.sample_rate
 
         def score(variations: Sequence[Variation]) -> list[float]:
             sounds = [variation.apply(sound, rate) for variation in variations]
@@ -104,7 +117,7 @@ class SoundBank:
             return scores
 
         variation, least = find_variation(score)
-        return Pick(asset=asset, variation=variation, audio=variation.apply(sound, rate), score=least)
+        return replace(pick, variation=variation, audio=variation.apply(sound, rate), score=least)
 
 
 def _read(store: AudioStore, asset: Asset) -> Mono:

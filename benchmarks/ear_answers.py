@@ -1,0 +1,147 @@
+"""How near the known sounds that the ear picks are to the true one-shots, with intervals over kits.
+
+    python benchmarks/ear_answers.py --data OUT [--data OUT ...] --library CSV [--split test] [--ear FILE] [--pairs N]
+
+The tables of docs/lab/ear.md, as Markdown: the mean spectral distance to the true one-shot (0 is equal), and in how
+many pairs the answer to the pair's own mixture is nearer than the answer to another's. Sounds are picked from the
+train split of the library, so none of them is in a test kit. OUT is a data set with audio and a train split, from which
+the most usual one-shot is taken. Intervals: 95 %, by drawing kits again. Takes two seconds per pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import rmod_pipeline as rmod
+from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_distance
+from rmod_pipeline.codec.torch_support import use_threads
+from rmod_pipeline.codec.window import Mono, fit_window, target_frames
+from rmod_pipeline.ear.model import Description
+from rmod_pipeline.extraction.answers.pick import SoundBank
+from rmod_pipeline.extraction.listening.ear import OpenedEar, open_ear
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.reading.data_set import DataPair
+
+PICKED, UNVARIED, TYPICAL = "picked", "picked, not varied", "most usual"
+RESAMPLES = 2000
+USUAL_OF = 64
+"""Train one-shots of which the most usual is the one nearest to all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """The answers of one system to the pairs of a split, for one drum."""
+
+    own: NDArray[np.float64]
+    """Distance of the answer to its own mixture from the truth: [pairs]."""
+    others: NDArray[np.float64]
+    """Distance of the answer to the pair before it: [pairs]."""
+
+
+def main() -> None:
+    """Print a table per data set."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", action="append", required=True, help="a data set with audio; repeatable")
+    parser.add_argument("--library", type=Path, required=True, help="its train split is picked from")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--ear", type=Path, help="default: the ear that rmod ships")
+    parser.add_argument("--pairs", type=int, help="only the first ones")
+    arguments = parser.parse_args()
+    use_threads(1)
+    ear, library = open_ear(arguments.ear), keep_train(load_library(str(arguments.library)))
+    for data in arguments.data:
+        pairs = list(islice(rmod.open_dataset(data).pairs(arguments.split), arguments.pairs))
+        usual = list(islice(rmod.open_dataset(data).pairs("train"), USUAL_OF))
+        print(f"\n{data}, {arguments.split}: {len(pairs)} pairs\n")
+        print("| | distance | interval | own nearer than another's | interval | kits |\n|---|---|---|---|---|---|")
+        for kind in ear.instruments:
+            kits = np.array([kit_of(pair, kind) for pair in pairs])
+            for system, answers in answer(ear, library, kind, pairs, usual).items():
+                print_row(f"{kind}, {system}", answers, kits)
+
+
+def keep_train(library: Library) -> Library:
+    """Return the sounds of the train split."""
+    return replace(library, assets=tuple(asset for asset in library.assets if asset.split == "train"))
+
+
+def kit_of(pair: DataPair, kind: str) -> str:
+    """Return the kit of the loudest layer of a pair's one-shot."""
+    return next(source["kit"] or source["id"] for source in pair.sources if source["kind"] == kind)
+
+
+def answer(
+    ear: OpenedEar, library: Library, kind: str, pairs: Sequence[DataPair], usual: Sequence[DataPair]
+) -> dict[str, Answers]:
+    """Return the answers of every system for one drum."""
+    rate = ear.features.sample_rate
+    bank = SoundBank.of(ear, AudioStore(library, rate, 2**29), kind)
+    true = torch.from_numpy(np.stack([one_shot(pair, kind) for pair in pairs]))
+    picked, unvaried = [], []
+    for pair in pairs:
+        heard = ear.describe_windows(kind, [pair.mix.mean(0)])
+        picked.append(fit(bank.pick(heard, 1)[0].audio, kind))
+        unvaried.append(fit(nearest_sound(bank, heard), kind))
+    known = torch.from_numpy(np.stack([one_shot(pair, kind) for pair in usual]))
+    typical = known[distance_from_mean(known).argmin()].expand_as(true)
+    answers = {PICKED: np.stack(picked), UNVARIED: np.stack(unvaried)}
+    compared = {system: compare(torch.from_numpy(sounds), true) for system, sounds in answers.items()}
+    return {**compared, TYPICAL: compare(typical, true)}
+
+
+def nearest_sound(bank: SoundBank, heard: Description) -> Mono:
+    """Return the known sound that is most like what was heard, without a variation."""
+    return bank.nearest(heard, 1)[0].audio
+
+
+def compare(answers: torch.Tensor, true: torch.Tensor) -> Answers:
+    """Return the distances of answers [pairs, samples] from the truth."""
+    return Answers(
+        own=spectral_distance(answers, true).double().numpy(),
+        others=spectral_distance(answers.roll(1, 0), true).double().numpy(),
+    )
+
+
+def one_shot(pair: DataPair, kind: str) -> Mono:
+    """Return the true one-shot of a pair in the window of its kind, mono: [samples]."""
+    return fit(pair.one_shots[kind].mean(0), kind)
+
+
+def fit(sound: Mono, kind: str) -> Mono:
+    """Return a sound in the window of its kind: [samples]."""
+    return fit_window(sound.astype(np.float32), target_frames(kind), 512).audio
+
+
+def print_row(name: str, answers: Answers, kits: NDArray[np.str_]) -> None:
+    """Print the means of one system, with intervals over kits."""
+    nearer = np.where(answers.own < answers.others, 100.0, 0.0)
+    low, high = interval(answers.own, kits)
+    share = f"{nearer.mean():.0f} % | {' to '.join(f'{end:.0f}' for end in interval(nearer, kits))}"
+    share = "| " if TYPICAL in name else share
+    print(f"| {name} | {answers.own.mean():.3f} | {low:.3f} to {high:.3f} | {share} | {len(set(kits))} |")
+
+
+def interval(values: NDArray[np.float64], kits: NDArray[np.str_]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of values [pairs], from kits drawn again with replacement."""
+    draw = np.random.default_rng(0)
+    names = sorted(set(kits))
+    sums = np.array([values[kits == name].sum() for name in names])
+    counts = np.array([(kits == name).sum() for name in names])
+    drawn = draw.integers(len(names), size=(RESAMPLES, len(names)))
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+if __name__ == "__main__":
+    main()
