@@ -34,7 +34,7 @@ from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import load_dose_recipe
 from rmod_pipeline.reading.loader import load_tokens
-from rmod_pipeline.training.dose.optimizer import CombinedOptimizer, make_optimizer
+from rmod_pipeline.training.loop.optimizer import CombinedOptimizer, make_optimizer
 
 PAIRS, BATCH = 400, 8
 """Pairs that are read at most; a step's batch."""
@@ -129,7 +129,7 @@ def muon(options: argparse.Namespace) -> None:
     schedule = recipe.schedule.model_copy(update={"optimizer": "muon"})
     batches = cycle(pairs_of(options.data, "kick"))
     models = [Dose(recipe.model).train() for _ in range(2)]
-    optimizers = [make_optimizer(model, schedule) for model in models]
+    optimizers = [make_optimizer(model, schedule, model.blocks) for model in models]
     combined = optimizers[1]
     assert isinstance(combined, CombinedOptimizer)
     ours = combined.parts[0]

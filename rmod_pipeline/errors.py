@@ -104,12 +104,16 @@ class CodecError(RmodError):
     """A codec cannot be found, loaded or used."""
 
 
-class DoseError(RmodError):
-    """A DOSE model cannot be found, does not fit the request, or cannot take its input."""
+class ModelError(RmodError):
+    """A model cannot be found or trained, does not fit the request, or cannot take its input."""
 
 
-class ForeignFileError(DoseError):
-    """A readable file holds something other than a DOSE model."""
+DoseError = ModelError
+"""The name of this error where the model is DOSE."""
+
+
+class ForeignFileError(ModelError):
+    """A readable file holds something other than the model asked for."""
 
 
 MAX_SEED = 2**63 - 1

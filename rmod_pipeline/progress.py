@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
-    from rmod_pipeline.dose.loss import HeldOutLosses
     from rmod_pipeline.library.process_pool import ScanProgress
     from rmod_pipeline.pipeline.results import ShardFailure
     from rmod_pipeline.pipeline.scheduler import BuildProgress
-    from rmod_pipeline.training.dose.monitor import ProgressListener, TrainingState
+    from rmod_pipeline.training.loop.module import HeldOutLosses
+    from rmod_pipeline.training.loop.monitor import ProgressListener, TrainingState
 
 LINE_SECONDS = 30.0
 """Interval between two lines of progress in a log."""
@@ -197,7 +197,7 @@ def training_progress(shown: bool = True) -> Iterator[ProgressListener]:
     """Give a listener that draws the step of a training, and prints each validation."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-    from rmod_pipeline.training.dose.monitor import ProgressListener
+    from rmod_pipeline.training.loop.monitor import ProgressListener
 
     if not shown:
         yield ProgressListener()
@@ -227,15 +227,15 @@ def training_progress(shown: bool = True) -> Iterator[ProgressListener]:
 
 
 def format_losses(losses: Any) -> str:
-    """Return ``2.653 (onset 5.467)``."""
-    return f"{losses['full']:.3f} (onset {losses['onset']:.3f})"
+    """Return the loss that selects a model, and the others by name: ``2.653 (onset 5.467)``."""
+    selecting, *others = losses.items()
+    listed = ", ".join(f"{name} {value:.3f}" for name, value in others)
+    return f"{selecting[1]:.3f} ({listed})" if others else f"{selecting[1]:.3f}"
 
 
 def _training_speed(state: TrainingState) -> str:
-    return (
-        f"in training {state.loss:.3f}, {state.steps_per_second:.2f} steps/s, {state.tokens_per_second:,.0f} tokens/s, "
-        f"{state.waiting:.0%} of the time waiting for data"
-    )
+    speed = f"{state.steps_per_second:.2f} steps/s, {state.units_per_second:,.0f} {state.unit}/s"
+    return f"in training {state.loss:.3f}, {speed}, {state.waiting:.0%} of the time waiting for data"
 
 
 @contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rmod_pipeline.dose.checkpoint import DoseCheckpoint
     from rmod_pipeline.evaluation.evaluate import Evaluation
     from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
-    from rmod_pipeline.training.dose.train import TrainingReport
+    from rmod_pipeline.training.loop.fit import TrainingReport
 
 
 @speaks_python
@@ -54,7 +54,7 @@ def train(
     require_torch(DoseError, "train")
     try:
         from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
-        from rmod_pipeline.training.dose.trainer import DeviceSettings
+        from rmod_pipeline.training.loop.trainer import DeviceSettings
     except ModuleNotFoundError as error:
         hint = "pip install 'rmod-pipeline[train]'"
         raise DoseError("training", f"needs {error.name}, which is not installed", hint) from error

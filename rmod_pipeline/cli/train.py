@@ -9,7 +9,7 @@ import typer
 from rmod_pipeline.cli.shared.options import DataOption, PlainDeviceOption
 
 if TYPE_CHECKING:
-    from rmod_pipeline.training.dose.train import TrainingReport
+    from rmod_pipeline.training.loop.fit import TrainingReport
 
 
 def train(
@@ -81,11 +81,10 @@ def train(
 def _print_report(report: TrainingReport) -> None:
     from rmod_pipeline.progress import format_losses
 
-    name = "-".join(report.instruments)
     reasons = {"": "not finished: the same command resumes it", "patience": "stopped early: no improvement"}
     reason = reasons.get(report.ended, report.ended)
-    typer.echo(f"{name}: {report.steps:,} steps, {reason}; best at step {report.best['step']:,}")
-    systems = {"model": report.best["held_out"], "unigram": report.unigram}
+    typer.echo(f"{report.name}: {report.steps:,} steps, {reason}; best at step {report.best['step']:,}")
+    systems = {"model": report.best["held_out"], **report.baselines}
     for instrument in ("all", *report.instruments) if len(report.instruments) > 1 else report.instruments:
         listed = "; ".join(f"{system} {format_losses(losses[instrument])}" for system, losses in systems.items())
         typer.echo(f"    held-out loss, {instrument}: {listed}")

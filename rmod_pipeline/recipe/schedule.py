@@ -1,8 +1,8 @@
-"""Define the schedule that all trainings of networks share."""
+"""Define the schedule that all trainings of networks share, and what each of their recipes has."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
@@ -44,3 +44,22 @@ class TrainingSchedule(Strict):
         if self.warm_up_steps >= self.steps:
             raise ValueError(f"warm_up_steps ({self.warm_up_steps}) must be below steps ({self.steps})")
         return self
+
+
+class TrainingRecipe(Protocol):
+    """What a training needs to know of its recipe, whatever the model."""
+
+    @property
+    def name(self) -> str:
+        """The name in error messages."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of first weights and of random numbers."""
+
+    @property
+    def schedule(self) -> TrainingSchedule:
+        """Batch size, learning rate, length and validation."""
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        """Return the content as pydantic does."""

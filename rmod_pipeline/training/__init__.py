@@ -1,1 +1,1 @@
-"""Train models: one room for codecs, one for DOSE. Everything here may import torch."""
+"""Train models: one room for codecs, one for DOSE, one for what trainings share. Everything here may import torch."""

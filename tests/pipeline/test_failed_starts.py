@@ -149,7 +149,7 @@ class _LostLoader:
 )
 def test_lost_loader_processes_are_reported_with_a_remedy(error: Exception) -> None:
     pytest.importorskip("torch")
-    from rmod_pipeline.training.dose.examples import raise_loader_errors
+    from rmod_pipeline.training.loop.examples import raise_loader_errors
 
     batches = raise_loader_errors(_LostLoader(error, 2))
     assert next(batches) == "batch"
@@ -171,7 +171,7 @@ class _KilledPairs:
 
 def test_a_killed_loader_process_is_reported() -> None:
     data = pytest.importorskip("torch.utils.data")
-    from rmod_pipeline.training.dose.examples import ExampleStream, raise_loader_errors
+    from rmod_pipeline.training.loop.examples import ExampleStream, raise_loader_errors
 
     stream = ExampleStream(cast("Any", _KilledPairs()), lambda index, _: [index])
     loader = data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=1)

@@ -21,7 +21,7 @@ from rmod_pipeline.shards.token_family import family_names
 from rmod_pipeline.shards.tokens import encode_codes
 from rmod_pipeline.training.dose import module as module_room
 from rmod_pipeline.training.dose.module import DoseModule
-from rmod_pipeline.training.dose.trainer import DeviceSettings, detect_devices
+from rmod_pipeline.training.loop.trainer import DeviceSettings, detect_devices
 from tests.tiny_build import on_disk
 from tests.training.training_examples import Rmod, read_state, train_models, write_recipe
 

@@ -9,8 +9,10 @@ import pytest
 
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.training.dose.data import open_data
-from rmod_pipeline.training.dose.examples import Collate, LoaderError, TrainingExample, raise_loader_errors
-from rmod_pipeline.training.dose.loaders import LoaderSettings, TrainLoader, ValidationLoader
+from rmod_pipeline.training.dose.examples import Collate, TrainingExample
+from rmod_pipeline.training.dose.loaders import TrainLoader, ValidationLoader
+from rmod_pipeline.training.loop.examples import LoaderError, raise_loader_errors
+from rmod_pipeline.training.loop.loaders import LoaderSettings
 from tests.training.training_examples import make_recipe
 
 

@@ -15,9 +15,8 @@ from rmod_pipeline.dose.loss import mean_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseSchedule
 from rmod_pipeline.training.dose.initialization import initialize_from_codebooks
-from rmod_pipeline.training.dose.module import learning_rate_at
-from rmod_pipeline.training.dose.optimizer import Muon, orthogonalize
 from rmod_pipeline.training.dose.unigram import CodeCounts, count_codes, cross_entropy_of_counts, unigram_losses
+from rmod_pipeline.training.loop.optimizer import Muon, learning_rate_at, orthogonalize
 from tests.training.training_examples import make_recipe, read_state, train_models
 
 

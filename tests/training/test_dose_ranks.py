@@ -21,10 +21,10 @@ import sys
 from pathlib import Path
 import torch
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.training.dose.checkpointing import Checkpointing
+from rmod_pipeline.training.loop.checkpointing import Checkpointing
 from rmod_pipeline.training.dose.module import DoseModule
 from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
-from rmod_pipeline.training.dose.trainer import DeviceSettings
+from rmod_pipeline.training.loop.trainer import DeviceSettings
 
 torch.set_num_threads(1)
 recipe, data, out, report_path = sys.argv[1:]
@@ -94,7 +94,7 @@ from rmod_pipeline.errors import DoseError
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.training.dose import module
 from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
-from rmod_pipeline.training.dose.trainer import DeviceSettings
+from rmod_pipeline.training.loop.trainer import DeviceSettings
 
 torch.set_num_threads(1)
 recipe, data, out, report_path, phase = sys.argv[1:]

@@ -17,7 +17,7 @@ import torch
 
 from rmod_pipeline.errors import DoseError, RmodError
 from rmod_pipeline.training.dose.module import DoseModule
-from rmod_pipeline.training.dose.trainer import DeviceSettings
+from rmod_pipeline.training.loop.trainer import DeviceSettings
 from tests.training.training_examples import Rmod, read_state, train_models, write_recipe
 
 

@@ -20,8 +20,9 @@ from rmod_pipeline.extraction.open import Answerers
 from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.reading.loader import load_audio, load_tokens
 from rmod_pipeline.shards.token_family import family_names
-from rmod_pipeline.training.dose.monitor import ProgressListener
-from rmod_pipeline.training.dose.train import TrainingConfig, _describe_os_error, choose_models, train_dose
+from rmod_pipeline.training.dose.train import TrainingConfig, choose_models, train_dose
+from rmod_pipeline.training.loop.fit import _describe_os_error
+from rmod_pipeline.training.loop.monitor import ProgressListener
 from tests.tiny_build import RATE
 from tests.tiny_codec import save_tiny
 from tests.training.training_examples import CPU, Rmod, make_recipe, read_state, train_models, write_recipe

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rmod_pipeline.errors import DoseError, UsageError
-from rmod_pipeline.training.dose import train
 from rmod_pipeline.training.dose.module import DoseModule
+from rmod_pipeline.training.loop import fit as train
 from tests.training.training_examples import train_models
 
 

@@ -10,8 +10,9 @@ import torch
 import yaml
 
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.training.dose.train import TrainingConfig, TrainingReport, train_dose
-from rmod_pipeline.training.dose.trainer import DeviceSettings
+from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
+from rmod_pipeline.training.loop.fit import TrainingReport
+from rmod_pipeline.training.loop.trainer import DeviceSettings
 
 torch.set_num_threads(1)
 

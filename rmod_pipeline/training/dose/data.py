@@ -8,17 +8,11 @@ from typing import Any
 
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.errors import DoseError, ShardError, UnfinishedError, nearest, quote
-from rmod_pipeline.reading.shard_list import list_finished_shards
-from rmod_pipeline.shards.fingerprint import read_fingerprint
-from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.errors import DoseError, nearest
 from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.shards.token_family import TokenFamily, choose_family
 from rmod_pipeline.storage import Location
-
-TRAIN, VALID = "train", "valid"
-
-HINT_BUILD_MORE = f"--pairs {TRAIN}=1000,{VALID}=100"
+from rmod_pipeline.training.loop.data import check_splits, describe_build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,18 +30,7 @@ class TokenData:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what identifies the data: the digests of build.json and codec.json, and a short description."""
-        fingerprint = read_fingerprint(Layout(self.out).build)
-        description = {
-            "recipe": fingerprint["recipe"]["name"],
-            "seed": fingerprint["seed"],
-            "pairs": fingerprint["pairs"],
-        }
-        return {"build": self.family.build, "tokens": self.family.digest(), **description}
-
-    def count_pairs(self) -> dict[str, int]:
-        """Return the number of pairs of each split, as build.json plans them."""
-        pairs: dict[str, int] = read_fingerprint(Layout(self.out).build)["pairs"]
-        return pairs
+        return {"build": self.family.build, "tokens": self.family.digest(), **describe_build(self.out)}
 
 
 def open_data(
@@ -58,32 +41,11 @@ def open_data(
     Raises ShardError, DoseError.
     """
     data = TokenData(out=out, family=choose_family(out, codec))
-    pairs = data.count_pairs()
-    for split in (TRAIN, VALID):
-        if not pairs.get(split):
-            existing = ", ".join(f"{count} {name}" for name, count in pairs.items())
-            hint = f"build a data set with pairs of both, in another folder: {HINT_BUILD_MORE}"
-            raise ShardError(f"{out}, split {split}", f"no pairs in it; there are {existing}", hint)
-        _check_finished(data, split, world_size)
+    check_splits(out, data.family.folder, data.family.digest(), world_size, "the encoding")
     _check_shape(data, recipe)
     for instrument in instruments:
         _check_instrument(data, recipe, instrument)
     return data
-
-
-def _check_finished(data: TokenData, split: str, world_size: int) -> None:
-    about = f"{data.out}, split {split}"
-    try:
-        shards = list_finished_shards(Layout(data.out), data.family.folder, data.family.digest(), split)
-    except UnfinishedError as error:
-        # The reader's own hint is for Python callers, who may read unfinished splits.
-        status = f"`rmod status {quote(data.out)}` shows its progress"
-        hint = f"finish the build or the encoding with the same command; {status}"
-        raise ShardError(about, error.found, hint) from error
-    pairs = sum(shard.pairs for shard in shards)
-    if pairs < world_size:
-        hint = f"give fewer --devices, or build more pairs in another folder: {HINT_BUILD_MORE}"
-        raise ShardError(about, f"{pairs} pairs in it, for {world_size} devices", hint)
 
 
 def _check_shape(data: TokenData, recipe: DoseRecipe) -> None:

@@ -1,12 +1,8 @@
-"""Turn pairs of tokens into training examples, and examples into batches.
-
-All of this runs in the workers of a DataLoader. torch re-raises an exception of a worker without its attributes, so a
-worker returns a ``LoaderError`` in place of an example, and the main process raises the error again.
-"""
+"""Turn pairs of tokens into training examples, and examples into batches, in the workers of a DataLoader."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,14 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from rmod_pipeline.dose.layout import ABSENT
 from rmod_pipeline.dose.loss import TokenBatch
-from rmod_pipeline.errors import DoseError, RmodError, ShardError
 from rmod_pipeline.reading.loader import TokenPair
-from rmod_pipeline.reading.stream import PairStream
 from rmod_pipeline.shards.members import MIX
+from rmod_pipeline.training.loop.examples import LoaderError, find_loader_error
 
 
 class TrainingExample(NamedTuple):
@@ -67,14 +61,6 @@ class ExampleBatch(NamedTuple):
         return ExampleBatch(keys, self.mixtures[mask], self.targets[mask], self.lengths[mask], self.instruments[mask])
 
 
-class LoaderError(NamedTuple):
-    """The fields of an RmodError that a DataLoader worker passes to the main process."""
-
-    about: str
-    found: str
-    hint: str
-
-
 @dataclass(frozen=True, slots=True)
 class InterleavedInstruments:
     """Choose one instrument per pair, cycling through the instruments from pair to pair."""
@@ -104,21 +90,6 @@ def _make_example(pair: TokenPair, instrument: str, class_index: int) -> Trainin
     return TrainingExample(pair["key"], codes[MIX], codes[instrument], frames[instrument], class_index)
 
 
-class ExampleStream(IterableDataset[Any]):
-    """The examples that ``choose`` makes of a stream's pairs; after an error the last item is a LoaderError."""
-
-    def __init__(self, pairs: PairStream, choose: Callable[[int, TokenPair], Iterable[Any]]) -> None:
-        super().__init__()
-        self.pairs, self.choose = pairs, choose
-
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            for index, pair in enumerate(self.pairs):
-                yield from self.choose(index, pair)
-        except RmodError as error:
-            yield LoaderError(error.about, error.found, error.hint)
-
-
 @dataclass(frozen=True, slots=True)
 class Collate:
     """Join examples into a batch whose targets are padded to ``frames`` frames."""
@@ -140,27 +111,3 @@ class Collate:
             lengths=torch.tensor([item.length for item in items]),
             instruments=torch.tensor([item.instrument for item in items]),
         )
-
-
-def find_loader_error(items: Sequence[Any]) -> LoaderError | None:
-    """Return the error among the items of a batch, if there is one."""
-    return next((item for item in items if isinstance(item, LoaderError)), None)
-
-
-def raise_loader_errors(batches: Iterable[Any]) -> Iterator[Any]:
-    """Yield batches; raise the error of a worker as ShardError in the main process.
-
-    Raises DoseError if worker processes cannot be started or are lost, for instance with a full /dev/shm.
-    """
-    try:
-        for batch in batches:
-            if isinstance(batch, LoaderError):
-                raise ShardError(*batch)
-            yield batch
-    except (RuntimeError, OSError) as error:
-        workers = getattr(batches, "num_workers", 0)
-        if not workers:
-            raise  # a defect: no process was lost
-        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-        found = f"one of {workers} loader processes cannot be started or is lost: {reason}"
-        raise DoseError("training", found, "free memory and /dev/shm, or give --workers 0") from error

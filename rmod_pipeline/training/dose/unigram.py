@@ -17,10 +17,16 @@ from torch import Tensor
 from rmod_pipeline.dose.layout import delay_target, make_code_mask, make_onset_mask
 from rmod_pipeline.dose.loss import HeldOutLosses, mean_losses
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.reading.loader import TokenPair, load_tokens
+from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.training.dose.data import TokenData
-from rmod_pipeline.training.dose.examples import ExampleStream, LoaderError, find_loader_error, raise_loader_errors
-from rmod_pipeline.training.dose.loaders import LoaderSettings
+from rmod_pipeline.training.loop.examples import (
+    ExampleStream,
+    LoaderError,
+    find_loader_error,
+    keep_pair,
+    raise_loader_errors,
+)
+from rmod_pipeline.training.loop.loaders import LoaderSettings
 
 PAIRS_PER_BATCH = 64
 
@@ -101,10 +107,6 @@ class _CountBatch:
         return count_codes(codes, lengths, self.entries, self.masked)
 
 
-def _keep_pair(index: int, pair: TokenPair) -> tuple[TokenPair]:  # noqa: ARG001
-    return (pair,)
-
-
 def count_split(
     data: TokenData, split: str, recipe: DoseRecipe, instruments: Sequence[str], settings: LoaderSettings
 ) -> dict[str, CodeCounts]:
@@ -114,7 +116,7 @@ def count_split(
         data.out, split, data.family.name, sounds=instruments, rank=settings.rank, world_size=settings.world_size
     )
     count_batch = _CountBatch(tuple(instruments), size.codebook_size, recipe.loss.tail == "masked")
-    loader = settings.make_loader(ExampleStream(pairs, _keep_pair), PAIRS_PER_BATCH, count_batch)
+    loader = settings.make_loader(ExampleStream(pairs, keep_pair), PAIRS_PER_BATCH, count_batch)
     total = {name: zero_counts(size.codebooks, size.codebook_size) for name in instruments}
     for counts in raise_loader_errors(loader):
         total = {name: total[name].plus(counts[name]) for name in instruments}

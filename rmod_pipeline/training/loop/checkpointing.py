@@ -17,12 +17,11 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 
 from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
-from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, encode_dose_checkpoint
-from rmod_pipeline.errors import DoseError
+from rmod_pipeline.errors import ModelError
 from rmod_pipeline.shards.fingerprint import refuse_differences
 from rmod_pipeline.storage.publish import draft, publish, publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable
-from rmod_pipeline.training.dose.module import DoseModule
+from rmod_pipeline.training.loop.module import TrainingModule
 
 log = logging.getLogger(__name__)
 
@@ -42,48 +41,48 @@ class PlainFileIO(CheckpointIO):
         self._drafts = drafts
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
-        """Write a state. Raises DoseError."""
+        """Write a state. Raises ModelError."""
         final = Path(path)
-        with report_unwritable(final, kind=DoseError), draft(self._drafts, final.name) as temporary:
+        with report_unwritable(final, kind=ModelError), draft(self._drafts, final.name) as temporary:
             with temporary.open("wb") as file:
                 torch.save(checkpoint, file)
             publish(temporary, final)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = None) -> dict[str, Any]:  # noqa: ARG002
-        """Read a state. Raises DoseError for any other file, and for one that could only be read by running code."""
+        """Read a state. Raises ModelError for any other file, and for one that could only be read by running code."""
         return read_training_state(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove a state."""
-        with report_unwritable(path, kind=DoseError):
+        with report_unwritable(path, kind=ModelError):
             Path(path).unlink(missing_ok=True)
 
 
 def read_training_state(path: Path) -> dict[str, Any]:
-    """Read the state of a training without running code from the file. Raises DoseError."""
+    """Read the state of a training without running code from the file. Raises ModelError."""
     try:
-        content: Any = unpickle_weights(read_weights_file(path, DoseError, HINT), path, DoseError)
-    except DoseError as error:
-        raise DoseError(path, error.found, HINT) from error
+        content: Any = unpickle_weights(read_weights_file(path, ModelError, HINT), path, ModelError)
+    except ModelError as error:
+        raise ModelError(path, error.found, HINT) from error
     ours = content.get(STATE_KEY) if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(ours, dict) or ours.get("version") != VERSION:
-        raise DoseError(path, "not the state of a training of this version of rmod", HINT)
+        raise ModelError(path, "not the state of a training of this version of rmod", HINT)
     if not all(isinstance(content.get(name), kind) for name, kind in REQUIRED.items()):
-        raise DoseError(path, "not the complete state of a training", HINT)
-    content["state_dict"] = check_state_dict(content["state_dict"], path, DoseError, "a training's state", HINT)
+        raise ModelError(path, "not the complete state of a training", HINT)
+    content["state_dict"] = check_state_dict(content["state_dict"], path, ModelError, "a training's state", HINT)
     return content
 
 
-def require_same_training(state: Mapping[str, Any], module: DoseModule, path: Path) -> None:
-    """Raise BuildError or DoseError unless a state belongs to this training: recipe, instruments, codec, shapes."""
-    expected = _identify(module)
+def require_same_training(state: Mapping[str, Any], module: TrainingModule, path: Path) -> None:
+    """Raise BuildError or ModelError unless a state belongs to this training: recipe, data, shapes."""
+    expected = module.identify()
     existing = {name: state[STATE_KEY].get(name) for name in expected}
     refuse_differences(existing, expected, path, "the state of another training", HINT)
     weights = module.state_dict()
     for name in weights.keys() | state["state_dict"].keys():
         stored, own = state["state_dict"].get(name), weights.get(name)
         if stored is None or own is None or stored.shape != own.shape:
-            raise DoseError(path, f"its weights belong to another model: {name}", HINT)
+            raise ModelError(path, f"its weights belong to another model: {name}", HINT)
 
 
 class Checkpointing(CheckpointCallback):
@@ -129,9 +128,9 @@ class Checkpointing(CheckpointCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         """Add what identifies the training, and its environment."""
-        assert isinstance(pl_module, DoseModule)
+        assert isinstance(pl_module, TrainingModule)
         environment = {name: dict(part) for name, part in self.environment.items()}
-        checkpoint[STATE_KEY] = {"version": VERSION, **_identify(pl_module), **environment}
+        checkpoint[STATE_KEY] = {"version": VERSION, **pl_module.identify(), **environment}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         """Compare the environment with that of the state."""
@@ -139,12 +138,12 @@ class Checkpointing(CheckpointCallback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Warn if the environment has changed."""
-        assert isinstance(pl_module, DoseModule)
+        assert isinstance(pl_module, TrainingModule)
         if self._changes and trainer.is_global_zero:
             log.warning(
                 "%s resumes in another environment: %s. The training remains valid, but its result may differ from "
                 "that of an uninterrupted one: pairs may come in another order, numbers may be rounded differently",
-                "-".join(pl_module.instruments),
+                pl_module.name,
                 ", ".join(self._changes),
             )
 
@@ -155,9 +154,10 @@ class Checkpointing(CheckpointCallback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the best model and the state, and stop the training where it is due."""
-        assert isinstance(pl_module, DoseModule)
+        assert isinstance(pl_module, TrainingModule)
         step, losses = trainer.global_step, pl_module.held_out
-        if not self.best or losses["all"]["full"] < self.best["held_out"]["all"]["full"]:
+        selecting = pl_module.selecting_loss
+        if not self.best or losses["all"][selecting] < self.best["held_out"]["all"][selecting]:
             self.best = {"step": step, "held_out": {name: dict(parts) for name, parts in losses.items()}}
             if trainer.is_global_zero:
                 self._write_best(pl_module)
@@ -170,26 +170,10 @@ class Checkpointing(CheckpointCallback):
             trainer.should_stop = True
         self._on_saved(trainer, pl_module)
 
-    def _write_best(self, module: DoseModule) -> None:
-        checkpoint = DoseCheckpoint(
-            recipe=module.recipe,
-            instruments=module.instruments,
-            codec=module.data.identity.to_dict(),
-            progress=self.best,
-            state=module.model.state_dict(),
-        )
-        path = self.out / checkpoint_name(module.instruments)
-        with report_unwritable(path, kind=DoseError):
-            publish_bytes(encode_dose_checkpoint(checkpoint), path, self.out / DRAFTS)
-
-
-def _identify(module: DoseModule) -> dict[str, Any]:
-    """Return what distinguishes the state of one training from another's."""
-    return {
-        "recipe": module.recipe.model_dump(mode="json"),
-        "instruments": list(module.instruments),
-        "codec": module.data.identity.to_dict(),
-    }
+    def _write_best(self, module: TrainingModule) -> None:
+        path = self.out / module.best_file
+        with report_unwritable(path, kind=ModelError):
+            publish_bytes(module.encode_best(self.best), path, self.out / DRAFTS)
 
 
 def _describe_changes(stored: Mapping[str, Any], current: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -11,9 +11,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from rmod_pipeline.dose.loss import HeldOutLosses
-from rmod_pipeline.training.dose.examples import ExampleBatch
-from rmod_pipeline.training.dose.module import DoseModule
+from rmod_pipeline.training.loop.module import HeldOutLosses, TrainingModule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +21,13 @@ class TrainingState:
     step: int
     steps: int
     loss: float
-    """Full loss of the latest training batch, in nats per code."""
+    """Loss of the latest training batch: the one that selects the best model."""
     steps_per_second: float
     """Since the start of the interval."""
-    tokens_per_second: float
-    """Codes of mixtures and one-shots that all devices read per second, since the start of the interval."""
+    unit: str
+    """What is counted: tokens."""
+    units_per_second: float
+    """What all devices read per second, since the start of the interval."""
     waiting: float
     """Share of that time, 0..1, that the first device spent waiting for data."""
 
@@ -50,7 +50,7 @@ class _IntervalTimer:
     waited_before: float = 0.0
     """Seconds that the loader had waited before the interval."""
     steps: int = 0
-    tokens: int = 0
+    units: int = 0
 
 
 class Monitor(Callback):
@@ -66,13 +66,13 @@ class Monitor(Callback):
         # lightning's own handler of SIGTERM broadcasts, and other ranks may never receive it.
         if threading.current_thread() is threading.main_thread() and self._sigterm_handler is not None:
             signal.signal(signal.SIGTERM, self._sigterm_handler)
-        assert isinstance(pl_module, DoseModule)
+        assert isinstance(pl_module, TrainingModule)
         if trainer.is_global_zero:
-            self._listener.began("-".join(pl_module.instruments), trainer.global_step)
+            self._listener.began(pl_module.name, trainer.global_step)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Start the timer of the interval."""
-        assert isinstance(pl_module, DoseModule)
+        assert isinstance(pl_module, TrainingModule)
         assert pl_module.train_loader is not None
         self._timer = _IntervalTimer(waited_before=pl_module.train_loader.waited_seconds)
 
@@ -81,22 +81,23 @@ class Monitor(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,  # noqa: ARG002
-        batch: ExampleBatch,
+        batch: Any,
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Report a step."""
-        assert isinstance(pl_module, DoseModule)
+        assert isinstance(pl_module, TrainingModule)
         assert pl_module.train_loader is not None
         timer = self._timer
         timer.steps += 1
-        timer.tokens += (batch.mixtures.numel() + batch.targets.numel()) * trainer.world_size
+        timer.units += pl_module.count_units(batch) * trainer.world_size
         elapsed = max(time.monotonic() - timer.start, 1e-9)
         self._state = TrainingState(
             step=trainer.global_step,
             steps=pl_module.recipe.schedule.steps,
             loss=pl_module.latest_loss,
             steps_per_second=timer.steps / elapsed,
-            tokens_per_second=timer.tokens / elapsed,
+            unit=pl_module.unit,
+            units_per_second=timer.units / elapsed,
             waiting=min((pl_module.train_loader.waited_seconds - timer.waited_before) / elapsed, 1.0),
         )
         if trainer.is_global_zero:
@@ -104,13 +105,13 @@ class Monitor(Callback):
 
     def report_validation(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report an interval; call it after its checkpoints are written."""
-        assert isinstance(pl_module, DoseModule)
+        assert isinstance(pl_module, TrainingModule)
         state = self._state
         if trainer.is_global_zero and state is not None:
             self._listener.validated(state, pl_module.held_out)
             speed = {
                 "speed/steps_per_second": state.steps_per_second,
-                "speed/tokens_per_second": state.tokens_per_second,
+                f"speed/{state.unit}_per_second": state.units_per_second,
                 "speed/waiting": state.waiting,
             }
             for logger in trainer.loggers:

@@ -19,12 +19,11 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from rmod_pipeline.dose.recipe import DoseSchedule
-from rmod_pipeline.errors import DoseError, UsageError
+from rmod_pipeline.errors import ModelError, UsageError
 from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable
-from rmod_pipeline.training.dose.checkpointing import DRAFTS, PlainFileIO
-from rmod_pipeline.training.dose.module import VALID_LOSS
+from rmod_pipeline.training.loop.checkpointing import DRAFTS, PlainFileIO
+from rmod_pipeline.training.loop.module import TrainingModule
 
 LOG_EVERY_STEPS = 50
 
@@ -57,7 +56,7 @@ class DeviceSettings:
 def detect_devices(settings: DeviceSettings) -> DeviceSettings:
     """Return the settings with a concrete device; under torchrun, with its number of processes.
 
-    Raises UsageError for an unknown device, DoseError for one that does not exist.
+    Raises UsageError for an unknown device, ModelError for one that does not exist.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         local_world_size = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -73,16 +72,17 @@ def detect_devices(settings: DeviceSettings) -> DeviceSettings:
     gpus = torch.cuda.device_count() if has_cuda else 0
     if settings.device == "cuda" and gpus < settings.devices:
         found = f"{gpus} GPUs that this torch can use, {settings.devices} asked for"
-        raise DoseError(f"--device {requested}", found, "give at most as many --devices, or --device cpu")
+        raise ModelError(f"--device {requested}", found, "give at most as many --devices, or --device cpu")
     return settings
 
 
 def make_trainer(
-    schedule: DoseSchedule, settings: DeviceSettings, out: Path, folder: Path, callbacks: Sequence[Callback]
+    module: TrainingModule, settings: DeviceSettings, out: Path, folder: Path, callbacks: Sequence[Callback]
 ) -> Trainer:
     """Return a trainer for one model, whose files go to ``folder`` inside ``out``; one epoch is one interval."""
+    schedule = module.recipe.schedule
     early_stopping = (
-        [EarlyStopping(VALID_LOSS, patience=schedule.patience, mode="min", check_on_train_epoch_end=True)]
+        [EarlyStopping(module.valid_loss, patience=schedule.patience, mode="min", check_on_train_epoch_end=True)]
         if schedule.patience is not None
         else []
     )
@@ -108,7 +108,7 @@ def make_trainer(
 def make_wandb_logger(folder: Path, project: str, drafts: Path, resumed: bool) -> WandbLogger:
     """Return a logger to this training's run at Weights & Biases, or to a new run unless the training is resumed."""
     path = folder / WANDB_RUN
-    with report_unwritable(path, kind=DoseError):
+    with report_unwritable(path, kind=ModelError):
         if not (resumed and path.exists()):
             publish_bytes(f"{uuid4().hex}\n".encode(), path, drafts)
         run = path.read_text(encoding="utf-8").strip()

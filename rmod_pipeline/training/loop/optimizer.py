@@ -1,15 +1,15 @@
-"""Make the optimizer: AdamW for all weights, or Muon for the matrices of the layers and AdamW for the rest."""
+"""Make the optimizer: AdamW for all weights, or Muon for the matrices of some layers; and schedule its rate."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rmod_pipeline.dose.model import Dose
-from rmod_pipeline.dose.recipe import DoseSchedule
+from rmod_pipeline.recipe.schedule import TrainingSchedule
 
 RATE = "rate"
 """Key of a parameter group: its learning rate relative to the schedule's."""
@@ -22,12 +22,23 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 """Coefficients of the Newton-Schulz iteration: five rounds bring all singular values between 0.7 and 1.2."""
 
 
-def make_optimizer(model: Dose, schedule: DoseSchedule) -> torch.optim.Optimizer:
-    """Return the optimizer that a schedule asks for, with all parameters of a model."""
+def learning_rate_at(schedule: TrainingSchedule, step: int) -> float:
+    """Return the learning rate of a step: a linear warm-up, then half a cosine down to the final share."""
+    warm_up = min(1.0, (step + 1) / (schedule.warm_up_steps + 1))
+    share = min(max(step - schedule.warm_up_steps, 0) / (schedule.steps - schedule.warm_up_steps), 1.0)
+    cosine = schedule.final_rate + (1 - schedule.final_rate) * 0.5 * (1 + math.cos(math.pi * share))
+    return schedule.learning_rate * warm_up * cosine
+
+
+def make_optimizer(model: nn.Module, schedule: TrainingSchedule, layers: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer that a schedule asks for, with all parameters of a model.
+
+    ``layers``: the part of the model whose matrices Muon takes, if it is asked for.
+    """
     options: dict[str, Any] = {"lr": schedule.learning_rate, "weight_decay": schedule.weight_decay}
     if schedule.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), **options)
-    matrices = [part.weight for part in model.blocks.modules() if isinstance(part, nn.Linear)]
+    matrices = [part.weight for part in layers.modules() if isinstance(part, nn.Linear)]
     matrix_ids = {id(matrix) for matrix in matrices}
     others = [parameter for parameter in model.parameters() if id(parameter) not in matrix_ids]
     muon = Muon([{"params": matrices, RATE: MUON_RATE}], **options)

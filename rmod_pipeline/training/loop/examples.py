@@ -1,0 +1,67 @@
+"""Turn a stream of pairs into training examples, and pass on the errors of its reader.
+
+All of this runs in the workers of a DataLoader. torch re-raises an exception of a worker without its attributes, so a
+worker returns a ``LoaderError`` in place of an example, and the main process raises the error again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from torch.utils.data import IterableDataset
+
+from rmod_pipeline.errors import ModelError, RmodError, ShardError
+from rmod_pipeline.reading.stream import PairStream
+
+
+class LoaderError(NamedTuple):
+    """The fields of an RmodError that a DataLoader worker passes to the main process."""
+
+    about: str
+    found: str
+    hint: str
+
+
+class ExampleStream(IterableDataset[Any]):
+    """The examples that ``choose`` makes of a stream's pairs; after an error the last item is a LoaderError."""
+
+    def __init__(self, pairs: PairStream, choose: Callable[[int, Any], Iterable[Any]]) -> None:
+        super().__init__()
+        self.pairs, self.choose = pairs, choose
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            for index, pair in enumerate(self.pairs):
+                yield from self.choose(index, pair)
+        except RmodError as error:
+            yield LoaderError(error.about, error.found, error.hint)
+
+
+def keep_pair(index: int, pair: Any) -> tuple[Any]:  # noqa: ARG001
+    """Choose a pair as it is."""
+    return (pair,)
+
+
+def find_loader_error(items: Sequence[Any]) -> LoaderError | None:
+    """Return the error among the items of a batch, if there is one."""
+    return next((item for item in items if isinstance(item, LoaderError)), None)
+
+
+def raise_loader_errors(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield batches; raise the error of a worker as ShardError in the main process.
+
+    Raises ModelError if worker processes cannot be started or are lost, for instance with a full /dev/shm.
+    """
+    try:
+        for batch in batches:
+            if isinstance(batch, LoaderError):
+                raise ShardError(*batch)
+            yield batch
+    except (RuntimeError, OSError) as error:
+        workers = getattr(batches, "num_workers", 0)
+        if not workers:
+            raise  # a defect: no process was lost
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        found = f"one of {workers} loader processes cannot be started or is lost: {reason}"
+        raise ModelError("training", found, "free memory and /dev/shm, or give --workers 0") from error

@@ -1,0 +1,46 @@
+"""Write DIR/run.json, which identifies the training of a folder, so that a resume never mixes two trainings."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rmod_pipeline import __version__
+from rmod_pipeline.errors import ModelError
+from rmod_pipeline.shards.fingerprint import encode_fingerprint, refuse_differences
+from rmod_pipeline.storage.publish import publish_new
+from rmod_pipeline.storage.writing import report_unwritable
+from rmod_pipeline.training.loop.checkpointing import DRAFTS
+
+RUN = "run.json"
+VERSIONS = "versions"
+"""Key of run.json. Versions are recorded, but may change; all other values must be equal to resume a training."""
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that affect a training."""
+    packages = {name: version(name) for name in ("torch", "lightning", "webdataset")}
+    return {"rmod": __version__, "python": platform.python_version(), **packages}
+
+
+def claim_run(run: Mapping[str, Any], out: Path) -> None:
+    """Write a folder's run.json, or compare it with the existing one. Raises BuildError that names the differences.
+
+    ``run``: what identifies the training; the versions of packages are added.
+    """
+    path = out / RUN
+    with report_unwritable(path, kind=ModelError):
+        if not path.exists():
+            publish_new(encode_fingerprint({**run, VERSIONS: package_versions()}), path, out / DRAFTS)
+        content = path.read_bytes()
+    try:
+        existing = {name: json.loads(content)[name] for name in run}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        hint = "choose another --out"
+        raise ModelError(path, f"does not say what was trained here: {error!r}", hint) from error
+    hint = "give the options of the earlier run, or choose another --out"
+    refuse_differences(existing, dict(run), out, "another training than the one asked for", hint)
