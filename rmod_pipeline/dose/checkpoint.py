@@ -1,7 +1,8 @@
 """Read and write DOSE checkpoints: weights, recipe, instruments, and the codec whose tokens the model uses.
 
 A checkpoint is one file of plain arrays, numbers and text, so that reading it runs no code from it:
-{"rmod_dose": 1, "state_dict", "metadata": {"recipe", "instruments", "codec", "progress"}}.
+{"rmod_dose": 1, "state_dict", "metadata": {"recipe", "instruments", "codec", "progress"}}. The metadata of a model that
+hears levels also has "hearing": the definition of the levels, and the size of its ear.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
+from rmod_pipeline.dose.hearing import Hearing
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize
 from rmod_pipeline.errors import CodecError, DoseError, ForeignFileError, nearest, quote
@@ -28,7 +30,8 @@ from rmod_pipeline.storage.writing import report_unwritable
 
 FORMAT = "rmod_dose"
 VERSION = 1
-DROPOUTS = {"dropout", "attention_dropout", "condition_dropout", "history_dropout"}
+TRAINING_ONLY = {"dropout", "attention_dropout", "condition_dropout", "history_dropout", "hits_known"}
+"""Keys of a size that matter in training alone."""
 HINT = "give a checkpoint that a training or an import of rmod wrote, such as kick.pth"
 
 
@@ -43,6 +46,8 @@ class DoseCheckpoint:
     """The ``CodecIdentity`` of the codec that made the tokens, as JSON; fields that are not known are missing."""
     progress: Mapping[str, Any] = field(default_factory=dict)
     """State of the training: step and validation losses, as plain numbers and text."""
+    hearing: Hearing | None = None
+    """How the model hears mixtures; None for a model that is given tokens."""
     state: Mapping[str, Tensor]
     about: str = "checkpoint"
     """The name in error messages: the file that the checkpoint was read from."""
@@ -74,12 +79,19 @@ class DoseCheckpoint:
             raise CodecError(self.about, found, hint)
 
     def require_size(self, size: ModelSize) -> None:
-        """Raise DoseError unless the model has this size. Dropout may differ."""
+        """Raise DoseError unless the model has this size. What matters in training alone may differ."""
         own, expected = self.recipe.model.model_dump(), size.model_dump()
-        for name in own.keys() - DROPOUTS:
+        for name in own.keys() - TRAINING_ONLY:
             if own[name] != expected[name]:
                 found = f"a model with {name.replace('_', ' ')} {own[name]}, the recipe asks for {expected[name]}"
                 raise DoseError(self.about, found, "give the recipe of this checkpoint, or start from new weights")
+
+    def require_hearing(self, hearing: Hearing | None) -> None:
+        """Raise DoseError unless the model hears with the same spectrograms as those of ``hearing``, if it does."""
+        if self.hearing is not None and (hearing is None or self.hearing.mel != hearing.mel):
+            other = "none" if hearing is None else hearing.mel.name
+            found = f"hears features {self.hearing.mel.name}, but the data set has {other}"
+            raise DoseError(self.about, found, "give a data set with the features of its training")
 
 
 def checkpoint_name(instruments: tuple[str, ...]) -> str:
@@ -94,6 +106,7 @@ def encode_dose_checkpoint(checkpoint: DoseCheckpoint) -> bytes:
         "instruments": list(checkpoint.instruments),
         "codec": dict(checkpoint.codec),
         "progress": dict(checkpoint.progress),
+        **({"hearing": checkpoint.hearing.to_dict()} if checkpoint.hearing is not None else {}),
     }
     state = {name: value.detach().cpu().clone() for name, value in checkpoint.state.items()}
     stream = io.BytesIO()
@@ -135,7 +148,7 @@ def read_dose_checkpoint(path: Path) -> DoseCheckpoint:
 def load_dose_model(checkpoint: DoseCheckpoint) -> Dose:
     """Return the model of a checkpoint in float32, in eval mode. Raises DoseError for weights that do not fit it."""
     with torch.device("meta"), _SkipInitialization():  # allocates no memory before the weights are loaded
-        model = Dose(checkpoint.recipe.model, len(checkpoint.instruments))
+        model = Dose(checkpoint.recipe.model, len(checkpoint.instruments), checkpoint.hearing)
     state = {name: value.to(torch.float32, copy=True) for name, value in checkpoint.state.items()}
     try:
         model.load_state_dict(state, assign=True)
@@ -181,6 +194,23 @@ def _parse_metadata(metadata: Any, state: Mapping[str, Tensor], path: Path) -> D
         instruments=tuple(instruments),
         codec=codec,
         progress=progress,
+        hearing=_parse_hearing(metadata.get("hearing"), recipe.model, tuple(instruments), path),
         state=state,
         about=str(path),
     )
+
+
+def _parse_hearing(content: Any, size: ModelSize, instruments: tuple[str, ...], path: Path) -> Hearing | None:
+    """Return how a model hears; None for a model that is given tokens."""
+    if size.condition == "tokens":
+        return None
+    if not isinstance(content, dict):
+        raise DoseError(path, "does not say how the model hears", HINT)
+    try:
+        hearing = Hearing.from_dict(content, instruments, path)
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DoseError(path, f"does not say how the model hears: {reason}", HINT) from error
+    if size.condition == "ear" and hearing.ear_size is None:
+        raise DoseError(path, "does not say which ear the model has", HINT)
+    return hearing

@@ -1,6 +1,6 @@
-"""Generate the codes of one-shots from the codes of mixtures, row by row.
+"""Generate the codes of one-shots from mixtures, row by row.
 
-    generated = generate(model, mixtures, frames=90, tries=[Sampling(), Sampling(seed=1, temperature=1.0, top_p=0.9)])
+    generated = generate(model, condition, frames=90, tries=[Sampling(), Sampling(seed=1, temperature=1.0, top_p=0.9)])
     generated.codes       # [windows, tries, codebooks, frames]
     generated.best        # [windows, codebooks, frames]: the most likely try of each window
 
@@ -16,8 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rmod_pipeline.dose.condition import Condition
+from rmod_pipeline.dose.hearing import Hearing
 from rmod_pipeline.dose.layout import count_target_rows, make_code_mask, undelay_target
 from rmod_pipeline.dose.model import Dose, KeyValueCache
+from rmod_pipeline.dose.recipe import ModelSize
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import DoseError, UsageError
 
@@ -64,34 +67,34 @@ class GeneratedCodes:
 @torch.no_grad()
 def generate(
     model: Dose,
-    mixtures: Tensor,
+    condition: Condition,
     frames: int,
     tries: Sequence[Sampling] = (Sampling(),),
     *,
     instruments: Tensor | None = None,
     cached: bool = True,
 ) -> GeneratedCodes:
-    """Generate one-shots of ``frames`` frames for mixtures [windows, codebooks, condition frames] of codes.
+    """Generate one-shots of ``frames`` frames for mixtures, of which the model needs the codes or the levels.
 
     ``instruments`` [windows] int64 is the class to extract from each, for a model of several instruments. Without
     ``cached``, every row computes all rows before it again: the same result, slowly. Raises DoseError for input that
     does not fit the model.
     """
-    _check_input(model, mixtures, instruments)
+    _check_input(model, condition, instruments)
     rows = count_target_rows(frames, model.size.codebooks)
     training = model.training
     model.eval()
     try:
         decoder_class = _CachedDecoder if cached else _UncachedDecoder
-        decoder = decoder_class(model, model.lay_out_condition(mixtures), instruments, len(tries), rows)
-        return _generate_rows(decoder, _Sampler(tries, rows, model.size.codebooks, mixtures.device), frames)
+        decoder = decoder_class(model, condition, instruments, len(tries), frames)
+        return _generate_rows(decoder, _Sampler(tries, rows, model.size.codebooks, decoder.device), frames)
     finally:
         model.train(training)
 
 
 def _generate_rows(decoder: _Decoder, sampler: _Sampler, frames: int) -> GeneratedCodes:
     """Sample the target rows from the second to the last but one; the first and the last are zeros."""
-    shape, device = (decoder.windows, decoder.tries), decoder.condition.device
+    shape, device = (decoder.windows, decoder.tries), decoder.device
     codebooks = decoder.model.size.codebooks
     rows = count_target_rows(frames, codebooks)
     mask = make_code_mask(torch.tensor([frames], device=device), rows, codebooks)[0]
@@ -150,13 +153,21 @@ def _keep_nucleus(probabilities: Tensor, top_p: Tensor) -> Tensor:
 class _Decoder:
     """Compute hidden states after target rows, for every window and try."""
 
-    def __init__(self, model: Dose, condition: Tensor, instruments: Tensor | None, tries: int, rows: int) -> None:
-        self.model, self.condition, self.windows, self.tries = model, condition, len(condition), tries
+    def __init__(self, model: Dose, condition: Condition, instruments: Tensor | None, tries: int, frames: int) -> None:
+        self.model, self.windows, self.tries = model, len(condition), tries
+        embedded = model.embed_condition(condition)
+        self.device = embedded.device
+        inside = torch.ones(self.windows, frames, dtype=torch.bool, device=self.device)
+        heard = model.listen(condition, instruments, inside)
+        self._heard = None if heard is None else heard.repeat_interleave(tries, dim=0)
         self.instruments = None if instruments is None else instruments.repeat_interleave(tries, dim=0)
-        self._prepare(instruments, rows)
+        self._prepare(embedded, instruments, count_target_rows(frames, model.size.codebooks))
 
-    def _prepare(self, instruments: Tensor | None, rows: int) -> None:
-        """Prepare for a target of ``rows`` rows; ``instruments`` [windows] are not yet repeated for each try."""
+    def _prepare(self, condition: Tensor, instruments: Tensor | None, rows: int) -> None:
+        """Prepare for a target of ``rows`` rows after embedded rows [windows, condition rows, width].
+
+        ``instruments`` [windows] are not yet repeated for each try.
+        """
         raise NotImplementedError
 
     def hidden_after(self, target: Tensor) -> Tensor:
@@ -170,39 +181,59 @@ class _Decoder:
 class _UncachedDecoder(_Decoder):
     """Compute all rows again for each new row, as the published code does."""
 
-    def _prepare(self, instruments: Tensor | None, rows: int) -> None:  # noqa: ARG002
-        self._repeated_condition = self.condition.repeat_interleave(self.tries, dim=0)
+    def _prepare(self, condition: Tensor, instruments: Tensor | None, rows: int) -> None:  # noqa: ARG002
+        self._condition = condition.repeat_interleave(self.tries, dim=0)
 
     def hidden_after(self, target: Tensor) -> Tensor:
-        rows = torch.cat([self._repeated_condition, target], dim=1)
+        rows = torch.cat([self._condition, self.model.embed_target(target, self._heard)], dim=1)
         return self.model.compute_hidden(rows, self.instruments)[:, -1]
 
 
 class _CachedDecoder(_Decoder):
     """Keep keys and values: compute each mixture once for all its tries, and then each target row once."""
 
-    def _prepare(self, instruments: Tensor | None, rows: int) -> None:
-        kv_cache = KeyValueCache(self.model.size.layers, self.condition.shape[1] + rows)
-        self.model.compute_hidden(self.condition, instruments, kv_cache)
+    def _prepare(self, condition: Tensor, instruments: Tensor | None, rows: int) -> None:
+        kv_cache = KeyValueCache(self.model.size.layers, condition.shape[1] + rows)
+        self.model.compute_hidden(condition, instruments, kv_cache)
         self._kv_cache = kv_cache.repeat(self.tries)
 
     def hidden_after(self, target: Tensor) -> Tensor:
-        return self.model.compute_hidden(target[:, -1:], self.instruments, self._kv_cache)[:, -1]
+        row = self.model.embed_target(target[:, -1:], self._heard, first=target.shape[1] - 1)
+        return self.model.compute_hidden(row, self.instruments, self._kv_cache)[:, -1]
 
 
-def _check_input(model: Dose, mixtures: Tensor, instruments: Tensor | None) -> None:
-    size = model.size
-    expected = (size.codebooks, size.condition_frames)
-    if mixtures.ndim != 3 or tuple(mixtures.shape[1:]) != expected or mixtures.is_floating_point():
-        found = f"{mixtures.dtype} {list(mixtures.shape)}, not integers [windows, {expected[0]}, {expected[1]}]"
+def _check_input(model: Dose, condition: Condition, instruments: Tensor | None) -> None:
+    """Raise DoseError unless a model can be given this input."""
+    if model.size.condition == "tokens":
+        _check_tokens(model.size, condition.tokens)
+    else:
+        assert model.hearing is not None
+        _check_levels(model.hearing, model.size.condition_frames, condition.levels)
+    if model.instruments is not None:
+        _check_instruments(instruments, len(condition), model.instruments.num_embeddings)
+
+
+def _check_tokens(size: ModelSize, tokens: Tensor | None) -> None:
+    expected = f"integers [windows, {size.codebooks}, {size.condition_frames}]"
+    shape = (size.codebooks, size.condition_frames)
+    if tokens is None or tokens.ndim != 3 or tuple(tokens.shape[1:]) != shape or tokens.is_floating_point():
+        found = "none given" if tokens is None else f"{tokens.dtype} {list(tokens.shape)}, not {expected}"
         raise DoseError("mixture tokens", found, "give the codes of windows as long as those the model was trained on")
-    lowest, highest = (int(code) for code in mixtures.long().aminmax()) if mixtures.numel() else (0, 0)
+    lowest, highest = (int(code) for code in tokens.long().aminmax()) if tokens.numel() else (0, 0)
     if lowest < 0 or highest >= size.codebook_size:
         code = lowest if lowest < 0 else highest
         found = f"a code is {code}, but the model's codebooks hold 0 to {size.codebook_size - 1}"
         raise DoseError("mixture tokens", found, "give codes of the codec that the model was trained on")
-    if model.instruments is not None:
-        _check_instruments(instruments, len(mixtures), model.instruments.num_embeddings)
+
+
+def _check_levels(hearing: Hearing, frames: int, levels: Tensor | None) -> None:
+    shape = (len(hearing.mel.windows), hearing.mel.bands, frames)
+    if levels is None or levels.dtype != torch.uint8 or tuple(levels.shape[1:]) != shape:
+        expected = f"bytes [windows, {', '.join(map(str, shape))}]"
+        found = "none given" if levels is None else f"{levels.dtype} {list(levels.shape)}, not {expected}"
+        raise DoseError(
+            "mixture levels", found, "give the log-mel levels of windows, as the model's LogMel computes them"
+        )
 
 
 def _check_instruments(instruments: Tensor | None, windows: int, classes: int) -> None:

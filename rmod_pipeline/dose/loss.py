@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rmod_pipeline.dose.layout import delay_target, make_code_mask, make_onset_mask
+from rmod_pipeline.dose.condition import Condition
+from rmod_pipeline.dose.hearing import drop_values
+from rmod_pipeline.dose.layout import ABSENT, delay_target, make_code_mask, make_onset_mask
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import LossSettings
+from rmod_pipeline.ear.pooling import NO_HIT
 
 HeldOutLosses = Mapping[str, Mapping[str, float]]
 """By instrument, and by ``all`` for all instruments together: ``full`` and ``onset``, in nats per code."""
@@ -31,6 +34,15 @@ class TokenBatch:
     """[n] int64: frames of each target that hold sound; the rest of its window is the codec's silence."""
     instruments: Tensor | None = None
     """[n] int64: the instrument class of each target, for a model of several instruments."""
+    levels: Tensor | None = None
+    """[n, windows, bands, condition frames] uint8: the log-mel levels of the mixtures, for models that hear them."""
+    hits: Tensor | None = None
+    """[n, most] int64: known hits of each target in its mixture, in frames, padded with -1; used in training only."""
+
+    @property
+    def condition(self) -> Condition:
+        """What a model is given of the mixtures."""
+        return Condition(tokens=self.mixtures, levels=self.levels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +77,11 @@ def compute_losses(model: Dose, batch: TokenBatch, settings: LossSettings) -> Do
     Only codes count. The zeros around them (in the published code a tenth of all tokens, half of the onset's) are fixed
     by the layout, and generation never predicts them.
     """
-    condition, target = model.lay_out_condition(batch.mixtures), delay_target(batch.targets)
+    target = delay_target(batch.targets)
     counted = make_loss_mask(batch, target, settings)[:, 1:-1]
     # Row r predicts row r + 1. The last row of the target is zeros, and nothing predicts it.
-    history = target[:, :-2]
-    inputs = _drop_inputs(model, condition, history)
+    condition, history = _embed_inputs(model, batch, target[:, :-2])
+    inputs = torch.cat([condition, history], dim=1)
     hidden = model.compute_hidden(inputs, batch.instruments)[:, condition.shape[1] :]
     needed = counted.any(2)
     mask, expected = counted[needed], target[:, 1:-1][needed]
@@ -99,21 +111,30 @@ def mean_losses(sums: Tensor, instruments: Sequence[str]) -> HeldOutLosses:
     }
 
 
-def _drop_inputs(model: Dose, condition: Tensor, history: Tensor) -> Tensor:
-    """Return condition and history rows as one sequence [n, rows, codebooks]; in training with tokens left out.
+def _embed_inputs(model: Dose, batch: TokenBatch, history: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the embedded rows of condition and history [n, rows, codebooks]; in training with parts left out.
 
     A model that always sees all earlier codes continues from them and ignores the mixture; but generation starts
     without any earlier code.
     """
+    dropout = None
+    known = _choose_known_hits(model, batch)
     if model.training and (model.size.condition_dropout or model.size.history_dropout):
+        dropout = model.size.condition_dropout
         shares = model.size.history_dropout * torch.rand(len(history), 1, 1, device=history.device)
-        condition, history = _drop_tokens(condition, model.size.condition_dropout), _drop_tokens(history, shares)
-    return torch.cat([condition, history], dim=1)
+    condition = model.embed_condition(batch.condition, dropout)
+    if dropout is not None:
+        history = drop_values(history, shares)
+    heard = model.listen(batch.condition, batch.instruments, batch.targets[:, 0] != ABSENT, known, dropout)
+    return condition, model.embed_target(history, heard)
 
 
-def _drop_tokens(rows: Tensor, share: float | Tensor) -> Tensor:
-    """Return rows [n, rows, codebooks] with a share of the tokens replaced by 0; a tensor [n, 1, 1] is per item."""
-    return rows * (torch.rand(rows.shape, device=rows.device) >= share)
+def _choose_known_hits(model: Dose, batch: TokenBatch) -> Tensor | None:
+    """Return the hits that training does not leave to the ear: [n, most], -1 for other items; None without an ear."""
+    if model.listener is None or not model.training or batch.hits is None:
+        return None
+    use = torch.rand(len(batch.hits), 1, device=batch.hits.device) < model.size.hits_known
+    return batch.hits.where(use, NO_HIT)
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,7 @@
-"""The DOSE transformer: from rows of tokens to the logits of the next row. Decoder only, causal, pre-norm.
+"""The DOSE transformer: from embedded rows to the logits of the next row. Decoder only, causal, pre-norm.
 
-    hidden = model.compute_hidden(rows, instruments)      # [n, rows, codebooks] -> [n, rows, width]
+    rows = torch.cat([model.embed_condition(condition), model.embed_target(target, heard)], dim=1)
+    hidden = model.compute_hidden(rows, instruments)      # [n, rows, width] -> [n, rows, width]
     logits = model.compute_logits(hidden[:, chosen])      # -> [n, chosen, codebooks, vocabulary]
 
 Logits take most of the memory, and most rows belong to the mixture and predict nothing. So callers choose the rows
@@ -15,8 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rmod_pipeline.dose.condition import Condition
+from rmod_pipeline.dose.hearing import Hearing, HitListener, drop_values
 from rmod_pipeline.dose.layout import align_condition, delay_condition
 from rmod_pipeline.dose.recipe import ModelSize
+from rmod_pipeline.ear.model import scale_levels
 
 LONGEST_WAVELENGTH = 10_000.0
 """Rows per period of the slowest sinusoid, divided by 2 pi; as in "Attention Is All You Need"."""
@@ -25,33 +29,92 @@ LONGEST_WAVELENGTH = 10_000.0
 class Dose(nn.Module):
     """A DOSE model. One of several ``instruments`` also takes the class to extract for each item of a batch.
 
-    The names of parameters are part of the checkpoint format.
+    ``hearing`` is required unless the condition is tokens. The names of parameters are part of the checkpoint format.
     """
 
-    def __init__(self, size: ModelSize, instruments: int = 1) -> None:
+    def __init__(self, size: ModelSize, instruments: int = 1, hearing: Hearing | None = None) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.hearing = size, hearing
         self.tokens = nn.ModuleList(nn.Embedding(size.vocabulary, size.width) for _ in range(size.codebooks))
         self.instruments = nn.Embedding(instruments, size.width) if instruments > 1 else None
         self.blocks = nn.ModuleList(Block(size) for _ in range(size.layers))
         self.norm = nn.LayerNorm(size.width)
         self.head = nn.Linear(size.width, size.codebooks * size.vocabulary)
+        self.mel: nn.Linear | None = None
+        self.listener: HitListener | None = None
+        if size.condition != "tokens":
+            assert hearing is not None
+            self.mel = nn.Linear(len(hearing.mel.windows) * hearing.mel.bands, size.width)
         self._initialize_weights()
+        if size.condition == "ear":
+            assert hearing is not None
+            self.listener = HitListener(hearing, size.width)
 
-    def lay_out_condition(self, mixtures: Tensor) -> Tensor:
-        """Return the condition rows of codes [n, codebooks, frames], delayed or aligned: int64 [n, rows, codebooks]."""
-        return align_condition(mixtures) if self.size.condition == "aligned" else delay_condition(mixtures)
+    def embed_tokens(self, rows: Tensor) -> Tensor:
+        """Return the summed embeddings [n, rows, width] of rows of tokens, int64 [n, rows, codebooks]."""
+        # The published code starts its sum with codebook 0 and then adds all codebooks.
+        codebooks = [0, *range(self.size.codebooks)] if self.size.reference_compatible else range(self.size.codebooks)
+        first, *others = (self.tokens[k](rows[..., k]) for k in codebooks)
+        summed: Tensor = sum(others, start=first)
+        return summed
+
+    def embed_condition(self, condition: Condition, dropout: float | None = None) -> Tensor:
+        """Return the embedded rows of mixtures: float [n, rows, width].
+
+        ``dropout`` is the share of their codes or levels that is left out; None draws no random numbers.
+        """
+        if self.mel is not None:
+            assert condition.levels is not None
+            columns = scale_levels(condition.levels).flatten(1, 2).transpose(1, 2)
+            projected: Tensor = self.mel(columns if dropout is None else drop_values(columns, dropout))
+            return projected
+        assert condition.tokens is not None
+        lay_out = align_condition if self.size.layout == "aligned" else delay_condition
+        rows = lay_out(condition.tokens)
+        return self.embed_tokens(rows if dropout is None else drop_values(rows, dropout))
+
+    def listen(
+        self,
+        condition: Condition,
+        instruments: Tensor | None,
+        inside: Tensor,
+        known: Tensor | None = None,
+        dropout: float | None = None,
+    ) -> Tensor | None:
+        """Return what sounds after the hits, embedded: [n, frames, width]; None for a model without an ear.
+
+        Arguments and shapes as for ``HitListener.forward``.
+        """
+        if self.listener is None:
+            return None
+        assert condition.levels is not None
+        heard: Tensor = self.listener(condition.levels, instruments, inside, known, dropout or 0.0)
+        return heard
+
+    def embed_target(self, rows: Tensor, heard: Tensor | None = None, first: int = 0) -> Tensor:
+        """Return the embedded rows of one-shots from row ``first`` on: float [n, rows, width].
+
+        rows int64 [n, rows, codebooks]. heard [n, frames, width]: frame t is added to row t, which predicts codebook 0
+        of frame t. The rows after the last frame get nothing.
+        """
+        embedded = self.embed_tokens(rows)
+        if heard is None:
+            return embedded
+        part = heard[:, first : first + rows.shape[1]]
+        return embedded + functional.pad(part, (0, 0, 0, rows.shape[1] - part.shape[1]))
 
     def compute_hidden(
         self, rows: Tensor, instruments: Tensor | None = None, kv_cache: KeyValueCache | None = None
     ) -> Tensor:
-        """Return the hidden state after each row: float [n, rows, width] for rows int64 [n, rows, codebooks].
+        """Return the hidden state after each row: float [n, rows, width] for embedded rows of the same shape.
 
         ``instruments`` [n] int64 is required by a model of several instruments. With a cache, the rows continue the
         cached ones and are added to it; after the first call they must come one at a time.
         """
         position = 0 if kv_cache is None else kv_cache.rows
-        tokens = self._embed(rows, position)
+        tokens = rows
+        if self.size.positions == "sinusoids" and not self.size.reference_compatible:
+            tokens = tokens + make_sinusoids(position, rows.shape[1], self.size.width, rows.device)
         if self.instruments is not None:
             # Added to every row, because the instrument decides what matters in the mixture.
             tokens = tokens + self.instruments(instruments)[:, None]
@@ -67,16 +130,6 @@ class Dose(nn.Module):
         """Return the logits [..., codebooks, vocabulary] of the next row for hidden states [..., width]."""
         logits: Tensor = self.head(self.norm(hidden)).unflatten(-1, (self.size.codebooks, self.size.vocabulary))
         return logits
-
-    def _embed(self, rows: Tensor, position: int) -> Tensor:
-        """Return the summed embeddings [n, rows, width] of rows [n, rows, codebooks], with sinusoids where used."""
-        # The published code starts its sum with codebook 0 and then adds all codebooks.
-        codebooks = [0, *range(self.size.codebooks)] if self.size.reference_compatible else range(self.size.codebooks)
-        first, *others = (self.tokens[k](rows[..., k]) for k in codebooks)
-        summed: Tensor = sum(others, start=first)
-        if self.size.reference_compatible or self.size.positions == "rotary":
-            return summed
-        return summed + make_sinusoids(position, rows.shape[1], self.size.width, rows.device)
 
     def _make_rotary(self, position: int, rows: int, device: torch.device) -> Tensor | None:
         """Return the sines and cosines [rows, width / heads] of rotary positions; None for other positions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,9 @@ from rmod_pipeline.storage.naming import NAME
 
 FOLDER = "dose"
 """The folder of DOSE recipes, inside that of all recipes."""
+
+OLD_CONDITIONS = ("delayed", "aligned")
+"""Values of ``condition`` when it named the layout of the tokens; recipes and checkpoints may still have them."""
 
 Instrument = Annotated[str, Field(pattern=NAME)]
 Frames = Annotated[int, Field(ge=1, le=4096)]
@@ -44,7 +47,8 @@ class ModelSize(Strict):
         default=0.0,
         ge=0,
         lt=1,
-        description="Share of the mixture's codes that training drops, so that few mixtures are not memorised.",
+        description="Share of the mixture's codes or levels that training drops, so that few mixtures are not "
+        "memorised.",
     )
     history_dropout: float = Field(
         default=0.0,
@@ -56,10 +60,22 @@ class ModelSize(Strict):
     codebooks: int = Field(default=9, ge=1, le=64, description="Codebooks per token frame.")
     codebook_size: int = Field(default=1024, ge=2, le=65_535, description="Entries per codebook.")
     condition_frames: Frames = Field(default=345, description="Token frames of a mixture: 4 s at 44.1 kHz are 345.")
-    condition: Literal["delayed", "aligned"] = Field(
+    condition: Literal["tokens", "mel", "ear"] = Field(
+        default="tokens",
+        description="What the model is given of a mixture: its tokens, as in the paper; mel: its log-mel levels; ear: "
+        "the levels, and for each frame of a one-shot what sounds that long after the hits that an ear hears.",
+    )
+    layout: Literal["delayed", "aligned"] = Field(
         default="delayed",
-        description="Layout of the mixture: delayed, as in the paper and as for one-shots, or aligned, with all codes "
-        "of a frame in one row.",
+        description="Layout of a mixture's tokens: delayed, as in the paper and as for one-shots, or aligned, with all "
+        "codes of a frame in one row. Levels always have a row per frame.",
+    )
+    hits_known: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="With condition: ear, the share of one-shots for which training uses the known hits instead of "
+        "the heard ones.",
     )
     positions: Literal["sinusoids", "rotary"] = Field(
         default="sinusoids",
@@ -76,6 +92,14 @@ class ModelSize(Strict):
         """Number of tokens per codebook: its entries, and 0 for no code."""
         return self.codebook_size + 1
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_condition(cls, content: Any) -> Any:
+        """Read the key ``condition`` of older recipes, in which it named the layout."""
+        if isinstance(content, Mapping) and content.get("condition") in OLD_CONDITIONS and "layout" not in content:
+            return {("layout" if name == "condition" else name): value for name, value in content.items()}
+        return content
+
     @model_validator(mode="after")
     def _check_width(self) -> ModelSize:
         if self.width % self.heads or self.width % 2:
@@ -83,9 +107,15 @@ class ModelSize(Strict):
         if self.positions == "rotary" and self.width // self.heads % 2:
             found = f"{self.heads} heads of {self.width // self.heads} channels"
             raise ValueError(f"rotary positions rotate pairs of channels, but there are {found}: set an even number")
-        if self.reference_compatible and (self.positions == "rotary" or self.condition == "aligned"):
+        return self
+
+    @model_validator(mode="after")
+    def _check_reference(self) -> ModelSize:
+        published = (self.positions, self.layout, self.condition) == ("sinusoids", "delayed", "tokens")
+        if self.reference_compatible and not published:
             raise ValueError(
-                "the published model has no positions and a delayed condition: leave positions and condition out"
+                "the published model has no positions and a condition of delayed tokens: leave positions, layout and "
+                "condition out"
             )
         return self
 
