@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from rmod_pipeline.dose.condition import Condition
 from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.dose.layout import delay_target
 from rmod_pipeline.dose.loss import TokenBatch, compute_losses
@@ -147,9 +148,9 @@ def muon(options: argparse.Namespace) -> None:
 
 def published_loss(model: Dose, pairs: TokenBatch) -> torch.Tensor:
     """Return the loss of the published code, which computes logits at every row and averages zeros in."""
-    condition, target = model.lay_out_condition(pairs.mixtures), delay_target(pairs.targets)
-    rows = torch.cat([condition, target], dim=1)
-    logits = model.compute_logits(model.compute_hidden(rows[:, :-1]))
+    target = delay_target(pairs.targets)
+    rows = torch.cat([model.embed_condition(pairs.condition), model.embed_target(target[:, :-1])], dim=1)
+    logits = model.compute_logits(model.compute_hidden(rows))
     tail, books = target.shape[1:]
     flat = functional.cross_entropy(logits[:, -tail:].flatten(0, 2), target.flatten(), reduction="none")
     surprise: torch.Tensor = flat.unflatten(0, (len(target), tail, books))
@@ -159,7 +160,7 @@ def published_loss(model: Dose, pairs: TokenBatch) -> torch.Tensor:
 def extract(options: argparse.Namespace) -> None:
     recipe = load_dose_recipe("paper")
     model = Dose(recipe.model).eval()
-    mixture = pairs_of(options.data, "kick")[0].mixtures[:1].long()
+    mixture = Condition(tokens=pairs_of(options.data, "kick")[0].mixtures[:1].long())
     frames = recipe.frames("kick")
     generate(model, mixture, frames=8)  # the first calls make room
     times = []

@@ -26,6 +26,7 @@ from rmod_pipeline.codec import Codec, fit_window, mix_to_mono
 from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_distance
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model
+from rmod_pipeline.dose.condition import Condition, compute_levels
 from rmod_pipeline.dose.generation import Sampling, generate
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.draw import Draw
@@ -220,12 +221,12 @@ class _Guesser:
     def _answer(self, instrument: str, keys: Sequence[str]) -> Tensor:
         """Return the model's answers to the mixtures of pairs: [n, tries, samples]."""
         device = self.codec.device
-        mixtures = torch.from_numpy(np.stack([self._read_mixture(key) for key in keys]).astype(np.int64)).to(device)
+        condition = self._read_condition(keys).map(lambda part: part.to(device))
         several = len(self.checkpoint.instruments) > 1
         index = self.checkpoint.class_index(instrument)
         classes = torch.full((len(keys),), index, device=device) if several else None
         frames = self.checkpoint.recipe.frames(instrument)
-        generated = generate(self.model, mixtures, frames, self.tries, instruments=classes)
+        generated = generate(self.model, condition, frames, self.tries, instruments=classes)
         decoded = self.codec.decode(generated.codes.flatten(0, 1).cpu().numpy().astype(np.uint16))
         polished = np.stack([self._polish(audio, frames) for audio in decoded])
         answers: Tensor = torch.from_numpy(polished).unflatten(0, (len(keys), -1))
@@ -238,17 +239,26 @@ class _Guesser:
 
     def _choose_answers(self, instrument: str, keys: Sequence[str], answers: Tensor) -> Tensor:
         """Return [n, samples]: of answers [n, tries, samples] to the mixtures of pairs those that `extract` chooses."""
-        samples, rate = self.family.windows[MIX] * self.codec.identity.hop, self.codec.identity.sample_rate
-        chosen = []
+        rate, chosen = self.codec.identity.sample_rate, []
         for key, tries in zip(keys, answers, strict=True):
-            mixture = torch.from_numpy(_decode_sound(read_pair(self.out, key), MIX, samples))
+            mixture = torch.from_numpy(self._read_mixture(key))
             scores = score_candidates(instrument, tries, mixture[None], [0] * len(tries), rate)
             chosen.append(tries[scores.distances.argmin()])
         return torch.stack(chosen)
 
-    def _read_mixture(self, key: str) -> np.ndarray:
-        """Return the codes [codebooks, frames] of a pair's mixture."""
-        return decode_codes(read_pair_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy")
+    def _read_condition(self, keys: Sequence[str]) -> Condition:
+        """Return what the model is given of mixtures: their stored tokens, or the levels of their audio."""
+        if self.model.hearing is not None:
+            return Condition(levels=compute_levels(self.model.hearing.mel, [self._read_mixture(key) for key in keys]))
+        codes = [
+            decode_codes(read_pair_tokens(self.out, key, self.family)[f"{MIX}.npy"], f"{key}.{MIX}.npy") for key in keys
+        ]
+        return Condition(tokens=torch.from_numpy(np.stack(codes).astype(np.int64)))
+
+    def _read_mixture(self, key: str) -> Mono:
+        """Return the mixture of a pair in its window: [samples]."""
+        samples = self.family.windows[MIX] * self.codec.identity.hop
+        return _decode_sound(read_pair(self.out, key), MIX, samples)
 
 
 def _nearest_to_all(sounds: Tensor) -> Tensor:

@@ -67,13 +67,18 @@ def open_extractors(
 
 
 def load_model_for_codec(checkpoint: DoseCheckpoint, codec: Codec) -> Dose:
-    """Load a checkpoint's model on the codec's device. Raises DoseError if the shapes of their tokens differ."""
+    """Load a checkpoint's model on the codec's device. Raises DoseError if their tokens or frames differ."""
     size, identity = checkpoint.recipe.model, codec.identity
     for name in ("codebooks", "codebook_size"):
         own, expected = getattr(size, name), getattr(identity, name)
         if own != expected:
             found = f"a model with {name.replace('_', ' ')} {own}, but the codec {identity.name} has {expected}"
             raise DoseError(checkpoint.about, found, "give the codec of its training: --codec PATH")
+    mel = checkpoint.hearing.mel if checkpoint.hearing is not None else None
+    if mel is not None and (mel.sample_rate, mel.hop) != (identity.sample_rate, identity.hop):
+        found = f"hears frames of {mel.hop} samples at {mel.sample_rate} Hz, but the codec {identity.name} has"
+        found = f"{found} {identity.hop} at {identity.sample_rate} Hz"
+        raise DoseError(checkpoint.about, found, "give the codec of its training: --codec PATH")
     return load_dose_model(checkpoint).to(codec.device)
 
 

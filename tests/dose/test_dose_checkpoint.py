@@ -25,7 +25,7 @@ from rmod_pipeline.dose.checkpoint import (
 )
 from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.errors import CodecError, DoseError
-from tests.dose.dose_examples import CODEC, make_codes, small_model, small_recipe, small_size
+from tests.dose.dose_examples import CODEC, make_condition, small_model, small_recipe, small_size
 
 
 class Malice:
@@ -68,7 +68,7 @@ def test_a_checkpoint_is_read_as_it_was_written(path: Path) -> None:
     assert read.about == str(path)
     for name in ("recipe", "instruments", "codec", "progress"):
         assert getattr(read, name) == getattr(written, name)
-    mixtures = make_codes(2, 8)
+    mixtures = make_condition(2)
     before, after = generate(small_model(), mixtures, 6), generate(load_dose_model(read), mixtures, 6)
     assert torch.equal(before.codes, after.codes)
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
+from rmod_pipeline.dose.condition import Condition
 from rmod_pipeline.dose.generation import Sampling, _Sampler, generate
 from rmod_pipeline.dose.layout import count_target_rows, delay_condition, delay_target, make_code_mask
 from rmod_pipeline.dose.loss import compute_losses
 from rmod_pipeline.dose.recipe import LossSettings
 from rmod_pipeline.errors import DoseError, UsageError
-from tests.dose.dose_examples import FRAMES, SIZE, make_batch, make_codes, small_model
+from tests.dose.dose_examples import FRAMES, SIZE, make_batch, make_codes, make_condition, small_model
 
 TRIES = [
     Sampling(),
@@ -26,8 +29,12 @@ TRIES = [
 ]
 
 
-def make_mixtures(count: int = 3, seed: int = 0) -> Any:
-    return make_codes(count, SIZE["condition_frames"], seed)
+def make_mixtures(count: int = 3, seed: int = 0) -> Condition:
+    return make_condition(count, seed)
+
+
+def take(window: int, part: Tensor) -> Tensor:
+    return part[[window]]
 
 
 def peaked_model(**changes: Any) -> Any:
@@ -39,7 +46,16 @@ def peaked_model(**changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"reference_compatible": True}, {"positions": "rotary"}, {"condition": "aligned"}]
+    "changes",
+    [
+        {},
+        {"reference_compatible": True},
+        {"positions": "rotary"},
+        {"layout": "aligned"},
+        {"condition": "mel"},
+        {"condition": "ear"},
+        {"condition": "ear", "positions": "rotary"},
+    ],
 )
 def test_the_cache_changes_nothing(changes: dict[str, Any]) -> None:
     model = peaked_model(**changes)
@@ -50,21 +66,23 @@ def test_the_cache_changes_nothing(changes: dict[str, Any]) -> None:
     assert len({tuple(codes.flatten().tolist()) for codes in cached.codes[0]}) == len(TRIES)
 
 
-def test_the_cache_changes_nothing_for_a_model_of_several_instruments() -> None:
-    model, classes = peaked_model(instruments=2), torch.tensor([0, 1, 0])
-    same = make_mixtures(1).expand(3, -1, -1)
+@pytest.mark.parametrize("condition", ["tokens", "mel", "ear"])
+def test_the_cache_changes_nothing_for_a_model_of_several_instruments(condition: str) -> None:
+    model, classes = peaked_model(instruments=2, condition=condition), torch.tensor([0, 1, 0])
+    same = make_mixtures(1).map(lambda part: part.expand(3, *part.shape[1:]))
     cached = generate(model, same, 10, TRIES, instruments=classes)
     assert torch.equal(cached.codes, generate(model, same, 10, TRIES, instruments=classes, cached=False).codes)
     assert torch.equal(cached.codes[0], cached.codes[2])
     assert not torch.equal(cached.codes[0], cached.codes[1])
 
 
-def test_a_result_does_not_depend_on_the_rest_of_the_batch() -> None:
-    model = peaked_model()
+@pytest.mark.parametrize("condition", ["tokens", "mel", "ear"])
+def test_a_result_does_not_depend_on_the_rest_of_the_batch(condition: str) -> None:
+    model = peaked_model(condition=condition)
     together = generate(model, make_mixtures(), 10, TRIES)
     for window in range(3):
         for index, sampling in enumerate(TRIES):
-            alone = generate(model, make_mixtures()[[window]], 10, [sampling])
+            alone = generate(model, make_mixtures().map(partial(take, window)), 10, [sampling])
             assert torch.equal(alone.codes[0, 0], together.codes[window, index])
 
 
@@ -90,11 +108,12 @@ def test_every_code_is_in_range(seed: int, temperature: float, top_p: float, fra
 
 
 def test_the_log_probability_is_that_of_the_model() -> None:
-    model, given = peaked_model().eval(), make_mixtures()
-    generated = generate(model, given, 10, TRIES)
+    model, given = peaked_model().eval(), make_codes(3, SIZE["condition_frames"])
+    generated = generate(model, Condition(tokens=given), 10, TRIES)
     for index in range(len(TRIES)):
         target = delay_target(generated.codes[:, index])
-        logits = model.compute_logits(model.compute_hidden(torch.cat([delay_condition(given), target], dim=1)))
+        rows = model.embed_tokens(torch.cat([delay_condition(given), target], dim=1))
+        logits = model.compute_logits(model.compute_hidden(rows))
         logits = logits[:, delay_condition(given).shape[1] - 1 : -1].clone()  # row r is predicted by the row before it
         logits[..., 0] = -math.inf
         log_probability = logits.log_softmax(-1).gather(-1, target.clamp_min(1)[..., None])[..., 0]
@@ -158,11 +177,23 @@ def test_an_error_describes_input_that_does_not_fit_the_model() -> None:
         (make_codes(2, 9), "not integers"),
         (make_codes(2, 8, codebooks=4), "not integers"),
         (torch.zeros(2, 3, 8), "not integers"),
-        (make_mixtures() + 15, "0 to 19"),
-        (make_mixtures() - 1, "a code is -1"),
+        (make_codes(3, 8) + 15, "0 to 19"),
+        (make_codes(3, 8) - 1, "a code is -1"),
+        (None, "mixture tokens: none given"),
     ):
         with pytest.raises(DoseError, match=message):
-            generate(model, wrong, FRAMES)
+            generate(model, Condition(tokens=wrong), FRAMES)
+    levels = make_mixtures().levels
+    assert levels is not None
+    for wrong, message in (
+        (None, "mixture levels: none given"),
+        (levels.float(), "not bytes"),
+        (levels[..., 1:], r"not bytes \[windows, 2, 16, 8\]"),
+        (levels[:, :, 1:], "not bytes"),
+    ):
+        for condition in ("mel", "ear"):
+            with pytest.raises(DoseError, match=message):
+                generate(small_model(condition=condition), Condition(levels=wrong), FRAMES)
     with pytest.raises(DoseError, match="none given"):
         generate(several, make_mixtures(), FRAMES)
     for classes in ([0, 1], [0, 1, 2]):
@@ -201,7 +232,7 @@ def test_learned_pairs_are_returned(several: bool) -> None:
         if losses.to_dict()["full"] < 0.02:
             break
     generated = generate(
-        model, pairs.mixtures, 10, [Sampling(), Sampling(seed=1, temperature=0.1)], instruments=pairs.instruments
+        model, pairs.condition, 10, [Sampling(), Sampling(seed=1, temperature=0.1)], instruments=pairs.instruments
     )
     assert torch.equal(generated.codes[:, 0], pairs.targets)
     assert torch.equal(generated.best, pairs.targets)

@@ -37,14 +37,15 @@ def test_no_row_depends_on_later_ones(compatible: bool, position: int) -> None:
     model, rows = small_model(reference_compatible=compatible).eval(), some_rows()
     changed = rows.clone()
     changed[:, position] = (changed[:, position] + 1) % 21
-    first, second = model.compute_hidden(rows), model.compute_hidden(changed)
+    first, second = (model.compute_hidden(model.embed_tokens(each)) for each in (rows, changed))
     assert torch.equal(first[:, :position], second[:, :position])
     assert not torch.allclose(first[:, position:], second[:, position:])
 
 
 def test_positions_distinguish_equal_rows() -> None:
     rows = torch.full((1, 6, 3), 7)
-    ours, published = (small_model(reference_compatible=each).eval().compute_hidden(rows)[0] for each in (False, True))
+    models = [small_model(reference_compatible=each).eval() for each in (False, True)]
+    ours, published = (model.compute_hidden(model.embed_tokens(rows))[0] for model in models)
     assert not torch.allclose(ours[1:], ours[:-1], atol=0.1)
     # The published arithmetic has no positions: equal rows have equal states.
     torch.testing.assert_close(published, published[:1].expand(6, -1))
@@ -71,17 +72,19 @@ def test_with_rotary_positions_the_order_of_rows_matters() -> None:
     rows = some_rows(1)
     model = small_model(positions="rotary").eval()
     reversed_rows = torch.cat([rows[:, :-1].flip(1), rows[:, -1:]], dim=1)
-    assert not torch.allclose(model.compute_hidden(rows)[:, -1], model.compute_hidden(reversed_rows)[:, -1], atol=0.05)
+    one, other = (model.compute_hidden(model.embed_tokens(each))[:, -1] for each in (rows, reversed_rows))
+    assert not torch.allclose(one, other, atol=0.05)
 
 
 def test_published_arithmetic_counts_codebook_0_twice() -> None:
     model, rows = small_model(reference_compatible=True), some_rows()
     summed = sum(model.tokens[k](rows[..., k]) for k in (0, 0, 1, 2))
-    torch.testing.assert_close(model._embed(rows, 0), summed)
+    torch.testing.assert_close(model.embed_tokens(rows), summed)
 
 
 def test_rows_one_by_one_with_a_cache_equal_all_at_once() -> None:
-    model, rows = small_model().eval(), some_rows()
+    model = small_model().eval()
+    rows = model.embed_tokens(some_rows())
     whole = model.compute_hidden(rows)
     kv_cache = KeyValueCache(model.size.layers, rows.shape[1])
     parts = [model.compute_hidden(rows[:, :4], None, kv_cache)]
@@ -92,7 +95,8 @@ def test_rows_one_by_one_with_a_cache_equal_all_at_once() -> None:
 
 
 def test_the_instrument_changes_the_hidden_states() -> None:
-    model, rows = small_model(instruments=3).eval(), some_rows(1).expand(3, -1, -1)
+    model = small_model(instruments=3).eval()
+    rows = model.embed_tokens(some_rows(1).expand(3, -1, -1))
     first, second, again = model.compute_hidden(rows, torch.tensor([0, 1, 0]))
     assert torch.equal(first, again)
     assert not torch.allclose(first, second)
@@ -114,7 +118,7 @@ def test_a_new_model_predicts_nearly_uniformly(changes: dict[str, int]) -> None:
 def compute_nats(model: Any, pairs: Any) -> Any:
     """Return minus the log-probability of every target token but the first row's: [n, rows - 1, codebooks]."""
     rows = torch.cat([delay_condition(pairs.mixtures), delay_target(pairs.targets)], dim=1)
-    logits = model.compute_logits(model.compute_hidden(rows, pairs.instruments))[:, :-1]
+    logits = model.compute_logits(model.compute_hidden(model.embed_tokens(rows), pairs.instruments))[:, :-1]
     nats = -logits.log_softmax(-1).gather(-1, rows[:, 1:, :, None])[..., 0]
     return nats[:, -(delay_target(pairs.targets).shape[1] - 1) :]
 
@@ -199,7 +203,8 @@ def test_bfloat16_gives_nearly_the_same_losses() -> None:
 
 
 def test_dropout_acts_in_training_only() -> None:
-    model, rows = small_model(dropout=0.5), some_rows()
+    model = small_model(dropout=0.5)
+    rows = model.embed_tokens(some_rows())
     assert not torch.equal(model.compute_hidden(rows), model.compute_hidden(rows))
     model.eval()
     assert torch.equal(model.compute_hidden(rows), model.compute_hidden(rows))
@@ -228,8 +233,8 @@ def test_history_dropout_keeps_all_codes_in_the_loss() -> None:
 
 
 def test_attention_may_have_its_own_dropout() -> None:
-    rows = some_rows()
     model = small_model(dropout=0.0, attention_dropout=0.5).train()
+    rows = model.embed_tokens(some_rows())
     assert not torch.equal(model.compute_hidden(rows), model.compute_hidden(rows))
     model = small_model(dropout=0.0).train()
     assert torch.equal(model.compute_hidden(rows), model.compute_hidden(rows))

@@ -13,7 +13,7 @@ from rmod_pipeline.errors import RecipeError
 TINY = {"name": "mine", "schedule": {"steps": 10}}
 
 
-@pytest.mark.parametrize("name", ["paper", "small", "laptop", "tiny"])
+@pytest.mark.parametrize("name", ["paper", "small", "laptop", "laptop_ear", "tiny"])
 def test_a_shipped_recipe_is_valid(name: str) -> None:
     recipe = load_dose_recipe(name)
     assert recipe.name == name
@@ -21,6 +21,22 @@ def test_a_shipped_recipe_is_valid(name: str) -> None:
     assert [recipe.frames(each) for each in ("kick", "snare", "hihat")] == [90, 90, 40]
     assert load_dose_recipe(f"recipes/dose/{name}.yaml") == recipe
     assert DoseRecipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+@pytest.mark.parametrize("layout", ["delayed", "aligned"])
+def test_an_older_recipe_may_call_the_layout_the_condition(layout: str) -> None:
+    older, newer = (
+        DoseRecipe.model_validate({**TINY, "model": {"layers": 3, key: layout}}) for key in ("condition", "layout")
+    )
+    assert older == newer
+    assert (older.model.layout, older.model.condition, older.model.layers) == (layout, "tokens", 3)
+    assert "layout" in older.model_dump(mode="json")["model"]
+
+
+def test_the_recipe_with_an_ear_differs_from_laptop_in_that_alone() -> None:
+    laptop, ear = (load_dose_recipe(name).model_dump() for name in ("laptop", "laptop_ear"))
+    assert {key for key in laptop if laptop[key] != ear[key]} == {"name", "description", "model"}
+    assert {key for key in laptop["model"] if laptop["model"][key] != ear["model"][key]} == {"condition"}
 
 
 def test_there_is_one_model_per_instrument_or_one_for_all() -> None:
@@ -40,7 +56,10 @@ def test_frames_can_be_chosen_per_instrument() -> None:
         ({"model": {"width": 9, "heads": 3}}, "even"),
         ({"model": {"width": 18, "heads": 6, "positions": "rotary"}}, "pairs of channels"),
         ({"model": {"positions": "rotary", "reference_compatible": True}}, "published model has no positions"),
-        ({"model": {"condition": "aligned", "reference_compatible": True}}, "published model has no positions"),
+        ({"model": {"layout": "aligned", "reference_compatible": True}}, "published model has no positions"),
+        ({"model": {"condition": "mel", "reference_compatible": True}}, "published model has no positions"),
+        ({"model": {"condition": "aligned", "layout": "aligned"}}, "'tokens', 'mel' or 'ear'"),
+        ({"model": {"hits_known": 1.1}}, "less than or equal to 1"),
         ({"instruments": ["kick", "kick"]}, "twice"),
         ({"instruments": ["Kick"]}, "pattern"),
         ({"instruments": []}, "at least 1"),

@@ -13,6 +13,7 @@ import torch
 
 from rmod_pipeline.codec import CodecIdentity
 from rmod_pipeline.dose.checkpoint import load_dose_model, read_dose_checkpoint, write_checkpoint
+from rmod_pipeline.dose.condition import Condition
 from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.dose.layout import delay_condition
 from rmod_pipeline.dose.reference import import_reference
@@ -103,14 +104,14 @@ def test_an_imported_model_has_the_published_logits(kick: Path) -> None:
     model = load_dose_model(import_reference(kick, heads=HEADS))
     rows = delay_condition(make_mixture())
     expected = compute_published_logits(make_published_state(), rows[0])
-    logits = model.compute_logits(model.compute_hidden(rows))[0].double()
+    logits = model.compute_logits(model.compute_hidden(model.embed_tokens(rows)))[0].double()
     assert float(expected.std()) > 0.5
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_imported_model_generates_the_published_codes(kick: Path) -> None:
     """Greedy, for 3 frames; the zeros around the codes are those of the layout."""
-    made = generate(load_dose_model(import_reference(kick, heads=HEADS)), make_mixture(), 3)
+    made = generate(load_dose_model(import_reference(kick, heads=HEADS)), Condition(tokens=make_mixture()), 3)
     rows, state = delay_condition(make_mixture())[0], make_published_state()
     rows = torch.cat([rows, torch.zeros(1, BOOKS, dtype=torch.int64)])
     for row in range(1, 3 + BOOKS):

@@ -1,14 +1,19 @@
-"""Generate the candidates for one instrument: encode its windows, sample codes in several tries, decode, polish."""
+"""Generate the candidates for one instrument: hear its windows, sample codes in several tries, decode, polish."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from rmod_pipeline.codec import Codec, Tokens
+from rmod_pipeline.codec import Codec
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.dose.condition import Condition, compute_levels
 from rmod_pipeline.dose.generation import GeneratedCodes, Sampling, generate
+from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.answers.polish import polish
@@ -24,11 +29,11 @@ def generate_candidates(
     on_generated: Callable[[int], None],
 ) -> list[GeneratedCandidate]:
     """Generate a candidate for every window and try; report the number of new ones after each batch."""
-    mixtures = codec.encode(np.stack([window.audio for window in windows]))
+    condition = hear_windows(extractor.model, [window.audio for window in windows], codec)
     tries = plan_tries(config)
     candidates: list[GeneratedCandidate] = []
     for window_indices, try_indices in _plan_batches(len(windows), len(tries), config.batch):
-        batch = mixtures[window_indices.start : window_indices.stop]
+        batch = condition.map(partial(_take, window_indices))
         generated = _generate_codes(extractor, batch, [tries[index] for index in try_indices], config.batch)
         log_probabilities = generated.log_probability.tolist()
         for position, window in enumerate(window_indices):
@@ -73,14 +78,27 @@ def _plan_batches(windows: int, tries: int, batch: int) -> Iterator[tuple[range,
             yield range(windows)[window : window + windows_per_batch], range(tries)[first : first + tries_per_batch]
 
 
-def _generate_codes(extractor: Extractor, mixtures: Tokens, tries: Sequence[Sampling], batch: int) -> GeneratedCodes:
-    """Generate the codes of tries for mixtures [windows, codebooks, frames]. Raises DoseError if memory runs out."""
+def hear_windows(model: Dose, windows: Sequence[Mono], codec: Codec) -> Condition:
+    """Return what a model is given of windows of music, each [samples] at the codec's rate."""
+    if model.hearing is not None:
+        return Condition(levels=compute_levels(model.hearing.mel, windows))
+    return Condition(tokens=torch.from_numpy(codec.encode(np.stack(windows)).astype(np.int64)))
+
+
+def _take(indices: range, part: Tensor) -> Tensor:
+    return part[indices.start : indices.stop]
+
+
+def _generate_codes(
+    extractor: Extractor, condition: Condition, tries: Sequence[Sampling], batch: int
+) -> GeneratedCodes:
+    """Generate the codes of tries for mixtures. Raises DoseError if memory runs out."""
     device = next(extractor.model.parameters()).device
-    tokens = torch.from_numpy(mixtures.astype(np.int64)).to(device)
+    given = condition.map(lambda part: part.to(device))
     index = extractor.class_index
-    classes = None if index is None else torch.full((len(tokens),), index, device=device)
+    classes = None if index is None else torch.full((len(given),), index, device=device)
     try:
-        return generate(extractor.model, tokens, extractor.frames, tries, instruments=classes)
+        return generate(extractor.model, given, extractor.frames, tries, instruments=classes)
     except torch.OutOfMemoryError as error:
         found = f"out of memory with a batch of {batch}"
         raise DoseError(device, found, "give a smaller --batch, or --device cpu") from error
