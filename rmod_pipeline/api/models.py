@@ -30,6 +30,7 @@ def train(
     instrument: str | None = None,
     codec: str | None = None,
     begin_from: str | Path | None = None,
+    ear: str | Path | None = None,
     until: int | None = None,
     device: str = "auto",
     devices: int = 1,
@@ -41,9 +42,10 @@ def train(
 ) -> list[TrainingReport]:
     """Train the DOSE models of a recipe on a data set with tokens, or resume a training. Return a report per model.
 
-    recipe: a name (tiny, laptop, small, paper) or a YAML file. out: the folder for checkpoints and logs. instrument:
-    one of the recipe's. begin_from: a checkpoint whose weights to start with. until: stop after the validation at or
-    after this step. devices: per node. workers: loader processes per device. Raises DoseError, ShardError, UsageError.
+    recipe: a name (tiny, laptop, laptop_ear, small, paper) or a YAML file. out: the folder for checkpoints and logs.
+    instrument: one of the recipe's. begin_from: a checkpoint whose weights to start with. ear: the ear of a recipe with
+    ``condition: ear``; by default the one that rmod ships. until: stop after the validation at or after this step.
+    devices: per node. workers: loader processes per device. Raises DoseError, ShardError, UsageError.
     """
     from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.dose.recipe import load_dose_recipe
@@ -65,6 +67,7 @@ def train(
         codec=codec,
         instrument=instrument,
         begin_from=None if begin_from is None else parse_local_path(begin_from, "--begin-from"),
+        ear=None if ear is None else parse_local_path(ear, "--ear"),
         until=until,
         wandb=wandb,
         machine=DeviceSettings(device=device, devices=devices, nodes=nodes, workers=workers),

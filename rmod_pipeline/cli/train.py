@@ -16,7 +16,8 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="A DOSE recipe: a file, or a name that comes with rmod: tiny, laptop, small, paper."
+            metavar="RECIPE",
+            help="A DOSE recipe: a file, or a name that comes with rmod: tiny, laptop, laptop_ear, small, paper.",
         ),
     ],
     data: DataOption,
@@ -32,6 +33,14 @@ def train(
     begin_from: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Start with the weights of a checkpoint, such as kick.pth."),
+    ] = None,
+    ear: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The ear for a recipe with `condition: ear`. Default: the one that rmod ships.",
+            show_default=False,
+        ),
     ] = None,
     until: Annotated[
         int | None, typer.Option(metavar="STEP", min=1, help="Stop after the validation at or after this step.")
@@ -68,6 +77,7 @@ def train(
         instrument=instrument,
         codec=codec,
         begin_from=begin_from,
+        ear=ear,
         until=until,
         device=device,
         devices=devices,

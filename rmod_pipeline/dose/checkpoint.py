@@ -86,13 +86,6 @@ class DoseCheckpoint:
                 found = f"a model with {name.replace('_', ' ')} {own[name]}, the recipe asks for {expected[name]}"
                 raise DoseError(self.about, found, "give the recipe of this checkpoint, or start from new weights")
 
-    def require_hearing(self, hearing: Hearing | None) -> None:
-        """Raise DoseError unless the model hears with the same spectrograms as those of ``hearing``, if it does."""
-        if self.hearing is not None and (hearing is None or self.hearing.mel != hearing.mel):
-            other = "none" if hearing is None else hearing.mel.name
-            found = f"hears features {self.hearing.mel.name}, but the data set has {other}"
-            raise DoseError(self.about, found, "give a data set with the features of its training")
-
 
 def checkpoint_name(instruments: tuple[str, ...]) -> str:
     """Return the file name of a model: ``kick.pth``, ``kick-snare-hihat.pth``."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from rmod_pipeline.distributions import Strict
 
@@ -63,3 +63,15 @@ class TrainingRecipe(Protocol):
 
     def model_dump(self, *, mode: str) -> dict[str, Any]:
         """Return the content as pydantic does."""
+
+    @classmethod
+    def model_validate(cls, obj: Any) -> Self:
+        """Read a recipe as pydantic does; raises ValidationError."""
+
+
+def renew_recipe(content: Any, recipe: TrainingRecipe) -> Any:
+    """Return the JSON of a stored recipe with today's keys, those of ``recipe``; what is no recipe stays as it is."""
+    try:
+        return type(recipe).model_validate(content).model_dump(mode="json")
+    except ValidationError:
+        return content

@@ -1,14 +1,14 @@
-"""Load batches of tokens for training and for validation."""
+"""Load batches for training and for validation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.training.dose.data import TokenData
 from rmod_pipeline.training.dose.examples import AllInstruments, Collate, InterleavedInstruments
+from rmod_pipeline.training.dose.pairs import load_pairs
 from rmod_pipeline.training.loop.data import TRAIN, VALID, count_pairs
 from rmod_pipeline.training.loop.examples import ExampleStream
 from rmod_pipeline.training.loop.loaders import (
@@ -31,11 +31,10 @@ class TrainLoader(IntervalLoader):
         settings: LoaderSettings,
         current_step: Callable[[], int],
     ) -> None:
-        pairs = load_tokens(
-            data.out,
+        pairs = load_pairs(
+            data,
             TRAIN,
-            data.family.name,
-            sounds=[MIX, *instruments],
+            [MIX, *instruments],
             shuffle=min(SHUFFLE_BUFFER, count_pairs(data.out)[TRAIN]),
             seed=recipe.seed,
             resampled=True,
@@ -55,14 +54,8 @@ class ValidationLoader(BatchLoader):
     def __init__(
         self, data: TokenData, recipe: DoseRecipe, instruments: Sequence[str], settings: LoaderSettings
     ) -> None:
-        pairs = load_tokens(
-            data.out,
-            VALID,
-            data.family.name,
-            sounds=[MIX, *instruments],
-            rank=settings.rank,
-            world_size=settings.world_size,
-        )
+        sounds = [MIX, *instruments]
+        pairs = load_pairs(data, VALID, sounds, rank=settings.rank, world_size=settings.world_size)
         examples = ExampleStream(pairs, AllInstruments(tuple(instruments)))
         longest = max(map(recipe.frames, instruments))
         batch = batch_per_rank(recipe, settings.world_size)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, encode_dose_checkpoint
+from rmod_pipeline.dose.hearing import Hearing
 from rmod_pipeline.dose.loss import LOSS_PARTS, HeldOutLosses, compute_losses, mean_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe
@@ -27,10 +28,17 @@ class DoseModule(TrainingModule):
     recipe: DoseRecipe
     model: Dose
 
-    def __init__(self, recipe: DoseRecipe, instruments: Sequence[str], data: TokenData, workers: int = 0) -> None:
+    def __init__(
+        self,
+        recipe: DoseRecipe,
+        instruments: Sequence[str],
+        data: TokenData,
+        workers: int = 0,
+        hearing: Hearing | None = None,
+    ) -> None:
         super().__init__(recipe, instruments, workers)
         self.data = data
-        self.model = Dose(recipe.model, len(self.instruments))
+        self.model = Dose(recipe.model, len(self.instruments), hearing)
 
     @property
     def name(self) -> str:
@@ -49,16 +57,19 @@ class DoseModule(TrainingModule):
             instruments=self.instruments,
             codec=self.data.identity.to_dict(),
             progress=progress,
+            hearing=self.model.hearing,
             state=self.model.state_dict(),
         )
         return encode_dose_checkpoint(checkpoint)
 
     def identify(self) -> dict[str, Any]:
-        """Return recipe, instruments and codec."""
+        """Return recipe, instruments and codec, and for a model that hears how it does."""
+        hearing = self.model.hearing
         return {
             "recipe": self.recipe.model_dump(mode="json"),
             "instruments": list(self.instruments),
             "codec": self.data.identity.to_dict(),
+            **({} if hearing is None else {"hearing": hearing.to_dict()}),
         }
 
     def open_loaders(self, settings: LoaderSettings) -> tuple[TrainLoader, ValidationLoader]:

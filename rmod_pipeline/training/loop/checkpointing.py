@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
 
 from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
 from rmod_pipeline.errors import ModelError
+from rmod_pipeline.recipe.schedule import renew_recipe
 from rmod_pipeline.shards.fingerprint import refuse_differences
 from rmod_pipeline.storage.publish import draft, publish, publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable
@@ -77,6 +78,7 @@ def require_same_training(state: Mapping[str, Any], module: TrainingModule, path
     """Raise BuildError or ModelError unless a state belongs to this training: recipe, data, shapes."""
     expected = module.identify()
     existing = {name: state[STATE_KEY].get(name) for name in expected}
+    existing["recipe"] = renew_recipe(existing.get("recipe"), module.recipe)
     refuse_differences(existing, expected, path, "the state of another training", HINT)
     weights = module.state_dict()
     for name in weights.keys() | state["state_dict"].keys():

@@ -7,12 +7,21 @@ worker returns a ``LoaderError`` in place of an example, and the main process ra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from torch.utils.data import IterableDataset
 
 from rmod_pipeline.errors import ModelError, RmodError, ShardError
-from rmod_pipeline.reading.stream import PairStream
+
+
+class PairSource(Protocol):
+    """Pairs of a split in an order that depends on the epoch: a ``PairStream``, or several of them side by side."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the pairs of the epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of the next iteration."""
 
 
 class LoaderError(NamedTuple):
@@ -26,7 +35,7 @@ class LoaderError(NamedTuple):
 class ExampleStream(IterableDataset[Any]):
     """The examples that ``choose`` makes of a stream's pairs; after an error the last item is a LoaderError."""
 
-    def __init__(self, pairs: PairStream, choose: Callable[[int, Any], Iterable[Any]]) -> None:
+    def __init__(self, pairs: PairSource, choose: Callable[[int, Any], Iterable[Any]]) -> None:
         super().__init__()
         self.pairs, self.choose = pairs, choose
 

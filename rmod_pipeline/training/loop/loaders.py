@@ -16,9 +16,8 @@ from typing import Any
 from torch.utils.data import DataLoader, IterableDataset
 
 from rmod_pipeline.errors import ModelError
-from rmod_pipeline.reading.stream import PairStream
 from rmod_pipeline.recipe.schedule import TrainingRecipe, TrainingSchedule
-from rmod_pipeline.training.loop.examples import raise_loader_errors
+from rmod_pipeline.training.loop.examples import PairSource, raise_loader_errors
 
 SHUFFLE_BUFFER = 500
 """Pairs from which each worker draws the next one. Pairs are independent of each other, so a small buffer is enough."""
@@ -97,7 +96,7 @@ class IntervalLoader(BatchLoader):
 
     def __init__(
         self,
-        pairs: PairStream,
+        pairs: PairSource,
         loader: DataLoader[Any],
         schedule: TrainingSchedule,
         current_step: Callable[[], int],

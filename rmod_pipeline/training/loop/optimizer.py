@@ -31,16 +31,17 @@ def learning_rate_at(schedule: TrainingSchedule, step: int) -> float:
 
 
 def make_optimizer(model: nn.Module, schedule: TrainingSchedule, layers: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer that a schedule asks for, with all parameters of a model.
+    """Return the optimizer that a schedule asks for, with all parameters of a model that are trained.
 
     ``layers``: the part of the model whose matrices Muon takes, if it is asked for.
     """
     options: dict[str, Any] = {"lr": schedule.learning_rate, "weight_decay": schedule.weight_decay}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if schedule.optimizer == "adamw":
-        return torch.optim.AdamW(model.parameters(), **options)
+        return torch.optim.AdamW(trained, **options)
     matrices = [part.weight for part in layers.modules() if isinstance(part, nn.Linear)]
     matrix_ids = {id(matrix) for matrix in matrices}
-    others = [parameter for parameter in model.parameters() if id(parameter) not in matrix_ids]
+    others = [parameter for parameter in trained if id(parameter) not in matrix_ids]
     muon = Muon([{"params": matrices, RATE: MUON_RATE}], **options)
     return CombinedOptimizer([muon, torch.optim.AdamW(others, **options)])
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from rmod_pipeline import __version__
 from rmod_pipeline.errors import ModelError
+from rmod_pipeline.recipe.schedule import TrainingRecipe, renew_recipe
 from rmod_pipeline.shards.fingerprint import encode_fingerprint, refuse_differences
 from rmod_pipeline.storage.publish import publish_new
 from rmod_pipeline.storage.writing import report_unwritable
@@ -27,20 +28,22 @@ def package_versions() -> dict[str, str]:
     return {"rmod": __version__, "python": platform.python_version(), **packages}
 
 
-def claim_run(run: Mapping[str, Any], out: Path) -> None:
+def claim_run(run: Mapping[str, Any], recipe: TrainingRecipe, out: Path) -> None:
     """Write a folder's run.json, or compare it with the existing one. Raises BuildError that names the differences.
 
-    ``run``: what identifies the training; the versions of packages are added.
+    ``run``: what identifies the training; its ``recipe`` and the versions of packages are added.
     """
-    path = out / RUN
+    path, run = out / RUN, {"recipe": recipe.model_dump(mode="json"), **run}
     with report_unwritable(path, kind=ModelError):
         if not path.exists():
             publish_new(encode_fingerprint({**run, VERSIONS: package_versions()}), path, out / DRAFTS)
         content = path.read_bytes()
     try:
-        existing = {name: json.loads(content)[name] for name in run}
+        stored = json.loads(content)
+        existing = {name: stored[name] for name in run}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "choose another --out"
         raise ModelError(path, f"does not say what was trained here: {error!r}", hint) from error
+    existing["recipe"] = renew_recipe(existing["recipe"], recipe)
     hint = "give the options of the earlier run, or choose another --out"
-    refuse_differences(existing, dict(run), out, "another training than the one asked for", hint)
+    refuse_differences(existing, run, out, "another training than the one asked for", hint)
