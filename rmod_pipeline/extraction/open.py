@@ -94,7 +94,7 @@ def open_answerers(
         known = AudioStore(library, opened_ear.features.sample_rate)
     chosen = tuple(instruments or extractors or (opened_ear.instruments if opened_ear else ()))
     if known is not None and opened_ear is not None:
-        _check_heard(opened_ear, chosen)
+        check_heard(opened_ear, chosen)
     return Answerers(instruments=chosen, extractors=extractors, codec=opened_codec, ear=opened_ear, known=known)
 
 
@@ -109,7 +109,7 @@ def _open_ear_for(codec: Codec | None, path: Path | None) -> OpenedEar | None:
     raise DoseError(path, found, "leave --ear out, or give an ear for that rate")
 
 
-def _check_heard(ear: OpenedEar, instruments: Sequence[str]) -> None:
+def check_heard(ear: OpenedEar, instruments: Sequence[str]) -> None:
     """Raise DoseError for an instrument that the ear does not know."""
     for instrument in instruments:
         if instrument not in ear.instruments:

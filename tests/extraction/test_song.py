@@ -11,8 +11,8 @@ import pytest
 import soundfile
 
 from rmod_pipeline.errors import AssetError, RmodError
-from rmod_pipeline.extraction.listening import song as song_module
 from rmod_pipeline.extraction.extract import _detect_all_onsets
+from rmod_pipeline.extraction.listening import song as song_module
 from rmod_pipeline.extraction.listening.onsets import detect_onsets, find_hits
 from rmod_pipeline.extraction.listening.song import (
     Song,

@@ -1,0 +1,144 @@
+"""Laws of picking known sounds, and of extractions without a model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmod_pipeline.ear.model import Description
+from rmod_pipeline.errors import DoseError, LibraryError, UsageError
+from rmod_pipeline.extraction.answers.pick import SoundBank, average_description
+from rmod_pipeline.extraction.answers.variation import (
+    DECAY_SECONDS,
+    SEMITONES,
+    TILT_DB,
+    Variation,
+    find_variation,
+)
+from rmod_pipeline.extraction.extract import extract_array
+from rmod_pipeline.extraction.open import Answerers, check_heard
+from rmod_pipeline.extraction.output import write_extraction
+from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
+from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.pages.extraction import extraction_html
+from tests.tiny_dose import RATE, four_windows
+from tests.tiny_ear import make_ear
+
+
+@pytest.fixture(scope="module")
+def picking(tiny_manifest: Path) -> Answerers:
+    """An ear that picks from the tiny library."""
+    ear, library = make_ear(), load_library(str(tiny_manifest))
+    store = AudioStore(library, RATE)
+    return Answerers(instruments=("kick", "snare"), extractors={}, codec=None, ear=ear, known=store)
+
+
+@pytest.fixture(scope="module")
+def picked(picking: Answerers) -> Extraction:
+    return extract_array(four_windows(), RATE, picking, ExtractionConfig(picks=2, windows=1))
+
+
+def bank_of(picking: Answerers, kind: str) -> SoundBank:
+    assert picking.ear is not None
+    assert picking.known is not None
+    return SoundBank.of(picking.ear, picking.known, kind)
+
+
+@pytest.mark.parametrize("kind", ["kick", "snare"])
+def test_a_sound_that_was_heard_exactly_is_picked_as_it_is(picking: Answerers, kind: str) -> None:
+    bank = bank_of(picking, kind)
+    for index, asset in enumerate(bank.assets[:2]):
+        heard = Description(bank.described.levels[index : index + 1], bank.described.embedding[index : index + 1])
+        best = bank.pick(heard, 1)[0]
+        assert (best.asset, best.variation) == (asset, Variation())
+        assert best.score == pytest.approx(0, abs=1e-4)
+
+
+def test_a_variation_never_makes_a_pick_less_similar(picking: Answerers) -> None:
+    bank = bank_of(picking, "snare")
+    heard = average_description(bank.described)
+    unvaried = {pick.asset.id: pick.score for pick in bank.nearest(heard, len(bank.assets))}
+    picks = bank.pick(heard, 2)
+    assert [pick.score for pick in picks] == sorted(pick.score for pick in picks)
+    for pick in picks:
+        assert pick.score <= unvaried[pick.asset.id] + 1e-6
+
+
+@given(st.sampled_from(SEMITONES), st.sampled_from(DECAY_SECONDS), st.sampled_from(TILT_DB))
+def test_the_search_finds_values_that_count_alone(semitones: float, decay: float | None, tilt: float) -> None:
+    wanted = Variation(semitones=semitones, decay_seconds=decay, tilt_db=tilt)
+
+    def count_differences(variations: list[Variation]) -> list[float]:
+        names = ("semitones", "decay_seconds", "tilt_db")
+        return [sum(getattr(each, name) != getattr(wanted, name) for name in names) for each in variations]
+
+    assert find_variation(count_differences) == (wanted, 0)
+
+
+def test_the_least_unlike_sound_is_the_best(picked: Extraction) -> None:
+    for each in picked.instruments:
+        assert each.candidates == each.picked
+        assert each.checkpoint is None
+        scores = [candidate.unlikeness for candidate in each.candidates if candidate.unlikeness is not None]
+        assert scores == sorted(scores)
+        assert len({candidate.asset.id for candidate in each.picked}) == len(scores) == 2
+        assert {candidate.asset.kind for candidate in each.picked} == {each.instrument}
+
+
+def test_files_name_the_sound_and_its_licence(picked: Extraction, picking: Answerers, tmp_path: Path) -> None:
+    again = extract_array(four_windows(), RATE, picking, picked.config)
+    for name, extraction in (("one", picked), ("two", again)):
+        write_extraction(extraction, tmp_path / name)
+    for path in sorted((tmp_path / "one").rglob("*.*")):
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+    description = json.loads((tmp_path / "one" / "extraction.json").read_text())
+    assert description["codec"] is None
+    for sound in description["sounds"]:
+        assert sound["answer"] == "picked"
+        assert picking.known is not None
+        asset = picking.known.library.by_id[sound["sound"]["id"]]
+        assert (sound["sound"]["licence"], sound["sound"]["sha256"]) == (asset.licence, asset.sha256)
+        assert "checkpoint" not in sound
+    page = extraction_html(picked)
+    assert all(candidate.asset.id in page for each in picked.instruments for candidate in each.picked)
+
+
+def test_a_model_and_the_ear_answer_together(opened: Answerers, picking: Answerers) -> None:
+    both = replace(opened.only("kick"), ear=picking.ear, known=picking.known)
+    extraction = extract_array(four_windows(), RATE, both, ExtractionConfig(at=(1.0,), tries=1, picks=2))
+    for each in extraction.instruments:
+        assert len(each.generated) == 2
+        assert len(each.picked) == 2
+        audible = [candidate.unlikeness for candidate in each.candidates if not candidate.silent]
+        assert None not in audible
+        assert audible == sorted(audible, key=lambda score: score or 0.0)
+
+
+def test_errors_name_what_is_missing(picking: Answerers, tiny_manifest: Path) -> None:
+    library = load_library(str(tiny_manifest))
+    assert picking.ear is not None
+    with pytest.raises(DoseError, match="hears kick and snare and hihat, not tom"):
+        check_heard(picking.ear, ["kick", "tom"])
+    no_kicks = replace(library, assets=tuple(asset for asset in library.assets if asset.kind != "kick"))
+    with pytest.raises(LibraryError, match="no kick to pick"):
+        extract_array(four_windows(), RATE, replace(picking, known=AudioStore(no_kicks, RATE)))
+    with pytest.raises(UsageError, match="--checkpoint: is missing"):
+        ExtractionConfig(answer="generated").with_answer(has_checkpoint=False)
+    with pytest.raises(UsageError, match="--checkpoint: is of no use"):
+        ExtractionConfig(answer="picked").with_answer(has_checkpoint=True)
+    with pytest.raises(UsageError, match="no answer is called picks"):
+        ExtractionConfig(answer="picks")
+
+
+def test_silence_around_a_sound_changes_no_description(picking: Answerers) -> None:
+    assert picking.ear is not None
+    sound = np.random.default_rng(0).standard_normal(3000).astype(np.float32)
+    short, long = (picking.ear.describe_sounds("kick", [np.pad(sound, (0, pad))]) for pad in (0, 60_000))
+    assert short.levels.equal(long.levels)
