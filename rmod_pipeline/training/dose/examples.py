@@ -71,8 +71,8 @@ class ExampleBatch(NamedTuple):
         """Return the examples of one instrument."""
         mask = self.instruments == instrument
         keys = [key for key, selected in zip(self.keys, mask.tolist(), strict=True) if selected]
-        _, *parts = self
-        return ExampleBatch(keys, *(None if part is None else part[mask] for part in parts))
+        parts = {name: part[mask] for name, part in self._asdict().items() if isinstance(part, Tensor)}
+        return ExampleBatch(keys, **parts)
 
 
 @dataclass(frozen=True, slots=True)
