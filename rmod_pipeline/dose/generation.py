@@ -158,8 +158,8 @@ class _Decoder:
         embedded = model.embed_condition(condition)
         self.device = embedded.device
         inside = torch.ones(self.windows, frames, dtype=torch.bool, device=self.device)
-        heard = model.listen(condition, instruments, inside)
-        self._heard = None if heard is None else heard.repeat_interleave(tries, dim=0)
+        at_hits = model.listen(condition, instruments, inside)
+        self._at_hits = None if at_hits is None else at_hits.repeat_interleave(tries, dim=0)
         self.instruments = None if instruments is None else instruments.repeat_interleave(tries, dim=0)
         self._prepare(embedded, instruments, count_target_rows(frames, model.size.codebooks))
 
@@ -185,7 +185,7 @@ class _UncachedDecoder(_Decoder):
         self._condition = condition.repeat_interleave(self.tries, dim=0)
 
     def hidden_after(self, target: Tensor) -> Tensor:
-        rows = torch.cat([self._condition, self.model.embed_target(target, self._heard)], dim=1)
+        rows = torch.cat([self._condition, self.model.embed_target(target, self._at_hits)], dim=1)
         return self.model.compute_hidden(rows, self.instruments)[:, -1]
 
 
@@ -198,7 +198,7 @@ class _CachedDecoder(_Decoder):
         self._kv_cache = kv_cache.repeat(self.tries)
 
     def hidden_after(self, target: Tensor) -> Tensor:
-        row = self.model.embed_target(target[:, -1:], self._heard, first=target.shape[1] - 1)
+        row = self.model.embed_target(target[:, -1:], self._at_hits, first=target.shape[1] - 1)
         return self.model.compute_hidden(row, self.instruments, self._kv_cache)[:, -1]
 
 

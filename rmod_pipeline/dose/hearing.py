@@ -129,14 +129,14 @@ class HitListener(nn.Module):
         Always in float32, so that the same hits are heard in training and in generation.
         """
         with torch.autocast(levels.device.type, enabled=False):
-            heard = self.ear.listen(levels)
-            logits = heard.hit_logits[torch.arange(len(levels), device=levels.device), classes]
+            mixtures = self.ear.listen(levels)
+            logits = mixtures.hit_logits[torch.arange(len(levels), device=levels.device), classes]
             hits = find_hit_frames(logits, MOST_HITS)
             if known is not None:
                 padded = functional.pad(hits, (0, max(known.shape[1] - hits.shape[1], 0)), value=NO_HIT)
                 known = functional.pad(known, (0, padded.shape[1] - known.shape[1]), value=NO_HIT)
                 hits = torch.where((known >= 0).any(1, keepdim=True), known, padded)
-            raw, encoded = pool_hits(heard.levels, hits, frames), pool_hits(heard.encoded, hits, frames)
+            raw, encoded = pool_hits(mixtures.levels, hits, frames), pool_hits(mixtures.encoded, hits, frames)
             return torch.cat([raw.mean, raw.minimum, encoded.mean, raw.share], dim=1)
 
     def _find_classes(self, instruments: Tensor | None, count: int, device: torch.device) -> Tensor:

@@ -125,8 +125,8 @@ def _embed_inputs(model: Dose, batch: TokenBatch, history: Tensor) -> tuple[Tens
     condition = model.embed_condition(batch.condition, dropout)
     if dropout is not None:
         history = drop_values(history, shares)
-    heard = model.listen(batch.condition, batch.instruments, batch.targets[:, 0] != ABSENT, known, dropout)
-    return condition, model.embed_target(history, heard)
+    at_hits = model.listen(batch.condition, batch.instruments, batch.targets[:, 0] != ABSENT, known, dropout)
+    return condition, model.embed_target(history, at_hits)
 
 
 def _choose_known_hits(model: Dose, batch: TokenBatch) -> Tensor | None:

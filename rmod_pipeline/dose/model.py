@@ -1,6 +1,6 @@
 """The DOSE transformer: from embedded rows to the logits of the next row. Decoder only, causal, pre-norm.
 
-    rows = torch.cat([model.embed_condition(condition), model.embed_target(target, heard)], dim=1)
+    rows = torch.cat([model.embed_condition(condition), model.embed_target(target, at_hits)], dim=1)
     hidden = model.compute_hidden(rows, instruments)      # [n, rows, width] -> [n, rows, width]
     logits = model.compute_logits(hidden[:, chosen])      # -> [n, chosen, codebooks, vocabulary]
 
@@ -88,19 +88,19 @@ class Dose(nn.Module):
         if self.listener is None:
             return None
         assert condition.levels is not None
-        heard: Tensor = self.listener(condition.levels, instruments, inside, known, dropout or 0.0)
-        return heard
+        at_hits: Tensor = self.listener(condition.levels, instruments, inside, known, dropout or 0.0)
+        return at_hits
 
-    def embed_target(self, rows: Tensor, heard: Tensor | None = None, first: int = 0) -> Tensor:
+    def embed_target(self, rows: Tensor, at_hits: Tensor | None = None, first: int = 0) -> Tensor:
         """Return the embedded rows of one-shots from row ``first`` on: float [n, rows, width].
 
-        rows int64 [n, rows, codebooks]. heard [n, frames, width]: frame t is added to row t, which predicts codebook 0
+        rows int64 [n, rows, codebooks]. at_hits [n, frames, width]: frame t is added to row t, which predicts codebook 0
         of frame t. The rows after the last frame get nothing.
         """
         embedded = self.embed_tokens(rows)
-        if heard is None:
+        if at_hits is None:
             return embedded
-        part = heard[:, first : first + rows.shape[1]]
+        part = at_hits[:, first : first + rows.shape[1]]
         return embedded + functional.pad(part, (0, 0, 0, rows.shape[1] - part.shape[1]))
 
     def compute_hidden(

@@ -99,8 +99,8 @@ def _make_batch(
     """Return pairs of one instrument as a batch; ``class_index`` is None for a model of one instrument."""
     mixtures, targets = (np.stack([pair["codes"][sound] for pair, _ in pairs]) for sound in (MIX, instrument))
     levels = [levels for _, (_, levels) in pairs if levels is not None]
-    for pair, (key, heard) in pairs:
-        if heard is not None and key != pair["key"]:
+    for pair, (key, _) in pairs if levels else ():
+        if key != pair["key"]:
             raise ShardError(
                 f"split of {key}", f"stands beside {pair['key']}", "`rmod verify OUT` says what is damaged"
             )

@@ -33,7 +33,7 @@ from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.shards.token_family import choose_family
 from rmod_pipeline.training.dose.data import open_data
 from rmod_pipeline.training.dose.loaders import TrainLoader, ValidationLoader
-from rmod_pipeline.training.dose.pairs import find_hit_frames
+from rmod_pipeline.training.dose.pairs import frames_of_hits
 from rmod_pipeline.training.loop.loaders import LoaderSettings
 from tests.tiny_build import RATE
 from tests.training.training_examples import Rmod, make_recipe, read_state, train_models, write_recipe
@@ -93,7 +93,7 @@ def test_a_batch_has_the_levels_and_the_hits_of_its_own_pairs(heard_data: Path) 
             name = recipe.instruments[int(batch.instruments[row])]
             assert np.array_equal(batch.levels[row], pairs[key]["levels"]["mix"])
             found = batch.hits[row][batch.hits[row] >= 0].numpy()
-            assert np.array_equal(found, find_hit_frames(pairs[key]["hits"][name], MEL, 44))
+            assert np.array_equal(found, frames_of_hits(pairs[key]["hits"][name], MEL, 44))
             assert key not in tokens or np.array_equal(batch.mixtures[row], tokens[key]["codes"]["mix"])
     assert batch.select(1).levels is not None
     assert len(batch.select(1).hits) == len(batch.select(1).keys)
@@ -101,7 +101,7 @@ def test_a_batch_has_the_levels_and_the_hits_of_its_own_pairs(heard_data: Path) 
 
 def test_a_hit_is_in_the_frame_in_which_it_begins() -> None:
     samples = np.array([0, 511, 512, 44 * 512 - 1, 44 * 512])
-    assert find_hit_frames((samples / RATE).astype(np.float32), MEL, 44).tolist() == [0, 1, 43]
+    assert frames_of_hits((samples / RATE).astype(np.float32), MEL, 44).tolist() == [0, 1, 43]
 
 
 @pytest.mark.parametrize("condition", ["mel", "ear"])

@@ -46,7 +46,7 @@ class HeardPairs:
                 raise ShardError("training", found, "`rmod verify OUT` says which shard is damaged")
             frames = features["levels"][MIX].shape[2]
             hits = {
-                kind: find_hit_frames(seconds, features["definition"], frames)
+                kind: frames_of_hits(seconds, features["definition"], frames)
                 for kind, seconds in features["hits"].items()
             }
             yield HeardPair(**tokens, levels=features["levels"][MIX], hits=hits)
@@ -57,7 +57,7 @@ class HeardPairs:
         self.features.set_epoch(epoch)
 
 
-def find_hit_frames(seconds: NDArray[np.float32], mel: LogMel, frames: int) -> NDArray[np.int64]:
+def frames_of_hits(seconds: NDArray[np.float32], mel: LogMel, frames: int) -> NDArray[np.int64]:
     """Return the ascending frames below ``frames`` in which hits at these seconds begin."""
     samples = np.rint(seconds.astype(np.float64) * mel.sample_rate).astype(np.int64)
     found = np.unique(samples // mel.hop)
