@@ -94,8 +94,8 @@ class Dose(nn.Module):
     def embed_target(self, rows: Tensor, at_hits: Tensor | None = None, first: int = 0) -> Tensor:
         """Return the embedded rows of one-shots from row ``first`` on: float [n, rows, width].
 
-        rows int64 [n, rows, codebooks]. at_hits [n, frames, width]: frame t is added to row t, which predicts codebook 0
-        of frame t. The rows after the last frame get nothing.
+        rows int64 [n, rows, codebooks]. at_hits [n, frames, width], the result of ``listen``: frame t is added to row
+        t, which predicts codebook 0 of frame t. The rows after the last frame get nothing.
         """
         embedded = self.embed_tokens(rows)
         if at_hits is None:
