@@ -158,9 +158,8 @@ def find_onset(audio: Audio) -> int:
 
 
 def _find_first_loud_frame(audio: Audio) -> int:
+    """Return the first frame above the threshold of the onset; 0 for silence."""
     threshold = np.float32(peak(audio) * db_to_gain(ONSET_DB))
-    if threshold <= 0:
-        return 0
     step = 4096
     for start in range(0, audio.shape[1], step):
         is_loud = (np.abs(audio[:, start : start + step]) > threshold).any(axis=0)

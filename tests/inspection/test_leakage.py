@@ -18,6 +18,7 @@ from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.reading.pairs import list_keys
 from rmod_pipeline.recipe.load import parse_recipe
+from tests.inspection.tampering import FIRST_KEY, edit_tar
 from tests.tiny_build import RATE, RECIPE, make_job, make_library
 
 # Without layering every target is a single sound of the library.
@@ -76,3 +77,10 @@ def test_different_sounds_are_not_reported(tmp_path: Path, rmod: Callable[..., A
     result = rmod("verify", out)
     assert result.code == 0
     assert "12 of 12 pairs' one-shots compared by sound: 0 in two splits" in result.out
+
+
+def test_a_target_that_is_missing_is_not_compared(tmp_path: Path) -> None:
+    """The checksums have shown it."""
+    out = build_plain(make_library(tmp_path / "library"), tmp_path / "out")
+    edit_tar(out, lambda content: content[FIRST_KEY].pop("kick.wav"))
+    assert not list(find_leaked_targets(out, list_keys(out)))

@@ -13,8 +13,12 @@ from typing import Any
 import pytest
 import soundfile
 
-from rmod_pipeline.inspection.rerender import compare_checksums, compare_files
-from rmod_pipeline.inspection.sounds import open_sounds
+from rmod_pipeline.audio import SILENCE_DB
+from rmod_pipeline.errors import UsageError
+from rmod_pipeline.inspection import reproduction
+from rmod_pipeline.inspection.reproduction import ReproductionCheck
+from rmod_pipeline.inspection.rerender import _compare_levels, compare_checksums, compare_files
+from rmod_pipeline.inspection.sounds import open_data_set_sounds, open_sounds
 from rmod_pipeline.reading.pairs import read_pair
 from rmod_pipeline.render import render_pair
 from rmod_pipeline.shards.index import make_pair_row
@@ -127,3 +131,30 @@ def test_a_pair_of_output_version_1_without_a_level_is_reproduced(tiny_built: Pa
         assert [(difference.name, difference.within_bound) for difference in differences] == [
             (f"{FIRST_KEY}.json", True)
         ]
+
+
+def test_a_pair_of_another_output_version_is_not_composed_again(
+    tiny_built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check, spec = ReproductionCheck(tiny_built), read_pair(tiny_built, FIRST_KEY).spec()
+    other = replace(spec, drums=spec.drums[:1])
+    assert check._is_composed_equally(spec) and not check._is_composed_equally(other)
+    monkeypatch.setattr(reproduction, "OUTPUT_VERSION", 999)
+    assert check._is_composed_equally(other)
+
+
+def test_files_that_cannot_be_compared_have_no_level() -> None:
+    def wav(frames: int) -> bytes:
+        stream = io.BytesIO()
+        soundfile.write(stream, [0.5] * frames, 22_050, format="WAV", subtype="PCM_16")
+        return stream.getvalue()
+
+    assert _compare_levels(wav(9), wav(9), "mix.wav") == SILENCE_DB
+    for stored in (None, b"damaged", wav(8)):
+        assert _compare_levels(stored, wav(9), "mix.wav") is None
+
+
+def test_a_data_set_without_a_record_of_its_library_asks_for_it(out: Path) -> None:
+    (out / "log" / "library.json").unlink()
+    with pytest.raises(UsageError, match="has no record of its library"):
+        open_data_set_sounds(out)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rmod_pipeline.inspection.status import read_status
+from rmod_pipeline.inspection.status import _measure_rate, read_status
 from rmod_pipeline.pipeline.event_log import append_event
 from rmod_pipeline.pipeline.leases.file_lease import FileLease
 from rmod_pipeline.pipeline.run import collect_receipts
@@ -97,3 +97,11 @@ def test_a_receipt_that_disappears_during_the_summary_is_not_counted(
 
     monkeypatch.setattr(Path, "read_bytes", unlink_and_read)
     assert len(collect_receipts(Layout(damaged), [AUDIO], plans)) == 4
+
+
+def test_a_speed_needs_a_finished_shard_and_a_readable_time() -> None:
+    begin = {"event": "begin", "time": "2026-01-01T00:00:00+00:00"}
+    shard = {"event": "shard", "time": "2026-01-01T00:00:10+00:00", "pairs": 5}
+    assert _measure_rate([begin], is_running=True) is None
+    assert _measure_rate([begin, shard], is_running=False) == 0.5
+    assert _measure_rate([{**begin, "time": "yesterday"}, shard], is_running=False) is not None

@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rmod_pipeline.inspection.findings import VerifyReport, read_expected_content
+from rmod_pipeline.inspection.verify import verify_shards
+from rmod_pipeline.inspection.verify_tokens import TokenCheck
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.receipt import FileRecord
 from rmod_pipeline.shards.tar import TarWriter, read_tar
 from rmod_pipeline.shards.token_family import family_names, read_family
 from rmod_pipeline.shards.tokens import encode_codes
+from rmod_pipeline.storage import StoreError
 from tests.tiny_build import on_disk
 
 SHARD = "train-000001"
@@ -94,6 +98,13 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "an extra file": (lambda out: forge(out, with_member("tom.npy", codes(90))), "holds mix.npy"),
     "a file that is not an array": (lambda out: forge(out, with_member("kick.npy", b"hello")), "not tokens"),
     "a true length beyond the window": (lambda out: forge(out, change_frames), "its JSON disagrees"),
+    "a JSON without tokens": (lambda out: forge(out, with_member("json", b"{}")), "its JSON disagrees"),
+    "a receipt under another name": (
+        lambda out: shutil.copy(
+            Layout(out).receipt(SHARD, family_of(out)), Layout(out).receipt("train-000099", family_of(out))
+        ),
+        "not the receipt of a shard of this data set",
+    ),
     "the JSON of another pair": (lambda out: forge(out, change_index), "its JSON disagrees"),
     "pairs in another order": (
         lambda out: rewrite(out, lambda pairs: pairs[::-1]),
@@ -146,3 +157,28 @@ def test_damage_is_found(damage: str, out: Path, rmod: Callable[..., Any]) -> No
     assert result.code == 1, result
     assert message in " ".join(result.out.split())
     assert "Traceback" not in result.err
+
+
+def test_a_recipe_that_the_tokens_do_not_fit_is_found(out: Path) -> None:
+    layout = Layout(out)
+    edit_json(on_disk(layout.build), lambda content: content["recipe"].update(grid=-1))
+    digest = read_expected_content(out).digest
+    edit_json(on_disk(layout.codec(family_of(out))), lambda content: content.update(build=digest))
+    report = VerifyReport()
+    TokenCheck(out, read_expected_content(out), report).run()
+    assert [finding for finding in report.findings if finding.found.startswith("does not fit the recipe")]
+
+
+@pytest.mark.parametrize(
+    "function", ["verify_tokens.read_family", "verify_windows.read_receipt", "verify.read_receipt"]
+)
+def test_a_store_that_does_not_answer_is_no_damage(
+    function: str, tiny_tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("s3://bucket", "does not answer", "")
+
+    monkeypatch.setattr(f"rmod_pipeline.inspection.{function}", fail)
+    with pytest.raises(StoreError):
+        report = verify_shards(tiny_tokens)
+        TokenCheck(tiny_tokens, read_expected_content(tiny_tokens), report).run()

@@ -147,3 +147,17 @@ def test_every_phrase_of_the_vocabulary_names_its_kind() -> None:
     for phrase, kind in phrases:
         variants = {phrase, phrase.upper(), phrase.title(), phrase.replace(" ", "_")}
         assert {(name, kinds_of(f"{name} 02.wav")[0]) for name in variants} == {(name, kind) for name in variants}
+
+
+@pytest.mark.parametrize(
+    ("paths", "kinds"),
+    [
+        (("x/tom petty kick.wav", "x/piano kick.wav", "Piano House Drums/a1.wav"), ["kick", "kick", ""]),
+        (("Hats/OH 1.wav", "Hats/open 2.wav", "Hats/3.wav"), ["open_hihat", "open_hihat", "hihat"]),
+        (("a/gt 1.wav", "a/snare.wav"), ["guitar", "snare"]),
+        (("a/gt 1.wav", "a/vx 1.wav"), ["guitar", "vocal"]),
+        (("a/gt 1.wav", "a/piano.wav"), ["", "piano"]),
+    ],
+)
+def test_a_name_is_read_with_its_neighbours(paths: tuple[str, ...], kinds: list[str]) -> None:
+    assert kinds_of(*paths) == kinds

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -280,3 +281,28 @@ def test_what_the_decoder_writes_comes_with_the_name_of_the_file(
     assert capfd.readouterr().err == ""
     messages = [record.getMessage() for record in caplog.records if "decoder says" in record.getMessage()]
     assert messages and all(message.startswith(("kick 7.mp3: ", str(path))) for message in messages)
+
+
+def test_a_decoder_that_fails_in_the_middle_of_a_song_names_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "song.wav"
+    path.write_bytes(sound("WAV"))
+    file = open_long_file(path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise soundfile.SoundFileRuntimeError("lost sync")
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", fail)
+    with pytest.raises(AssetError, match=r"song\.wav"):
+        list(file.blocks())
+
+
+def test_a_long_file_that_cannot_be_opened_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "song.wav").write_bytes(sound("WAV"))
+    monkeypatch.setattr("os.open", refuse)
+    with pytest.raises(AssetError, match=r"song\.wav: cannot be read: Permission denied"):
+        open_long_file(tmp_path / "song.wav")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import assume, given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.errors import ManifestError, RmodError, UsageError
 from rmod_pipeline.library.manifest import MANIFEST_COLUMNS, compute_library_digest, load_library, write_manifest
+from rmod_pipeline.storage import StorePath
 from tests.library.library_sounds import asset
 
 WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12)
@@ -87,6 +89,9 @@ def test_utf_16_is_read(manifest: Path) -> None:
         (lambda text: text.replace("kick/b.wav", "../b.wav"), "line 3, column path", ".."),
         (lambda text: text.replace("kick/b.wav", "kick/../../b.wav"), "line 3, column path", ".."),
         (lambda text: text.replace("kick/b.wav", ""), "line 3, column path", "empty"),
+        (lambda text: text.replace("kick/b.wav", "kick\0.wav"), "line 3, column path", "NUL"),
+        (lambda text: text.replace(",kick/b,valid", ",,valid"), "line 3, column group", "empty"),
+        (lambda text: text.replace(",kick/b,valid", ",kick\x07b,valid"), "line 3, column group", "control character"),
         (lambda text: text.replace("kick/b,", "kick/a,"), "line 3, column id", "line 2 already"),
         (lambda text: text.replace("b.wav", "a.wav"), "line 3, column path", "line 2 already"),
         (lambda text: text.replace("valid", "vaild"), "line 3, column split", "did you mean 'valid'"),
@@ -192,3 +197,23 @@ def test_writing_leaves_no_temporary_files(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
     with pytest.raises(UsageError, match="cannot be written"):
         write_manifest(tmp_path / "none" / "m.csv", [asset()])
+
+
+def test_a_manifest_that_cannot_be_read_is_named(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ManifestError, match=r"library\.csv: cannot be read: Permission denied"):
+        load_library(manifest)
+
+
+@pytest.mark.parametrize(("root", "found"), [("../sounds", ""), ("../../elsewhere", "leads out of memory://")])
+def test_the_root_of_a_manifest_on_a_store_stays_in_its_bucket(root: str, found: str, manifest: Path) -> None:
+    on_store = StorePath(f"memory://bucket-{uuid4().hex}/lists/m.csv")
+    on_store.write_bytes(f"# root: {root}\n".encode() + manifest.read_bytes())
+    if found:
+        with pytest.raises(ManifestError, match=found):
+            load_library(on_store)
+    else:
+        assert load_library(on_store).root == on_store.parent.parent / "sounds"

@@ -6,15 +6,30 @@ import os
 import pickle
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
+from uuid import uuid4
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import AssetError, LibraryError
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.read import AudioStore, decode_sound, find_onset, read_sound, resample, trim_leading_silence
+from rmod_pipeline.library.read import (
+    AudioStore,
+    _SeekableBytes,
+    check_complete,
+    decode_sound,
+    find_onset,
+    read_bytes,
+    read_sound,
+    repair_hint,
+    resample,
+    trim_leading_silence,
+)
+from rmod_pipeline.storage import StorePath
 from tests.library.library_sounds import RATE, asset, encode, hit, write_sound
 
 FORMATS = [
@@ -206,3 +221,64 @@ def test_the_store_refuses_changed_and_missing_files(tmp_path: Path) -> None:
         store.read("1")
     with pytest.raises(LibraryError, match="no sound 'nine'"):
         store.read("nine")
+
+
+def test_a_seek_before_the_beginning_stays_where_it_is() -> None:
+    file = _SeekableBytes(b"abcdef")
+    file.read(2)
+    assert file.seek(-9) == 2
+    assert file.read() == b"cdef"
+
+
+@pytest.mark.parametrize(
+    ("audio", "rate", "found"),
+    [(np.ones((1, 10)), 100, "a sample rate of 100 Hz"), (np.ones((65, 10)), RATE, "65 channels")],
+)
+def test_a_sound_that_no_drum_has_is_refused(audio: Audio, rate: int, found: str) -> None:
+    with pytest.raises(AssetError, match=found):
+        decode_sound(encode(audio, rate), "x")
+
+
+def test_a_decoder_that_stops_early_is_noticed() -> None:
+    """Of MP3 and Ogg it only estimates the length."""
+    check_complete(SimpleNamespace(frames=10, format="OGG"), "x", 9)
+    check_complete(SimpleNamespace(frames=10, format="WAV"), "x", 10)
+    with pytest.raises(AssetError, match="ends early: 9 of 10 frames"):
+        check_complete(SimpleNamespace(frames=10, format="WAV"), "x", 9)
+
+
+def test_a_file_of_more_than_1_gib_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "large.wav").open("wb") as file:
+        file.truncate(2**30 + 1)  # sparse
+    with pytest.raises(AssetError, match=r"1\.0 GiB, more than 1 GiB"):
+        read_bytes(tmp_path / "large.wav")
+
+
+def test_a_sound_without_a_frame_at_the_rate_is_refused(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "0.wav", np.full((1, 1), 0.5, np.float32), 192_000)
+    row = asset("0", path="0.wav", sha256=sha256(path.read_bytes()).hexdigest())
+    library = Library(assets=(row,), root=tmp_path, manifest=tmp_path / "m.csv", digest="")
+    with pytest.raises(AssetError, match="shorter than one frame at 8000 Hz"):
+        AudioStore(library, sample_rate=8_000).read("0")
+
+
+def test_sounds_of_a_store_are_read_or_named(own_store: StorePath) -> None:
+    path = own_store / "a.wav"
+    with pytest.raises(AssetError, match="no such object"):
+        read_bytes(path)
+    path.write_bytes(b"content")
+    assert read_bytes(path) == b"content"
+
+
+@pytest.fixture
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StorePath:
+    """An empty address on a store in memory, and a cache of its own."""
+    monkeypatch.setenv("RMOD_CACHE", str(tmp_path / "cache"))
+    return StorePath(f"memory://sounds-{uuid4().hex}")
+
+
+def test_a_damaged_sound_of_the_builtin_kit_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMOD_CACHE", str(tmp_path))
+    for folder, hint in ((tmp_path / "builtin-1", "makes it again"), (tmp_path / "mine", "--previous")):
+        library = Library(assets=(), root=folder, manifest=folder / "m.csv", digest="")
+        assert hint in repair_hint(library, folder / "a.wav", AssetError("a.wav", "changed", ""))

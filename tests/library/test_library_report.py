@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rmod_pipeline.errors import LibraryError, UsageError
-from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.manifest import MANIFEST_COLUMNS, load_library, write_manifest
 from rmod_pipeline.library.scanning.check import find_problems
 from rmod_pipeline.library.scanning.report import refuse_overwriting, report_path, write_scan
-from tests.library.library_sounds import hit, make_kits, write_sound
+from tests.library.library_sounds import asset, hit, make_kits, write_sound
 from tests.library.scan_helpers import SHARES, scan
 
 
@@ -61,3 +63,29 @@ def test_check_finds_missing_and_changed_files(tmp_path: Path) -> None:
     write_sound(tmp_path / library.assets[1].path, hit(999))
     problems = list(find_problems(library))
     assert len(problems) == 2 and "no such file" in problems[0] and "changed since" in problems[1]
+
+
+def test_only_files_of_a_scan_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        refuse_overwriting(tmp_path / "folder.csv")
+    (tmp_path / "m.csv").write_bytes(",".join(MANIFEST_COLUMNS).encode() + b"\ncaf\xe9\n")
+    refuse_overwriting(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("damage", ["", "damaged"])
+def test_a_scan_that_moves_sounds_says_so(damage: str, tmp_path: Path) -> None:
+    make_kits(tmp_path, kits=12, per_kind=1)
+    first = scan(tmp_path)
+    moved = [replace(row, split="test" if row.split == "train" else "train") for row in first.assets]
+    write_manifest(tmp_path / "m.csv", moved)
+    (tmp_path / "m.csv").write_text((tmp_path / "m.csv").read_text() + damage)
+    write_scan(first, tmp_path / "m.csv", SHARES)
+    expected = f"{len(moved)} sounds are in another split than before"
+    assert (expected in report_path(tmp_path / "m.csv").read_text()) == (not damage)
+
+
+def test_a_group_in_two_splits_is_a_problem() -> None:
+    rows = (asset("a", group="g"), asset("b", group="g", split="valid"))
+    library = Library(assets=rows, root=Path("none"), manifest=Path("none/m.csv"), digest="")
+    assert next(find_problems(library)).startswith("group g is in ")

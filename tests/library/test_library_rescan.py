@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,8 +17,10 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.library.process_pool import map_batches
+from rmod_pipeline.library.scanning import near_duplicates
 from rmod_pipeline.library.scanning import scan as scan_module
 from rmod_pipeline.library.scanning.cache import ScanCache
 from rmod_pipeline.library.scanning.check import find_problems
@@ -25,7 +29,7 @@ from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.scan import ScanConfig
 from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
 from tests.library.library_sounds import hit, make_kits, write_sound
-from tests.library.scan_helpers import SHARES, scan
+from tests.library.scan_helpers import SHARES, drop_reasons, scan
 
 
 def test_a_second_scan_keeps_splits_and_ids(tmp_path: Path) -> None:
@@ -207,3 +211,71 @@ def test_a_file_system_without_change_times_has_a_remedy_too(
         assert "changed since" in " ".join(find_problems(load_library(manifest)))
     scan_to_manifest(tmp_path / "s", manifest, previous=manifest)
     assert not list(find_problems(load_library(manifest)))
+
+
+def test_a_damaged_record_of_the_cache_is_measured_again(tmp_path: Path) -> None:
+    make_kits(tmp_path / "s", kits=2)
+    results = []
+    for _ in range(2):
+        cache = ScanCache(tmp_path / "scan.sqlite")
+        results.append(scan(tmp_path / "s", cache=cache).assets)
+        cache.close()
+        with closing(sqlite3.connect(tmp_path / "scan.sqlite")) as database:
+            database.execute("UPDATE measurements SET record = '{'")
+            database.commit()
+    assert results[0] == results[1]
+
+
+def test_a_scan_goes_on_without_a_cache_that_fails(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_kits(tmp_path / "s", kits=2)
+    cache = ScanCache(tmp_path / "scan.sqlite")
+    with closing(sqlite3.connect(tmp_path / "scan.sqlite")) as database:
+        database.execute("DROP TABLE measurements")
+    assert len(scan(tmp_path / "s", cache=cache).assets) == 8
+    assert [record.getMessage() for record in caplog.records if "continues without its cache" in record.getMessage()]
+
+
+def test_a_scan_goes_on_without_a_cache_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_kits(tmp_path / "s", kits=2)
+    (tmp_path / "damaged").write_bytes(b"this is no database" * 100)
+    monkeypatch.setattr("rmod_pipeline.library.scanning.cache.remove_quietly", lambda _: None)
+    for path in (tmp_path / "s", tmp_path / "damaged"):
+        assert len(scan(tmp_path / "s", cache=ScanCache(path)).assets) == 8
+
+
+def test_known_copies_are_joined_without_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        write_sound(tmp_path / "s" / "kick" / f"{number}.wav", (0.5 + 0.1 * number) * hit(1), subtype="FLOAT")
+    groups = []
+    for _ in range(2):
+        cache = ScanCache(tmp_path / "scan.sqlite")
+        groups.append({row.group for row in scan(tmp_path / "s", cache=cache).assets})
+        cache.close()
+        monkeypatch.setattr(near_duplicates, "compute_similarity", lambda *_: 0.0)
+    assert groups[0] == groups[1] and len(groups[0]) == 1
+
+
+def test_a_file_that_vanishes_before_its_comparison_is_no_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        write_sound(tmp_path / "kick" / f"{number}.wav", (0.5 + 0.1 * number) * hit(1), subtype="FLOAT")
+
+    def refuse(path: Path) -> None:
+        raise AssetError(path, "no such file", "")
+
+    monkeypatch.setattr(near_duplicates, "_load_excerpt", refuse)
+    assert len({row.group for row in scan(tmp_path).assets}) == 2
+
+
+def test_a_sound_that_memory_cannot_hold_is_dropped_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_kits(tmp_path / "s", kits=2)
+
+    def run_out(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    cache = ScanCache(tmp_path / "scan.sqlite")
+    with monkeypatch.context() as patched:
+        patched.setattr("rmod_pipeline.library.scanning.measure.decode_sound", run_out)
+        assert set(drop_reasons(scan(tmp_path / "s", cache=cache)).values()) == {"not enough memory to decode it"}
+    assert len(scan(tmp_path / "s", cache=cache).assets) == 8

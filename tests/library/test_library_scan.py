@@ -13,10 +13,11 @@ import soundfile
 from rmod_pipeline.errors import LibraryError, ManifestError, UsageError
 from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.library.scanning import formats
 from rmod_pipeline.library.scanning import scan as scan_module
 from rmod_pipeline.library.scanning.check import find_problems
 from rmod_pipeline.library.scanning.labels import Labels
-from rmod_pipeline.library.scanning.measure import MeasureTask, UnusableFile, measure_batch
+from rmod_pipeline.library.scanning.measure import MeasureTask, UnusableFile, measure_batch, measure_file
 from rmod_pipeline.library.scanning.report import write_scan
 from rmod_pipeline.library.scanning.scan import ScanConfig, scan_folder
 from rmod_pipeline.library.scanning.walk import find_audio_files
@@ -231,3 +232,50 @@ def test_an_invalid_label_is_refused_with_its_line(tmp_path: Path, row: str, fou
     with pytest.raises(ManifestError, match="line 3") as caught:
         Labels.read(tmp_path / "labels.csv")
     assert found in str(caught.value)
+
+
+def test_another_spelling_of_a_kind_is_a_warning(tmp_path: Path) -> None:
+    make_kits(tmp_path / "sounds", kits=1)
+    (tmp_path / "labels.csv").write_text("path,kind,kit,licence,source\nsounds/kit 0/kick/0.wav,kicks,,,\n")
+    result = scan_folder(tmp_path / "sounds", tmp_path / "m.csv", CONFIG, labels=Labels.read(tmp_path / "labels.csv"))
+    assert [warning for warning in result.warnings if warning.endswith("which recipes call kick -> write kick")]
+
+
+def test_names_that_no_manifest_could_hold_are_dropped(tmp_path: Path) -> None:
+    make_kits(tmp_path, kits=1)
+    write_sound(tmp_path / "C:" / "kick.wav", hit(50))
+    write_sound(tmp_path / "kick" / "a.wav", hit(51)).rename(tmp_path / "kick" / "\udcff.wav")
+    reasons = set(drop_reasons(scan(tmp_path)).values())
+    assert reasons == {"the name is absolute: rename it", "the name is not UTF-8: rename it"}
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UsageError, match="cannot be read: Permission denied"):
+        find_audio_files(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"), [(None, "the decoder crashed on it"), (10.01, "too long: 10.0 s, at most 10 s")]
+)
+def test_a_sound_of_no_measurement_and_one_that_was_measured_as_a_loop_are_dropped(
+    result: float | None, reason: str, tmp_path: Path
+) -> None:
+    """Whatever crashes a worker; and a loop whose labels have since changed to a drum."""
+    path = write_sound(tmp_path / "a.wav", np.tile(hit(1, 1.001), 10))
+    measured = result and measure_file(MeasureTask(path=path, max_seconds=600))
+    assert scan_module._find_drop_reason(measured or None, 10) == reason
+
+
+@pytest.mark.parametrize("header", ["fffbf000", "fffb0000", "fffb9c00", "ffeb9000"])
+def test_no_frame_of_an_mp3_has_a_reserved_value(header: str) -> None:
+    assert formats._mp3_frame_length(bytes.fromhex("fffb9000")) == 417
+    assert formats._mp3_frame_length(bytes.fromhex(header)) == 0
+
+
+def test_a_file_that_cannot_be_opened_is_skipped_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert formats.find_reason_to_skip(tmp_path / "loop").startswith("cannot be read: Too many levels")

@@ -55,14 +55,6 @@ class RepairedFile(io.RawIOBase):
         self._source, self._repair, self._position = source, repair, 0
         self._size = len(repair.header) + repair.end - repair.start
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
     def tell(self) -> int:
         """Return the position."""
         return self._position

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from scipy.stats import binom
+from yaml import safe_load
 
 from rmod_pipeline.audio import Pcm
 from rmod_pipeline.distributions import Distribution, Number
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.inspection.report.draws import list_draws
+from rmod_pipeline.inspection.report import leaks
+from rmod_pipeline.inspection.report.draws import list_draws, loop_period
 from rmod_pipeline.inspection.report.laws import Rounded, correct_for_many, find_chances, find_excess, measure_fit
 from rmod_pipeline.inspection.report.levels import (
     LevelKind,
@@ -23,10 +26,14 @@ from rmod_pipeline.inspection.report.levels import (
     measure_offset,
     measure_silent_share,
 )
+from rmod_pipeline.inspection.report.limits import _check_tokens
+from rmod_pipeline.inspection.report.records import ALL_SOUNDS, CodebookUse
+from rmod_pipeline.inspection.report.thresholds import Thresholds
 from rmod_pipeline.inspection.report.use import compute_entropy_bits
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.recipe.load import parse_recipe
 from tests.compose.compose_examples import Composer
+from tests.tiny_build import RECIPE
 
 LAWS = [
     {"constant": 3.5},
@@ -154,7 +161,8 @@ def test_runs_at_full_scale_are_counted_in_each_direction() -> None:
 
 def test_offset_and_silence_are_measured() -> None:
     pcm = np.zeros((2, 22_050), np.int16)
-    assert measure_offset(pcm) == -120
+    assert measure_offset(pcm) == measure_offset(pcm[:, :0]) == -120
+    assert measure_silent_share(pcm[:, :9], 22_050) == 0, "too short for a block"
     pcm[1] = 3277
     assert measure_offset(pcm) == pytest.approx(-20, abs=0.01)
     pcm[:, 11_025:] = 0
@@ -167,6 +175,7 @@ def test_a_meter_gives_the_same_summary_for_any_batches(values: list[float], siz
     whole, parts = LevelMeter(kind), LevelMeter(kind)
     keys = [f"train-{number:08d}" for number in range(len(values))]
     whole.add(np.array(values), keys)
+    whole.add(np.array([np.nan, np.inf]), ["unknown"] * 2)
     for start in range(0, len(values), size):
         parts.add(np.array(values[start : start + size]), keys[start : start + size])
     summary = whole.summarize()
@@ -188,3 +197,37 @@ def test_a_bin_of_rare_outcomes_is_tested_with_its_neighbours() -> None:
     chances = dict.fromkeys(range(1920), 1 / 1920)
     values = [round(959 * Draw.of("low", number).uniform()) for number in range(200)]
     assert measure_fit(chances, Counter(values)).p_value < 1e-6
+
+
+def test_a_tolerance_forgives_its_share_and_no_more() -> None:
+    chances = {"a": 0.4, "b": 0.4, "c": 0.2}
+    forgiven = measure_fit(chances, Counter(a=700, b=200, c=100), tolerance=0.1).p_value
+    assert forgiven == pytest.approx(measure_fit(chances, Counter(a=600, b=267, c=133)).p_value, rel=0.1)
+    assert forgiven < 1e-6
+
+
+def test_a_period_of_any_length_is_tested_in_seconds() -> None:
+    """A period of a list of lengths is tested in frames."""
+    for seconds, period in (([0.5, 1.0], 0.75), ({"choice": [0.5, 0.75]}, 16_538)):
+        recipe = parse_recipe({**safe_load(RECIPE), "loops": {"bass": {"seconds": seconds, "semitones": 0}}})
+        law, value = loop_period(recipe, "bass", 16_538)
+        assert value == pytest.approx(period, abs=1e-4)
+        assert measure_fit(law, [value]).p_value > 0
+
+
+def test_a_codebook_of_which_little_is_used_is_found() -> None:
+    use = CodebookUse(
+        codec="mini", sound=ALL_SOUNDS, codebook=0, size=1024, tokens=100, used=10, entropy_bits=3.0, keys=("a",)
+    )
+    thresholds = Thresholds.model_validate({"tokens": {"used_share_min": 0.2, "entropy_bits_min": None}})
+    (found,) = _check_tokens([use], thresholds)
+    assert (found.threshold, found.value, found.keys) == ("tokens.used_share_min", 0.1, ("a",))
+    assert not list(_check_tokens([replace(use, used=20), replace(use, sound="mix")], thresholds))
+
+
+def test_sounds_of_one_split_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "find_candidate_pairs", lambda _: iter([(0, 1)]))
+    sounds = leaks.SoundsOfKind(names=["a", "b"], splits=["train", "train"], fingerprints=[np.ones(3), np.ones(3)])
+    assert not list(leaks._list_candidates(sounds))
+    sounds.splits[1] = "valid"
+    assert list(leaks._list_candidates(sounds)) == [(0, 1)]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from rmod_pipeline.errors import AssetError, RecipeError, ShardError, UnfinishedError
-from rmod_pipeline.inspection.report import Report, index_scan, make_report
+from rmod_pipeline.inspection.report import Report, index_scan, leaks, make_report
 from rmod_pipeline.inspection.report.records import FORMAT
 from rmod_pipeline.inspection.report.sampling import choose_sample
 from rmod_pipeline.inspection.report.thresholds import load_thresholds
@@ -314,3 +314,10 @@ def drop_audio(out: Path) -> None:
         content = {**json.loads(path.read_text()), "family": "index", "fingerprint": digest}
         (out / "receipts" / "index" / path.name).write_text(json.dumps(content))
     shutil.rmtree(out / "receipts" / "audio")
+
+
+def test_the_report_says_what_it_did_not_compare(planted: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaks, "MOST_COMPARED", 0)
+    report = make_report(planted[1], sample=EVERYTHING)
+    assert not report.leaks
+    assert [line for line in report.not_checked if line.startswith("Similar one-shots of ")]
