@@ -99,7 +99,7 @@ def _options(
     configure_logging(logging.INFO if verbose else logging.WARNING)
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line. Exits with 0 (done), 1 (findings or failures), 2 (bad input) or 130 (stopped)."""
     _use_utf8()
     stopped: list[int] = []
@@ -112,8 +112,7 @@ def main() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
-        app(prog_name="rmod")
-        sys.stdout.flush()
+        _run()
     except RmodError as error:
         _print_error(error.in_shell())
     except BrokenPipeError:
@@ -132,7 +131,19 @@ def main() -> NoReturn:
         if isinstance(error, OSError) and error.errno in _ENVIRONMENT_ERRNOS:
             _print_system_error(error)
         raise
-    sys.exit(0)
+
+
+def _run() -> None:
+    """Run the command, which ends by SystemExit. Raises BrokenPipeError if the reader of its output has gone."""
+    try:
+        app(prog_name="rmod")
+    except SystemExit as end:
+        # Typer makes a failure of it.
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        # What is still to be written would otherwise meet the closed pipe when Python ends.
+        sys.stdout.flush()
+        raise
 
 
 def _use_utf8() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rmod_pipeline import api, progress
+from rmod_pipeline import __version__, api, progress
 from rmod_pipeline.cli import app
 from rmod_pipeline.progress import pace
 from tests.tiny_build import PATIENCE_SECONDS, RECIPE, start_rmod
@@ -196,7 +196,7 @@ def test_a_reader_that_leaves_early_is_no_error_to_talk_of(tiny_built: Path) -> 
     run.stdout.close()
     assert run.stderr is not None
     assert run.stderr.read() == ""
-    run.wait(timeout=PATIENCE_SECONDS)
+    assert run.wait(timeout=PATIENCE_SECONDS) == 0
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,3 +228,15 @@ def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
     )
     api.open_library("builtin")
     assert capfd.readouterr().err == ""
+
+
+def test_a_log_gets_a_line_of_a_long_count(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
+    for shown in (True, False):
+        with progress.rate_progress("Reading", shown=shown) as show:
+            show(3, 10)
+        assert capsys.readouterr().err.startswith("Reading: 3 of 10, ") == shown
+
+
+def test_the_version_is_one_line(rmod: Rmod) -> None:
+    assert rmod("--version").out == f"rmod {__version__}\n"
