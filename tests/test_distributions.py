@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -186,3 +187,9 @@ def test_an_unknown_word_suggests_the_nearest() -> None:
 @pytest.mark.parametrize("written", [-0.1, 1.1, "often", math.nan])
 def test_an_invalid_probability_is_refused(written: Any) -> None:
     refusal(written, TypeAdapter(Probability))
+
+
+def test_a_draw_next_to_1_gives_the_last_value_however_the_weights_are_added() -> None:
+    """The sum of ten tenths depends on how it is rounded."""
+    choice = number.validate_python({"choice": list(range(10)), "weights": [0.1] * 10})
+    assert choice.sample(SimpleNamespace(uniform=lambda: math.nextafter(1, 0))) == 9

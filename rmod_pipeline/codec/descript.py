@@ -71,10 +71,6 @@ def _make_placeholders() -> dict[str, types.ModuleType]:
         INTERN: list[str] = []  # noqa: RUF012 - as in the original
         EXTERN: list[str] = []  # noqa: RUF012
 
-        @property
-        def device(self) -> torch.device:
-            return next(self.parameters()).device
-
     class _Placeholder:
         """Replaces a class that dac imports but does not use in encode and decode."""
 

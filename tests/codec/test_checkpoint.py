@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import pickle
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from rmod_pipeline.codec import open_codec
+from rmod_pipeline.codec import descript, open_codec
 from rmod_pipeline.codec.catalogue import KNOWN, find_weights
 from rmod_pipeline.codec.checkpoint import load_codec_model, read_codec_checkpoint
+from rmod_pipeline.codec.torch_support import require_torch
 from rmod_pipeline.errors import CodecError
 from tests.tiny_codec import TINY, noise, save_tiny
 
@@ -122,3 +126,27 @@ def test_folding_the_weight_norm_changes_no_token(tiny: Path) -> None:
     with torch.no_grad():
         expected = model.encode(torch.from_numpy(audio)[:, None])[1].numpy()
     np.testing.assert_array_equal(open_codec(str(tiny), device="cpu", batch=2).encode(audio), expected)
+
+
+def _refuse_import(name: str, missing: str) -> ModuleType:
+    if name == missing:
+        raise ImportError(f"No module named {missing!r}")
+    return ModuleType(name)
+
+
+def test_a_package_that_is_missing_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "dac", raising=False)
+    monkeypatch.setattr(importlib, "import_module", lambda name: _refuse_import(name, "dac"))
+    assert descript.can_import_audiotools()
+    with pytest.raises(CodecError, match="descript-audio-codec: not installed: No module named 'dac'"):
+        descript.import_dac()
+    monkeypatch.setattr(importlib, "import_module", lambda name: _refuse_import(name, "torch"))
+    with pytest.raises(CodecError, match="torch: not installed") as caught:
+        require_torch(CodecError, "codec")
+    assert "rmod-pipeline[codec]" in caught.value.hint
+
+
+def test_what_stands_in_for_audiotools_cannot_be_used() -> None:
+    package = descript._make_placeholders()["audiotools"]
+    with pytest.raises(CodecError, match="descript-audiotools: cannot be imported"):
+        package.AudioSignal("song.wav")

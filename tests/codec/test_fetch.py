@@ -24,6 +24,7 @@ class Server(ThreadingHTTPServer):
 
     cut: int | None = None
     ranges = True
+    refuses = False
     requests: list[str | None]
     """The Range header of each request."""
 
@@ -34,6 +35,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         requested = self.headers.get("Range")
         self.server.requests.append(requested)
+        if self.server.refuses:
+            self.send_error(404)
+            return
         start = int(re.findall(r"\d+", requested)[0]) if requested and self.server.ranges else 0
         if start >= len(CONTENT):
             self.send_error(416)
@@ -124,3 +128,9 @@ def test_an_unreachable_server_gives_a_hint(known: KnownCodec, server: Server) -
 def test_a_shipped_codec_needs_no_network(tmp_path: Path) -> None:
     shipped = KnownCodec(name="x", about="", file="mini.pth")
     assert download_weights(shipped) == shipped.path
+
+
+def test_an_answer_that_is_an_error_is_reported_with_its_reason(known: KnownCodec, server: Server) -> None:
+    server.refuses = True
+    with pytest.raises(CodecError, match="cannot be downloaded: Not Found"):
+        download_weights(known)

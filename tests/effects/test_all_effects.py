@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
 from rmod_pipeline.audio import rms
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.effects import EFFECTS, AnyEffect, AnyRanges, Effect, EffectKind
+from rmod_pipeline.effects import EFFECTS, AnyEffect, AnyRanges, Effect, EffectKind, console
 from rmod_pipeline.render.chain import apply_chain
+from rmod_pipeline.shards.fingerprint import output_versions
 from rmod_pipeline.spec import Settings
 from tests.effects.effect_examples import (
     SAMPLE_RATE,
@@ -138,3 +142,37 @@ def test_record_and_ranges_have_the_same_name(name: str) -> None:
 @KINDS
 def test_pedalboard_replaces_a_missing_engine(name: str) -> None:
     assert EFFECTS[name].apply_with("an unknown engine") is EFFECTS[name].engines["pedalboard"]
+
+
+@pytest.mark.parametrize(
+    ("origin", "text"), [(None, "0.1"), ("{}", "0.1"), ('{"vcs_info": {"commit_id": "3f2a"}}', "0.1 3f2a")]
+)
+def test_the_version_of_the_console_engine_names_its_commit(
+    origin: str | None, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        console, "distribution", lambda _: SimpleNamespace(version="0.1", read_text=lambda _name: origin)
+    )
+    assert output_versions(console.CONSOLE)["pymixconsole"] == text
+    assert "pymixconsole" not in output_versions("pedalboard")
+
+
+def test_a_package_that_is_not_installed_has_a_version_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_nothing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(console, "distribution", find_nothing)
+    monkeypatch.setattr("rmod_pipeline.shards.fingerprint.version", find_nothing)
+    versions = output_versions(console.CONSOLE)
+    assert set(versions.values()) - {versions["rmod output"]} == {"missing"}
+
+
+def test_a_parameter_of_the_console_engine_takes_any_value() -> None:
+    """The limits of the recipe apply, so those of the parameter are widened."""
+    parameter = SimpleNamespace(min=0.0, max=1.0, options=["a"], value=0.5)
+    processor = SimpleNamespace(parameters=SimpleNamespace(gain=parameter))
+    for value, limits in ((-3.0, (-3.0, 1.0)), (5.0, (-3.0, 5.0)), (0.1, (-3.0, 5.0))):
+        console.set_value(processor, "gain", value)
+        assert (parameter.value, parameter.min, parameter.max) == (value, *limits)
+    console.set_value(processor, "gain", "b")
+    assert (parameter.value, parameter.options) == ("b", ["b"])

@@ -18,9 +18,13 @@ from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, write
 from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.evaluation.compare import SYSTEMS, compare
+from rmod_pipeline.errors import ShardError
+from rmod_pipeline.evaluation import compare as compare_module
+from rmod_pipeline.evaluation.compare import SYSTEMS, Comparison, compare
 from rmod_pipeline.evaluation.condition_use import measure_condition_use
+from rmod_pipeline.evaluation.evaluate import Evaluation
 from rmod_pipeline.reading.loader import load_tokens
+from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.shards.token_family import choose_family
 
 
@@ -140,3 +144,30 @@ def test_a_model_of_another_codec_is_refused(
     result = rmod("evaluate", path, "--data", tiny_tokens, "--codec", tiny_weights, "--split", "valid")
     assert result.code == 2
     assert "sha256" in result.err
+
+
+def test_an_evaluation_is_a_table_of_every_system() -> None:
+    distances = {**dict.fromkeys(SYSTEMS, (1.0, 3.0)), "extracted": (0.5, 4.0)}
+    kick = Comparison(instrument="kick", keys=("a", "b"), distances=distances)
+    evaluation = Evaluation(comparisons=(kick, replace(kick, instrument="snare")), condition_use=())
+    assert evaluation["snare"].instrument == "snare"
+    with pytest.raises(KeyError, match="cowbell"):
+        evaluation["cowbell"]
+    table = evaluation.table()
+    assert [row["system"] for row in table] == [*SYSTEMS, *SYSTEMS]
+    assert table[1 + SYSTEMS.index("silence") - 1] == {
+        "system": "silence",
+        "instrument": "kick",
+        "distance": 2.0,
+        "model_nearer": 0.5,
+    }
+
+
+def test_a_data_set_that_cannot_be_evaluated_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_module, "list_keys", lambda *_: [])
+    with pytest.raises(ShardError, match="split valid: all of its pairs were rejected"):
+        compare_module._list_all_keys(Path("out"), "valid")
+    for members, built in ({}, "with audio"), ({"mix.wav": b""}, "from a recipe with a kick"):
+        with pytest.raises(ShardError, match="contains no audio of its kick") as caught:
+            compare_module._decode_sound(StoredPair(key="a", members=members), "kick", 9)
+        assert built in caught.value.hint

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from rmod_pipeline.extraction.answers.generate import _plan_batches, plan_tries
 from rmod_pipeline.extraction.extract import extract_array, extract_song
 from rmod_pipeline.extraction.listening.song import open_song
 from rmod_pipeline.extraction.open import Answerers
-from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
+from rmod_pipeline.extraction.results import MOST_WINDOWS, Extraction, ExtractionConfig
 from tests.tiny_codec import noise
 from tests.tiny_dose import AT, FRAMES, RATE, WINDOW_SECONDS, World, make_song
 
@@ -174,3 +175,28 @@ def test_an_error_names_a_position_that_cannot_be_used(by_heart: World, opened: 
 def test_an_error_names_the_option_that_is_out_of_range(wrong: dict[str, Any], option: str) -> None:
     with pytest.raises(UsageError, match=option):
         ExtractionConfig(**wrong)
+
+
+def test_an_extraction_is_looked_up_by_its_instrument(extraction: Extraction) -> None:
+    assert "kick" in extraction and "cowbell" not in extraction
+    assert extraction["kick"].instrument == "kick"
+    with pytest.raises(KeyError, match="cowbell"):
+        extraction["cowbell"]
+
+
+def test_more_positions_than_windows_are_refused() -> None:
+    assert len(ExtractionConfig(at=(0.0,) * MOST_WINDOWS).at) == MOST_WINDOWS
+    with pytest.raises(UsageError, match=f"--at: given {MOST_WINDOWS + 1} times"):
+        ExtractionConfig(at=(0.0,) * (MOST_WINDOWS + 1))
+
+
+def test_a_device_without_memory_is_an_error_with_a_remedy(
+    by_heart: World, opened: Answerers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("rmod_pipeline.extraction.answers.generate.generate", run_out)
+    with pytest.raises(DoseError, match="out of memory with a batch of 3") as caught:
+        extract_array(by_heart.song, RATE, opened, ExtractionConfig(at=AT, batch=3))
+    assert "--batch" in caught.value.hint

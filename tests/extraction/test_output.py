@@ -17,6 +17,7 @@ from rmod_pipeline.extraction.extract import extract_array
 from rmod_pipeline.extraction.open import Answerers
 from rmod_pipeline.extraction.output import write_extraction
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
+from rmod_pipeline.pages.extraction import PAGE, _caption_parts, check_page
 from rmod_pipeline.storage.publish import publish_bytes
 from tests.tiny_dose import AT, RATE, World
 
@@ -108,3 +109,25 @@ def test_files_of_an_interrupted_extraction_are_replaced_by_the_next(
     write_extraction(extraction, tmp_path)
     write_extraction(extraction, tmp_path.with_name("whole"))
     assert read_files(tmp_path) == read_files(tmp_path.with_name("whole"))
+
+
+def test_a_disk_that_is_full_is_named(extraction: Extraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "kick.wav"))
+
+    monkeypatch.setattr(output, "publish_bytes", fill)
+    with pytest.raises(DoseError, match=r"kick\.wav.*No space left"):
+        write_extraction(extraction, tmp_path)
+
+
+def test_a_page_takes_no_place_of_another_file(tmp_path: Path) -> None:
+    check_page(tmp_path)
+    (tmp_path / PAGE).mkdir()
+    with pytest.raises(DoseError, match="is not a page of rmod"):
+        check_page(tmp_path)
+
+
+def test_a_silent_candidate_has_nothing_else_in_its_caption(extraction: Extraction) -> None:
+    best = extraction["kick"].best
+    assert list(_caption_parts(replace(best, silent=True)))[1:] == ["silent"]
+    assert "silent" not in list(_caption_parts(best))

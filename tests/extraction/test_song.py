@@ -142,3 +142,12 @@ def read_window(song: Song, start: int) -> Any:
     position = TimePosition(seconds=start / RATE, clarity_db=None)
     chosen = ChosenWindow(position=position, hits=(), part=SongPart(start=start, samples=4 * RATE))
     return read_windows({"kick": [chosen]}, song, RATE, ExtractionConfig(at=(start / RATE,)))
+
+
+def test_an_array_needs_a_rate() -> None:
+    song = np.zeros(9_000, np.float32)
+    with pytest.raises(RmodError, match="sample_rate: is missing"):
+        open_song(song)
+    with pytest.raises(RmodError, match="a sample rate of 0 Hz"):
+        open_song(song, 0)
+    assert open_song(song, 9_000).seconds == 1

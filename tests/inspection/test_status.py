@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from rmod_pipeline.errors import ShardError
 from rmod_pipeline.inspection.status import _measure_rate, read_status
-from rmod_pipeline.pipeline.event_log import append_event
+from rmod_pipeline.pipeline.event_log import append_event, read_events
 from rmod_pipeline.pipeline.leases.file_lease import FileLease
 from rmod_pipeline.pipeline.run import collect_receipts
+from rmod_pipeline.shards import completion
 from rmod_pipeline.shards.layout import AUDIO, Layout, plan_shards
+from rmod_pipeline.shards.receipt import read_receipt
 from rmod_pipeline.shards.token_family import family_names
 from tests.tiny_build import make_job, on_disk
 
@@ -105,3 +108,38 @@ def test_a_speed_needs_a_finished_shard_and_a_readable_time() -> None:
     assert _measure_rate([begin], is_running=True) is None
     assert _measure_rate([begin, shard], is_running=False) == 0.5
     assert _measure_rate([{**begin, "time": "yesterday"}, shard], is_running=False) is not None
+
+
+def test_no_log_holds_no_events(tmp_path: Path) -> None:
+    assert read_events(tmp_path / "none") == []
+
+
+def test_a_receipt_that_another_run_handles_meanwhile_is_left_to_it(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first look and the second it removes the receipt, or makes the shard again."""
+    layout, find_damage = Layout(damaged), completion._find_damage
+    receipt = layout.receipt("train-000001")
+    digest, looks = read_receipt(receipt).fingerprint, list[str]()
+
+    def mend_and_look(*arguments: object) -> str | None:
+        looks.append("looked")
+        return "a file is missing" if len(looks) == 1 else None
+
+    monkeypatch.setattr(completion, "_find_damage", mend_and_look)
+    assert completion.is_done("train-000001", AUDIO, layout, digest)
+    assert receipt.exists()
+
+    def remove_and_look(*arguments: object) -> str | None:
+        found = find_damage(*arguments)  # type: ignore[arg-type]
+        receipt.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(completion, "_find_damage", remove_and_look)
+    assert not completion.is_done("train-000001", AUDIO, layout, digest)
+
+
+def test_a_damaged_receipt_is_not_left_out_of_the_summary(damaged: Path) -> None:
+    on_disk(Layout(damaged).receipt("train-000001")).write_bytes(b"damaged")
+    with pytest.raises(ShardError):
+        collect_receipts(Layout(damaged), [AUDIO], plan_shards({"train": 10, "valid": 2}, 3))

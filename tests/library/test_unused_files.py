@@ -17,6 +17,7 @@ from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.library.scanning.report import describe_unused, report_path, write_scan
+from rmod_pipeline.library.scanning.resolve import resolve_library
 from rmod_pipeline.library.scanning.scan import IgnoredFiles
 from tests.library.library_sounds import encode, hit, make_kits
 from tests.library.scan_helpers import SHARES, drop_reasons, scan
@@ -126,3 +127,15 @@ def test_the_files_of_an_earlier_scan_are_not_counted(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n")
     assert scan(tmp_path).ignored_files == [IgnoredFiles(".csv", "not audio", 1)]
     assert list(describe_unused(scan(tmp_path))) == ["ignored 1: not audio (.csv 1)"]
+
+
+def test_a_folder_as_a_library_says_which_files_it_cannot_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RMOD_CACHE", str(tmp_path / "cache"))
+    make_kits(tmp_path / "sounds", kits=1)
+    resolve_library(str(tmp_path / "sounds"))
+    assert not caplog.text
+    (tmp_path / "sounds" / "kick.wav").write_text("text")
+    resolve_library(str(tmp_path / "sounds"))
+    assert "4 sounds; " in caplog.text and "details in " in caplog.text

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +16,13 @@ from rmod_pipeline.effects.equalizer import Band, Equalizer
 from rmod_pipeline.effects.gain import Gain
 from rmod_pipeline.effects.level_gain import LevelGain
 from rmod_pipeline.effects.pan import Pan
-from rmod_pipeline.pages.preview import pictures
+from rmod_pipeline.errors import BuildError
+from rmod_pipeline.pages.preview import content, pictures, sounds
 from rmod_pipeline.pages.preview.curves import band_gain_db
+from rmod_pipeline.pages.preview.figures import make_figures
 from rmod_pipeline.pages.preview.formatting import describe_effect, format_level, format_number, format_signed
+from rmod_pipeline.pages.report import listening, plots
+from tests.tiny_build import make_job
 
 RATE = 44_100
 
@@ -114,3 +121,45 @@ def test_louder_is_lighter() -> None:
 
 def test_the_waveform_of_no_frames_is_drawn() -> None:
     assert "<path" in pictures.draw_waveform(np.zeros((2, 0), np.float32), 100)
+
+
+def test_parts_of_an_effect_have_a_line_each() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Bands(Effect):
+        effect: str = "bands"
+        bands: tuple[Band, ...] = (Band(shape="peak", hz=900.0, gain_db=2.0, q=1.0),) * 2
+        taps: tuple[int, ...] = (3,)
+
+    lines = describe_effect(Bands(), RATE).lines
+    assert len(lines) == 3 and lines[0] == lines[1] and "900 Hz" in lines[0] and " · " in lines[0]
+    assert lines[2] == "3"
+
+
+def test_no_plot_is_made_of_nothing() -> None:
+    assert make_figures((), {}) == ()
+
+
+def test_a_library_that_cannot_write_mp3_gives_flac(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = np.zeros((2, 900), np.float32)
+    assert sounds.encode_compressed(audio, RATE)[1] != sounds.FLAC
+    monkeypatch.setattr(sounds, "_can_write_mp3", lambda: False)
+    assert sounds.encode_compressed(audio, RATE) == sounds.encode_flac(audio, RATE)
+
+
+def test_a_report_draws_no_use_of_nothing() -> None:
+    report: Any = SimpleNamespace(pairs={"train": 3}, use=())
+    assert not list(plots._plot_use(report))
+
+
+def test_a_pair_without_a_sound_is_heard_without_it(tiny_built: Path) -> None:
+    group = listening._make_players(tiny_built, "train-00000000", ["kick", "cowbell"])
+    assert len(group.players) == 2
+
+
+def test_a_recipe_of_which_every_pair_is_rejected_has_no_preview(
+    tiny_manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "judge", lambda *_: "the kick is silent")
+    job = make_job(tiny_manifest, tmp_path)
+    with pytest.raises(BuildError, match=f"each of the first 2 pairs was rejected {job.recipe.reject.attempts} times"):
+        content.make_first_pairs(job, "train", 2)

@@ -8,6 +8,8 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from rmod_pipeline.pipeline.encoding import TokenSettings
 from rmod_pipeline.pipeline.executors.local import PoolExecutor, local_executor
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.encode import EncodeJob
+from rmod_pipeline.pipeline.jobs.from_audio import _read_pairs
 from rmod_pipeline.pipeline.run import run_build, run_on_audio
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.layout import Layout
@@ -217,3 +220,27 @@ def test_a_codec_without_memory_ends_the_build_with_a_hint(
     assert "--batch" in summary.failures[0].cause
     files = reproducible_files(on_disk(job.out))
     assert {Path(path).name for path in files} == {"build.json", "codec.json"}
+
+
+def test_audio_that_cannot_be_encoded_is_named(tiny_tokens: Path) -> None:
+    layout, family = Layout(tiny_tokens), read_family(tiny_tokens, family_names(tiny_tokens)[0])
+    tar = layout.tar("train-000000")
+    assert next(_read_pairs(tar, family))[0] == "train-00000000"
+    with pytest.raises(ShardError, match="train-00000000 has no cowbell"):
+        next(_read_pairs(tar, replace(family, windows={"cowbell": 9})))
+    other: Any = SimpleNamespace(windows=family.windows, sample_rate=8_000)
+    with pytest.raises(ShardError, match=rf"train-00000000.mix is at {RATE} Hz, but build.json says 8000 Hz"):
+        next(_read_pairs(tar, other))
+
+
+def test_a_build_without_finished_shards_has_nothing_to_encode(
+    tiny_manifest: Path, tiny_built: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(tiny_built, tmp_path / "out")
+    job = EncodeJob(out=out, encoding=encoding_of(make_job(tiny_manifest, out), tiny_weights))
+    assert job.required_files() == [Layout(out).build]
+    assert len(job.finished_shards()) == 5
+    for path in Layout(out).receipts():
+        path.unlink()
+    with pytest.raises(ShardError, match="no finished shards here"):
+        job.finished_shards()

@@ -7,16 +7,24 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import MagicMock
 
+import numpy as np
 import pytest
 
-from rmod_pipeline.errors import BuildError, DoseError, UsageError
+from rmod_pipeline.errors import BuildError, CodecError, DoseError, UsageError
 from rmod_pipeline.library.process_pool import map_batches
+from rmod_pipeline.pipeline.executors import encoder_processes
+from rmod_pipeline.pipeline.executors.config import ComputeConfig
+from rmod_pipeline.pipeline.executors.processes import stop_between_pairs
 from tests.tiny_build import wait_until
 
 STARTS = ("EAGAIN", "ENOMEM", "ENOSPC", "EMFILE")
@@ -72,8 +80,6 @@ def test_a_system_without_locks_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_long_tmpdir_leaves_room_for_the_sockets_of_encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rmod_pipeline.pipeline.executors import encoder_processes
-
     folder = tmp_path / ("x" * 90)
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -207,3 +213,73 @@ def test_an_error_of_ray_that_belongs_to_no_shard_is_our_error() -> None:
     with pytest.raises(BuildError, match="lost: no answer") as caught, _report_lost_cluster():
         raise exceptions.GetTimeoutError("no answer\nand more")
     assert "same command" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("device", "encoders", "devices"),
+    [
+        ("cuda", None, ["cuda:0", "cuda:1", "cuda:2"]),
+        ("cuda", 2, ["cuda:0", "cuda:1"]),
+        ("cuda:2", None, ["cuda:2"]),
+        ("auto", 3, ["cuda:0", "cuda:1", "cuda:2"]),
+    ],
+)
+def test_each_encoder_has_a_gpu_of_its_own(
+    device: str, encoders: int | None, devices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder_processes, "count_gpus", lambda: 3)
+    settings: Any = SimpleNamespace(
+        choice=SimpleNamespace(device=device), family=SimpleNamespace(codec={"device": "cuda"})
+    )
+    assert encoder_processes.encoder_devices(settings, 8, encoders) == devices
+    with pytest.raises(UsageError, match=f"there are {1 if device == 'cuda:2' else 3}"):
+        encoder_processes.encoder_devices(settings, 8, 4)
+
+
+def test_encoders_that_cannot_all_be_started_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[MagicMock] = []
+
+    def start(_: object, number: int) -> MagicMock:
+        if number == 2:
+            raise OSError(11, "Resource temporarily unavailable")
+        started.append(MagicMock())
+        return started[-1]
+
+    monkeypatch.setattr(encoder_processes.EncoderProcesses, "_start", start)
+    with pytest.raises(OSError, match="temporarily"), encoder_processes.EncoderProcesses(None, ["cpu"] * 3):  # type: ignore[arg-type]
+        pytest.fail("not all are there")
+    assert len(started) == 2 and all(process.terminate.called for process in started)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"), [(CodecError("codec", "out of memory", ""), "out of memory"), (EOFError(), "lost .* times")]
+)
+def test_a_renderer_gets_the_error_of_its_encoder(
+    answer: Exception, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = MagicMock()
+    connection.recv.return_value = answer
+    connection.recv.side_effect = answer if isinstance(answer, EOFError) else None
+    monkeypatch.setattr(encoder_processes.EncoderClient, "_connect", lambda _: connection)
+    with pytest.raises(CodecError, match=found):
+        encoder_processes.EncoderClient("address", b"key").encode(np.zeros((1, 9), np.float32))
+
+
+def test_an_executor_that_is_not_installed_or_too_small_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="--encoders"):
+        ComputeConfig(encoders=0).open()
+    monkeypatch.setitem(sys.modules, "rmod_pipeline.pipeline.executors.ray", None)
+    with pytest.raises(UsageError, match="is not installed"):
+        ComputeConfig(executor="ray").open()
+
+
+def test_a_thread_is_stopped_by_nothing() -> None:
+    """Only the main thread can handle signals."""
+
+    def run() -> bool:
+        with stop_between_pairs() as stop:
+            stop()
+        return True
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run).result()

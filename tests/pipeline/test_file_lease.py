@@ -188,3 +188,30 @@ def test_a_lease_that_cannot_be_written_is_removed(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_lease_that_is_released_meanwhile_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner releases it at the first look, or at the second, within the take-over."""
+    is_void = file_lease._is_void
+    for looks in (1, 2):
+        lease, left = write_lease(tmp_path, "elsewhere", 1, 10 * LEASE_SECONDS), [looks]
+
+        def release_and_look(path: Path, left: list[int] = left) -> bool:
+            left[0] -= 1
+            if not left[0]:
+                path.unlink()
+            return is_void(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(file_lease, "_is_void", release_and_look)
+            assert lease.acquire()
+        assert lease._is_ours()
+        assert [path.name for path in tmp_path.iterdir()] == [SHARD], "no marker and no draft is left"
+
+
+def test_a_lease_that_somebody_removed_is_nobodys(tmp_path: Path) -> None:
+    lease = FileLease(tmp_path, SHARD)
+    assert lease.acquire()
+    (tmp_path / SHARD).unlink()
+    assert not lease._is_ours()
+    lease._release()

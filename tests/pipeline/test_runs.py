@@ -15,6 +15,7 @@ import pytest
 
 from rmod_pipeline.errors import BuildError, LibraryError, UsageError
 from rmod_pipeline.inspection.status import list_failed_shards, read_status
+from rmod_pipeline.pipeline import scheduler
 from rmod_pipeline.pipeline.event_log import RUNS, append_event, read_events
 from rmod_pipeline.pipeline.executors import Executor, OnPairs, local, nodes
 from rmod_pipeline.pipeline.executors.encoder_processes import EncoderProcesses
@@ -23,8 +24,8 @@ from rmod_pipeline.pipeline.executors.processes import WorkerSlots
 from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.jobs.context import WorkerContext
 from rmod_pipeline.pipeline.leases.file_lease import FileLease
-from rmod_pipeline.pipeline.plan import choose_shards
-from rmod_pipeline.pipeline.results import ShardFailure, ShardResult
+from rmod_pipeline.pipeline.plan import MOST_PAIRS, choose_shards, parse_counts
+from rmod_pipeline.pipeline.results import ShardFailure, ShardResult, describe_failure
 from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
@@ -323,3 +324,33 @@ def test_invalid_options_are_named(
     assert result.code == 2
     assert message in result.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_store_that_cannot_be_read_finishes_no_failed_shard() -> None:
+    def fail(_: object) -> list[ShardPlan]:
+        raise OSError(5, "Input/output error")
+
+    failed = plan_shards({"train": 3}, 3)
+    job: Any = SimpleNamespace(missing_shards=fail)
+    assert scheduler._still_missing(failed, job) == failed
+    assert scheduler._still_missing([], job) == []
+
+
+def test_a_shard_that_another_run_has_made_is_not_tried_again() -> None:
+    plans = plan_shards({"train": 6}, 3)
+    job: Any = SimpleNamespace(missing_shards=lambda plans: [])
+    run: Any = SimpleNamespace(job=job, progress=BuildProgress(), failures={}, postponed={plans[0].name: "a hiccup"})
+    executor: Any = SimpleNamespace(run=lambda *_: iter(()))
+    scheduler._run_until_done(plans, run, executor)
+    assert not run.postponed
+
+
+def test_a_fault_of_a_file_is_tried_again_and_a_fault_of_the_code_is_not() -> None:
+    assert describe_failure("a", ConnectionResetError(104, "reset")).retryable
+    assert not describe_failure("a", ZeroDivisionError("division by zero")).retryable
+
+
+def test_more_pairs_than_a_key_has_digits_for_are_refused() -> None:
+    assert parse_counts(f"train={MOST_PAIRS}") == {"train": MOST_PAIRS}
+    with pytest.raises(UsageError, match=f"more than {MOST_PAIRS:,} pairs"):
+        parse_counts(f"train={MOST_PAIRS + 1}")

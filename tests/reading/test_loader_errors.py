@@ -9,6 +9,7 @@ import pickle
 import re
 import shlex
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable
 from itertools import islice
@@ -18,12 +19,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rmod_pipeline import reading
 from rmod_pipeline.errors import RmodError, ShardError, UsageError
+from rmod_pipeline.pages.preview.tokens import group_decoded_sounds
+from rmod_pipeline.reading import decoding
 from rmod_pipeline.reading.data_set import DataSet
-from rmod_pipeline.reading.loader import load_audio, load_tokens
+from rmod_pipeline.reading.loader import _list_sounds, load_audio, load_tokens
+from rmod_pipeline.reading.opening import import_stream
+from rmod_pipeline.reading.pairs import read_index_row
+from rmod_pipeline.shards.families import find_any_folder
 from rmod_pipeline.shards.layout import AUDIO, Layout
 from rmod_pipeline.shards.tar import TarWriter, read_tar
-from rmod_pipeline.shards.token_family import family_names
+from rmod_pipeline.shards.token_family import family_names, read_family
 from rmod_pipeline.shards.tokens import encode_codes
 from tests.reading.reading_examples import TRAIN, keys
 from tests.tiny_build import on_disk
@@ -215,3 +222,39 @@ def test_an_invalid_audio_file_is_named(copy: Path) -> None:
     tar.write_bytes(bytes(data))
     with pytest.raises(ShardError, match=r"train-00000000\.mix\.wav: not audio"):
         list(load_audio(copy, "train"))
+
+
+def test_what_a_loader_needs_and_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(reading, "stream", raising=False)
+    monkeypatch.setitem(sys.modules, "rmod_pipeline.reading.stream", None)
+    with pytest.raises(UsageError, match=r"reading for training: needs .*stream"):
+        import_stream()
+
+
+def test_a_build_file_that_is_none_is_named() -> None:
+    with pytest.raises(ShardError, match=r"not a build\.json"):
+        _list_sounds({"recipe": {"drums": {"kick": None}}}, "out")  # type: ignore[arg-type]
+
+
+def test_a_pair_or_a_split_that_is_not_there_is_named(encoded: Path) -> None:
+    assert read_index_row(encoded, "train-00000009")["key"] == "train-00000009"
+    with pytest.raises(ShardError, match=r"train-00000010: not in index/train-000003\.parquet"):
+        read_index_row(encoded, "train-00000010")
+    with pytest.raises(ShardError, match="no split 'vaild' \\(did you mean 'valid'"):
+        next(DataSet(encoded).pairs("vaild"))
+
+
+def test_a_data_set_that_keeps_nothing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match="stores neither audio nor tokens"):
+        find_any_folder(tmp_path)
+    with pytest.raises(ShardError, match="no tokens of mini"):
+        read_family(tmp_path, "mini")
+
+
+def test_a_pair_whose_json_knows_no_tokens_is_named(encoded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    family = read_family(encoded, family_names(encoded)[0])
+    monkeypatch.setattr(decoding, "read_pair_tokens", lambda *_: {"json": b"{}"})
+    codec: Any = None
+    with pytest.raises(ShardError, match="train-00000000: invalid tokens"):
+        decoding.decode_pair(encoded, "train-00000000", family, codec)
+    assert group_decoded_sounds(encoded, ["train-00000000"], [(codec, family)]) == {}

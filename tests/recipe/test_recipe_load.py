@@ -7,11 +7,13 @@ import random
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import RecipeError
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe, parse_recipe, recipe_digest, recipe_names
+from rmod_pipeline.recipe.yaml_tree import select_written
 from rmod_pipeline.storage.folders import shipped_folder
 
 SMALL = """\
@@ -159,6 +161,16 @@ def test_the_wide_recipe_differs_from_rmod_by_its_effects() -> None:
             "name: small",
             "name: small\ngrid: 90000\nseconds: 1",
             "line 2: grid: 90000 points are more than the 44100 frames of the mixture",
+        ),
+        (
+            "name: small",
+            "name: small\none_shots: {layering: {weights: [[1.0]]}}",
+            "line 2: one_shots.layering: a row of weights needs two or more gains, found [1.0]",
+        ),
+        (
+            "name: small\ndrums:\n  kick:\n    hits: 2",
+            "name: small\ngrid: 16\ndrums:\n  kick:\n    hits: 17",
+            "line 5: drums.kick.hits: 17 hits do not fit on a grid of 16 points",
         ),
         (
             "name: small",
@@ -373,3 +385,9 @@ def mangle(text: str, chance: random.Random) -> str:
             ]
         )
     return "".join(lines)
+
+
+@pytest.mark.parametrize("merged", ["*one", "[*two, *one]"])
+def test_a_key_that_is_merged_in_has_the_line_where_it_is_written(merged: str) -> None:
+    tree = yaml.compose(f"one: &one {{hz: 1}}\ntwo: &two {{q: 1}}\nmine:\n  <<: {merged}\n")
+    assert list(select_written(tree, ["mine", "hz", "nothing"])) == ["mine", "hz"]

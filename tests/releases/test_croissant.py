@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import mlcroissant
@@ -12,6 +13,7 @@ import pytest
 from mlcroissant._src.operation_graph.operations import extract
 
 from rmod_pipeline.library.licences import LicenceClass
+from rmod_pipeline.releases.croissant import records
 from rmod_pipeline.releases.croissant.provenance import describe_terms
 from rmod_pipeline.releases.facts import ReleaseFacts
 from rmod_pipeline.releases.formats import ReleaseRequest
@@ -107,3 +109,11 @@ def test_the_sample_has_a_date() -> None:
     commands = makefile.partition("\nrelease-sample:")[2].partition("\n\n")[0]
     assert "--date $(SAMPLE_DATE)" in commands
     assert re.search(r"^SAMPLE_DATE := \d{4}-\d\d-\d\d$", makefile, re.MULTILINE)
+
+
+def test_a_family_without_tars_is_not_described(
+    on_hub: Path, tiny_request: ReleaseRequest, tiny_facts: ReleaseFacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_describe_tars", lambda *_: iter(()))
+    described = records.describe_files(on_hub, replace(tiny_request, loose=False), tiny_facts)
+    assert [each["@id"] for each in described] == ["index-files"]

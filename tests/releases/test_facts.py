@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.reading.data_set import DataSet
+from rmod_pipeline.releases.card import plots
 from rmod_pipeline.releases.facts import ReleaseFacts
+from rmod_pipeline.releases.folder.data import ReleaseData, _list_members
+from rmod_pipeline.releases.folder.rebuild import _read_recipe
 from rmod_pipeline.releases.measuring import measure_facts
 from rmod_pipeline.releases.measuring.index_statistics import RunningHistogram
 from rmod_pipeline.releases.measuring.spectra import band_centres, measure_bands
+from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.receipt import read_receipt
+from rmod_pipeline.shards.tar import TarWriter
 
 
 def test_the_facts_are_those_of_the_pairs(tiny_tokens: Path, tiny_facts: ReleaseFacts) -> None:
@@ -83,3 +94,52 @@ def test_a_tone_is_in_the_band_around_it(hz: int) -> None:
     assert bands.max() > 0.95
     assert abs(np.log2(centre / hz)) <= 1 / 6 + 1e-9
     assert not measure_bands(np.zeros(100, np.float32), 44100).any()
+
+
+def test_damage_is_named_before_anything_is_measured(tiny_built: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(tiny_built, tmp_path / "out"))
+    layout, build = Layout(out), (out / "build.json").read_bytes()
+    (out / "build.json").write_text(json.dumps({**json.loads(build), "recipe": {"name": "x"}}))
+    for read in (measure_facts, lambda out: _read_recipe(out, read_fingerprint(layout.build))):
+        with pytest.raises(ShardError, match=r"not a build\.json"):
+            read(out)
+    (out / "build.json").write_bytes(build)
+    layout.index("train-000001").write_bytes(b"damaged")
+    with pytest.raises(ShardError, match="not an index"):
+        measure_facts(out)
+
+
+def test_a_tar_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(b"damaged" * 100)
+    with pytest.raises(ShardError, match="not a whole tar"):
+        _list_members(tmp_path / "a.tar")
+
+
+def test_only_files_of_the_receipt_and_plain_names_are_released(tiny_built: Path) -> None:
+    data: Any = SimpleNamespace()
+    receipt = read_receipt(Layout(tiny_built).receipt("train-000001"))
+    shard: Any = SimpleNamespace(receipt=receipt, kept={"train-00000003"})
+    assert ReleaseData._recorded(data, shard, receipt.files[0].path) == receipt.files[0].bytes
+    with pytest.raises(ShardError, match="is not in the receipt of train-000001"):
+        ReleaseData._recorded(data, shard, "audio/other.tar")
+
+
+@pytest.mark.parametrize("suffix", ["a/b.wav", "a\\b.wav"])
+def test_a_member_whose_name_is_a_path_is_refused(suffix: str, tmp_path: Path) -> None:
+    with TarWriter(tmp_path / "a.tar") as writer:
+        writer.add("train-00000003", {suffix: b"x"})
+    shard: Any = SimpleNamespace(kept={"train-00000003"})
+    with pytest.raises(ShardError, match="is not a name"):
+        list(ReleaseData._members(SimpleNamespace(), tmp_path / "a.tar", shard))  # type: ignore[arg-type]
+
+
+def test_many_kits_are_drawn_as_a_histogram(tiny_facts: ReleaseFacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    for kits in (3, 200):
+        counts = {f"kit {number}": {"kick": number % 7} for number in range(kits)}
+        monkeypatch.setattr(plots, "_one_shots_per_kit", lambda _, counts=counts: counts)
+        figure = Figure()
+        plots._draw_kits(figure, tiny_facts)
+        drawn.append((figure.axes[0].get_xlabel(), len(figure.axes[0].patches) <= 30))
+    assert drawn[1] == ("Different one-shots of a kit", True)
+    assert drawn[0][0] == "Different one-shots"

@@ -19,7 +19,7 @@ from rmod_pipeline.releases.folder.papers import ATTRIBUTION_COLUMNS, attributio
 from rmod_pipeline.releases.licensing.compatibility import find_contradictions, may_become
 from rmod_pipeline.releases.licensing.gate import check_licences
 from rmod_pipeline.releases.licensing.sounds import AttributedSound, SelectedPairs, attribute
-from rmod_pipeline.releases.licensing.texts import licence_texts
+from rmod_pipeline.releases.licensing.texts import LARGEST_TEXT_BYTES, licence_texts
 
 OUT = Path("OUT")
 
@@ -196,3 +196,32 @@ def test_a_text_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "LicenseRef-mine.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="is not a text in UTF-8"):
         licence_texts(["LicenseRef-mine"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("licence", "whole", "may"),
+    [
+        ("GPL-3.0-only", "LGPL-3.0-only", False),
+        ("LGPL-3.0-only", "GPL-3.0-only", True),
+        ("AGPL-3.0-only", "GPL-3.0-only", False),
+        ("AGPL-3.0-or-later", "LGPL-3.0-or-later", False),
+        ("GPL-3.0-only", "AGPL-3.0-only", True),
+    ],
+)
+def test_a_gnu_licence_goes_to_the_stronger_one_alone(licence: str, whole: str, may: bool) -> None:
+    assert may_become(licence, whole) == may
+
+
+def test_a_text_that_cannot_be_taken_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "MIT.txt"
+    path.write_bytes(b" " * (LARGEST_TEXT_BYTES + 1))
+    with pytest.raises(UsageError, match=f"is larger than {LARGEST_TEXT_BYTES} bytes"):
+        licence_texts(["MIT"], tmp_path)
+    path.write_bytes(b" ")
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(UsageError, match="cannot be read: Permission denied"):
+        licence_texts(["MIT"], tmp_path)

@@ -281,3 +281,10 @@ def test_the_recorded_gain_is_the_applied_gain(tiny: Library, sounds: Sounds) ->
         expected = min(max(high - rms(dry) / 0.7 * (high - low) + jitter, low), high)
         assert pair.measured.tracks[track.kind].inserts_db[0] == pytest.approx(expected, abs=2e-3)
         assert len(pair.measured.tracks[track.kind].inserts_db) == len(track.inserts)
+
+
+def test_sounds_of_another_rate_than_the_spec_are_refused(tiny: Library, sounds: Sounds) -> None:
+    spec = quick(tiny, 0)
+    other = replace(spec, settings=replace(spec.settings, sample_rate=8_000))
+    with pytest.raises(ValueError, match="for a spec at 8000 Hz"):
+        render_pair(other, sounds)

@@ -18,17 +18,25 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from rmod_pipeline.errors import RecipeError, ShardError
+from rmod_pipeline.errors import BuildError, LibraryError, RecipeError, ShardError
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.run import BuildSummary, run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
+from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.reading.pairs import count_licences, list_keys, read_pair
 from rmod_pipeline.recipe import parse_recipe
+from rmod_pipeline.shards.fingerprint import claim_folder, read_fingerprint
 from rmod_pipeline.shards.index import SCHEMA
-from rmod_pipeline.shards.layout import Layout, parse_key
+from rmod_pipeline.shards.layout import Layout, parse_key, plan_shards
+from rmod_pipeline.shards.members import _find_asset
 from rmod_pipeline.shards.midi import encode_midi
-from rmod_pipeline.shards.receipt import read_receipt
+from rmod_pipeline.shards.receipt import MissingPairs, read_receipt
+from rmod_pipeline.shards.tar import read_tar
+from rmod_pipeline.shards.token_family import _read_sample_rate
+from rmod_pipeline.shards.tokens import decode_codes
+from rmod_pipeline.shards.windows.arrays import encode_array
+from rmod_pipeline.shards.windows.writer import WindowShardWriter
 from tests.tiny_build import RATE, RECIPE, make_job, reproducible_files
 
 
@@ -245,3 +253,62 @@ def test_the_json_of_a_pair_has_spec_levels_and_sources(stems: Path) -> None:
     content = json.loads(read_pair(stems, "train-00000000").members["json"])
     assert list(content) == ["spec", "measured", "sources"]
     assert np.isfinite(content["measured"]["mix"]["lufs"])
+
+
+def test_a_pair_has_its_stems_by_kind(stems: Path) -> None:
+    pair = DataSet(stems).pair("train-00000000")
+    assert set(pair.stems) == {"kick", "snare", "bass"}
+    assert not set(pair.one_shots) & {f"stem-{kind}" for kind in pair.stems}
+    assert all(audio.shape == pair.mix.shape for audio in pair.stems.values())
+
+
+def test_a_shard_is_written_in_its_context_and_has_its_receipt_after_it(tmp_path: Path) -> None:
+    (plan,) = plan_shards({"train": 3}, 3)
+    family: Any = None
+    writer = WindowShardWriter(plan, Layout(tmp_path), family, MissingPairs())
+    with pytest.raises(RuntimeError, match="train-000000 is not open"):
+        writer._append("train-00000000", {"json": b"{}"})
+    with pytest.raises(RuntimeError, match="train-000000 is not published yet"):
+        _ = writer.receipt
+
+
+@pytest.mark.parametrize("codes", [np.zeros((9, 5), np.int64), np.zeros((1, 9, 5), np.uint16)])
+def test_an_array_that_holds_no_codes_is_refused(codes: np.ndarray) -> None:
+    with pytest.raises(ShardError, match=r"but tokens are uint16 \[codebooks, frames\]"):
+        decode_codes(encode_array(codes), "a.npy")
+
+
+def test_a_member_that_is_no_whole_file_is_refused(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("train-00000000.json")
+    header.type = tarfile.DIRTYPE
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.addfile(header)
+    with pytest.raises(ShardError, match="is not a plain file"):
+        list(read_tar(tmp_path / "a.tar"))
+
+
+def test_two_runs_that_claim_one_folder_must_agree(tiny_built: Path, tmp_path: Path) -> None:
+    """The second finds the build.json of the first only when it writes its own."""
+    ours = read_fingerprint(Layout(tiny_built).build)
+    claim_folder(ours, Layout(tiny_built).build, tmp_path)
+    with pytest.raises(BuildError, match="seed"):
+        claim_folder({**ours, "seed": ours["seed"] + 1}, Layout(tiny_built).build, tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"pairs": 3}, {"pairs": {"train": "many"}}, {"shard_size": None}])
+def test_a_build_file_with_wrong_values_is_refused(change: dict[str, object], tiny_built: Path, tmp_path: Path) -> None:
+    content = json.loads(Layout(tiny_built).build.read_bytes())
+    (tmp_path / "build.json").write_text(json.dumps({**content, **change}))
+    with pytest.raises(ShardError, match=r"not a build\.json"):
+        read_fingerprint(tmp_path / "build.json")
+
+
+def test_a_remedy_for_tokens_needs_no_valid_build_file(tmp_path: Path) -> None:
+    assert _read_sample_rate(tmp_path) is None
+
+
+def test_a_sound_that_the_library_lacks_is_named(tiny_manifest: Path) -> None:
+    library = load_library(tiny_manifest)
+    assert _find_asset(library.assets[0].id, library) == library.assets[0]
+    with pytest.raises(LibraryError, match="no sound 'nothing'"):
+        _find_asset("nothing", library)

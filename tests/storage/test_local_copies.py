@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rmod_pipeline.storage import (
+    StoreError,
     StorePath,
     fetch_to_cache,
     local_copies,
@@ -95,3 +96,23 @@ def test_a_damaged_sound_in_the_cache_is_not_used(own_cache: Path) -> None:
     assert read_from_cache(digest) is None
     store_in_cache(b"sound")
     assert read_from_cache(digest) == b"sound"
+
+
+def test_a_sound_that_the_cache_cannot_take_is_not_stored(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    store_in_cache(b"content")
+    assert [record for record in caplog.records if "No space left" in record.getMessage()]
+    assert not [path for path in own_cache.rglob("*") if path.is_file()], "the draft is removed"
+
+
+def test_a_copy_that_is_always_removed_is_an_error(
+    root: StorePath, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_copies, "fetch_to_cache", lambda *_: own_cache / "none")
+    with pytest.raises(StoreError, match="its cached copy is removed"):
+        local_copies._open_copy(root / "a.tar", False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import fsspec
@@ -93,3 +94,9 @@ def test_the_cache_folder_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch
 def test_an_address_is_no_path_of_this_machine() -> None:
     with pytest.raises(UsageError, match=r"memory://bucket/x is on an object store.*\n.*give a local path"):
         parse_local_path("memory://bucket/x", "--out")
+
+
+def test_a_missing_client_of_stores_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    with pytest.raises(UsageError, match="tenacity is not installed"):
+        parse_location("s3://bucket/data")

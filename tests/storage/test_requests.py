@@ -67,3 +67,12 @@ def test_messages_contain_no_secret_of_the_environment(
     with pytest.raises(StoreError) as error:
         root.read_bytes()
     assert "hunter22" not in str(error.value)
+
+
+def test_create_leaves_an_object_on_a_store_without_conditional_writes(
+    failing: Callable[..., FailingStore], root: StorePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = failing(TypeError("unexpected keyword argument 'mode'"))
+    monkeypatch.setattr(StorePath, "is_file", lambda _: True)
+    assert not (root / "a").create(b"mine")
+    assert not hasattr(store, "content")

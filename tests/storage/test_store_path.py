@@ -98,3 +98,23 @@ def test_files_for_a_store_are_drafted_in_the_cache_and_uploaded_whole(root: Sto
     assert publish_new(b"first", layout.build, layout.drafts)
     assert not publish_new(b"second", layout.build, layout.drafts)
     assert layout.build.read_bytes() == b"first"
+
+
+def test_a_file_that_is_missing_here_is_not_taken_for_a_lost_upload(
+    root: StorePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a"
+    file.touch()
+
+    def lose(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", str(file))
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.put_file", lose)
+    with pytest.raises(FileNotFoundError):
+        (root / "a").upload(file)
+
+
+def test_an_object_that_is_missing_is_removed_only_on_request(root: StorePath) -> None:
+    (root / "a").unlink(missing_ok=True)
+    with pytest.raises(FileNotFoundError):
+        (root / "a").unlink()

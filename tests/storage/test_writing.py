@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 from rmod_pipeline.errors import RmodError, UsageError
+from rmod_pipeline.storage import writing
+from rmod_pipeline.storage.folders import require_file
+from rmod_pipeline.storage.process_identity import has_ended, machine_id
 from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.storage.writing import (
     check_writable_file,
@@ -220,3 +223,25 @@ def test_a_name_that_no_disk_takes_is_refused(check: Callable[[Path], None], tmp
     for path in (tmp_path / ("x" * 300), tmp_path / "file" / "below"):
         with pytest.raises(UsageError, match="cannot be written"):
             check(path)
+
+
+def test_a_device_is_written_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "temporary_file", lambda _: pytest.fail("a file beside the device"))
+    check_writable_file(Path("/dev/null"))
+
+
+def test_a_path_that_cannot_be_looked_at_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    with pytest.raises(UsageError, match="cannot be read: Permission denied"):
+        require_file(tmp_path / "a", "")
+
+
+def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.kill", refuse)
+    assert not has_ended(machine_id(), 1)

@@ -9,6 +9,7 @@ import pytest
 
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.synthesis.dsp import SAMPLE_RATE, Signal, midi_to_hz, random_uniform, sum_damped_sines, white_noise
+from rmod_pipeline.synthesis.loops import _add_sound
 from rmod_pipeline.synthesis.singing import VOWELS, Singer, Syllable, sing
 from rmod_pipeline.synthesis.strings import (
     Pluck,
@@ -118,3 +119,12 @@ def test_every_model_cites_its_source() -> None:
         singing.sing,
     )
     assert all(re.search(r"(19|20)\d\d|chapter", model.__doc__ or "") for model in models)
+
+
+def test_a_sound_that_is_longer_than_its_track_fades_at_the_end() -> None:
+    track, sound = np.zeros(SAMPLE_RATE), np.ones(SAMPLE_RATE)
+    _add_sound(track, sound, SAMPLE_RATE // 2)
+    assert not track[: SAMPLE_RATE // 2].any()
+    assert track[SAMPLE_RATE // 2] == 1
+    assert abs(track[-1]) < 1e-3
+    assert np.abs(np.diff(track[SAMPLE_RATE // 2 :])).max() < 0.01

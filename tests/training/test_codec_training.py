@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
+
+from rmod_pipeline.training.codec import adversary
+from rmod_pipeline.training.codec.adversary import Adversary
 
 torch.set_num_threads(1)
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.checkpoint import read_codec_checkpoint
 from rmod_pipeline.codec.descript import new_model
-from rmod_pipeline.errors import BuildError, CodecError, LibraryError, RecipeError
+from rmod_pipeline.errors import AssetError, BuildError, CodecError, LibraryError, RecipeError
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.storage.folders import shipped_folder
 from rmod_pipeline.training.codec.codebooks import draw_depths, fit_codebooks, perplexity, quantize
@@ -27,9 +32,24 @@ from rmod_pipeline.training.codec.losses import (
     spectral_difference,
     waveform_distance,
 )
-from rmod_pipeline.training.codec.material import Clip, Material, prepare_material, select_licences, to_mono
-from rmod_pipeline.training.codec.recipe import CodecRecipe, CodecSounds, load_codec_recipe, with_minutes
-from rmod_pipeline.training.codec.train import LOG, STATE, WEIGHTS, CodecProgress, CodecTrainer, codec_learning_rate
+from rmod_pipeline.training.codec.material import (
+    Clip,
+    Material,
+    _read_one_shots,
+    prepare_material,
+    select_licences,
+    to_mono,
+)
+from rmod_pipeline.training.codec.recipe import CodecRecipe, CodecSchedule, CodecSounds, load_codec_recipe, with_minutes
+from rmod_pipeline.training.codec.train import (
+    LOG,
+    STATE,
+    WEIGHTS,
+    CodecProgress,
+    CodecTrainer,
+    _read_state,
+    codec_learning_rate,
+)
 
 SHAPE = {
     "encoder_dim": 2,
@@ -278,3 +298,68 @@ def test_an_error_names_the_wrong_part_of_a_recipe(tmp_path: Path) -> None:
         path.write_text(json.dumps({**content, part: value}))
         with pytest.raises(RecipeError, match=part):
             load_codec_recipe(str(path))
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "found"),
+    [
+        ("losses", {"windows": [128], "mels": [10, 40]}, "1 windows, but 2 numbers of mels"),
+        ("schedule", {"steps": 9, "free": 0.7, "settled": 0.5}, "must be above `free`"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused(part: str, values: dict[str, object], found: str) -> None:
+    content = small_recipe(steps=9).model_dump()
+    with pytest.raises(ValidationError, match=found):
+        CodecRecipe.model_validate({**content, part: {**content[part], **values}})
+
+
+def test_a_budget_in_minutes_is_used_by_time() -> None:
+    schedule = CodecSchedule(minutes=2)
+    assert CodecProgress(step=99, seconds=30).share(schedule) == 0.25
+    assert CodecProgress(step=3).share(small_recipe(steps=6).schedule) == 0.5
+
+
+def test_discriminators_need_audiotools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adversary, "can_import_audiotools", lambda: False)
+    recipe = small_recipe(steps=9)
+    assert Adversary.of(recipe, "cpu").state_dict() == {}
+    losses = recipe.losses.model_copy(update={"adversarial": 1.0})
+    with pytest.raises(CodecError, match="descript-audiotools cannot be imported"):
+        Adversary.of(recipe.model_copy(update={"losses": losses}), "cpu")
+
+
+def test_an_incomplete_state_is_refused(tmp_path: Path) -> None:
+    torch.save({"step": 3}, tmp_path / STATE)
+    with pytest.raises(BuildError, match="not the complete state of a training"):
+        _read_state(tmp_path / STATE)
+
+
+def test_a_one_shot_that_cannot_be_read_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
+    def read(asset: str) -> np.ndarray:
+        if asset == "bad":
+            raise AssetError("bad.wav", "no such file", "")
+        return np.full((1, 9), 0.5, np.float32)
+
+    assets = [SimpleNamespace(id="bad"), SimpleNamespace(id="good")]
+    library = SimpleNamespace(select=lambda kind, _: assets if kind == "kick" else [])
+    store: Any = SimpleNamespace(library=library, sample_rate=44_100, read=read)
+    assert [(kind, int(pcm.max())) for kind, pcm in _read_one_shots(store, "train")] == [("kick", 32767)]
+    assert "skipped: bad.wav" in caplog.text
+
+
+def test_a_gradient_that_is_not_finite_ends_the_training_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = CodecTrainer(small_recipe(steps=2), make_material(), make_material(1), tmp_path)
+    trainer.run(lambda _report: None)
+    monkeypatch.setattr("torch.nn.utils.clip_grad_norm_", lambda *_: torch.tensor(float("nan")))
+    with pytest.raises(BuildError, match="not finite at step 2") as caught:
+        trainer.step()
+    assert "lower schedule.learning_rate" in caught.value.hint and STATE in caught.value.hint
+
+
+def test_a_training_saves_every_few_minutes(tmp_path: Path) -> None:
+    reports: list[Any] = []
+    recipe = small_recipe(steps=3, check_minutes=1e-9)
+    CodecTrainer(recipe, make_material(), make_material(1), tmp_path).run(reports.append)
+    assert [report["step"] for report in reports][:3] == [1, 2, 3]

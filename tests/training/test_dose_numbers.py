@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,15 @@ from rmod_pipeline.dose.checkpoint import load_dose_model, read_dose_checkpoint
 from rmod_pipeline.dose.loss import mean_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseSchedule
+from rmod_pipeline.errors import RmodError
+from rmod_pipeline.training.dose.examples import Collate
 from rmod_pipeline.training.dose.initialization import initialize_from_codebooks
 from rmod_pipeline.training.dose.unigram import CodeCounts, count_codes, cross_entropy_of_counts, unigram_losses
+from rmod_pipeline.training.loop.checkpointing import PlainFileIO, _describe_changes
+from rmod_pipeline.training.loop.examples import LoaderError
+from rmod_pipeline.training.loop.loaders import hide_connection_errors
 from rmod_pipeline.training.loop.optimizer import Muon, learning_rate_at, orthogonalize
+from rmod_pipeline.training.loop.trainer import keep_keyboard_interrupt
 from tests.training.training_examples import make_recipe, read_state, train_models
 
 
@@ -123,3 +130,63 @@ def test_the_learning_rate_follows_the_schedule() -> None:
     assert rates[:11] == sorted(rates[:11])
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert {learning_rate_at(DoseSchedule(steps=100), step) for step in range(101)} == {1e-4}
+
+
+def test_muon_leaves_a_weight_without_a_gradient_alone() -> None:
+    used, unused = (torch.nn.Parameter(torch.ones(2, 2)) for _ in range(2))
+    optimizer = Muon([{"params": [used, unused]}], lr=0.1, weight_decay=0.1)
+    used.grad = torch.eye(2)
+    optimizer.step()
+    assert not torch.equal(used, torch.ones(2, 2))
+    assert torch.equal(unused, torch.ones(2, 2))
+
+
+def test_what_a_state_does_not_store_has_not_changed() -> None:
+    current = {"packages": {"torch": "2"}, "machine": {"processor": "x86"}}
+    assert list(_describe_changes({"packages": {"torch": "1"}}, current)) == ["torch 2 instead of 1"]
+
+
+def test_a_worker_is_silent_about_its_main_process_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    hide_connection_errors(0)
+    for error in (BrokenPipeError("gone"), ValueError("a fault")):
+        sys.excepthook(type(error), error, None)
+    assert capsys.readouterr().err == "ValueError: a fault\n"
+
+
+def test_only_an_exit_for_ctrl_c_is_an_interrupt() -> None:
+    with pytest.raises(SystemExit), keep_keyboard_interrupt():
+        raise SystemExit(3)
+
+
+def test_a_state_is_removed_once(tmp_path: Path) -> None:
+    state = tmp_path / "state.ckpt"
+    state.touch()
+    for _ in range(2):
+        PlainFileIO(tmp_path).remove_checkpoint(state)
+        assert not state.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory with 4 pairs on a device"),
+        (OSError(5, "Input/output error", "/elsewhere/a.tar"), "cannot be read: Input/output error"),
+    ],
+)
+def test_what_ends_a_training_is_named(
+    error: Exception, found: str, tiny_tokens: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lightning.Trainer.fit", fail)
+    with pytest.raises(RmodError, match=found):
+        train_models(tiny_tokens, tmp_path)
+
+
+def test_an_error_among_examples_is_that_of_the_batch() -> None:
+    error = LoaderError("a.tar", "damaged", "")
+    assert Collate(9)([error]) is error

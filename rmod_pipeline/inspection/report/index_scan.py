@@ -161,8 +161,6 @@ class IndexScan:
 
     def _count_first_sounds(self, batch: pa.RecordBatch, split: str) -> None:
         sources, rows = batch["sources"].flatten(), pc.list_parent_indices(batch["sources"])
-        if not len(sources):
-            return
         # The sounds of a track follow each other, the loudest layer first.
         kinds = pc.struct_field(sources, "kind").dictionary_encode().indices.to_numpy(zero_copy_only=False)
         row = rows.to_numpy(zero_copy_only=False)

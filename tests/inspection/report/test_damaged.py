@@ -21,6 +21,7 @@ from rmod_pipeline.inspection.report.sampling import read_sample, split_families
 from rmod_pipeline.inspection.report.use import _list_codes
 from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.shards.layout import AUDIO, Layout
+from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.shards.token_family import TokenFamily, choose_family
 from rmod_pipeline.shards.tokens import encode_codes
 from tests.inspection.tampering import FIRST_KEY, SHARD, edit_json
@@ -73,7 +74,7 @@ def test_unfinished_tokens_are_left_out_and_named(tiny_tokens: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        (lambda members, family: members.update(json=b"{}"), "does not fit its tokens"),
+        (lambda members, family: members.update(json=without_tokens(members["json"])), "does not fit its tokens"),
         (lambda members, family: members.pop("kick.npy"), "does not fit its tokens"),
         (
             lambda members, family: members.update({"kick.npy": make_codes(family, books=1)}),
@@ -86,14 +87,18 @@ def test_tokens_of_another_codec_are_named(
     change: Callable[[dict[str, bytes], TokenFamily], object], found: str, tiny_tokens: Path
 ) -> None:
     family = choose_family(tiny_tokens)
-    frames = dict.fromkeys(family.windows, 5)
-    members = {f"{sound}.npy": make_codes(family) for sound in family.windows}
-    members["json"] = json.dumps({"tokens": {"frames": frames}}).encode()
-    pair = StoredPair(key=FIRST_KEY, members=members)
-    assert all(codes.shape == (family.shape[0], 5) for _, codes in _list_codes(pair, family, Layout(tiny_tokens)))
+    layout = Layout(tiny_tokens)
+    key, members = next(read_tar(layout.tar(SHARD, family.folder)))
+    pair = StoredPair(key=key, members=members)
+    assert [sound for sound, _ in _list_codes(pair, family, layout)] == list(family.windows)
     change(members, family)
     with pytest.raises(ShardError, match=found):
-        list(_list_codes(pair, family, Layout(tiny_tokens)))
+        list(_list_codes(pair, family, layout))
+
+
+def without_tokens(text: bytes) -> bytes:
+    """Return the JSON of a pair as it is beside the audio."""
+    return json.dumps({**json.loads(text), "tokens": None}).encode()
 
 
 def make_codes(family: TokenFamily, books: int | None = None, token: int = 0) -> bytes:
