@@ -147,7 +147,7 @@ def test_a_model_of_another_codec_is_refused(
 
 
 def test_an_evaluation_is_a_table_of_every_system() -> None:
-    distances = {**dict.fromkeys(SYSTEMS, (1.0, 3.0)), "extracted": (0.5, 4.0)}
+    distances: dict[str, tuple[float, ...]] = {**dict.fromkeys(SYSTEMS, (1.0, 3.0)), "extracted": (0.5, 4.0)}
     kick = Comparison(instrument="kick", keys=("a", "b"), distances=distances)
     evaluation = Evaluation(comparisons=(kick, replace(kick, instrument="snare")), condition_use=())
     assert evaluation["snare"].instrument == "snare"

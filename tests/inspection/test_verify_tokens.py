@@ -101,7 +101,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a JSON without tokens": (lambda out: forge(out, with_member("json", b"{}")), "its JSON disagrees"),
     "a receipt under another name": (
         lambda out: shutil.copy(
-            Layout(out).receipt(SHARD, family_of(out)), Layout(out).receipt("train-000099", family_of(out))
+            on_disk(Layout(out).receipt(SHARD, family_of(out))),
+            on_disk(Layout(out).receipt("train-000099", family_of(out))),
         ),
         "not the receipt of a shard of this data set",
     ),

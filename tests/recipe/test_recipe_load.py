@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -389,5 +390,5 @@ def mangle(text: str, chance: random.Random) -> str:
 
 @pytest.mark.parametrize("merged", ["*one", "[*two, *one]"])
 def test_a_key_that_is_merged_in_has_the_line_where_it_is_written(merged: str) -> None:
-    tree = yaml.compose(f"one: &one {{hz: 1}}\ntwo: &two {{q: 1}}\nmine:\n  <<: {merged}\n")
+    tree: Any = yaml.compose(f"one: &one {{hz: 1}}\ntwo: &two {{q: 1}}\nmine:\n  <<: {merged}\n")
     assert list(select_written(tree, ["mine", "hz", "nothing"])) == ["mine", "hz"]

@@ -228,7 +228,7 @@ def test_a_codebook_of_which_little_is_used_is_found() -> None:
 
 def test_sounds_of_one_split_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaks, "find_candidate_pairs", lambda _: iter([(0, 1)]))
-    sounds = leaks.SoundsOfKind(names=["a", "b"], splits=["train", "train"], fingerprints=[np.ones(3), np.ones(3)])
+    sounds = leaks.SoundsOfKind(names=["a", "b"], splits=["train", "train"], fingerprints=[np.ones(3, np.float32)] * 2)
     assert not list(leaks._list_candidates(sounds))
     sounds.splits[1] = "valid"
     assert list(leaks._list_candidates(sounds)) == [(0, 1)]
