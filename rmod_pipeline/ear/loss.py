@@ -41,7 +41,7 @@ class EarLosses:
 
 def compute_ear_losses(model: Ear, batch: EarBatch, settings: EarLossSettings) -> EarLosses:
     """Return the losses of a model on a batch; in training some descriptions are made of heard hits."""
-    heard = model.listen(batch.levels)
+    heard = model.listen(_vary_levels(batch.levels, settings.gain_steps) if model.training else batch.levels)
     count, instruments = batch.hits.shape[:2]
     classes = torch.arange(instruments, device=batch.hits.device).repeat(count)
     hits = _choose_hits(heard.hit_logits.detach(), batch.hits, settings.heard if model.training else 1.0)
@@ -64,6 +64,12 @@ def compute_ear_losses(model: Ear, batch: EarBatch, settings: EarLossSettings) -
     weights = {"hits": settings.hits, "description": settings.description, "contrast": settings.contrast}
     total = torch.stack([weights[name] * part.mean() for name, part in parts.items()]).sum()
     return EarLosses(parts=parts, total=total)
+
+
+def _vary_levels(levels: Tensor, most_steps: int) -> Tensor:
+    """Return the levels [n, windows, bands, frames] of louder or softer mixtures; what is silent stays so."""
+    steps = torch.randint(-most_steps, most_steps + 1, (len(levels), 1, 1, 1), device=levels.device)
+    return torch.where(levels > 0, (levels.int() + steps).clamp(0, 255), 0).to(torch.uint8)
 
 
 def _choose_hits(logits: Tensor, known: Tensor, share: float) -> Tensor:

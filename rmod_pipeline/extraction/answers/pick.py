@@ -29,7 +29,7 @@ LONGEST_SECONDS = 2.0
 """A known sound is cut after this time, as in the mixtures that the ear is trained on."""
 VARIED_SOUNDS = 6
 """Sounds per pick that are varied: the nearest without a variation are not always the nearest with one."""
-LIKENESS_WEIGHT = 0.03
+LIKENESS_WEIGHT = 0.06
 """Weight of the embeddings beside the levels."""
 
 
