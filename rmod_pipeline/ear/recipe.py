@@ -49,7 +49,10 @@ class EarLossSettings(Strict):
         default=0.5, ge=0, le=1, description="Share of descriptions that training makes of heard hits, not known ones."
     )
     gain_steps: int = Field(
-        default=16, ge=0, le=100, description="Training mixtures are louder or softer by up to this many steps of levels."
+        default=16,
+        ge=0,
+        le=100,
+        description="Training mixtures are louder or softer by up to this many steps of levels.",
     )
 
 

@@ -103,6 +103,9 @@ def extraction_html(extraction: Extraction) -> str:
 def _facts(extraction: Extraction) -> Iterator[tuple[str, str]]:
     """Yield the facts in the heading of the page: label and value."""
     yield "length", format_time(extraction.seconds)
+    generated = any(extracted.generated for extracted in extraction.instruments)
+    picked = any(extracted.picked for extracted in extraction.instruments)
+    yield "answers", " and ".join(word for word, any_is in (("generated", generated), ("picked", picked)) if any_is)
     ears = dict.fromkeys(str(extracted.ear["file"]) for extracted in extraction.instruments if extracted.ear)
     if ears:
         yield "ear", ", ".join(ears)
@@ -178,12 +181,12 @@ def _caption_parts(candidate: Candidate) -> Iterator[str]:
     if candidate.silent:
         yield "silent"
         return
-    if candidate.unlikeness is not None:
-        yield f"unlike what was heard by {format_number(candidate.unlikeness)}"
     if isinstance(candidate, GeneratedCandidate):
         yield from _generated_parts(candidate)
     if isinstance(candidate, PickedCandidate):
         yield from _picked_parts(candidate)
+    if candidate.unlikeness is not None:
+        yield f"unlike what was heard by {format_number(candidate.unlikeness)}"
 
 
 def _generated_parts(candidate: GeneratedCandidate) -> Iterator[str]:
