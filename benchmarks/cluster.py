@@ -70,6 +70,7 @@ class EmptyJob(Job):
 
     out: Path
     encoding: None = None
+    window_families: tuple[()] = ()
     digest: str = ""
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_a_variation_never_makes_a_pick_less_similar(picking: Answerers) -> None
 def test_the_search_finds_values_that_count_alone(semitones: float, decay: float | None, tilt: float) -> None:
     wanted = Variation(semitones=semitones, decay_seconds=decay, tilt_db=tilt)
 
-    def count_differences(variations: list[Variation]) -> list[float]:
+    def count_differences(variations: Sequence[Variation]) -> Sequence[float]:
         names = ("semitones", "decay_seconds", "tilt_db")
         return [sum(getattr(each, name) != getattr(wanted, name) for name in names) for each in variations]
 
