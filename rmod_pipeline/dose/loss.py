@@ -80,9 +80,9 @@ def compute_losses(model: Dose, batch: TokenBatch, settings: LossSettings) -> Do
     target = delay_target(batch.targets)
     counted = make_loss_mask(batch, target, settings)[:, 1:-1]
     # Row r predicts row r + 1. The last row of the target is zeros, and nothing predicts it.
-    condition, history = _embed_inputs(model, batch, target[:, :-2])
-    inputs = torch.cat([condition, history], dim=1)
-    hidden = model.compute_hidden(inputs, batch.instruments)[:, condition.shape[1] :]
+    history = target[:, :-2]
+    inputs = _embed_inputs(model, batch, history)
+    hidden = model.compute_hidden(inputs, batch.instruments)[:, -history.shape[1] :]
     needed = counted.any(2)
     mask, expected = counted[needed], target[:, 1:-1][needed]
     logits = model.compute_logits(hidden[needed])
@@ -111,22 +111,26 @@ def mean_losses(sums: Tensor, instruments: Sequence[str]) -> HeldOutLosses:
     }
 
 
-def _embed_inputs(model: Dose, batch: TokenBatch, history: Tensor) -> tuple[Tensor, Tensor]:
+def _embed_inputs(model: Dose, batch: TokenBatch, history: Tensor) -> Tensor:
     """Return the embedded rows of condition and history [n, rows, codebooks]; in training with parts left out.
 
     A model that always sees all earlier codes continues from them and ignores the mixture; but generation starts
     without any earlier code.
     """
-    dropout = None
+    dropout, given = None, batch.condition
     known = _choose_known_hits(model, batch)
     if model.training and (model.size.condition_dropout or model.size.history_dropout):
         dropout = model.size.condition_dropout
         shares = model.size.history_dropout * torch.rand(len(history), 1, 1, device=history.device)
-    condition = model.embed_condition(batch.condition, dropout)
-    if dropout is not None:
-        history = drop_values(history, shares)
-    at_hits = model.listen(batch.condition, batch.instruments, batch.targets[:, 0] != ABSENT, known, dropout)
-    return condition, model.embed_target(history, at_hits)
+    if model.mel is None:
+        rows = model.lay_out_condition(given, dropout)
+        history = history if dropout is None else drop_values(history, shares)
+        # Embedded together: in two parts, the sums of the gradients would be rounded otherwise than they always were.
+        return model.embed_tokens(torch.cat([rows, history], dim=1))
+    condition = model.embed_condition(given, dropout)
+    history = history if dropout is None else drop_values(history, shares)
+    at_hits = model.listen(given, batch.instruments, batch.targets[:, 0] != ABSENT, known, dropout)
+    return torch.cat([condition, model.embed_target(history, at_hits)], dim=1)
 
 
 def _choose_known_hits(model: Dose, batch: TokenBatch) -> Tensor | None:

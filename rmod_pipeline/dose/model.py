@@ -58,6 +58,13 @@ class Dose(nn.Module):
         summed: Tensor = sum(others, start=first)
         return summed
 
+    def lay_out_condition(self, condition: Condition, dropout: float | None = None) -> Tensor:
+        """Return the rows of tokens of mixtures, delayed or aligned: int64 [n, rows, codebooks]."""
+        assert condition.tokens is not None
+        lay_out = align_condition if self.size.layout == "aligned" else delay_condition
+        rows = lay_out(condition.tokens)
+        return rows if dropout is None else drop_values(rows, dropout)
+
     def embed_condition(self, condition: Condition, dropout: float | None = None) -> Tensor:
         """Return the embedded rows of mixtures: float [n, rows, width].
 
@@ -68,10 +75,7 @@ class Dose(nn.Module):
             columns = scale_levels(condition.levels).flatten(1, 2).transpose(1, 2)
             projected: Tensor = self.mel(columns if dropout is None else drop_values(columns, dropout))
             return projected
-        assert condition.tokens is not None
-        lay_out = align_condition if self.size.layout == "aligned" else delay_condition
-        rows = lay_out(condition.tokens)
-        return self.embed_tokens(rows if dropout is None else drop_values(rows, dropout))
+        return self.embed_tokens(self.lay_out_condition(condition, dropout))
 
     def listen(
         self,
