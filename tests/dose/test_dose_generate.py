@@ -19,7 +19,7 @@ from rmod_pipeline.dose.layout import count_target_rows, delay_condition, delay_
 from rmod_pipeline.dose.loss import compute_losses
 from rmod_pipeline.dose.recipe import LossSettings
 from rmod_pipeline.errors import DoseError, UsageError
-from tests.dose.dose_examples import FRAMES, SIZE, make_batch, make_codes, make_condition, small_model
+from tests.dose.dose_examples import FRAMES, SIZE, make_batch, make_codes, make_condition, make_levels, small_model
 
 TRIES = [
     Sampling(),
@@ -215,14 +215,18 @@ def test_generating_keeps_the_training_mode() -> None:
     assert model.training
 
 
-@pytest.mark.parametrize("several", [False, True])
-def test_learned_pairs_are_returned(several: bool) -> None:
+@pytest.mark.parametrize(
+    ("several", "condition"), [(False, "tokens"), (True, "tokens"), (True, "mel"), (False, "ear"), (True, "ear")]
+)
+def test_learned_pairs_are_returned(several: bool, condition: str) -> None:
     """Eight random pairs; a model of several instruments gets each mixture twice, with another one-shot for each."""
     torch.manual_seed(0)
-    model = small_model(instruments=2 if several else 1, width=64, feed_forward=128)
+    model = small_model(instruments=2 if several else 1, width=64, feed_forward=128, condition=condition)
     pairs = make_batch(8, frames=10)
     if several:
-        pairs = replace(pairs, mixtures=pairs.mixtures[:4].repeat(2, 1, 1), instruments=torch.tensor([0] * 4 + [1] * 4))
+        levels = make_levels(4).repeat(2, 1, 1, 1)
+        classes = torch.tensor([0] * 4 + [1] * 4)
+        pairs = replace(pairs, mixtures=pairs.mixtures[:4].repeat(2, 1, 1), levels=levels, instruments=classes)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(300):
         losses = compute_losses(model, pairs, LossSettings())
