@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,12 +104,12 @@ def extract(
     a trained ear; by default the one that rmod ships. out: a folder for WAV files, ``extraction.json`` and a listening
     page; None writes nothing. instruments: by default all that the checkpoints extract, or that the ear hears.
     ``result["kick"].best.audio`` is the best one-shot, [samples] float32 at ``result.sample_rate``. Raises DoseError,
-    CodecError, LibraryError, UsageError.
+    CodecError, AssetError, LibraryError, UsageError.
     """
     from rmod_pipeline.codec.torch_support import require_torch
-    from rmod_pipeline.errors import DoseError
+    from rmod_pipeline.errors import DoseError, UsageError
     from rmod_pipeline.extraction.output import check_extraction_folder, check_sounds, write_extraction
-    from rmod_pipeline.extraction.results import ExtractionConfig
+    from rmod_pipeline.extraction.results import GENERATED, PICKED, ExtractionConfig
     from rmod_pipeline.pages.extraction import check_page, write_page
     from rmod_pipeline.progress import extraction_progress
 
@@ -117,7 +118,15 @@ def extract(
     if folder is not None:
         check_extraction_folder(folder)
         check_page(folder)
-    settings = settings.with_answer(checkpoint is not None)
+    settings.check_answer(checkpoint is not None)
+    if checkpoint is None:
+        # Known from now on, so that the files to write can be counted.
+        settings = replace(settings, answer=PICKED)
+        if codec is not None:
+            raise UsageError("--codec", "is of no use without --checkpoint: nothing is generated", "leave it out")
+    elif settings.answer == GENERATED and library != BUILTIN:
+        hint = "leave it out, or give --answer both"
+        raise UsageError("--library", "is of no use to --answer generated, which picks nothing", hint)
     require_torch(DoseError, "train")
     from rmod_pipeline.extraction.extract import extract_song
     from rmod_pipeline.extraction.listening.song import open_song
@@ -128,7 +137,7 @@ def extract(
         settings.answer,
         checkpoint=None if checkpoint is None else parse_local_path(checkpoint),
         ear=None if ear is None else parse_local_path(ear, "--ear"),
-        library=open_library(library, progress=progress) if settings.picks_sounds else None,
+        open_library=lambda: open_library(library, progress=progress),
         instruments=instruments,
         codec=codec,
         device=device,

@@ -35,7 +35,8 @@ def extract(
         str | None,
         typer.Option(
             metavar="|".join(("generated", "picked", "both")),
-            help="Sounds that the model generates, known ones, or both. Default: both with --checkpoint, else picked.",
+            help="Sounds that the model generates, known ones, or both. Default: both with --checkpoint, where the ear "
+            "hears the drum; picked without it.",
             show_default=False,
         ),
     ] = None,

@@ -15,19 +15,24 @@ THRESHOLD = 0.0
 
 
 def find_peaks(logits: Tensor, threshold: float = THRESHOLD) -> Tensor:
-    """Return which frames [..., frames] hold a hit: the highest within ``LEAST_DISTANCE`` frames, and high enough."""
+    """Return which frames [..., frames] hold a hit: the highest within ``LEAST_DISTANCE`` frames, and high enough.
+
+    Of equally high neighbours the first counts.
+    """
     flat = logits.reshape(-1, 1, logits.shape[-1])
-    width = 2 * LEAST_DISTANCE - 1
-    highest = functional.max_pool1d(flat, width, stride=1, padding=LEAST_DISTANCE - 1).reshape(logits.shape)
-    return (logits >= highest) & (logits >= threshold)
+    reach = LEAST_DISTANCE - 1
+    highest = flat >= functional.max_pool1d(flat, 2 * reach + 1, stride=1, padding=reach)
+    before = functional.pad(highest.to(flat.dtype), (reach, 0))[..., : flat.shape[-1] + reach - 1]
+    has_earlier = functional.max_pool1d(before, reach, stride=1) > 0
+    return (highest & ~has_earlier).reshape(logits.shape) & (logits >= threshold)
 
 
 def find_hit_frames(logits: Tensor, most: int, threshold: float = THRESHOLD) -> Tensor:
     """Return the clearest hits as ascending frames [..., most], padded with -1; the clearest frame if there is none."""
     scores = logits.where(find_peaks(logits, threshold), -torch.inf)
-    scores = scores.where(
-        (scores > -torch.inf).any(-1, keepdim=True), logits.where(logits >= logits.amax(-1, keepdim=True), -torch.inf)
-    )
+    clearest = torch.zeros_like(logits, dtype=torch.bool).scatter_(-1, logits.argmax(-1, keepdim=True), value=True)
+    has_hit = (scores > -torch.inf).any(-1, keepdim=True)
+    scores = torch.where(has_hit, scores, logits.where(clearest, -torch.inf))
     values, frames = scores.topk(min(most, logits.shape[-1]), dim=-1)
     frames = frames.where(values > -torch.inf, logits.shape[-1])
     ascending = frames.sort(-1).values

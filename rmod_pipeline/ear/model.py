@@ -1,7 +1,7 @@
 """The network: log-mel levels -> encoder -> hits of each drum, and a description of the one-shot that was hit.
 
 heard = ear.listen(levels)                      # encoded frames and hit logits
-hits = find_hits(heard.hit_logits[:, kick])     # frames
+hits = find_hit_frames(heard.hit_logits[:, kick], most=40)
 described = ear.describe(heard, hits, classes)  # coarse spectrogram of the dry one-shot, and an embedding
 """
 

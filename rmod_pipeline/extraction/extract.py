@@ -1,6 +1,6 @@
 """Extract the dry one-shots of a song.
 
-    answerers = open_answerers("both", checkpoint=Path("models"), library=library)
+    answerers = open_answerers("both", checkpoint=Path("models"), open_library=lambda: load_library("library.csv"))
     extraction = extract_array(audio, 48_000, answerers, ExtractionConfig(tries=8))
     extraction["kick"].best.audio        # [samples] at extraction.sample_rate
 
@@ -76,6 +76,7 @@ def extract_song(
         sample_rate=sample_rate,
         config=config,
         codec=answerers.codec.identity if answerers.codec is not None else None,
+        library=_describe_library(answerers),
         instruments=tuple(
             _extract_instrument(instrument, answerers, windows[instrument], config, counter)
             for instrument in answerers.instruments
@@ -156,9 +157,20 @@ def _report_progress(song: Song, phase: str, seconds: float, on_step: OnStep) ->
 
 
 def _count_candidates(answerers: Answerers, windows: Mapping[str, Sequence[Window]], config: ExtractionConfig) -> int:
-    """Return the number of candidates that will be made."""
-    generated = sum(len(windows[instrument]) for instrument in answerers.extractors) * (1 + config.tries)
-    return generated + (config.picks * len(answerers.instruments) if answerers.known is not None else 0)
+    """Return the number of candidates that will be made, and of known sounds that will be compared."""
+    generated = sum(len(windows[name]) for name in answerers.instruments if name in answerers.extractors)
+    compared = 0
+    if answerers.known is not None:
+        compared = sum(asset.kind in answerers.picked for asset in answerers.known.library.assets)
+    return generated * (1 + config.tries) + compared + config.picks * len(answerers.picked)
+
+
+def _describe_library(answerers: Answerers) -> dict[str, Any] | None:
+    """Return what identifies the library that sounds are picked from."""
+    if not answerers.picked or answerers.known is None:
+        return None
+    library = answerers.known.library
+    return {"digest": library.digest, "sounds": len(library.assets)}
 
 
 def _extract_instrument(
@@ -179,7 +191,7 @@ def _extract_instrument(
         heard = ear.describe_windows(instrument, [window.audio for window in windows])
         candidates = [*score_candidates_by_ear(ear, instrument, heard, candidates)]
         if answerers.known is not None:
-            bank = SoundBank.of(ear, answerers.known, instrument)
+            bank = SoundBank.of(ear, answerers.known, instrument, counter.add)
             candidates += pick_candidates(bank, heard, config)
             counter.add(config.picks)
         candidates = rank_by_ear(candidates)
@@ -201,10 +213,13 @@ def _make_notes(
     """Yield remarks for the user."""
     longest = max(answerers.window_samples(name) for name in answerers.instruments) / answerers.sample_rate
     if onsets.seconds < longest:
-        yield f"The song has {onsets.seconds:.2f} s; silence was added, because the model needs {longest:.2f} s."
+        yield f"The song has {onsets.seconds:.2f} s; silence was added, because a window has {longest:.2f} s."
     for instrument, chosen in windows.items():
         if not config.at and not any(window.clarity_db for window in chosen):
             yield f"No clear {instrument} was found; the loudest windows were used instead."
+    unheard = [name for name in answerers.instruments if answerers.picked and name not in answerers.picked]
+    if unheard:
+        yield f"No known sound is picked for {', '.join(unheard)}, which the ear does not hear."
     masked = [name for name, extractor in answerers.extractors.items() if not extractor.tail_learned]
     if masked:
         yield (

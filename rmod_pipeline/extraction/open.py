@@ -1,19 +1,19 @@
 """Open everything that answers for an extraction: the ear, the models with their codec, the known sounds.
 
-answerers = open_answerers("both", checkpoint=Path("models"), library=library)
+answerers = open_answerers("both", checkpoint=Path("models"), open_library=lambda: load_library("library.csv"))
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rmod_pipeline.codec import Codec
-from rmod_pipeline.errors import DoseError, nearest
+from rmod_pipeline.errors import DoseError, LibraryError, nearest
 from rmod_pipeline.extraction.extractor import Extractor, open_extractors
 from rmod_pipeline.extraction.listening.ear import CHUNK_FRAMES, OpenedEar, open_ear
-from rmod_pipeline.extraction.results import BOTH, GENERATED
+from rmod_pipeline.extraction.results import AUTO, GENERATED, PICKED
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.read import AudioStore
 
@@ -28,6 +28,7 @@ class Answerers:
     codec: Codec | None
     """The codec of the models."""
     ear: OpenedEar | None
+    """None if the codec has another sample rate than what the ear hears."""
     known: AudioStore | None
     """Known sounds to pick from; None picks nothing."""
 
@@ -50,6 +51,11 @@ class Answerers:
         assert self.ear is not None
         return self.ear.features.sample_rate
 
+    @property
+    def picked(self) -> tuple[str, ...]:
+        """The instruments for which known sounds are picked."""
+        return tuple(name for name in self.instruments if self.known is not None and self.hears(name))
+
     def hears(self, instrument: str) -> bool:
         """Return whether the ear hears an instrument."""
         return self.ear is not None and instrument in self.ear.instruments
@@ -68,34 +74,30 @@ def open_answerers(
     *,
     checkpoint: Path | None = None,
     ear: Path | None = None,
-    library: Library | None = None,
+    open_library: Callable[[], Library] | None = None,
     instruments: Sequence[str] = (),
     codec: str | None = None,
     device: str = "auto",
 ) -> Answerers:
     """Open what answers for ``instruments``; by default for those of the models, or for those that the ear hears.
 
-    answer: generated, picked or both. ear: by default the one that rmod ships. Raises DoseError for an instrument that
-    is not heard, and as ``open_extractors``.
+    answer: auto, generated, picked or both; see ``ExtractionConfig``. ear: by default the one that rmod ships.
+    open_library: opens the known sounds, after everything else was checked. Raises DoseError for an instrument that the
+    ear does not hear, LibraryError for one that the library lacks, and as ``open_extractors``.
     """
     extractors: Mapping[str, Extractor] = {}
     opened_codec: Codec | None = None
-    if answer in (GENERATED, BOTH):
-        assert checkpoint is not None
+    if checkpoint is not None and answer != PICKED:
         opened, opened_codec = open_extractors(checkpoint, instruments, codec, device)
         extractors = {extractor.instrument: extractor for extractor in opened}
     opened_ear = _open_ear_for(opened_codec, ear)
-    known = None
-    if answer != GENERATED and library is not None:
-        if opened_ear is None:
-            assert opened_codec is not None
-            found = f"hears sounds at another sample rate than the codec's {opened_codec.identity.sample_rate} Hz"
-            raise DoseError("the ear", found, "give --answer generated, or an ear for that rate: --ear FILE")
-        known = AudioStore(library, opened_ear.features.sample_rate)
-    chosen = tuple(instruments or extractors or (opened_ear.instruments if opened_ear else ()))
-    if known is not None and opened_ear is not None:
-        check_heard(opened_ear, chosen)
-    return Answerers(instruments=chosen, extractors=extractors, codec=opened_codec, ear=opened_ear, known=known)
+    chosen = tuple(dict.fromkeys(instruments or extractors or (opened_ear.instruments if opened_ear else ())))
+    answerers = Answerers(instruments=chosen, extractors=extractors, codec=opened_codec, ear=opened_ear, known=None)
+    if answer == GENERATED or open_library is None:
+        return answerers
+    if answer != AUTO or not extractors:
+        _check_all_heard(answerers)
+    return _add_known(answerers, open_library)
 
 
 def _open_ear_for(codec: Codec | None, path: Path | None) -> OpenedEar | None:
@@ -109,11 +111,31 @@ def _open_ear_for(codec: Codec | None, path: Path | None) -> OpenedEar | None:
     raise DoseError(path, found, "leave --ear out, or give an ear for that rate")
 
 
-def check_heard(ear: OpenedEar, instruments: Sequence[str]) -> None:
-    """Raise DoseError for an instrument that the ear does not know."""
-    for instrument in instruments:
-        if instrument not in ear.instruments:
-            heard = " and ".join(ear.instruments)
-            found = f"hears {heard}, not {instrument}{nearest(instrument, ear.instruments)}"
-            hint = "give --answer generated for it, or choose other instruments"
-            raise DoseError(str(ear.source.get("file", "the ear")), found, hint)
+def _check_all_heard(answerers: Answerers) -> None:
+    """Raise DoseError unless the ear hears every instrument."""
+    remedy = "choose other instruments, or give an ear that hears it: --ear FILE"
+    if answerers.extractors:
+        remedy = f"give --answer generated; or {remedy}"
+    if answerers.ear is None:
+        found = f"hears sounds at another sample rate than the codec's {answerers.sample_rate} Hz"
+        raise DoseError("the ear", found, remedy)
+    for instrument in answerers.instruments:
+        if not answerers.hears(instrument):
+            heard = " and ".join(answerers.ear.instruments)
+            found = f"hears {heard}, not {instrument}{nearest(instrument, answerers.ear.instruments)}"
+            raise DoseError(answerers.ear.source.get("file", "the ear"), found, remedy)
+
+
+def _add_known(answerers: Answerers, open_library: Callable[[], Library]) -> Answerers:
+    """Return the answerers with known sounds. Raises LibraryError for a kind without any."""
+    if answerers.ear is None or not any(answerers.hears(name) for name in answerers.instruments):
+        return answerers
+    library = open_library()
+    picking = replace(answerers, known=AudioStore(library, answerers.ear.features.sample_rate))
+    kinds = {asset.kind for asset in library.assets}
+    for instrument in picking.picked:
+        if instrument not in kinds:
+            found = f"no {instrument} to pick; there are {', '.join(sorted(kinds))}"
+            hint = f"give another --library or other instruments, or scan a folder with {instrument} sounds"
+            raise LibraryError(library.manifest, found, hint)
+    return picking

@@ -55,7 +55,8 @@ def check_extraction_folder(out: Path) -> None:
 
 def check_sounds(out: Path, instruments: Iterable[str], config: ExtractionConfig) -> None:
     """Raise DoseError if the extraction would replace a file that no extraction wrote. Call it before the work."""
-    most = (len(config.at) or config.windows) * (1 + config.tries) + config.picks
+    generated = (len(config.at) or config.windows) * (1 + config.tries)
+    most = {GENERATED: generated, PICKED: config.picks}.get(config.answer, generated + config.picks)
     _check_names(out, [sound_name(instrument, rank) for instrument in instruments for rank in range(1, most + 1)])
 
 
@@ -93,13 +94,14 @@ def sound_name(instrument: str, rank: int) -> str:
 
 
 def describe_extraction(extraction: Extraction) -> dict[str, Any]:
-    """Return the content of the JSON: equal for equal songs, models, codecs and options."""
+    """Return the content of the JSON: equal for equal songs, models, codecs, ears, libraries and options."""
     return {
         "rmod_extraction": 1,
         "rmod": __version__,
         "song": {"file": Path(extraction.about).name, "seconds": _round(extraction.seconds)},
         "asked": asdict(extraction.config),
         "codec": None if extraction.codec is None else extraction.codec.to_dict(),
+        "library": None if extraction.library is None else dict(extraction.library),
         "notes": list(extraction.notes),
         "sounds": [sound for each in extraction.instruments for sound in _describe_sounds(each, extraction.codec)],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class ExtractionConfig:
     """How to extract one-shots. Raises UsageError for values out of range."""
 
     answer: str = AUTO
-    """generated, picked or both; auto is both with a checkpoint, and picked without one."""
+    """generated, picked or both. auto generates with a checkpoint, and picks for every drum that the ear hears."""
     windows: int = 3
     """Windows of the song per instrument; where ``at`` is given, it decides instead."""
     at: tuple[float, ...] = ()
@@ -62,22 +62,14 @@ class ExtractionConfig:
         self._check_positions()
         self._check_sampling()
 
-    def with_answer(self, has_checkpoint: bool) -> ExtractionConfig:
-        """Return the configuration with a decided answer. Raises UsageError if it does not suit the checkpoint."""
-        if self.answer == AUTO:
-            return replace(self, answer=BOTH if has_checkpoint else PICKED)
-        if self.answer != PICKED and not has_checkpoint:
+    def check_answer(self, has_checkpoint: bool) -> None:
+        """Raise UsageError for an answer that needs a checkpoint, or that has no use for one."""
+        if self.answer in (GENERATED, BOTH) and not has_checkpoint:
             hint = "give a DOSE model, or --answer picked"
             raise UsageError("--checkpoint", f"is missing, which --answer {self.answer} needs", hint)
         if self.answer == PICKED and has_checkpoint:
             hint = "leave it out, or give --answer both"
             raise UsageError("--checkpoint", "is of no use to --answer picked, which generates nothing", hint)
-        return self
-
-    @property
-    def picks_sounds(self) -> bool:
-        """Whether known sounds are picked, once the answer is decided."""
-        return self.answer in (PICKED, BOTH)
 
     def _check_positions(self) -> None:
         if len(self.at) > MOST_WINDOWS:
@@ -104,7 +96,7 @@ class Window:
     seconds: float
     """Start of the window in the song."""
     clarity_db: float | None
-    """How clearly the drum is heard in it (see ``onsets``); None where the user chose the window."""
+    """How clearly the drum is heard in it (see ``Hits``); None where the user chose the window."""
     hits: tuple[float, ...]
     """Times of the drum's hits, in seconds from the start of the window."""
     audio: Mono
@@ -162,7 +154,7 @@ class InstrumentExtraction:
     instrument: str
     windows: tuple[Window, ...]
     candidates: tuple[Candidate, ...]
-    """The best first, silent ones last; see ``rank_candidates``."""
+    """The best first, silent ones last; see ``rank_by_ear`` and ``rank_generated``."""
     checkpoint: Mapping[str, Any] | None
     """The model that generated candidates: file, sha256, recipe, step. None if none did."""
     ear: Mapping[str, Any] | None = None
@@ -197,6 +189,8 @@ class Extraction:
     config: ExtractionConfig
     codec: CodecIdentity | None
     """The codec of the models; None if nothing was generated."""
+    library: Mapping[str, Any] | None
+    """What sounds were picked from: digest, number of sounds. None if nothing was picked."""
     instruments: tuple[InstrumentExtraction, ...]
     notes: tuple[str, ...]
     """Remarks for the user: a song shorter than a window, an instrument without clear hits."""

@@ -60,12 +60,17 @@ class LogMel:
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
         expected = cls().to_dict()
-        if list(content) != list(expected):
-            raise ValueError(f"it has {', '.join(content)}, not {', '.join(expected)}")
+        for name in sorted({*content, *expected}):
+            if name not in expected or name not in content:
+                raise ValueError(f"{name} is {'missing' if name in expected else 'unknown'}")
+            if type(content[name]) is not type(expected[name]):
+                raise ValueError(f"{name} is {content[name]!r}")
+        windows = content["windows"]
+        counts = [content["sample_rate"], content["hop"], content["bands"], *windows]
+        if not windows or not all(type(count) is int and count > 0 for count in counts):
+            raise ValueError("sample rate, hop, bands and windows are not all positive whole numbers")
         values = {name: content[name] for name in expected if name not in ("format", "windows")}
-        if any(type(value) is not type(expected[name]) for name, value in values.items()):
-            raise ValueError("a value of it has another type")
-        return cls(**values, windows=tuple(int(window) for window in content["windows"]))
+        return cls(**values, windows=tuple(windows))
 
     def compute(self, audio: Mono) -> MelLevels:
         """Return the levels of audio [frames * hop]: uint8 [windows, bands, frames].

@@ -41,3 +41,9 @@ def test_without_any_hit_the_clearest_frame_stands_for_one() -> None:
     logits = torch.full((1, FRAMES), -9.0)
     logits[0, 7] = -5.0
     assert find_hit_frames(logits, 3).tolist() == [[7, NO_HIT, NO_HIT]]
+
+
+@given(st.floats(-3, 3, width=32), st.integers(1, 5))
+def test_of_equal_frames_the_first_is_the_hit(value: float, most: int) -> None:
+    logits = torch.full((2, FRAMES), value)
+    assert find_hit_frames(logits, most).tolist() == [[0, *[NO_HIT] * (most - 1)]] * 2

@@ -130,9 +130,12 @@ def test_a_definition_survives_its_json_and_names_its_content() -> None:
     ("changes", "message"),
     [
         ({"format": "log-mel-99"}, f"format is not {FORMAT}"),
-        ({"bands": "64"}, "another type"),
-        ({"colour": 1}, "it has"),
-        ({"windows": ["wide"]}, "invalid literal"),
+        ({"bands": "64"}, "bands is '64'"),
+        ({"colour": 1}, "colour is unknown"),
+        ({"windows": ["wide"]}, "not all positive whole numbers"),
+        ({"windows": []}, "not all positive whole numbers"),
+        ({"windows": 5}, "windows is 5"),
+        ({"hop": 0}, "not all positive whole numbers"),
     ],
 )
 def test_another_definition_is_refused(changes: dict[str, object], message: str) -> None:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rmod_pipeline.audio import peak
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.ear.model import Description
 from rmod_pipeline.errors import LibraryError
@@ -24,9 +23,10 @@ from rmod_pipeline.extraction.listening.ear import OpenedEar
 from rmod_pipeline.extraction.results import Candidate, ExtractionConfig, PickedCandidate
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.render.tracks import fade_out, scale_to_peak
 
-LONGEST_SECONDS = 2.0
-"""A known sound is cut after this time, as in the mixtures that the ear is trained on."""
+LONGEST_SECONDS, FADE_SECONDS = 2.0, 0.01
+"""A known sound is cut after this time, with a fade, as in the mixtures that the ear is trained on."""
 VARIED_SOUNDS = 6
 """Sounds per pick that are varied: the nearest without a variation are not always the nearest with one."""
 LIKENESS_WEIGHT = 0.06
@@ -68,23 +68,25 @@ class SoundBank:
     def of(
         cls, ear: OpenedEar, store: AudioStore, instrument: str, on_sound: Callable[[int], None] = lambda _count: None
     ) -> SoundBank:
-        """Describe all sounds of an instrument in a library. Raises LibraryError if there are none.
+        """Describe all sounds of an instrument in a library but silent ones. Raises LibraryError if there are none.
 
         ``on_sound`` is called with 1 after each. Raises AssetError for a file that cannot be read.
         """
-        assets = tuple(asset for asset in store.library.assets if asset.kind == instrument)
+        assets, parts = [], []
+        for asset in store.library.assets:
+            if asset.kind == instrument:
+                sound = _read(store, asset)
+                if sound.any():
+                    assets.append(asset)
+                    parts.append(ear.describe_sounds(instrument, [sound]))
+                on_sound(1)
         if not assets:
-            kinds = sorted({asset.kind for asset in store.library.assets})
-            hint = f"choose other instruments, give another --library, or scan one that has {instrument} sounds"
-            raise LibraryError(store.library.manifest, f"no {instrument} to pick; there are {', '.join(kinds)}", hint)
-        parts = []
-        for asset in assets:
-            parts.append(ear.describe_sounds(instrument, [_read(store, asset)]))
-            on_sound(1)
+            hint = f"give another --library, or scan one that has {instrument} sounds"
+            raise LibraryError(store.library.manifest, f"no {instrument} to pick that can be heard", hint)
         described = Description(
             torch.cat([part.levels for part in parts]), torch.cat([part.embedding for part in parts])
         )
-        return cls(ear, store, instrument, assets, described)
+        return cls(ear, store, instrument, tuple(assets), described)
 
     def pick(self, heard: Description, count: int) -> list[Pick]:
         """Return the picks for one description [1, ...], the most alike first; each of another sound, varied."""
@@ -121,10 +123,13 @@ class SoundBank:
 
 
 def _read(store: AudioStore, asset: Asset) -> Mono:
-    """Return a sound in mono with a peak of 1, at most ``LONGEST_SECONDS`` long: [samples]."""
-    audio = store.read(asset.id)[:, : round(LONGEST_SECONDS * store.sample_rate)].mean(0, keepdims=True)
-    loudest = peak(audio)
-    scaled: Mono = (audio[0] / np.float32(loudest) if loudest > 0 else audio[0]).astype(np.float32)
+    """Return a sound in mono with a peak of 1: [samples]. A longer one than ``LONGEST_SECONDS`` is cut, with a fade."""
+    audio = store.read(asset.id).mean(0, keepdims=True, dtype=np.float32)
+    samples = round(LONGEST_SECONDS * store.sample_rate)
+    cut = audio[:, :samples].copy()
+    if audio.shape[1] > samples:
+        fade_out(cut, round(FADE_SECONDS * store.sample_rate))
+    scaled: Mono = scale_to_peak(cut, 1.0)[0]
     return scaled
 
 

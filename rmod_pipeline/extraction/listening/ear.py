@@ -32,7 +32,7 @@ MOST_HITS = 40
 ODDS_DB = 10 / np.log(10)
 """Decibels per nat of log odds."""
 LEAST_ODDS_DB = -3.0
-"""Least odds of a hit: one to two."""
+"""Least odds of a hit: one to two. The clarity of a hit is what its odds have more, so that a missing hit counts 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +102,11 @@ class SongListener:
         self._cut(frames)
 
     def find_hits(self, instrument: str) -> Hits:
-        """Return the hits of an instrument with their odds in dB; call it after the whole song was heard."""
+        """Return the hits of an instrument and how clear they are; call it after the whole song was heard."""
         logits = torch.cat(self._logits, dim=1)[self._ear.instruments.index(instrument)]
         frames = find_peaks(logits, LEAST_ODDS_DB / ODDS_DB).nonzero()[:, 0]
         seconds = (frames.numpy().astype(np.float64) + 0.5) * self._ear.features.hop / self._ear.features.sample_rate
-        return Hits(seconds=seconds, clarity_db=logits[frames].double().numpy() * ODDS_DB)
+        return Hits(seconds=seconds, clarity_db=logits[frames].double().numpy() * ODDS_DB - LEAST_ODDS_DB)
 
     def _hear(self, chunk: Mono) -> None:
         """Keep the log odds of the middle of a chunk."""
@@ -114,7 +114,7 @@ class SongListener:
         with torch.no_grad():
             logits = self._ear.model.listen(levels).hit_logits[0]
         first = (CHUNK_FRAMES - STEP_FRAMES) // 2
-        self._logits.append(logits[:, first : first + STEP_FRAMES])
+        self._logits.append(logits[:, first : first + STEP_FRAMES].clone())
 
     def _cut(self, frames: int) -> None:
         """Drop what was heard after the end of the song."""
