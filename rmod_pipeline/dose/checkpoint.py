@@ -7,32 +7,28 @@ hears levels also has "hearing": the definition of the levels, and the size of i
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from pydantic import ValidationError
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor
 
 from rmod_pipeline.codec import CodecIdentity
-from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
+from rmod_pipeline.codec.model_files import ModelFile, ModelFormat, find_class, load_network, require_equal_sizes
 from rmod_pipeline.dose.hearing import Hearing
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, ModelSize
-from rmod_pipeline.errors import CodecError, DoseError, ForeignFileError, nearest, quote
+from rmod_pipeline.errors import CodecError, DoseError, quote
 from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable
 
-FORMAT = "rmod_dose"
-VERSION = 1
 TRAINING_ONLY = {"dropout", "attention_dropout", "condition_dropout", "history_dropout", "hits_known"}
 """Keys of a size that matter in training alone."""
 HINT = "give a checkpoint that a training or an import of rmod wrote, such as kick.pth"
+FORMAT = "rmod_dose"
+FILES = ModelFormat(FORMAT, 1, HINT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +50,7 @@ class DoseCheckpoint:
 
     def class_index(self, instrument: str) -> int:
         """Return the class of an instrument in this model. Raises DoseError for one that it does not extract."""
-        if instrument not in self.instruments:
-            found = (
-                f"extracts {' and '.join(self.instruments)}, not {instrument}{nearest(instrument, self.instruments)}"
-            )
-            raise DoseError(self.about, found, f"give a checkpoint for {instrument}")
-        return self.instruments.index(instrument)
+        return find_class(instrument, self.instruments, self.about, "extracts")
 
     def require_codec(self, identity: CodecIdentity, hint: str = "give the codec of its training") -> None:
         """Raise CodecError unless the model was trained on the tokens of this codec; ``hint`` says what to do then.
@@ -80,11 +71,7 @@ class DoseCheckpoint:
 
     def require_size(self, size: ModelSize) -> None:
         """Raise DoseError unless the model has this size. What matters in training alone may differ."""
-        own, expected = self.recipe.model.model_dump(), size.model_dump()
-        for name in own.keys() - TRAINING_ONLY:
-            if own[name] != expected[name]:
-                found = f"a model with {name.replace('_', ' ')} {own[name]}, the recipe asks for {expected[name]}"
-                raise DoseError(self.about, found, "give the recipe of this checkpoint, or start from new weights")
+        require_equal_sizes(self.recipe.model, size, self.about, TRAINING_ONLY)
 
 
 def checkpoint_name(instruments: tuple[str, ...]) -> str:
@@ -101,10 +88,7 @@ def encode_dose_checkpoint(checkpoint: DoseCheckpoint) -> bytes:
         "progress": dict(checkpoint.progress),
         **({"hearing": checkpoint.hearing.to_dict()} if checkpoint.hearing is not None else {}),
     }
-    state = {name: value.detach().cpu().clone() for name, value in checkpoint.state.items()}
-    stream = io.BytesIO()
-    torch.save({FORMAT: VERSION, "state_dict": state, "metadata": metadata}, stream)
-    return stream.getvalue()
+    return FILES.encode(checkpoint.state, metadata)
 
 
 def write_checkpoint(checkpoint: DoseCheckpoint, folder: Path) -> Path:
@@ -125,41 +109,18 @@ def write_new_checkpoint(checkpoint: DoseCheckpoint, folder: Path) -> Path:
 
 def read_dose_checkpoint(path: Path) -> DoseCheckpoint:
     """Read a checkpoint without running code from it. Raises DoseError for a missing, broken or foreign file."""
-    content = unpickle_weights(read_weights_file(path, DoseError, HINT), path, DoseError)
-    if not isinstance(content, dict) or FORMAT not in content:
+
+    def foreign_hint(content: Any) -> str:
         lightning = isinstance(content, dict) and "pytorch-lightning_version" in content
-        hint = f"`rmod dose import {quote(path)} --out DIR` reads the published checkpoints" if lightning else HINT
-        raise ForeignFileError(path, "not a checkpoint of rmod", hint)
-    if content[FORMAT] != VERSION:
-        raise DoseError(
-            path, f"written in format {content[FORMAT]}, but this rmod reads format {VERSION}", "update rmod"
-        )
-    state = check_state_dict(content.get("state_dict"), path, DoseError, "a DOSE checkpoint", HINT)
-    return _parse_metadata(content.get("metadata"), state, path)
+        return f"`rmod dose import {quote(path)} --out DIR` reads the published checkpoints" if lightning else HINT
+
+    return _parse_file(FILES.read(path, foreign_hint))
 
 
 def load_dose_model(checkpoint: DoseCheckpoint) -> Dose:
     """Return the model of a checkpoint in float32, in eval mode. Raises DoseError for weights that do not fit it."""
-    with torch.device("meta"), _SkipInitialization():  # allocates no memory before the weights are loaded
-        model = Dose(checkpoint.recipe.model, len(checkpoint.instruments), checkpoint.hearing)
-    state = {name: value.to(torch.float32, copy=True) for name, value in checkpoint.state.items()}
-    try:
-        model.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
-        found = f"the weights do not fit the recipe in the file: {reason}"
-        raise DoseError(checkpoint.about, found, "give an unmodified checkpoint") from error
-    return model.eval()
-
-
-class _SkipInitialization(TorchFunctionMode):
-    """Skip drawing first weights: on the meta device that would import torch's compiler, which takes seconds."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        keywords = kwargs or {}
-        return keywords["tensor"] if func is nn.init.normal_ else func(*args, **keywords)
+    recipe, instruments, hearing = checkpoint.recipe, len(checkpoint.instruments), checkpoint.hearing
+    return load_network(lambda: Dose(recipe.model, instruments, hearing), checkpoint.state, checkpoint.about)
 
 
 def _name_without_hash(codec: str) -> str:
@@ -167,15 +128,8 @@ def _name_without_hash(codec: str) -> str:
     return re.sub(r"-[0-9a-f]{8}$", "", codec)
 
 
-def _parse_metadata(metadata: Any, state: Mapping[str, Tensor], path: Path) -> DoseCheckpoint:
-    if not isinstance(metadata, dict):
-        raise DoseError(path, "not a DOSE checkpoint: no metadata", HINT)
-    try:
-        recipe = DoseRecipe.model_validate(metadata.get("recipe"))
-    except ValidationError as error:
-        first = error.errors()[0]
-        found = f"its recipe cannot be read: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise DoseError(path, found, HINT) from error
+def _parse_file(file: ModelFile) -> DoseCheckpoint:
+    recipe, metadata, path = FILES.read_recipe(DoseRecipe, file), file.metadata, file.path
     instruments, codec = metadata.get("instruments"), metadata.get("codec")
     progress = metadata.get("progress", {})
     if not isinstance(instruments, list) or tuple(instruments) not in recipe.models:
@@ -188,7 +142,7 @@ def _parse_metadata(metadata: Any, state: Mapping[str, Tensor], path: Path) -> D
         codec=codec,
         progress=progress,
         hearing=_parse_hearing(metadata.get("hearing"), recipe.model, tuple(instruments), path),
-        state=state,
+        state=file.state,
         about=str(path),
     )
 

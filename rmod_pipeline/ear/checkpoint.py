@@ -6,26 +6,22 @@ A checkpoint is one file of plain arrays, numbers and text, so that reading it r
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from pydantic import ValidationError
 from torch import Tensor
 
-from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
+from rmod_pipeline.codec.model_files import ModelFile, ModelFormat, find_class, load_network, require_equal_sizes
 from rmod_pipeline.ear.model import Ear
-from rmod_pipeline.ear.recipe import EarRecipe
-from rmod_pipeline.errors import DoseError, ForeignFileError
+from rmod_pipeline.ear.recipe import EarRecipe, EarSize
+from rmod_pipeline.errors import ModelError
 from rmod_pipeline.features import LogMel
 
-FORMAT = "rmod_ear"
-VERSION = 1
 HINT = "give a file that `rmod train ear` wrote, such as ear.pth, or leave --ear out"
+FORMAT = "rmod_ear"
+FILES = ModelFormat(FORMAT, 1, HINT)
 
 SHIPPED_EAR = Path(__file__).parent / "weights" / "ear.pth"
 """The ear that rmod ships."""
@@ -54,6 +50,22 @@ class EarCheckpoint:
         source: dict[str, Any] = {"file": Path(self.about).name, "sha256": self.sha256, "recipe": self.recipe.name}
         return {**source, **({"step": step} if isinstance(step, int) else {})}
 
+    def class_index(self, instrument: str) -> int:
+        """Return the class of an instrument. Raises ModelError for one that the ear does not hear."""
+        return find_class(instrument, self.recipe.instruments, self.about, "hears")
+
+    def require_features(self, features: LogMel) -> None:
+        """Raise ModelError unless the ear hears features of this definition."""
+        own, other = self.features.to_dict(), features.to_dict()
+        for name, value in own.items():
+            if value != other[name]:
+                found = f"hears features with {name.replace('_', ' ')} {value}, these have {other[name]}"
+                raise ModelError(self.about, found, "give features of its definition, or another ear")
+
+    def require_size(self, size: EarSize) -> None:
+        """Raise ModelError unless the ear has this size."""
+        require_equal_sizes(self.recipe.model, size, self.about)
+
 
 def encode_ear_checkpoint(checkpoint: EarCheckpoint) -> bytes:
     """Return the bytes of an ear's file; equal ears have equal bytes."""
@@ -62,60 +74,48 @@ def encode_ear_checkpoint(checkpoint: EarCheckpoint) -> bytes:
         "features": checkpoint.features.to_dict(),
         "progress": dict(checkpoint.progress),
     }
-    state = {name: value.detach().cpu().clone() for name, value in checkpoint.state.items()}
-    stream = io.BytesIO()
-    torch.save({FORMAT: VERSION, "state_dict": state, "metadata": metadata}, stream)
-    return stream.getvalue()
+    return FILES.encode(checkpoint.state, metadata)
 
 
 def read_ear_checkpoint(path: Path) -> EarCheckpoint:
-    """Read an ear without running code from its file. Raises DoseError for a damaged file or any other."""
-    data = read_weights_file(path, DoseError, HINT)
-    content: Any = unpickle_weights(data, path, DoseError)
-    if not isinstance(content, dict) or FORMAT not in content:
-        raise ForeignFileError(path, "not an ear of rmod", HINT)
-    if content[FORMAT] != VERSION:
-        found = f"written in format {content[FORMAT]}, but this rmod reads format {VERSION}"
-        raise DoseError(path, found, "update rmod")
-    state = check_state_dict(content.get("state_dict"), path, DoseError, "an ear", HINT)
-    metadata = content.get("metadata")
-    if not isinstance(metadata, dict):
-        raise DoseError(path, "not an ear: no metadata", HINT)
-    progress = metadata.get("progress", {})
+    """Read an ear without running code from its file. Raises ModelError for a damaged file or any other."""
+    file = FILES.read(path)
+    recipe, progress = FILES.read_recipe(EarRecipe, file), file.metadata.get("progress", {})
+    features = _parse_features(file)
+    check_features(features, recipe.model, path, "give an unmodified ear")
     return EarCheckpoint(
-        recipe=_parse_recipe(metadata.get("recipe"), path),
-        features=_parse_features(metadata.get("features"), path),
+        recipe=recipe,
+        features=features,
         progress=progress if isinstance(progress, dict) else {},
-        state=state,
+        state=file.state,
         about=str(path),
-        sha256=hashlib.sha256(data).hexdigest(),
+        sha256=file.sha256,
     )
 
 
 def load_ear_model(checkpoint: EarCheckpoint) -> Ear:
-    """Return the network of an ear in float32, in eval mode. Raises DoseError for weights that do not fit it."""
-    model = Ear(checkpoint.recipe.model, len(checkpoint.recipe.instruments))
-    try:
-        model.load_state_dict({name: value.to(torch.float32) for name, value in checkpoint.state.items()})
-    except RuntimeError as error:
-        reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
-        found = f"the weights do not fit the recipe in the file: {reason}"
-        raise DoseError(checkpoint.about, found, "give an unmodified ear") from error
-    return model.eval()
+    """Return the network of an ear in float32, in eval mode. Raises ModelError for weights that do not fit it."""
+    recipe = checkpoint.recipe
+    return load_network(lambda: Ear(recipe.model, len(recipe.instruments)), checkpoint.state, checkpoint.about)
 
 
-def _parse_features(content: Any, path: Path) -> LogMel:
+def check_features(features: LogMel, size: EarSize, about: object, hint: str) -> None:
+    """Raise ModelError unless an ear of this size can hear features of this definition."""
+    for name, existing, expected in (
+        ("windows", len(features.windows), size.windows),
+        ("bands", features.bands, size.bands),
+    ):
+        if existing != expected:
+            raise ModelError(about, f"features of {existing} {name}, the recipe has model.{name} {expected}", hint)
+    scale, usual = (features.floor_db, features.step_db), (LogMel().floor_db, LogMel().step_db)
+    if scale != usual:
+        found = f"levels in steps of {scale[1]} dB from {scale[0]} dB; an ear hears {usual[1]} dB from {usual[0]} dB"
+        raise ModelError(about, found, "make features of the usual definition")
+
+
+def _parse_features(file: ModelFile) -> LogMel:
     try:
-        return LogMel.from_dict(content)
-    except ValueError as error:
+        return LogMel.from_dict(file.metadata.get("features") or {})
+    except (ValueError, TypeError) as error:
         found = f"hears features that this rmod does not compute: {error}"
-        raise DoseError(path, found, "train it again, or use the rmod that it was trained with") from error
-
-
-def _parse_recipe(content: Any, path: Path) -> EarRecipe:
-    try:
-        return EarRecipe.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        found = f"its recipe cannot be read: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise DoseError(path, found, HINT) from error
+        raise ModelError(file.path, found, "train it again, or use the rmod that it was trained with") from error
