@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,10 +15,8 @@ from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import LossSettings
 from rmod_pipeline.ear.pooling import NO_HIT
 
-HeldOutLosses = Mapping[str, Mapping[str, float]]
-"""By instrument, and by ``all`` for all instruments together: ``full`` and ``onset``, in nats per code."""
-
 LOSS_PARTS = ("full", "onset")
+"""The losses that are reported, in nats per code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +97,6 @@ def make_loss_mask(batch: TokenBatch, target: Tensor, settings: LossSettings) ->
     if settings.tail == "learned":
         return codes
     return codes & make_code_mask(batch.lengths, target.shape[1], target.shape[2])
-
-
-def mean_losses(sums: Tensor, instruments: Sequence[str]) -> HeldOutLosses:
-    """Return the mean losses of sums [instruments, (full, onset), (nats, codes)]."""
-    tables = {"all": sums.sum(0), **dict(zip(instruments, sums, strict=True))}
-    return {
-        name: {part: float(nats / codes.clamp_min(1)) for part, (nats, codes) in zip(LOSS_PARTS, table, strict=True)}
-        for name, table in tables.items()
-    }
 
 
 def _embed_inputs(model: Dose, batch: TokenBatch, history: Tensor) -> Tensor:

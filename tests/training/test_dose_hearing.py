@@ -33,7 +33,7 @@ from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.shards.token_family import choose_family
 from rmod_pipeline.training.dose.data import open_data
 from rmod_pipeline.training.dose.loaders import TrainLoader, ValidationLoader
-from rmod_pipeline.training.dose.pairs import frames_of_hits
+from rmod_pipeline.training.loop.examples import frames_of_hits
 from rmod_pipeline.training.loop.loaders import LoaderSettings
 from tests.tiny_build import RATE
 from tests.training.training_examples import Rmod, make_recipe, read_state, train_models, write_recipe

@@ -12,13 +12,18 @@ import torch
 
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.dose.checkpoint import load_dose_model, read_dose_checkpoint
-from rmod_pipeline.dose.loss import mean_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseSchedule
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.training.dose.examples import Collate
 from rmod_pipeline.training.dose.initialization import initialize_from_codebooks
-from rmod_pipeline.training.dose.unigram import CodeCounts, count_codes, cross_entropy_of_counts, unigram_losses
+from rmod_pipeline.training.dose.unigram import (
+    CodeCounts,
+    count_codes,
+    cross_entropy_of_counts,
+    mean_losses,
+    unigram_losses,
+)
 from rmod_pipeline.training.loop.checkpointing import PlainFileIO, _describe_changes
 from rmod_pipeline.training.loop.examples import LoaderError
 from rmod_pipeline.training.loop.loaders import hide_connection_errors

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from lightning.pytorch import Trainer
 
-from rmod_pipeline.dose.loss import LOSS_PARTS, HeldOutLosses
+from rmod_pipeline.dose.loss import LOSS_PARTS
 from rmod_pipeline.training.dose.module import DoseModule
 from rmod_pipeline.training.dose.unigram import CodeCounts, count_split, unigram_losses
 from rmod_pipeline.training.loop.baseline import Baseline, run_on_all_ranks, sum_over_ranks
 from rmod_pipeline.training.loop.data import TRAIN, VALID
-from rmod_pipeline.training.loop.module import TrainingModule
+from rmod_pipeline.training.loop.module import HeldOutLosses, TrainingModule
 
 
 class UnigramBaseline(Baseline):

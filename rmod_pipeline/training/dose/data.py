@@ -16,7 +16,7 @@ from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.shards.token_family import TokenFamily, choose_family
 from rmod_pipeline.shards.windows.feature_family import FeatureFamily, choose_features, feature_names, read_features
 from rmod_pipeline.storage import Location
-from rmod_pipeline.training.loop.data import TRAIN, VALID, check_splits, describe_build
+from rmod_pipeline.training.loop.data import TRAIN, VALID, describe_build, require_pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +56,10 @@ def open_data(
     family = choose_family(out, codec)
     features = None if recipe.model.condition == "tokens" else _choose_features(out, family.sample_rate, mel)
     data = TokenData(out=out, family=family, features=features)
-    check_splits(out, data.family.folder, data.family.digest(), world_size, "the encoding")
+    require_pairs(out, data.family.folder, data.family.digest(), world_size, "the encoding")
     _check_shape(data, recipe)
     if features is not None:
-        check_splits(out, features.folder, features.digest(), world_size, "the features")
+        require_pairs(out, features.folder, features.digest(), world_size, "the features")
         _check_features(data, features, recipe)
     for instrument in instruments:
         _check_instrument(data, recipe, instrument)

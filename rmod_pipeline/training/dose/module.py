@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, checkpoint_name, encode_dose_checkpoint
 from rmod_pipeline.dose.hearing import Hearing
-from rmod_pipeline.dose.loss import LOSS_PARTS, HeldOutLosses, compute_losses, mean_losses
+from rmod_pipeline.dose.loss import LOSS_PARTS, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.training.dose.data import TokenData
@@ -100,7 +100,3 @@ class DoseModule(TrainingModule):
                 continue
             losses = compute_losses(self.model, part.to_tokens(len(self.instruments) > 1), self.recipe.loss)
             self.add_validation(instrument, losses.sums(), losses.full, part.keys)
-
-    def average_losses(self, sums: Tensor) -> HeldOutLosses:
-        """Return the mean losses per code."""
-        return mean_losses(sums, self.instruments)

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.features import LogMel, MelLevels
+from rmod_pipeline.features import MelLevels
 from rmod_pipeline.reading.features import FeaturePair, load_features
 from rmod_pipeline.reading.loader import TokenPair, load_tokens
 from rmod_pipeline.reading.stream import PairStream
 from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.shards.windows.feature_family import FeatureFamily
 from rmod_pipeline.training.dose.data import TokenData
-from rmod_pipeline.training.loop.examples import PairSource
+from rmod_pipeline.training.loop.examples import PairSource, frames_of_hits
 
 
 class HeardPair(TokenPair):
@@ -55,13 +55,6 @@ class HeardPairs:
         """Set the epoch of both streams."""
         self.tokens.set_epoch(epoch)
         self.features.set_epoch(epoch)
-
-
-def frames_of_hits(seconds: NDArray[np.float32], mel: LogMel, frames: int) -> NDArray[np.int64]:
-    """Return the ascending frames below ``frames`` in which hits at these seconds begin."""
-    samples = np.rint(seconds.astype(np.float64) * mel.sample_rate).astype(np.int64)
-    found = np.unique(samples // mel.hop)
-    return found[found < frames]
 
 
 def load_pairs(data: TokenData, split: str, sounds: list[str], **options: Any) -> PairSource:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rmod_pipeline.dose.layout import delay_target, make_code_mask, make_onset_mask
-from rmod_pipeline.dose.loss import HeldOutLosses, mean_losses
+from rmod_pipeline.dose.loss import LOSS_PARTS
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.training.dose.data import TokenData
@@ -27,6 +27,7 @@ from rmod_pipeline.training.loop.examples import (
     raise_loader_errors,
 )
 from rmod_pipeline.training.loop.loaders import LoaderSettings
+from rmod_pipeline.training.loop.module import HeldOutLosses, average_losses
 
 PAIRS_PER_BATCH = 64
 
@@ -88,6 +89,11 @@ def unigram_losses(train: Mapping[str, CodeCounts], valid: Mapping[str, CodeCoun
         for name in train
     ]
     return mean_losses(torch.stack(sums), list(train))
+
+
+def mean_losses(sums: Tensor, instruments: Sequence[str]) -> HeldOutLosses:
+    """Return the mean losses of sums [instruments, (full, onset), (nats, codes)]."""
+    return average_losses(sums, instruments, LOSS_PARTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def count_pairs(out: Location) -> dict[str, int]:
     return pairs
 
 
-def check_splits(out: Location, folder: str, digest: str, world_size: int, making: str) -> None:
+def require_pairs(out: Location, folder: str, digest: str, world_size: int, making: str) -> None:
     """Raise ShardError unless both splits are finished and have a pair for each of ``world_size`` devices.
 
     ``folder`` is the family that the training reads, such as ``tokens/mini-1a2b3c4d``, ``digest`` that of its

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from rmod_pipeline.errors import ModelError, RmodError, ShardError
+from rmod_pipeline.features import LogMel
 
 
 class PairSource(Protocol):
@@ -45,6 +48,14 @@ class ExampleStream(IterableDataset[Any]):
                 yield from self.choose(index, pair)
         except RmodError as error:
             yield LoaderError(error.about, error.found, error.hint)
+
+
+def frames_of_hits(seconds: NDArray[np.float32], mel: LogMel, frames: int) -> NDArray[np.int64]:
+    """Return the ascending frames below ``frames`` in which hits at these seconds begin, each once."""
+    # Rounded to samples first: a float32 in seconds may lie just before the frame that its sample begins.
+    samples = np.rint(seconds.astype(np.float64) * mel.sample_rate).astype(np.int64)
+    found: NDArray[np.int64] = np.unique(samples // mel.hop)
+    return found[found < frames]
 
 
 def keep_pair(index: int, pair: Any) -> tuple[Any]:  # noqa: ARG001

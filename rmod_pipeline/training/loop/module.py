@@ -26,6 +26,15 @@ HeldOutLosses = Mapping[str, Mapping[str, float]]
 """By instrument, and by ``all`` for all instruments together: the losses by name, first the one that selects."""
 
 
+def average_losses(sums: Tensor, instruments: Sequence[str], parts: Sequence[str]) -> HeldOutLosses:
+    """Return the means of sums [instruments, parts, (sum, count)], by instrument and for all together."""
+    tables = {"all": sums.sum(0), **dict(zip(instruments, sums, strict=True))}
+    return {
+        name: {part: float(total / count.clamp_min(1)) for part, (total, count) in zip(parts, table, strict=True)}
+        for name, table in tables.items()
+    }
+
+
 class TrainingModule(LightningModule, ABC):
     """A model in training.
 
@@ -87,10 +96,6 @@ class TrainingModule(LightningModule, ABC):
     @abstractmethod
     def count_units(self, batch: Any) -> int:
         """Return the size of a training batch for the report of the speed, in ``unit``."""
-
-    @abstractmethod
-    def average_losses(self, sums: Tensor) -> HeldOutLosses:
-        """Return the held-out losses of sums [instruments, parts, (sum, count)], float64."""
 
     @property
     def selecting_loss(self) -> str:
@@ -181,7 +186,7 @@ class TrainingModule(LightningModule, ABC):
         # Ranks may have different numbers of batches; they synchronise only here.
         sums = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
         assert isinstance(sums, Tensor)
-        self.held_out = self.average_losses(sums.cpu())
+        self.held_out = average_losses(sums.cpu(), self.instruments, self.loss_parts)
         if not math.isfinite(self.held_out["all"][self.selecting_loss]):
             raise self._explain_validation()
         metrics = {f"valid/{part}": value for part, value in self.held_out["all"].items()}
