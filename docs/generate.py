@@ -97,13 +97,14 @@ def _param_line(param: Any, context: Any) -> str:
 def recipe_page() -> str:
     """Return the reference of all keys of recipes, read from the pydantic models."""
     from rmod_pipeline.dose.recipe import DoseRecipe
+    from rmod_pipeline.ear.recipe import EarRecipe
     from rmod_pipeline.recipe.schema import Recipe
     from rmod_pipeline.training.codec.recipe import CodecRecipe
 
     lines = [
         "# Recipe keys",
         "",
-        "Every key of the three kinds of recipe. This page is generated from the schema that checks them.",
+        "Every key of the four kinds of recipe. This page is generated from the schema that checks them.",
         "`rmod recipe schema` prints the schema of data sets as JSON, for editors.",
         "",
         *_FORMS.splitlines(),
@@ -112,6 +113,7 @@ def recipe_page() -> str:
     for title, model in (
         ("A data set: `recipes/*.yaml`", Recipe),
         ("A DOSE model: `recipes/dose/*.yaml`", DoseRecipe),
+        ("An ear: `recipes/ear/*.yaml`", EarRecipe),
         ("A codec: `recipes/codec/*.yaml`", CodecRecipe),
     ):
         lines += [f"## {title}", ""]

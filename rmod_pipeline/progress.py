@@ -227,10 +227,11 @@ def training_progress(shown: bool = True) -> Iterator[ProgressListener]:
 
 
 def format_losses(losses: Any) -> str:
-    """Return the loss that selects a model, and the others by name: ``2.653 (onset 5.467)``."""
-    selecting, *others = losses.items()
-    listed = ", ".join(f"{name} {value:.3f}" for name, value in others)
-    return f"{selecting[1]:.3f} ({listed})" if others else f"{selecting[1]:.3f}"
+    """Return the loss that selects a model, and the others by name: ``2.653 (onset 5.467)``; a single one by name."""
+    selecting, *others = (f"{value:.3f}" for value in losses.values())
+    names = list(losses)
+    listed = ", ".join(f"{name} {value}" for name, value in zip(names[1:], others, strict=True))
+    return f"{selecting} ({listed})" if others else f"{names[0]} {selecting}"
 
 
 def _training_speed(state: TrainingState) -> str:

@@ -26,7 +26,7 @@ from rmod_pipeline.recipe.find import find_recipe
 from rmod_pipeline.storage.folders import shipped_folder
 from tests.tiny_build import RECIPE
 
-FOLDERS_OF_RECIPES = ("", "codec", "dose")
+FOLDERS_OF_RECIPES = ("", "codec", "dose", "ear")
 
 
 @pytest.fixture(params=["folders", "files", "links that lead nowhere"])

@@ -1,4 +1,4 @@
-"""Models: train DOSE, extract one-shots from songs, evaluate."""
+"""Models: train DOSE and the ear, extract one-shots from songs, evaluate."""
 
 from __future__ import annotations
 
@@ -41,28 +41,29 @@ def train(
     on_report: Callable[[TrainingReport], None] | None = None,
     progress: bool = True,
 ) -> list[TrainingReport]:
-    """Train the DOSE models of a recipe on a data set with tokens, or resume a training. Return a report per model.
+    """Train the DOSE models or the ear of a recipe on a data set, or resume a training. Return a report per model.
 
-    recipe: a name (tiny, laptop, laptop_ear, small, paper) or a YAML file. out: the folder for checkpoints and logs.
-    instrument: one of the recipe's. begin_from: a checkpoint whose weights to start with. ear: the ear of a recipe with
-    ``condition: ear``; by default the one that rmod ships. until: stop after the validation at or after this step.
-    devices: per node. workers: loader processes per device. Raises DoseError, ShardError, UsageError.
+    recipe: a name (tiny, laptop, laptop_ear, small, paper: DOSE; ear: an ear) or a YAML file, whose key ``kind`` says
+    which; DOSE without it. data: with tokens for DOSE, with features for an ear. out: the folder for checkpoints and
+    logs. begin_from: a checkpoint whose weights to start with. until: stop after the validation at or after this step.
+    devices: per node. workers: loader processes per device. For DOSE only: instrument, one of the recipe's; codec, that
+    of the tokens; ear, that of a recipe with ``condition: ear``, by default the one that rmod ships. Raises DoseError,
+    ShardError, UsageError.
     """
     from rmod_pipeline.codec.torch_support import require_torch
-    from rmod_pipeline.dose.recipe import load_dose_recipe
-    from rmod_pipeline.errors import DoseError
+    from rmod_pipeline.errors import ModelError
     from rmod_pipeline.progress import training_progress
+    from rmod_pipeline.training.recipes import load_training_recipe
 
-    loaded = load_dose_recipe(str(recipe))
-    require_torch(DoseError, "train")
+    loaded = load_training_recipe(str(recipe))
+    require_torch(ModelError, "train")
     try:
-        from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
         from rmod_pipeline.training.loop.trainer import DeviceSettings
+        from rmod_pipeline.training.run import TrainingOptions, train_recipe
     except ModuleNotFoundError as error:
         hint = "pip install 'rmod-pipeline[train]'"
-        raise DoseError("training", f"needs {error.name}, which is not installed", hint) from error
-    training = TrainingConfig(
-        recipe=loaded,
+        raise ModelError("training", f"needs {error.name}, which is not installed", hint) from error
+    options = TrainingOptions(
         data=location_of(data),
         out=parse_local_path(out, "--out"),
         codec=codec,
@@ -75,7 +76,7 @@ def train(
     )
     reports = []
     with training_progress(progress) as listener:
-        for report in train_dose(training, listener):
+        for report in train_recipe(loaded, options, listener):
             reports.append(report)
             if on_report:
                 on_report(report)

@@ -1,12 +1,13 @@
-"""`rmod train`: fit DOSE models to a data set's tokens."""
+"""`rmod train`: fit DOSE models to a data set's tokens, or an ear to its features."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmod_pipeline.cli.shared.options import DataOption, PlainDeviceOption
+from rmod_pipeline.cli.shared.options import PlainDeviceOption
+from rmod_pipeline.storage import parse_location
 
 if TYPE_CHECKING:
     from rmod_pipeline.training.loop.fit import TrainingReport
@@ -17,14 +18,21 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="A DOSE recipe: a file, or a name that comes with rmod: tiny, laptop, laptop_ear, small, paper.",
+            help="A file, or a name that comes with rmod: tiny, laptop, laptop_ear, small, paper (DOSE), ear (an ear).",
         ),
     ],
-    data: DataOption,
+    data: Annotated[
+        Any,
+        typer.Option(
+            metavar="OUT",
+            parser=parse_location,
+            help="A data set with tokens for DOSE, with features for an ear: a folder, or s3://bucket/data.",
+        ),
+    ],
     out: Annotated[str, typer.Option(metavar="DIR", help="The folder for models, logs and what a resume needs.")],
     instrument: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="One of the recipe's instruments. Default: all in turn."),
+        typer.Option(metavar="NAME", help="One of a DOSE recipe's instruments. Default: all in turn."),
     ] = None,
     codec: Annotated[
         str | None,
@@ -32,7 +40,7 @@ def train(
     ] = None,
     begin_from: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Start with the weights of a checkpoint, such as kick.pth."),
+        typer.Option(metavar="FILE", help="Start with the weights of a checkpoint, such as kick.pth or ear.pth."),
     ] = None,
     ear: Annotated[
         str | None,
@@ -56,17 +64,20 @@ def train(
         str | None, typer.Option(metavar="PROJECT", help="Log to Weights & Biases too, if it is installed.")
     ] = None,
 ) -> None:
-    """Train a DOSE model per instrument, or one for all, as the recipe says.
+    """Train what the recipe says: a DOSE model per instrument, one for all, or an ear.
 
-    DIR/kick.pth is the best model so far by its loss on the valid split. The loss is printed beside a unigram baseline,
-    which knows token frequencies and does not listen. A training that was stopped resumes from the latest validation
-    when the same command is given again, with the same result. DIR/kick/log is for TensorBoard.
+    DOSE needs tokens, an ear needs features. DIR/kick.pth or DIR/ear.pth is the best model so far by its loss on the
+    valid split. The loss is printed beside a baseline that does not listen: it knows token frequencies, or the mean
+    one-shot. A training that was stopped resumes from the latest validation when the same command is given again,
+    with the same result. DIR/kick/log or DIR/ear/log is for TensorBoard.
 
     Examples:
 
         rmod train tiny --data OUT --out models
 
         rmod train paper --data OUT --instrument kick --out models --devices 8
+
+        rmod train ear --data OUT --out models
     """
     from rmod_pipeline import api
 

@@ -23,6 +23,9 @@ RecipeModel = TypeVar("RecipeModel", bound=BaseModel)
 PRIVATE_PREFIX = "x-"
 """Top-level keys with this prefix belong to the author, for example for YAML anchors; rmod ignores them."""
 
+KIND = "kind"
+"""The top-level key of a training's recipe that says what is trained."""
+
 EXTENDS = "extends"
 """The top-level key that names another recipe, whose keys apply where this recipe has none of its own."""
 
@@ -53,6 +56,22 @@ def load_yaml_as(model: type[RecipeModel], path: Path, example: Path) -> RecipeM
     """
     tree, content = _parse_mapping(_read_text(path), path, example)
     return _validate(model, tree, content, path, f"see {example}, where every key is explained")
+
+
+def load_yaml_by_kind(models: Mapping[str, type[RecipeModel]], path: Path, examples: Mapping[str, str]) -> RecipeModel:
+    """Load and check a recipe whose top-level key ``kind`` chooses among ``models``; without it, the first.
+
+    ``examples`` has the file name of a valid recipe of each kind, which ships in the folder of that name. Raises
+    RecipeError that lists every problem with its line.
+    """
+    default = next(iter(models))
+    shipped = {kind: shipped_folder("recipes") / kind / name for kind, name in examples.items()}
+    tree, content = _parse_mapping(_read_text(path), path, shipped[default])
+    kind = content.pop(KIND, default)
+    if not isinstance(kind, str) or kind not in models:
+        problem = Problem(find_line(tree, (KIND,)), KIND, f"no such kind of recipe{describe_value(kind)}")
+        raise RecipeError(path, str(problem), f"write one of {', '.join(models)}")
+    return _validate(models[kind], tree, content, path, f"see {shipped[kind]}, where every key is explained")
 
 
 def load_yaml_over(model: type[RecipeModel], path: Path, base: Path) -> RecipeModel:

@@ -1,1 +1,4 @@
-"""Train models: one room for codecs, one for DOSE, one for what trainings share. Everything here may import torch."""
+"""Train models: rooms for codecs, DOSE, ears, and what trainings share. ``run.py`` trains what a recipe says.
+
+Only ``recipes.py`` and the recipes of codecs do without torch.
+"""
