@@ -21,6 +21,9 @@ from rmod_pipeline.codec.codec import open_codec
 from rmod_pipeline.pages.extraction import format_time
 from tests.tiny_dose import RATE, World, make_song, write_model
 
+GENERATED = ("--answer", "generated")
+"""Tests of picked sounds are in test_extract_picks.py."""
+
 Rmod = Callable[..., Any]
 Act = Callable[[World, Path], list[Any]]
 
@@ -37,7 +40,7 @@ def song_of(world: World) -> Path:
 
 def asked(world: World, out: Path, *options: object, song: Path | None = None, model: Path | None = None) -> list[Any]:
     base = ["extract", song or song_of(world), "--checkpoint", model or world.folder, "--out", out]
-    return [*base, "--codec", world.weights, "--device", "cpu", "--windows", 2, "--tries", 1, *options]
+    return [*base, "--codec", world.weights, "--device", "cpu", "--windows", 2, "--tries", 1, *GENERATED, *options]
 
 
 def content(folder: Path) -> dict[str, bytes]:
