@@ -39,6 +39,8 @@ PRIVATE_WORDS = {
 TERMS = {
     # The slope of a spectrum and of a filter, in dB per octave, is a term of the field.
     "slope": ("rmod_pipeline/synthesis/", "rmod_pipeline/library/"),
+    # The ear hears: a heard hit is one that it finds, a known hit one that the spec has.
+    "heard": ("rmod_pipeline/ear/", "rmod_pipeline/extraction/", "rmod_pipeline/dose/", "rmod_pipeline/training/"),
 }
 """Where such a word is a term and may be used."""
 

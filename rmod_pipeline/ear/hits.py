@@ -11,7 +11,7 @@ from rmod_pipeline.ear.pooling import NO_HIT
 LEAST_DISTANCE = 3
 """Least distance between two hits of a drum, in frames (35 ms)."""
 THRESHOLD = 0.0
-"""Least log odds of a hit."""
+"""Least log odds of a hit: one to one."""
 
 
 def find_peaks(logits: Tensor, threshold: float = THRESHOLD) -> Tensor:

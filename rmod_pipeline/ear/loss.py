@@ -52,7 +52,7 @@ def compute_ear_losses(model: Ear, batch: EarBatch, settings: EarLossSettings) -
     )
     description = model.describe(repeated, hits.flatten(0, 1), classes)
     truth = describe_levels(batch.targets.flatten(0, 1), model.size.description_frames)
-    per_item = _description_loss(description, truth).unflatten(0, (count, instruments))
+    per_item = description_loss(description, truth).unflatten(0, (count, instruments))
     embedded = model.embed(truth, classes).unflatten(0, (count, instruments))
     parts = {
         "hits": _hit_loss(heard.hit_logits, batch.hits),
@@ -94,7 +94,7 @@ def _hit_loss(logits: Tensor, hits: Tensor) -> Tensor:
     return (nats * (1 - beside)).mean((0, 2))
 
 
-def _description_loss(description: Description, truth: Tensor) -> Tensor:
+def description_loss(description: Description, truth: Tensor) -> Tensor:
     """Return the mean absolute and squared difference of levels: [n]."""
     difference = description.levels - truth
     return difference.square().mean((1, 2)) + 0.2 * difference.abs().mean((1, 2))

@@ -31,8 +31,6 @@ MOST_HITS = 40
 """Hits in a window from which a one-shot is described."""
 ODDS_DB = 10 / np.log(10)
 """Decibels per nat of log odds."""
-LEAST_ODDS_DB = -3.0
-"""Least odds of a hit: one to two. The clarity of a hit is what its odds have more, so that a missing hit counts 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +100,11 @@ class SongListener:
         self._cut(frames)
 
     def find_hits(self, instrument: str) -> Hits:
-        """Return the hits of an instrument and how clear they are; call it after the whole song was heard."""
+        """Return the hits of an instrument, and their odds in dB as clarity; call it after the whole song was heard."""
         logits = torch.cat(self._logits, dim=1)[self._ear.instruments.index(instrument)]
-        frames = find_peaks(logits, LEAST_ODDS_DB / ODDS_DB).nonzero()[:, 0]
+        frames = find_peaks(logits).nonzero()[:, 0]
         seconds = (frames.numpy().astype(np.float64) + 0.5) * self._ear.features.hop / self._ear.features.sample_rate
-        return Hits(seconds=seconds, clarity_db=logits[frames].double().numpy() * ODDS_DB - LEAST_ODDS_DB)
+        return Hits(seconds=seconds, clarity_db=logits[frames].double().numpy() * ODDS_DB)
 
     def _hear(self, chunk: Mono) -> None:
         """Keep the log odds of the middle of a chunk."""

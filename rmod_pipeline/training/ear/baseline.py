@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from rmod_pipeline.ear.loss import _description_loss
+from rmod_pipeline.ear.loss import description_loss
 from rmod_pipeline.ear.model import Description, describe_levels
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.training.ear.module import EarModule
@@ -61,7 +61,7 @@ def _sum_losses(module: EarModule, means: Tensor) -> Tensor:
     for descriptions in _read_descriptions(module, VALID):
         for instrument, (mean, truth) in enumerate(zip(means, descriptions, strict=True)):
             guess = Description(levels=mean.expand_as(truth), embedding=torch.zeros(len(truth), 0))
-            sums[instrument, 0, 0] += _description_loss(guess, truth).double().sum()
+            sums[instrument, 0, 0] += description_loss(guess, truth).double().sum()
             sums[instrument, 0, 1] += len(truth)
     return sums
 
