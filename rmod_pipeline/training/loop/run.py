@@ -40,10 +40,15 @@ def claim_run(run: Mapping[str, Any], recipe: TrainingRecipe, out: Path) -> None
         content = path.read_bytes()
     try:
         stored = json.loads(content)
-        existing = {name: stored[name] for name in run}
+        recorded = stored["recipe"]["name"]
+        existing = {name: stored[name] for name in run if name in stored}
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "choose another --out"
         raise ModelError(path, f"does not say what was trained here: {error!r}", hint) from error
+    if existing.keys() != run.keys():
+        # A training of another kind, or one of an older rmod.
+        found = f"another training than the one asked for: that of the recipe {recorded}, with other keys"
+        raise ModelError(path, found, "choose another --out")
     existing["recipe"] = renew_recipe(existing["recipe"], recipe)
     hint = "give the options of the earlier run, or choose another --out"
     refuse_differences(existing, run, out, "another training than the one asked for", hint)

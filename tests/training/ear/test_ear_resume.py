@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def test_the_state_of_other_features_is_refused(trained_ear: Path, tiny_features
 
 
 def test_a_folder_of_dose_is_refused(tiny_features: Path, tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text('{"recipe": {}, "data": {}, "codec": {}, "begun_from": null, "versions": {}}')
-    with pytest.raises(RmodError, match=r"run\.json: does not say what was trained here[\s\S]*choose another --out"):
+    of_dose = {"recipe": {"name": "laptop"}, "data": {}, "codec": {}, "begun_from": None, "versions": {}}
+    (tmp_path / "run.json").write_text(json.dumps(of_dose))
+    with pytest.raises(RmodError, match=r"another training .*that of the recipe laptop[\s\S]*choose another --out"):
         train(tiny_features, tmp_path)
