@@ -10,15 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rmod_pipeline.ear.hits import find_hit_frames
+from rmod_pipeline.ear.hits import MOST_HITS, find_hit_frames
 from rmod_pipeline.ear.model import Ear
 from rmod_pipeline.ear.pooling import NO_HIT, pool_hits
 from rmod_pipeline.ear.recipe import EarSize
 from rmod_pipeline.errors import DoseError, nearest
 from rmod_pipeline.features import LogMel
 
-MOST_HITS = 32
-"""Hits of an instrument in a mixture that count: the clearest."""
 LAST_LAYER = 0.1
 """Scale of the first weights of the last layer: what the ear hears begins as a small part of a row."""
 

@@ -10,6 +10,8 @@ from rmod_pipeline.ear.pooling import NO_HIT
 
 LEAST_DISTANCE = 3
 """Least distance between two hits of a drum, in frames (35 ms)."""
+MOST_HITS = 40
+"""Hits of an instrument in a window of 4 s that count: the clearest."""
 THRESHOLD = 0.0
 """Least log odds of a hit: one to one."""
 

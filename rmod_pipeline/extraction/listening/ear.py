@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.ear.checkpoint import SHIPPED_EAR, load_ear_model, read_ear_checkpoint
-from rmod_pipeline.ear.hits import find_hit_frames, find_peaks
+from rmod_pipeline.ear.hits import MOST_HITS, find_hit_frames, find_peaks
 from rmod_pipeline.ear.model import Description, Ear, describe_levels
 from rmod_pipeline.extraction.listening.onsets import Hits
 from rmod_pipeline.features import LogMel
@@ -27,8 +27,6 @@ CHUNK_FRAMES = 345
 """Frames that the ear hears at once: those of the mixtures it is trained on, 4 s."""
 STEP_FRAMES = 256
 """Frames of a chunk whose hits count; the others, half on each side, overlap its neighbours."""
-MOST_HITS = 40
-"""Hits in a window from which a one-shot is described."""
 ODDS_DB = 10 / np.log(10)
 """Decibels per nat of log odds."""
 

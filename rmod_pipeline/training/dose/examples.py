@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rmod_pipeline.dose.hearing import MOST_HITS
 from rmod_pipeline.dose.layout import ABSENT
 from rmod_pipeline.dose.loss import TokenBatch
+from rmod_pipeline.ear.hits import MOST_HITS
 from rmod_pipeline.ear.pooling import NO_HIT
 from rmod_pipeline.features import MelLevels
 from rmod_pipeline.shards.members import MIX
