@@ -19,7 +19,7 @@ from rmod_pipeline.ear.recipe import EarRecipe, EarSize
 from rmod_pipeline.errors import ModelError
 from rmod_pipeline.features import LogMel
 
-HINT = "give a file that `rmod train ear` wrote, such as ear.pth, or leave --ear out"
+HINT = "give an ear that a training of rmod wrote, such as ear.pth, or leave --ear out"
 FORMAT = "rmod_ear"
 FILES = ModelFormat(FORMAT, 1, HINT)
 

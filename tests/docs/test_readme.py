@@ -67,7 +67,7 @@ def test_the_commands_fit_together() -> None:
             assert {"train", "valid"} <= splits[data], words
             assert codecs[data], words
             models[_option(words, "--out")] = codecs[data]
-        elif verb == "extract":
+        elif verb == "extract" and "--checkpoint" in words:
             assert _option(words, "--checkpoint") in models
         elif verb == "evaluate":
             data = _option(words, "--data")
