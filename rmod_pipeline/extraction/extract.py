@@ -32,6 +32,8 @@ from rmod_pipeline.extraction.listening.windows import SILENT_DB, choose_windows
 from rmod_pipeline.extraction.open import Answerers
 from rmod_pipeline.extraction.results import Candidate, Extraction, ExtractionConfig, InstrumentExtraction, Window
 
+SHORT_SECONDS = 0.05
+"""A song that is shorter than a window by no more than this, such as one of 4 s, needs no remark."""
 SHORTEST_SECONDS = 0.25
 """Shortest song; in less, a drum cannot be told from a click."""
 
@@ -212,7 +214,7 @@ def _make_notes(
 ) -> Iterator[str]:
     """Yield remarks for the user."""
     longest = max(answerers.window_samples(name) for name in answerers.instruments) / answerers.sample_rate
-    if onsets.seconds < longest:
+    if onsets.seconds < longest - SHORT_SECONDS:
         yield f"The song has {onsets.seconds:.2f} s; silence was added, because a window has {longest:.2f} s."
     for instrument, chosen in windows.items():
         if not config.at and not any(window.clarity_db for window in chosen):
