@@ -13,7 +13,7 @@ from rmod_pipeline.storage import parse_local_path
 if TYPE_CHECKING:
     from rmod_pipeline.api import Extraction
 
-WINDOWS, TRIES = "Windows of the song", "Candidates"
+WINDOWS, TRIES, PICKS = "Windows of the song", "Candidates of a model", "Picked sounds"
 
 
 def extract(
@@ -89,7 +89,7 @@ def extract(
     ] = 0.9,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the candidates.", rich_help_panel=TRIES)] = 0,
     batch: Annotated[int, typer.Option(metavar="N", help="Candidates generated at once.", rich_help_panel=TRIES)] = 8,
-    picks: Annotated[int, typer.Option(metavar="N", help="Known sounds per drum.", rich_help_panel=TRIES)] = 3,
+    picks: Annotated[int, typer.Option(metavar="N", help="Known sounds per drum.", rich_help_panel=PICKS)] = 3,
     trim: Annotated[bool, typer.Option("--trim/--no-trim", help="Cut the silence at a sound's end.")] = True,
     normalize: Annotated[
         bool, typer.Option("--normalize/--no-normalize", help="Normalise a sound's peak to -1 dBFS.")
@@ -157,4 +157,5 @@ def _print_extraction(extraction: Extraction, best: dict[str, Path]) -> None:
         typer.echo(
             f"{path}: {candidate.audio.size / extraction.sample_rate:.2f} s, window at {start:.2f} s, "
             f"{describe_answer(candidate)}, best of {len(extracted.candidates)}"
+            f"{'' if extracted.has_hits else '; a guess, because no hit was found'}"
         )

@@ -219,15 +219,31 @@ def _make_notes(
     for instrument, chosen in windows.items():
         if not config.at and not any(window.clarity_db for window in chosen):
             yield f"No clear {instrument} was found; the loudest windows were used instead."
-    unheard = [name for name in answerers.instruments if answerers.picked and name not in answerers.picked]
-    if unheard:
-        yield f"No known sound is picked for {', '.join(unheard)}, which the ear does not hear."
+    yield from _make_notes_on_picks(answerers)
+    window = max(answerers.window_samples(name) for name in answerers.instruments) / answerers.sample_rate
+    for second in config.at:
+        if second > max(onsets.seconds - window, 0) + SHORT_SECONDS:
+            yield f"A window at {second:g} s would reach beyond the end of the song: it begins earlier."
     masked = [name for name, extractor in answerers.extractors.items() if not extractor.tail_learned]
     if masked:
         yield (
             f"What follows the end of a sound means nothing ({', '.join(masked)}): the model was trained with tail: "
             "masked, which leaves the end out. Cut it by ear, or train with tail: learned."
         )
+
+
+def _make_notes_on_picks(answerers: Answerers) -> Iterator[str]:
+    """Yield remarks on drums for which nothing is picked, although sounds are picked."""
+    if answerers.known is None or answerers.ear is None:
+        return
+    unheard = [name for name in answerers.instruments if not answerers.hears(name)]
+    if unheard:
+        yield f"No known sound is picked for {', '.join(unheard)}, which the ear does not hear."
+    without = [name for name in answerers.ear.instruments if name not in answerers.picked and name not in unheard]
+    kinds = {asset.kind for asset in answerers.known.library.assets}
+    lacking = [name for name in without if name not in kinds]
+    if lacking:
+        yield f"No known sound is picked for {', '.join(lacking)}, which the library does not have."
 
 
 class _CandidateCounter:

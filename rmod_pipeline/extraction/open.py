@@ -53,8 +53,9 @@ class Answerers:
 
     @property
     def picked(self) -> tuple[str, ...]:
-        """The instruments for which known sounds are picked."""
-        return tuple(name for name in self.instruments if self.known is not None and self.hears(name))
+        """The instruments for which known sounds are picked: those that the ear hears and the library has."""
+        kinds = {asset.kind for asset in self.known.library.assets} if self.known is not None else set()
+        return tuple(name for name in self.instruments if name in kinds and self.hears(name))
 
     def hears(self, instrument: str) -> bool:
         """Return whether the ear hears an instrument."""
@@ -97,7 +98,7 @@ def open_answerers(
         return answerers
     if answer != AUTO or not extractors:
         _check_all_heard(answerers)
-    return _add_known(answerers, open_library)
+    return _add_known(answerers, open_library, must_pick=instruments if answer != AUTO or not extractors else ())
 
 
 def _open_ear_for(codec: Codec | None, path: Path | None) -> OpenedEar | None:
@@ -121,21 +122,24 @@ def _check_all_heard(answerers: Answerers) -> None:
         raise DoseError("the ear", found, remedy)
     for instrument in answerers.instruments:
         if not answerers.hears(instrument):
-            heard = " and ".join(answerers.ear.instruments)
+            heard = ", ".join(answerers.ear.instruments)
             found = f"hears {heard}, not {instrument}{nearest(instrument, answerers.ear.instruments)}"
             raise DoseError(answerers.ear.source.get("file", "the ear"), found, remedy)
 
 
-def _add_known(answerers: Answerers, open_library: Callable[[], Library]) -> Answerers:
-    """Return the answerers with known sounds. Raises LibraryError for a kind without any."""
+def _add_known(answerers: Answerers, open_library: Callable[[], Library], must_pick: Sequence[str]) -> Answerers:
+    """Return the answerers with known sounds, without the instruments that nothing answers for.
+
+    Raises LibraryError if the library has no sound of an instrument that must be picked, or of none at all.
+    """
     if answerers.ear is None or not any(answerers.hears(name) for name in answerers.instruments):
         return answerers
     library = open_library()
     picking = replace(answerers, known=AudioStore(library, answerers.ear.features.sample_rate))
-    kinds = {asset.kind for asset in library.assets}
-    for instrument in picking.picked:
-        if instrument not in kinds:
-            found = f"no {instrument} to pick; there are {', '.join(sorted(kinds))}"
-            hint = f"give another --library or other instruments, or scan a folder with {instrument} sounds"
-            raise LibraryError(library.manifest, found, hint)
-    return picking
+    answered = tuple(name for name in picking.instruments if name in picking.picked or name in picking.extractors)
+    missing = [name for name in must_pick if name not in picking.picked]
+    if missing or not answered:
+        kinds = ", ".join(sorted({asset.kind for asset in library.assets}))
+        found = f"no {' and no '.join(missing or picking.instruments)} to pick; there are {kinds}"
+        raise LibraryError(library.manifest, found, "give another --library, or choose others: --instrument NAME")
+    return replace(picking, instruments=answered)

@@ -136,7 +136,7 @@ def _describe_answer(candidate: Candidate) -> dict[str, Any]:
                 "id": asset.id,
                 "file": Path(asset.path).name,
                 "kit": asset.kit,
-                "licence": asset.licence,
+                "licence": asset.licence or None,
                 "source": asset.source,
                 "sha256": asset.sha256,
             },

@@ -161,6 +161,11 @@ class InstrumentExtraction:
     """The ear that heard the instrument: file, sha256, recipe, step. None if the rules of bands found the hits."""
 
     @property
+    def has_hits(self) -> bool:
+        """Whether any hit of the instrument was found in its windows. Without one, the candidates are guesses."""
+        return any(window.hits for window in self.windows)
+
+    @property
     def best(self) -> Candidate:
         """The candidate of the highest rank."""
         return self.candidates[0]

@@ -67,10 +67,17 @@ def test_more_picks_than_sounds_pick_them_all(asked: list[Any], tmp_path: Path, 
     assert len(kicks) == len(set(kicks)) == 7
 
 
+def test_a_drum_that_the_library_lacks_is_left_out(asked: list[Any], tmp_path: Path, rmod: Rmod) -> None:
+    done = rmod(*[word for word in asked if word not in ("--instrument", "kick", "snare")])
+    assert done.code == 0, done.err
+    assert "No known sound is picked for hihat, which the library does not have." in " ".join(done.err.split())
+    assert not (tmp_path / "drums" / "hihat.wav").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--instrument", "tom"], "hears kick and snare and hihat, not tom"),
+        (["--instrument", "tom"], "hears kick, snare, hihat, not tom"),
         (["--instrument", "hihat"], "no hihat to pick; there are bass, kick, snare"),
         (["--answer", "generated"], "--checkpoint: is missing"),
         (["--answer", "picks"], "no answer is called picks"),

@@ -114,6 +114,8 @@ def test_a_note_names_a_drum_without_clear_hits(opened: Answerers) -> None:
     extraction = extract_array(make_song(6.0, {"kick": [2.0]}), RATE, opened, ExtractionConfig(tries=0, windows=1))
     assert any("No clear snare" in note for note in extraction.notes)
     assert not any("kick" in note for note in extraction.notes)
+    assert extraction["kick"].has_hits
+    assert not extraction["snare"].has_hits
 
 
 def test_a_note_names_a_model_that_has_not_learned_the_tail(by_heart: World, opened: Answerers) -> None:

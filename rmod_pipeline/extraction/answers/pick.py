@@ -119,7 +119,8 @@ class SoundBank:
             return scores
 
         variation, least = find_variation(score)
-        return replace(pick, variation=variation, audio=variation.apply(sound, rate), score=least)
+        varied = scale_to_peak(variation.apply(sound, rate)[None], 1.0)[0]
+        return replace(pick, variation=variation, audio=varied, score=least)
 
 
 def _read(store: AudioStore, asset: Asset) -> Mono:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rmod_pipeline.codec.window import Mono
-from rmod_pipeline.ear.checkpoint import SHIPPED_EAR, load_ear_model, read_ear_checkpoint
+from rmod_pipeline.ear.checkpoint import FILE_NAME, SHIPPED_EAR, load_ear_model, read_ear_checkpoint
 from rmod_pipeline.ear.hits import MOST_HITS, find_hit_frames, find_peaks
 from rmod_pipeline.ear.model import Description, Ear, describe_levels
 from rmod_pipeline.extraction.listening.onsets import Hits
@@ -118,8 +118,12 @@ class SongListener:
 
 
 def open_ear(path: Path | None = None) -> OpenedEar:
-    """Open an ear; by default the one that rmod ships. Raises DoseError for any other file."""
-    checkpoint = read_ear_checkpoint(path or SHIPPED_EAR)
+    """Open an ear, given by its file or by the folder of its training; by default the one that rmod ships.
+
+    Raises ModelError for any other file.
+    """
+    file = SHIPPED_EAR if path is None else path / FILE_NAME if path.is_dir() else path
+    checkpoint = read_ear_checkpoint(file)
     return OpenedEar(
         model=load_ear_model(checkpoint),
         instruments=checkpoint.recipe.instruments,

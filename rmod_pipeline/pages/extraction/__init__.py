@@ -131,6 +131,8 @@ def _make_instrument(extracted: InstrumentExtraction, sample_rate: int) -> Instr
     best = extracted.best
     time = format_time(extracted.windows[best.window].seconds)
     note = f"best: {describe_answer(best)} in the window at {time}"
+    if not extracted.has_hits:
+        note = f"no hit was found, so this is a guess; {note}"
     return InstrumentView(
         kind=extracted.instrument,
         title=format_kind(extracted.instrument),
@@ -177,7 +179,11 @@ def _make_sound(rank: int, candidate: Candidate, kind: str, sample_rate: int) ->
 
 
 def _caption_parts(candidate: Candidate) -> Iterator[str]:
-    yield describe_answer(candidate)
+    if isinstance(candidate, PickedCandidate):
+        yield candidate.asset.licence or "unknown licence"
+        yield candidate.asset.id
+    else:
+        yield describe_answer(candidate)
     if candidate.silent:
         yield "silent"
         return
@@ -201,7 +207,6 @@ def _picked_parts(candidate: PickedCandidate) -> Iterator[str]:
     varied = candidate.variation.in_words()
     if varied:
         yield varied
-    yield candidate.asset.licence or "unknown licence"
 
 
 def describe_answer(candidate: Candidate) -> str:
