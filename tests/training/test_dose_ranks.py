@@ -122,6 +122,7 @@ except DoseError as error:
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["training", "validation"])
 def test_a_nan_on_one_of_two_ranks_ends_both_and_names_its_pairs(phase: str, uneven: Path, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from tests.tiny_codec import with_tokens
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 
+@pytest.mark.long
 def test_the_death_of_an_encoder_changes_no_byte(
     cluster: Cluster, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:

@@ -108,6 +108,7 @@ def test_a_job_with_a_local_recipe_is_stopped_and_resumes(
     assert not list_drafts(tmp_path / "out")
 
 
+@pytest.mark.long
 def test_a_training_is_submitted_as_the_guide_says(cluster: Cluster, tiny_tokens: Path, tmp_path: Path) -> None:
     model = {"layers": 1, "width": 16, "heads": 2, "feed_forward": 32, "condition_frames": 44}
     schedule = {"batch": 4, "steps": 4, "check_every_steps": 2}
