@@ -69,7 +69,12 @@ class Settings:
 
     def onset(self, tick: int) -> int:
         """Return the frame of a grid point, rounded to nearest, halves up, in integer arithmetic."""
-        return (2 * tick * self.frames + self.grid) // (2 * self.grid)
+        return onset_frame(tick, self.frames, self.grid)
+
+
+def onset_frame(tick: int, frames: int, grid: int) -> int:
+    """Return the frame of a point of a grid over ``frames``; see ``Settings.onset``."""
+    return (2 * tick * frames + grid) // (2 * grid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

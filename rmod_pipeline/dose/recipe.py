@@ -62,8 +62,8 @@ class ModelSize(Strict):
     condition_frames: Frames = Field(default=345, description="Token frames of a mixture: 4 s at 44.1 kHz are 345.")
     condition: Literal["tokens", "mel", "ear"] = Field(
         default="tokens",
-        description="What the model is given of a mixture: its tokens, as in the paper; mel: its log-mel levels; ear: "
-        "the levels, and for each frame of a one-shot what sounds that long after the hits that an ear hears.",
+        description="What the model is given of a mixture. tokens: its tokens, as in the paper. mel: its log-mel "
+        "levels. ear: the levels too, and for each frame of a one-shot what sounds that long after the heard hits.",
     )
     layout: Literal["delayed", "aligned"] = Field(
         default="delayed",

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from rmod_pipeline.ear.hits import find_hit_frames
 from rmod_pipeline.ear.model import Description, Ear, HeardMixture, describe_levels
-from rmod_pipeline.ear.pooling import NO_HIT
 from rmod_pipeline.ear.recipe import EarLossSettings
 
 LOSS_PARTS = ("hits", "description", "contrast")
@@ -76,8 +75,7 @@ def _choose_hits(logits: Tensor, known: Tensor, share: float) -> Tensor:
     """Return the known hits [n, instruments, most]; for a ``share`` of the items, those that the model hears."""
     heard = find_hit_frames(logits, known.shape[2])
     use_heard = torch.rand(known.shape[:2], device=known.device) < share
-    has_any = (heard >= 0).any(2)
-    return torch.where((use_heard & has_any)[..., None], heard, known)
+    return torch.where(use_heard[..., None], heard, known)
 
 
 def _hit_loss(logits: Tensor, hits: Tensor) -> Tensor:
@@ -110,6 +108,3 @@ def _contrast_loss(heard: Tensor, known: Tensor, temperature: float) -> Tensor:
     forward = functional.cross_entropy(logits.transpose(1, 2), truth, reduction="none")
     backward = functional.cross_entropy(logits, truth, reduction="none")
     return (forward + backward).mean(1) / 2
-
-
-__all__ = ["LOSS_PARTS", "NO_HIT", "EarBatch", "EarLosses", "compute_ear_losses"]

@@ -161,10 +161,9 @@ def _report_progress(song: Song, phase: str, seconds: float, on_step: OnStep) ->
 def _count_candidates(answerers: Answerers, windows: Mapping[str, Sequence[Window]], config: ExtractionConfig) -> int:
     """Return the number of candidates that will be made, and of known sounds that will be compared."""
     generated = sum(len(windows[name]) for name in answerers.instruments if name in answerers.extractors)
-    compared = 0
-    if answerers.known is not None:
-        compared = sum(asset.kind in answerers.picked for asset in answerers.known.library.assets)
-    return generated * (1 + config.tries) + compared + config.picks * len(answerers.picked)
+    picked = answerers.picked
+    compared = sum(asset.kind in picked for asset in answerers.known.library.assets) if answerers.known else 0
+    return generated * (1 + config.tries) + compared + config.picks * len(picked)
 
 
 def _describe_library(answerers: Answerers) -> dict[str, Any] | None:
@@ -220,9 +219,8 @@ def _make_notes(
         if not config.at and not any(window.clarity_db for window in chosen):
             yield f"No clear {instrument} was found; the loudest windows were used instead."
     yield from _make_notes_on_picks(answerers)
-    window = max(answerers.window_samples(name) for name in answerers.instruments) / answerers.sample_rate
     for second in config.at:
-        if second > max(onsets.seconds - window, 0) + SHORT_SECONDS:
+        if second > max(onsets.seconds - longest, 0) + SHORT_SECONDS:
             yield f"A window at {second:g} s would reach beyond the end of the song: it begins earlier."
     masked = [name for name, extractor in answerers.extractors.items() if not extractor.tail_learned]
     if masked:
@@ -234,16 +232,11 @@ def _make_notes(
 
 def _make_notes_on_picks(answerers: Answerers) -> Iterator[str]:
     """Yield remarks on drums for which nothing is picked, although sounds are picked."""
-    if answerers.known is None or answerers.ear is None:
-        return
-    unheard = [name for name in answerers.instruments if not answerers.hears(name)]
+    unheard = [name for name in answerers.instruments if answerers.known is not None and not answerers.hears(name)]
     if unheard:
         yield f"No known sound is picked for {', '.join(unheard)}, which the ear does not hear."
-    without = [name for name in answerers.ear.instruments if name not in answerers.picked and name not in unheard]
-    kinds = {asset.kind for asset in answerers.known.library.assets}
-    lacking = [name for name in without if name not in kinds]
-    if lacking:
-        yield f"No known sound is picked for {', '.join(lacking)}, which the library does not have."
+    if answerers.lacking:
+        yield f"No known sound is picked for {', '.join(answerers.lacking)}, which the library does not have."
 
 
 class _CandidateCounter:

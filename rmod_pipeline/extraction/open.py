@@ -31,6 +31,8 @@ class Answerers:
     """None if the codec has another sample rate than what the ear hears."""
     known: AudioStore | None
     """Known sounds to pick from; None picks nothing."""
+    lacking: tuple[str, ...] = ()
+    """Instruments that the ear hears and were asked for, but of which there is no known sound."""
 
     @classmethod
     def of_models(cls, extractors: Sequence[Extractor], codec: Codec) -> Answerers:
@@ -142,4 +144,5 @@ def _add_known(answerers: Answerers, open_library: Callable[[], Library], must_p
         kinds = ", ".join(sorted({asset.kind for asset in library.assets}))
         found = f"no {' and no '.join(missing or picking.instruments)} to pick; there are {kinds}"
         raise LibraryError(library.manifest, found, "give another --library, or choose others: --instrument NAME")
-    return replace(picking, instruments=answered)
+    lacking = tuple(name for name in picking.instruments if picking.hears(name) and name not in picking.picked)
+    return replace(picking, instruments=answered, lacking=lacking)

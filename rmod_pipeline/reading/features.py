@@ -26,6 +26,7 @@ from rmod_pipeline.reading.shard_list import HINT, list_finished_shards
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.windows.feature_family import FeatureFamily, choose_features
 from rmod_pipeline.shards.windows.features import decode_levels
+from rmod_pipeline.spec import onset_frame
 from rmod_pipeline.storage import Location, parse_location
 
 if TYPE_CHECKING:
@@ -116,7 +117,6 @@ def read_hits(spec: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
     frames, grid, sample_rate = int(settings["frames"]), int(settings["grid"]), int(settings["sample_rate"])
     hits = dict[str, NDArray[np.float32]]()
     for drum in spec["drums"]:
-        ticks = [int(note["tick"]) for note in drum["notes"]]
-        onsets = [(2 * tick * frames + grid) // (2 * grid) for tick in ticks]  # as Settings.onset
+        onsets = [onset_frame(int(note["tick"]), frames, grid) for note in drum["notes"]]
         hits[drum["kind"]] = np.array([onset / sample_rate for onset in onsets], np.float32)
     return hits

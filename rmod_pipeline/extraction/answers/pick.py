@@ -113,9 +113,8 @@ class SoundBank:
 
         def score(variations: Sequence[Variation]) -> list[float]:
             sounds = [variation.apply(sound, rate) for variation in variations]
-            scores: list[float] = score_descriptions(heard, self.ear.describe_sounds(self.instrument, sounds))[
-                0
-            ].tolist()
+            described = self.ear.describe_sounds(self.instrument, sounds)
+            scores: list[float] = score_descriptions(heard, described)[0].tolist()
             return scores
 
         variation, least = find_variation(score)

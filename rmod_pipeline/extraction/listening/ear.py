@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.codec.window import Mono, count_frames, fit_window
 from rmod_pipeline.ear.checkpoint import FILE_NAME, SHIPPED_EAR, load_ear_model, read_ear_checkpoint
 from rmod_pipeline.ear.hits import MOST_HITS, find_hit_frames, find_peaks
 from rmod_pipeline.ear.model import Description, Ear, describe_levels
@@ -43,7 +43,8 @@ class OpenedEar:
 
     def describe_windows(self, instrument: str, windows: Sequence[Mono]) -> Description:
         """Describe the one-shot of an instrument in each window [samples]: its levels and its embedding."""
-        levels = torch.from_numpy(np.stack([self._compute_levels(window) for window in windows]))
+        hop = self.features.hop
+        levels = self._compute_levels(windows, max(count_frames(window.size, hop) for window in windows))
         index = self.instruments.index(instrument)
         with torch.no_grad():
             heard = self.model.listen(levels)
@@ -53,20 +54,16 @@ class OpenedEar:
     def describe_sounds(self, instrument: str, sounds: Sequence[Mono]) -> Description:
         """Describe known one-shots [samples]: the levels that a description should have, and their embeddings."""
         frames = self.model.size.description_frames
-        samples = (frames + 1) * self.features.hop
-        levels = torch.from_numpy(
-            np.stack(
-                [self.features.compute(np.pad(sound[:samples], (0, max(samples - sound.size, 0)))) for sound in sounds]
-            )
-        )
+        levels = self._compute_levels(sounds, frames + 1)  # one more, because a long window reaches into it
         described = describe_levels(levels, frames)
         classes = torch.full((len(sounds),), self.instruments.index(instrument))
         with torch.no_grad():
             return Description(described, self.model.embed(described, classes))
 
-    def _compute_levels(self, audio: Mono) -> np.ndarray:
-        """Return the levels of audio, padded to whole frames with silence."""
-        return self.features.compute(np.pad(audio, (0, -audio.size % self.features.hop)))
+    def _compute_levels(self, sounds: Sequence[Mono], frames: int) -> Tensor:
+        """Return the levels of sounds that are cut or padded to ``frames``: [n, windows, bands, frames]."""
+        fitted = [fit_window(sound, frames, self.features.hop).audio for sound in sounds]
+        return torch.from_numpy(np.stack([self.features.compute(sound) for sound in fitted]))
 
 
 class SongListener:
