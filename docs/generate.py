@@ -300,7 +300,7 @@ the package license-expression brings: *Public Domain* asks nothing, *Permissive
 your own.
 
 - `A AND B` asks what both ask.
-- `A OR B` asks what the one asks that asks less, because whoever uses the sound may choose.
+- `A OR B` asks what the one asks that asks less, because the user of the sound may choose.
 - `A WITH exception` asks what `A` asks if SPDX lists the exception. Otherwise the terms are unknown.
 - Two share-alike licences in one pair contradict each other if neither lets the whole be under a licence that
   the other accepts too. Later versions are accepted where a licence says so, and CC-BY-SA-4.0 may become

@@ -193,7 +193,7 @@ def verify(
 ) -> None:
     """Check a released folder anywhere: files, checksums, version, attribution, and with --key the signature.
 
-    Without the key of the publisher, whoever changed a file may have changed its checksum too. Exits with 1 if anything
+    Without the key of the publisher, somebody may have changed a file and its checksum too. Exits with 1 if anything
     is found.
 
     Examples:

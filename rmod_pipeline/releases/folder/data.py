@@ -1,6 +1,6 @@
 """Write the data of a release: the files of a data set as they are, or only some of its pairs, or as loose files.
 
-Features are left out: whoever has the audio makes the same bytes with `rmod features`.
+Features are left out: `rmod features` makes the same bytes from the audio.
 """
 
 from __future__ import annotations

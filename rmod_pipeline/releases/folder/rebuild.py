@@ -36,7 +36,7 @@ def write_rebuild_files(folder: Path, request: ReleaseRequest) -> None:
 def rebuild_commands(out: Location) -> list[str]:
     """Return the commands that build a data set again from ``recipe.yaml``, quoted for a shell.
 
-    ``OUT`` and, unless the sounds are the built-in ones, ``LIBRARY.csv`` stand for paths of whoever runs them.
+    ``OUT`` and, unless the sounds are the built-in ones, ``LIBRARY.csv`` stand for the paths of the reader.
     """
     fingerprint = read_fingerprint(Layout(out).build)
     words = ["rmod", "build", RECIPE, "--library", _library_name(out), "--out", _OUT, *_options(fingerprint)]
