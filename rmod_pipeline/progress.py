@@ -36,7 +36,7 @@ def is_interactive(console: Console) -> bool:
     return console.is_terminal or console.is_jupyter
 
 
-def pace(done: int, left: int, seconds: float, unit: str = "pairs") -> str:
+def pace(done: float, left: float, seconds: float, unit: str = "pairs") -> str:
     """Return rate and time left, ``8.1 pairs/s, 3 min 20 s left``; empty while nothing is done."""
     if done < 1 or seconds <= 0:
         return ""
@@ -174,20 +174,33 @@ def kit_progress(shown: bool = True) -> Iterator[CountProgress]:
 
 @contextmanager
 def extraction_progress(shown: bool = True) -> Iterator[Callable[[str, float, float], None]]:
-    """Give a callback that draws the step of an extraction, with rate and time left."""
+    """Give a callback that draws the step of an extraction, with rate and time left.
+
+    In a log it prints a line every half minute.
+    """
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+    console, last_line = stderr_console(), time.monotonic()
+    last_call = last_line
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[pace]}"), TimeRemainingColumn())
-    with _bar(stderr_console(), *columns, shown=shown) as bar:
+    with _bar(console, *columns, shown=shown) as bar:
         tasks: dict[str, Any] = {}
+        started: dict[str, float] = {}
 
         def on_step(step: str, done: float, total: float) -> None:
+            nonlocal last_line, last_call
+            now = time.monotonic()
             if step not in tasks:
-                tasks[step] = bar.add_task(step, total=total, pace="")
+                tasks[step], started[step] = bar.add_task(step, total=total, pace=""), last_call
+            last_call = now
             speed = bar.tasks[tasks[step]].speed
             unit = "candidates" if step == "extracting" else "s of song"
             text = f"{done:.0f}/{total:.0f} {unit}" + (f", {speed:.1f}/s" if speed else "")
             bar.update(tasks[step], completed=done, total=total, pace=text)
+            if shown and bar.disable and now - last_line >= LINE_SECONDS:
+                last_line = now
+                left = pace(done, total - done, now - started[step], unit)
+                console.print(f"{step}: {done:.0f} of {total:.0f} {unit}" + (f", {left}" if left else ""))
 
         yield on_step
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -236,6 +237,23 @@ def test_a_log_gets_a_line_of_a_long_count(monkeypatch: pytest.MonkeyPatch, caps
         with progress.rate_progress("Reading", shown=shown) as show:
             show(3, 10)
         assert capsys.readouterr().err.startswith("Reading: 3 of 10, ") == shown
+
+
+def test_a_log_gets_a_line_of_a_long_extraction(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter(range(0, 999, 10))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    for shown in (True, False):
+        with progress.extraction_progress(shown) as on_step:
+            for done in (20, 40, 60, 80, 100):
+                on_step("finding drums", done, 240)
+            on_step("extracting", 5, 20)
+        lines = capsys.readouterr().err.splitlines()
+        assert lines == shown * [
+            "finding drums: 60 of 240 s of song, 2.0 s of song/s, 1 min 30 s left",
+            "extracting: 5 of 20 candidates, 0.5 candidates/s, 0 min 30 s left",
+        ]
 
 
 def test_the_version_is_one_line(rmod: Rmod) -> None:
