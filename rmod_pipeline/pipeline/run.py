@@ -42,6 +42,7 @@ class BuildSummary:
     absent: int
     """Number of keys whose attempts were all rejected."""
     bytes: int
+    """Of all families."""
     made: int
     """Number of pairs that this run made."""
     seconds: float
@@ -49,6 +50,8 @@ class BuildSummary:
     failures: list[ShardFailure] = field(default_factory=list)
     waits: WaitTimes = field(default_factory=WaitTimes)
     """How long workers and encoders of this run waited for each other."""
+    bytes_by_family: dict[str, int] = field(default_factory=dict)
+    """Bytes by family of shards: audio, tokens/CODEC, features/MEL."""
 
 
 def run_build(
@@ -134,6 +137,9 @@ def summarise(receipts: Sequence[Receipt], results: RunResults, seconds: float) 
     """
     counted = [receipt for receipt in receipts if receipt.family == receipts[0].family]
     pairs, rejects = Counter[str](), Counter[str]()
+    sizes = Counter[str]()
+    for receipt in receipts:
+        sizes[receipt.family] += sum(file.bytes for file in receipt.files)
     for receipt in counted:
         pairs[receipt.split] += receipt.pairs
         rejects.update(receipt.rejects)
@@ -141,11 +147,12 @@ def summarise(receipts: Sequence[Receipt], results: RunResults, seconds: float) 
         pairs=dict(pairs),
         rejects=dict(rejects.most_common()),
         absent=sum(len(receipt.absent) for receipt in counted),
-        bytes=sum(file.bytes for receipt in receipts for file in receipt.files),
+        bytes=sizes.total(),
         made=results.pairs,
         seconds=seconds,
         failures=results.failures,
         waits=results.waits,
+        bytes_by_family=dict(sizes),
     )
 
 

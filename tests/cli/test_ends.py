@@ -126,11 +126,27 @@ def test_lists_end_with_the_number_of_what_is_left_out(tmp_path: Path, capsys: p
 def test_a_summary_names_what_was_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary: Any = SimpleNamespace(
         pairs={"train": 9}, bytes=1, made=9, seconds=1.0, failures=(), rejects=Counter(silent=3), absent=1,
-        waits=WaitTimes(),
+        waits=WaitTimes(), bytes_by_family={},
     )  # fmt: skip
     print_summary(summary, tmp_path, "Made")
     said = capsys.readouterr().out
     assert "Rejected and drawn again: silent 3." in said and "1 keys stay absent" in said
+
+
+def test_a_summary_names_the_size_of_each_of_several_families(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sizes, words in (
+        ({"audio": 2_000_000, "tokens/mini": 300_000, "features/mel": 400_000},
+         ": audio 2.0 MB, tokens/mini 0.3 MB, features/mel 0.4 MB"),
+        ({"features/mel": 2_700_000}, ""),
+    ):  # fmt: skip
+        summary: Any = SimpleNamespace(
+            pairs={"train": 9}, bytes=2_700_000, made=0, seconds=1.0, failures=(), rejects={}, absent=0,
+            waits=WaitTimes(), bytes_by_family=sizes,
+        )  # fmt: skip
+        print_summary(summary, tmp_path, "Made")
+        assert capsys.readouterr().out.splitlines()[0] == f"{tmp_path}: 9 train; 2.7 MB{words}."
 
 
 def test_a_check_says_if_the_specs_were_not_composed_again(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rmod_pipeline.pipeline.jobs.disk_space import format_bytes
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.reading.pairs import list_keys
 from rmod_pipeline.shards.layout import Layout
@@ -39,6 +40,16 @@ def test_features_gives_the_bytes_of_build_and_names_what_is_next(
     assert f"rmod verify {out}" in result.out
     assert reproducible_files(out) == reproducible_files(tiny_features)
     assert "Nothing to do" in rmod("features", out).out
+
+
+def test_a_build_names_its_features_and_their_size(tiny_manifest: Path, tmp_path: Path, rmod: Rmod) -> None:
+    recipe, out = tmp_path / "tiny.yaml", tmp_path / "out"
+    recipe.write_text(RECIPE)
+    options = ["--library", tiny_manifest, "--out", out, "--pairs", "train=1", "--features"]
+    summary = rmod("build", recipe, *options).out.splitlines()[0]
+    size = format_bytes(sum(path.stat().st_size for path in out.glob("features/*/*.tar")))
+    assert summary.endswith(f", features/{feature_names(out)[0]} {size}.")
+    assert ": audio " in summary
 
 
 def test_a_failed_shard_is_named_and_the_others_are_made(tiny_built: Path, tmp_path: Path, rmod: Rmod) -> None:

@@ -18,19 +18,21 @@ MOST_SHOWN = 20
 
 
 def print_summary(summary: BuildSummary, where: Location, verb: str) -> None:
-    """Print what the folder holds, and what this run did."""
+    """Print what the folder holds, family by family if there are several, and what this run did."""
     from rmod_pipeline.pipeline.jobs.disk_space import format_bytes
 
     counted = ", ".join(f"{count} {split}" for split, count in summary.pairs.items()) or "no pairs"
-    typer.echo(f"{where}: {counted}; {format_bytes(summary.bytes)}.")
+    sizes = [f"{family} {format_bytes(size)}" for family, size in summary.bytes_by_family.items()]
+    listed = f": {', '.join(sizes)}" if len(sizes) > 1 else ""
+    typer.echo(f"{where}: {counted}; {format_bytes(summary.bytes)}{listed}.")
     if summary.made:
         rate = summary.made / summary.seconds
         typer.echo(f"{verb} {summary.made} pairs in {summary.seconds:.1f} s, {rate:.1f} pairs/s.")
     elif not summary.failures:
         typer.echo("Nothing to do: everything exists already.")
     if summary.rejects:
-        listed = ", ".join(f"{reason} {count}" for reason, count in summary.rejects.items())
-        typer.echo(f"Rejected and drawn again: {listed}.")
+        reasons = ", ".join(f"{reason} {count}" for reason, count in summary.rejects.items())
+        typer.echo(f"Rejected and drawn again: {reasons}.")
     if summary.absent:
         typer.echo(f"{summary.absent} keys stay absent: all their attempts were rejected, see the index.")
     waits = summary.waits
