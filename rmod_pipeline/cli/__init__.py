@@ -34,6 +34,10 @@ from rmod_pipeline.errors import RmodError
 USER_MISTAKE = 2
 INTERRUPTED = 130
 
+STOPPED = "What is finished is kept; a build, an encoding or a training resumes when its command is given again."
+STOPPED_BY_COMMAND = {"extract": "Nothing of this extraction is kept; the same command begins anew."}
+"""What remains of commands that cannot be resumed."""
+
 _ENVIRONMENT_ERRNOS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE),
     *(errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
@@ -162,8 +166,8 @@ def _use_utf8() -> None:
 
 
 def _exit_stopped() -> NoReturn:
-    kept = "What is finished is kept; a build, an encoding or a training resumes when its command is given again."
-    typer.echo(f"\nStopped. {kept}", err=True)
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    typer.echo(f"\nStopped. {STOPPED_BY_COMMAND.get(command, STOPPED)}", err=True)
     sys.exit(INTERRUPTED)
 
 

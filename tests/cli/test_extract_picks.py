@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import soundfile
 
 from rmod_pipeline.ear.checkpoint import EarCheckpoint, encode_ear_checkpoint
 from rmod_pipeline.ear.recipe import EarRecipe
+from rmod_pipeline.extraction import extract
 from tests.tiny_dose import RATE, World, four_windows
 from tests.tiny_ear import INSTRUMENTS, SIZE, make_ear
 
@@ -73,6 +76,22 @@ def test_a_drum_that_the_library_lacks_is_left_out(asked: list[Any], tmp_path: P
     assert done.code == 0, done.err
     assert "No known sound is picked for hihat, which the library does not have." in " ".join(done.err.split())
     assert not (tmp_path / "drums" / "hihat.wav").exists()
+
+
+def test_a_stop_keeps_nothing_and_leaves_an_earlier_extraction(
+    asked: list[Any], tmp_path: Path, rmod: Rmod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rmod(*asked, "--instrument", "kick").code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+
+    def stop(*_arguments: Any, **_options: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(extract, "choose_windows", stop)
+    done = rmod("-v", *asked)
+    assert done.code == 130
+    assert done.err == "\nStopped. Nothing of this extraction is kept; the same command begins anew.\n"
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
 
 
 @pytest.mark.parametrize(
