@@ -68,7 +68,7 @@ class ModelFormat:
         or broken file, ForeignFileError for one of another kind.
         """
         data = read_weights_file(path, ModelError, self.hint)
-        content: Any = unpickle_weights(data, path, ModelError)
+        content: Any = unpickle_weights(data, path, ModelError, broken_hint=self.hint)
         if not isinstance(content, dict) or self.key not in content:
             hint = foreign_hint(content) if foreign_hint else self.hint
             raise ForeignFileError(path, _describe_foreign(content, self.noun), hint)

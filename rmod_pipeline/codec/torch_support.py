@@ -22,6 +22,10 @@ ErrorClass = type[RmodError]
 GET_FROM_AUTHORS = "such a file could do anything on your machine; get the weights from their authors"
 
 
+_CHECKPOINT_STARTS = (b"PK", b"\x80")
+"""First bytes of what torch writes: a zip archive, or a pickle of an older version."""
+
+
 def require_torch(error_class: ErrorClass, extra: str) -> None:
     """Raise ``error_class`` with the install command if torch cannot be imported; ``extra`` is the extra of rmod."""
     try:
@@ -38,23 +42,42 @@ def read_weights_file(path: Path, error_class: ErrorClass, hint: str) -> bytes:
         raise error_class(path, f"no weights here: {error.strerror or error}", hint) from error
 
 
-def unpickle_weights(data: bytes, path: Path, error_class: ErrorClass, unsafe_hint: str = GET_FROM_AUTHORS) -> Any:
+def unpickle_weights(
+    data: bytes,
+    path: Path,
+    error_class: ErrorClass,
+    unsafe_hint: str = GET_FROM_AUTHORS,
+    broken_hint: str = "fetch it again",
+) -> Any:
     """Return what ``torch.save`` wrote, if it consists only of arrays, numbers, text, lists and dicts.
 
-    Raises ``error_class`` for a broken file, and with ``unsafe_hint`` for a pickle that would run code.
+    Raises ``error_class`` with ``broken_hint`` for a broken file and for one of another kind, and with ``unsafe_hint``
+    for a pickle that would run code.
     """
     import torch
 
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        match = re.search(r"GLOBAL ([\w.]+)", str(error))
-        code = f" ({match[1]})" if match else ""
-        found = f"not plain weights{code}: loading it would run code, so it is refused"
-        raise error_class(path, found, unsafe_hint) from error
     except Exception as error:
-        found = f"not a checkpoint, or a broken one: {str(error).splitlines()[0] if str(error) else error!r}"
-        raise error_class(path, found, "fetch it again") from error
+        refused = isinstance(error, pickle.UnpicklingError)
+        match = re.search(r"GLOBAL ([\w.]+)", str(error)) if refused else None
+        if not match and not data.startswith(_CHECKPOINT_STARTS):
+            raise error_class(path, f"{_describe_content(data)}, not a checkpoint", broken_hint) from error
+        if refused:
+            code = f" ({match[1]})" if match else ""
+            found = f"not plain weights{code}: loading it would run code, so it is refused"
+            raise error_class(path, found, unsafe_hint) from error
+        reason = str(error).splitlines()[0].partition(". ")[0] if str(error) else repr(error)
+        raise error_class(path, f"not a checkpoint, or a broken one: {reason}", broken_hint) from error
+
+
+def _describe_content(data: bytes) -> str:
+    """Return what a file holds that begins as no checkpoint does."""
+    if not data:
+        return "an empty file"
+    start = data[:1000]
+    is_text = b"\0" not in start and len(start.decode(errors="ignore").encode()) > len(start) - 4  # a cut character
+    return "text" if is_text else "a file of another kind"
 
 
 def check_state_dict(state: Any, path: Path, error_class: ErrorClass, expected: str, hint: str) -> dict[str, Tensor]:

@@ -125,8 +125,10 @@ def test_a_model_has_no_use_for_picked_alone(asked: list[Any], by_heart: World, 
 
 def test_a_file_that_is_no_ear_is_named(asked: list[Any], tmp_path: Path, rmod: Rmod) -> None:
     other = tmp_path / "other.pth"
-    other.write_bytes(b"no ear")
     asked[asked.index("--ear") + 1] = other
-    done = rmod(*asked)
-    assert done.code == 2
-    assert str(other) in "".join(done.err.split())
+    for content, found in ((b"no ear", "text"), (b"", "an empty file"), (bytes(99), "a file of another kind")):
+        other.write_bytes(content)
+        done = rmod(*asked)
+        assert done.code == 2
+        assert f"{other}: {found}, not a checkpoint" in done.err
+        assert "-> give an ear that a training of rmod wrote, such as ear.pth, or leave --ear out" in done.err
