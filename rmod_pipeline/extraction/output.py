@@ -37,6 +37,8 @@ from rmod_pipeline.storage.writing import check_writable_folder, report_unwritab
 
 JSON = "extraction.json"
 CANDIDATES = "candidates"
+SAMPLING_OPTIONS = {"temperature", "top_p", "seed"}
+"""Options of sampled tries; the greedy one needs none of them."""
 HINT_FILE_EXISTS = "choose another --out, or move this file away"
 
 _OUR_FILES = re.compile(rf"[a-z][a-z0-9_]*\.wav|{CANDIDATES}/[a-z][a-z0-9_]*-\d+\.wav")
@@ -99,12 +101,26 @@ def describe_extraction(extraction: Extraction) -> dict[str, Any]:
         "rmod_extraction": 1,
         "rmod": __version__,
         "song": {"file": Path(extraction.about).name, "seconds": _round(extraction.seconds)},
-        "asked": asdict(extraction.config),
+        "asked": _describe_config(extraction),
         "codec": None if extraction.codec is None else extraction.codec.to_dict(),
         "library": None if extraction.library is None else dict(extraction.library),
         "notes": list(extraction.notes),
         "sounds": [sound for each in extraction.instruments for sound in _describe_sounds(each, extraction.codec)],
     }
+
+
+def _describe_config(extraction: Extraction) -> dict[str, Any]:
+    """Return the options that had an effect on the extraction."""
+    config = extraction.config
+    options = asdict(config)
+    unused = {"windows"} if config.at else {"at"}
+    if extraction.codec is None:
+        unused |= {"tries", "batch", *SAMPLING_OPTIONS}
+    elif not config.tries:
+        unused |= SAMPLING_OPTIONS
+    if extraction.library is None:
+        unused.add("picks")
+    return {name: value for name, value in options.items() if name not in unused}
 
 
 def _describe_sounds(extraction: InstrumentExtraction, codec: CodecIdentity | None) -> Iterator[dict[str, Any]]:

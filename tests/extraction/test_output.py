@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction import output
 from rmod_pipeline.extraction.extract import extract_array
 from rmod_pipeline.extraction.open import Answerers
-from rmod_pipeline.extraction.output import write_extraction
+from rmod_pipeline.extraction.output import describe_extraction, write_extraction
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
 from rmod_pipeline.pages.extraction import PAGE, _caption_parts, check_page
 from rmod_pipeline.storage.publish import publish_bytes
@@ -55,6 +56,24 @@ def test_the_json_describes_the_origin_of_each_sound(by_heart: World, extraction
     assert files["kick.wav"]["checkpoint"]["file"] == "kick.pth"
     assert files["hihat.wav"]["checkpoint"]["file"] == "snare-hihat.pth"
     assert len({sound["seed"] for sound in description["sounds"]}) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "unused"),
+    [
+        ({}, {"windows"}),
+        ({"config": ExtractionConfig()}, {"at"}),
+        ({"config": ExtractionConfig(tries=0)}, {"at", "temperature", "top_p", "seed"}),
+        ({"codec": None}, {"windows", "tries", "batch", "temperature", "top_p", "seed"}),
+        ({"library": None}, {"windows", "picks"}),
+    ],
+)
+def test_the_json_lists_the_options_that_had_an_effect(
+    extraction: Extraction, changes: dict[str, Any], unused: set[str]
+) -> None:
+    described = replace(extraction, **{"library": {"digest": "0", "sounds": 1}, **changes})
+    options = describe_extraction(described)["asked"]
+    assert options == {key: value for key, value in asdict(described.config).items() if key not in unused}
 
 
 def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not(
