@@ -83,7 +83,7 @@ def extract_song(
             _extract_instrument(instrument, answerers, windows[instrument], config, counter)
             for instrument in answerers.instruments
         ),
-        notes=tuple(_make_notes(onsets, windows, answerers, config)),
+        notes=tuple(_make_notes(song, onsets, windows, answerers, config)),
     )
 
 
@@ -206,6 +206,7 @@ def _extract_instrument(
 
 
 def _make_notes(
+    song: Song,
     onsets: DetectedOnsets,
     windows: Mapping[str, Sequence[Window]],
     answerers: Answerers,
@@ -215,6 +216,11 @@ def _make_notes(
     longest = max(answerers.window_samples(name) for name in answerers.instruments) / answerers.sample_rate
     if onsets.seconds < longest - SHORT_SECONDS:
         yield f"The song has {onsets.seconds:.2f} s; silence was added, because a window has {longest:.2f} s."
+    if song.sample_rate < answerers.sample_rate:
+        yield (
+            f"The song has {song.sample_rate:g} Hz, so everything above {song.sample_rate / 2:g} Hz is missing: "
+            "hits may be missed, and answers may be dull."
+        )
     for instrument, chosen in windows.items():
         if not config.at and not any(window.clarity_db for window in chosen):
             yield f"No clear {instrument} was found; the loudest windows were used instead."
