@@ -3,28 +3,32 @@
     python benchmarks/codec_quality.py [--codec mini --codec other.pth] [--library builtin --library more.csv]
                                        [--pictures docs/images]
 
-Prints a table for docs/lab/codec-quality.md: the distance of multi-resolution mel spectrograms (mean), the spectral
-distance of `rmod evaluate` (mean), the scale-invariant signal-to-distortion ratio (median), and how evenly each
-codebook of the first codec is used.
+Prints tables for docs/lab/codec-quality.md: the distance of multi-resolution mel spectrograms (mean), the spectral
+distance of `rmod evaluate` (mean), the scale-invariant signal-to-distortion ratio (median); how much of what tells
+one-shots of a kind apart comes back, at full level and 12 dB below; and how evenly each codebook of the first codec is
+used.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rmod_pipeline.codec import Codec, Tokens, count_frames, fit_window, open_codec, target_frames
 from rmod_pipeline.codec.checkpoint import serialize_codec_checkpoint
-from rmod_pipeline.codec.descript import new_model
+from rmod_pipeline.codec.networks import new_network
 from rmod_pipeline.codec.spectral_distance import spectral_distance
 from rmod_pipeline.codec.window import AudioWindow
+from rmod_pipeline.ear.model import describe_levels
+from rmod_pipeline.features import LogMel
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db
 from rmod_pipeline.training.codec.material import Material, prepare_material, to_float
@@ -33,6 +37,8 @@ from rmod_pipeline.training.codec.recipe import load_codec_recipe
 WINDOWS, MELS = (32, 64, 128, 256, 512, 1024, 2048), (5, 10, 20, 40, 80, 160, 320)
 """As in DAC's evaluation."""
 
+FRAMES = 24
+"""Frames of a description: 0.28 s."""
 KINDS = ("mix", "kick", "snare", "hihat")
 MOST = 60
 """Number of sounds measured per kind."""
@@ -65,6 +71,8 @@ def main() -> None:
         "untrained codec": coded(untrained, sounds, lengths),
     }
     print_table(sounds, ways)
+    softer = {kind: batch * np.float32(0.25) for kind, batch in sounds.items() if kind != "mix"}
+    print_explained(sounds, {each.name: [coded(each, level, lengths) for level in (sounds, softer)] for each in (codec, *others)})
     print_entropy(list(tokens.values()), codec.identity.codebook_size)
     if options.pictures:
         draw(sounds, ways, options.pictures)
@@ -103,7 +111,7 @@ def untrained_codec(folder: Path) -> Path:
     torch.manual_seed(0)
     kwargs = {key: list(value) if isinstance(value, tuple) else value for key, value in load_codec_recipe("mini").shape}
     path = folder / "untrained.pth"
-    path.write_bytes(serialize_codec_checkpoint(new_model(**kwargs).state_dict(), kwargs, {}, half=False))
+    path.write_bytes(serialize_codec_checkpoint(new_network(kwargs).state_dict(), kwargs, {}, half=False))
     return path
 
 
@@ -145,6 +153,31 @@ def print_table(sounds: Mapping[str, Batch], ways: Mapping[str, Mapping[str, Bat
             ratio = float(signal_to_distortion_db(one, other).median())
             cells.append(f"{distances[0]:.3f} | {distances[1]:.3f} | {ratio:.1f}")
         print(f"| {name} | {' | '.join(cells)} |")
+
+
+def print_explained(sounds: Mapping[str, Batch], ways: Mapping[str, Sequence[Mapping[str, Batch]]]) -> None:
+    """Print the variance of one-shots' log-mel levels that each codec explains, at full level and 12 dB below."""
+    kinds = [kind for kind in sounds if kind != "mix"]
+    print("\n| | " + " | ".join(f"{kind} | 12 dB below | first 35 ms" for kind in kinds) + " |")
+    print("|---" * (1 + 3 * len(kinds)) + "|")
+    for name, (made, softer) in ways.items():
+        cells = []
+        for kind in kinds:
+            wanted = describe(sounds[kind])
+            full, low = describe(made[kind]), describe(softer[kind])
+            cells += [explained(full, wanted), explained(low, wanted), explained(full[:, :, :3], wanted[:, :, :3])]
+        print(f"| {name} | {' | '.join(f'{cell:.2f}' for cell in cells)} |")
+
+
+def describe(batch: Batch) -> Tensor:
+    """Return what an ear describes of one-shots: levels relative to the loudest, [n, bands, frames]."""
+    mel = LogMel()
+    return describe_levels(torch.from_numpy(np.stack([mel.compute(sound) for sound in batch])), FRAMES)
+
+
+def explained(made: Tensor, wanted: Tensor) -> float:
+    """Return the share of the variance around the mean of all sounds that the made ones explain; neither is fitted."""
+    return 1 - float((made - wanted).square().sum() / (wanted - wanted.mean(0)).square().sum())
 
 
 def print_entropy(tokens: list[Tokens], size: int) -> None:

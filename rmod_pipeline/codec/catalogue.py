@@ -37,7 +37,7 @@ KNOWN = {
     for known in (
         KnownCodec(
             name="mini",
-            about="a small DAC that rmod ships, for demos, tests and small experiments",
+            about="a small codec that rmod ships, for demos, tests and small experiments",
             file="mini.pth",
         ),
         KnownCodec(

@@ -1,4 +1,7 @@
-"""Read and write the weights of a ``dac.DAC`` in dac's own format: {"state_dict", "metadata": {"kwargs"}}."""
+"""Read and write the weights of a codec in dac's own format: {"state_dict", "metadata": {"kwargs"}}.
+
+The codec is a ``dac.DAC``, or rmod's own network if kwargs has an ``architecture``.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmod_pipeline.codec.descript import new_model
+from rmod_pipeline.codec.networks import new_network
 from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
 from rmod_pipeline.errors import CodecError
 
@@ -25,7 +28,7 @@ class CodecCheckpoint:
     sha256: str
     """Of the file's bytes."""
     kwargs: Mapping[str, Any]
-    """The arguments of ``dac.DAC``."""
+    """The arguments of the network, as ``new_network`` takes them."""
     state: Mapping[str, Tensor]
     about: Mapping[str, Any]
     """The other metadata, such as a version."""
@@ -45,9 +48,9 @@ def read_codec_checkpoint(path: Path, expected_sha256: str | None = None) -> Cod
 
 
 def load_codec_model(checkpoint: CodecCheckpoint) -> Any:
-    """Return the ``dac.DAC`` of a checkpoint in float32 and eval mode. Raises CodecError if the weights do not fit."""
+    """Return the network of a checkpoint in float32 and eval mode. Raises CodecError if the weights do not fit."""
     try:
-        model = new_model(**checkpoint.kwargs)
+        model = new_network(checkpoint.kwargs)
         model.load_state_dict(dict(checkpoint.state))
     except (RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
         reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
@@ -59,7 +62,7 @@ def load_codec_model(checkpoint: CodecCheckpoint) -> Any:
 def serialize_codec_checkpoint(
     state: Mapping[str, Tensor], kwargs: Mapping[str, Any], about: Mapping[str, Any], half: bool
 ) -> bytes:
-    """Return the bytes of a checkpoint that rmod and ``dac.DAC.load`` can read; ``half`` stores float16 weights."""
+    """Return the bytes of a checkpoint; ``half`` stores float16 weights. ``dac.DAC.load`` reads those of a ``dac.DAC``."""
     import torch
 
     stored = {name: (value.half() if half else value).detach().cpu().clone() for name, value in state.items()}

@@ -31,7 +31,7 @@ class CodecIdentity:
 
     @classmethod
     def of(cls, name: str, checkpoint: CodecCheckpoint, model: Any) -> CodecIdentity:
-        """Return the identity of a ``dac.DAC`` loaded from a checkpoint; a name in the checkpoint has precedence."""
+        """Return the identity of a network loaded from a checkpoint; a name in the checkpoint has precedence."""
         digest = weights_digest(checkpoint)
         name = make_plain_name(str(checkpoint.about.get("name", name)))
         return cls(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from rmod_pipeline.codec.spectral_distance import WINDOWS
@@ -42,6 +44,29 @@ class CodecShape(Strict):
         if self.decoder_rates != self.encoder_rates[::-1]:
             raise ValueError(f"decoder_rates must be encoder_rates in reverse order: {list(self.encoder_rates[::-1])}")
         return self
+
+
+class SpectralShape(Strict):
+    """The arguments of rmod's own network, whose layers run on spectra at the rate of the tokens."""
+
+    architecture: Literal["spectral"] = Field(description="Names this network; without it, the shape is of a dac.DAC.")
+    hop: int = Field(default=512, ge=8, le=16_384, multiple_of=8, description="Samples per token frame.")
+    encoder_width: int = Field(default=256, ge=8, le=4096, description="Channels of the encoder.")
+    encoder_blocks: int = Field(default=4, ge=0, le=64, description="Blocks of the encoder.")
+    latent_dim: int = Field(default=64, ge=32, le=4096, description="Channels between encoder and decoder.")
+    decoder_width: int = Field(default=288, ge=8, le=4096, description="Channels of the decoder at the frame rate.")
+    decoder_blocks: int = Field(default=4, ge=0, le=64, description="Blocks of the decoder at the frame rate.")
+    step_width: int = Field(default=160, ge=8, le=4096, description="Channels of the decoder at four times that rate.")
+    step_blocks: int = Field(default=4, ge=0, le=64, description="Blocks of the decoder at four times that rate.")
+    n_codebooks: int = Field(default=9, ge=1, le=64, description="Residual codebooks; each gives one token per frame.")
+    codebook_size: int = Field(default=1024, ge=2, le=65536, description="Entries per codebook.")
+    codebook_dim: int = Field(
+        default=8, ge=1, le=256, description="Channels of the vectors in which entries are looked up."
+    )
+    quantizer_dropout: float = Field(
+        default=0.5, ge=0, le=1, description="Share of a batch that is decoded from the first codebooks only."
+    )
+    sample_rate: int = Field(default=44_100, ge=8_000, le=192_000, description="Sample rate in Hz.")
 
 
 class CodecSounds(Strict):
@@ -134,7 +159,7 @@ class CodecRecipe(Strict):
     version: str = Field(default="1", description="Version; increases when the shipped weights change.")
     description: str = Field(default="", description="Purpose of the codec.")
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of weights, material and crops.")
-    shape: CodecShape = Field(default_factory=CodecShape)
+    shape: SpectralShape | CodecShape = Field(default_factory=CodecShape)
     sounds: CodecSounds
     losses: CodecLossWeights = Field(default_factory=CodecLossWeights)
     schedule: CodecSchedule

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from rmod_pipeline.codec.checkpoint import CodecCheckpoint, load_codec_model, serialize_codec_checkpoint
-from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.codec.identity import weights_digest
+from rmod_pipeline.codec.networks import new_network
 from rmod_pipeline.codec.torch_support import read_weights_file, unpickle_weights
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.storage.publish import publish_bytes
@@ -111,7 +111,7 @@ class CodecTrainer:
         self.kwargs = {key: _tuple_to_list(value) for key, value in recipe.shape.model_dump().items()}
         self.begun_from = begin_from and weights_digest(begin_from)
         self.model = _make_model(recipe, self.kwargs, begin_from).to(device).train()
-        self.average = MovingAverage(self.model, new_model(**self.kwargs).to(device), recipe.schedule.average)
+        self.average = MovingAverage(self.model, new_network(self.kwargs).to(device), recipe.schedule.average)
         rate = recipe.schedule.learning_rate
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=rate, betas=(0.8, 0.99), weight_decay=0.0)
         self.mel = MelDistance(recipe.shape.sample_rate, recipe.losses.windows, recipe.losses.mels).to(device)
@@ -155,7 +155,7 @@ class CodecTrainer:
         with torch.set_grad_enabled(not self.begun_from):
             latent, quantizer_losses = self._quantize(self.model.encoder(audio))
         parts = self._compute_losses(self.model.decode(latent), audio, quantizer_losses)
-        weights, scale = self.recipe.losses, {} if self.begun_from else {"mel": mel_share(self.recipe, self.progress)}
+        weights, scale = self.recipe.losses, {} if self.begun_from else dict.fromkeys(("mel", "spectral"), mel_share(self.recipe, self.progress))
         loss = torch.stack([getattr(weights, name) * scale.get(name, 1.0) * part for name, part in parts.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -332,7 +332,7 @@ def _make_model(recipe: CodecRecipe, kwargs: dict[str, Any], begin_from: CodecCh
         model.encoder.requires_grad_(False)
         model.quantizer.requires_grad_(False)
     else:
-        model = _amplify_path(new_model(**kwargs))
+        model = _amplify_path(new_network(kwargs))
     for quantizer in model.quantizer.quantizers:
         # Projections are computed and not trained: see `quantize`.
         quantizer.in_proj.requires_grad_(False)
