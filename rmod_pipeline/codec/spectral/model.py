@@ -28,7 +28,7 @@ COMPRESSION = 0.3
 """Exponent of magnitudes where the encoder sees phases: 60 dB less are an eighth."""
 LOW_HZ = 1000.0
 """Below, latents hold the waveform itself; above, what spectra look like."""
-LOW_WEIGHT = 3.0
+LOW_WEIGHT = 6.0
 """Scale of the latents that hold the waveform, beside the others."""
 NOISE_SAMPLES = 1 << 16
 """Length of the noise, which repeats."""
@@ -96,7 +96,9 @@ class SpectralEncoder(nn.Module):
             low = analyse_low(audio[:, 0], self.basis)
             low = LOW_WEIGHT * low.sign() * low.abs().sqrt()
         hidden = nn.functional.gelu(self.into(seen)).transpose(1, 2)
-        return torch.cat([low.transpose(1, 2), self.out(self.blocks(self.join(hidden)))], dim=1)
+        # Bounded: otherwise these latents grow, and the codebooks have no entries left for the waveform.
+        learned = self.out(self.blocks(self.join(hidden))).tanh()
+        return torch.cat([low.transpose(1, 2), learned], dim=1)
 
     def _see(self, spectra: Tensor) -> Tensor:
         """Return what the network sees of spectra: compressed ones, and levels in bands; [n, frames, inputs]."""
