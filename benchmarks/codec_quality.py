@@ -72,7 +72,9 @@ def main() -> None:
     }
     print_table(sounds, ways)
     softer = {kind: batch * np.float32(0.25) for kind, batch in sounds.items() if kind != "mix"}
-    print_explained(sounds, {each.name: [coded(each, level, lengths) for level in (sounds, softer)] for each in (codec, *others)})
+    print_explained(
+        sounds, {each.name: [coded(each, level, lengths) for level in (sounds, softer)] for each in (codec, *others)}
+    )
     print_entropy(list(tokens.values()), codec.identity.codebook_size)
     if options.pictures:
         draw(sounds, ways, options.pictures)

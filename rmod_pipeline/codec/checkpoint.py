@@ -62,7 +62,7 @@ def load_codec_model(checkpoint: CodecCheckpoint) -> Any:
 def serialize_codec_checkpoint(
     state: Mapping[str, Tensor], kwargs: Mapping[str, Any], about: Mapping[str, Any], half: bool
 ) -> bytes:
-    """Return the bytes of a checkpoint; ``half`` stores float16 weights. ``dac.DAC.load`` reads those of a ``dac.DAC``."""
+    """Return the bytes of a checkpoint; ``half`` stores float16. ``dac.DAC.load`` reads those of a ``dac.DAC``."""
     import torch
 
     stored = {name: (value.half() if half else value).detach().cpu().clone() for name, value in state.items()}

@@ -101,7 +101,7 @@ class Codebooks:
 
 
 class Codec:
-    """A network of a codec on one device. Its tokens depend only on weights, precision, batch size and kind of device."""
+    """A codec on one device. Its tokens depend only on weights, precision, batch size and kind of device."""
 
     def __init__(self, identity: CodecIdentity, model: Any, choice: CodecChoice, device: str) -> None:
         """Wrap a model that is already on ``device``; use ``CodecChoice.open`` or ``open_codec`` to open a codec."""

@@ -1,11 +1,11 @@
 """The network of a spectral codec: spectra -> latents -> residual codebooks -> spectra.
 
-All layers run at the rate of the tokens or at four times that rate, never at the sample rate. That makes the codec many
-times as fast on a CPU as a ``dac.DAC`` of equal size. Its inputs and outputs are levels on a logarithmic scale, so a soft
-sound is coded as well as a loud one.
+All layers run at the rate of the tokens or at four times that rate, never at the sample rate. That makes the codec
+many times as fast on a CPU as a ``dac.DAC`` of equal size. Its inputs and outputs are levels on a logarithmic scale, so
+a soft sound is coded as well as a loud one. Below ``LOW_HZ`` the latents hold the waveform.
 
-Encoder and decoder follow Vocos (arXiv 2306.00814), with noise of a chosen level per band as in DDSP (arXiv 2001.04643).
-The quantizer is that of ``dac``, so tokens have the same shape and meaning.
+The layers follow Vocos (arXiv 2306.00814), with noise of a chosen level per band as in DDSP (arXiv 2001.04643). The
+quantizer is that of ``dac``, so tokens have the same shape and meaning.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ NOISE_SAMPLES = 1 << 16
 
 
 class SpectralCodec(nn.Module):
-    """A codec with the interface of ``dac.DAC``: encoder, quantizer, decode. The names of parameters are part of files."""
+    """A codec with the interface of ``dac.DAC``: encoder, quantizer, decode.
+
+    The names of parameters and buffers are part of the checkpoint format. Raises ValueError for sizes that do not fit.
+    """
 
     def __init__(
         self,
@@ -76,6 +79,9 @@ class SpectralCodec(nn.Module):
 class SpectralEncoder(nn.Module):
     """From audio to latents: [n, 1, frames * hop] -> [n, latent_dim, frames]."""
 
+    bands: Tensor
+    basis: Tensor
+
     def __init__(self, step: int, sample_rate: int, width: int, blocks: int, latent_dim: int) -> None:
         super().__init__()
         self.step = step
@@ -103,13 +109,18 @@ class SpectralEncoder(nn.Module):
     def _see(self, spectra: Tensor) -> Tensor:
         """Return what the network sees of spectra: compressed ones, and levels in bands; [n, frames, inputs]."""
         magnitude = spectra.abs().clamp_min(QUIETEST)
-        compressed = spectra * magnitude ** (COMPRESSION - 1)
+        compressed = spectra * magnitude.pow(COMPRESSION - 1)
         levels = (magnitude.square() @ self.bands.t()).clamp_min(QUIETEST**2).log10() / 4 + 1.25
         return torch.cat([compressed.real, compressed.imag, levels], dim=2)
 
 
 class SpectralDecoder(nn.Module):
     """From latents to audio: [n, latent_dim, frames] -> [n, 1, frames * hop]."""
+
+    basis: Tensor
+    is_high: Tensor
+    spread: Tensor
+    noise: Tensor
 
     def __init__(
         self, step: int, sample_rate: int, latent_dim: int, frames: tuple[int, int], steps: tuple[int, int]
@@ -162,14 +173,14 @@ class Block(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Return the frames with what the block adds."""
         hidden = self.norm(self.over_time(frames).transpose(1, 2))
-        added = self.narrow(nn.functional.gelu(self.wide(hidden)))
+        added: Tensor = self.narrow(nn.functional.gelu(self.wide(hidden)))
         return frames + (self.scale * added).transpose(1, 2)
 
 
 def _make_mel_filters(step: int, sample_rate: int) -> Tensor:
     """Return the weights of mel bands that cover every bin: [bands, bins].
 
-    Triangles on Slaney's scale, as ``librosa.filters.mel`` makes them. They are part of the weights of a codec, so that no
+    Triangles on Slaney's scale, as ``librosa.filters.mel`` makes them. They are part of a codec's weights, so that no
     library decides what its tokens are.
     """
     hz = torch.arange(2 * step + 1, dtype=torch.float64) * sample_rate / (4 * step)

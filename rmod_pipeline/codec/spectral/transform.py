@@ -1,7 +1,7 @@
 """Short-time Fourier transforms whose frames belong to whole steps of audio, and back.
 
-A step is a quarter of a window. Frame t is centred on the middle of step t, so audio of n steps has n frames. Before and
-after the audio there is silence. All is computed in single precision, under autocast too.
+A step is a quarter of a window. Frame t is centred on the middle of step t, so audio of n steps has n frames. Before
+and after the audio there is silence. All is computed in single precision, under autocast too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ OVERLAP = 4
 
 
 def analyse(audio: Tensor, step: int) -> Tensor:
-    """Return the spectra [n, frames, 2 * step + 1] complex64 of audio [n, frames * step]; a full-scale sine has about 1."""
+    """Return the spectra [n, frames, 2 * step + 1] complex64 of audio [n, frames * step]; a full-scale sine has 1."""
     edge = (OVERLAP - 1) * step // 2
     windows = functional.pad(audio.float(), (edge, edge)).unfold(1, OVERLAP * step, step)
     hann = _hann(step, audio.device)
@@ -47,7 +47,7 @@ def _hann(step: int, device: torch.device) -> Tensor:
 
 
 def make_lapped_basis(hop: int, count: int) -> Tensor:
-    """Return the lowest ``count`` functions of a lapped cosine transform (MDCT) with a sine window: [2 * hop, count]."""
+    """Return the lowest ``count`` functions of an MDCT with a sine window: [2 * hop, count]."""
     time = torch.arange(2 * hop, dtype=torch.float64)
     window = torch.sin(torch.pi / (2 * hop) * (time + 0.5))
     angles = torch.pi / hop * (time[:, None] + 0.5 + hop / 2) * (torch.arange(count) + 0.5)
@@ -63,7 +63,10 @@ def analyse_low(audio: Tensor, basis: Tensor) -> Tensor:
 
 
 def synthesise_low(coefficients: Tensor, basis: Tensor) -> Tensor:
-    """Return the audio [n, frames * hop] of coefficients [n, frames, count]: the inverse, but for half a window at the ends."""
+    """Return the audio [n, frames * hop] of coefficients [n, frames, count].
+
+    It is the inverse where two windows overlap: everywhere but in half a hop at both ends.
+    """
     hop = len(basis) // 2
     halves = (coefficients @ basis.t()).unflatten(2, (2, hop))
     first, second = functional.pad(halves[:, :, 0], (0, 0, 0, 1)), functional.pad(halves[:, :, 1], (0, 0, 1, 0))

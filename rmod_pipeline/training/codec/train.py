@@ -155,7 +155,7 @@ class CodecTrainer:
         with torch.set_grad_enabled(not self.begun_from):
             latent, quantizer_losses = self._quantize(self.model.encoder(audio))
         parts = self._compute_losses(self.model.decode(latent), audio, quantizer_losses)
-        weights, scale = self.recipe.losses, {} if self.begun_from else dict.fromkeys(("mel", "spectral"), mel_share(self.recipe, self.progress))
+        weights, scale = self.recipe.losses, {} if self.begun_from else {"mel": mel_share(self.recipe, self.progress)}
         loss = torch.stack([getattr(weights, name) * scale.get(name, 1.0) * part for name, part in parts.items()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
