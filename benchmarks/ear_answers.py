@@ -1,11 +1,14 @@
-"""How near the known sounds that the ear picks are to the true one-shots, with intervals over kits.
+"""How near answers are to the true one-shots: sounds that the ear picks, and those that DOSE generates.
 
-    python benchmarks/ear_answers.py --data OUT [--data OUT ...] --library CSV [--split test] [--ear FILE] [--pairs N]
+    python benchmarks/ear_answers.py --data OUT [--data OUT ...] --library CSV [--checkpoint NAME=DIR] [--split test]
+                                     [--ear FILE] [--pairs N] [--tries 16]
 
 The tables of docs/lab/ear.md, as Markdown: the mean spectral distance to the true one-shot (0 is equal), and in how
 many pairs the answer to the pair's own mixture is nearer than the answer to another's. Sounds are picked from the
 train split of the library, so none of them is in a test kit. OUT is a data set with audio and a train split, from which
-the most usual one-shot is taken. Intervals: 95 %, by drawing kits again. Takes two seconds per pair.
+the most usual one-shot is taken. Of what a DOSE checkpoint generates, it shows the try nearest to all others, as `rmod
+extract` took it before there was an ear, and the one that is most like what the ear heard. Intervals: 95 %, by drawing
+kits again. Takes two seconds per pair, and more for each checkpoint.
 """
 
 from __future__ import annotations
@@ -25,14 +28,18 @@ from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_d
 from rmod_pipeline.codec.torch_support import use_threads
 from rmod_pipeline.codec.window import Mono, fit_window, target_frames
 from rmod_pipeline.ear.model import Description
-from rmod_pipeline.extraction.answers.pick import SoundBank
+from rmod_pipeline.extraction.answers.generate import generate_candidates
+from rmod_pipeline.extraction.answers.pick import SoundBank, score_candidates_by_ear
+from rmod_pipeline.extraction.answers.ranking import rank_by_ear, rank_generated
 from rmod_pipeline.extraction.listening.ear import OpenedEar, open_ear
+from rmod_pipeline.extraction.open import open_answerers
+from rmod_pipeline.extraction.results import ExtractionConfig, Window
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.reading.data_set import DataPair
 
-PICKED, UNVARIED, TYPICAL = "picked", "picked, not varied", "most usual"
+PICKED, UNVARIED, TYPICAL, CODED = "picked", "picked, not varied", "most usual", "codec of the truth"
 RESAMPLES = 2000
 USUAL_OF = 64
 """Train one-shots of which the most usual is the one nearest to all."""
@@ -56,6 +63,8 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--ear", type=Path, help="default: the ear that rmod ships")
     parser.add_argument("--pairs", type=int, help="only the first ones")
+    parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=DIR", help="DOSE models; repeatable")
+    parser.add_argument("--tries", type=int, default=16, help="tries of a checkpoint beside the greedy one")
     arguments = parser.parse_args()
     use_threads(1)
     ear, library = open_ear(arguments.ear), keep_train(load_library(str(arguments.library)))
@@ -68,6 +77,9 @@ def main() -> None:
             kits = np.array([kit_of(pair, kind) for pair in pairs])
             for system, answers in answer(ear, library, kind, pairs, usual).items():
                 print_row(f"{kind}, {system}", answers, kits)
+            for name, folder in (model.split("=", 1) for model in arguments.checkpoint):
+                for system, answers in answer_with(Path(folder), ear, kind, pairs, arguments.tries).items():
+                    print_row(f"{kind}, {system.format(name)}", answers, kits)
 
 
 def keep_train(library: Library) -> Library:
@@ -99,6 +111,33 @@ def answer(
     return {**compared, TYPICAL: compare(typical, true)}
 
 
+def answer_with(
+    checkpoint: Path, ear: OpenedEar, kind: str, pairs: Sequence[DataPair], tries: int
+) -> dict[str, Answers]:
+    """Return the answers of a DOSE model for one drum, ranked in two ways, and its codec's copies of the truth."""
+    answerers = open_answerers("generated", checkpoint=checkpoint, instruments=(kind,), device="cpu")
+    codec, extractor = answerers.codec, answerers.extractors[kind]
+    assert codec is not None
+    config = ExtractionConfig(answer="generated", tries=tries, batch=tries + 1, windows=1)
+    true = torch.from_numpy(np.stack([one_shot(pair, kind) for pair in pairs]))
+    usual, like = [], []
+    for pair in pairs:
+        samples = extractor.window_samples(codec.identity)
+        audio = fit_window(pair.mix.mean(0).astype(np.float32), samples // codec.identity.hop, codec.identity.hop).audio
+        window = Window(seconds=0.0, clarity_db=None, hits=(), audio=audio)
+        made = generate_candidates(extractor, [window], codec, config, lambda _count: None)
+        usual.append(fit(rank_generated(made, kind, [window], codec.identity.sample_rate)[0].audio, kind))
+        heard = ear.describe_windows(kind, [pair.mix.mean(0)])
+        like.append(fit(rank_by_ear(score_candidates_by_ear(ear, kind, heard, made))[0].audio, kind))
+    coded = codec.decode(codec.encode(true.numpy()))
+    answers = {
+        "{}, nearest to all its tries": np.stack(usual),
+        "{}, most like what the ear heard": np.stack(like),
+        CODED: coded[:, : true.shape[1]],
+    }
+    return {system: compare(torch.from_numpy(sounds), true) for system, sounds in answers.items()}
+
+
 def nearest_sound(bank: SoundBank, heard: Description) -> Mono:
     """Return the known sound that is most like what was heard, without a variation."""
     return bank.nearest(heard, 1)[0].audio
@@ -127,7 +166,7 @@ def print_row(name: str, answers: Answers, kits: NDArray[np.str_]) -> None:
     nearer = np.where(answers.own < answers.others, 100.0, 0.0)
     low, high = interval(answers.own, kits)
     share = f"{nearer.mean():.0f} % | {' to '.join(f'{end:.0f}' for end in interval(nearer, kits))}"
-    share = "| " if TYPICAL in name else share
+    share = "| " if TYPICAL in name or CODED in name else share
     print(f"| {name} | {answers.own.mean():.3f} | {low:.3f} to {high:.3f} | {share} | {len(set(kits))} |")
 
 
