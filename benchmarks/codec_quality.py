@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rmod_pipeline.codec import Codec, Tokens, count_frames, fit_window, open_codec, target_frames
-from rmod_pipeline.codec.checkpoint import serialize_codec_checkpoint
-from rmod_pipeline.codec.networks import new_network
+from rmod_pipeline.codec.checkpoint import new_network, serialize_codec_checkpoint
 from rmod_pipeline.codec.spectral_distance import spectral_distance
 from rmod_pipeline.codec.window import AudioWindow
 from rmod_pipeline.ear.model import describe_levels

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmod_pipeline.codec.networks import new_network
+from rmod_pipeline.codec.descript import new_model
 from rmod_pipeline.codec.torch_support import check_state_dict, read_weights_file, unpickle_weights
 from rmod_pipeline.errors import CodecError
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+SPECTRAL = "spectral"
+"""Value of the argument ``architecture`` of rmod's own network. The arguments of a ``dac.DAC`` have no such key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,17 @@ def read_codec_checkpoint(path: Path, expected_sha256: str | None = None) -> Cod
         raise CodecError(path, f"sha256 is {sha256}, expected {expected_sha256}", "remove the file and fetch it again")
     state, kwargs, about = _split_content(unpickle_weights(data, path, CodecError), path)
     return CodecCheckpoint(path=path, sha256=sha256, kwargs=kwargs, state=state, about=about)
+
+
+def new_network(kwargs: Mapping[str, Any]) -> Any:
+    """Return a network with random weights. Raises CodecError if dac or torch is missing, TypeError and ValueError."""
+    if kwargs.get("architecture") != SPECTRAL:
+        return new_model(**kwargs)
+    from rmod_pipeline.codec.spectral import SpectralCodec
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the quantizer of dac uses the deprecated weight_norm
+        return SpectralCodec(**{name: value for name, value in kwargs.items() if name != "architecture"})
 
 
 def load_codec_model(checkpoint: CodecCheckpoint) -> Any:

@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 torch.set_num_threads(1)
 
 from rmod_pipeline.codec import open_codec
-from rmod_pipeline.codec.checkpoint import load_codec_model, read_codec_checkpoint, serialize_codec_checkpoint
-from rmod_pipeline.codec.networks import new_network
+from rmod_pipeline.codec.checkpoint import (
+    load_codec_model,
+    new_network,
+    read_codec_checkpoint,
+    serialize_codec_checkpoint,
+)
 from rmod_pipeline.codec.spectral import model as spectral
 from rmod_pipeline.codec.spectral.transform import (
     analyse,

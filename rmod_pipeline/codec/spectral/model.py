@@ -90,7 +90,7 @@ class SpectralEncoder(nn.Module):
         step_width = max(width * 3 // 8, 8)
         self.into = nn.Linear(2 * (2 * step + 1) + BANDS, step_width)
         self.join = nn.Conv1d(step_width, width, 2 * STEPS, stride=STEPS, padding=STEPS // 2)
-        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(SpectralBlock(width) for _ in range(blocks)))
         if latent_dim <= self.basis.shape[1]:
             raise ValueError(f"latent_dim is {latent_dim}, the waveform alone takes {self.basis.shape[1]}")
         self.out = nn.Conv1d(width, latent_dim - self.basis.shape[1], 1)
@@ -129,9 +129,9 @@ class SpectralDecoder(nn.Module):
         self.step, self.bins = step, 2 * step + 1
         (width, blocks), (step_width, step_blocks) = frames, steps
         self.into = nn.Conv1d(latent_dim, width, 3, padding=1)
-        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(SpectralBlock(width) for _ in range(blocks)))
         self.split = nn.Conv1d(width, STEPS * step_width, 1)
-        self.step_blocks = nn.Sequential(*(Block(step_width) for _ in range(step_blocks)))
+        self.step_blocks = nn.Sequential(*(SpectralBlock(step_width) for _ in range(step_blocks)))
         self.norm = nn.LayerNorm(step_width)
         self.out = nn.Linear(step_width, 2 * self.bins + BANDS)
         assert self.out.bias is not None
@@ -159,7 +159,7 @@ class SpectralDecoder(nn.Module):
         return audio[:, None]
 
 
-class Block(nn.Module):
+class SpectralBlock(nn.Module):
     """A ConvNeXt block over time: [n, width, frames] -> the same shape. Liu et al. (2022), arXiv 2201.03545."""
 
     def __init__(self, width: int) -> None:

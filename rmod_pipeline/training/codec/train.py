@@ -15,9 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.checkpoint import CodecCheckpoint, load_codec_model, serialize_codec_checkpoint
+from rmod_pipeline.codec.checkpoint import (
+    CodecCheckpoint,
+    load_codec_model,
+    new_network,
+    serialize_codec_checkpoint,
+)
 from rmod_pipeline.codec.identity import weights_digest
-from rmod_pipeline.codec.networks import new_network
 from rmod_pipeline.codec.torch_support import read_weights_file, unpickle_weights
 from rmod_pipeline.errors import BuildError
 from rmod_pipeline.storage.publish import publish_bytes
