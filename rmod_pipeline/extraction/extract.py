@@ -23,7 +23,7 @@ from rmod_pipeline.audio import gain_to_db
 from rmod_pipeline.ear.model import Description
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.answers.generate import generate_candidates
-from rmod_pipeline.extraction.answers.pick import SoundBank, pick_candidates, score_candidates_by_ear
+from rmod_pipeline.extraction.answers.pick import pick_candidates, score_candidates_by_ear
 from rmod_pipeline.extraction.answers.ranking import rank_by_ear, rank_generated
 from rmod_pipeline.extraction.listening.ear import SongListener
 from rmod_pipeline.extraction.listening.onsets import DetectedOnsets, Hits, detect_onsets, find_hits
@@ -159,11 +159,11 @@ def _report_progress(song: Song, phase: str, seconds: float, on_step: OnStep) ->
 
 
 def _count_candidates(answerers: Answerers, windows: Mapping[str, Sequence[Window]], config: ExtractionConfig) -> int:
-    """Return the number of candidates that will be made, and of known sounds that will be compared."""
+    """Return the number of candidates that will be made, and of known sounds that will be described first."""
     generated = sum(len(windows[name]) for name in answerers.instruments if name in answerers.extractors)
     picked = answerers.picked
-    compared = sum(asset.kind in picked for asset in answerers.known.library.assets) if answerers.known else 0
-    return generated * (1 + config.tries) + compared + config.picks * len(picked)
+    described = sum(answerers.known.count_undescribed(name) for name in picked) if answerers.known else 0
+    return generated * (1 + config.tries) + described + config.picks * len(picked)
 
 
 def _describe_library(answerers: Answerers) -> dict[str, Any] | None:
@@ -192,7 +192,7 @@ def _extract_instrument(
         heard = ear.describe_windows(instrument, [window.audio for window in windows])
         candidates = [*score_candidates_by_ear(ear, instrument, heard, candidates)]
         if answerers.known is not None:
-            bank = SoundBank.of(ear, answerers.known, instrument, counter.add)
+            bank = answerers.known.bank(instrument, counter.add)
             candidates += pick_candidates(bank, heard, config)
             counter.add(config.picks)
         candidates = rank_by_ear(candidates)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rmod_pipeline.codec import Codec
 from rmod_pipeline.errors import DoseError, LibraryError, nearest
+from rmod_pipeline.extraction.answers.known_sounds import KnownSounds, descriptions_folder
 from rmod_pipeline.extraction.extractor import Extractor, open_extractors
 from rmod_pipeline.extraction.listening.ear import CHUNK_FRAMES, OpenedEar, open_ear
 from rmod_pipeline.extraction.results import AUTO, GENERATED, PICKED
@@ -29,7 +30,7 @@ class Answerers:
     """The codec of the models."""
     ear: OpenedEar | None
     """None if the codec has another sample rate than what the ear hears."""
-    known: AudioStore | None
+    known: KnownSounds | None
     """Known sounds to pick from; None picks nothing."""
     lacking: tuple[str, ...] = ()
     """Instruments that the ear hears and were asked for, but of which there is no known sound."""
@@ -137,7 +138,9 @@ def _add_known(answerers: Answerers, open_library: Callable[[], Library], must_p
     if answerers.ear is None or not any(answerers.hears(name) for name in answerers.instruments):
         return answerers
     library = open_library()
-    picking = replace(answerers, known=AudioStore(library, answerers.ear.features.sample_rate))
+    ear = answerers.ear
+    known = KnownSounds(ear, AudioStore(library, ear.features.sample_rate), descriptions_folder())
+    picking = replace(answerers, known=known)
     answered = tuple(name for name in picking.instruments if name in picking.picked or name in picking.extractors)
     missing = [name for name in must_pick if name not in picking.picked]
     if missing or not answered:

@@ -76,7 +76,7 @@ def fetch_to_cache(location: StorePath, fresh: bool = False) -> Path:
             with temporary_file(folder / f".{uuid4().hex}") as draft:
                 location.fetch(draft)
                 draft.replace(copy)
-            _remove_oldest(copy, folder.iterdir(), FETCHED_BYTES)
+            remove_oldest(copy, folder.iterdir(), FETCHED_BYTES)
     with suppress(OSError):
         os.utime(copy)
     return copy
@@ -132,7 +132,7 @@ def _limit_sounds(newest: Path, size: int) -> None:
         _STATE.unchecked_bytes += size
     else:
         _STATE.unchecked_bytes = 0
-        _remove_oldest(newest, newest.parent.parent.glob("*/*"), SOUND_BYTES)
+        remove_oldest(newest, newest.parent.parent.glob("*/*"), SOUND_BYTES)
 
 
 def _open_copy(location: StorePath, fresh: bool) -> BufferedReader:
@@ -143,7 +143,7 @@ def _open_copy(location: StorePath, fresh: bool) -> BufferedReader:
     raise StoreError(location, "its cached copy is removed before it can be opened", "check the disk of RMOD_CACHE")
 
 
-def _remove_oldest(newest: Path, paths: Iterable[Path], limit_bytes: int) -> None:
+def remove_oldest(newest: Path, paths: Iterable[Path], limit_bytes: int) -> None:
     """Remove the least recently used files, but never the newest, until the rest fits into the limit."""
     files = []
     with suppress(OSError):

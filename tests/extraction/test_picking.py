@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.ear.model import Description
 from rmod_pipeline.errors import LibraryError, UsageError
+from rmod_pipeline.extraction.answers.known_sounds import KnownSounds
 from rmod_pipeline.extraction.answers.pick import SoundBank, average_description
 from rmod_pipeline.extraction.answers.variation import (
     DECAY_SECONDS,
@@ -37,8 +38,8 @@ from tests.tiny_ear import make_ear
 def picking(tiny_manifest: Path) -> Answerers:
     """An ear that picks from the tiny library."""
     ear, library = make_ear(), load_library(str(tiny_manifest))
-    store = AudioStore(library, RATE)
-    return Answerers(instruments=("kick", "snare"), extractors={}, codec=None, ear=ear, known=store)
+    known = KnownSounds(ear, AudioStore(library, RATE))
+    return Answerers(instruments=("kick", "snare"), extractors={}, codec=None, ear=ear, known=known)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +48,8 @@ def picked(picking: Answerers) -> Extraction:
 
 
 def bank_of(picking: Answerers, kind: str) -> SoundBank:
-    assert picking.ear is not None
     assert picking.known is not None
-    return SoundBank.of(picking.ear, picking.known, kind)
+    return picking.known.bank(kind)
 
 
 @pytest.mark.parametrize("kind", ["kick", "snare"])
@@ -123,11 +123,13 @@ def test_a_model_and_the_ear_answer_together(opened: Answerers, picking: Answere
 
 
 def test_a_library_without_a_drum_that_can_be_heard_is_an_error(picking: Answerers) -> None:
-    assert picking.known is not None
+    assert picking.known is not None and picking.ear is not None
     library = picking.known.library
     no_kicks = replace(library, assets=tuple(asset for asset in library.assets if asset.kind != "kick"))
     with pytest.raises(LibraryError, match="no kick to pick"):
-        extract_array(four_windows(), RATE, replace(picking, known=AudioStore(no_kicks, RATE)))
+        extract_array(
+            four_windows(), RATE, replace(picking, known=KnownSounds(picking.ear, AudioStore(no_kicks, RATE)))
+        )
 
 
 @pytest.mark.parametrize(

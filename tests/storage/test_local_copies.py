@@ -67,13 +67,13 @@ def test_old_sounds_are_removed_now_and_then(own_cache: Path, monkeypatch: pytes
     monkeypatch.setattr(local_copies, "SOUND_BYTES", 1600)
     monkeypatch.setattr(local_copies, "_STATE", local_copies._CacheState())
     checks: list[tuple[Any, ...]] = []
-    remove_oldest = local_copies._remove_oldest
+    remove_oldest = local_copies.remove_oldest
 
     def record_check(*arguments: Any) -> None:
         checks.append(arguments)
         remove_oldest(*arguments)
 
-    monkeypatch.setattr(local_copies, "_remove_oldest", record_check)
+    monkeypatch.setattr(local_copies, "remove_oldest", record_check)
     sounds = [bytes([number]) * 25 for number in range(80)]
     digests = [hashlib.sha256(sound).hexdigest() for sound in sounds]
     for number, sound in enumerate(sounds):
