@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.features import LogMel, MelLevels
-from rmod_pipeline.reading.opening import ReadOptions, import_stream, open_pairs, select_sounds
-from rmod_pipeline.reading.sampler import ReadOrder
-from rmod_pipeline.reading.shard_list import HINT, list_finished_shards
+from rmod_pipeline.reading.opening import ReadOptions, import_stream, open_windows
+from rmod_pipeline.reading.shard_list import HINT
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.windows.feature_family import FeatureFamily, choose_features
 from rmod_pipeline.shards.windows.features import decode_levels
@@ -70,12 +69,11 @@ def load_features(
     import_stream()
     layout = Layout(parse_location(out))
     family = choose_features(layout.out, features)
-    selected = select_sounds(sounds, list(family.windows), default=list(family.windows))
-    shards = list_finished_shards(layout, family.folder, family.digest(), split, partial)
-    decode, suffixes = FeatureDecoder(family, selected), [*(f"{sound}.npy" for sound in selected), "json"]
-    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled)
-    options = ReadOptions(split=split, order=order, epoch=epoch, rank=rank, world_size=world_size)
-    return open_pairs(layout, shards, suffixes, decode, options)
+    options = ReadOptions(
+        split=split, shuffle=shuffle, seed=seed, epoch=epoch, resampled=resampled, rank=rank, world_size=world_size,
+        partial=partial,
+    )  # fmt: skip
+    return open_windows(layout, family, sounds, lambda chosen: FeatureDecoder(family, chosen), options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.audio import Audio, from_pcm
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.reading.opening import ReadOptions, import_stream, open_pairs, select_sounds
-from rmod_pipeline.reading.sampler import ReadOrder
-from rmod_pipeline.reading.shard_list import HINT, list_finished_shards
+from rmod_pipeline.reading.opening import ReadOptions, import_stream, open_pairs, open_windows, select_sounds
+from rmod_pipeline.reading.shard_list import HINT
 from rmod_pipeline.shards.fingerprint import Fingerprint, fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout
 from rmod_pipeline.shards.members import MIX, decode_audio
@@ -88,12 +87,11 @@ def load_tokens(
     import_stream()
     layout = Layout(parse_location(out))
     family = choose_family(layout.out, codec)
-    selected = select_sounds(sounds, list(family.windows), default=list(family.windows))
-    shards = list_finished_shards(layout, family.folder, family.digest(), split, partial)
-    decode, suffixes = TokenDecoder(family, selected), [*(f"{sound}.npy" for sound in selected), "json"]
-    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled)
-    options = ReadOptions(split=split, order=order, epoch=epoch, rank=rank, world_size=world_size)
-    return open_pairs(layout, shards, suffixes, decode, options)
+    options = ReadOptions(
+        split=split, shuffle=shuffle, seed=seed, epoch=epoch, resampled=resampled, rank=rank, world_size=world_size,
+        partial=partial,
+    )  # fmt: skip
+    return open_windows(layout, family, sounds, lambda chosen: TokenDecoder(family, chosen), options)
 
 
 def load_audio(
@@ -122,11 +120,12 @@ def load_audio(
         raise ShardError(layout.out, "stores no audio", "read its tokens: load_tokens")
     known, suffix = _list_sounds(fingerprint, layout.build), str(fingerprint["format"])
     selected = select_sounds(sounds, known, default=[sound for sound in known if not sound.startswith(STEM)])
-    shards = list_finished_shards(layout, AUDIO, fingerprint_digest(fingerprint), split, partial)
     decode, suffixes = AudioDecoder(suffix, selected), [f"{sound}.{suffix}" for sound in selected]
-    order = ReadOrder(shuffle=shuffle, seed=seed, resampled=resampled)
-    options = ReadOptions(split=split, order=order, epoch=epoch, rank=rank, world_size=world_size)
-    return open_pairs(layout, shards, suffixes, decode, options)
+    options = ReadOptions(
+        split=split, shuffle=shuffle, seed=seed, epoch=epoch, resampled=resampled, rank=rank, world_size=world_size,
+        partial=partial,
+    )  # fmt: skip
+    return open_pairs(layout, (AUDIO, fingerprint_digest(fingerprint)), suffixes, decode, options)
 
 
 @dataclass(frozen=True, slots=True)

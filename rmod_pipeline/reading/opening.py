@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from rmod_pipeline.errors import ShardError, UsageError, nearest
 from rmod_pipeline.reading.sampler import ReadOrder
-from rmod_pipeline.reading.shard_list import FinishedShard
+from rmod_pipeline.reading.shard_list import FinishedShard, list_finished_shards
 from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.shards.windows.family import WindowFamily
 
 if TYPE_CHECKING:
     from rmod_pipeline.reading.stream import Decode, PairStream
+
+
+Family = tuple[str, str]
+"""The name of a family of shards, and the digest that its receipts have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,27 +26,46 @@ class ReadOptions:
     """The options that all loaders share; ``load_tokens`` explains them."""
 
     split: str
-    order: ReadOrder
-    """The order, before it is known which rank this process has."""
+    shuffle: int
+    seed: int
     epoch: int
+    resampled: bool
     rank: int | None
     world_size: int | None
+    partial: bool
+
+
+def open_windows(
+    layout: Layout,
+    family: WindowFamily,
+    sounds: Sequence[str] | None,
+    make_decoder: Callable[[tuple[str, ...]], Decode],
+    options: ReadOptions,
+) -> PairStream:
+    """Return a stream of the tokens or features of a split.
+
+    ``sounds``: by default all of the family. ``make_decoder`` is given the sounds that are read. Raises UsageError and
+    ShardError.
+    """
+    known = list(family.windows)
+    selected = select_sounds(sounds, known, default=known)
+    suffixes = [*(f"{sound}.npy" for sound in selected), "json"]
+    return open_pairs(layout, (family.folder, family.digest()), suffixes, make_decoder(selected), options)
 
 
 def open_pairs(
-    layout: Layout,
-    shards: Sequence[FinishedShard],
-    suffixes: Iterable[str],
-    decode: Decode,
-    options: ReadOptions,
+    layout: Layout, family: Family, suffixes: Iterable[str], decode: Decode, options: ReadOptions
 ) -> PairStream:
     """Return a stream of the pairs of a split. Equal options give equal orders, whatever is read of the pairs.
 
-    ``suffixes``: the files of a pair to read. Raises UsageError for invalid options.
+    ``suffixes``: the files of a pair to read. Raises UsageError for invalid options, ShardError for missing shards.
     """
     stream = import_stream()
+    shards = list_finished_shards(layout, *family, options.split, options.partial)
     rank, world_size = _resolve_rank(stream, options.rank, options.world_size)
-    order = replace(options.order, rank=rank, world_size=world_size)
+    order = ReadOrder(
+        shuffle=options.shuffle, seed=options.seed, resampled=options.resampled, rank=rank, world_size=world_size
+    )
     _check_order(order, shards, options.split)
     pairs: PairStream = stream.open_stream(layout.out, shards, suffixes, decode, order=order, epoch=options.epoch)
     return pairs
