@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rmod_pipeline.pipeline.configure import add_features
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
+from rmod_pipeline.training.loop.fit import TrainingReport
 from tests.tiny_build import PATIENCE_SECONDS, RATE, make_job, on_disk
 from tests.tiny_codec import save_tiny, with_tokens
+from tests.training.ear import ear_examples
 from tests.training.training_examples import make_recipe, read_state, train_models
 
 SCRIPT = """
 import sys
 from pathlib import Path
 import torch
-from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.training.loop.checkpointing import Checkpointing
-from rmod_pipeline.training.dose.module import DoseModule
-from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
 from rmod_pipeline.training.loop.trainer import DeviceSettings
 
 torch.set_num_threads(1)
-recipe, data, out, report_path = sys.argv[1:]
-keys, write_checkpoints, validation_step = [], Checkpointing.on_train_epoch_end, DoseModule.validation_step
+kind, recipe, data, out, report_path = sys.argv[1:]
+if kind == "dose":
+    from rmod_pipeline.dose.recipe import DoseRecipe as Recipe
+    from rmod_pipeline.training.dose.module import DoseModule as Module
+    from rmod_pipeline.training.dose.train import TrainingConfig as Training, train_dose as train
+    loss = "full"
+else:
+    from rmod_pipeline.ear.recipe import EarRecipe as Recipe
+    from rmod_pipeline.training.ear.module import EarModule as Module
+    from rmod_pipeline.training.ear.train import EarTraining as Training, train_ear as train
+    loss = "description"
+keys, write_checkpoints, validation_step = [], Checkpointing.on_train_epoch_end, Module.validation_step
 
 def count_keys(module, batch, index):
     keys.append(len(batch.keys))
@@ -37,35 +50,51 @@ def count_keys(module, batch, index):
 def report(callback, trainer, module):
     write_checkpoints(callback, trainer, module)
     with open(f"{report_path}-{trainer.global_rank}", "a") as file:
-        print(trainer.global_step, sum(keys), len(keys), module.held_out["all"]["full"], file=file)
+        print(trainer.global_step, sum(keys), len(keys), module.held_out["all"][loss], file=file)
     keys.clear()
 
-DoseModule.validation_step, Checkpointing.on_train_epoch_end = count_keys, report
-config = TrainingConfig(recipe=DoseRecipe.model_validate_json(recipe), data=Path(data), out=Path(out),
-                        machine=DeviceSettings(device="cpu", devices=2))
-for report in train_dose(config):
-    print(report.steps, report.ended, report.unigram["all"]["full"])
+Module.validation_step, Checkpointing.on_train_epoch_end = count_keys, report
+training = Training(recipe=Recipe.model_validate_json(recipe), data=Path(data), out=Path(out),
+                    machine=DeviceSettings(device="cpu", devices=2))
+for report in train(training):
+    (baseline,) = report.baselines.values()
+    print(report.steps, report.ended, baseline["all"][loss])
 """
 
 
 @pytest.fixture(scope="module")
 def uneven(tmp_path_factory: pytest.TempPathFactory, cache: Path, tiny_manifest: Path) -> Path:
-    """A data set of 7 and 3 pairs in shards of 3."""
+    """A data set of 7 and 3 pairs in shards of 3, with tokens and features."""
     folder = tmp_path_factory.mktemp("uneven")
-    job = make_job(tiny_manifest, folder / "out", counts={"train": 7, "valid": 3})
+    job = add_features(make_job(tiny_manifest, folder / "out", counts={"train": 7, "valid": 3}))
     run_build(with_tokens(job, save_tiny(folder / "tiny.pth", sample_rate=RATE)), local_executor(1), BuildProgress())
     return on_disk(job.out)
 
 
+def train_dose_alone(data: Path, out: Path, **options: Any) -> TrainingReport:
+    (report,) = train_models(data, out, **options)
+    return report
+
+
 @pytest.mark.slow
-def test_two_ranks_with_uneven_shards_take_the_same_steps(uneven: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "make", "train_alone", "model", "loss"),
+    [
+        ("dose", make_recipe, train_dose_alone, "kick.pth", "full"),
+        ("ear", ear_examples.make_recipe, ear_examples.train, "ear.pth", "description"),
+    ],
+)
+def test_two_ranks_with_uneven_shards_take_the_same_steps(
+    kind: str, make: Callable[..., Any], train_alone: Callable[..., TrainingReport], model: str, loss: str,
+    uneven: Path, tmp_path: Path,
+) -> None:  # fmt: skip
     (tmp_path / "ranks.py").write_text(SCRIPT)
-    recipe = make_recipe(schedule={"batch": 2})
+    recipe = make(schedule={"batch": 2})
     out, report_path = tmp_path / "out", tmp_path / "report"
-    command = [sys.executable, tmp_path / "ranks.py", recipe.model_dump_json(), uneven, out, report_path]
+    command = [sys.executable, tmp_path / "ranks.py", kind, recipe.model_dump_json(), uneven, out, report_path]
     run = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert run.returncode == 0, run.stderr
-    steps, ended, unigram = run.stdout.rsplit(maxsplit=1)[0].split(maxsplit=1) + run.stdout.split()[-1:]
+    steps, ended, baseline = run.stdout.rsplit(maxsplit=1)[0].split(maxsplit=1) + run.stdout.split()[-1:]
     assert (steps, ended) == ("6", "all steps")
     ranks = [
         [line.split() for line in Path(f"{report_path}-{rank}").read_text(encoding="utf-8").splitlines()]
@@ -74,15 +103,18 @@ def test_two_ranks_with_uneven_shards_take_the_same_steps(uneven: Path, tmp_path
     assert [[line[0] for line in rank] for rank in ranks] == [["2", "4", "6"]] * 2
     assert [{(line[1], line[2]) for line in rank} for rank in ranks] == [{("1", "1")}, {("2", "2")}]
     assert [line[3] for line in ranks[0]] == [line[3] for line in ranks[1]], "both ranks have the loss of all pairs"
-    # A single rank computes the same baseline, and the same loss of the same weights.
-    (report,) = train_models(
+    # A single rank computes the same baseline, and the same loss of the weights of the best step.
+    held_out = {line[0]: float(line[3]) for line in ranks[0]}
+    best = json.loads(next(out.glob("*/report.json")).read_bytes())["best"]["step"]
+    report = train_alone(
         uneven,
         tmp_path / "alone",
-        begin_from=out / "kick.pth",
+        begin_from=out / model,
         changes={"schedule": {"batch": 2, "learning_rate": 1e-30, "steps": 2}},
     )
-    assert report.unigram["all"]["full"] == pytest.approx(float(unigram))
-    assert report.best["held_out"]["all"]["full"] == pytest.approx(float(ranks[0][-1][3]), rel=1e-6)
+    (alone,) = report.baselines.values()
+    assert alone["all"][loss] == pytest.approx(float(baseline))
+    assert report.best["held_out"]["all"][loss] == pytest.approx(held_out[str(best)], rel=1e-6)
 
 
 SCRIPT_WITH_NAN = """
