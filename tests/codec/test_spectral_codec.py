@@ -109,8 +109,7 @@ def test_a_codec_comes_back_from_its_file_and_keeps_its_shape(small: Path) -> No
     assert codec.decode(tokens).shape == (2, 5120)
     assert codec.codebooks().latents.shape == (9, 64, 64)
     # The bands decide tokens, so they are weights: a file without them does not fit.
-    content = torch.load(small, weights_only=True)
-    assert {"encoder.bands", "decoder.spread"} <= content["state_dict"].keys()
+    assert "encoder.bands" in torch.load(small, weights_only=True)["state_dict"]
 
 
 def test_sounds_do_not_depend_on_their_neighbours_and_decoding_repeats(small: Path) -> None:

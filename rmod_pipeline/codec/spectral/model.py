@@ -4,8 +4,9 @@ All layers run at the rate of the tokens or at four times that rate, never at th
 many times as fast on a CPU as a ``dac.DAC`` of equal size. Its inputs and outputs are levels on a logarithmic scale, so
 a soft sound is coded as well as a loud one. Below ``LOW_HZ`` the latents hold the waveform.
 
-The layers follow Vocos (arXiv 2306.00814), with noise of a chosen level per band as in DDSP (arXiv 2001.04643). The
-quantizer is that of ``dac``, so tokens have the same shape and meaning.
+The layers follow Vocos (arXiv 2306.00814). What the decoder makes of its own phases repeats with every token frame, where
+a hi-hat is noise. So high up, the phases are those of a noise, but for attacks. The quantizer is that of ``dac``, so
+tokens have the same shape and meaning.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rmod_pipeline.codec.spectral.transform import analyse, analyse_low, make_la
 STEPS = 4
 """Spectra per token frame."""
 BANDS = 48
-"""Mel bands in which the encoder sees levels, and in which the decoder adds noise."""
+"""Mel bands in which the encoder sees levels."""
 QUIETEST = 1e-5
 """-100 dB: quieter parts of a spectrum count as silence."""
 COMPRESSION = 0.3
@@ -30,6 +31,10 @@ LOW_HZ = 1000.0
 """Below, latents hold the waveform itself; above, what spectra look like."""
 LOW_WEIGHT = 6.0
 """Scale of the latents that hold the waveform, beside the others."""
+COHERENT_HZ, NOISY_HZ = 1500.0, 3000.0
+"""Up to the first frequency phases are the decoder's, from the second on those of a noise."""
+ATTACK_RISE = 1.0
+"""Rise of the mean level from one step to the next, in nepers, from which on phases are the decoder's: 9 dB."""
 NOISE_SAMPLES = 1 << 16
 """Length of the noise, which repeats."""
 
@@ -119,7 +124,7 @@ class SpectralDecoder(nn.Module):
 
     basis: Tensor
     is_high: Tensor
-    spread: Tensor
+    is_noisy: Tensor
     noise: Tensor
 
     def __init__(
@@ -133,15 +138,14 @@ class SpectralDecoder(nn.Module):
         self.split = nn.Conv1d(width, STEPS * step_width, 1)
         self.step_blocks = nn.Sequential(*(SpectralBlock(step_width) for _ in range(step_blocks)))
         self.norm = nn.LayerNorm(step_width)
-        self.out = nn.Linear(step_width, 2 * self.bins + BANDS)
+        self.out = nn.Linear(step_width, 2 * self.bins)
         assert self.out.bias is not None
         nn.init.constant_(self.out.bias[: self.bins], -5.0)  # new weights whisper
-        nn.init.constant_(self.out.bias[2 * self.bins :], -6.0)
         self.register_buffer("basis", _make_low_basis(step, sample_rate), persistent=False)
-        is_high = torch.arange(self.bins) * sample_rate >= LOW_HZ * 4 * step
-        self.register_buffer("is_high", is_high.float(), persistent=False)
-        filters = _make_mel_filters(step, sample_rate)
-        self.register_buffer("spread", filters / filters.sum(0).clamp_min(1e-6))
+        hz = torch.arange(self.bins) * (sample_rate / (4 * step))
+        self.register_buffer("is_high", (hz >= LOW_HZ).float(), persistent=False)
+        share = ((hz - COHERENT_HZ) / (NOISY_HZ - COHERENT_HZ)).clamp(0, 1)
+        self.register_buffer("is_noisy", share, persistent=False)
         self.register_buffer("noise", _make_noise(step), persistent=False)
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -149,14 +153,23 @@ class SpectralDecoder(nn.Module):
         hidden = self.split(self.blocks(self.into(latents)))
         hidden = hidden.unflatten(1, (-1, STEPS)).permute(0, 1, 3, 2).flatten(2)  # [n, step width, steps]
         outputs = self.out(self.norm(self.step_blocks(hidden).transpose(1, 2))).float()
-        levels, phases, noise = outputs.split([self.bins, self.bins, BANDS], dim=2)
+        levels, phases = outputs.split([self.bins, self.bins], dim=2)
+        levels = levels.clamp(-14, 3)
         start = int(torch.randint(len(self.noise), ())) if self.training else 0
         place = (torch.arange(levels.shape[1], device=latents.device) + start) % len(self.noise)
-        spectra = torch.polar(levels.clamp_max(3).exp(), phases)
-        spectra = spectra + (noise.clamp_max(3).exp() @ self.spread) * self.noise[place]
+        coherent = torch.polar(torch.ones_like(phases), phases)
+        noisy = self.is_noisy * (1 - self._find_attacks(levels))
+        spectra = levels.exp() * (coherent + noisy * (self.noise[place] - coherent))
         low = latents[:, : self.basis.shape[1]].float().transpose(1, 2) / LOW_WEIGHT
         audio = synthesise(spectra * self.is_high, self.step) + synthesise_low(low * low.abs(), self.basis)
         return audio[:, None]
+
+
+    def _find_attacks(self, levels: Tensor) -> Tensor:
+        """Return how much each step is an attack, 0 to 1: [n, steps, 1] of levels [n, steps, bins] in nepers."""
+        mean = (levels * self.is_noisy).sum(2, keepdim=True) / self.is_noisy.sum()
+        before = nn.functional.pad(mean[:, :-1], (0, 0, 1, 0), value=-14.0)
+        return torch.sigmoid(4 * (mean - before - ATTACK_RISE))
 
 
 class SpectralBlock(nn.Module):
