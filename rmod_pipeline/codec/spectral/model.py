@@ -25,6 +25,8 @@ BANDS = 48
 """Mel bands in which the encoder sees levels."""
 QUIETEST = 1e-5
 """-100 dB: quieter parts of a spectrum count as silence."""
+QUIETEST_NEPERS = -14.0
+"""Least level of the decoder: -122 dB."""
 COMPRESSION = 0.3
 """Exponent of magnitudes where the encoder sees phases: 60 dB less are an eighth."""
 LOW_HZ = 1000.0
@@ -34,7 +36,9 @@ LOW_WEIGHT = 6.0
 COHERENT_HZ, NOISY_HZ = 1500.0, 3000.0
 """Up to the first frequency phases are the decoder's, from the second on those of a noise."""
 ATTACK_RISE = 1.0
-"""Rise of the mean level from one step to the next, in nepers, from which on phases are the decoder's: 9 dB."""
+"""Rise of the mean level above that of the steps before, in nepers, from which on phases are the decoder's: 9 dB."""
+ATTACK_STEPS = 16
+"""Steps before an attack that are all below it, 46 ms. With one step, the decoder learned to make every frame an attack."""
 NOISE_SAMPLES = 1 << 16
 """Length of the noise, which repeats."""
 
@@ -154,7 +158,7 @@ class SpectralDecoder(nn.Module):
         hidden = hidden.unflatten(1, (-1, STEPS)).permute(0, 1, 3, 2).flatten(2)  # [n, step width, steps]
         outputs = self.out(self.norm(self.step_blocks(hidden).transpose(1, 2))).float()
         levels, phases = outputs.split([self.bins, self.bins], dim=2)
-        levels = levels.clamp(-14, 3)
+        levels = levels.clamp(QUIETEST_NEPERS, 3)
         start = int(torch.randint(len(self.noise), ())) if self.training else 0
         place = (torch.arange(levels.shape[1], device=latents.device) + start) % len(self.noise)
         coherent = torch.polar(torch.ones_like(phases), phases)
@@ -168,7 +172,8 @@ class SpectralDecoder(nn.Module):
     def _find_attacks(self, levels: Tensor) -> Tensor:
         """Return how much each step is an attack, 0 to 1: [n, steps, 1] of levels [n, steps, bins] in nepers."""
         mean = (levels * self.is_noisy).sum(2, keepdim=True) / self.is_noisy.sum()
-        before = nn.functional.pad(mean[:, :-1], (0, 0, 1, 0), value=-14.0)
+        earlier = nn.functional.pad(mean[:, :-1].transpose(1, 2), (ATTACK_STEPS, 0), value=QUIETEST_NEPERS)
+        before = nn.functional.max_pool1d(earlier, ATTACK_STEPS, stride=1).transpose(1, 2)
         return torch.sigmoid(4 * (mean - before - ATTACK_RISE))
 
 
