@@ -67,7 +67,7 @@ def load_codec_model(checkpoint: CodecCheckpoint) -> Any:
     try:
         model = new_network(checkpoint.kwargs)
         model.load_state_dict(dict(checkpoint.state))
-    except (RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (RuntimeError, TypeError, ValueError, ArithmeticError, IndexError) as error:
         reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
         found = f"the weights do not fit the model in their metadata: {reason}"
         raise CodecError(checkpoint.path, found, "give an unchanged dac checkpoint") from error

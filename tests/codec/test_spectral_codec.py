@@ -135,6 +135,16 @@ def test_a_file_of_another_shape_or_network_is_refused(small: Path, tmp_path: Pa
             load_codec_model(read_codec_checkpoint(tmp_path / "wrong.pth"))
 
 
+@pytest.mark.parametrize(("hop", "rate"), [(8, 44_100), (960, 48_000), (512, 192_000), (512, 44_100)])
+def test_any_hop_and_rate_that_fit_give_finite_audio(hop: int, rate: int) -> None:
+    torch.manual_seed(0)
+    network = new_network({**SMALL, "hop": hop, "sample_rate": rate}).eval()
+    with torch.no_grad():
+        audio = network.decode(network.encoder(torch.from_numpy(noise(1, 6 * hop))[:, None]))
+    assert audio.shape == (1, 1, 6 * hop)
+    assert bool(torch.isfinite(audio).all())
+
+
 def test_silence_and_full_scale_squares_stay_finite(small: Path) -> None:
     codec = open_codec(str(small), device="cpu")
     squares = np.sign(np.sin(np.arange(8192) * 0.3)).astype(np.float32)

@@ -120,6 +120,32 @@ def test_gradients_reach_only_encoder_and_entries() -> None:
     assert all(each.in_proj.weight_v.grad is None for each in model.quantizer.quantizers)
 
 
+def train_spectral(out: Path, steps: list[int]) -> dict[str, torch.Tensor]:
+    """Train a small spectral codec up to each number of steps in turn, resumed in between; return its weights."""
+    shape = {"architecture": "spectral", "hop": 64, "encoder_width": 8, "encoder_blocks": 1, "latent_dim": 32}
+    shape |= {"decoder_width": 8, "decoder_blocks": 1, "step_width": 8, "step_blocks": 1, "codebook_size": 16}
+    for count in steps:
+        recipe = small_recipe(steps=12)
+        recipe = CodecRecipe.model_validate({**recipe.model_dump(), "shape": {**shape, "codebook_dim": 4}})
+        trainer = CodecTrainer(recipe, make_material(), make_material(1), out)
+        while trainer.progress.step < count:
+            trainer.step()
+        trainer.save_and_report([], lambda _report: None)
+        torch.rand(3)  # what else draws numbers has no effect
+    return {name: value.clone() for name, value in trainer.model.state_dict().items()}
+
+
+def test_a_resumed_training_of_a_spectral_codec_is_the_whole_one(tmp_path: Path) -> None:
+    whole, resumed = train_spectral(tmp_path / "a", [12]), train_spectral(tmp_path / "b", [5, 12])
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.parametrize("changes", [{"hop": 2048}, {"sample_rate": 8000}, {"latent_dim": 32, "hop": 960}])
+def test_a_spectral_shape_without_room_for_more_than_the_waveform_is_refused(changes: dict[str, int]) -> None:
+    with pytest.raises(ValidationError, match="the waveform alone takes"):
+        CodecRecipe.model_validate({**small_recipe().model_dump(), "shape": {"architecture": "spectral", **changes}})
+
+
 def test_a_share_of_the_depths_is_not_full() -> None:
     depths = draw_depths(40, 9, 0.5, torch.Generator().manual_seed(0))
     assert bool((depths[20:] == 9).all())

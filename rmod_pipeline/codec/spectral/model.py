@@ -1,12 +1,12 @@
 """The network of a spectral codec: spectra -> latents -> residual codebooks -> spectra.
 
 All layers run at the rate of the tokens or at four times that rate, never at the sample rate. That makes the codec
-many times as fast on a CPU as a ``dac.DAC`` of equal size. Its inputs and outputs are levels on a logarithmic scale, so
-a soft sound is coded as well as a loud one. Below ``LOW_HZ`` the latents hold the waveform.
+several times as fast on a CPU as a ``dac.DAC``. Its inputs and outputs are levels on a logarithmic scale, so a soft
+sound is coded nearly as well as a loud one. Below ``LOW_HZ`` the latents hold the waveform.
 
-The layers follow Vocos (arXiv 2306.00814). What the decoder makes of its own phases repeats with every token frame, where
-a hi-hat is noise. So high up, the phases are those of a noise, but for attacks. The quantizer is that of ``dac``, so
-tokens have the same shape and meaning.
+The layers follow Vocos (arXiv 2306.00814). What the decoder makes of its own phases repeats with every token frame,
+where a hi-hat is noise. So high up, the phases are those of a noise, but for attacks. The quantizer is that of
+``dac``, so tokens have the same shape and meaning.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from rmod_pipeline.codec.descript import import_dac
-from rmod_pipeline.codec.spectral.transform import analyse, analyse_low, make_lapped_basis, synthesise, synthesise_low
+from rmod_pipeline.codec.spectral.transform import (
+    LOW_HZ,
+    analyse,
+    analyse_low,
+    count_low,
+    make_lapped_basis,
+    synthesise,
+    synthesise_low,
+)
 
 STEPS = 4
 """Spectra per token frame."""
@@ -29,8 +37,6 @@ QUIETEST_NEPERS = -14.0
 """Least level of the decoder: -122 dB."""
 COMPRESSION = 0.3
 """Exponent of magnitudes where the encoder sees phases: 60 dB less are an eighth."""
-LOW_HZ = 1000.0
-"""Below, latents hold the waveform itself; above, what spectra look like."""
 LOW_WEIGHT = 6.0
 """Scale of the latents that hold the waveform, beside the others."""
 COHERENT_HZ, NOISY_HZ = 1500.0, 3000.0
@@ -38,7 +44,7 @@ COHERENT_HZ, NOISY_HZ = 1500.0, 3000.0
 ATTACK_RISE = 1.0
 """Rise of the mean level above that of the steps before, in nepers, from which on phases are the decoder's: 9 dB."""
 ATTACK_STEPS = 16
-"""Steps before an attack that are all below it, 46 ms. With one step, the decoder learned to make every frame an attack."""
+"""Steps before an attack that are all below it, 46 ms. With one, the decoder made every frame an attack."""
 NOISE_SAMPLES = 1 << 16
 """Length of the noise, which repeats."""
 
@@ -168,7 +174,6 @@ class SpectralDecoder(nn.Module):
         audio = synthesise(spectra * self.is_high, self.step) + synthesise_low(low * low.abs(), self.basis)
         return audio[:, None]
 
-
     def _find_attacks(self, levels: Tensor) -> Tensor:
         """Return how much each step is an attack, 0 to 1: [n, steps, 1] of levels [n, steps, bins] in nepers."""
         mean = (levels * self.is_noisy).sum(2, keepdim=True) / self.is_noisy.sum()
@@ -228,13 +233,13 @@ def _mel_to_hz(mel: Tensor) -> Tensor:
 def _make_low_basis(step: int, sample_rate: int) -> Tensor:
     """Return the functions below ``LOW_HZ`` of a lapped transform of token frames: [2 * hop, count]."""
     hop = STEPS * step
-    return make_lapped_basis(hop, max(1, round(LOW_HZ * 2 * hop / sample_rate)))
+    return make_lapped_basis(hop, count_low(hop, sample_rate))
 
 
 def _make_noise(step: int) -> Tensor:
     """Return the spectra of white noise that repeats without a seam: [frames, bins], the same on every machine."""
     # A counter through an integer hash, because generators may differ between versions of torch.
-    state = torch.arange(NOISE_SAMPLES, dtype=torch.int64) * 2_654_435_761 % (1 << 32)
+    state = torch.arange(NOISE_SAMPLES // step * step, dtype=torch.int64) * 2_654_435_761 % (1 << 32)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         state = ((state ^ (state >> shift)) * factor) % (1 << 32)
     white = ((state ^ (state >> 16)) / (1 << 31) - 1).float()

@@ -1,7 +1,7 @@
 """Short-time Fourier transforms whose frames belong to whole steps of audio, and back.
 
 A step is a quarter of a window. Frame t is centred on the middle of step t, so audio of n steps has n frames. Before
-and after the audio there is silence. All is computed in single precision, under autocast too.
+and after the audio there is silence. Call these functions outside autocast, which would lower their precision.
 """
 
 from __future__ import annotations
@@ -12,6 +12,13 @@ from torch.nn import functional
 
 OVERLAP = 4
 """Steps per window."""
+LOW_HZ = 1000.0
+"""Below, the latents of a spectral codec hold the waveform itself; above, what spectra look like."""
+
+
+def count_low(hop: int, sample_rate: int) -> int:
+    """Return the number of lapped coefficients below ``LOW_HZ``."""
+    return max(1, round(LOW_HZ * 2 * hop / sample_rate))
 
 
 def analyse(audio: Tensor, step: int) -> Tensor:

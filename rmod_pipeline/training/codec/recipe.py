@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from rmod_pipeline.codec.spectral.transform import count_low
 from rmod_pipeline.codec.spectral_distance import WINDOWS
 from rmod_pipeline.distributions import Strict
 from rmod_pipeline.errors import MAX_SEED
@@ -67,6 +68,15 @@ class SpectralShape(Strict):
         default=0.5, ge=0, le=1, description="Share of a batch that is decoded from the first codebooks only."
     )
     sample_rate: int = Field(default=44_100, ge=8_000, le=192_000, description="Sample rate in Hz.")
+
+    @model_validator(mode="after")
+    def _check_latents(self) -> SpectralShape:
+        low = count_low(self.hop, self.sample_rate)
+        if self.latent_dim <= low:
+            raise ValueError(
+                f"latent_dim is {self.latent_dim}, the waveform alone takes {low}: give more, or a shorter hop"
+            )
+        return self
 
 
 class CodecSounds(Strict):
@@ -170,6 +180,10 @@ class CodecRecipe(Strict):
         if self.sounds.crop_frames <= half:
             found = f"sounds.crop_frames is {self.sounds.crop_frames}"
             raise ValueError(f"{found}, but the losses' largest window needs more than {half}")
+        if isinstance(self.shape, SpectralShape) and self.sounds.crop_frames % self.shape.hop:
+            raise ValueError(
+                f"sounds.crop_frames is {self.sounds.crop_frames}, no multiple of the hop {self.shape.hop}"
+            )
         return self
 
 

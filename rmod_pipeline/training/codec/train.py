@@ -151,6 +151,8 @@ class CodecTrainer:
     def step(self) -> dict[str, float]:
         """Take one training step; return the parts of its loss and the gradient norm."""
         schedule, step = self.recipe.schedule, self.progress.step
+        # The decoder of a spectral codec draws noise: a resumed training draws the same.
+        torch.manual_seed(self.recipe.seed * 1_000_003 + step)
         for group in self.optimizer.param_groups:
             group["lr"] = codec_learning_rate(schedule, self.progress)
         if self.progress.fits < schedule.fits_by(self.progress.share(schedule)):
@@ -346,6 +348,10 @@ def _make_model(recipe: CodecRecipe, kwargs: dict[str, Any], begin_from: CodecCh
 
 def _check_shape(begin_from: CodecCheckpoint, kwargs: dict[str, Any], recipe: CodecRecipe) -> None:
     existing = {key: _tuple_to_list(value) for key, value in begin_from.kwargs.items()}
+    if existing.get("architecture") != kwargs.get("architecture"):
+        names = [each.get("architecture", "dac.DAC") for each in (existing, kwargs)]
+        found = f"its network is {names[0]}, but that of the recipe {recipe.name} is {names[1]}"
+        raise BuildError(begin_from.path, found, "give a recipe whose shape is that of the codec")
     for key, expected in kwargs.items():
         # The dropout of codebooks in training does not affect the codec.
         if key != "quantizer_dropout" and existing.get(key) != expected:
