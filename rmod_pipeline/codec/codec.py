@@ -35,8 +35,8 @@ PRECISIONS = ("fp32", "tf32", "bf16")
 """fp32 is exact; tf32 (GPU only) and bf16 are faster and change some tokens."""
 
 DEFAULT_BATCH = {"cpu": 1, "cuda": 16}
-"""Default batch size by kind of device. On a CPU the activations of one item fit into the cache: `mini` is then twice
-as fast as with a batch of 8 (benchmarks/encode.py)."""
+"""Default batch size by kind of device. On a CPU the activations of one item fit into the cache: `mini` is then a
+little faster than with a batch of 8 (benchmarks/encode.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
