@@ -208,5 +208,7 @@ def test_the_state_of_another_training_is_refused(
     with pytest.raises(RmodError, match=message):
         train_models(tiny_tokens, out)
     (out / "kick" / "last.ckpt").write_bytes(b"half a file")
-    with pytest.raises(DoseError, match=r"last\.ckpt: not [\s\S]*remove it to start this training from the beginning"):
+    with pytest.raises(
+        DoseError, match=r"last\.ckpt: text, not [\s\S]*remove it to start this training from the beginning"
+    ):
         train_models(tiny_tokens, out)
