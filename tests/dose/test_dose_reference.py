@@ -18,7 +18,7 @@ from rmod_pipeline.dose.generation import generate
 from rmod_pipeline.dose.layout import delay_condition
 from rmod_pipeline.dose.reference import import_reference
 from rmod_pipeline.errors import CodecError, DoseError
-from tests.dose.test_dose_checkpoint import Malice
+from tests.codec.test_model_files import Malice
 
 WIDTH, HEADS, LAYERS, INSIDE, BOOKS, VOCABULARY = 32, 4, 2, 48, 9, 1025
 FRAMES = 345
