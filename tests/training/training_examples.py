@@ -50,6 +50,16 @@ def train_models(data: Path, out: Path, **options: Any) -> list[TrainingReport]:
     return list(train_dose(TrainingConfig(recipe=make_recipe(**changes), data=data, out=out, **options)))
 
 
+def assert_refused(rmod: Rmod, recipe: Path, data: Path, out: Path, options: list[str], message: str) -> None:
+    """Assert that a training ends with this message before it writes anything."""
+    run = rmod("train", recipe, "--data", data, "--out", out, "--device", "cpu", *options)
+    assert run.code == 2
+    assert message in " ".join(run.err.split()).replace(", which reads features and no tokens", "")
+    assert "Traceback" not in run.err
+    assert "=True" not in run.err, "a hint for Python callers"
+    assert not out.exists()
+
+
 def read_state(out: Path, name: str = "kick") -> dict[str, Any]:
     """Return the state from which the training of a model resumes."""
     return dict(torch.load(out / name / "last.ckpt", weights_only=True))
