@@ -14,6 +14,7 @@ from ray.cluster_utils import Cluster
 
 from rmod_pipeline.inspection.status import read_status
 from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.pipeline.configure import add_features
 from rmod_pipeline.pipeline.event_log import read_events
 from rmod_pipeline.pipeline.executors import Executor
 from rmod_pipeline.pipeline.executors.local import PoolExecutor
@@ -54,6 +55,13 @@ def test_tokens_have_the_bytes_of_one_process(
     assert reproducible_files(tmp_path / "tokens") == reproducible_files(tiny_tokens)
     assert waits.encoders > waits.for_workers > 0
     assert waits.workers > waits.for_encoders > 0
+
+
+def test_features_have_the_bytes_of_one_process(
+    executor: Executor, tiny_manifest: Path, tiny_features: Path, tmp_path: Path
+) -> None:
+    run_build(add_features(make_job(tiny_manifest, tmp_path / "out")), executor, BuildProgress())
+    assert reproducible_files(tmp_path / "out") == reproducible_files(tiny_features)
 
 
 def test_a_damaged_sound_fails_only_its_shard(executor: Executor, tiny_built: Path, tmp_path: Path) -> None:
