@@ -1,6 +1,6 @@
 """Describe known sounds once: per command in memory, and across commands in a cache folder.
 
-An ear takes about 10 ms per sound, so a large library takes minutes. The cache is content-addressed: the name of a file
+To read and describe a library of thousands of sounds takes longer than to hear a song. The cache is content-addressed: the name of a file
 is the hash of everything that its descriptions depend on. So a file is never stale, and a second writer writes the same
 descriptions. Each file is renamed into its final name and holds plain arrays; an unreadable file is computed again.
 """
