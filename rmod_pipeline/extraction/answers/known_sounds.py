@@ -1,8 +1,9 @@
 """Describe known sounds once: per command in memory, and across commands in a cache folder.
 
-To read and describe a library of thousands of sounds takes longer than to hear a song. The cache is content-addressed: the name of a file
-is the hash of everything that its descriptions depend on. So a file is never stale, and a second writer writes the same
-descriptions. Each file is renamed into its final name and holds plain arrays; an unreadable file is computed again.
+To read and describe thousands of sounds can take longer than to hear a song. The cache is content-addressed: the name
+of a file is the hash of everything that its descriptions depend on. So a file is never stale, and a second writer
+writes the same descriptions. Each file is renamed into its final name and holds plain arrays; an unreadable file is
+computed again.
 """
 
 from __future__ import annotations
