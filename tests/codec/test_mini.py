@@ -81,7 +81,7 @@ def test_the_waveform_of_kicks_comes_back(mini: Codec, one_shots: list[AudioWind
 
 def test_soft_sounds_come_back_as_well_as_loud_ones(mini: Codec, one_shots: list[AudioWindow]) -> None:
     reference, mel = torch.from_numpy(stack_audio(one_shots)), MelDistance(44_100, [512, 2048], [40, 150])
-    softer = [replace(window, audio=window.audio / 4) for window in one_shots]
+    softer = [replace(window, audio=window.audio / np.float32(4)) for window in one_shots]
     loud, soft = reconstruct(mini, one_shots), 4 * reconstruct(mini, softer)
     assert float(mel(soft, reference)) < 1.3 * float(mel(loud, reference))
 
