@@ -18,7 +18,21 @@ FOLDER = "codec"
 """The folder of codec recipes, inside that of all recipes."""
 
 
-class CodecShape(Strict):
+class TokenShape(Strict):
+    """What decides the shape of tokens in any codec, beside the hop."""
+
+    n_codebooks: int = Field(default=9, ge=1, le=64, description="Residual codebooks; each gives one token per frame.")
+    codebook_size: int = Field(default=1024, ge=2, le=65536, description="Entries per codebook.")
+    codebook_dim: int = Field(
+        default=8, ge=1, le=256, description="Channels of the vectors in which entries are looked up."
+    )
+    quantizer_dropout: float = Field(
+        default=0.5, ge=0, le=1, description="Share of a batch that is decoded from the first codebooks only."
+    )
+    sample_rate: int = Field(default=44_100, ge=8_000, le=192_000, description="Sample rate in Hz.")
+
+
+class CodecShape(TokenShape):
     """The arguments of ``dac.DAC``. Rates, codebooks and sample rate decide the shape of tokens."""
 
     encoder_dim: int = Field(
@@ -30,15 +44,6 @@ class CodecShape(Strict):
         default=192, ge=16, le=8192, description="Channels at the frame rate; each stride halves them."
     )
     decoder_rates: tuple[int, ...] = Field(default=(8, 8, 4, 2), description="Strides of the encoder in reverse order.")
-    n_codebooks: int = Field(default=9, ge=1, le=64, description="Residual codebooks; each gives one token per frame.")
-    codebook_size: int = Field(default=1024, ge=2, le=65536, description="Entries per codebook.")
-    codebook_dim: int = Field(
-        default=8, ge=1, le=256, description="Channels of the vectors in which entries are looked up."
-    )
-    quantizer_dropout: float = Field(
-        default=0.5, ge=0, le=1, description="Share of a batch that is decoded from the first codebooks only."
-    )
-    sample_rate: int = Field(default=44_100, ge=8_000, le=192_000, description="Sample rate in Hz.")
 
     @model_validator(mode="after")
     def _check_rates(self) -> CodecShape:
@@ -47,7 +52,7 @@ class CodecShape(Strict):
         return self
 
 
-class SpectralShape(Strict):
+class SpectralShape(TokenShape):
     """The arguments of rmod's own network, whose layers run on spectra at the rate of the tokens."""
 
     architecture: Literal["spectral"] = Field(description="Names this network; without it, the shape is of a dac.DAC.")
@@ -59,15 +64,6 @@ class SpectralShape(Strict):
     decoder_blocks: int = Field(default=4, ge=0, le=64, description="Blocks of the decoder at the frame rate.")
     step_width: int = Field(default=160, ge=8, le=4096, description="Channels of the decoder at four times that rate.")
     step_blocks: int = Field(default=4, ge=0, le=64, description="Blocks of the decoder at four times that rate.")
-    n_codebooks: int = Field(default=9, ge=1, le=64, description="Residual codebooks; each gives one token per frame.")
-    codebook_size: int = Field(default=1024, ge=2, le=65536, description="Entries per codebook.")
-    codebook_dim: int = Field(
-        default=8, ge=1, le=256, description="Channels of the vectors in which entries are looked up."
-    )
-    quantizer_dropout: float = Field(
-        default=0.5, ge=0, le=1, description="Share of a batch that is decoded from the first codebooks only."
-    )
-    sample_rate: int = Field(default=44_100, ge=8_000, le=192_000, description="Sample rate in Hz.")
 
     @model_validator(mode="after")
     def _check_latents(self) -> SpectralShape:

@@ -151,8 +151,8 @@ class CodecTrainer:
     def step(self) -> dict[str, float]:
         """Take one training step; return the parts of its loss and the gradient norm."""
         schedule, step = self.recipe.schedule, self.progress.step
-        # The decoder of a spectral codec draws noise: a resumed training draws the same.
-        torch.manual_seed(self.recipe.seed * 1_000_003 + step)
+        # The decoder of a spectral codec draws the place of its noise.
+        torch.manual_seed(self._step_seed())
         for group in self.optimizer.param_groups:
             group["lr"] = codec_learning_rate(schedule, self.progress)
         if self.progress.fits < schedule.fits_by(self.progress.share(schedule)):
@@ -193,12 +193,16 @@ class CodecTrainer:
         if not self.progress.fits:
             return latent, {}
         shape = self.recipe.shape
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + self.progress.step)
+        generator = torch.Generator().manual_seed(self._step_seed())
         depths = draw_depths(len(latent), shape.n_codebooks, shape.quantizer_dropout, generator).to(latent.device)
         quantized = quantize(self.model, latent, self.progress.energy, depths)
         if self.begun_from:
             return quantized.latent, {}
         return quantized.latent, {"codebook": quantized.codebook, "commitment": quantized.commitment}
+
+    def _step_seed(self) -> int:
+        """Return the seed of what this step draws: a resumed training draws the same."""
+        return (self.recipe.seed * 1_000_003 + self.progress.step) % 2**63
 
     @torch.no_grad()
     def _fit_codebooks(self) -> None:
