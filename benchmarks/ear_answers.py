@@ -6,8 +6,10 @@
 The tables of docs/lab/ear.md, as Markdown: the mean spectral distance to the true one-shot (0 is equal), and in how
 many pairs the answer to the pair's own mixture is nearer than the answer to another's. Sounds are picked from the
 train split of the library, so none of them is in a test kit. OUT is a data set with audio and a train split, from which
-the most usual one-shot is taken. Of what a DOSE checkpoint generates, it shows the try nearest to all others, as `rmod
-extract` took it before there was an ear, and the one that is most like what the ear heard. Intervals: 95 %, by drawing
+the most usual one-shot is taken. "Most similar" is the sound that is most like what the ear heard, without regard to
+others. The tries of a DOSE checkpoint are ranked in three ways: by what they have in common, weighted by their likeness
+to what the ear heard (as `rmod extract --answer generated` does), without these weights, and by what the known sounds
+have in common (as `--answer both` does). Intervals: 95 %, by drawing
 kits again. Takes two seconds per pair, and more for each checkpoint.
 """
 
@@ -27,11 +29,10 @@ import rmod_pipeline as rmod
 from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_distance
 from rmod_pipeline.codec.torch_support import use_threads
 from rmod_pipeline.codec.window import Mono, fit_window, target_frames
-from rmod_pipeline.ear.model import Description
 from rmod_pipeline.extraction.answers.generate import generate_candidates
 from rmod_pipeline.extraction.answers.pick import SoundBank, score_candidates_by_ear
-from rmod_pipeline.extraction.answers.ranking import rank_by_ear, rank_generated
-from rmod_pipeline.extraction.listening.ear import OpenedEar, open_ear
+from rmod_pipeline.extraction.answers.ranking import rank_by_expectation, rank_generated
+from rmod_pipeline.extraction.listening.ear import open_ear
 from rmod_pipeline.extraction.open import open_answerers
 from rmod_pipeline.extraction.results import ExtractionConfig, Window
 from rmod_pipeline.library.asset import Library
@@ -39,7 +40,8 @@ from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.reading.data_set import DataPair
 
-PICKED, UNVARIED, TYPICAL, CODED = "picked", "picked, not varied", "most usual", "codec of the truth"
+PICKED, SIMILAR, TYPICAL, CODED = "picked", "most similar", "most usual", "codec of the truth"
+GENERATED, AGREED, EXPECTED = "ranked by its tries and the ear", "ranked by its tries", "ranked by the known sounds"
 RESAMPLES = 2000
 USUAL_OF = 64
 """Train one-shots of which the most usual is the one nearest to all."""
@@ -75,10 +77,11 @@ def main() -> None:
         print("| | distance | interval | own nearer than another's | interval | kits |\n|---|---|---|---|---|---|")
         for kind in ear.instruments:
             kits = np.array([kit_of(pair, kind) for pair in pairs])
-            for system, answers in answer(ear, library, kind, pairs, usual).items():
+            bank = SoundBank.of(ear, AudioStore(library, ear.features.sample_rate, 2**29), kind)
+            for system, answers in answer(bank, pairs, usual).items():
                 print_row(f"{kind}, {system}", answers, kits)
             for name, folder in (model.split("=", 1) for model in arguments.checkpoint):
-                for system, answers in answer_with(Path(folder), ear, kind, pairs, arguments.tries).items():
+                for system, answers in answer_with(Path(folder), bank, pairs, arguments.tries).items():
                     print_row(f"{kind}, {system.format(name)}", answers, kits)
 
 
@@ -92,55 +95,47 @@ def kit_of(pair: DataPair, kind: str) -> str:
     return next(source["kit"] or source["id"] for source in pair.sources if source["kind"] == kind)
 
 
-def answer(
-    ear: OpenedEar, library: Library, kind: str, pairs: Sequence[DataPair], usual: Sequence[DataPair]
-) -> dict[str, Answers]:
-    """Return the answers of every system for one drum."""
-    rate = ear.features.sample_rate
-    bank = SoundBank.of(ear, AudioStore(library, rate, 2**29), kind)
+def answer(bank: SoundBank, pairs: Sequence[DataPair], usual: Sequence[DataPair]) -> dict[str, Answers]:
+    """Return the answers of every system for one drum, but of models."""
+    ear, kind = bank.ear, bank.instrument
     true = torch.from_numpy(np.stack([one_shot(pair, kind) for pair in pairs]))
-    picked, unvaried = [], []
+    picked, similar = [], []
     for pair in pairs:
         heard = ear.describe_windows(kind, [pair.mix.mean(0)])
-        picked.append(fit(bank.pick(heard, 1)[0].audio, kind))
-        unvaried.append(fit(nearest_sound(bank, heard), kind))
+        picked.append(fit(bank.choose(heard, 1).picks[0].audio, kind))
+        similar.append(fit(bank.nearest(heard, 1)[0].audio, kind))
     known = torch.from_numpy(np.stack([one_shot(pair, kind) for pair in usual]))
     typical = known[distance_from_mean(known).argmin()].expand_as(true)
-    answers = {PICKED: np.stack(picked), UNVARIED: np.stack(unvaried)}
+    answers = {PICKED: np.stack(picked), SIMILAR: np.stack(similar)}
     compared = {system: compare(torch.from_numpy(sounds), true) for system, sounds in answers.items()}
     return {**compared, TYPICAL: compare(typical, true)}
 
 
-def answer_with(
-    checkpoint: Path, ear: OpenedEar, kind: str, pairs: Sequence[DataPair], tries: int
-) -> dict[str, Answers]:
-    """Return the answers of a DOSE model for one drum, ranked in two ways, and its codec's copies of the truth."""
+def answer_with(checkpoint: Path, bank: SoundBank, pairs: Sequence[DataPair], tries: int) -> dict[str, Answers]:
+    """Return the answers of a DOSE model for one drum, ranked in three ways, and its codec's copies of the truth."""
+    ear, kind = bank.ear, bank.instrument
     answerers = open_answerers("generated", checkpoint=checkpoint, instruments=(kind,), device="cpu")
     codec, extractor = answerers.codec, answerers.extractors[kind]
     assert codec is not None
     config = ExtractionConfig(answer="generated", tries=tries, batch=tries + 1, windows=1)
     true = torch.from_numpy(np.stack([one_shot(pair, kind) for pair in pairs]))
-    usual, like = [], []
+    ranked: dict[str, list[Mono]] = {GENERATED: [], AGREED: [], EXPECTED: []}
+    rate = codec.identity.sample_rate
     for pair in pairs:
         samples = extractor.window_samples(codec.identity)
         audio = fit_window(pair.mix.mean(0).astype(np.float32), samples // codec.identity.hop, codec.identity.hop).audio
         window = Window(seconds=0.0, clarity_db=None, hits=(), audio=audio)
         made = generate_candidates(extractor, [window], codec, config, lambda _count: None)
-        usual.append(fit(rank_generated(made, kind, [window], codec.identity.sample_rate)[0].audio, kind))
         heard = ear.describe_windows(kind, [pair.mix.mean(0)])
-        like.append(fit(rank_by_ear(score_candidates_by_ear(ear, kind, heard, made))[0].audio, kind))
+        scored = score_candidates_by_ear(ear, kind, heard, made)
+        ranked[GENERATED].append(fit(rank_generated(scored, kind, [window], rate)[0].audio, kind))
+        ranked[AGREED].append(fit(rank_generated(made, kind, [window], rate)[0].audio, kind))
+        expected = bank.choose(heard, 1).expected
+        ranked[EXPECTED].append(fit(rank_by_expectation(made, expected)[0].audio, kind))
     coded = codec.decode(codec.encode(true.numpy()))
-    answers = {
-        "{}, nearest to all its tries": np.stack(usual),
-        "{}, most like what the ear heard": np.stack(like),
-        CODED: coded[:, : true.shape[1]],
-    }
+    answers = {f"{{}}, {name}": np.stack(sounds) for name, sounds in ranked.items()}
+    answers[CODED] = coded[:, : true.shape[1]]
     return {system: compare(torch.from_numpy(sounds), true) for system, sounds in answers.items()}
-
-
-def nearest_sound(bank: SoundBank, heard: Description) -> Mono:
-    """Return the known sound that is most like what was heard, without a variation."""
-    return bank.nearest(heard, 1)[0].audio
 
 
 def compare(answers: torch.Tensor, true: torch.Tensor) -> Answers:

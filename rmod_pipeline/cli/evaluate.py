@@ -42,7 +42,7 @@ def evaluate(
 
       another's      the model's answer to another pair's mixture: half of the pairs, if the model does not listen
 
-      agreed         the candidate nearest to all others, without checking a kick against the mixture
+      agreed         the candidate nearest to all others, without listening to the mixture again
 
       greedy         the greedy candidate alone
 

@@ -4,7 +4,7 @@ The systems:
 
 extracted      the model's answer to the mixture, decoded: of several tries the one that `extract` would choose
 another's      the model's answer to another pair's mixture: the result of a model that ignores the mixture
-agreed         of the tries the one nearest to all, without comparing them with the mixture again
+agreed         of the tries the one nearest to all, without listening to the mixture again
 greedy         the most likely token each time
 chance         a one-shot of the same kind from the training split: real recordings, chosen without the mixture
 typical        of 64 such one-shots the one nearest to all, for every pair: the best guess without the mixture
@@ -32,8 +32,11 @@ from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
 from rmod_pipeline.extraction.answers.generate import plan_tries
+from rmod_pipeline.extraction.answers.pick import score_descriptions
 from rmod_pipeline.extraction.answers.polish import polish
-from rmod_pipeline.extraction.answers.ranking import MISFIT_SCALE_DB, score_candidates
+from rmod_pipeline.extraction.answers.ranking import score_candidates
+from rmod_pipeline.extraction.listening.ear import OpenedEar
+from rmod_pipeline.extraction.open import open_ear_for
 from rmod_pipeline.extraction.results import ExtractionConfig
 from rmod_pipeline.reading.pairs import StoredPair, list_keys, read_pair, read_pair_tokens
 from rmod_pipeline.shards.members import MIX, decode_audio, find_audio_member
@@ -97,7 +100,7 @@ def compare(
     keys, train_keys = _list_all_keys(out, split)[:most], _list_all_keys(out, "train")
     samplings = plan_tries(ExtractionConfig(tries=tries))
     model = load_dose_model(checkpoint).to(codec.device)
-    guesser = _Guesser(out, checkpoint, model, codec, family, samplings)
+    guesser = _Guesser(out, checkpoint, model, codec, family, samplings, open_ear_for(codec))
     for instrument in checkpoint.instruments:
         yield _compare_instrument(
             instrument,
@@ -192,16 +195,17 @@ class _Guesser:
     family: TokenFamily
     tries: Sequence[Sampling]
     """The greedy one first."""
+    ear: OpenedEar | None
+    """The ear that `extract` would rank tries with."""
 
     def guess(self, instrument: str, keys: Sequence[str], chance_keys: Sequence[str]) -> _OneShots:
         """Return true one-shots and guesses of all systems but ANOTHERS and TYPICAL; CHANCE uses ``chance_keys``."""
         samples = self._samples(instrument)
         true, chance = (_read_one_shots(self.out, some, instrument, samples) for some in (keys, chance_keys))
         answers = self._answer(instrument, keys)
-        agreed = torch.stack([_nearest_to_all(tries) for tries in answers])
         guesses = {
-            EXTRACTED: self._choose_answers(instrument, keys, answers) if instrument in MISFIT_SCALE_DB else agreed,
-            AGREED: agreed,
+            EXTRACTED: self._choose_answers(instrument, keys, answers),
+            AGREED: torch.stack([_nearest_to_all(tries) for tries in answers]),
             GREEDY: answers[:, 0],
             CHANCE: chance,
             CODED_CHANCE: _encode_and_decode(chance, self.codec),
@@ -241,10 +245,19 @@ class _Guesser:
         """Return [n, samples]: of answers [n, tries, samples] to the mixtures of pairs those that `extract` chooses."""
         rate, chosen = self.codec.identity.sample_rate, []
         for key, tries in zip(keys, answers, strict=True):
-            mixture = torch.from_numpy(self._read_mixture(key))
-            scores = score_candidates(instrument, tries, mixture[None], [0] * len(tries), rate)
+            mixture = self._read_mixture(key)
+            unlikeness = self._measure_unlikeness(instrument, mixture, tries)
+            music = torch.from_numpy(mixture)[None]
+            scores = score_candidates(instrument, tries, music, [0] * len(tries), rate, unlikeness=unlikeness)
             chosen.append(tries[scores.distances.argmin()])
         return torch.stack(chosen)
+
+    def _measure_unlikeness(self, instrument: str, mixture: Mono, tries: Tensor) -> Tensor | None:
+        """Return how unlike what the ear hears in a mixture the tries [n, samples] are: [n]; None without an ear."""
+        if self.ear is None or instrument not in self.ear.instruments:
+            return None
+        heard = self.ear.describe_windows(instrument, [mixture])
+        return score_descriptions(heard, self.ear.describe_sounds(instrument, list(tries.numpy())))[0]
 
     def _read_condition(self, keys: Sequence[str]) -> Condition:
         """Return what the model is given of mixtures: their stored tokens, or the levels of their audio."""

@@ -24,13 +24,21 @@ from rmod_pipeline.ear.model import Description
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.answers.generate import generate_candidates
 from rmod_pipeline.extraction.answers.pick import pick_candidates, score_candidates_by_ear
-from rmod_pipeline.extraction.answers.ranking import rank_by_ear, rank_generated
+from rmod_pipeline.extraction.answers.ranking import Expectation, rank_by_expectation, rank_generated
 from rmod_pipeline.extraction.listening.ear import SongListener
 from rmod_pipeline.extraction.listening.onsets import DetectedOnsets, Hits, detect_onsets, find_hits
 from rmod_pipeline.extraction.listening.song import Song, read_mono_blocks, song_from_array
 from rmod_pipeline.extraction.listening.windows import SILENT_DB, choose_windows, read_windows
 from rmod_pipeline.extraction.open import Answerers
-from rmod_pipeline.extraction.results import Candidate, Extraction, ExtractionConfig, InstrumentExtraction, Window
+from rmod_pipeline.extraction.results import (
+    Candidate,
+    Extraction,
+    ExtractionConfig,
+    GeneratedCandidate,
+    InstrumentExtraction,
+    PickedCandidate,
+    Window,
+)
 
 SHORT_SECONDS = 0.05
 """A song that is shorter than a window by no more than this, such as one of 4 s, needs no remark."""
@@ -183,19 +191,23 @@ def _extract_instrument(
 ) -> InstrumentExtraction:
     """Generate and pick the candidates for one instrument, and rank them."""
     extractor, codec, ear = answerers.extractors.get(instrument), answerers.codec, answerers.ear
-    candidates: list[Candidate] = []
+    generated: list[GeneratedCandidate] = []
+    picked: list[PickedCandidate] = []
+    heard: Description | None = None
+    expected: Expectation | None = None
     if extractor is not None and codec is not None:
         generated = generate_candidates(extractor, windows, codec, config, counter.add)
-        candidates += rank_generated(generated, instrument, windows, codec.identity.sample_rate)
-    heard: Description | None = None
     if ear is not None and answerers.hears(instrument):
         heard = ear.describe_windows(instrument, [window.audio for window in windows])
-        candidates = [*score_candidates_by_ear(ear, instrument, heard, candidates)]
+        generated = score_candidates_by_ear(ear, instrument, heard, generated)
         if answerers.known is not None:
-            bank = answerers.known.bank(instrument, counter.add)
-            candidates += pick_candidates(bank, heard, config)
+            picked, expected = pick_candidates(answerers.known.bank(instrument, counter.add), heard, config)
             counter.add(config.picks)
-        candidates = rank_by_ear(candidates)
+    candidates: Sequence[Candidate]
+    if expected is not None:
+        candidates = rank_by_expectation([*picked, *generated], expected)
+    else:
+        candidates = rank_generated(generated, instrument, windows, answerers.sample_rate)
     return InstrumentExtraction(
         instrument=instrument,
         windows=tuple(windows),

@@ -73,6 +73,20 @@ class Answerers:
         return CHUNK_FRAMES * self.ear.features.hop
 
 
+def open_ear_for(codec: Codec | None, path: Path | None = None) -> OpenedEar | None:
+    """Return the ear, by default the one that rmod ships; None if that has another sample rate than the codec.
+
+    Raises DoseError if an ear that was asked for has another one.
+    """
+    ear = open_ear(path)
+    if codec is None or codec.identity.sample_rate == ear.features.sample_rate:
+        return ear
+    if path is None:
+        return None
+    found = f"hears sounds at {ear.features.sample_rate} Hz, but the codec has {codec.identity.sample_rate} Hz"
+    raise DoseError(path, found, "leave --ear out, or give an ear for that rate")
+
+
 def open_answerers(
     answer: str,
     *,
@@ -94,7 +108,7 @@ def open_answerers(
     if checkpoint is not None and answer != PICKED:
         opened, opened_codec = open_extractors(checkpoint, instruments, codec, device)
         extractors = {extractor.instrument: extractor for extractor in opened}
-    opened_ear = _open_ear_for(opened_codec, ear)
+    opened_ear = open_ear_for(opened_codec, ear)
     chosen = tuple(dict.fromkeys(instruments or extractors or (opened_ear.instruments if opened_ear else ())))
     answerers = Answerers(instruments=chosen, extractors=extractors, codec=opened_codec, ear=opened_ear, known=None)
     if answer == GENERATED or open_library is None:
@@ -102,17 +116,6 @@ def open_answerers(
     if answer != AUTO or not extractors:
         _check_all_heard(answerers)
     return _add_known(answerers, open_library, must_pick=instruments if answer != AUTO or not extractors else ())
-
-
-def _open_ear_for(codec: Codec | None, path: Path | None) -> OpenedEar | None:
-    """Return the ear; None if the codec has another sample rate and nobody asked for this ear."""
-    ear = open_ear(path)
-    if codec is None or codec.identity.sample_rate == ear.features.sample_rate:
-        return ear
-    if path is None:
-        return None
-    found = f"hears sounds at {ear.features.sample_rate} Hz, but the codec has {codec.identity.sample_rate} Hz"
-    raise DoseError(path, found, "leave --ear out, or give an ear for that rate")
 
 
 def _check_all_heard(answerers: Answerers) -> None:

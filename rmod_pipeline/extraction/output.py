@@ -134,6 +134,7 @@ def _describe_sounds(extraction: InstrumentExtraction, codec: CodecIdentity | No
             "window_clarity_db": _round_or_none(window.clarity_db),
             **_describe_answer(candidate),
             "unlikeness": _round_or_none(candidate.unlikeness),
+            "apart": _round_or_none(candidate.apart),
             "silent": candidate.silent,
             "gain_db": _round(candidate.gain_db),
             "samples": int(candidate.audio.size),
@@ -166,7 +167,6 @@ def _describe_answer(candidate: Candidate) -> dict[str, Any]:
         "temperature": candidate.temperature,
         "top_p": candidate.top_p,
         "log_probability": _round(candidate.log_probability),
-        "apart": _round_or_none(candidate.distance_from_mean),
         "misfit_db": _round_or_none(candidate.misfit_db),
     }
 

@@ -116,6 +116,9 @@ class Candidate:
     """[samples] at the extraction's sample rate, polished."""
     unlikeness: float | None = None
     """How unlike what the ear heard it is, over all windows; less is better. None where no ear heard the instrument."""
+    apart: float | None = None
+    """Spectral distance from the mean of what the drum may sound like: the known sounds or, where none is picked, the
+    generated candidates. Less is better. None for silent candidates, and where there are too few for a mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +134,6 @@ class GeneratedCandidate(Candidate):
     """Mean over its codes, in nats, under the model's own distribution; values nearer to 0 are more likely."""
     codes: NDArray[np.uint16]
     """[codebooks, frames]"""
-    distance_from_mean: float | None = None
-    """Spectral distance from the weighted mean of all generated candidates; less is better. None for silent candidates,
-    and where fewer than three are not silent."""
     misfit_db: float | None = None
     """How badly it explains its window (see ``misfit``); less is better. None where it is not measured."""
 
@@ -154,7 +154,7 @@ class InstrumentExtraction:
     instrument: str
     windows: tuple[Window, ...]
     candidates: tuple[Candidate, ...]
-    """The best first, silent ones last; see ``rank_by_ear`` and ``rank_generated``."""
+    """The best first, silent ones last; see ``rmod_pipeline/extraction/answers/ranking.py``."""
     checkpoint: Mapping[str, Any] | None
     """The model that generated candidates: file, sha256, recipe, step. None if none did."""
     ear: Mapping[str, Any] | None = None

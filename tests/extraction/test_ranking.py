@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,10 +124,10 @@ def test_the_best_candidate_is_near_most_others_and_not_the_most_likely() -> Non
     first, *others = rank_generated([silent, odd, *alike], "snare", [make_window(kick)], RATE)
     assert first.try_index in {0, 1, 2}
     assert [each.try_index for each in others[-2:]] == [3, 4]
-    distances = [each.distance_from_mean for each in [first, *others[:-1]] if each.distance_from_mean is not None]
+    distances = [each.apart for each in [first, *others[:-1]] if each.apart is not None]
     assert len(distances) == 4
     assert distances == sorted(distances)
-    assert others[-1].distance_from_mean is None, "a silent candidate has no distance"
+    assert others[-1].apart is None, "a silent candidate has no distance"
 
 
 def test_the_more_likely_of_two_candidates_is_the_best() -> None:
@@ -135,8 +136,24 @@ def test_the_more_likely_of_two_candidates_is_the_best() -> None:
         [make_candidate(one, 0, -2.0), make_candidate(other, 1, -1.0)], "kick", [make_window(one)], RATE
     )
     assert (best.try_index, worse.try_index) == (1, 0)
-    assert best.distance_from_mean is None
+    assert best.apart is None
     assert best.misfit_db is None
+
+
+def test_what_is_like_what_the_ear_heard_outweighs_what_is_not() -> None:
+    kick, hat = (SOUNDS[name]().astype(np.float32) for name in ("kick", "hihat"))
+    unlike = [0.5, 0.5, 0.1]
+    sounds = [hat, hat[: hat.size - 300], kick]
+    candidates = [
+        replace(make_candidate(sound, number), unlikeness=score)
+        for number, (sound, score) in enumerate(zip(sounds, unlike, strict=True))
+    ]
+    window = [make_window(np.zeros(4 * RATE))]
+    assert rank_generated(candidates, "snare", window, RATE)[0].try_index == 2
+    alike = [replace(candidate, unlikeness=0.5) for candidate in candidates]
+    assert rank_generated(alike, "snare", window, RATE)[0].try_index != 2
+    # With an ear, two are enough to tell which is better.
+    assert rank_generated(candidates[1:], "snare", window, RATE)[0].try_index == 2
 
 
 def test_a_kick_in_the_music_outweighs_several_that_are_not() -> None:
@@ -159,4 +176,4 @@ def test_a_kick_in_the_music_outweighs_several_that_are_not() -> None:
 def test_sounds_shorter_than_a_window_are_ranked() -> None:
     clicks = [make_candidate(np.full(30 + number, 0.5, np.float32), number) for number in range(3)]
     ranks = rank_generated(clicks, "kick", [make_window(np.random.default_rng(0).uniform(-1, 1, 9000))], RATE)
-    assert all(each.distance_from_mean is not None and np.isfinite(each.distance_from_mean) for each in ranks)
+    assert all(each.apart is not None and np.isfinite(each.apart) for each in ranks)

@@ -1,12 +1,14 @@
-"""Pick known sounds that are most like what the ear heard, and vary them towards it.
+"""Pick known sounds by what the ear heard, and vary them towards it.
 
 bank = SoundBank.of(ear, store, "kick")
-picks = bank.pick(description, count=3)         # the nearest first
+choice = bank.choose(description, count=3)
+choice.picks                                    # the best first
+choice.expected                                 # what the drum may sound like, to rank other answers with
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,21 +16,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.codec.window import Mono, target_frames
 from rmod_pipeline.ear.model import Description
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.extraction.answers.polish import polish
+from rmod_pipeline.extraction.answers.ranking import Expectation
 from rmod_pipeline.extraction.answers.variation import Variation, find_variation
 from rmod_pipeline.extraction.listening.ear import OpenedEar
-from rmod_pipeline.extraction.results import Candidate, ExtractionConfig, PickedCandidate
+from rmod_pipeline.extraction.results import ExtractionConfig, GeneratedCandidate, PickedCandidate
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.render.tracks import fade_out, scale_to_peak
 
 LONGEST_SECONDS, FADE_SECONDS = 2.0, 0.01
 """A known sound is cut after this time, with a fade, as in the mixtures that the ear is trained on."""
-VARIED_SOUNDS = 6
-"""Sounds per pick that are varied: the nearest without a variation are not always the nearest with one."""
+POSSIBLE_SOUNDS = 64
+"""The sounds most like what was heard, which the drum may be; others hardly count."""
+UNLIKENESS_SCALES: Mapping[str, float] = {"kick": 0.008}
+"""The unlikeness that makes a known sound e times less likely. Chosen on valid pairs, as the next."""
+USUAL_UNLIKENESS_SCALE = 0.016
 LIKENESS_WEIGHT = 0.06
 """Weight of the embeddings beside the levels."""
 
@@ -43,6 +49,15 @@ class Pick:
     """[samples] at the ear's sample rate."""
     score: float
     """How unlike what was heard it is; see ``score_descriptions``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The sounds that were picked for one drum, and what it may sound like."""
+
+    picks: tuple[Pick, ...]
+    """The best first."""
+    expected: Expectation
 
 
 def score_descriptions(heard: Description, known: Description) -> Tensor:
@@ -88,10 +103,20 @@ class SoundBank:
         )
         return cls(ear, store, instrument, tuple(assets), described)
 
-    def pick(self, heard: Description, count: int) -> list[Pick]:
-        """Return the picks for one description [1, ...], the most alike first; each of another sound, varied."""
-        picks = [self._vary(pick, heard) for pick in self.nearest(heard, count * VARIED_SOUNDS)]
-        return sorted(picks, key=lambda pick: (pick.score, pick.asset.id))[:count]
+    def choose(self, heard: Description, count: int) -> Choice:
+        """Return picks for one description [1, ...], each of another sound, and what the drum may sound like.
+
+        The most similar sounds are possible, each as likely as it is like what was heard. Picked are those that are
+        nearest to all of them on average. The most similar one may be an odd one.
+        """
+        possible = self.nearest(heard, max(count, POSSIBLE_SOUNDS))
+        scale = UNLIKENESS_SCALES.get(self.instrument, USUAL_UNLIKENESS_SCALE)
+        weights = torch.softmax(-torch.tensor([pick.score for pick in possible]) / scale, 0)
+        samples = target_frames(self.instrument) * self.ear.features.hop
+        sounds = [pick.audio for pick in possible]
+        expected = Expectation.of(sounds, weights, samples)
+        best = np.argsort(expected.distances(sounds), kind="stable")[:count]
+        return Choice(tuple(self._vary(possible[index], heard, scale) for index in best), expected)
 
     def nearest(self, heard: Description, count: int) -> list[Pick]:
         """Return the sounds that are most like one description [1, ...] without a variation, the most alike first."""
@@ -107,8 +132,8 @@ class SoundBank:
             for score, index in zip(least.values, least.indices.tolist(), strict=True)
         ]
 
-    def _vary(self, pick: Pick, heard: Description) -> Pick:
-        """Return a sound with the variation that is most like what was heard."""
+    def _vary(self, pick: Pick, heard: Description, scale: float) -> Pick:
+        """Return a sound with the variation that is most like what was heard, if that makes it e times as likely."""
         sound, rate = pick.audio, self.ear.features.sample_rate
 
         def score(variations: Sequence[Variation]) -> list[float]:
@@ -118,6 +143,8 @@ class SoundBank:
             return scores
 
         variation, least = find_variation(score)
+        if pick.score - least < scale:
+            return pick
         varied = scale_to_peak(variation.apply(sound, rate)[None], 1.0)[0]
         return replace(pick, variation=variation, audio=varied, score=least)
 
@@ -133,13 +160,16 @@ def _read(store: AudioStore, asset: Asset) -> Mono:
     return scaled
 
 
-def pick_candidates(bank: SoundBank, heard: Description, config: ExtractionConfig) -> list[PickedCandidate]:
-    """Return the known sounds that are most like what was heard in the windows of a song, the most alike first.
+def pick_candidates(
+    bank: SoundBank, heard: Description, config: ExtractionConfig
+) -> tuple[list[PickedCandidate], Expectation]:
+    """Return known sounds that may be what was heard in the windows of a song, and what the drum may sound like.
 
-    Each belongs to the window that it is most like.
+    Each candidate belongs to the window that it is most like.
     """
+    choice = bank.choose(average_description(heard), config.picks)
     candidates = []
-    for pick in bank.pick(average_description(heard), config.picks):
+    for pick in choice.picks:
         described = bank.ear.describe_sounds(bank.instrument, [pick.audio])
         polished = polish(pick.audio, bank.ear.features.sample_rate, trim=config.trim, normalize=config.normalize)
         candidates.append(
@@ -153,16 +183,16 @@ def pick_candidates(bank: SoundBank, heard: Description, config: ExtractionConfi
                 variation=pick.variation,
             )
         )
-    return candidates
+    return candidates, choice.expected
 
 
 def score_candidates_by_ear(
-    ear: OpenedEar, instrument: str, heard: Description, candidates: Sequence[Candidate]
-) -> list[Candidate]:
+    ear: OpenedEar, instrument: str, heard: Description, candidates: Sequence[GeneratedCandidate]
+) -> list[GeneratedCandidate]:
     """Return candidates with their unlikeness to what was heard in all windows together; silent ones have none."""
     together = average_description(heard)
 
-    def score(candidate: Candidate) -> Candidate:
+    def score(candidate: GeneratedCandidate) -> GeneratedCandidate:
         described = ear.describe_sounds(instrument, [candidate.audio])
         return replace(candidate, unlikeness=float(score_descriptions(together, described)))
 

@@ -1,22 +1,24 @@
-"""Rank the candidates for one instrument: prefer what they have in common, and what is found in the music.
+"""Rank the candidates for one instrument: prefer what the sounds that may be right have in common.
 
-The candidate nearest to all others stands for most of the model's probability, while the most likely sequence of codes
-may be a dull sound or a loop. If each candidate is equally likely to be right, it is the best choice (minimum Bayes
-risk). Where comparing with the music tells which are more likely, these weigh more.
+The best answer is the one that is nearest on average to what the drum may sound like (minimum Bayes risk). What it may
+sound like are the known sounds, each as likely as it is like what the ear heard. Where none is known, it is what the
+model generated: the likeliest sequence of codes may be a dull sound or a loop, but what all tries have in common stands
+for most of the model's probability. The tries, too, count more if they are like what the ear heard, or found in the
+music.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.spectral_distance import WINDOWS, distance_from_mean
-from rmod_pipeline.codec.window import fit_window
+from rmod_pipeline.codec.spectral_distance import WINDOWS, MeanSpectrum, distance_from_mean
+from rmod_pipeline.codec.window import Mono, fit_window
 from rmod_pipeline.extraction.answers.misfit import measure_misfits
 from rmod_pipeline.extraction.results import Candidate, GeneratedCandidate, Window
 
@@ -25,6 +27,9 @@ MISFIT_SCALE_DB: Mapping[str, float] = {"kick": 0.25}
 Candidates of equal misfit weigh the same, as without the comparison. It helps for kicks, because hardly any other sound
 lasts as long in their bands. Noise is found everywhere: for snares nothing was gained, and for hi-hats short candidates
 won, which have little to explain (docs/explanation/decisions/0016)."""
+
+UNLIKENESS_SCALE = 0.032
+"""The unlikeness to what the ear heard that lowers the weight of a try by a factor of e. Chosen on valid pairs."""
 
 
 class RankingScores(NamedTuple):
@@ -36,18 +41,47 @@ class RankingScores(NamedTuple):
     """[n]: how badly each explains its window; None for instruments that are not compared with the music."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the drum may sound like, by the known sounds and what the ear heard."""
+
+    mean: MeanSpectrum
+    samples: int
+    """Length of the window in which sounds are compared."""
+
+    @classmethod
+    def of(cls, sounds: Sequence[Mono], weights: Tensor, samples: int) -> Expectation:
+        """Average sounds, each [any number of samples], with weights [n] that add up to 1."""
+        return cls(MeanSpectrum(_stack(sounds, samples), weights), samples)
+
+    def distances(self, sounds: Sequence[Mono]) -> list[float]:
+        """Return how far each sound is from what is expected; the least is the best."""
+        distances: list[float] = self.mean.distances(_stack(sounds, self.samples)).tolist()
+        return distances
+
+
 def score_candidates(
-    instrument: str, sounds: Tensor, windows: Tensor, window_indices: Sequence[int], sample_rate: int
+    instrument: str,
+    sounds: Tensor,
+    windows: Tensor,
+    window_indices: Sequence[int],
+    sample_rate: int,
+    *,
+    unlikeness: Tensor | None = None,
 ) -> RankingScores:
-    """Score candidates [n, samples] for windows [w, samples]; ``window_indices`` [n] tells the window of each."""
-    if instrument not in MISFIT_SCALE_DB:
-        return RankingScores(distance_from_mean(sounds), None)
-    indices = torch.tensor(window_indices)
-    misfits = torch.zeros(len(sounds))
-    for index in sorted(set(window_indices)):
-        misfits[indices == index] = measure_misfits(windows[index], sounds[indices == index], sample_rate)
-    weights = torch.softmax(-misfits / MISFIT_SCALE_DB[instrument], 0)
-    return RankingScores(distance_from_mean(sounds, weights), misfits)
+    """Score candidates [n, samples] for windows [w, samples]; ``window_indices`` [n] tells the window of each.
+
+    unlikeness [n] to what the ear heard, if there is one.
+    """
+    doubts = torch.zeros(len(sounds)) if unlikeness is None else unlikeness / UNLIKENESS_SCALE
+    misfits: Tensor | None = None
+    if instrument in MISFIT_SCALE_DB:
+        indices = torch.tensor(window_indices)
+        misfits = torch.zeros(len(sounds))
+        for index in sorted(set(window_indices)):
+            misfits[indices == index] = measure_misfits(windows[index], sounds[indices == index], sample_rate)
+        doubts = doubts + misfits / MISFIT_SCALE_DB[instrument]
+    return RankingScores(distance_from_mean(sounds, torch.softmax(-doubts, 0)), misfits)
 
 
 def rank_generated(
@@ -55,40 +89,54 @@ def rank_generated(
 ) -> list[GeneratedCandidate]:
     """Return generated candidates with their scores, the best first and silent ones last.
 
-    Fewer than three have no nearest to the others; then the most likely comes first.
+    Two whose likeness is unknown have no nearest to the others; then the more likely comes first.
     """
     audible = [candidate for candidate in candidates if not candidate.silent]
-    if len(audible) > 2:
+    if len(audible) > 2 or (len(audible) == 2 and _read_unlikeness(audible) is not None):
         audible = _add_scores(audible, instrument, windows, sample_rate)
     return sorted([*audible, *(candidate for candidate in candidates if candidate.silent)], key=_sort_key)
 
 
-def rank_by_ear(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return candidates, the most like what the ear heard first; silent ones last, in their present order."""
-    return sorted(candidates, key=lambda candidate: (candidate.silent, candidate.unlikeness or 0.0))
+def rank_by_expectation(candidates: Sequence[Candidate], expected: Expectation) -> list[Candidate]:
+    """Return generated and picked candidates, the nearest to what is expected first; silent ones last."""
+    audible = [candidate for candidate in candidates if not candidate.silent]
+    distances = expected.distances([candidate.audio for candidate in audible])
+    scored = [replace(each, apart=distance) for each, distance in zip(audible, distances, strict=True)]
+    ranked = sorted(scored, key=lambda candidate: candidate.apart or 0.0)
+    return [*ranked, *(candidate for candidate in candidates if candidate.silent)]
 
 
 def _add_scores(
     candidates: Sequence[GeneratedCandidate], instrument: str, windows: Sequence[Window], sample_rate: int
 ) -> list[GeneratedCandidate]:
-    # The largest window of the spectral distance must fit into the sounds.
-    longest = max([WINDOWS[0], *(candidate.audio.size for candidate in candidates)])
-    sounds = np.stack([fit_window(candidate.audio, longest, 1).audio for candidate in candidates])
-    music = np.stack([window.audio for window in windows])
+    sounds = _stack([each.audio for each in candidates], max(candidate.audio.size for candidate in candidates))
+    music = torch.from_numpy(np.stack([window.audio for window in windows]))
     indices = [candidate.window for candidate in candidates]
-    scores = score_candidates(instrument, torch.from_numpy(sounds), torch.from_numpy(music), indices, sample_rate)
+    unlikeness = _read_unlikeness(candidates)
+    scores = score_candidates(instrument, sounds, music, indices, sample_rate, unlikeness=unlikeness)
     misfits = [None] * len(candidates) if scores.misfits_db is None else scores.misfits_db.tolist()
     return [
-        replace(candidate, distance_from_mean=distance, misfit_db=misfit)
+        replace(candidate, apart=distance, misfit_db=misfit)
         for candidate, distance, misfit in zip(candidates, scores.distances.tolist(), misfits, strict=True)
     ]
+
+
+def _read_unlikeness(candidates: Sequence[Candidate]) -> Tensor | None:
+    """Return the unlikeness of candidates [n]; None if no ear heard the instrument."""
+    known = [candidate.unlikeness for candidate in candidates if candidate.unlikeness is not None]
+    return torch.tensor(known) if len(known) == len(candidates) else None
+
+
+def _stack(sounds: Sequence[Mono], samples: int) -> Tensor:
+    """Return sounds that are cut or padded to a length: [n, samples]. It holds the largest window at least."""
+    return torch.from_numpy(np.stack([fit_window(sound, max(samples, WINDOWS[0]), 1).audio for sound in sounds]))
 
 
 def _sort_key(candidate: GeneratedCandidate) -> tuple[Any, ...]:
     """Return the sort key of a candidate. Silent ones come last, although the model may be sure of them."""
     return (
         candidate.silent,
-        candidate.distance_from_mean or 0.0,
+        candidate.apart or 0.0,
         -candidate.log_probability,
         candidate.window,
         candidate.try_index,

@@ -193,11 +193,11 @@ def _caption_parts(candidate: Candidate) -> Iterator[str]:
         yield from _picked_parts(candidate)
     if candidate.unlikeness is not None:
         yield f"unlike what was heard by {format_number(candidate.unlikeness)}"
+    if candidate.apart is not None:
+        yield f"{format_number(candidate.apart)} apart from what is expected"
 
 
 def _generated_parts(candidate: GeneratedCandidate) -> Iterator[str]:
-    if candidate.distance_from_mean is not None:
-        yield f"{format_number(candidate.distance_from_mean)} from the other candidates"
     if candidate.misfit_db is not None:
         yield f"misfit {format_level(candidate.misfit_db)}"
     yield f"log-probability {format_number(candidate.log_probability)}"
