@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Field
 
-from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.base import FUSED, PEDALBOARD, Effect, EffectKind, EffectRanges
 from rmod_pipeline.effects.console import CONSOLE, require_console
 from rmod_pipeline.errors import UsageError, nearest
 
@@ -21,7 +21,7 @@ _modules = [import_module(f"{__name__}.{module.name}") for module in iter_module
 EFFECTS: dict[str, EffectKind] = {module.EFFECT.name: module.EFFECT for module in _modules if hasattr(module, "EFFECT")}
 """Every effect, by its name in a recipe."""
 
-ENGINES: tuple[str, ...] = tuple(sorted({engine for kind in EFFECTS.values() for engine in kind.engines}))
+ENGINES: tuple[str, ...] = tuple(sorted({FUSED, *(engine for kind in EFFECTS.values() for engine in kind.engines)}))
 """The names of all engines."""
 
 
@@ -47,6 +47,7 @@ __all__ = [
     "CONSOLE",
     "EFFECTS",
     "ENGINES",
+    "FUSED",
     "PEDALBOARD",
     "AnyEffect",
     "AnyRanges",

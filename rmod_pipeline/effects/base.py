@@ -11,9 +11,12 @@ from pydantic import Field
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.distributions import Probability, Strict
 from rmod_pipeline.draw import Draw
+from rmod_pipeline.effects.engines.fused.steps import Step
 
 PEDALBOARD = "pedalboard"
 """The engine that supports every effect."""
+FUSED = "fused"
+"""The engine that applies the chains of all tracks of a pair together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,8 @@ class EffectKind:
     ranges: type[EffectRanges]
     engines: Mapping[str, Apply]
     """The function of each engine; pedalboard at least."""
+    fused: Callable[[Any, int], Step | None] | None = None
+    """(record, sample rate in Hz) -> the step of the fused engine; None where that applies the function of pedalboard."""
 
     @property
     def name(self) -> str:

@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from rmod_pipeline.audio import Audio
+from rmod_pipeline.audio import Audio, db_to_gain
 from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
 from rmod_pipeline.effects.console import BLOCK_FRAMES, CONSOLE, set_value
+from rmod_pipeline.effects.engines.fused.steps import Compression, kept_per_frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,4 +75,18 @@ def _apply_console(audio: Audio, effect: Compressor, sample_rate: int) -> Audio:
     return compressed
 
 
-EFFECT = EffectKind(ranges=CompressorRanges, engines={PEDALBOARD: _apply_pedalboard, CONSOLE: _apply_console})
+def _plan_fused(effect: Compressor, sample_rate: int) -> Compression:
+    return plan_compression(effect.threshold_db, effect.ratio, (effect.attack_ms, effect.release_ms), sample_rate)
+
+
+def plan_compression(
+    threshold_db: float, ratio: float, attack_and_release_ms: tuple[float, float], sample_rate: int
+) -> Compression:
+    """Return the step of the fused engine for a compressor."""
+    attack, release = (kept_per_frame(milliseconds, sample_rate) for milliseconds in attack_and_release_ms)
+    return Compression(threshold=db_to_gain(threshold_db), slope=1 / ratio - 1, attack=attack, release=release)
+
+
+EFFECT = EffectKind(
+    ranges=CompressorRanges, engines={PEDALBOARD: _apply_pedalboard, CONSOLE: _apply_console}, fused=_plan_fused
+)

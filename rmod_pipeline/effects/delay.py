@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.engines.fused.steps import Echoing, Passing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,4 +39,11 @@ def _apply_pedalboard(audio: Audio, effect: Delay, sample_rate: int) -> Audio:
     return plugin(audio, sample_rate, reset=True)
 
 
-EFFECT = EffectKind(ranges=DelayRanges, engines={PEDALBOARD: _apply_pedalboard})
+def _plan_fused(effect: Delay, sample_rate: int) -> Echoing | Passing:
+    # As in pedalboard: no delay at all passes the input, and one of less than a frame is silence.
+    if effect.seconds == 0:
+        return Passing()
+    return Echoing(frames=int(np.float32(effect.seconds) * sample_rate), feedback=effect.feedback)
+
+
+EFFECT = EffectKind(ranges=DelayRanges, engines={PEDALBOARD: _apply_pedalboard}, fused=_plan_fused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from rmod_pipeline.distributions import Number, OneOf, Strict, Within, Word
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
 from rmod_pipeline.effects.console import CONSOLE
+from rmod_pipeline.effects.engines.fused.steps import Filtering, Section
 
 BUTTERWORTH_Q = 0.707
 
@@ -107,4 +109,36 @@ def _apply_console(audio: Audio, effect: Equalizer, sample_rate: int) -> Audio:
     return np.stack(filtered).astype(np.float32)
 
 
-EFFECT = EffectKind(ranges=EqualizerRanges, engines={PEDALBOARD: _apply_pedalboard, CONSOLE: _apply_console})
+def _plan_fused(effect: Equalizer, sample_rate: int) -> Filtering:
+    return Filtering(tuple(_plan_band(band, sample_rate) for band in effect.bands))
+
+
+def _plan_band(band: Band, sample_rate: int) -> Section:
+    """Return the section of a band. Each operation is rounded to float32: at 30 Hz the last bit is heard."""
+    f32, one = np.float32, np.float32(1)
+    root = f32(math.sqrt(max(f32(10.0 ** (f32(band.gain_db) * f32(0.05))), f32(1e-15))))
+    hz = min(max(f32(band.hz), f32(0.01)), f32(sample_rate / 2 - 100))
+    angle = f32(2 * math.pi) * max(hz, f32(2)) / f32(sample_rate)
+    cosine, sine, q = f32(math.cos(angle)), f32(math.sin(angle)), f32(band.q)
+    if band.shape == "peak":
+        alpha = sine / (q * f32(2))
+        edge = f32(-2) * cosine
+        b = (one + alpha * root, edge, one - alpha * root)
+        return Section.divided(b, (one + alpha / root, edge, one - alpha / root))
+    beta = sine * f32(math.sqrt(root)) / q
+    minus, plus, two = root - one, root + one, f32(2)
+    # A high shelf is a low one whose cosine has the other sign.
+    sign = one if band.shape == "low_shelf" else -one
+    turned = sign * cosine
+    b = (
+        root * (plus - minus * turned + beta),
+        sign * root * two * (minus - plus * turned),
+        root * (plus - minus * turned - beta),
+    )
+    a = (plus + minus * turned + beta, sign * f32(-2) * (minus + plus * turned), plus + minus * turned - beta)
+    return Section.divided(b, a)
+
+
+EFFECT = EffectKind(
+    ranges=EqualizerRanges, engines={PEDALBOARD: _apply_pedalboard, CONSOLE: _apply_console}, fused=_plan_fused
+)

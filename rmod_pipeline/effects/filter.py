@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.distributions import Number, OneOf, Within, Word
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.engines.fused.steps import Filtering, Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,4 +42,11 @@ def _apply_pedalboard(audio: Audio, effect: Filter, sample_rate: int) -> Audio:
     return shape(cutoff_frequency_hz=effect.hz)(audio, sample_rate, reset=True)
 
 
-EFFECT = EffectKind(ranges=FilterRanges, engines={PEDALBOARD: _apply_pedalboard})
+def _plan_fused(effect: Filter, sample_rate: int) -> Filtering:
+    one, zero = np.float32(1), np.float32(0)
+    n = np.float32(math.tan(np.float32(math.pi) * np.float32(effect.hz) / np.float32(sample_rate)))
+    b = (one, -one, zero) if effect.passes == "high" else (n, n, zero)
+    return Filtering((Section.divided(b, (n + one, n - one, zero)),))
+
+
+EFFECT = EffectKind(ranges=FilterRanges, engines={PEDALBOARD: _apply_pedalboard}, fused=_plan_fused)

@@ -12,6 +12,7 @@ from rmod_pipeline.audio import Audio, db_to_gain
 from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
 from rmod_pipeline.effects.console import CONSOLE, amplify
+from rmod_pipeline.effects.engines.fused.steps import Scaling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,4 +39,10 @@ def _apply_console(audio: Audio, effect: Gain, sample_rate: int) -> Audio:  # no
     return amplify(audio, effect.gain_db)
 
 
-EFFECT = EffectKind(ranges=GainRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console})
+def _plan_fused(effect: Gain, sample_rate: int) -> Scaling:  # noqa: ARG001
+    return Scaling(db_to_gain(effect.gain_db))
+
+
+EFFECT = EffectKind(
+    ranges=GainRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console}, fused=_plan_fused
+)

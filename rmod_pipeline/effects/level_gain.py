@@ -19,6 +19,7 @@ from rmod_pipeline.distributions import Number, Range, Within
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
 from rmod_pipeline.effects.console import CONSOLE, amplify
+from rmod_pipeline.effects.engines.fused.steps import LevelScaling
 
 LOUD_RMS = 0.7
 """The linear RMS that gets the lowest gain: about that of a full-scale sine."""
@@ -66,4 +67,10 @@ def _apply_console(audio: Audio, effect: LevelGain, sample_rate: int) -> Audio: 
     return amplify(audio, compute_gain_db(effect, rms(audio)))
 
 
-EFFECT = EffectKind(ranges=LevelGainRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console})
+def _plan_fused(effect: LevelGain, sample_rate: int) -> LevelScaling:  # noqa: ARG001
+    return LevelScaling(lambda level: db_to_gain(compute_gain_db(effect, level)))
+
+
+EFFECT = EffectKind(
+    ranges=LevelGainRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console}, fused=_plan_fused
+)

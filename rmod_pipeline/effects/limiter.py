@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rmod_pipeline.audio import Audio
+from rmod_pipeline.audio import Audio, db_to_gain
 from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.compressor import plan_compression
+from rmod_pipeline.effects.engines.fused.steps import Limiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,4 +44,12 @@ def _apply_pedalboard(audio: Audio, effect: Limiter, sample_rate: int) -> Audio:
     return plugin(audio, sample_rate, reset=True)
 
 
-EFFECT = EffectKind(ranges=LimiterRanges, engines={PEDALBOARD: _apply_pedalboard})
+def _plan_fused(effect: Limiter, sample_rate: int) -> Limiting:
+    return Limiting(
+        first=plan_compression(-10, 4, (2, 200), sample_rate),
+        second=plan_compression(effect.threshold_db, 1000, (0.001, effect.release_ms), sample_rate),
+        gain=10.0 ** (7.5 / 40) * db_to_gain(-effect.threshold_db),
+    )
+
+
+EFFECT = EffectKind(ranges=LimiterRanges, engines={PEDALBOARD: _apply_pedalboard}, fused=_plan_fused)

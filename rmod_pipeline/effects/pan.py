@@ -13,6 +13,7 @@ from rmod_pipeline.audio import Audio, to_channels
 from rmod_pipeline.distributions import Number, OneOf, Within, Word
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
 from rmod_pipeline.effects.console import CONSOLE, set_value
+from rmod_pipeline.effects.engines.fused.steps import Placing
 
 LAWS = ("linear", "minus_4_5_db", "constant_power")
 
@@ -70,4 +71,8 @@ def _apply_console(audio: Audio, effect: Pan, sample_rate: int) -> Audio:  # noq
     return np.ascontiguousarray(processor.process(to_channels(audio, 2).T).T, dtype=np.float32)
 
 
-EFFECT = EffectKind(ranges=PanRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console})
+def _plan_fused(effect: Pan, sample_rate: int) -> Placing:  # noqa: ARG001
+    return Placing(*pan_gains(effect.position, effect.law))
+
+
+EFFECT = EffectKind(ranges=PanRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console}, fused=_plan_fused)

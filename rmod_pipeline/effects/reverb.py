@@ -10,10 +10,14 @@ from pydantic import Field
 from rmod_pipeline.audio import Audio, to_channels
 from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.engines.fused.steps import Reverberation
 
 WET_LEVEL = 0.5
 """JUCE multiplies the wet level by 3. With 0.5, the wet signal of a medium room is about as loud as the dry signal, so
 that the level of a send in dB has its usual meaning, and mixtures are as loud as the two published by the authors."""
+
+LEAST_FUSED_RATE = 2000
+"""Hz. Below it, the shortest delay of the reverb has fewer frames than a vector of the fused engine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,4 +51,16 @@ def _apply_pedalboard(audio: Audio, effect: Reverb, sample_rate: int) -> Audio:
     return plugin(to_channels(audio, 2), sample_rate, reset=True)
 
 
-EFFECT = EffectKind(ranges=ReverbRanges, engines={PEDALBOARD: _apply_pedalboard})
+def _plan_fused(effect: Reverb, sample_rate: int) -> Reverberation | None:
+    if sample_rate < LEAST_FUSED_RATE:
+        return None
+    wet = 3 * WET_LEVEL
+    return Reverberation(
+        feedback=0.28 * effect.room + 0.7,
+        damping=0.4 * effect.damping,
+        direct=wet * (1 + effect.width) / 2,
+        crossed=wet * (1 - effect.width) / 2,
+    )
+
+
+EFFECT = EffectKind(ranges=ReverbRanges, engines={PEDALBOARD: _apply_pedalboard}, fused=_plan_fused)

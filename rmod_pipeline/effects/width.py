@@ -11,6 +11,7 @@ from pydantic import Field
 from rmod_pipeline.audio import Audio, to_channels
 from rmod_pipeline.distributions import Number, Within
 from rmod_pipeline.effects.base import PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.engines.fused.steps import Widening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,4 +38,8 @@ def _apply_numpy(audio: Audio, effect: Width, sample_rate: int) -> Audio:  # noq
     return np.stack([middle + side, middle - side])
 
 
-EFFECT = EffectKind(ranges=WidthRanges, engines={PEDALBOARD: _apply_numpy})
+def _plan_fused(effect: Width, sample_rate: int) -> Widening:  # noqa: ARG001
+    return Widening(effect.width)
+
+
+EFFECT = EffectKind(ranges=WidthRanges, engines={PEDALBOARD: _apply_numpy}, fused=_plan_fused)

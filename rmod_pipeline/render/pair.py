@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rmod_pipeline.audio import Audio, Pcm, gain_to_db, peak, rms, to_channels, to_pcm
+from rmod_pipeline.audio import Audio, Pcm, db_to_gain, gain_to_db, peak, rms, to_channels, to_pcm
+from rmod_pipeline.effects import FUSED
 from rmod_pipeline.errors import RecipeError
 from rmod_pipeline.render.chain import add_sends, apply_chain, apply_effects
 from rmod_pipeline.render.measure import PairLevels, TrackLevels, measure_audibility, measure_mix, measure_target
@@ -17,15 +19,20 @@ from rmod_pipeline.spec import DrumTrack, LoopTrack, PairSpec, Settings, Track
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A rendered pair: 16-bit stereo [2, frames] throughout."""
+    """A rendered pair: 16-bit stereo [2, frames], but for the tracks."""
 
     spec: PairSpec
     mix: Pcm
     targets: dict[str, Pcm]
     """The layered one-shot of each target kind, without velocity, inserts, sends and master."""
-    stems: dict[str, Pcm]
-    """Each track at the sum, before the master chain."""
+    tracks: dict[str, Audio]
+    """Each track at the sum, before the master chain: float [2, frames]."""
     measured: PairLevels
+
+    @property
+    def stems(self) -> dict[str, Pcm]:
+        """The tracks in 16 bit. They are converted when they are asked for, because few data sets store them."""
+        return {kind: to_pcm(audio) for kind, audio in self.tracks.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,22 +56,22 @@ def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
     if settings.sample_rate != sounds.store.sample_rate:
         raise ValueError(f"sounds at {sounds.store.sample_rate} Hz for a spec at {settings.sample_rate} Hz")
     one_shots = {drum.kind: render_one_shot(drum, sounds, settings) for drum in spec.drums}
-    drums = [
-        mix_track(drum, render_drum_loop(one_shots[drum.kind], drum.notes, settings), settings) for drum in spec.drums
+    dry = [
+        *(render_drum_loop(one_shots[drum.kind], drum.notes, settings) for drum in spec.drums),
+        *(render_loop(loop, sounds, settings) for loop in spec.loops),
     ]
-    loops = [mix_track(loop, render_loop(loop, sounds, settings), settings) for loop in spec.loops]
-    total = sum_tracks([mixed.audio for mixed in (*drums, *loops)], settings)
-    mix = to_pcm(apply_master(total, spec))
+    tracks, total, mastered = mix_tracks(spec, dry)
+    mix = to_pcm(check_finite(total, mastered, spec))
     targets = {drum.kind: to_pcm(to_channels(one_shots[drum.kind], 2)) for drum in spec.targets}
     return Pair(
         spec=spec,
         mix=mix,
         targets=targets,
-        stems={mixed.track.kind: to_pcm(mixed.audio) for mixed in (*drums, *loops)},
+        tracks={mixed.track.kind: mixed.audio for mixed in tracks},
         measured=PairLevels(
             mix=measure_mix(mix, settings.sample_rate),
             targets={kind: measure_target(target, settings.sample_rate) for kind, target in targets.items()},
-            tracks={mixed.track.kind: _measure_track(mixed, total, settings) for mixed in (*drums, *loops)},
+            tracks={mixed.track.kind: _measure_track(mixed, total, settings) for mixed in tracks},
         ),
     )
 
@@ -101,12 +108,38 @@ def sum_tracks(tracks: list[Audio], settings: Settings) -> Audio:
     return total
 
 
-def apply_master(total: Audio, spec: PairSpec) -> Audio:
+def mix_tracks(spec: PairSpec, dry: Sequence[Audio]) -> tuple[list[MixedTrack], Audio, Audio]:
+    """Return the tracks after their effects, their sum [2, frames], and that after the master chain [1 or 2, frames].
+
+    dry: the audio [1 or 2, frames] of each track of the spec.
+    """
+    settings = spec.settings
+    if settings.engine == FUSED and dry:
+        return _mix_fused(spec, dry)
+    tracks = [mix_track(track, audio, settings) for track, audio in zip(spec.tracks, dry, strict=True)]
+    total = sum_tracks([mixed.audio for mixed in tracks], settings)
+    return tracks, total, apply_effects(total, spec.master, settings)
+
+
+def _mix_fused(spec: PairSpec, dry: Sequence[Audio]) -> tuple[list[MixedTrack], Audio, Audio]:
+    from rmod_pipeline.effects.engines.fused.engine import Chains, mix_chains
+
+    chains = [
+        Chains(audio, track.inserts, [(db_to_gain(send.level_db), send.effects) for send in track.sends])
+        for track, audio in zip(spec.tracks, dry, strict=True)
+    ]
+    mixed = mix_chains(chains, spec.master, spec.settings.sample_rate)
+    results = zip(spec.tracks, mixed.tracks, mixed.inserts_db, strict=True)
+    tracks = [MixedTrack(track=track, audio=audio, inserts_db=inserts_db) for track, audio, inserts_db in results]
+    return tracks, mixed.total, mixed.mix
+
+
+def check_finite(total: Audio, mastered: Audio, spec: PairSpec) -> Audio:
     """Return the mixture [2, frames]: the sum after the master chain, and nothing else.
 
     Raises RecipeError for a mixture that is not finite, because rounding it to 16 bit would give noise.
     """
-    mix = to_channels(apply_effects(total, spec.master, spec.settings), 2)
+    mix = to_channels(mastered, 2)
     if not (np.isfinite(total).all() and np.isfinite(mix).all()):
         found = f"{spec.key} is too loud: it has infinite or NaN samples"
         raise RecipeError(spec.recipe, found, "lower the gains of its effects; gains add up along a chain")

@@ -1,0 +1,310 @@
+"""The fused engine: apply the chains of all tracks of a pair together.
+
+    mixed = mix_chains([Chains(dry, inserts, sends), ...], master, sample_rate)
+
+Steps of one kind are applied to all tracks that need one next, eight rows at a time. Gains, pans and RMS matches cost
+nothing: a channel is a row and a gain, and two channels may share a row. A compressor or limiter whose threshold is not
+reached is a gain, too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rmod_pipeline.audio import Audio, gain_to_db
+from rmod_pipeline.effects import EFFECTS, PEDALBOARD, Effect
+from rmod_pipeline.effects.engines.fused.kernels import (
+    compress_all,
+    echo_row,
+    filter_all,
+    limit_all,
+    reverberate,
+)
+from rmod_pipeline.effects.engines.fused.rows import (
+    Channel,
+    Channels,
+    Row,
+    RowPool,
+    add_channels,
+    borrow_pool,
+    find_rms,
+    in_stereo,
+    make_channels,
+    mix_audio,
+)
+from rmod_pipeline.effects.engines.fused.steps import (
+    Compression,
+    Echoing,
+    Filtering,
+    LevelScaling,
+    Limiting,
+    Passing,
+    Placing,
+    Reverberation,
+    Scaling,
+    Step,
+    Widening,
+)
+
+SAFE = 0.999999
+"""A level that stays below this share of a threshold does not reach it, whatever is rounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chains:
+    """A dry track and its effects."""
+
+    dry: Audio
+    """[1 or 2, frames]."""
+    inserts: Sequence[Effect]
+    sends: Sequence[tuple[float, Sequence[Effect]]]
+    """The linear gain and the effects of each send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """The tracks of a pair after their effects, and their sum before and after the master chain."""
+
+    tracks: list[Audio]
+    """Each [2, frames]."""
+    inserts_db: list[list[float]]
+    """Measured gain of each insert."""
+    total: Audio
+    """[2, frames]."""
+    mix: Audio
+    """[1 or 2, frames]."""
+
+
+def mix_chains(tracks: Sequence[Chains], master: Sequence[Effect], sample_rate: int) -> Mixed:
+    """Apply the chains of all tracks [1 or 2, frames], which have equal lengths; sum them and apply the master chain."""
+    pool = borrow_pool(tracks[0].dry.shape[1])
+    inserts = [_Run(make_channels(track.dry, pool), track.inserts, sample_rate, measures=True) for track in tracks]
+    _run_all(inserts, pool)
+    sends = [
+        [(gain, _Run(in_stereo(run.channels), effects, sample_rate)) for gain, effects in track.sends]
+        for track, run in zip(tracks, inserts, strict=True)
+    ]
+    _run_all([run for several in sends for _, run in several], pool)
+    wet = []
+    for run, several in zip(inserts, sends, strict=True):
+        parts = [in_stereo(run.channels)]
+        for gain, send in several:
+            parts.append(tuple(channel.times(gain) for channel in in_stereo(send.channels)))
+        wet.append(mix_audio(parts, pool))
+    total = _sum(wet, pool)
+    last = _Run(make_channels(total, pool), master, sample_rate)
+    _run_all([last], pool)
+    return Mixed(
+        tracks=wet,
+        inserts_db=[run.gains_db for run in inserts],
+        total=total,
+        mix=mix_audio([last.channels], pool),
+    )
+
+
+def apply_one(audio: Audio, effect: Effect, sample_rate: int) -> Audio:
+    """Return audio [1 or 2, frames] after one effect, without its RMS match."""
+    pool = borrow_pool(audio.shape[1])
+    run = _Run(make_channels(audio, pool), [effect], sample_rate, matches=False)
+    _run_all([run], pool)
+    return mix_audio([run.channels], pool)
+
+
+def _sum(tracks: Sequence[Audio], pool: RowPool) -> Audio:
+    """Return the sum of tracks [2, frames]."""
+    parts = [make_channels(track, pool) for track in tracks]
+    return mix_audio(parts, pool)
+
+
+class _Run:
+    """A chain on its way: the channels so far, and the effects that are left."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        effects: Sequence[Effect],
+        sample_rate: int,
+        *,
+        measures: bool = False,
+        matches: bool = True,
+    ) -> None:
+        self.channels, self.sample_rate = channels, sample_rate
+        self.gains_db: list[float] = []
+        self._left = deque(effects)
+        self._measures, self._matches = measures, matches
+        self._level: float | None = None
+        """RMS of the channels; None if it is not known."""
+        self.step: Step | None = None
+        """The step that is next; None for an effect with a function of its own."""
+
+    @property
+    def level(self) -> float:
+        """RMS of the channels."""
+        if self._level is None:
+            self._level = find_rms(self.channels)
+        return self._level
+
+    def advance(self) -> bool:
+        """Apply effects that cost nothing; return whether one is next that has to be computed."""
+        while self._left:
+            self.step = self._plan(self._left[0])
+            light = self._apply_light(self.step) if self.step is not None else None
+            if light is None:
+                return True
+            self.finish(light)
+        return False
+
+    def finish(self, channels: Channels) -> None:
+        """Take the channels after the effect that is next, match their RMS if it wants that, and measure its gain."""
+        effect = self._left.popleft()
+        match = effect.match_rms and self._matches
+        if not (match or self._measures):
+            self.channels, self._level = channels, None
+            return
+        before, self._level, self.channels = self.level, None, channels
+        after = self.level
+        gain_db = 0.0
+        if before > 0 and after > 0 and match:
+            self.channels = tuple(channel.times(before / after) for channel in channels)
+            self._level = before
+            gain_db = round(gain_to_db(before / after), 3)
+        elif before > 0 and after > 0:
+            gain_db = round(gain_to_db(after / before), 3)
+        if self._measures:
+            self.gains_db.append(gain_db)
+
+    def apply_own(self, pool: RowPool) -> None:
+        """Apply the effect that is next by its own function."""
+        effect = self._left[0]
+        audio = mix_audio([self.channels], pool)
+        result = EFFECTS[effect.effect].engines[PEDALBOARD](audio, effect, self.sample_rate)
+        self.finish(make_channels(result, pool))
+
+    def _plan(self, effect: Effect) -> Step | None:
+        plan = EFFECTS[effect.effect].fused
+        return None if plan is None else plan(effect, self.sample_rate)
+
+    def _apply_light(self, step: Step) -> Channels | None:
+        """Return the channels after a step that is a matter of gains alone; None if it has to be computed."""
+        channels = self.channels
+        if isinstance(step, Passing):
+            return channels
+        if isinstance(step, Scaling):
+            return tuple(channel.times(step.gain) for channel in channels)
+        if isinstance(step, LevelScaling):
+            return tuple(channel.times(step.gain_of(self.level)) for channel in channels)
+        if isinstance(step, Placing):
+            left, right = in_stereo(channels)
+            return left.times(step.left), right.times(step.right)
+        if isinstance(step, Widening):
+            return _widen_shared(in_stereo(channels), step)
+        peak = max(channel.peak for channel in channels) if isinstance(step, Compression | Limiting) else 0.0
+        if isinstance(step, Compression) and peak < step.threshold * SAFE:
+            return channels
+        if isinstance(step, Limiting) and peak < min(step.first.threshold, step.second.threshold) * SAFE:
+            return tuple(channel.times(step.gain) for channel in channels) if peak * step.gain < SAFE else None
+        return None
+
+
+def _widen_shared(channels: Channels, step: Widening) -> Channels | None:
+    """Return two channels that share a row after a change of width; None if they do not."""
+    left, right = channels
+    if left.row is not right.row:
+        return None
+    middle, side = (left.gain + right.gain) / 2, (left.gain - right.gain) / 2 * step.width
+    return Channel(left.row, middle + side), Channel(left.row, middle - side)
+
+
+def _run_all(runs: Sequence[_Run], pool: RowPool) -> None:
+    """Apply all effects of all runs: of those that are next, the most frequent kind first."""
+    while True:
+        waiting = [run for run in runs if run.advance()]
+        if not waiting:
+            return
+        kinds = Counter(type(run.step) for run in waiting)
+        # A tie goes to the kind of the first run, so that the order does not depend on anything else.
+        kind = max(kinds, key=lambda each: (kinds[each], -[type(run.step) for run in waiting].index(each)))
+        group = [run for run in waiting if type(run.step) is kind]
+        _HEAVY[kind](group, pool)
+
+
+def _filter(runs: Sequence[_Run], pool: RowPool) -> None:
+    """Filter rows; channels that share a row still share it afterwards."""
+    rows: list[Row] = []
+    steps: list[Any] = []
+    for run in runs:
+        own = list(dict.fromkeys(channel.row for channel in run.channels))
+        rows += own
+        steps += [run.step] * len(own)
+    results = iter(filter_all(rows, steps, pool))
+    for run in runs:
+        after = {row: next(results) for row in dict.fromkeys(channel.row for channel in run.channels)}
+        run.finish(tuple(Channel(after[channel.row], channel.gain) for channel in run.channels))
+
+
+def _level(
+    apply: Callable[[Sequence[Channel], Sequence[Any], RowPool], list[Row]],
+) -> Callable[[Sequence[_Run], RowPool], None]:
+    """Return a function that compresses or limits. Its results depend on gains: equal channels are computed once."""
+
+    def run_group(runs: Sequence[_Run], pool: RowPool) -> None:
+        inputs: list[Channel] = []
+        steps: list[Any] = []
+        for run in runs:
+            own = list(dict.fromkeys(run.channels))
+            inputs += own
+            steps += [run.step] * len(own)
+        results = iter(apply(inputs, steps, pool))
+        for run in runs:
+            after = {channel: Channel(next(results)) for channel in dict.fromkeys(run.channels)}
+            run.finish(tuple(after[channel] for channel in run.channels))
+
+    return run_group
+
+
+def _echo(runs: Sequence[_Run], pool: RowPool) -> None:
+    for run in runs:
+        step = run.step
+        assert isinstance(step, Echoing)
+        if step.frames < 1:
+            run.finish(tuple(Channel(pool.silence) for _ in run.channels))
+            continue
+        after = {row: echo_row(row, step, pool) for row in dict.fromkeys(channel.row for channel in run.channels)}
+        run.finish(tuple(Channel(after[channel.row], channel.gain) for channel in run.channels))
+
+
+def _reverberate(runs: Sequence[_Run], pool: RowPool) -> None:
+    for run in runs:
+        assert isinstance(run.step, Reverberation)
+        left, right = reverberate(in_stereo(run.channels), run.step, pool, run.sample_rate)
+        run.finish((Channel(left), Channel(right)))
+
+
+def _widen(runs: Sequence[_Run], pool: RowPool) -> None:
+    for run in runs:
+        assert isinstance(run.step, Widening)
+        left, right = run.channels
+        near, far = (1 + run.step.width) / 2, (1 - run.step.width) / 2
+        to_left, to_right = pool.take(), pool.take()
+        add_channels((left.times(near), right.times(far)), to_left.address, pool.frames)
+        add_channels((left.times(far), right.times(near)), to_right.address, pool.frames)
+        run.finish((Channel(to_left), Channel(to_right)))
+
+
+def _apply_own(runs: Sequence[_Run], pool: RowPool) -> None:
+    for run in runs:
+        run.apply_own(pool)
+
+
+_HEAVY: dict[type, Callable[[Sequence[_Run], RowPool], None]] = {
+    Filtering: _filter,
+    Compression: _level(compress_all),
+    Limiting: _level(limit_all),
+    Echoing: _echo,
+    Reverberation: _reverberate,
+    Widening: _widen,
+    type(None): _apply_own,
+}

@@ -1,0 +1,172 @@
+"""Call the kernels on any number of rows: tables of addresses and parameters for eight lanes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmod_pipeline.effects.engines.fused import dynamics, mixing, reverb, sections
+from rmod_pipeline.effects.engines.fused.lanes import BLOCK_FRAMES
+from rmod_pipeline.effects.engines.fused.rows import Channel, Channels, Row, RowPool, padded_frames
+from rmod_pipeline.effects.engines.fused.steps import (
+    Compression,
+    Echoing,
+    Filtering,
+    Limiting,
+    Reverberation,
+    Section,
+)
+from rmod_pipeline.effects.engines.fused.vectors import LANES
+
+_IDENTITY = Section(1.0, 0.0, 0.0, 0.0, 0.0)
+_BLOCK = BLOCK_FRAMES * LANES
+"""Floats of a block of eight rows."""
+_ADDRESSES = LANES * 2
+"""Floats that take the space of eight addresses."""
+
+
+def filter_all(rows: Sequence[Row], steps: Sequence[Filtering], pool: RowPool) -> list[Row]:
+    """Return each row after its sections."""
+    outputs = [pool.take() for _ in rows]
+    for group in _groups(len(rows)):
+        most = max(len(steps[index].sections) for index in group)
+        count = 1 if most == 1 else -(-most // sections.AT_ONCE) * sections.AT_ONCE
+        numbers = np.zeros((count, 5, LANES), np.float32)
+        numbers[:, 0] = _IDENTITY.b0
+        for place, index in enumerate(group):
+            for number, section in enumerate(steps[index].sections):
+                numbers[number, :, place] = (section.b0, section.b1, section.b2, section.a1, section.a2)
+        scratch = np.zeros(count * 2 * LANES + _BLOCK, np.float32)
+        inputs = _list_addresses([rows[index] for index in group], pool.silence)
+        results = _list_addresses([outputs[index] for index in group], pool.waste)
+        sections.filter_rows(
+            inputs.ctypes.data,
+            results.ctypes.data,
+            padded_frames(pool.frames),
+            numbers.ctypes.data,
+            count,
+            scratch.ctypes.data,
+        )
+    return outputs
+
+
+def compress_all(channels: Sequence[Channel], steps: Sequence[Compression], pool: RowPool) -> list[Row]:
+    """Return each channel, with its gain, after its compression."""
+    outputs = [pool.take() for _ in channels]
+    for group in _groups(len(channels)):
+        numbers = _idle(1)
+        for place, index in enumerate(group):
+            numbers[: dynamics.PARAMETERS, place] = _describe(channels[index].gain, steps[index])
+        # Two blocks, the rows of the second, and a state.
+        scratch = np.zeros(2 * _BLOCK + _ADDRESSES + LANES, np.float32)
+        _point_at_rows(scratch, 2 * _BLOCK, _BLOCK)
+        inputs = _list_addresses([channels[index].row for index in group], pool.silence)
+        results = _list_addresses([outputs[index] for index in group], pool.waste)
+        dynamics.compress_rows(
+            inputs.ctypes.data,
+            results.ctypes.data,
+            padded_frames(pool.frames),
+            numbers.ctypes.data,
+            scratch.ctypes.data,
+        )
+    return outputs
+
+
+def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowPool) -> list[Row]:
+    """Return each channel, with its gain, after its limiter."""
+    outputs = [pool.take() for _ in channels]
+    for group in _groups(len(channels)):
+        numbers = _idle(2)
+        for place, index in enumerate(group):
+            step = steps[index]
+            numbers[: dynamics.PARAMETERS, place] = _describe(channels[index].gain, step.first)
+            numbers[dynamics.PARAMETERS : -1, place] = _describe(1.0, step.second)
+            numbers[-1, place] = step.gain
+        # As for a compression, then one more state, a block of rows and its addresses.
+        scratch = np.zeros(3 * _BLOCK + 2 * _ADDRESSES + 2 * LANES, np.float32)
+        _point_at_rows(scratch, 2 * _BLOCK, _BLOCK)
+        between = 2 * _BLOCK + _ADDRESSES + 2 * LANES
+        _point_at_rows(scratch, between + _BLOCK, between)
+        inputs = _list_addresses([channels[index].row for index in group], pool.silence)
+        results = _list_addresses([outputs[index] for index in group], pool.waste)
+        dynamics.limit_rows(
+            inputs.ctypes.data,
+            results.ctypes.data,
+            padded_frames(pool.frames),
+            numbers.ctypes.data,
+            scratch.ctypes.data,
+        )
+    return outputs
+
+
+def echo_row(row: Row, step: Echoing, pool: RowPool) -> Row:
+    """Return the echoes of a row."""
+    output = pool.take()
+    frames = padded_frames(pool.frames)
+    mixing.echo(row.address, output.address, frames, min(step.frames, frames), np.float32(step.feedback))
+    return output
+
+
+def reverberate(channels: Channels, step: Reverberation, pool: RowPool, sample_rate: int) -> tuple[Row, Row]:
+    """Return the reverb of two channels."""
+    delays = reverb.list_delays(sample_rate)
+    sizes = [-(-delay // LANES) * LANES + LANES for delay in delays]
+    # After each ring, room for a copy of its first vector.
+    memory = np.zeros(sum(sizes) + LANES * len(sizes), np.float32)
+    records = np.zeros(reverb.RING_WORDS * len(delays) + 3 * reverb.BLOCK_FRAMES // 2, np.int64)
+    rings = records[: reverb.RING_WORDS * len(delays)].reshape(-1, reverb.RING_WORDS)
+    start = memory.ctypes.data
+    for ring, delay, size in zip(rings, delays, sizes, strict=True):
+        ring[:] = start, 4 * size, 0, 4 * delay
+        start += 4 * (size + LANES)
+    damping = np.float32(step.damping)
+    numbers = np.zeros(LANES + 2 * len(reverb.COMB_FRAMES) * 2 * LANES, np.float32)
+    inputs = [np.float32(reverb.INPUT_GAIN * channel.gain) for channel in channels]
+    numbers[:6] = (*inputs, step.feedback, damping, step.direct, step.crossed)
+    powers = np.cumprod(np.full(LANES, damping, np.float32), dtype=np.float32)
+    numbers[LANES:].reshape(-1, 2, LANES)[:, 1] = powers
+    left, right = pool.take(), pool.take()
+    reverb.reverberate(
+        channels[0].row.address,
+        channels[1].row.address,
+        left.address,
+        right.address,
+        padded_frames(pool.frames),
+        numbers.ctypes.data,
+        records.ctypes.data,
+    )
+    return left, right
+
+
+def _groups(count: int) -> Iterator[range]:
+    """Yield the indices of eight rows at a time."""
+    for start in range(0, count, LANES):
+        yield range(start, min(start + LANES, count))
+
+
+def _list_addresses(rows: Sequence[Row], spare: Row) -> NDArray[np.int64]:
+    """Return eight addresses: those of rows, then of a spare row. Keep the array while a kernel reads it."""
+    addresses = np.full(LANES, spare.address, np.int64)
+    addresses[: len(rows)] = [row.address for row in rows]
+    return addresses
+
+
+def _idle(compressions: int) -> NDArray[np.float32]:
+    """Return parameters with which lanes do nothing; for a limiter, with the gains after its two compressions."""
+    numbers = np.zeros((compressions * dynamics.PARAMETERS + (compressions > 1), LANES), np.float32)
+    numbers[3 :: dynamics.PARAMETERS] = np.inf  # thresholds
+    return numbers
+
+
+def _describe(gain: float, step: Compression) -> tuple[float, ...]:
+    """Return the parameters of one lane: gain of the input, attack, release, threshold, slope."""
+    return gain, step.attack, step.release, step.threshold, step.slope
+
+
+def _point_at_rows(scratch: NDArray[np.float32], at: int, block: int) -> None:
+    """Write the addresses of the eight rows of a block into scratch; both places are in floats."""
+    start = scratch.ctypes.data + 4 * block
+    addresses = np.array([start + 4 * BLOCK_FRAMES * row for row in range(LANES)], np.int64)
+    scratch[at : at + _ADDRESSES] = addresses.view(np.float32)
