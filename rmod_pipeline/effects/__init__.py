@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Field
 
-from rmod_pipeline.effects.base import FUSED, PEDALBOARD, Effect, EffectKind, EffectRanges
+from rmod_pipeline.effects.base import FUSED, FUSED_VERSION, PEDALBOARD, Effect, EffectKind, EffectRanges
 from rmod_pipeline.effects.console import CONSOLE, require_console
 from rmod_pipeline.errors import UsageError, nearest
 
@@ -36,6 +36,14 @@ def check_engine(engine: str) -> str:
     return engine
 
 
+def prepare_engine(engine: str) -> None:
+    """Compile what an engine needs, so that the first pair does not wait and processes do not compile it all at once."""
+    if engine == FUSED:
+        from rmod_pipeline.effects.engines.fused.warm_up import compile_kernels
+
+        compile_kernels()
+
+
 if TYPE_CHECKING:
     AnyEffect = Effect
     AnyRanges = EffectRanges
@@ -48,6 +56,7 @@ __all__ = [
     "EFFECTS",
     "ENGINES",
     "FUSED",
+    "FUSED_VERSION",
     "PEDALBOARD",
     "AnyEffect",
     "AnyRanges",
@@ -55,4 +64,5 @@ __all__ = [
     "EffectKind",
     "EffectRanges",
     "check_engine",
+    "prepare_engine",
 ]

@@ -17,6 +17,8 @@ PEDALBOARD = "pedalboard"
 """The engine that supports every effect."""
 FUSED = "fused"
 """The engine that applies the chains of all tracks of a pair together."""
+FUSED_VERSION = 1
+"""It rises when the fused engine renders other bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

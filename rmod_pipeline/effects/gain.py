@@ -43,6 +43,4 @@ def _plan_fused(effect: Gain, sample_rate: int) -> Scaling:  # noqa: ARG001
     return Scaling(db_to_gain(effect.gain_db))
 
 
-EFFECT = EffectKind(
-    ranges=GainRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console}, fused=_plan_fused
-)
+EFFECT = EffectKind(ranges=GainRanges, engines={PEDALBOARD: _apply_numpy, CONSOLE: _apply_console}, fused=_plan_fused)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from rmod_pipeline.effects import prepare_engine
 from rmod_pipeline.errors import BuildError, LibraryError
 from rmod_pipeline.library.licences import LicenceClass
 from rmod_pipeline.library.splits import check_groups, check_splits
@@ -75,6 +76,8 @@ def run_build(
     if space_check:
         check_space(missing, job)
     open_folder(job, has_build, new_families)
+    if missing:
+        prepare_engine(job.engine)
     results = make_missing(plans, missing, job, executor, progress)
     return _finish(job, plans, results, start)
 

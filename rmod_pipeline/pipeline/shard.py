@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rmod_pipeline.compose import compose_pair
 from rmod_pipeline.pipeline.judge import judge
 from rmod_pipeline.pipeline.log_context import set_current_pair
-from rmod_pipeline.render import render_pair
+from rmod_pipeline.render import Pair, render_pair, render_pairs
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.spec import PairId
+from rmod_pipeline.spec import PairId, PairSpec
 
 if TYPE_CHECKING:
     from rmod_pipeline.pipeline.jobs.context import WorkerContext
+    from rmod_pipeline.pipeline.shard_output import ShardOutput
+
+RENDERED_TOGETHER = 4
+"""Pairs that are rendered at once. The fused engine is a fifth faster with four than with one, and no faster with more."""
 
 
 def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], None] = lambda: None) -> Receipt:
@@ -24,25 +28,32 @@ def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], N
     ``on_pair`` is called after each pair. Raises AssetError for a sound that cannot be read: the shard fails, and
     nothing of it is published.
     """
-    recipe = context.recipe
     with context.open_output(plan) as output:
-        for pair_id in plan.pair_ids(context.seed):
-            for attempt in attempts(pair_id, recipe.reject.attempts):
-                spec = compose_pair(recipe, context.assets(plan.split), context.settings, attempt)
-                pair = render_pair(spec, context.sounds)
-                reject = judge(pair.measured, recipe.reject)
-                if reject is None:
-                    output.accept(pair)
-                    break
-                output.reject(pair, reject)
-            else:
-                output.leave_out(pair_id.key)
-            on_pair()
+        all_ids = list(plan.pair_ids(context.seed))
+        for start in range(0, len(all_ids), RENDERED_TOGETHER):
+            pair_ids = all_ids[start : start + RENDERED_TOGETHER]
+            specs = [_compose(pair_id, context) for pair_id in pair_ids]
+            for pair_id, pair in zip(pair_ids, render_pairs(specs, context.sounds), strict=True):
+                set_current_pair(pair_id.key)
+                _settle(pair, context, output)
+                on_pair()
     return output.receipt
 
 
-def attempts(pair_id: PairId, count: int) -> Iterator[PairId]:
-    """Yield a pair id with the attempts 0 .. count - 1, and name the pair in the log from here on."""
+def _compose(pair_id: PairId, context: WorkerContext) -> PairSpec:
+    """Compose a pair, and name it in the log from here on."""
     set_current_pair(pair_id.key)
-    for attempt in range(count):
-        yield replace(pair_id, attempt=attempt)
+    return compose_pair(context.recipe, context.assets(pair_id.split), context.settings, pair_id)
+
+
+def _settle(pair: Pair, context: WorkerContext, output: ShardOutput) -> None:
+    """Write a pair or, if it is rejected, its next attempt that is not; leave the key out if none is."""
+    limits = context.recipe.reject
+    while (reject := judge(pair.measured, limits)) is not None:
+        output.reject(pair, reject)
+        following = replace(pair.spec.address, attempt=pair.spec.address.attempt + 1)
+        if following.attempt >= limits.attempts:
+            output.leave_out(pair.spec.key)
+            return
+        pair = render_pair(_compose(following, context), context.sounds)
+    output.accept(pair)

@@ -1,8 +1,8 @@
 """Render pairs: PairSpec -> drum loops, backing loops, mix, master -> Pair. Draws no random number."""
 
 from rmod_pipeline.render.measure import PairLevels
-from rmod_pipeline.render.pair import Pair, render_pair
+from rmod_pipeline.render.pair import Pair, render_pair, render_pairs
 from rmod_pipeline.render.pitch import PitchCache
 from rmod_pipeline.render.sounds import Sounds
 
-__all__ = ["Pair", "PairLevels", "PitchCache", "Sounds", "render_pair"]
+__all__ = ["Pair", "PairLevels", "PitchCache", "Sounds", "render_pair", "render_pairs"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.audio import SILENCE_DB, Audio, Pcm, from_pcm, gain_to_db, peak, rms, swing, to_channels
+from rmod_pipeline.effects import FUSED
 from rmod_pipeline.spec import Note, Settings
 
 HIT_SECONDS = 0.05
@@ -71,19 +72,82 @@ class PairLevels:
         return asdict(self)
 
 
-def measure_mix(mix: Pcm, sample_rate: int) -> MixLevels:
+@dataclass(frozen=True, slots=True)
+class PcmLevels:
+    """Linear levels of 16-bit stereo audio."""
+
+    peak: float
+    rms: float
+    middle: float
+    """RMS of (left + right) / 2."""
+    side: float
+    """RMS of (left - right) / 2."""
+    clipped: int
+    """Samples at full scale."""
+    swing: float
+    """Half of the peak-to-peak amplitude of the mean of the channels."""
+    lufs: float
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Functions that measure: those of numpy, or those of the fused engine, which are faster."""
+
+    measure_pcm: Callable[[Pcm, int], PcmLevels]
+    """(16-bit audio [2, frames], sample rate) -> its levels."""
+    peak_and_rms: Callable[[Audio], tuple[float, float]]
+    """Of audio [channels, frames]."""
+    mono_rms: Callable[[Audio, int, int], float]
+    """(stereo audio [2, frames], first frame, frame after the last) -> RMS of the mean of its channels."""
+
+
+def measure_mix(mix: Pcm, sample_rate: int, meter: Meter) -> MixLevels:
     """Measure a stored mixture [2, frames]."""
-    audio = from_pcm(mix)
-    left, right = audio
-    middle, side = rms((left + right)[None] * np.float32(0.5)), rms((left - right)[None] * np.float32(0.5))
+    levels = meter.measure_pcm(mix, sample_rate)
     return MixLevels(
-        peak_dbfs=_level_db(peak(audio)),
-        rms_dbfs=_level_db(rms(audio)),
-        lufs=measure_loudness(audio, sample_rate),
-        side_mid_db=_side_mid_db(side, middle),
-        full_scale_share=round(float(np.count_nonzero(np.abs(mix) >= FULL_SCALE)) / mix.size, 7),
-        mono_peak_dbfs=_level_db(swing(to_channels(audio, 1))),
+        peak_dbfs=_level_db(levels.peak),
+        rms_dbfs=_level_db(levels.rms),
+        lufs=levels.lufs,
+        side_mid_db=_side_mid_db(levels.side, levels.middle),
+        full_scale_share=round(levels.clipped / mix.size, 7),
+        mono_peak_dbfs=_level_db(levels.swing),
     )
+
+
+def _measure_pcm(pcm: Pcm, sample_rate: int) -> PcmLevels:
+    audio = from_pcm(pcm)
+    left, right = audio
+    return PcmLevels(
+        peak=peak(audio),
+        rms=rms(audio),
+        middle=rms((left + right)[None] * np.float32(0.5)),
+        side=rms((left - right)[None] * np.float32(0.5)),
+        clipped=int(np.count_nonzero(np.abs(pcm) >= FULL_SCALE)),
+        swing=swing(to_channels(audio, 1)),
+        lufs=measure_loudness(audio, sample_rate),
+    )
+
+
+NUMPY_METER = Meter(
+    measure_pcm=_measure_pcm,
+    peak_and_rms=lambda audio: (peak(audio), rms(audio)),
+    mono_rms=lambda audio, start, end: rms(to_channels(audio[:, start:end], 1)),
+)
+
+
+def open_meter(engine: str) -> Meter:
+    """Return the meter of an engine. That of the fused engine needs frames for a block of the loudness, 0.4 s."""
+    if engine != FUSED:
+        return NUMPY_METER
+    from rmod_pipeline.effects.engines.fused import levels
+
+    def measure_pcm(pcm: Pcm, sample_rate: int) -> PcmLevels:
+        if pcm.shape[1] < levels.BLOCK_SECONDS * sample_rate:
+            return _measure_pcm(pcm, sample_rate)
+        measured = levels.measure_pcm(pcm)
+        return PcmLevels(*measured, lufs=round(levels.measure_loudness(pcm, sample_rate), 3))
+
+    return Meter(measure_pcm, levels.measure_peak_and_rms, levels.measure_mono_rms)
 
 
 def measure_target(target: Pcm, sample_rate: int) -> TargetLevels:
@@ -97,7 +161,9 @@ def measure_target(target: Pcm, sample_rate: int) -> TargetLevels:
     )
 
 
-def measure_audibility(track: Audio, total: Audio, notes: Sequence[Note], settings: Settings) -> float:
+def measure_audibility(
+    track: Audio, total: Audio, notes: Sequence[Note], settings: Settings, meter: Meter = NUMPY_METER
+) -> float:
     """Return the RMS of a drum relative to the sum at its clearest hit, both in mono, in dB.
 
     track and total [2, frames]; ``SILENCE_DB`` for a drum without notes.
@@ -106,7 +172,7 @@ def measure_audibility(track: Audio, total: Audio, notes: Sequence[Note], settin
     clearest = SILENCE_DB
     for note in notes:
         start = settings.onset(note.tick)
-        hit_rms, total_rms = (rms(to_channels(sound[:, start : start + window], 1)) for sound in (track, total))
+        hit_rms, total_rms = (meter.mono_rms(sound, start, start + window) for sound in (track, total))
         if total_rms > 0:
             clearest = max(clearest, _level_db(hit_rms / total_rms))
     return clearest

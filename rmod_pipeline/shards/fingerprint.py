@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rmod_pipeline import OUTPUT_VERSION
-from rmod_pipeline.effects import CONSOLE
+from rmod_pipeline.effects import CONSOLE, FUSED, FUSED_VERSION
 from rmod_pipeline.effects.console import console_version
 from rmod_pipeline.errors import BuildError, ShardError
 from rmod_pipeline.storage import Location
@@ -44,6 +44,8 @@ def output_versions(engine: str) -> dict[str, str]:
             versions[package] = "missing"
     if engine == CONSOLE:
         versions["pymixconsole"] = console_version()
+    if engine == FUSED:
+        versions["rmod fused engine"] = str(FUSED_VERSION)
     return versions
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
 from rmod_pipeline.effects.engines.fused.lanes import BLOCK_FRAMES, VECTOR_BYTES, from_lanes, to_lanes
 from rmod_pipeline.effects.engines.fused.vectors import (
     absolute,
@@ -40,7 +40,7 @@ _LN2 = np.float32(0.6931471805599453)
 _E2, _E3, _E4, _E5, _E6, _E7 = (np.float32(1 / n) for n in (2, 6, 24, 120, 720, 5040))
 
 
-@njit(cache=True, inline="always")
+@inlined
 def log2(x: Any) -> Any:
     """Return the logarithm of a vector of positive, normal floats, by the series of the inverse hyperbolic tangent."""
     one = fill(np.float32(1))
@@ -54,7 +54,7 @@ def log2(x: Any) -> Any:
     return e + t * series * fill(_LOG2_SCALE)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def exp2(x: Any) -> Any:
     """Return two to the power of a vector; at least 2**-126, at most 2**126."""
     bounded = larger(smaller(x, fill(np.float32(126))), fill(np.float32(-126)))
@@ -65,7 +65,7 @@ def exp2(x: Any) -> Any:
     return power_of_two(whole) * (one + f * (one + f * (fill(_E2) + f * (fill(_E3) + f * tail))))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _follow(lanes: Any, frames: Any, parameters: Any, state: Any) -> None:
     """Replace frames of eight lanes by the level that a compressor sees: it follows the peaks."""
     gain, attack, release = load(parameters), load(parameters + 32), load(parameters + 64)
@@ -79,7 +79,7 @@ def _follow(lanes: Any, frames: Any, parameters: Any, state: Any) -> None:
     store(state, level)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reduce(source: Any, levels: Any, to: Any, frames: Any, gain: Any, threshold: Any, slope: Any) -> None:
     """Write a row times its gain and, where its level is above the threshold, times the gain of the compression."""
     amount, limit, curve, one = fill(gain), fill(threshold), fill(slope), fill(np.float32(1))
@@ -92,7 +92,7 @@ def _reduce(source: Any, levels: Any, to: Any, frames: Any, gain: Any, threshold
         store(to + at, x)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _compress_block(
     inputs: Any, start: Any, outputs: Any, to: Any, frames: Any, parameters: Any, state: Any, scratch: Any
 ) -> None:
@@ -117,7 +117,7 @@ def _compress_block(
         )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def compress_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scratch: Any) -> None:
     """Compress eight rows; all arguments but the count are addresses.
 
@@ -129,7 +129,7 @@ def compress_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scrat
         _compress_block(inputs, start, outputs, start, count, parameters, state, scratch)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def limit_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scratch: Any) -> None:
     """Limit eight rows: two compressions, a gain, and a clip at full scale.
 

@@ -1,6 +1,6 @@
-"""The fused engine: apply the chains of all tracks of a pair together.
+"""The fused engine: apply the chains of all tracks of several pairs together.
 
-    mixed = mix_chains([Chains(dry, inserts, sends), ...], master, sample_rate)
+    mixed = mix_pairs([PairChains([Chains(dry, inserts, sends), ...], master)], sample_rate)
 
 Steps of one kind are applied to all tracks that need one next, eight rows at a time. Gains, pans and RMS matches cost
 nothing: a channel is a row and a gain, and two channels may share a row. A compressor or limiter whose threshold is not
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from rmod_pipeline.audio import Audio, gain_to_db
@@ -65,6 +66,14 @@ class Chains:
 
 
 @dataclass(frozen=True, slots=True)
+class PairChains:
+    """The tracks of a pair, and its master chain."""
+
+    tracks: Sequence[Chains]
+    master: Sequence[Effect]
+
+
+@dataclass(frozen=True, slots=True)
 class Mixed:
     """The tracks of a pair after their effects, and their sum before and after the master chain."""
 
@@ -78,31 +87,47 @@ class Mixed:
     """[1 or 2, frames]."""
 
 
-def mix_chains(tracks: Sequence[Chains], master: Sequence[Effect], sample_rate: int) -> Mixed:
-    """Apply the chains of all tracks [1 or 2, frames], which have equal lengths; sum them and apply the master chain."""
-    pool = borrow_pool(tracks[0].dry.shape[1])
-    inserts = [_Run(make_channels(track.dry, pool), track.inserts, sample_rate, measures=True) for track in tracks]
-    _run_all(inserts, pool)
-    sends = [
-        [(gain, _Run(in_stereo(run.channels), effects, sample_rate)) for gain, effects in track.sends]
-        for track, run in zip(tracks, inserts, strict=True)
+def mix_pairs(pairs: Sequence[PairChains], sample_rate: int) -> list[Mixed]:
+    """Apply the chains of all tracks of pairs, sum the tracks of each pair and apply its master chain.
+
+    All dry tracks have equal lengths. The bits of a pair do not depend on the other pairs, which only fill lanes.
+    """
+    pool = borrow_pool(pairs[0].tracks[0].dry.shape[1])
+    inserts = [
+        [_Run(make_channels(track.dry, pool), track.inserts, sample_rate, measures=True) for track in pair.tracks]
+        for pair in pairs
     ]
-    _run_all([run for several in sends for _, run in several], pool)
-    wet = []
-    for run, several in zip(inserts, sends, strict=True):
-        parts = [in_stereo(run.channels)]
-        for gain, send in several:
-            parts.append(tuple(channel.times(gain) for channel in in_stereo(send.channels)))
-        wet.append(mix_audio(parts, pool))
-    total = _sum(wet, pool)
-    last = _Run(make_channels(total, pool), master, sample_rate)
-    _run_all([last], pool)
-    return Mixed(
-        tracks=wet,
-        inserts_db=[run.gains_db for run in inserts],
-        total=total,
-        mix=mix_audio([last.channels], pool),
-    )
+    _run_all(list(chain.from_iterable(inserts)), pool)
+    sends = [
+        [
+            [_Run(in_stereo(run.channels), effects, sample_rate) for _, effects in track.sends]
+            for track, run in zip(pair.tracks, runs, strict=True)
+        ]
+        for pair, runs in zip(pairs, inserts, strict=True)
+    ]
+    _run_all([run for tracks in sends for runs in tracks for run in runs], pool)
+    wet = [
+        [_add_sends(*track, pool) for track in zip(pair.tracks, runs, several, strict=True)]
+        for pair, runs, several in zip(pairs, inserts, sends, strict=True)
+    ]
+    gains_db = [[run.gains_db for run in runs] for runs in inserts]
+    totals = [mix_audio([make_channels(track, pool) for track in tracks], pool) for tracks in wet]
+    masters = [
+        _Run(make_channels(total, pool), pair.master, sample_rate) for pair, total in zip(pairs, totals, strict=True)
+    ]
+    _run_all(masters, pool)
+    return [
+        Mixed(tracks=tracks, inserts_db=gains, total=total, mix=mix_audio([master.channels], pool))
+        for tracks, gains, total, master in zip(wet, gains_db, totals, masters, strict=True)
+    ]
+
+
+def _add_sends(track: Chains, dry: _Run, sends: Sequence[_Run], pool: RowPool) -> Audio:
+    """Return a track [2, frames] with its sends."""
+    parts = [in_stereo(dry.channels)]
+    for (gain, _), send in zip(track.sends, sends, strict=True):
+        parts.append(tuple(channel.times(gain) for channel in in_stereo(send.channels)))
+    return mix_audio(parts, pool)
 
 
 def apply_one(audio: Audio, effect: Effect, sample_rate: int) -> Audio:
@@ -111,12 +136,6 @@ def apply_one(audio: Audio, effect: Effect, sample_rate: int) -> Audio:
     run = _Run(make_channels(audio, pool), [effect], sample_rate, matches=False)
     _run_all([run], pool)
     return mix_audio([run.channels], pool)
-
-
-def _sum(tracks: Sequence[Audio], pool: RowPool) -> Audio:
-    """Return the sum of tracks [2, frames]."""
-    parts = [make_channels(track, pool) for track in tracks]
-    return mix_audio(parts, pool)
 
 
 class _Run:

@@ -122,11 +122,10 @@ def reverberate(channels: Channels, step: Reverberation, pool: RowPool, sample_r
         ring[:] = start, 4 * size, 0, 4 * delay
         start += 4 * (size + LANES)
     damping = np.float32(step.damping)
-    numbers = np.zeros(LANES + 2 * len(reverb.COMB_FRAMES) * 2 * LANES, np.float32)
-    inputs = [np.float32(reverb.INPUT_GAIN * channel.gain) for channel in channels]
-    numbers[:6] = (*inputs, step.feedback, damping, step.direct, step.crossed)
-    powers = np.cumprod(np.full(LANES, damping, np.float32), dtype=np.float32)
-    numbers[LANES:].reshape(-1, 2, LANES)[:, 1] = powers
+    numbers = np.zeros(2 * LANES + 2 * len(reverb.COMB_FRAMES) * LANES, np.float32)
+    inputs = [reverb.INPUT_GAIN * channel.gain for channel in channels]
+    numbers[:6] = [*inputs, step.feedback, float(damping), step.direct, step.crossed]
+    numbers[LANES : 2 * LANES] = np.cumprod(np.full(LANES, damping, np.float32), dtype=np.float32)
     left, right = pool.take(), pool.take()
     reverb.reverberate(
         channels[0].row.address,

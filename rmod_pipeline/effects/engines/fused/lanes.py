@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from rmod_pipeline.effects.engines.fused.compiled import kernel
 from rmod_pipeline.effects.engines.fused.vectors import load, load_address, store, transpose
 
 BLOCK_FRAMES = 256
@@ -17,7 +16,7 @@ VECTOR_BYTES = 32
 ADDRESS_BYTES = 8
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
     """Write frames [start, start + frames) of eight rows to ``lanes`` [frames, 8]; both divide by 8.
 
@@ -48,7 +47,7 @@ def to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
         store(to + 224, columns[7])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def from_lanes(lanes: Any, rows: Any, start: Any, frames: Any) -> None:
     """Write ``lanes`` [frames, 8] to frames [start, start + frames) of eight rows; the inverse of ``to_lanes``."""
     for frame in range(0, frames, 8):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from rmod_pipeline.effects.engines.fused.compiled import kernel
 from rmod_pipeline.effects.engines.fused.vectors import (
     absolute,
     fill,
@@ -23,7 +23,7 @@ SUM_FRAMES = 1024
 """Squares are summed in float32 over this many frames, and in float64 over the sums."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def combine(rows: Any, gains: Any, count: Any, to: Any, frames: Any) -> None:
     """Write the sum of rows times their gains. rows, gains: addresses of ``count`` addresses and floats; to: a row."""
     for at in range(0, frames * 4, 32):
@@ -33,7 +33,7 @@ def combine(rows: Any, gains: Any, count: Any, to: Any, frames: Any) -> None:
         store(to + at, total)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def echo(source: Any, to: Any, frames: Any, delay: Any, feedback: Any) -> None:
     """Write the echoes of a row to another one: y[n] = x[n - delay] + feedback y[n - delay], with a delay of 1 frame at least."""
     zero, back = np.float32(0), fill(feedback)
@@ -51,7 +51,7 @@ def echo(source: Any, to: Any, frames: Any, delay: Any, feedback: Any) -> None:
         frame += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def measure(row: Any, frames: Any) -> Any:
     """Return the sum of squares of a row, and its largest absolute frame."""
     squares = 0.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
 from rmod_pipeline.effects.engines.fused.vectors import (
     fill,
     lane,
@@ -43,79 +43,104 @@ def list_delays(sample_rate: int) -> list[int]:
     return [sample_rate * (delay + spread) // REFERENCE_RATE for spread in (0, SPREAD_FRAMES) for delay in delays]
 
 
-@njit(cache=True, nogil=True)
-def _run_comb(source: Any, total: Any, ring: Any, state: Any, feedback: Any, damping: Any) -> None:
-    """Add a block of a comb's output to ``total``. ring: the address of its record. state: of its last frame, 8 times."""
-    start, size, position, delay = (
-        load_address(ring),
-        load_address(ring + 8),
-        load_address(ring + 16),
-        load_address(ring + 24),
+@inlined
+def _read_ring(ring: Any) -> Any:
+    """Return the four numbers of a ring's record."""
+    return load_address(ring), load_address(ring + 8), load_address(ring + 16), load_address(ring + 24)
+
+
+@inlined
+def _smooth(output: Any, last: Any, d: Any, powers: Any) -> Any:
+    """Return eight frames of the damped output, and the last of them in all lanes.
+
+    d: vectors of 1 - damping, of its powers 1, 2 and 4, and of its eighth power.
+    """
+    zero = fill(np.float32(0))
+    smooth = output * d[0]
+    smooth = smooth + shift(smooth, zero, 1) * d[1]
+    smooth = smooth + shift(smooth, zero, 2) * d[2]
+    smooth = smooth + shift(smooth, zero, 4) * d[3]
+    # The last frame is computed by itself: so the next vector waits for two operations, and not for the sums.
+    return smooth + last * powers, fill(lane(smooth, 7)) + last * d[4]
+
+
+@inlined
+def _find(position: Any, size: Any, delay: Any) -> Any:
+    """Return where in a ring the eight frames are that were written ``delay`` before ``position``; all in bytes."""
+    oldest = position - delay
+    return oldest + size if oldest < 0 else oldest
+
+
+@inlined
+def _put(start: Any, size: Any, position: Any, value: Any) -> Any:
+    """Write eight frames to a ring, and return the next position. Its first eight are repeated after its end."""
+    store(start + position, value)
+    if position == 0:
+        store(start + size, value)
+    position += 32
+    return 0 if position == size else position
+
+
+@kernel
+def _run_combs(source: Any, total: Any, rings: Any, states: Any, parameters: Any) -> None:
+    """Add a block of the outputs of two combs to ``total``: while one waits for its last result, the other computes.
+
+    rings: the address of the records of both. states: of the last frame of each, eight times.
+    """
+    start, size, position, delay = _read_ring(rings)
+    other_start, other_size, other_position, other_delay = _read_ring(rings + RING_BYTES)
+    back, damping = fill(load_float(parameters + 8)), load_float(parameters + 12)
+    powers = load(parameters + 32)
+    d = (
+        fill(np.float32(1) - damping),
+        fill(lane(powers, 0)),
+        fill(lane(powers, 1)),
+        fill(lane(powers, 3)),
+        fill(lane(powers, 7)),
     )
-    back = fill(feedback)
-    squared = damping * damping
-    fourth = squared * squared
-    d1, d2, d4, direct = fill(damping), fill(squared), fill(fourth), fill(np.float32(1) - damping)
-    powers = load(state + 32)
-    # The last frame again in all lanes, by itself: so the next vector waits for two operations, and not for the sums.
-    last, last_power, zero = load(state), fill(lane(powers, 7)), fill(np.float32(0))
+    last, other_last = load(states), load(states + 32)
     for at in range(0, BLOCK_BYTES, 32):
-        oldest = position - delay
-        output = load(start + (oldest + size if oldest < 0 else oldest))
-        store(total + at, load(total + at) + output)
-        smooth = output * direct
-        smooth = smooth + shift(smooth, zero, 1) * d1
-        smooth = smooth + shift(smooth, zero, 2) * d2
-        smooth = smooth + shift(smooth, zero, 4) * d4
-        following = fill(lane(smooth, 7)) + last * last_power
-        smooth = smooth + last * powers
-        last = following
-        value = load(source + at) + smooth * back
-        store(start + position, value)
-        if position == 0:
-            store(start + size, value)
-        position += 32
-        if position == size:
-            position = 0
-    store(state, last)
-    store_address(ring + 16, position)
+        output = load(start + _find(position, size, delay))
+        other = load(other_start + _find(other_position, other_size, other_delay))
+        store(total + at, (load(total + at) + output) + other)
+        smooth, last = _smooth(output, last, d, powers)
+        other_smooth, other_last = _smooth(other, other_last, d, powers)
+        x = load(source + at)
+        position = _put(start, size, position, x + smooth * back)
+        other_position = _put(other_start, other_size, other_position, x + other_smooth * back)
+    store(states, last)
+    store(states + 32, other_last)
+    store_address(rings + 16, position)
+    store_address(rings + RING_BYTES + 16, other_position)
 
 
-@njit(cache=True, nogil=True)
-def _run_all_pass(block: Any, ring: Any) -> None:
-    """Replace a block by the output of an all-pass."""
-    start, size, position, delay = (
-        load_address(ring),
-        load_address(ring + 8),
-        load_address(ring + 16),
-        load_address(ring + 24),
-    )
+@kernel
+def _run_all_passes(block: Any, rings: Any) -> None:
+    """Replace a block by the output of two all-passes in series."""
+    start, size, position, delay = _read_ring(rings)
+    next_start, next_size, next_position, next_delay = _read_ring(rings + RING_BYTES)
     half = fill(np.float32(0.5))
     for at in range(0, BLOCK_BYTES, 32):
-        oldest = position - delay
-        output = load(start + (oldest + size if oldest < 0 else oldest))
         x = load(block + at)
-        value = x + output * half
+        output = load(start + _find(position, size, delay))
+        position = _put(start, size, position, x + output * half)
+        x = output - x
+        output = load(next_start + _find(next_position, next_size, next_delay))
+        next_position = _put(next_start, next_size, next_position, x + output * half)
         store(block + at, output - x)
-        store(start + position, value)
-        if position == 0:
-            store(start + size, value)
-        position += 32
-        if position == size:
-            position = 0
-    store_address(ring + 16, position)
+    store_address(rings + 16, position)
+    store_address(rings + RING_BYTES + 16, next_position)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reverberate(left: Any, right: Any, to_left: Any, to_right: Any, frames: Any, parameters: Any, rings: Any) -> None:
     """Write the reverb of two rows to two rows of ``frames``, a multiple of BLOCK_FRAMES; all others are addresses.
 
-    parameters: floats: gain of the left input, of the right input, feedback, damping, gain of a channel's own reverb and of the
-    other's, then two unused, then [32, 8]: for each delay its last frame, zeros, and for combs the powers 1 to 8 of damping. rings:
-    [24] records, then three blocks. The rings hold zeros.
+    parameters: floats: gain of the left and of the right input, feedback, damping, gain of a channel's own reverb and of
+    the other's, two unused; eight powers of damping; zeros [16, 8], the last frames of the combs. rings: [24] records, then
+    three blocks. The rings hold zeros.
     """
     gain_left, gain_right = fill(load_float(parameters)), fill(load_float(parameters + 4))
-    feedback, damping = load_float(parameters + 8), load_float(parameters + 12)
     own, crossed = fill(load_float(parameters + 16)), fill(load_float(parameters + 20))
     source = rings + 2 * _PER_CHANNEL * RING_BYTES
     zero = fill(np.float32(0))
@@ -127,11 +152,11 @@ def reverberate(left: Any, right: Any, to_left: Any, to_right: Any, frames: Any,
             for at in range(0, BLOCK_BYTES, 32):
                 store(total + at, zero)
             first = channel * _PER_CHANNEL
-            for comb in range(_COMBS):
-                ring, state = rings + (first + comb) * RING_BYTES, parameters + 32 + (channel * _COMBS + comb) * 64
-                _run_comb(source, total, ring, state, feedback, damping)
-            for all_pass in range(_COMBS, _PER_CHANNEL):
-                _run_all_pass(total, rings + (first + all_pass) * RING_BYTES)
+            for comb in range(0, _COMBS, 2):
+                states = parameters + 64 + (channel * _COMBS + comb) * 32
+                _run_combs(source, total, rings + (first + comb) * RING_BYTES, states, parameters)
+            for all_pass in range(_COMBS, _PER_CHANNEL, 2):
+                _run_all_passes(total, rings + (first + all_pass) * RING_BYTES)
         for at in range(0, BLOCK_BYTES, 32):
             wet_left, wet_right = load(source + BLOCK_BYTES + at), load(source + 2 * BLOCK_BYTES + at)
             store(to_left + start + at, wet_left * own + wet_right * crossed)

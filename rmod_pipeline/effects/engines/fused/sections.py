@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
 from rmod_pipeline.effects.engines.fused.lanes import BLOCK_FRAMES, VECTOR_BYTES, from_lanes, to_lanes
 from rmod_pipeline.effects.engines.fused.vectors import absolute, fill, load, store, where_larger
 
@@ -19,14 +19,14 @@ SECTION_BYTES = 5 * VECTOR_BYTES
 STATE_BYTES = 2 * VECTOR_BYTES
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _section(x: Any, s1: Any, s2: Any, c: Any) -> Any:
     """Return the output of one section and its next two states; ``c`` is the address of its coefficients."""
     y = x * load(c) + s1
     return y, (x * load(c + 32) - y * load(c + 96)) + s2, x * load(c + 64) - y * load(c + 128)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _run_one(lanes: Any, frames: Any, c: Any, states: Any) -> None:
     s1, s2 = load(states), load(states + 32)
     for frame in range(frames):
@@ -37,7 +37,7 @@ def _run_one(lanes: Any, frames: Any, c: Any, states: Any) -> None:
     store(states + 32, s2)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
     p1, p2, q1, q2 = load(states), load(states + 32), load(states + 64), load(states + 96)
     r1, r2, t1, t2 = load(states + 128), load(states + 160), load(states + 192), load(states + 224)
@@ -58,7 +58,7 @@ def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
     store(states + 224, t2)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def filter_rows(inputs: Any, outputs: Any, frames: Any, coefficients: Any, sections: Any, scratch: Any) -> None:
     """Filter eight rows by 1 section, or by a multiple of 4, in series.
 

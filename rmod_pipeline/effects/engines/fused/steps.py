@@ -120,16 +120,7 @@ class Reverberation:
 
 
 Step = (
-    Filtering
-    | Compression
-    | Limiting
-    | Scaling
-    | LevelScaling
-    | Placing
-    | Widening
-    | Echoing
-    | Passing
-    | Reverberation
+    Filtering | Compression | Limiting | Scaling | LevelScaling | Placing | Widening | Echoing | Passing | Reverberation
 )
 
 

@@ -11,10 +11,17 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numba.extending
 from llvmlite import ir
 from numba.core import types
 from numba.core.datamodel import models
-from numba.extending import intrinsic, overload, register_model
+from numba.extending import overload, register_model
+
+
+def intrinsic(generate: Callable[..., Any]) -> Any:
+    """Make a function from a generator of LLVM code, which takes the types of the arguments and numba's context first."""
+    return numba.extending.intrinsic(generate)
+
 
 LANES = 8
 """Floats in a vector."""
@@ -22,8 +29,10 @@ FLOAT_BYTES = 4
 
 _F32 = ir.FloatType()
 _I32 = ir.IntType(32)
+_I16 = ir.IntType(16)
 _VECTOR = ir.VectorType(_F32, LANES)
 _INTEGERS = ir.VectorType(_I32, LANES)
+_SHORTS = ir.VectorType(_I16, LANES)
 
 
 class VectorType(types.Type):
@@ -70,6 +79,31 @@ def store(typing: Any, address: Any, value: Any) -> Any:  # noqa: ARG001
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         instruction = builder.store(arguments[1], _pointer(builder, arguments[0], _VECTOR))
         instruction.align = FLOAT_BYTES
+        return context.get_dummy_value()
+
+    return types.void(types.int64, vector), generate
+
+
+@intrinsic
+def load_shorts(typing: Any, address: Any) -> Any:  # noqa: ARG001
+    """Return the eight 16-bit integers at an address as floats."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        value = builder.load(_pointer(builder, arguments[0], _SHORTS))
+        value.align = 2
+        return builder.sitofp(value, _VECTOR)
+
+    return vector(types.int64), generate
+
+
+@intrinsic
+def store_shorts(typing: Any, address: Any, value: Any) -> Any:  # noqa: ARG001
+    """Write eight whole floats within -32768..32767 at an address, as 16-bit integers."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        shorts = builder.trunc(builder.fptosi(arguments[1], _INTEGERS), _SHORTS)
+        instruction = builder.store(shorts, _pointer(builder, arguments[0], _SHORTS))
+        instruction.align = 2
         return context.get_dummy_value()
 
     return types.void(types.int64, vector), generate

@@ -1,0 +1,56 @@
+"""Compile or load every kernel before the first pair needs one."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+import numpy as np
+
+from rmod_pipeline.effects.engines.fused import kernels, levels
+from rmod_pipeline.effects.engines.fused.compiled import is_compiled, remove_compiled
+from rmod_pipeline.effects.engines.fused.rows import Channel, RowPool, make_channels, mix_audio
+from rmod_pipeline.effects.engines.fused.steps import (
+    Compression,
+    Echoing,
+    Filtering,
+    Limiting,
+    Reverberation,
+    Section,
+)
+
+logger = logging.getLogger(__name__)
+
+RATE, FRAMES = 44_100, 22_050
+
+
+@cache
+def compile_kernels() -> None:
+    """Call every kernel once. On a machine that has not compiled them, say so: it takes a quarter of a minute."""
+    if not is_compiled():
+        logger.warning("compiling the fused engine, which happens once per machine and takes some 15 s")
+    try:
+        _call_all()
+    except Exception as error:  # numba raises whatever reading a damaged file raises
+        logger.warning("the compiled kernels are damaged and are compiled again: %r", error)
+        remove_compiled()
+        _call_all()
+
+
+def _call_all() -> None:
+    pool = RowPool(FRAMES)
+    audio = np.linspace(-1, 1, 2 * FRAMES, dtype=np.float32).reshape(2, FRAMES)
+    channels = make_channels(audio, pool)
+    section, compression = Section(1, 0, 0, 0, 0), Compression(0.5, -0.5, 0.9, 0.9)
+    for count in (1, kernels.sections.AT_ONCE):
+        kernels.filter_all([channels[0].row], [Filtering((section,) * count)], pool)
+    kernels.compress_all(channels[:1], [compression], pool)
+    kernels.limit_all(channels[:1], [Limiting(compression, compression, 1)], pool)
+    kernels.echo_row(channels[0].row, Echoing(100, 0.5), pool)
+    wet = kernels.reverberate(channels, Reverberation(0.5, 0.5, 1, 0), pool, RATE)
+    mixed = mix_audio([tuple(Channel(row) for row in wet)], pool)
+    pcm = levels.convert_to_pcm(mixed)
+    levels.measure_pcm(pcm)
+    levels.measure_loudness(pcm, RATE)
+    levels.measure_peak_and_rms(mixed)
+    levels.measure_mono_rms(mixed, 0, FRAMES)
