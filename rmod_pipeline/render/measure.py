@@ -101,9 +101,9 @@ class Meter:
     """(stereo audio [2, frames], first frame, frame after the last) -> RMS of the mean of its channels."""
 
 
-def measure_mix(mix: Pcm, sample_rate: int, meter: Meter) -> MixLevels:
+def measure_mix(mix: Pcm, sample_rate: int, meter: Meter | None = None) -> MixLevels:
     """Measure a stored mixture [2, frames]."""
-    levels = meter.measure_pcm(mix, sample_rate)
+    levels = (meter or NUMPY_METER).measure_pcm(mix, sample_rate)
     return MixLevels(
         peak_dbfs=_level_db(levels.peak),
         rms_dbfs=_level_db(levels.rms),
@@ -162,7 +162,7 @@ def measure_target(target: Pcm, sample_rate: int) -> TargetLevels:
 
 
 def measure_audibility(
-    track: Audio, total: Audio, notes: Sequence[Note], settings: Settings, meter: Meter = NUMPY_METER
+    track: Audio, total: Audio, notes: Sequence[Note], settings: Settings, meter: Meter | None = None
 ) -> float:
     """Return the RMS of a drum relative to the sum at its clearest hit, both in mono, in dB.
 
@@ -172,7 +172,7 @@ def measure_audibility(
     clearest = SILENCE_DB
     for note in notes:
         start = settings.onset(note.tick)
-        hit_rms, total_rms = (meter.mono_rms(sound, start, start + window) for sound in (track, total))
+        hit_rms, total_rms = ((meter or NUMPY_METER).mono_rms(sound, start, start + window) for sound in (track, total))
         if total_rms > 0:
             clearest = max(clearest, _level_db(hit_rms / total_rms))
     return clearest

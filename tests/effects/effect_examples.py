@@ -12,7 +12,8 @@ import pytest
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.distributions import OneOf, Within
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.effects import CONSOLE, EFFECTS, ENGINES, Effect, EffectRanges
+from rmod_pipeline.effects import CONSOLE, EFFECTS, ENGINES, FUSED, Effect, EffectRanges
+from rmod_pipeline.effects.engines.fused.engine import apply_one
 
 SAMPLE_RATE = 44_100
 
@@ -46,8 +47,21 @@ def every_engine() -> pytest.MarkDecorator:
 def every_effect_of_every_engine() -> pytest.MarkDecorator:
     """Run a test once per effect and engine with an own implementation of it."""
     return pytest.mark.parametrize(
-        ("name", "engine"), [for_engine(engine, name) for name, kind in EFFECTS.items() for engine in kind.engines]
+        ("name", "engine"),
+        [
+            for_engine(engine, name)
+            for name, kind in EFFECTS.items()
+            for engine in (*kind.engines, *([FUSED] if kind.fused else []))
+        ],
     )
+
+
+def apply_effect(engine: str, effect: Effect, audio: Audio, sample_rate: int = SAMPLE_RATE) -> Audio:
+    """Return audio after one effect of an engine, without its RMS match."""
+    kind = EFFECTS[effect.effect]
+    if engine == FUSED and kind.fused:
+        return apply_one(audio, effect, sample_rate)
+    return kind.apply_with(engine)(audio, effect, sample_rate)
 
 
 def ranges_of(name: str) -> EffectRanges:

@@ -17,6 +17,7 @@ from rmod_pipeline.shards.fingerprint import output_versions
 from rmod_pipeline.spec import Settings
 from tests.effects.effect_examples import (
     SAMPLE_RATE,
+    apply_effect,
     every_effect_of_every_engine,
     examples_of,
     impulse,
@@ -41,7 +42,8 @@ SETTINGS = Settings(
 
 
 def apply(name: str, engine: str, effect: Effect, audio: np.ndarray) -> np.ndarray:
-    return EFFECTS[name].engines[engine](audio, effect, SAMPLE_RATE)
+    assert effect.effect == name
+    return apply_effect(engine, effect, audio)
 
 
 @every_effect

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rmod_pipeline.audio import Audio, db_to_gain, gain_to_db, peak, rms
-from rmod_pipeline.effects import EFFECTS, Effect
+from rmod_pipeline.effects import Effect
 from rmod_pipeline.effects.compressor import Compressor
 from rmod_pipeline.effects.crossover import Crossover
 from rmod_pipeline.effects.decay import Decay
@@ -23,13 +23,13 @@ from rmod_pipeline.effects.pan import LAWS, Pan, pan_gains
 from rmod_pipeline.effects.reverb import Reverb
 from rmod_pipeline.effects.transient import SLOW_SECONDS, Transient, compute_share
 from rmod_pipeline.effects.width import Width
-from tests.effects.effect_examples import SAMPLE_RATE, every_engine, impulse, noise, sine
+from tests.effects.effect_examples import SAMPLE_RATE, apply_effect, every_engine, impulse, noise, sine
 
 engines = every_engine()
 
 
 def apply(engine: str, effect: Effect, audio: Audio) -> Audio:
-    return EFFECTS[effect.effect].apply_with(engine)(audio, effect, SAMPLE_RATE)
+    return apply_effect(engine, effect, audio)
 
 
 def response_db(engine: str, effect: Effect, hz: np.ndarray) -> np.ndarray:

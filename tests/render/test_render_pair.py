@@ -21,7 +21,8 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.recipe import find_recipe, load_recipe
 from rmod_pipeline.render import Pair, Sounds, render_pair
 from rmod_pipeline.render.chain import apply_effect
-from rmod_pipeline.render.pair import mix_track, render_loop, render_one_shot, sum_tracks
+from rmod_pipeline.render.mixing import mix_track, sum_tracks
+from rmod_pipeline.render.pair import render_loop, render_one_shot
 from rmod_pipeline.render.tracks import render_drum_loop
 from rmod_pipeline.spec import DrumTrack, Note, PairSpec, Send
 from tests.render.render_examples import RATE, SETTINGS, compose, drum, loop, open_sounds, quick, spec_of

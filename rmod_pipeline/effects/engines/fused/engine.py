@@ -49,6 +49,7 @@ from rmod_pipeline.effects.engines.fused.steps import (
     Step,
     Widening,
 )
+from rmod_pipeline.effects.engines.fused.warm_up import compile_kernels
 
 SAFE = 0.999999
 """A level that stays below this share of a threshold does not reach it, whatever is rounded."""
@@ -92,6 +93,7 @@ def mix_pairs(pairs: Sequence[PairChains], sample_rate: int) -> list[Mixed]:
 
     All dry tracks have equal lengths. The bits of a pair do not depend on the other pairs, which only fill lanes.
     """
+    compile_kernels()
     pool = borrow_pool(pairs[0].tracks[0].dry.shape[1])
     inserts = [
         [_Run(make_channels(track.dry, pool), track.inserts, sample_rate, measures=True) for track in pair.tracks]
@@ -132,6 +134,7 @@ def _add_sends(track: Chains, dry: _Run, sends: Sequence[_Run], pool: RowPool) -
 
 def apply_one(audio: Audio, effect: Effect, sample_rate: int) -> Audio:
     """Return audio [1 or 2, frames] after one effect, without its RMS match."""
+    compile_kernels()
     pool = borrow_pool(audio.shape[1])
     run = _Run(make_channels(audio, pool), [effect], sample_rate, matches=False)
     _run_all([run], pool)
