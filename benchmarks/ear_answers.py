@@ -102,7 +102,7 @@ def answer(bank: SoundBank, pairs: Sequence[DataPair], usual: Sequence[DataPair]
     picked, similar = [], []
     for pair in pairs:
         heard = ear.describe_windows(kind, [pair.mix.mean(0)])
-        picked.append(fit(bank.choose(heard, 1).picks[0].audio, kind))
+        picked.append(fit(bank.select(heard, 1).picks[0].audio, kind))
         similar.append(fit(bank.nearest(heard, 1)[0].audio, kind))
     known = torch.from_numpy(np.stack([one_shot(pair, kind) for pair in usual]))
     typical = known[distance_from_mean(known).argmin()].expand_as(true)
@@ -130,7 +130,7 @@ def answer_with(checkpoint: Path, bank: SoundBank, pairs: Sequence[DataPair], tr
         scored = score_candidates_by_ear(ear, kind, heard, made)
         ranked[GENERATED].append(fit(rank_generated(scored, kind, [window], rate)[0].audio, kind))
         ranked[AGREED].append(fit(rank_generated(made, kind, [window], rate)[0].audio, kind))
-        expected = bank.choose(heard, 1).expected
+        expected = bank.select(heard, 1).expected
         ranked[EXPECTED].append(fit(rank_by_expectation(made, expected)[0].audio, kind))
     coded = codec.decode(codec.encode(true.numpy()))
     answers = {f"{{}}, {name}": np.stack(sounds) for name, sounds in ranked.items()}

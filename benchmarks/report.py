@@ -95,7 +95,7 @@ def make_data_set(job: BuildJob, sample: int) -> None:
                     members: Mapping[str, bytes] = encode_members(pair, job.library, job.storage)
                     tar.add(spec.key, members)
                 else:
-                    pair = Pair(spec=spec, mix=np.zeros((2, 0), np.int16), targets={}, stems={},
+                    pair = Pair(spec=spec, mix=np.zeros((2, 0), np.int16), targets={}, tracks={},
                                 measured=invent_levels(spec, rng))  # fmt: skip
                     members = {name: f"{spec.key} {name}".encode() for name in names}
                 rows.append(make_pair_row(pair, members, job.library))

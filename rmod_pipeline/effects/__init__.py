@@ -37,7 +37,7 @@ def check_engine(engine: str) -> str:
 
 
 def prepare_engine(engine: str) -> None:
-    """Compile what an engine needs, so that the first pair does not wait and processes do not compile it all at once."""
+    """Compile what an engine needs, so that not every process does it at the same time."""
     if engine == FUSED:
         from rmod_pipeline.effects.engines.fused.warm_up import compile_kernels
 

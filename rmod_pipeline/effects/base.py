@@ -69,7 +69,7 @@ class EffectKind:
     engines: Mapping[str, Apply]
     """The function of each engine; pedalboard at least."""
     fused: Callable[[Any, int], Step | None] | None = None
-    """(record, sample rate in Hz) -> the step of the fused engine; None where that applies the function of pedalboard."""
+    """(record, sample rate in Hz) -> the step of the fused engine; None where pedalboard's function is applied."""
 
     @property
     def name(self) -> str:

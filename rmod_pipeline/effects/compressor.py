@@ -84,7 +84,7 @@ def plan_compression(
 ) -> Compression:
     """Return the step of the fused engine for a compressor."""
     attack, release = (kept_per_frame(milliseconds, sample_rate) for milliseconds in attack_and_release_ms)
-    return Compression(threshold=db_to_gain(threshold_db), slope=1 / ratio - 1, attack=attack, release=release)
+    return Compression(threshold=db_to_gain(threshold_db), exponent=1 / ratio - 1, attack=attack, release=release)
 
 
 EFFECT = EffectKind(

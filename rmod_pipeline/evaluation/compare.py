@@ -256,8 +256,8 @@ class _Guesser:
         """Return how unlike what the ear hears in a mixture the tries [n, samples] are: [n]; None without an ear."""
         if self.ear is None or instrument not in self.ear.instruments:
             return None
-        heard = self.ear.describe_windows(instrument, [mixture])
-        return score_descriptions(heard, self.ear.describe_sounds(instrument, list(tries.numpy())))[0]
+        mixture_description = self.ear.describe_windows(instrument, [mixture])
+        return score_descriptions(mixture_description, self.ear.describe_sounds(instrument, list(tries.numpy())))[0]
 
     def _read_condition(self, keys: Sequence[str]) -> Condition:
         """Return what the model is given of mixtures: their stored tokens, or the levels of their audio."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rmod_pipeline.compose import compose_pair
-from rmod_pipeline.pipeline.judge import judge
+from rmod_pipeline.pipeline.judge import Reject, judge
 from rmod_pipeline.pipeline.log_context import set_current_pair
 from rmod_pipeline.render import Pair, render_pair, render_pairs
 from rmod_pipeline.shards.layout import ShardPlan
@@ -16,10 +16,9 @@ from rmod_pipeline.spec import PairId, PairSpec
 
 if TYPE_CHECKING:
     from rmod_pipeline.pipeline.jobs.context import WorkerContext
-    from rmod_pipeline.pipeline.shard_output import ShardOutput
 
 RENDERED_TOGETHER = 4
-"""Pairs that are rendered at once. The fused engine is a fifth faster with four than with one, and no faster with more."""
+"""Pairs that are rendered at once: they fill the lanes of the fused engine, and more of them would not be faster."""
 
 
 def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], None] = lambda: None) -> Receipt:
@@ -32,28 +31,33 @@ def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], N
         all_ids = list(plan.pair_ids(context.seed))
         for start in range(0, len(all_ids), RENDERED_TOGETHER):
             pair_ids = all_ids[start : start + RENDERED_TOGETHER]
-            specs = [_compose(pair_id, context) for pair_id in pair_ids]
-            for pair_id, pair in zip(pair_ids, render_pairs(specs, context.sounds), strict=True):
+            specs = [compose_attempt(pair_id, context) for pair_id in pair_ids]
+            for pair_id, first in zip(pair_ids, render_pairs(specs, context.sounds), strict=True):
                 set_current_pair(pair_id.key)
-                _settle(pair, context, output)
+                pair = find_accepted(first, context, output.reject)
+                if pair is None:
+                    output.leave_out(pair_id.key)
+                else:
+                    output.accept(pair)
                 on_pair()
     return output.receipt
 
 
-def _compose(pair_id: PairId, context: WorkerContext) -> PairSpec:
-    """Compose a pair, and name it in the log from here on."""
+def compose_attempt(pair_id: PairId, context: WorkerContext) -> PairSpec:
+    """Compose an attempt of a pair, and name the pair in the log from here on."""
     set_current_pair(pair_id.key)
     return compose_pair(context.recipe, context.assets(pair_id.split), context.settings, pair_id)
 
 
-def _settle(pair: Pair, context: WorkerContext, output: ShardOutput) -> None:
-    """Write a pair or, if it is rejected, its next attempt that is not; leave the key out if none is."""
+def find_accepted(
+    pair: Pair, context: WorkerContext, on_reject: Callable[[Pair, Reject], None] = lambda _pair, _reject: None
+) -> Pair | None:
+    """Return a pair or, if it is rejected, its next attempt that is not; None if all are rejected."""
     limits = context.recipe.reject
     while (reject := judge(pair.measured, limits)) is not None:
-        output.reject(pair, reject)
+        on_reject(pair, reject)
         following = replace(pair.spec.address, attempt=pair.spec.address.attempt + 1)
         if following.attempt >= limits.attempts:
-            output.leave_out(pair.spec.key)
-            return
-        pair = render_pair(_compose(following, context), context.sounds)
-    output.accept(pair)
+            return None
+        pair = render_pair(compose_attempt(following, context), context.sounds)
+    return pair

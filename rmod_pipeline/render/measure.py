@@ -144,8 +144,7 @@ def open_meter(engine: str) -> Meter:
     def measure_pcm(pcm: Pcm, sample_rate: int) -> PcmLevels:
         if pcm.shape[1] < levels.BLOCK_SECONDS * sample_rate:
             return _measure_pcm(pcm, sample_rate)
-        measured = levels.measure_pcm(pcm)
-        return PcmLevels(*measured, lufs=round(levels.measure_loudness(pcm, sample_rate), 3))
+        return PcmLevels(*levels.measure_samples(pcm), lufs=round(levels.measure_k_weighted(pcm, sample_rate), 3))
 
     return Meter(measure_pcm, levels.measure_peak_and_rms, levels.measure_mono_rms)
 

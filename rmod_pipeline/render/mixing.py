@@ -80,7 +80,7 @@ def _mix_fused(pairs: Sequence[DryPair]) -> list[MixedPair]:
             mixed.total,
             mixed.mix,
         )
-        for (spec, _), mixed in zip(pairs, engine.mix_pairs(chains, pairs[0][0].settings.sample_rate), strict=True)
+        for (spec, _), mixed in zip(pairs, engine.mix_chains(chains, pairs[0][0].settings.sample_rate), strict=True)
     ]
 
 

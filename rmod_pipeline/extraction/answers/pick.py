@@ -1,9 +1,9 @@
 """Pick known sounds by what the ear heard, and vary them towards it.
 
 bank = SoundBank.of(ear, store, "kick")
-choice = bank.choose(description, count=3)
-choice.picks                                    # the best first
-choice.expected                                 # what the drum may sound like, to rank other answers with
+selection = bank.select(description, count=3)
+selection.picks                                    # the best first
+selection.expected                                 # what the drum may sound like, to rank other answers with
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Pick:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """The sounds that were picked for one drum, and what it may sound like."""
 
     picks: tuple[Pick, ...]
@@ -103,7 +103,7 @@ class SoundBank:
         )
         return cls(ear, store, instrument, tuple(assets), described)
 
-    def choose(self, heard: Description, count: int) -> Choice:
+    def select(self, heard: Description, count: int) -> Selection:
         """Return picks for one description [1, ...], each of another sound, and what the drum may sound like.
 
         The most similar sounds are possible, each as likely as it is like what was heard. Picked are those that are
@@ -116,7 +116,7 @@ class SoundBank:
         sounds = [pick.audio for pick in possible]
         expected = Expectation.of(sounds, weights, samples)
         best = np.argsort(expected.distances(sounds), kind="stable")[:count]
-        return Choice(tuple(self._vary(possible[index], heard, scale) for index in best), expected)
+        return Selection(tuple(self._vary(possible[index], heard, scale) for index in best), expected)
 
     def nearest(self, heard: Description, count: int) -> list[Pick]:
         """Return the sounds that are most like one description [1, ...] without a variation, the most alike first."""
@@ -167,9 +167,9 @@ def pick_candidates(
 
     Each candidate belongs to the window that it is most like.
     """
-    choice = bank.choose(average_description(heard), config.picks)
+    selection = bank.select(average_description(heard), config.picks)
     candidates = []
-    for pick in choice.picks:
+    for pick in selection.picks:
         described = bank.ear.describe_sounds(bank.instrument, [pick.audio])
         polished = polish(pick.audio, bank.ear.features.sample_rate, trim=config.trim, normalize=config.normalize)
         candidates.append(
@@ -183,7 +183,7 @@ def pick_candidates(
                 variation=pick.variation,
             )
         )
-    return candidates, choice.expected
+    return candidates, selection.expected
 
 
 def score_candidates_by_ear(

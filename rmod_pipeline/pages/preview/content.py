@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rmod_pipeline.compose import compose_pair
 from rmod_pipeline.errors import BuildError, ShardError, UsageError, nearest
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import BUILTIN
@@ -15,8 +14,7 @@ from rmod_pipeline.pages.preview.tokens import group_decoded_sounds, open_decode
 from rmod_pipeline.pipeline.configure import configure_build
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.context import WorkerContext
-from rmod_pipeline.pipeline.judge import judge
-from rmod_pipeline.pipeline.shard import attempts
+from rmod_pipeline.pipeline.shard import compose_attempt, find_accepted
 from rmod_pipeline.reading.pairs import StoredPair, list_keys, pick_evenly, read_pair
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.recipe.find import recipe_names
@@ -98,13 +96,11 @@ def check_recipe_name(name: str) -> str:
 
 def _make_first_accepted(pair_id: PairId, context: WorkerContext) -> StoredPair | None:
     """Return the first attempt that is accepted; None if all are rejected."""
-    recipe, job = context.recipe, context.job
-    for attempt in attempts(pair_id, recipe.reject.attempts):
-        spec = compose_pair(recipe, context.assets(pair_id.split), context.settings, attempt)
-        pair = render_pair(spec, context.sounds)
-        if judge(pair.measured, recipe.reject) is None:
-            return StoredPair(key=pair_id.key, members=encode_members(pair, job.library, job.storage))
-    return None
+    job = context.job
+    pair = find_accepted(render_pair(compose_attempt(pair_id, context), context.sounds), context)
+    if pair is None:
+        return None
+    return StoredPair(key=pair_id.key, members=encode_members(pair, job.library, job.storage))
 
 
 def _add_decoded_tokens(

@@ -1,7 +1,8 @@
 """Compile kernels with numba, once per machine.
 
-Compiled code lies in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources: numba itself does not notice
-changes in other modules than a kernel's own. Without a folder that can be written, every process compiles.
+Compiled code lies in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources: numba
+itself does not notice changes in other modules than a kernel's own. If that folder cannot be written, numba tries one
+beside the sources; without any, every process compiles.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numba.core.config as numba_config
 
 from rmod_pipeline.storage.folders import cache_folder
 
@@ -67,12 +69,13 @@ def inlined(function: Callable[..., Any]) -> Any:
 @contextmanager
 def _caching() -> Iterator[None]:
     """Let numba keep what it compiles in the folder of the kernels."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(kernels_folder())
+    settings: Any = numba_config
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = str(kernels_folder())
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 @cache

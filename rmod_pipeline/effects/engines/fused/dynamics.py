@@ -11,8 +11,8 @@ from rmod_pipeline.effects.engines.fused.lanes import BLOCK_FRAMES, VECTOR_BYTES
 from rmod_pipeline.effects.engines.fused.vectors import (
     absolute,
     any_larger,
-    exponent,
     fill,
+    float_exponent,
     larger,
     load,
     load_address,
@@ -28,7 +28,7 @@ from rmod_pipeline.effects.engines.fused.vectors import (
 BLOCK_BYTES = BLOCK_FRAMES * VECTOR_BYTES
 ROW_BYTES = BLOCK_FRAMES * 4
 PARAMETERS = 5
-"""Vectors of parameters of a compression: gain of the input, attack, release, threshold, slope."""
+"""Vectors of parameters of a compression: gain of the input, attack, release, threshold, power."""
 COMPRESSION_BYTES = PARAMETERS * VECTOR_BYTES
 LIMITING_BYTES = 2 * COMPRESSION_BYTES + VECTOR_BYTES
 
@@ -44,7 +44,7 @@ _E2, _E3, _E4, _E5, _E6, _E7 = (np.float32(1 / n) for n in (2, 6, 24, 120, 720, 
 def log2(x: Any) -> Any:
     """Return the logarithm of a vector of positive, normal floats, by the series of the inverse hyperbolic tangent."""
     one = fill(np.float32(1))
-    e, m = exponent(x), mantissa(x)
+    e, m = float_exponent(x), mantissa(x)
     root = fill(_ROOT)
     e = where_larger(m, root, e + one, e)
     m = where_larger(m, root, m * fill(np.float32(0.5)), m)
@@ -80,9 +80,9 @@ def _follow(lanes: Any, frames: Any, parameters: Any, state: Any) -> None:
 
 
 @kernel
-def _reduce(source: Any, levels: Any, to: Any, frames: Any, gain: Any, threshold: Any, slope: Any) -> None:
+def _reduce(source: Any, levels: Any, to: Any, frames: Any, gain: Any, threshold: Any, power: Any) -> None:
     """Write a row times its gain and, where its level is above the threshold, times the gain of the compression."""
-    amount, limit, curve, one = fill(gain), fill(threshold), fill(slope), fill(np.float32(1))
+    amount, limit, curve, one = fill(gain), fill(threshold), fill(power), fill(np.float32(1))
     for at in range(0, frames * 4, VECTOR_BYTES):
         x = load(source + at) * amount
         level = load(levels + at)
@@ -133,8 +133,8 @@ def compress_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scrat
 def limit_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scratch: Any) -> None:
     """Limit eight rows: two compressions, a gain, and a clip at full scale.
 
-    parameters: two times [5, 8] floats, then [8] gains. scratch: as for ``compress_rows``, 8 more floats of zeros, then a block
-    of eight rows, and the eight addresses of its rows.
+    parameters: two times [5, 8] floats, then [8] gains. scratch: as for ``compress_rows``, 8 more floats of zeros, then
+    a block of eight rows, and the eight addresses of its rows.
     """
     state = scratch + 2 * BLOCK_BYTES + 64
     between = state + 2 * VECTOR_BYTES

@@ -1,6 +1,6 @@
 """The fused engine: apply the chains of all tracks of several pairs together.
 
-    mixed = mix_pairs([PairChains([Chains(dry, inserts, sends), ...], master)], sample_rate)
+    mixed = mix_chains([PairChains([Chains(dry, inserts, sends), ...], master)], sample_rate)
 
 Steps of one kind are applied to all tracks that need one next, eight rows at a time. Gains, pans and RMS matches cost
 nothing: a channel is a row and a gain, and two channels may share a row. A compressor or limiter whose threshold is not
@@ -88,7 +88,7 @@ class Mixed:
     """[1 or 2, frames]."""
 
 
-def mix_pairs(pairs: Sequence[PairChains], sample_rate: int) -> list[Mixed]:
+def mix_chains(pairs: Sequence[PairChains], sample_rate: int) -> list[Mixed]:
     """Apply the chains of all tracks of pairs, sum the tracks of each pair and apply its master chain.
 
     All dry tracks have equal lengths. The bits of a pair do not depend on the other pairs, which only fill lanes.
@@ -211,24 +211,31 @@ class _Run:
 
     def _apply_light(self, step: Step) -> Channels | None:
         """Return the channels after a step that is a matter of gains alone; None if it has to be computed."""
-        channels = self.channels
-        if isinstance(step, Passing):
-            return channels
-        if isinstance(step, Scaling):
-            return tuple(channel.times(step.gain) for channel in channels)
-        if isinstance(step, LevelScaling):
-            return tuple(channel.times(step.gain_of(self.level)) for channel in channels)
-        if isinstance(step, Placing):
-            left, right = in_stereo(channels)
-            return left.times(step.left), right.times(step.right)
-        if isinstance(step, Widening):
-            return _widen_shared(in_stereo(channels), step)
-        peak = max(channel.peak for channel in channels) if isinstance(step, Compression | Limiting) else 0.0
-        if isinstance(step, Compression) and peak < step.threshold * SAFE:
-            return channels
-        if isinstance(step, Limiting) and peak < min(step.first.threshold, step.second.threshold) * SAFE:
-            return tuple(channel.times(step.gain) for channel in channels) if peak * step.gain < SAFE else None
-        return None
+        channels, light = self.channels, None
+        match step:
+            case Passing():
+                light = channels
+            case Scaling(gain):
+                light = tuple(channel.times(gain) for channel in channels)
+            case LevelScaling(gain_of):
+                light = tuple(channel.times(gain_of(self.level)) for channel in channels)
+            case Placing(to_left, to_right):
+                left, right = in_stereo(channels)
+                light = (left.times(to_left), right.times(to_right))
+            case Widening():
+                light = _widen_shared(in_stereo(channels), step)
+            case Compression() if _find_peak(channels) < step.threshold * SAFE:
+                light = channels
+            case Limiting(first, second, gain) if (
+                _find_peak(channels) < min(first.threshold, second.threshold, 1 / gain) * SAFE
+            ):
+                light = tuple(channel.times(gain) for channel in channels)
+        return light
+
+
+def _find_peak(channels: Channels) -> float:
+    """Return the largest absolute frame of channels."""
+    return max(channel.peak for channel in channels)
 
 
 def _widen_shared(channels: Channels, step: Widening) -> Channels | None:

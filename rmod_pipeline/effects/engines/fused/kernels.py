@@ -115,19 +115,17 @@ def reverberate(channels: Channels, step: Reverberation, pool: RowPool, sample_r
     sizes = [-(-delay // LANES) * LANES + LANES for delay in delays]
     # After each ring, room for a copy of its first vector.
     memory = np.zeros(sum(sizes) + LANES * len(sizes), np.float32)
-    records = np.zeros(reverb.RING_WORDS * len(delays) + 3 * reverb.BLOCK_FRAMES // 2, np.int64)
+    spare_bytes = 3 * reverb.BLOCK_BYTES + 2 * reverb.TABLE_BYTES
+    records = np.zeros(reverb.RING_WORDS * len(delays) + spare_bytes // 8, np.int64)
     rings = records[: reverb.RING_WORDS * len(delays)].reshape(-1, reverb.RING_WORDS)
     start = memory.ctypes.data
     for ring, delay, size in zip(rings, delays, sizes, strict=True):
         ring[:] = start, 4 * size, 0, 4 * delay
         start += 4 * (size + LANES)
-    damping = np.float32(step.damping)
-    numbers = np.zeros(2 * LANES + 2 * len(reverb.COMB_FRAMES) * LANES, np.float32)
     inputs = [reverb.INPUT_GAIN * channel.gain for channel in channels]
-    numbers[:6] = [*inputs, step.feedback, float(damping), step.direct, step.crossed]
-    numbers[LANES : 2 * LANES] = np.cumprod(np.full(LANES, damping, np.float32), dtype=np.float32)
+    numbers = np.array([*inputs, step.feedback, step.damping, step.direct, step.crossed], np.float32)
     left, right = pool.take(), pool.take()
-    reverb.reverberate(
+    reverb.reverberate_rows(
         channels[0].row.address,
         channels[1].row.address,
         left.address,
@@ -160,8 +158,8 @@ def _idle(compressions: int) -> NDArray[np.float32]:
 
 
 def _describe(gain: float, step: Compression) -> tuple[float, ...]:
-    """Return the parameters of one lane: gain of the input, attack, release, threshold, slope."""
-    return gain, step.attack, step.release, step.threshold, step.slope
+    """Return the parameters of one lane: gain of the input, attack, release, threshold, exponent."""
+    return gain, step.attack, step.release, step.threshold, step.exponent
 
 
 def _point_at_rows(scratch: NDArray[np.float32], at: int, block: int) -> None:

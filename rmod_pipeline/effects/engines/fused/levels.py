@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def _to_shorts(source: Any, to: Any, frames: Any) -> None:
 
 @kernel
 def _measure_shorts(left: Any, right: Any, frames: Any, out: Any) -> None:
-    """Write to ``out``: sums of squares of left, right, middle and side, peak, clipped samples, and the range of the mean."""
+    """Write to ``out``: sums of squares of left, right, middle and side; peak, clipped samples, range of the mean."""
     scale, half = fill(np.float32(FULL_SCALE)), fill(np.float32(0.5))
     zero, one = fill(np.float32(0)), fill(np.float32(1))
     almost = fill(np.float32(FULL_SCALE - 0.5))
@@ -59,11 +59,11 @@ def _measure_shorts(left: Any, right: Any, frames: Any, out: Any) -> None:
         sum_left = sum_right = sum_middle = sum_side = count = zero
         for frame in range(start, min(start + SUM_FRAMES, frames), 8):
             whole_l, whole_r = load_shorts(left + frame * 2), load_shorts(right + frame * 2)
-            l, r = whole_l / scale, whole_r / scale
-            middle, side = (l + r) * half, (l - r) * half
-            sum_left, sum_right = sum_left + l * l, sum_right + r * r
+            x, y = whole_l / scale, whole_r / scale
+            middle, side = (x + y) * half, (x - y) * half
+            sum_left, sum_right = sum_left + x * x, sum_right + y * y
             sum_middle, sum_side = sum_middle + middle * middle, sum_side + side * side
-            peak = larger(peak, larger(absolute(l), absolute(r)))
+            peak = larger(peak, larger(absolute(x), absolute(y)))
             highest, lowest = larger(highest, middle), smaller(lowest, middle)
             count = count + where_larger(absolute(whole_l), almost, one, zero)
             count = count + where_larger(absolute(whole_r), almost, one, zero)
@@ -126,17 +126,6 @@ def _weigh(left: Any, right: Any, bounds: Any, sums: Any, c: Any) -> None:
         sums[0, number], sums[1, number] = first, second
 
 
-class PcmLevels(NamedTuple):
-    """Linear levels of 16-bit stereo audio."""
-
-    peak: float
-    rms: float
-    middle: float
-    side: float
-    clipped: int
-    swing: float
-
-
 def convert_to_pcm(audio: Audio) -> Pcm:
     """Return 16-bit samples as ``to_pcm`` does."""
     frames = audio.shape[1]
@@ -150,8 +139,8 @@ def convert_to_pcm(audio: Audio) -> Pcm:
     return pcm
 
 
-def measure_pcm(pcm: Pcm) -> PcmLevels:
-    """Return peak, RMS, RMS of middle and side, samples at full scale, and swing of the mean of 16-bit audio [2, frames]."""
+def measure_samples(pcm: Pcm) -> tuple[float, float, float, float, int, float]:
+    """Return peak, RMS, RMS of middle and of side, number of clipped samples, and swing of 16-bit audio [2, frames]."""
     frames = pcm.shape[1]
     padded = pcm if frames % 8 == 0 else np.pad(pcm, ((0, 0), (0, -frames % 8)), mode="edge")
     out = np.zeros(8)
@@ -163,14 +152,8 @@ def measure_pcm(pcm: Pcm) -> PcmLevels:
         out[:4] -= extra * np.array([left**2, right**2, ((left + right) / 2) ** 2, ((left - right) / 2) ** 2])
         out[5] -= extra * float(np.count_nonzero(np.abs(pcm[:, -1].astype(np.int32)) >= FULL_SCALE))
     squares = np.maximum(out[:4], 0) / frames
-    return PcmLevels(
-        peak=float(out[4]),
-        rms=math.sqrt((squares[0] + squares[1]) / 2),
-        middle=math.sqrt(squares[2]),
-        side=math.sqrt(squares[3]),
-        clipped=round(out[5]),
-        swing=float(out[6] - out[7]) / 2,
-    )
+    level, middle, side = (math.sqrt(value) for value in ((squares[0] + squares[1]) / 2, squares[2], squares[3]))
+    return float(out[4]), level, middle, side, round(out[5]), float(out[6] - out[7]) / 2
 
 
 def measure_peak_and_rms(audio: Audio) -> tuple[float, float]:
@@ -187,7 +170,7 @@ def measure_mono_rms(audio: Audio, start: int, end: int) -> float:
     return math.sqrt(_sum_mono(audio[0].ctypes.data, audio[1].ctypes.data, start, end) / (end - start))
 
 
-def measure_loudness(pcm: Pcm, sample_rate: int) -> float:
+def measure_k_weighted(pcm: Pcm, sample_rate: int) -> float:
     """Return the integrated loudness of 16-bit stereo audio in LUFS, as pyloudnorm does; ``SILENCE_DB`` for silence."""
     frames = pcm.shape[1]
     starts, ends = _list_blocks(frames, sample_rate)

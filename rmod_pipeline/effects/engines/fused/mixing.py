@@ -35,7 +35,7 @@ def combine(rows: Any, gains: Any, count: Any, to: Any, frames: Any) -> None:
 
 @kernel
 def echo(source: Any, to: Any, frames: Any, delay: Any, feedback: Any) -> None:
-    """Write the echoes of a row to another one: y[n] = x[n - delay] + feedback y[n - delay], with a delay of 1 frame at least."""
+    """Write the echoes of a row to another: y[n] = x[n - delay] + feedback y[n - delay]; delay: 1 frame at least."""
     zero, back = np.float32(0), fill(feedback)
     for frame in range(min(delay, frames)):
         store_float(to + frame * 4, zero)

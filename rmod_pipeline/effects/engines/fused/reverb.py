@@ -1,7 +1,7 @@
 """Kernel of the reverb: Freeverb, eight frames at once, because its shortest delay is longer.
 
-Each comb damps its feedback by a one-pole low-pass. Its next eight outputs follow from the last one and eight inputs by
-three rounds of shifted sums (a prefix scan) in a fixed order.
+Each comb damps its feedback by a one-pole low-pass, frame by frame. The eight combs of a channel fill the lanes of a
+vector there.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import numpy as np
 from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
 from rmod_pipeline.effects.engines.fused.vectors import (
     fill,
-    lane,
     load,
     load_address,
     load_float,
-    shift,
     store,
     store_address,
+    transpose,
 )
 
 COMB_FRAMES = (1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617)
@@ -33,6 +32,8 @@ BLOCK_BYTES = 4 * BLOCK_FRAMES
 RING_WORDS = 4
 """64-bit words of a ring's record: its address, its size and its next position in bytes, and its delay in bytes."""
 RING_BYTES = 8 * RING_WORDS
+TABLE_BYTES = 16 * 8 + 32
+"""Addresses of eight combs to read from and to write to, and their last frames."""
 _COMBS, _ALL_PASSES = len(COMB_FRAMES), len(ALL_PASS_FRAMES)
 _PER_CHANNEL = _COMBS + _ALL_PASSES
 
@@ -47,21 +48,6 @@ def list_delays(sample_rate: int) -> list[int]:
 def _read_ring(ring: Any) -> Any:
     """Return the four numbers of a ring's record."""
     return load_address(ring), load_address(ring + 8), load_address(ring + 16), load_address(ring + 24)
-
-
-@inlined
-def _smooth(output: Any, last: Any, d: Any, powers: Any) -> Any:
-    """Return eight frames of the damped output, and the last of them in all lanes.
-
-    d: vectors of 1 - damping, of its powers 1, 2 and 4, and of its eighth power.
-    """
-    zero = fill(np.float32(0))
-    smooth = output * d[0]
-    smooth = smooth + shift(smooth, zero, 1) * d[1]
-    smooth = smooth + shift(smooth, zero, 2) * d[2]
-    smooth = smooth + shift(smooth, zero, 4) * d[3]
-    # The last frame is computed by itself: so the next vector waits for two operations, and not for the sums.
-    return smooth + last * powers, fill(lane(smooth, 7)) + last * d[4]
 
 
 @inlined
@@ -82,36 +68,65 @@ def _put(start: Any, size: Any, position: Any, value: Any) -> Any:
 
 
 @kernel
-def _run_combs(source: Any, total: Any, rings: Any, states: Any, parameters: Any) -> None:
-    """Add a block of the outputs of two combs to ``total``: while one waits for its last result, the other computes.
+def _run_combs(source: Any, total: Any, count: Any, table: Any, parameters: Any) -> None:
+    """Write the sum of the outputs of eight combs to ``total``, ``count`` bytes. Each comb is a lane of its low-pass.
 
-    rings: the address of the records of both. states: of the last frame of each, eight times.
+    table: 8 addresses to read from and 8 to write to, none of which reaches the end of its ring; then the last frames.
     """
-    start, size, position, delay = _read_ring(rings)
-    other_start, other_size, other_position, other_delay = _read_ring(rings + RING_BYTES)
     back, damping = fill(load_float(parameters + 8)), load_float(parameters + 12)
-    powers = load(parameters + 32)
-    d = (
-        fill(np.float32(1) - damping),
-        fill(lane(powers, 0)),
-        fill(lane(powers, 1)),
-        fill(lane(powers, 3)),
-        fill(lane(powers, 7)),
-    )
-    last, other_last = load(states), load(states + 32)
-    for at in range(0, BLOCK_BYTES, 32):
-        output = load(start + _find(position, size, delay))
-        other = load(other_start + _find(other_position, other_size, other_delay))
-        store(total + at, (load(total + at) + output) + other)
-        smooth, last = _smooth(output, last, d, powers)
-        other_smooth, other_last = _smooth(other, other_last, d, powers)
+    direct, kept = fill(np.float32(1) - damping), fill(damping)
+    last = load(table + 128)
+    for at in range(0, count, 32):
+        a, b = load(load_address(table) + at), load(load_address(table + 8) + at)
+        c, d = load(load_address(table + 16) + at), load(load_address(table + 24) + at)
+        e, f = load(load_address(table + 32) + at), load(load_address(table + 40) + at)
+        g, h = load(load_address(table + 48) + at), load(load_address(table + 56) + at)
+        store(total + at, ((((((a + b) + c) + d) + e) + f) + g) + h)
+        frames = transpose((a, b, c, d, e, f, g, h))
+        first = frames[0] * direct + last * kept
+        second = frames[1] * direct + first * kept
+        third = frames[2] * direct + second * kept
+        fourth = frames[3] * direct + third * kept
+        fifth = frames[4] * direct + fourth * kept
+        sixth = frames[5] * direct + fifth * kept
+        seventh = frames[6] * direct + sixth * kept
+        last = frames[7] * direct + seventh * kept
+        smooth = transpose((first, second, third, fourth, fifth, sixth, seventh, last))
         x = load(source + at)
-        position = _put(start, size, position, x + smooth * back)
-        other_position = _put(other_start, other_size, other_position, x + other_smooth * back)
-    store(states, last)
-    store(states + 32, other_last)
-    store_address(rings + 16, position)
-    store_address(rings + RING_BYTES + 16, other_position)
+        store(load_address(table + 64) + at, x + smooth[0] * back)
+        store(load_address(table + 72) + at, x + smooth[1] * back)
+        store(load_address(table + 80) + at, x + smooth[2] * back)
+        store(load_address(table + 88) + at, x + smooth[3] * back)
+        store(load_address(table + 96) + at, x + smooth[4] * back)
+        store(load_address(table + 104) + at, x + smooth[5] * back)
+        store(load_address(table + 112) + at, x + smooth[6] * back)
+        store(load_address(table + 120) + at, x + smooth[7] * back)
+    store(table + 128, last)
+
+
+@kernel
+def _run_block(source: Any, total: Any, rings: Any, table: Any, parameters: Any) -> None:
+    """Write a block of the sum of eight combs, in parts between the ends of their rings; see ``_run_combs``."""
+    done = 0
+    while done < BLOCK_BYTES:
+        count = BLOCK_BYTES - done
+        for comb in range(_COMBS):
+            start, size, position, delay = _read_ring(rings + comb * RING_BYTES)
+            oldest = _find(position, size, delay)
+            store_address(table + comb * 8, start + oldest)
+            store_address(table + 64 + comb * 8, start + position)
+            # What is read must have been written. The beginning of a ring is repeated after its end, so it goes alone.
+            count = min(
+                count, 32 if position == 0 else size - position, (size - oldest + 31) // 32 * 32, delay // 32 * 32
+            )
+        _run_combs(source + done, total + done, count, table, parameters)
+        for comb in range(_COMBS):
+            start, size, position, _ = _read_ring(rings + comb * RING_BYTES)
+            if position == 0:
+                store(start + size, load(start))
+            position += count
+            store_address(rings + comb * RING_BYTES + 16, 0 if position == size else position)
+        done += count
 
 
 @kernel
@@ -133,28 +148,25 @@ def _run_all_passes(block: Any, rings: Any) -> None:
 
 
 @kernel
-def reverberate(left: Any, right: Any, to_left: Any, to_right: Any, frames: Any, parameters: Any, rings: Any) -> None:
+def reverberate_rows(
+    left: Any, right: Any, to_left: Any, to_right: Any, frames: Any, parameters: Any, rings: Any
+) -> None:
     """Write the reverb of two rows to two rows of ``frames``, a multiple of BLOCK_FRAMES; all others are addresses.
 
-    parameters: floats: gain of the left and of the right input, feedback, damping, gain of a channel's own reverb and of
-    the other's, two unused; eight powers of damping; zeros [16, 8], the last frames of the combs. rings: [24] records, then
-    three blocks. The rings hold zeros.
+    parameters: floats: gain of the left and of the right input, feedback, damping, gain of a channel's own reverb and
+    of the other's. rings: [24] records, then three blocks and two tables, zeros. The rings hold zeros.
     """
     gain_left, gain_right = fill(load_float(parameters)), fill(load_float(parameters + 4))
     own, crossed = fill(load_float(parameters + 16)), fill(load_float(parameters + 20))
     source = rings + 2 * _PER_CHANNEL * RING_BYTES
-    zero = fill(np.float32(0))
     for start in range(0, frames * 4, BLOCK_BYTES):
         for at in range(0, BLOCK_BYTES, 32):
             store(source + at, load(left + start + at) * gain_left + load(right + start + at) * gain_right)
         for channel in range(2):
             total = source + (1 + channel) * BLOCK_BYTES
-            for at in range(0, BLOCK_BYTES, 32):
-                store(total + at, zero)
             first = channel * _PER_CHANNEL
-            for comb in range(0, _COMBS, 2):
-                states = parameters + 64 + (channel * _COMBS + comb) * 32
-                _run_combs(source, total, rings + (first + comb) * RING_BYTES, states, parameters)
+            table = source + 3 * BLOCK_BYTES + channel * TABLE_BYTES
+            _run_block(source, total, rings + first * RING_BYTES, table, parameters)
             for all_pass in range(_COMBS, _PER_CHANNEL, 2):
                 _run_all_passes(total, rings + (first + all_pass) * RING_BYTES)
         for at in range(0, BLOCK_BYTES, 32):

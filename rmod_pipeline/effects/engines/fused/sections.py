@@ -62,9 +62,9 @@ def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
 def filter_rows(inputs: Any, outputs: Any, frames: Any, coefficients: Any, sections: Any, scratch: Any) -> None:
     """Filter eight rows by 1 section, or by a multiple of 4, in series.
 
-    All arguments but the two counts are addresses. inputs, outputs: of eight addresses of rows with ``frames`` frames, a
-    multiple of 8; they may be the same. coefficients: [sections, 5, 8] floats. scratch: [sections, 2, 8] floats, zeros,
-    and [BLOCK_FRAMES, 8] floats.
+    All arguments but the two counts are addresses. inputs, outputs: of eight addresses of rows with ``frames`` frames,
+    a multiple of 8; they may be the same. coefficients: [sections, 5, 8] floats. scratch: [sections, 2, 8] floats,
+    zeros, and [BLOCK_FRAMES, 8] floats.
     """
     states = scratch
     lanes = scratch + sections * STATE_BYTES

@@ -43,11 +43,11 @@ class Filtering:
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """The gain (level / threshold) ** slope above a threshold; the level follows the peaks."""
+    """The gain (level / threshold) ** exponent above a threshold; the level follows the peaks."""
 
     threshold: float
     """Linear."""
-    slope: float
+    exponent: float
     """1 / ratio - 1."""
     attack: float
     """Share of the last level that is kept per frame while the level rises, 0..1."""

@@ -19,7 +19,7 @@ from numba.extending import overload, register_model
 
 
 def intrinsic(generate: Callable[..., Any]) -> Any:
-    """Make a function from a generator of LLVM code, which takes the types of the arguments and numba's context first."""
+    """Make a function from a generator of LLVM code, whose first argument is the context of its types."""
     return numba.extending.intrinsic(generate)
 
 
@@ -46,7 +46,7 @@ vector = VectorType()
 
 
 @register_model(VectorType)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, numba_type: Any) -> None:
         super().__init__(manager, numba_type, _VECTOR)
 
@@ -231,7 +231,7 @@ def absolute(typing: Any, value: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def exponent(typing: Any, value: Any) -> Any:  # noqa: ARG001
+def float_exponent(typing: Any, value: Any) -> Any:  # noqa: ARG001
     """Return the exponents of positive, normal floats to the base of two, as floats."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
@@ -317,23 +317,11 @@ def _transpose(builder: Any, rows: Sequence[Any]) -> list[Any]:
     return [*first, *second]
 
 
-@intrinsic
-def shift(typing: Any, value: Any, earlier: Any, count: Any) -> Any:  # noqa: ARG001
-    """Return a vector that is ``count`` (a literal) lanes later; its first lanes are the last of ``earlier``."""
-    if not isinstance(count, types.IntegerLiteral):
-        return None
-    lanes = [LANES - count.literal_value + index for index in range(LANES)]
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        return _shuffle(builder, arguments[1], arguments[0], lanes)
-
-    return vector(vector, vector, count), generate
-
-
 def _overload(symbol: Any, apply: Any) -> None:
     @overload(symbol)
     def choose(a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        return (lambda a, b: apply(a, b)) if isinstance(a, VectorType) and isinstance(b, VectorType) else None
+        both = isinstance(a, VectorType) and isinstance(b, VectorType)
+        return (lambda a, b: apply(a, b)) if both else None  # noqa: PLW0108 (numba wants a function)
 
 
 for _symbol, _apply in (

@@ -10,6 +10,7 @@ import numpy as np
 from rmod_pipeline.effects.engines.fused import kernels, levels
 from rmod_pipeline.effects.engines.fused.compiled import is_compiled, remove_compiled
 from rmod_pipeline.effects.engines.fused.rows import Channel, RowPool, make_channels, mix_audio
+from rmod_pipeline.effects.engines.fused.sections import AT_ONCE
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
     Echoing,
@@ -31,7 +32,7 @@ def compile_kernels() -> None:
         logger.warning("compiling the fused engine, which happens once per machine and takes some 15 s")
     try:
         _call_all()
-    except Exception as error:  # numba raises whatever reading a damaged file raises
+    except Exception as error:  # noqa: BLE001 (numba raises whatever reading a damaged file raises)
         logger.warning("the compiled kernels are damaged and are compiled again: %r", error)
         remove_compiled()
         _call_all()
@@ -42,7 +43,7 @@ def _call_all() -> None:
     audio = np.linspace(-1, 1, 2 * FRAMES, dtype=np.float32).reshape(2, FRAMES)
     channels = make_channels(audio, pool)
     section, compression = Section(1, 0, 0, 0, 0), Compression(0.5, -0.5, 0.9, 0.9)
-    for count in (1, kernels.sections.AT_ONCE):
+    for count in (1, AT_ONCE):
         kernels.filter_all([channels[0].row], [Filtering((section,) * count)], pool)
     kernels.compress_all(channels[:1], [compression], pool)
     kernels.limit_all(channels[:1], [Limiting(compression, compression, 1)], pool)
@@ -50,7 +51,7 @@ def _call_all() -> None:
     wet = kernels.reverberate(channels, Reverberation(0.5, 0.5, 1, 0), pool, RATE)
     mixed = mix_audio([tuple(Channel(row) for row in wet)], pool)
     pcm = levels.convert_to_pcm(mixed)
-    levels.measure_pcm(pcm)
-    levels.measure_loudness(pcm, RATE)
+    levels.measure_samples(pcm)
+    levels.measure_k_weighted(pcm, RATE)
     levels.measure_peak_and_rms(mixed)
     levels.measure_mono_rms(mixed, 0, FRAMES)
