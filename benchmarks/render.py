@@ -31,18 +31,20 @@ import soundfile
 
 from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
-from rmod_pipeline.effects import PEDALBOARD
+from rmod_pipeline.effects import FUSED, PEDALBOARD
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
+from rmod_pipeline.pipeline.shard import RENDERED_TOGETHER
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
-from rmod_pipeline.render import Pair, PitchCache, Sounds, render_pair
+from rmod_pipeline.render import Pair, PitchCache, Sounds, mixing, render_pairs
 from rmod_pipeline.render import pair as rendering
 from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.spec import PairId, PairSpec, Track
 
 SCRIPT, COLD, WARM = "a straightforward script", "rmod, no cached shifts", "rmod, shifts cached on disk"
+TOGETHER = "rmod, shifts cached on disk, fused engine"
 SPECS = 1000
 SAMPLE_RATE = 44_100
 ALIKE_DB = -40.0
@@ -160,20 +162,22 @@ def script_pair(spec: PairSpec, library: Library, out: Path) -> np.ndarray:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-# The functions that ``render_pair`` calls, by stage.
-STAGES = {
-    "render_one_shot": "drum loops",
-    "render_drum_loop": "drum loops",
-    "render_loop": "backing loops, shifted",
-    "apply_chain": "inserts",
-    "add_sends": "sends",
-    "sum_tracks": "sum and master",
-    "apply_master": "sum and master",
-    "measure_mix": "levels",
-    "measure_target": "levels",
-    "_measure_track": "levels",
-    "to_pcm": "to 16 bit",
+# The functions that ``render_pairs`` calls, by stage.
+STAGES: dict[tuple[Any, str], str] = {
+    (rendering, "render_one_shot"): "drum loops",
+    (rendering, "render_drum_loop"): "drum loops",
+    (rendering, "render_loop"): "backing loops, shifted",
+    (mixing, "apply_chain"): "inserts",
+    (mixing, "add_sends"): "sends",
+    (mixing, "sum_tracks"): "sum and master",
+    (mixing, "apply_effects"): "sum and master",
+    (mixing, "_mix_fused"): "inserts, sends, sum and master together",
+    (rendering, "measure_mix"): "levels",
+    (rendering, "measure_target"): "levels",
+    (rendering, "_measure_track"): "levels",
+    (rendering, "to_pcm"): "to 16 bit",
 }
+STAGE_NAMES = ("compose", *dict.fromkeys(STAGES.values()), "encode WAV, MIDI, JSON")
 
 
 @dataclass
@@ -192,20 +196,20 @@ class Clock:
     def inside_render(self) -> Iterator[None]:
         """Also time the stages of ``render_pair``."""
         with ExitStack() as stack:
-            for name, stage in STAGES.items():
-                stack.enter_context(patch.object(rendering, name, self._timed(getattr(rendering, name), stage)))
+            for (module, name), stage in STAGES.items():
+                stack.enter_context(patch.object(module, name, self._timed(getattr(module, name), stage)))
             yield
 
     def _timed(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
-        def timed(*arguments: Any) -> Any:
+        def timed(*arguments: Any, **options: Any) -> Any:
             with self.of(stage):
-                return function(*arguments)
+                return function(*arguments, **options)
 
         return timed
 
 
 class Bench:
-    """A recipe and a library, and two ways to make pairs from them."""
+    """A recipe and a library, and several ways to make pairs from them."""
 
     def __init__(self, recipe: Recipe, library: Library, out: Path) -> None:
         self.recipe, self.library, self.out = recipe, library, out
@@ -218,33 +222,47 @@ class Bench:
     def sounds(self, cache: Path) -> Sounds:
         return Sounds(AudioStore(self.library, self.recipe.sample_rate, STORE_BYTES), PitchCache(cache))
 
-    def pipeline(self, index: int, sounds: Sounds, clock: Clock, name: str) -> tuple[PairSpec, Pair]:
-        """Make a pair as a build does, up to the bytes in the tar."""
+    def pipeline(
+        self, indices: Sequence[int], sounds: Sounds, clock: Clock, name: str, engine: str = PEDALBOARD
+    ) -> list[tuple[PairSpec, Pair]]:
+        """Make pairs as a build does, up to the bytes in the tar."""
         with clock.of(name):
             with clock.of("compose"):
-                spec = self.spec(index)
-            pair = render_pair(spec, sounds)
+                specs = [self.spec(index).with_engine(engine) for index in indices]
+            pairs = render_pairs(specs, sounds)
             with clock.of("encode WAV, MIDI, JSON"):
-                encode_members(pair, self.library, AudioStorage())
-        return spec, pair
+                for pair in pairs:
+                    encode_members(pair, self.library, AudioStorage())
+        return list(zip(specs, pairs, strict=True))
 
-    def turn(self, pairs: int) -> Clock:
-        """Make every pair in three ways, in turn."""
-        clock, inside, cold_clock = Clock(), Clock(), Clock()
+    def turn(self, pairs: int) -> tuple[Clock, Clock]:
+        """Make every pair in all ways, four at a time in turn; return the times of all, and of the fused stages."""
+        clock, inside, fused, cold_clock = Clock(), Clock(), Clock(), Clock()
         with tempfile.TemporaryDirectory(dir=self.out) as folder:
-            cold, warm, staged = (self.sounds(Path(folder) / "pitch") for _ in range(3))
-            for index in range(pairs):
-                spec, pair = self.pipeline(index, cold, cold_clock, COLD)
-                with clock.of(SCRIPT):
-                    mix = script_pair(spec, self.library, self.out)
-                residual = difference_db(from_pcm(pair.mix), mix)
-                assert residual < ALIKE_DB, f"pair {index}: {residual:.1f} dB apart"
-                self.pipeline(index, warm, clock, WARM)
+            cold, warm, staged, together, parts = (self.sounds(Path(folder) / "pitch") for _ in range(5))
+            for start in range(0, pairs, RENDERED_TOGETHER):
+                indices = range(start, min(start + RENDERED_TOGETHER, pairs))
+                made = self.pipeline(indices, cold, cold_clock, COLD)
+                for spec, pair in made:
+                    with clock.of(SCRIPT):
+                        mix = script_pair(spec, self.library, self.out)
+                    check_alike(pair, mix)
+                self.pipeline(indices, warm, clock, WARM)
+                for _, pair in self.pipeline(indices, together, clock, TOGETHER, FUSED):
+                    check_alike(pair, from_pcm(made[pair.spec.address.index - start][1].mix))
                 with inside.inside_render():
-                    self.pipeline(index, staged, inside, "all")
+                    self.pipeline(indices, staged, inside, "all")
+                with fused.inside_render():
+                    self.pipeline(indices, parts, fused, "all", FUSED)
         clock.seconds[COLD] = cold_clock.seconds[COLD]
         clock.seconds.update({stage: inside.seconds[stage] for stage in inside.seconds})
-        return clock
+        return clock, fused
+
+
+def check_alike(pair: Pair, mix: np.ndarray) -> None:
+    """Check that a mixture is that of a pair."""
+    residual = difference_db(from_pcm(pair.mix), mix)
+    assert residual < ALIKE_DB, f"{pair.spec.key}: {residual:.1f} dB apart"
 
 
 def difference_db(one: np.ndarray, other: np.ndarray) -> float:
@@ -257,18 +275,26 @@ def spread(values: Sequence[float], form: str) -> str:
     return f"{statistics.median(values):{form}} ({min(values):{form}} .. {max(values):{form}})"
 
 
-def report(turns: Sequence[Clock], pairs: int) -> None:
+def report(turns: Sequence[tuple[Clock, Clock]], pairs: int) -> None:
     """Print the measurements as Markdown tables."""
-    ms = {name: [1000 * turn.seconds[name] / pairs for turn in turns] for name in turns[0].seconds}
+    ms, fused = (
+        {name: [1000 * turn.seconds[name] / pairs for turn in clocks] for name in clocks[0].seconds}
+        for clocks in zip(*turns, strict=True)
+    )
     print("| method | ms per pair | pairs/s on one core | times as fast as the script |\n| --- | --- | --- | --- |")
-    for name in (SCRIPT, COLD, WARM):
+    for name in (SCRIPT, COLD, WARM, TOGETHER):
         ratios = [script / own for script, own in zip(ms[SCRIPT], ms[name], strict=True)]
         rate = 1000 / statistics.median(ms[name])
         print(f"| {name} | {spread(ms[name], '.0f')} | {rate:.1f} | {spread(ratios, '.2f')} |")
-    print("\n| stage, shifts cached | ms per pair | share |\n| --- | --- | --- |")
-    whole = statistics.median(ms["all"])
-    for stage in ("compose", *dict.fromkeys(STAGES.values()), "encode WAV, MIDI, JSON"):
-        print(f"| {stage} | {statistics.median(ms[stage]):.2f} | {statistics.median(ms[stage]) / whole:.1%} |")
+    faster = [one / other for one, other in zip(ms[WARM], ms[TOGETHER], strict=True)]
+    print(f"\nThe fused engine is {spread(faster, '.2f')} times as fast as pedalboard's.")
+    print("\n| stage, shifts cached | pedalboard, ms per pair | share | fused | share |\n|---|---|---|---|---|")
+    for stage in STAGE_NAMES:
+        cells = []
+        for times in (ms, fused):
+            median, whole = statistics.median(times.get(stage, [0.0])), statistics.median(times["all"])
+            cells.append(f"{median:.2f} | {median / whole:.1%}" if median else " | ")
+        print(f"| {stage} | {' | '.join(cells)} |")
 
 
 def main() -> None:
@@ -280,7 +306,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(load_recipe(find_recipe(options.recipe)), load_library(options.library), Path(folder))
-        bench.turn(2)  # imports, and what librosa compiles
+        bench.turn(2)  # imports, and what librosa and the fused engine compile
         turns = [bench.turn(options.pairs) for _ in range(options.repeats)]
         print(f"{options.recipe}, {options.library}: {options.pairs} pairs, {options.repeats} turns; median (range)\n")
         report(turns, options.pairs)

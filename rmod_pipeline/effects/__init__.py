@@ -28,8 +28,8 @@ ENGINES: tuple[str, ...] = tuple(sorted({FUSED, *(engine for kind in EFFECTS.val
 def check_engine(engine: str) -> str:
     """Return the name of an engine if it can be used. Raises UsageError for an unknown or not installed engine."""
     if engine not in ENGINES:
-        others = " or ".join(name for name in ENGINES if name != PEDALBOARD)
-        hint = f"use {PEDALBOARD}, or {others} where its package is installed"
+        installed = " or ".join(name for name in ENGINES if name != CONSOLE)
+        hint = f"use {installed}, or {CONSOLE} where its package is installed"
         raise UsageError("--engine", f"unknown '{engine}'{nearest(engine, ENGINES)}", hint)
     if engine == CONSOLE:
         require_console()
