@@ -136,8 +136,10 @@ def test_a_damaged_file_is_computed_again(
     whole = path.read_bytes()
     damage(path, name)
     assert path.read_bytes() != whole
-    assert_equal(KnownSounds(ear, AudioStore(library, RATE), kept).bank("kick"), expected)
-    assert f"{path} is damaged" in caplog.text
+    known = KnownSounds(ear, AudioStore(library, RATE), kept)
+    assert known.count_undescribed("kick") > 0
+    assert_equal(known.bank("kick"), expected)
+    assert caplog.text.count(f"{path} is damaged") == 1
     assert_equal(KnownSounds(ear, NoSounds(library, RATE), kept).bank("kick"), expected)
 
 

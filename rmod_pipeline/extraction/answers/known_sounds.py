@@ -135,6 +135,8 @@ def _load(path: Path, sounds: int, ear: OpenedEar) -> tuple[list[int], Descripti
         _check_arrays(audible, levels, embedding, sounds, ear)
     except (OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, *_BROKEN_ARCHIVE) as error:
         logger.warning("cache of known sounds: %s is damaged and is computed again: %r", path, error)
+        with suppress(OSError):
+            path.unlink()  # so that the next one who asks does not say it again
         return None
     with suppress(OSError):
         os.utime(path)  # its age decides when it is removed
