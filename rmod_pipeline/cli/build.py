@@ -57,7 +57,12 @@ def build(
         bool, typer.Option("--stems", help="Store every track too, as it joins the mixture.", rich_help_panel=WHAT)
     ] = False,
     engine: Annotated[
-        str, typer.Option(metavar="NAME", help="What applies the effects: pedalboard, fused (the same sound, faster) or console.", rich_help_panel=WHAT)
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What applies the effects: pedalboard, fused (the same sound, faster) or console.",
+            rich_help_panel=WHAT,
+        ),
     ] = "pedalboard",
     licences: Annotated[
         str,

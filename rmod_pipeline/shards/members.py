@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,8 @@ from rmod_pipeline.shards.layout import main_family
 from rmod_pipeline.shards.midi import encode_midi
 from rmod_pipeline.spec import PairSpec
 
-FORMATS = ("wav", "flac")
+WAV = "wav"
+FORMATS = (WAV, "flac")
 
 MIX = "mix"
 
@@ -68,11 +70,34 @@ def list_members(targets: Iterable[str], storage: AudioStorage) -> list[str]:
 
 def encode_audio(pcm: Pcm, sample_rate: int, audio_format: str) -> bytes:
     """Return 16-bit audio [channels, samples] as a file; ``audio_format`` is wav or flac."""
+    samples = _interleave(pcm)
+    if audio_format == WAV:
+        return _encode_wav_header(samples, sample_rate) + samples.tobytes()
     import soundfile
 
     stream = io.BytesIO()
-    soundfile.write(stream, pcm.T, sample_rate, format=audio_format.upper(), subtype="PCM_16")
+    soundfile.write(stream, samples, sample_rate, format=audio_format.upper(), subtype="PCM_16")
     return stream.getvalue()
+
+
+def _interleave(pcm: Pcm) -> Pcm:
+    """Return 16-bit audio [channels, samples] as [samples, channels], little-endian; faster than a transposed copy."""
+    samples = np.empty((pcm.shape[1], pcm.shape[0]), "<i2")
+    for index, channel in enumerate(pcm):
+        samples[:, index] = channel
+    return samples
+
+
+def _encode_wav_header(samples: Pcm, sample_rate: int) -> bytes:
+    """Return the header of a WAV file with 16-bit samples [samples, channels]: 44 bytes, as libsndfile writes them."""
+    channels, size = samples.shape[1], samples.nbytes
+    frame = 2 * channels
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", 36 + size, b"WAVE"),
+        *(b"fmt ", 16, 1, channels, sample_rate, sample_rate * frame, frame, 16),
+        *(b"data", size),
+    )
 
 
 def find_audio_member(members: Iterable[str], sound: str) -> str | None:

@@ -37,7 +37,14 @@ LibraryOption = Annotated[
     ),
 ]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A pair, such as train-00000012.")]
-EngineOption = Annotated[str, typer.Option("--engine", metavar="NAME", help="What applies the effects: pedalboard, fused (the same sound, faster) or console.")]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="What applies the effects: pedalboard, fused (the same sound, faster) or console.",
+    ),
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OpenFlag = Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")]
 
