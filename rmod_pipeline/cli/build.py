@@ -60,7 +60,7 @@ def build(
         str,
         typer.Option(
             metavar="NAME",
-            help="What applies the effects: pedalboard, fused (the same sound, faster) or console.",
+            help="What applies the effects: pedalboard, fused (the same, faster) or console.",
             rich_help_panel=WHAT,
         ),
     ] = "pedalboard",

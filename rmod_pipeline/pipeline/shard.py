@@ -32,7 +32,7 @@ def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], N
         for start in range(0, len(all_ids), RENDERED_TOGETHER):
             pair_ids = all_ids[start : start + RENDERED_TOGETHER]
             specs = [compose_attempt(pair_id, context) for pair_id in pair_ids]
-            for pair_id, first in zip(pair_ids, render_pairs(specs, context.sounds), strict=True):
+            for pair_id, first in zip(pair_ids, render_pairs(specs, context.sounds, _name_pair), strict=True):
                 set_current_pair(pair_id.key)
                 pair = find_accepted(first, context, output.reject)
                 if pair is None:
@@ -47,6 +47,10 @@ def compose_attempt(pair_id: PairId, context: WorkerContext) -> PairSpec:
     """Compose an attempt of a pair, and name the pair in the log from here on."""
     set_current_pair(pair_id.key)
     return compose_pair(context.recipe, context.assets(pair_id.split), context.settings, pair_id)
+
+
+def _name_pair(spec: PairSpec) -> None:
+    set_current_pair(spec.key)
 
 
 def find_accepted(

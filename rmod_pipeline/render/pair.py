@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,14 +52,26 @@ def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
     return render_pairs([spec], sounds)[0]
 
 
-def render_pairs(specs: Sequence[PairSpec], sounds: Sounds) -> list[Pair]:
+def render_pairs(
+    specs: Sequence[PairSpec], sounds: Sounds, on_pair: Callable[[PairSpec], None] = lambda _spec: None
+) -> list[Pair]:
     """Render specs with equal settings. Each pair has the same bits as alone; together they are faster.
 
-    Raises the same errors as ``render_pair``.
+    ``on_pair`` is called with a spec before anything is done that may fail because of it. Raises the same errors as
+    ``render_pair``, and ValueError for unequal settings.
     """
-    prepared = [_prepare(spec, sounds) for spec in specs]
+    if any(spec.settings != specs[0].settings for spec in specs):
+        raise ValueError("specs with unequal settings cannot be rendered together")
+    prepared = []
+    for spec in specs:
+        on_pair(spec)
+        prepared.append(_prepare(spec, sounds))
     mixed = mix_pairs([(pair.spec, pair.dry) for pair in prepared])
-    return [_finish(*each) for each in zip(prepared, mixed, strict=True)]
+    pairs = []
+    for dry, wet in zip(prepared, mixed, strict=True):
+        on_pair(dry.spec)
+        pairs.append(_finish(dry, wet))
+    return pairs
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,13 @@ from rmod_pipeline.effects.compressor import Compressor
 from rmod_pipeline.effects.delay import Delay
 from rmod_pipeline.effects.drive import Drive
 from rmod_pipeline.effects.equalizer import Band, Equalizer
+from rmod_pipeline.effects.gain import Gain
 from rmod_pipeline.effects.limiter import Limiter
 from rmod_pipeline.effects.pan import Pan
 from rmod_pipeline.effects.reverb import Reverb
 from rmod_pipeline.effects.transient import Transient
 from rmod_pipeline.effects.width import Width
+from rmod_pipeline.errors import RecipeError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.recipe import find_recipe, load_recipe
 from rmod_pipeline.render import Pair, Sounds, render_pair, render_pairs
@@ -112,3 +114,24 @@ def test_neighbours_change_no_bit(tiny: Library, sounds: Sounds) -> None:
                 assert np.array_equal(one.mix, other.mix)
                 assert one.measured == other.measured
                 assert all(np.array_equal(one.tracks[kind], other.tracks[kind]) for kind in one.tracks)
+
+
+def test_gains_beyond_float32_are_refused_as_by_pedalboard(tiny: Library, sounds: Sounds) -> None:
+    spec = spec_of([drum(tiny, "kick", [0], inserts=(Gain(gain_db=800.0), Gain(gain_db=-800.0)))])
+    for engine in ("pedalboard", FUSED):
+        with pytest.raises(RecipeError, match="too loud"), np.errstate(all="ignore"):
+            render_pair(spec.with_engine(engine), sounds)
+
+
+def test_pairs_of_unequal_settings_are_not_rendered_together(tiny: Library, sounds: Sounds) -> None:
+    one = spec_of([drum(tiny, "kick", [0])])
+    with pytest.raises(ValueError, match="unequal settings"):
+        render_pairs([one, one.with_engine(FUSED)], sounds)
+
+
+def test_a_pair_is_named_before_it_is_prepared_and_before_it_is_measured(tiny: Library, sounds: Sounds) -> None:
+    recipe = load_recipe(find_recipe("quick"))
+    specs = [compose(recipe, tiny, index).with_engine(FUSED) for index in range(3)]
+    named: list[str] = []
+    render_pairs(specs, sounds, lambda spec: named.append(spec.key))
+    assert named == [spec.key for spec in specs] * 2

@@ -42,7 +42,7 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="What applies the effects: pedalboard, fused (the same sound, faster) or console.",
+        help="What applies the effects: pedalboard, fused (the same, faster) or console.",
     ),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -56,7 +56,7 @@ class Selection:
     """The sounds that were picked for one drum, and what it may sound like."""
 
     picks: tuple[Pick, ...]
-    """The best first."""
+    """Those that are nearest to what is expected, before their variation; the nearest first."""
     expected: Expectation
 
 

@@ -83,3 +83,16 @@ def test_an_effect_at_other_rates_and_lengths_matches_pedalboard() -> None:
                     found = apply_effect(FUSED, effect, audio, rate)
                 if np.abs(expected).max() < 1e6:  # an equaliser near the highest frequency may explode
                     assert difference_db(found, expected) < LARGEST_DB, (name, rate, frames)
+
+
+QUIETEST_DB = -115.0
+"""What is farther below full scale may differ: pedalboard's reverb rounds it away."""
+
+
+@pytest.mark.parametrize("name", FUSED_EFFECTS)
+def test_quiet_audio_matches_pedalboard_but_for_what_cannot_be_heard(name: str) -> None:
+    for index, effect in enumerate(examples_of(name, 10)):
+        audio = make_hits(2, index) * np.float32(1e-4)
+        expected = apply_effect(PEDALBOARD, effect, audio)
+        largest = np.abs(apply_effect(FUSED, effect, audio).astype(np.float64) - expected).max()
+        assert largest < max(10 ** (LARGEST_DB / 20) * np.abs(expected).max(), 10 ** (QUIETEST_DB / 20)), effect

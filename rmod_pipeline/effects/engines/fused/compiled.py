@@ -1,8 +1,7 @@
 """Compile kernels with numba, once per machine.
 
-Compiled code lies in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources: numba
-itself does not notice changes in other modules than a kernel's own. If that folder cannot be written, numba tries one
-beside the sources; without any, every process compiles.
+Compiled code lies in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources: numba itself
+does not notice changes in other modules than a kernel's own. If it cannot be kept there, every process compiles.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +18,16 @@ from typing import Any
 
 import numba
 import numba.core.config as numba_config
+from numba.core.caching import NullCache
 
 from rmod_pipeline.storage.folders import cache_folder
 
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".nbi", ".nbc")
+
+_kernels: list[Any] = []
+"""Those that are kept."""
 
 
 @cache
@@ -38,12 +41,24 @@ def kernels_folder() -> Path:
     return cache_folder() / "kernels" / digest.hexdigest()[:16]
 
 
-def is_compiled() -> bool:
-    """Return whether the folder of the compiled kernels has any."""
+@cache
+def is_kept() -> bool:
+    """Return whether compiled kernels can be kept. If not, numba must not look for a folder of its own."""
     try:
-        return any(path.suffix in _SUFFIXES for path in kernels_folder().rglob("*"))
-    except OSError:
+        kernels_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=kernels_folder()):
+            return True
+    except OSError as error:
+        reason = error.strerror or error
+        logger.warning(
+            "%s: cannot be written (%s), so every process compiles the fused engine", kernels_folder(), reason
+        )
         return False
+
+
+def is_compiled() -> bool:
+    """Return whether kernels were compiled and kept."""
+    return is_kept() and any(path.suffix in _SUFFIXES for path in kernels_folder().rglob("*"))
 
 
 def remove_compiled() -> None:
@@ -51,35 +66,27 @@ def remove_compiled() -> None:
     shutil.rmtree(kernels_folder(), ignore_errors=True)
 
 
+def keep_no_more() -> None:
+    """Compile in this process without keeping anything, as on a full disk."""
+    for compiled in _kernels:
+        compiled._cache = NullCache()
+
+
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function that the engine calls, or that a kernel calls; the interpreter is free meanwhile."""
-    try:
-        with _caching():
-            return numba.njit(cache=True, nogil=True)(function)
-    except (RuntimeError, OSError) as error:
-        _warn(str(error))
+    if not is_kept():
         return numba.njit(nogil=True)(function)
+    settings: Any = numba_config
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = str(kernels_folder())
+    try:
+        compiled = numba.njit(cache=True, nogil=True)(function)
+    finally:
+        settings.CACHE_DIR = before
+    _kernels.append(compiled)
+    return compiled
 
 
 def inlined(function: Callable[..., Any]) -> Any:
     """Compile a small function into those that call it."""
     return numba.njit(inline="always")(function)
-
-
-@contextmanager
-def _caching() -> Iterator[None]:
-    """Let numba keep what it compiles in the folder of the kernels."""
-    settings: Any = numba_config
-    before = settings.CACHE_DIR
-    settings.CACHE_DIR = str(kernels_folder())
-    try:
-        yield
-    finally:
-        settings.CACHE_DIR = before
-
-
-@cache
-def _warn(reason: str) -> None:
-    logger.warning(
-        "compiled kernels cannot be kept in %s, so every process compiles them: %s", kernels_folder(), reason
-    )

@@ -16,6 +16,7 @@ from rmod_pipeline.effects.engines.fused.mixing import combine, measure
 FRAMES_STEP = 1024
 """Rows are padded to a multiple of this: the longest block of a kernel."""
 _ALIGNMENT_BYTES = 64
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def padded_frames(frames: int) -> int:
@@ -91,8 +92,9 @@ class Channel:
     gain: float = 1.0
 
     def times(self, gain: float) -> Channel:
-        """Return the channel at another gain."""
-        return Channel(self.row, self.gain * gain)
+        """Return the channel at another gain; one that float32 cannot hold is infinite, as in a row."""
+        product = self.gain * gain
+        return Channel(self.row, product if abs(product) <= LARGEST else math.copysign(math.inf, product))
 
     @property
     def peak(self) -> float:

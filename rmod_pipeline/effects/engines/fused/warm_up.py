@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused import kernels, levels
-from rmod_pipeline.effects.engines.fused.compiled import is_compiled, remove_compiled
+from rmod_pipeline.effects.engines.fused.compiled import is_compiled, is_kept, keep_no_more, remove_compiled
 from rmod_pipeline.effects.engines.fused.rows import Channel, RowPool, make_channels, mix_audio
 from rmod_pipeline.effects.engines.fused.sections import AT_ONCE
 from rmod_pipeline.effects.engines.fused.steps import (
@@ -27,14 +27,26 @@ RATE, FRAMES = 44_100, 22_050
 
 @cache
 def compile_kernels() -> None:
-    """Call every kernel once. On a machine that has not compiled them, say so: it takes a quarter of a minute."""
+    """Call every kernel once. Where they have to be compiled, say so: it takes a quarter of a minute."""
     if not is_compiled():
-        logger.warning("compiling the fused engine, which happens once per machine and takes some 15 s")
+        logger.warning(
+            "compiling the fused engine, %s: some 15 s", "once per machine" if is_kept() else "in each process"
+        )
     try:
         _call_all()
     except Exception as error:  # noqa: BLE001 (numba raises whatever reading a damaged file raises)
-        logger.warning("the compiled kernels are damaged and are compiled again: %r", error)
+        logger.warning("the compiled kernels cannot be used and are compiled again: %r", error)
         remove_compiled()
+        _compile_again()
+
+
+def _compile_again() -> None:
+    """Call every kernel once more; without keeping them, if the disk is what fails."""
+    try:
+        _call_all()
+    except OSError as error:
+        logger.warning("the compiled kernels cannot be kept, so every process compiles them: %s", error)
+        keep_no_more()
         _call_all()
 
 
