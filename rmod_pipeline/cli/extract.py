@@ -99,8 +99,8 @@ def extract(
     """Extract the dry drum sounds of a song: kick.wav, snare.wav, hihat.wav.
 
     The ear, a small network, hears where each drum is hit and what its dry sound is like. Without --checkpoint the
-    command picks the likeliest sounds of a library, varied in speed, decay and tone where that helps. With --checkpoint a
-    DOSE model generates candidates from 4 s of audio too. The best of all becomes kick.wav; the others go to
+    command picks the likeliest sounds of a library, varied in speed, decay and tone where that helps. With --checkpoint
+    a DOSE model generates candidates from 4 s of audio too. The best of all becomes kick.wav; the others go to
     DIR/candidates. extraction.json says where each comes from, with the licence of a picked sound, and listen.html
     plays them all beside their windows. The same command gives the same bytes. An earlier extraction in DIR is
     replaced; a file of anything else is never overwritten.

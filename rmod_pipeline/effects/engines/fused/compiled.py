@@ -1,7 +1,7 @@
 """Compile kernels with numba, once per machine.
 
-Compiled code lies in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources: numba itself
-does not notice changes in other modules than a kernel's own. If it cannot be kept there, every process compiles.
+Compiled code lies in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources: numba does
+not notice changes in other modules than a kernel's own. If it cannot be kept there, every process compiles.
 """
 
 from __future__ import annotations
@@ -49,10 +49,7 @@ def is_kept() -> bool:
         with tempfile.TemporaryFile(dir=kernels_folder()):
             return True
     except OSError as error:
-        reason = error.strerror or error
-        logger.warning(
-            "%s: cannot be written (%s), so every process compiles the fused engine", kernels_folder(), reason
-        )
+        logger.warning("every process compiles the fused engine, because nothing can be kept: %s", error)
         return False
 
 

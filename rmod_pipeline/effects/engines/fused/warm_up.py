@@ -29,9 +29,8 @@ RATE, FRAMES = 44_100, 22_050
 def compile_kernels() -> None:
     """Call every kernel once. Where they have to be compiled, say so: it takes a quarter of a minute."""
     if not is_compiled():
-        logger.warning(
-            "compiling the fused engine, %s: some 15 s", "once per machine" if is_kept() else "in each process"
-        )
+        often = "once per machine" if is_kept() else "in each process"
+        logger.warning("compiling the fused engine, which takes some 15 s, %s", often)
     try:
         _call_all()
     except Exception as error:  # noqa: BLE001 (numba raises whatever reading a damaged file raises)
