@@ -22,6 +22,7 @@ from rmod_pipeline.pages.preview.curves import band_gain_db
 from rmod_pipeline.pages.preview.figures import make_figures
 from rmod_pipeline.pages.preview.formatting import describe_effect, format_level, format_number, format_signed
 from rmod_pipeline.pages.report import listening, plots
+from rmod_pipeline.pipeline import shard
 from tests.tiny_build import make_job
 
 RATE = 44_100
@@ -159,7 +160,7 @@ def test_a_pair_without_a_sound_is_heard_without_it(tiny_built: Path) -> None:
 def test_a_recipe_of_which_every_pair_is_rejected_has_no_preview(
     tiny_manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(content, "judge", lambda *_: "the kick is silent")
+    monkeypatch.setattr(shard, "judge", lambda *_: "the kick is silent")
     job = make_job(tiny_manifest, tmp_path)
     with pytest.raises(BuildError, match=f"each of the first 2 pairs was rejected {job.recipe.reject.attempts} times"):
         content.make_first_pairs(job, "train", 2)

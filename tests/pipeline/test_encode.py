@@ -78,7 +78,7 @@ def test_a_build_adds_missing_tokens_without_rendering(
     out = shutil.copytree(tiny_tokens, tmp_path / "out")
     shutil.rmtree(out / "tokens")
     shutil.rmtree(out / "receipts" / "tokens")
-    monkeypatch.setattr("rmod_pipeline.pipeline.shard.render_pair", None)
+    monkeypatch.setattr("rmod_pipeline.pipeline.shard.render_pairs", None)
     run_build(with_tokens(make_job(tiny_manifest, out), tiny_weights), local_executor(1), BuildProgress())
     assert reproducible_files(out) == reproducible_files(tiny_tokens)
 

@@ -84,7 +84,7 @@ def test_a_build_adds_missing_features_without_rendering(
 ) -> None:
     out = shutil.copytree(tiny_features, tmp_path / "out")
     remove_features(out)
-    monkeypatch.setattr("rmod_pipeline.pipeline.shard.render_pair", None)
+    monkeypatch.setattr("rmod_pipeline.pipeline.shard.render_pairs", None)
     assert run_build(add_features(make_job(tiny_manifest, out)), local_executor(1), BuildProgress()).made == 12
     assert reproducible_files(out) == reproducible_files(tiny_features)
 

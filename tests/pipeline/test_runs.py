@@ -215,7 +215,7 @@ def hang_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HANG_ONCE", str(tmp_path / "hung"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_shard_that_hangs_is_killed_and_retried(
     tiny_manifest: Path, tiny_built: Path, tmp_path: Path, hang_once: None
 ) -> None:

@@ -14,6 +14,7 @@ from rmod_pipeline.pages.preview.tokens import group_decoded_sounds, open_decode
 from rmod_pipeline.pipeline.configure import configure_build
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.context import WorkerContext
+from rmod_pipeline.pipeline.log_context import set_current_pair
 from rmod_pipeline.pipeline.shard import compose_attempt, find_accepted
 from rmod_pipeline.reading.pairs import StoredPair, list_keys, pick_evenly, read_pair
 from rmod_pipeline.recipe import Recipe
@@ -75,10 +76,13 @@ def make_first_pairs(
     """
     context = WorkerContext(job)
     pairs = []
-    for index in range(count):
-        pair = _make_first_accepted(PairId(seed=job.seed, split=split, index=index), context)
-        pairs += [pair] if pair else []
-        on_pair()
+    try:
+        for index in range(count):
+            pair = _make_first_accepted(PairId(seed=job.seed, split=split, index=index), context)
+            pairs += [pair] if pair else []
+            on_pair()
+    finally:
+        set_current_pair("")
     if not pairs:
         found = f"each of the first {count} pairs was rejected {job.recipe.reject.attempts} times"
         raise BuildError(job.recipe.name, found, "look at `reject` in the recipe, and at the levels of its drums")

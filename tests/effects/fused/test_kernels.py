@@ -144,6 +144,7 @@ def call_with_cache(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", CALL], env=environment, text=True, capture_output=True, check=False)
 
 
+@pytest.mark.long
 def test_kernels_are_compiled_again_where_a_file_is_damaged_or_none_can_be_written(tmp_path: Path) -> None:
     first = call_with_cache(tmp_path / "cache")
     assert first.returncode == 0, first.stderr

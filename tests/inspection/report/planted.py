@@ -23,7 +23,7 @@ from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.recipe import DrumRanges
 from rmod_pipeline.recipe.load import parse_recipe
 from rmod_pipeline.render.measure import measure_mix
-from rmod_pipeline.render.pair import Pair, render_pair
+from rmod_pipeline.render.pair import Pair, render_pair, render_pairs
 from rmod_pipeline.spec import Note
 from tests.tiny_build import RATE, RECIPE, make_job, make_library
 
@@ -95,11 +95,11 @@ def bias_draws(patch: pytest.MonkeyPatch) -> None:
 def clip_one_pair(patch: pytest.MonkeyPatch) -> None:
     """Amplify one mixture by 40 dB, and clip it."""
 
-    def clipping(spec: Any, sounds: Any) -> Pair:
-        pair = render_pair(spec, sounds)
-        if spec.key != CLIPPED:
+    def clip(pair: Pair) -> Pair:
+        if pair.spec.key != CLIPPED:
             return pair
         mix = np.clip(pair.mix.astype(np.float64) * 100, -32768, 32767).astype(np.int16)
         return replace(pair, mix=mix, measured=replace(pair.measured, mix=measure_mix(mix, RATE)))
 
-    patch.setattr(shard, "render_pair", clipping)
+    patch.setattr(shard, "render_pair", lambda *arguments: clip(render_pair(*arguments)))
+    patch.setattr(shard, "render_pairs", lambda *arguments: [clip(pair) for pair in render_pairs(*arguments)])

@@ -112,6 +112,7 @@ def test_a_shard_that_hangs_is_retried_and_one_that_kills_its_workers_fails(
     assert reproducible_files(tmp_path / "out") == reproducible_files(tiny_built)
 
 
+@pytest.mark.long
 def test_a_build_on_a_store_survives_refused_writes(
     cluster: Cluster, tiny_manifest: Path, tiny_tokens: Path, tiny_weights: Path, bucket: Any, disconnect: None
 ) -> None:

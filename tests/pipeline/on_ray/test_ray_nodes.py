@@ -56,6 +56,7 @@ def refused_node(out: Path) -> tuple[str, str]:
     return refused["node"], refused["cause"]
 
 
+@pytest.mark.long
 def test_a_machine_with_other_versions_is_excluded(
     cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -82,6 +83,7 @@ os.fsync = fail
 """A `sitecustomize` that makes the disk look full."""
 
 
+@pytest.mark.long
 def test_a_machine_with_a_full_disk_is_excluded(
     cluster: Cluster, tiny_manifest: Path, tiny_built: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +125,7 @@ if context:
 """A `sitecustomize` that makes LOST_FOLDER unreadable when a worker makes its first shard, after its first checks."""
 
 
+@pytest.mark.long
 def test_a_machine_that_loses_the_library_is_excluded(cluster: Cluster, tiny_built: Path, tmp_path: Path) -> None:
     manifest = make_library(tmp_path / "library")
     path = write_sitecustomize(tmp_path / "lose", LOSE_FOLDER)
@@ -237,6 +240,7 @@ def test_a_cluster_without_cores_is_awaited_unless_its_machines_are_refused(
     assert options[0]["num_cpus"] == 1, "so that a machine is started for it"
 
 
+@pytest.mark.long
 def test_a_machine_without_access_to_the_store_is_named(
     cluster: Cluster, tiny_manifest: Path, bucket: Any, disconnect: None
 ) -> None:
