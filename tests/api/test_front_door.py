@@ -82,7 +82,7 @@ print(data.summary.pairs, [pair.key for pair in data.pairs("train")])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("piped", [False, True])
+@pytest.mark.parametrize("piped", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_script_without_a_main_guard_runs_once(piped: bool, tiny_manifest: Path, tmp_path: Path) -> None:
     """Workers are spawned, and must not run the script again."""
     (tmp_path / "tiny.yaml").write_text(RECIPE)

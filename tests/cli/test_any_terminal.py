@@ -51,7 +51,10 @@ def test_show_prints_in_any_locale(locale: str, tiny_built: Path, latin1: Path) 
     assert b"kick" in done.stdout
 
 
-@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize(
+    "locale",
+    [name if number == 0 else pytest.param(name, marks=pytest.mark.long) for number, name in enumerate(LOCALES)],
+)
 def test_a_manifest_made_in_any_locale_works_in_others(
     locale: str, tiny_manifest: Path, tmp_path: Path, latin1: Path
 ) -> None:

@@ -75,6 +75,7 @@ def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> DoseCheckpoint:
     return DoseCheckpoint(recipe=recipe, instruments=("kick", "snare"), codec=codec.identity.to_dict(), state=state)
 
 
+@pytest.mark.long
 def test_every_system_is_compared_on_every_pair(
     tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint
 ) -> None:

@@ -160,7 +160,7 @@ def test_the_death_of_a_worker_changes_no_byte(tiny_manifest: Path, tiny_built: 
     assert not list_drafts(tmp_path), "the next run sweeps the drafts of the dead worker"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_shard_that_always_kills_its_worker_fails_alone(
     tiny_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

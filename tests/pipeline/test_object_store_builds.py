@@ -89,7 +89,7 @@ def test_tokens_are_added_to_finished_audio(
     assert bucket.reproducible_files("data") == reproducible_files(tiny_tokens)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_simultaneous_builds_share_the_shards(
     tiny_manifest: Path, tiny_built: Path, recipe: Path, bucket: Any
 ) -> None:

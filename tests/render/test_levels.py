@@ -39,6 +39,7 @@ def check(levels: ModuleType, manifest: str, pairs: int) -> None:
         assert levels.share_within(level, measured) >= levels.ENOUGH, f"{level.title}\n{levels.table(measured)}"
 
 
+@pytest.mark.long
 def test_mixtures_of_the_built_in_kit_are_as_loud_and_wide_as_the_published_ones(levels: ModuleType) -> None:
     check(levels, "builtin", 20)
 

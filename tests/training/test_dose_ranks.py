@@ -81,7 +81,9 @@ def train_dose_alone(data: Path, out: Path, **options: Any) -> TrainingReport:
     ("kind", "make", "train_alone", "model", "loss"),
     [
         ("dose", make_recipe, train_dose_alone, "kick.pth", "full"),
-        ("ear", ear_examples.make_recipe, ear_examples.train, "ear.pth", "description"),
+        pytest.param(
+            *("ear", ear_examples.make_recipe, ear_examples.train, "ear.pth", "description"), marks=pytest.mark.long
+        ),
     ],
 )
 def test_two_ranks_with_uneven_shards_take_the_same_steps(

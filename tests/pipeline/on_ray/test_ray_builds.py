@@ -57,6 +57,7 @@ def test_tokens_have_the_bytes_of_one_process(
     assert waits.workers > waits.for_encoders > 0
 
 
+@pytest.mark.long
 def test_features_have_the_bytes_of_one_process(
     executor: Executor, tiny_manifest: Path, tiny_features: Path, tmp_path: Path
 ) -> None:
