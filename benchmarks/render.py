@@ -270,6 +270,23 @@ def difference_db(one: np.ndarray, other: np.ndarray) -> float:
     return 20 * math.log10(max(script_rms(one - other), 1e-9) / max(script_rms(one), 1e-9))
 
 
+def report_match(bench: Bench, pairs: int) -> None:
+    """Print how far the fused engine is from pedalboard, and pedalboard from itself if its input changes by 1e-7."""
+    sounds, mix_pairs = bench.sounds(bench.out / "pitch"), mixing.mix_pairs
+
+    def mix_louder(dry: Sequence[mixing.DryPair]) -> list[mixing.MixedPair]:
+        return mix_pairs([(spec, [audio * np.float32(1.0000001) for audio in tracks]) for spec, tracks in dry])
+
+    fused, itself = [], []
+    for spec in map(bench.spec, range(pairs)):
+        expected = from_pcm(render_pairs([spec], sounds)[0].mix)
+        fused.append(difference_db(expected, from_pcm(render_pairs([spec.with_engine(FUSED)], sounds)[0].mix)))
+        with patch.object(rendering, "mix_pairs", mix_louder):
+            itself.append(difference_db(expected, from_pcm(render_pairs([spec], sounds)[0].mix)))
+    for name, values in (("the fused engine", fused), ("pedalboard, its input 1e-7 louder", itself)):
+        print(f"\n{name}: {statistics.median(values):.1f} dB from pedalboard (median), {max(values):.1f} dB (worst)")
+
+
 def spread(values: Sequence[float], form: str) -> str:
     """Return the median, the minimum and the maximum as text."""
     return f"{statistics.median(values):{form}} ({min(values):{form}} .. {max(values):{form}})"
@@ -310,6 +327,7 @@ def main() -> None:
         turns = [bench.turn(options.pairs) for _ in range(options.repeats)]
         print(f"{options.recipe}, {options.library}: {options.pairs} pairs, {options.repeats} turns; median (range)\n")
         report(turns, options.pairs)
+        report_match(bench, options.pairs)
         start = time.process_time()
         for index in range(SPECS):
             bench.spec(index)

@@ -37,8 +37,8 @@ def evaluate(
     """Compare a model's one-shots with the true ones, beside simpler systems.
 
     The distance is between log spectrograms at six resolutions, both sounds at full scale: 0 is equal, 1 is 20 dB off
-    everywhere. `extracted` is the candidate that `rmod extract --answer generated` would keep. The percentage in
-    brackets is the share of pairs in which it is nearer to the true one-shot than
+    everywhere. `extracted` is the candidate that `rmod extract --answer generated` would keep. Beside each
+    other system, the percentage in brackets is the share of pairs in which `extracted` is nearer to the truth:
 
       another's      the model's answer to another pair's mixture: half of the pairs, if the model does not listen
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,22 +39,13 @@ def filter_all(rows: Sequence[Row], steps: Sequence[Filtering], pool: RowPool) -
             for number, section in enumerate(steps[index].sections):
                 numbers[number, :, place] = (section.b0, section.b1, section.b2, section.a1, section.a2)
         scratch = np.zeros(count * 2 * LANES + _BLOCK, np.float32)
-        inputs = _list_addresses([rows[index] for index in group], pool.silence)
-        results = _list_addresses([outputs[index] for index in group], pool.waste)
-        sections.filter_rows(
-            inputs.ctypes.data,
-            results.ctypes.data,
-            padded_frames(pool.frames),
-            numbers.ctypes.data,
-            count,
-            scratch.ctypes.data,
-        )
+        _run(sections.filter_rows, (rows, outputs), group, pool, numbers.ctypes.data, count, scratch.ctypes.data)
     return outputs
 
 
 def compress_all(channels: Sequence[Channel], steps: Sequence[Compression], pool: RowPool) -> list[Row]:
     """Return each channel, with its gain, after its compression."""
-    outputs = [pool.take() for _ in channels]
+    rows, outputs = [channel.row for channel in channels], [pool.take() for _ in channels]
     for group in _groups(len(channels)):
         numbers = _idle(1)
         for place, index in enumerate(group):
@@ -62,21 +53,13 @@ def compress_all(channels: Sequence[Channel], steps: Sequence[Compression], pool
         # Two blocks, the rows of the second, and a state.
         scratch = np.zeros(2 * _BLOCK + _ADDRESSES + LANES, np.float32)
         _point_at_rows(scratch, 2 * _BLOCK, _BLOCK)
-        inputs = _list_addresses([channels[index].row for index in group], pool.silence)
-        results = _list_addresses([outputs[index] for index in group], pool.waste)
-        dynamics.compress_rows(
-            inputs.ctypes.data,
-            results.ctypes.data,
-            padded_frames(pool.frames),
-            numbers.ctypes.data,
-            scratch.ctypes.data,
-        )
+        _run(dynamics.compress_rows, (rows, outputs), group, pool, numbers.ctypes.data, scratch.ctypes.data)
     return outputs
 
 
 def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowPool) -> list[Row]:
     """Return each channel, with its gain, after its limiter."""
-    outputs = [pool.take() for _ in channels]
+    rows, outputs = [channel.row for channel in channels], [pool.take() for _ in channels]
     for group in _groups(len(channels)):
         numbers = _idle(2)
         for place, index in enumerate(group):
@@ -89,15 +72,7 @@ def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowP
         _point_at_rows(scratch, 2 * _BLOCK, _BLOCK)
         between = 2 * _BLOCK + _ADDRESSES + 2 * LANES
         _point_at_rows(scratch, between + _BLOCK, between)
-        inputs = _list_addresses([channels[index].row for index in group], pool.silence)
-        results = _list_addresses([outputs[index] for index in group], pool.waste)
-        dynamics.limit_rows(
-            inputs.ctypes.data,
-            results.ctypes.data,
-            padded_frames(pool.frames),
-            numbers.ctypes.data,
-            scratch.ctypes.data,
-        )
+        _run(dynamics.limit_rows, (rows, outputs), group, pool, numbers.ctypes.data, scratch.ctypes.data)
     return outputs
 
 
@@ -135,6 +110,17 @@ def reverberate(channels: Channels, step: Reverberation, pool: RowPool, sample_r
         records.ctypes.data,
     )
     return left, right
+
+
+def _run(
+    kernel: Callable[..., None], rows: tuple[Sequence[Row], Sequence[Row]], group: range, pool: RowPool, *rest: int
+) -> None:
+    """Call a kernel with the inputs and outputs of a group of eight at most, and with what is special to it."""
+    inputs, outputs = rows
+    # Both tables must exist while the kernel reads them.
+    sources = _list_addresses([inputs[index] for index in group], pool.silence)
+    results = _list_addresses([outputs[index] for index in group], pool.waste)
+    kernel(sources.ctypes.data, results.ctypes.data, padded_frames(pool.frames), *rest)
 
 
 def _groups(count: int) -> Iterator[range]:

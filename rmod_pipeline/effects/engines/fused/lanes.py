@@ -13,7 +13,6 @@ from rmod_pipeline.effects.engines.fused.vectors import load, load_address, stor
 BLOCK_FRAMES = 256
 """Frames in lanes at a time: 8 KiB, so that they stay in the fastest cache."""
 VECTOR_BYTES = 32
-ADDRESS_BYTES = 8
 
 
 @kernel

@@ -129,11 +129,6 @@ def add_channels(channels: Sequence[Channel], to: int, frames: int) -> None:
     combine(rows.ctypes.data, gains.ctypes.data, len(channels), to, padded_frames(frames))
 
 
-def to_audio(channels: Channels, pool: RowPool) -> Audio:
-    """Return channels as audio [1 or 2, frames] of its own."""
-    return mix_audio([channels], pool)
-
-
 def mix_audio(parts: Sequence[Channels], pool: RowPool) -> Audio:
     """Return the sum of parts with equally many channels as audio [1 or 2, frames]."""
     audio = np.empty((len(parts[0]), padded_frames(pool.frames)), np.float32)
