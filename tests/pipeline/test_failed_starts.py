@@ -177,10 +177,11 @@ class _KilledPairs:
 
 def test_a_killed_loader_process_is_reported() -> None:
     data = pytest.importorskip("torch.utils.data")
-    from rmod_pipeline.training.loop.examples import ExampleStream, raise_loader_errors
+    from rmod_pipeline.training.loop.examples import ExampleStream, keep_pair, raise_loader_errors
+    from rmod_pipeline.training.loop.loaders import worker_context
 
-    stream = ExampleStream(cast("Any", _KilledPairs()), lambda index, _: [index])
-    loader = data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=1)
+    stream, context = ExampleStream(cast("Any", _KilledPairs()), keep_pair), worker_context()
+    loader = data.DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=1, multiprocessing_context=context)
     with pytest.raises(DoseError, match="is lost: DataLoader worker"):
         list(raise_loader_errors(loader))
 

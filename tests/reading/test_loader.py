@@ -24,9 +24,11 @@ from tests.reading.reading_examples import TRAIN, keys
 
 
 def create_loader(pairs: Any, **options: Any) -> Any:
-    """Return a DataLoader of single pairs."""
+    """Return a DataLoader of single pairs. Its workers are not forked: the process of the tests has other threads."""
     from torch.utils.data import DataLoader
 
+    if options.get("num_workers"):
+        options = {"multiprocessing_context": "forkserver"} | options
     return DataLoader(pairs, batch_size=None, **options)
 
 
@@ -121,7 +123,7 @@ def test_a_dataloader_without_workers_makes_batches(encoded: Path) -> None:
 def test_workers_read_every_pair_once_and_see_the_next_epoch(encoded: Path) -> None:
     """Use two ranks with two persistent workers each."""
     orders = []
-    for context in ("fork", "spawn"):
+    for context in ("forkserver", "spawn"):
         loaders = []
         for rank in range(2):
             pairs = load_tokens(encoded, "train", shuffle=3, rank=rank, world_size=2)
@@ -134,12 +136,12 @@ def test_workers_read_every_pair_once_and_see_the_next_epoch(encoded: Path) -> N
             for pairs, batches in loaders:
                 pairs.set_epoch(epoch)
                 read.append(keys(batches))
-            if context == "fork":
+            if context == "forkserver":
                 assert sorted(key for share in read for key in share) == TRAIN
             orders.append(read[0])
-    fork, fork_next, spawn, spawn_next = orders
-    assert (fork, fork_next) == (spawn, spawn_next)
-    assert fork != fork_next
+    server, server_next, spawn, spawn_next = orders
+    assert (server, server_next) == (spawn, spawn_next)
+    assert server != server_next
 
 
 def test_workers_read_audio(encoded: Path) -> None:

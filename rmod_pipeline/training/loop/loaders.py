@@ -6,10 +6,12 @@ recipe's seed, the interval, and the numbers of ranks and workers; not on anythi
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from multiprocessing.context import BaseContext
 from types import TracebackType
 from typing import Any
 
@@ -43,7 +45,21 @@ class LoaderSettings:
             pin_memory=self.pin_memory,
             persistent_workers=self.workers > 0,
             worker_init_fn=hide_connection_errors,
+            multiprocessing_context=worker_context() if self.workers else None,
         )
+
+
+def worker_context() -> BaseContext:
+    """Return how loader processes start: from a server that has loaded this module and has no other threads.
+
+    torch would fork them from this process. A fork copies the locks and the heap of threads that do not exist in the
+    copy, such as those of Ray, arrow, OpenMP, or an S3 client: now and then such a worker dies or waits forever.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def hide_connection_errors(_worker: int) -> None:
