@@ -172,10 +172,9 @@ STAGES: dict[tuple[Any, str], str] = {
     (mixing, "sum_tracks"): "sum and master",
     (mixing, "apply_effects"): "sum and master",
     (mixing, "_mix_fused"): "inserts, sends, sum and master together",
-    (rendering, "measure_mix"): "levels",
+    (rendering, "measure_mixes"): "levels",
     (rendering, "measure_target"): "levels",
     (rendering, "_measure_track"): "levels",
-    (rendering, "to_pcm"): "to 16 bit",
 }
 STAGE_NAMES = ("compose", *dict.fromkeys(STAGES.values()), "encode WAV, MIDI, JSON")
 
@@ -229,7 +228,7 @@ class Bench:
         with clock.of(name):
             with clock.of("compose"):
                 specs = [self.spec(index).with_engine(engine) for index in indices]
-            pairs = render_pairs(specs, sounds)
+            pairs = render_pairs(specs, sounds, keep_tracks=False)
             with clock.of("encode WAV, MIDI, JSON"):
                 for pair in pairs:
                     encode_members(pair, self.library, AudioStorage())
@@ -274,7 +273,7 @@ def report_match(bench: Bench, pairs: int) -> None:
     """Print how far the fused engine is from pedalboard, and pedalboard from itself if its input changes by 1e-7."""
     sounds, mix_pairs = bench.sounds(bench.out / "pitch"), mixing.mix_pairs
 
-    def mix_louder(dry: Sequence[mixing.DryPair]) -> list[mixing.MixedPair]:
+    def mix_louder(dry: Sequence[mixing.DryPair], **_options: bool) -> list[mixing.MixedPair]:
         return mix_pairs([(spec, [audio * np.float32(1.0000001) for audio in tracks]) for spec, tracks in dry])
 
     fused, itself = [], []

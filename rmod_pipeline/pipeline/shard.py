@@ -32,7 +32,8 @@ def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], N
         for start in range(0, len(all_ids), RENDERED_TOGETHER):
             pair_ids = all_ids[start : start + RENDERED_TOGETHER]
             specs = [compose_attempt(pair_id, context) for pair_id in pair_ids]
-            for pair_id, first in zip(pair_ids, render_pairs(specs, context.sounds, _name_pair), strict=True):
+            pairs = render_pairs(specs, context.sounds, _name_pair, keep_tracks=context.job.stems)
+            for pair_id, first in zip(pair_ids, pairs, strict=True):
                 set_current_pair(pair_id.key)
                 pair = find_accepted(first, context, output.reject)
                 if pair is None:

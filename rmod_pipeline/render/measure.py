@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from rmod_pipeline.audio import SILENCE_DB, Audio, Pcm, from_pcm, gain_to_db, peak, rms, swing, to_channels
+from rmod_pipeline.audio import SILENCE_DB, Audio, Pcm, from_pcm, gain_to_db, peak, rms, swing, to_channels, to_pcm
 from rmod_pipeline.effects import FUSED
 from rmod_pipeline.spec import Note, Settings
 
@@ -86,35 +86,69 @@ class PcmLevels:
     """Samples at full scale."""
     swing: float
     """Half of the peak-to-peak amplitude of the mean of the channels."""
-    lufs: float
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """Functions that measure: those of numpy, or those of the fused engine, which are faster."""
+    """Functions that convert and measure: those of numpy, or those of the fused engine, which are faster."""
 
-    measure_pcm: Callable[[Pcm, int], PcmLevels]
-    """(16-bit audio [2, frames], sample rate) -> its levels."""
-    peak_and_rms: Callable[[Audio], tuple[float, float]]
-    """Of audio [channels, frames]."""
-    mono_rms: Callable[[Audio, int, int], float]
-    """(stereo audio [2, frames], first frame, frame after the last) -> RMS of the mean of its channels."""
+    to_pcm: Callable[[Audio], Pcm]
+    """Audio [channels, frames] in 16 bit."""
+    levels: Callable[[Pcm], PcmLevels]
+    """Of 16-bit audio [2, frames]."""
+    loudness: Callable[[Sequence[Pcm], int], list[float]]
+    """(16-bit stereo audio of equal lengths, sample rate) -> its integrated loudness, in LUFS."""
 
 
-def measure_mix(mix: Pcm, sample_rate: int, meter: Meter | None = None) -> MixLevels:
+class LevelSource(Protocol):
+    """A stereo sound whose levels can be measured."""
+
+    def peak_and_rms(self) -> tuple[float, float]:
+        """Return the peak and the RMS over both channels."""
+
+    def mono_rms(self, starts: Sequence[int], frames: int) -> list[float]:
+        """Return the RMS in mono of windows of ``frames`` frames, which end with the audio at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLevels:
+    """The levels of audio [2, frames], by numpy."""
+
+    audio: Audio
+
+    def peak_and_rms(self) -> tuple[float, float]:
+        """Return the peak and the RMS over both channels."""
+        return peak(self.audio), rms(self.audio)
+
+    def mono_rms(self, starts: Sequence[int], frames: int) -> list[float]:
+        """Return the RMS in mono of windows of ``frames`` frames, which end with the audio at the latest."""
+        return [rms(to_channels(self.audio[:, start : start + frames], 1)) for start in starts]
+
+
+def measure_mix(mix: Pcm, sample_rate: int) -> MixLevels:
     """Measure a stored mixture [2, frames]."""
-    levels = (meter or NUMPY_METER).measure_pcm(mix, sample_rate)
-    return MixLevels(
-        peak_dbfs=_level_db(levels.peak),
-        rms_dbfs=_level_db(levels.rms),
-        lufs=levels.lufs,
-        side_mid_db=_side_mid_db(levels.side, levels.middle),
-        full_scale_share=round(levels.clipped / mix.size, 7),
-        mono_peak_dbfs=_level_db(levels.swing),
-    )
+    return measure_mixes([mix], sample_rate, NUMPY_METER)[0]
 
 
-def _measure_pcm(pcm: Pcm, sample_rate: int) -> PcmLevels:
+def measure_mixes(mixes: Sequence[Pcm], sample_rate: int, meter: Meter) -> list[MixLevels]:
+    """Measure mixtures [2, frames] of equal lengths."""
+    found = []
+    for mix, lufs in zip(mixes, meter.loudness(mixes, sample_rate), strict=True):
+        levels = meter.levels(mix)
+        found.append(
+            MixLevels(
+                peak_dbfs=_level_db(levels.peak),
+                rms_dbfs=_level_db(levels.rms),
+                lufs=lufs,
+                side_mid_db=_side_mid_db(levels.side, levels.middle),
+                full_scale_share=round(levels.clipped / mix.size, 7),
+                mono_peak_dbfs=_level_db(levels.swing),
+            )
+        )
+    return found
+
+
+def _measure_pcm(pcm: Pcm) -> PcmLevels:
     audio = from_pcm(pcm)
     left, right = audio
     return PcmLevels(
@@ -124,57 +158,56 @@ def _measure_pcm(pcm: Pcm, sample_rate: int) -> PcmLevels:
         side=rms((left - right)[None] * np.float32(0.5)),
         clipped=int(np.count_nonzero(np.abs(pcm) >= FULL_SCALE)),
         swing=swing(to_channels(audio, 1)),
-        lufs=measure_loudness(audio, sample_rate),
     )
 
 
-NUMPY_METER = Meter(
-    measure_pcm=_measure_pcm,
-    peak_and_rms=lambda audio: (peak(audio), rms(audio)),
-    mono_rms=lambda audio, start, end: rms(to_channels(audio[:, start:end], 1)),
-)
+def _measure_each(pcms: Sequence[Pcm], sample_rate: int) -> list[float]:
+    return [measure_loudness(from_pcm(pcm), sample_rate) for pcm in pcms]
 
 
+NUMPY_METER = Meter(to_pcm, _measure_pcm, _measure_each)
+
+
+@cache
 def open_meter(engine: str) -> Meter:
-    """Return the meter of an engine. That of the fused engine needs frames for a block of the loudness, 0.4 s."""
+    """Return the meter of an engine."""
     if engine != FUSED:
         return NUMPY_METER
     from rmod_pipeline.effects.engines.fused import levels
 
-    def measure_pcm(pcm: Pcm, sample_rate: int) -> PcmLevels:
-        if pcm.shape[1] < levels.BLOCK_SECONDS * sample_rate:
-            return _measure_pcm(pcm, sample_rate)
-        return PcmLevels(*levels.measure_samples(pcm), lufs=round(levels.measure_k_weighted(pcm, sample_rate), 3))
+    def measure_loudnesses(pcms: Sequence[Pcm], sample_rate: int) -> list[float]:
+        if pcms[0].shape[1] < levels.BLOCK_SECONDS * sample_rate:
+            return _measure_each(pcms, sample_rate)
+        return [round(value, 3) for value in levels.measure_loudness(pcms, sample_rate)]
 
-    return Meter(measure_pcm, levels.measure_peak_and_rms, levels.measure_mono_rms)
+    return Meter(levels.convert_to_pcm, lambda pcm: PcmLevels(*levels.measure_samples(pcm)), measure_loudnesses)
 
 
-def measure_target(target: Pcm, sample_rate: int) -> TargetLevels:
+def measure_target(target: Pcm, sample_rate: int, meter: Meter = NUMPY_METER) -> TargetLevels:
     """Measure a stored one-shot [2, frames]."""
-    audio = from_pcm(target)
+    levels = meter.levels(target)
     return TargetLevels(
-        peak_dbfs=_level_db(peak(audio)),
-        rms_dbfs=_level_db(rms(audio)),
+        peak_dbfs=_level_db(levels.peak),
+        rms_dbfs=_level_db(levels.rms),
         seconds=round(target.shape[1] / sample_rate, 6),
-        mono_peak_dbfs=_level_db(swing(to_channels(audio, 1))),
+        mono_peak_dbfs=_level_db(levels.swing),
     )
 
 
-def measure_audibility(
-    track: Audio, total: Audio, notes: Sequence[Note], settings: Settings, meter: Meter | None = None
-) -> float:
+def measure_audibility(track: LevelSource, total: LevelSource, notes: Sequence[Note], settings: Settings) -> float:
     """Return the RMS of a drum relative to the sum at its clearest hit, both in mono, in dB.
 
-    track and total [2, frames]; ``SILENCE_DB`` for a drum without notes.
+    ``SILENCE_DB`` for a drum without notes.
     """
+    if not notes:
+        return SILENCE_DB
     window = round(HIT_SECONDS * settings.sample_rate)
-    clearest = SILENCE_DB
-    for note in notes:
-        start = settings.onset(note.tick)
-        hit_rms, total_rms = ((meter or NUMPY_METER).mono_rms(sound, start, start + window) for sound in (track, total))
+    starts = [settings.onset(note.tick) for note in notes]
+    clearest = 0.0
+    for hit_rms, total_rms in zip(track.mono_rms(starts, window), total.mono_rms(starts, window), strict=True):
         if total_rms > 0:
-            clearest = max(clearest, _level_db(hit_rms / total_rms))
-    return clearest
+            clearest = max(clearest, hit_rms / total_rms)
+    return max(_level_db(clearest), SILENCE_DB)
 
 
 def measure_loudness(audio: Audio, sample_rate: int) -> float:

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmod_pipeline.audio import Audio, Pcm, gain_to_db, peak, to_channels, to_pcm
+from rmod_pipeline.audio import Audio, Pcm, gain_to_db, peak, to_pcm
 from rmod_pipeline.errors import RecipeError
 from rmod_pipeline.render.chain import apply_effects
 from rmod_pipeline.render.measure import (
-    Meter,
+    LevelSource,
+    MixLevels,
     PairLevels,
     TrackLevels,
     measure_audibility,
-    measure_mix,
+    measure_mixes,
     measure_target,
     open_meter,
 )
-from rmod_pipeline.render.mixing import MixedPair, MixedTrack, mix_pairs, open_converter
+from rmod_pipeline.render.mixing import MixedPair, MixedTrack, mix_pairs
 from rmod_pipeline.render.sounds import Sounds
 from rmod_pipeline.render.tracks import mix_layers, render_backing_loop, render_drum_loop, scale_to_peak
 from rmod_pipeline.spec import DrumTrack, LoopTrack, PairSpec, Settings
@@ -34,7 +35,7 @@ class Pair:
     targets: dict[str, Pcm]
     """The layered one-shot of each target kind, without velocity, inserts, sends and master."""
     tracks: dict[str, Audio]
-    """Each track at the sum, before the master chain: float [2, frames]."""
+    """Each track at the sum, before the master chain: float [2, frames]. Empty for a pair rendered without tracks."""
     measured: PairLevels
 
     @property
@@ -53,12 +54,17 @@ def render_pair(spec: PairSpec, sounds: Sounds) -> Pair:
 
 
 def render_pairs(
-    specs: Sequence[PairSpec], sounds: Sounds, on_pair: Callable[[PairSpec], None] = lambda _spec: None
+    specs: Sequence[PairSpec],
+    sounds: Sounds,
+    on_pair: Callable[[PairSpec], None] = lambda _spec: None,
+    *,
+    keep_tracks: bool = True,
 ) -> list[Pair]:
     """Render specs with equal settings. Each pair has the same bits as alone; together they are faster.
 
-    ``on_pair`` is called with a spec before anything is done that may fail because of it. Raises the same errors as
-    ``render_pair``, and ValueError for unequal settings.
+    Without ``keep_tracks``, pairs have no ``tracks``, which is faster still. ``on_pair`` is called with a spec before
+    anything is done that may fail because of it. Raises the same errors as ``render_pair``, and ValueError for unequal
+    settings.
     """
     if any(spec.settings != specs[0].settings for spec in specs):
         raise ValueError("specs with unequal settings cannot be rendered together")
@@ -66,12 +72,15 @@ def render_pairs(
     for spec in specs:
         on_pair(spec)
         prepared.append(_prepare(spec, sounds))
-    mixed = mix_pairs([(pair.spec, pair.dry) for pair in prepared])
-    pairs = []
+    mixed = mix_pairs([(pair.spec, pair.dry) for pair in prepared], keep_tracks=keep_tracks)
     for dry, wet in zip(prepared, mixed, strict=True):
         on_pair(dry.spec)
-        pairs.append(_finish(dry, wet))
-    return pairs
+        check_finite(wet, dry.spec)
+    if not specs:
+        return []
+    settings = specs[0].settings
+    levels = measure_mixes([wet.mix for wet in mixed], settings.sample_rate, open_meter(settings.engine))
+    return [_finish(*each) for each in zip(prepared, mixed, levels, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +101,26 @@ def _prepare(spec: PairSpec, sounds: Sounds) -> _PreparedPair:
     return _PreparedPair(spec, one_shots, [*drums, *(render_loop(loop, sounds, settings) for loop in spec.loops)])
 
 
-def _finish(prepared: _PreparedPair, mixed: MixedPair) -> Pair:
+def _finish(prepared: _PreparedPair, mixed: MixedPair, mix_levels: MixLevels) -> Pair:
     spec, settings = prepared.spec, prepared.spec.settings
     meter = open_meter(settings.engine)
-    mix = open_converter(settings.engine)(check_finite(mixed.total, mixed.mastered, spec))
-    targets = {drum.kind: to_pcm(to_channels(prepared.one_shots[drum.kind], 2)) for drum in spec.targets}
+    targets = {drum.kind: _to_stereo(meter.to_pcm(prepared.one_shots[drum.kind])) for drum in spec.targets}
     return Pair(
         spec=spec,
-        mix=mix,
+        mix=mixed.mix,
         targets=targets,
-        tracks={each.track.kind: each.audio for each in mixed.tracks},
+        tracks={each.track.kind: each.audio for each in mixed.tracks if each.audio is not None},
         measured=PairLevels(
-            mix=measure_mix(mix, settings.sample_rate, meter),
-            targets={kind: measure_target(target, settings.sample_rate) for kind, target in targets.items()},
-            tracks={each.track.kind: _measure_track(each, mixed.total, settings, meter=meter) for each in mixed.tracks},
+            mix=mix_levels,
+            targets={kind: measure_target(target, settings.sample_rate, meter) for kind, target in targets.items()},
+            tracks={each.track.kind: _measure_track(each, mixed.total, settings) for each in mixed.tracks},
         ),
     )
+
+
+def _to_stereo(pcm: Pcm) -> Pcm:
+    """Return 16-bit audio with two channels; mono is copied to both."""
+    return pcm if len(pcm) > 1 else np.repeat(pcm, 2, axis=0)
 
 
 def render_one_shot(drum: DrumTrack, sounds: Sounds, settings: Settings) -> Audio:
@@ -128,24 +141,19 @@ def render_loop(track: LoopTrack, sounds: Sounds, settings: Settings) -> Audio:
     return render_backing_loop(sounds.loop(track, settings), track.period_frames, settings)
 
 
-def check_finite(total: Audio, mastered: Audio, spec: PairSpec) -> Audio:
-    """Return the mixture [2, frames]: the sum after the master chain, and nothing else.
-
-    Raises RecipeError for a mixture that is not finite, because rounding it to 16 bit would give noise.
-    """
-    mix = to_channels(mastered, 2)
-    if not (np.isfinite(total).all() and np.isfinite(mix).all()):
+def check_finite(mixed: MixedPair, spec: PairSpec) -> None:
+    """Raise RecipeError for a mixture that is not finite, because in 16 bit it is noise."""
+    if not mixed.finite:
         found = f"{spec.key} is too loud: it has infinite or NaN samples"
         raise RecipeError(spec.recipe, found, "lower the gains of its effects; gains add up along a chain")
-    return mix
 
 
-def _measure_track(mixed: MixedTrack, total: Audio, settings: Settings, *, meter: Meter) -> TrackLevels:
+def _measure_track(mixed: MixedTrack, total: LevelSource, settings: Settings) -> TrackLevels:
     track = mixed.track
     audible_db = None
     if isinstance(track, DrumTrack):
-        audible_db = measure_audibility(mixed.audio, total, track.notes, settings, meter)
-    loudest, level = meter.peak_and_rms(mixed.audio)
+        audible_db = measure_audibility(mixed.levels, total, track.notes, settings)
+    loudest, level = mixed.levels.peak_and_rms()
     return TrackLevels(
         peak_dbfs=round(gain_to_db(loudest), 3),
         rms_dbfs=round(gain_to_db(level), 3),

@@ -54,8 +54,9 @@ def encode_members(pair: Pair, library: Library, storage: AudioStorage) -> dict[
     members = {f"{MIX}.{ending}": encode_audio(pair.mix, rate, ending)}
     for kind, target in pair.targets.items():
         members[f"{kind}.{ending}"] = encode_audio(target, rate, ending)
+    stems = pair.stems if storage.stem_kinds else {}
     for kind in storage.stem_kinds:
-        stem = pair.stems.get(kind, np.zeros_like(pair.mix))
+        stem = stems.get(kind, np.zeros_like(pair.mix))
         members[f"stem-{kind}.{ending}"] = encode_audio(stem, rate, ending)
     members["mid"] = encode_midi(pair.spec)
     members["json"] = encode_json(describe_pair(pair, library))

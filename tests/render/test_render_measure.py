@@ -18,7 +18,7 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.pipeline.judge import Reject, judge
 from rmod_pipeline.recipe import RejectLimits, find_recipe, load_recipe
 from rmod_pipeline.render import PairLevels, Sounds, render_pair
-from rmod_pipeline.render.measure import measure_audibility, measure_mix, measure_target
+from rmod_pipeline.render.measure import AudioLevels, measure_audibility, measure_mix, measure_target
 from rmod_pipeline.spec import Note
 from tests.render.render_examples import RATE, SETTINGS, compose, drum, loop, noise, spec_of
 
@@ -127,10 +127,14 @@ def test_the_clearest_hit_decides_the_audibility_of_a_drum() -> None:
     notes = [Note(tick=0, velocity=100), Note(tick=480, velocity=100), Note(tick=1919, velocity=100)]
     track[:, :2205], rest[:, :2205] = 0.1, 0.9  # buried by 20 dB
     track[:, RATE : RATE + 2205], rest[:, RATE : RATE + 2205] = 0.25, 0.25  # half of the sum
-    assert measure_audibility(track, track + rest, notes, SETTINGS) == pytest.approx(20 * math.log10(0.5), abs=1e-3)
-    assert measure_audibility(track, track + rest, notes[:1], SETTINGS) == pytest.approx(-20, abs=1e-3)
-    assert measure_audibility(np.zeros_like(track), rest, notes, SETTINGS) == -120.0
-    assert measure_audibility(track, track + rest, [], SETTINGS) == -120.0
+    assert measure_audibility(AudioLevels(track), AudioLevels(track + rest), notes, SETTINGS) == pytest.approx(
+        20 * math.log10(0.5), abs=1e-3
+    )
+    assert measure_audibility(AudioLevels(track), AudioLevels(track + rest), notes[:1], SETTINGS) == pytest.approx(
+        -20, abs=1e-3
+    )
+    assert measure_audibility(AudioLevels(np.zeros_like(track)), AudioLevels(rest), notes, SETTINGS) == -120.0
+    assert measure_audibility(AudioLevels(track), AudioLevels(track + rest), [], SETTINGS) == -120.0
 
 
 LIMITS = RejectLimits()
@@ -219,5 +223,5 @@ def test_a_drum_is_buried_if_its_channels_cancel_under_a_sound_in_the_middle() -
     left = noise(1, 4 * RATE, 0.5)
     middle = np.repeat(noise(1, 4 * RATE, 0.1), 2, axis=0)
     track = np.concatenate([left, -left])
-    assert measure_audibility(track, track + middle, notes, SETTINGS) < -100
-    assert measure_audibility(np.abs(track), np.abs(track) + middle, notes, SETTINGS) > -3
+    assert measure_audibility(AudioLevels(track), AudioLevels(track + middle), notes, SETTINGS) < -100
+    assert measure_audibility(AudioLevels(np.abs(track)), AudioLevels(np.abs(track) + middle), notes, SETTINGS) > -3

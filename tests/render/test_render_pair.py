@@ -142,7 +142,7 @@ def test_the_mixture_is_the_sum_of_its_tracks_after_the_master(tiny: Library, so
     spec = compose(load_recipe(find_recipe("rmod")), tiny, 3)
     pair = render_pair(spec, sounds)
     dry = {track.kind: _dry(track, spec, sounds) for track in spec.tracks}
-    tracks = [mix_track(track, dry[track.kind], spec.settings).audio for track in spec.tracks]
+    tracks = [mix_track(track, dry[track.kind], spec.settings)[0] for track in spec.tracks]
     total = sum_tracks(tracks, spec.settings)
     assert np.allclose(total, np.sum([track.astype(np.float64) for track in tracks], axis=0), atol=1e-6)
     for effect in spec.master:

@@ -8,11 +8,9 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import miditoolkit
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -30,7 +28,6 @@ from rmod_pipeline.shards.fingerprint import claim_folder, read_fingerprint
 from rmod_pipeline.shards.index import SCHEMA
 from rmod_pipeline.shards.layout import Layout, parse_key, plan_shards
 from rmod_pipeline.shards.members import _find_asset
-from rmod_pipeline.shards.midi import encode_midi
 from rmod_pipeline.shards.receipt import MissingPairs, read_receipt
 from rmod_pipeline.shards.tar import read_tar
 from rmod_pipeline.shards.token_family import _read_sample_rate
@@ -108,27 +105,6 @@ def test_webdataset_reads_every_pair(stems: Path) -> None:
         assert {name: data for name, data in sample.items() if not name.startswith("__")} == dict(
             read_pair(stems, sample["__key__"]).members
         )
-
-
-def test_midi_plays_the_notes_of_the_spec(tiny_built: Path) -> None:
-    for key in list_keys(tiny_built):
-        pair = read_pair(tiny_built, key)
-        spec = pair.spec()
-        midi = miditoolkit.MidiFile(file=io.BytesIO(pair.members["mid"]))
-        hits = {
-            track.name: [(note.start, note.velocity) for note in sorted(track.notes, key=lambda note: note.start)]
-            for track in midi.instruments
-        }
-        assert hits == {drum.kind: [(note.tick, note.velocity) for note in drum.notes] for drum in spec.drums}
-        # The grid of 1,920 ticks, at 480 per beat, lasts as long as the mixture.
-        seconds = 4 * 60 / midi.tempo_changes[0].tempo
-        assert seconds == pytest.approx(spec.settings.frames / spec.settings.sample_rate, rel=1e-5)
-
-
-def test_more_kinds_than_free_midi_keys_share_keys(tiny_built: Path) -> None:
-    spec = read_pair(tiny_built, "train-00000000").spec()
-    many = replace(spec, drums=tuple(replace(spec.drums[0], kind=f"drum{number}") for number in range(60)))
-    assert len(miditoolkit.MidiFile(file=io.BytesIO(encode_midi(many))).instruments) == 60
 
 
 def test_the_json_of_a_pair_renders_it_again_bit_for_bit(

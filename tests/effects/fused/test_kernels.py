@@ -16,9 +16,19 @@ from hypothesis import strategies as st
 from numba import njit
 
 from rmod_pipeline.audio import Audio, Pcm, peak, rms, to_channels, to_pcm
-from rmod_pipeline.effects.engines.fused import dynamics, levels, vectors
-from rmod_pipeline.effects.engines.fused.rows import Channel, RowPool, find_rms, make_channels, mix_audio
-from rmod_pipeline.effects.engines.fused.vectors import LANES
+from rmod_pipeline.effects.engines.fused import levels
+from rmod_pipeline.effects.engines.fused.kernels import dynamics, vectors
+from rmod_pipeline.effects.engines.fused.kernels.vectors import LANES
+from rmod_pipeline.effects.engines.fused.rows import (
+    Channel,
+    RowPool,
+    TrackSum,
+    find_rms,
+    make_audio,
+    make_channels,
+    mix_audio,
+    sum_all,
+)
 from rmod_pipeline.render.measure import NUMPY_METER, open_meter
 
 FLOATS = st.floats(2.0**-100, 2.0**100, width=32)
@@ -81,27 +91,68 @@ def test_rows_become_columns() -> None:
 @given(st.integers(1, 5000), st.integers(0, 2**31), st.floats(0.001, 3))
 def test_levels_are_those_of_numpy(frames: int, seed: int, gain: float) -> None:
     audio = (gain * np.random.default_rng(seed).standard_normal((2, frames))).astype(np.float32)
-    assert levels.measure_peak_and_rms(audio) == pytest.approx((peak(audio), rms(audio)), rel=1e-5)
     pcm = levels.convert_to_pcm(audio)
     assert np.array_equal(pcm, to_pcm(audio))
-    expected = NUMPY_METER.measure_pcm(np.tile(pcm, 22_050 // frames + 1), 44_100)
-    found = open_meter("fused").measure_pcm(np.tile(pcm, 22_050 // frames + 1), 44_100)
+    expected, found = NUMPY_METER.levels(pcm), open_meter("fused").levels(pcm)
     for name in expected.__slots__:
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-5, abs=2e-3), name
-    start, end = sorted((seed % frames, (seed // 7) % (frames + 50)))
-    expected_rms = rms(to_channels(audio[:, start:end], 1))
-    assert levels.measure_mono_rms(audio, start, end) == pytest.approx(expected_rms, rel=1e-5, abs=1e-9)
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 5000), st.integers(0, 2**31), st.integers(1, 4), st.integers(1, 3), st.booleans())
+def test_sums_of_tracks_are_those_of_numpy(frames: int, seed: int, tracks: int, parts: int, keeps: bool) -> None:
+    draw = np.random.default_rng(seed)
+    pool = RowPool(frames)
+    gains = draw.uniform(-2, 2, (tracks, parts, 2))
+    audio = draw.standard_normal((tracks, parts, 2, frames)).astype(np.float32)
+    added = []
+    for track, several in zip(audio, gains, strict=True):
+        channels = [
+            tuple(each.times(float(gain)) for each, gain in zip(make_channels(part, pool), both, strict=True))
+            for part, both in zip(track, several, strict=True)
+        ]
+        for part in channels:
+            part[0].row.samples[frames:] = np.nan  # what is after the audio does not count
+        added.append(TrackSum(channels, make_audio(2, pool) if keeps else None))
+    total = sum_all(added, pool)
+    sums = (audio * gains[..., None].astype(np.float32)).sum(axis=1)
+    for found, expected in zip(added, sums, strict=True):
+        assert found.peak_and_rms() == pytest.approx((peak(expected), rms(expected)), rel=1e-4)
+        starts = [seed % frames, seed // 7 % frames, frames - 1, frames, frames + 10]
+        wanted = [rms(to_channels(expected[:, start : start + 1000], 1)) for start in starts]
+        assert found.mono_rms(starts, 1000) == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+        assert (found.audio is not None) == keeps
+        if found.audio is not None:
+            np.testing.assert_allclose(found.audio, expected, atol=1e-5)
+    for channel, expected_row in zip(total, sums.sum(axis=0), strict=True):
+        np.testing.assert_allclose(channel.row.samples[:frames], expected_row, atol=2e-5)
+        assert not channel.row.samples[frames:].any()
+
+
+def test_a_conversion_says_whether_all_frames_are_finite() -> None:
+    pool = RowPool(1000)
+    audio = np.linspace(-2, 2, 2000, dtype=np.float32).reshape(2, 1000)
+    pcm, finite = levels.convert_channels(make_channels(audio, pool))
+    assert (np.array_equal(pcm, to_pcm(audio)), finite) == (True, True)
+    for value in (np.nan, np.inf, -np.inf):
+        broken = audio.copy()
+        broken[1, 17] = value
+        assert not levels.convert_channels(make_channels(broken, pool))[1]
 
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 44_100, 48_000, 192_000])
-def test_loudness_is_that_of_pyloudnorm(rate: int) -> None:
+def test_loudness_is_that_of_pyloudnorm_whatever_is_measured_beside_it(rate: int) -> None:
     draw = np.random.default_rng(rate)
     for seconds in (0.4, 0.41, 1.0, 2.37):
         fade = np.linspace(0, 1, round(seconds * rate)) ** 3
-        pcm: Pcm = (8000 * draw.standard_normal((2, fade.size)) * fade).clip(-32767, 32767).astype(np.int16)
-        expected, found = (meter.measure_pcm(pcm, rate).lufs for meter in (NUMPY_METER, open_meter("fused")))
+        pcms: list[Pcm] = [
+            (amplitude * draw.standard_normal((2, fade.size)) * fade).clip(-32767, 32767).astype(np.int16)
+            for amplitude in (8000, 0, 30_000, 20, 500)
+        ]
+        expected, found = (meter.loudness(pcms, rate) for meter in (NUMPY_METER, open_meter("fused")))
         assert found == pytest.approx(expected, abs=0.0011)
-    assert open_meter("fused").measure_pcm(np.zeros_like(pcm), rate).lufs == -120.0
+        assert found == [open_meter("fused").loudness([pcm], rate)[0] for pcm in pcms]
+        assert found[1] == -120.0
 
 
 def test_channels_that_share_a_row_are_mixed_and_measured_as_two() -> None:

@@ -36,7 +36,7 @@ def kernels_folder() -> Path:
     digest = hashlib.sha256()
     for package in ("numba", "llvmlite"):
         digest.update(f"{package} {version(package)}\n".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.name.encode() + b"\n" + source.read_bytes())
     return cache_folder() / "kernels" / digest.hexdigest()[:16]
 

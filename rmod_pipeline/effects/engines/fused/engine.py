@@ -9,32 +9,37 @@ reached is a gain, too.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from rmod_pipeline.audio import Audio, gain_to_db
+from rmod_pipeline.audio import Audio, Pcm, gain_to_db
 from rmod_pipeline.effects import EFFECTS, PEDALBOARD, Effect
-from rmod_pipeline.effects.engines.fused.kernels import (
+from rmod_pipeline.effects.engines.fused.calls import (
     compress_all,
     echo_row,
     filter_all,
     limit_all,
     reverberate,
 )
+from rmod_pipeline.effects.engines.fused.levels import convert_channels
 from rmod_pipeline.effects.engines.fused.rows import (
     Channel,
     Channels,
     Row,
     RowPool,
+    TrackSum,
     add_channels,
     borrow_pool,
     find_rms,
     in_stereo,
+    make_audio,
     make_channels,
     mix_audio,
+    sum_all,
 )
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
@@ -78,20 +83,21 @@ class PairChains:
 class Mixed:
     """The tracks of a pair after their effects, and their sum before and after the master chain."""
 
-    tracks: list[Audio]
-    """Each [2, frames]."""
+    tracks: list[TrackSum]
     inserts_db: list[list[float]]
     """Measured gain of each insert."""
-    total: Audio
+    total: TrackSum
+    mix: Pcm
     """[2, frames]."""
-    mix: Audio
-    """[1 or 2, frames]."""
+    finite: bool
+    """Whether all frames were, before and after the master chain."""
 
 
-def mix_chains(pairs: Sequence[PairChains], sample_rate: int) -> list[Mixed]:
+def mix_chains(pairs: Sequence[PairChains], sample_rate: int, *, keep_tracks: bool) -> list[Mixed]:
     """Apply the chains of all tracks of pairs, sum the tracks of each pair and apply its master chain.
 
-    All dry tracks have equal lengths. The bits of a pair do not depend on the other pairs, which only fill lanes.
+    All dry tracks have equal lengths. The bits of a pair do not depend on the other pairs, which only fill lanes. The
+    audio of tracks is kept if ``keep_tracks``.
     """
     compile_kernels()
     pool = borrow_pool(pairs[0].tracks[0].dry.shape[1])
@@ -108,28 +114,34 @@ def mix_chains(pairs: Sequence[PairChains], sample_rate: int) -> list[Mixed]:
         for pair, runs in zip(pairs, inserts, strict=True)
     ]
     _run_all([run for tracks in sends for runs in tracks for run in runs], pool)
-    wet = [
-        [_add_sends(*track, pool) for track in zip(pair.tracks, runs, several, strict=True)]
-        for pair, runs, several in zip(pairs, inserts, sends, strict=True)
-    ]
-    gains_db = [[run.gains_db for run in runs] for runs in inserts]
-    totals = [mix_audio([make_channels(track, pool) for track in tracks], pool) for tracks in wet]
-    masters = [
-        _Run(make_channels(total, pool), pair.master, sample_rate) for pair, total in zip(pairs, totals, strict=True)
-    ]
-    _run_all(masters, pool)
+    mixed = []
+    for pair, dry, several in zip(pairs, inserts, sends, strict=True):
+        wet = [
+            TrackSum(_list_parts(*track), make_audio(2, pool) if keep_tracks else None)
+            for track in zip(pair.tracks, dry, several, strict=True)
+        ]
+        total = sum_all(wet, pool)
+        mixed.append((wet, [run.gains_db for run in dry], total, _Run(total, pair.master, sample_rate)))
+    _run_all([master for *_, master in mixed], pool)
     return [
-        Mixed(tracks=tracks, inserts_db=gains, total=total, mix=mix_audio([master.channels], pool))
-        for tracks, gains, total, master in zip(wet, gains_db, totals, masters, strict=True)
+        Mixed(wet, gains_db, TrackSum([total]), *_convert(total, master.channels))
+        for wet, gains_db, total, master in mixed
     ]
 
 
-def _add_sends(track: Chains, dry: _Run, sends: Sequence[_Run], pool: RowPool) -> Audio:
-    """Return a track [2, frames] with its sends."""
+def _list_parts(track: Chains, dry: _Run, sends: Sequence[_Run]) -> list[Channels]:
+    """Return what the sum of a track consists of: the track after its inserts, and its sends."""
     parts = [in_stereo(dry.channels)]
     for (gain, _), send in zip(track.sends, sends, strict=True):
         parts.append(tuple(channel.times(gain) for channel in in_stereo(send.channels)))
-    return mix_audio(parts, pool)
+    return parts
+
+
+def _convert(total: Channels, mastered: Channels) -> tuple[Pcm, bool]:
+    """Return the mixture in 16 bit, and whether it was finite before and after the master chain."""
+    pcm, finite = convert_channels(in_stereo(mastered))
+    # The squares of numbers beyond 1e19 are infinite; such a mixture is no use either.
+    return pcm, finite and all(math.isfinite(channel.row.squares) for channel in total)
 
 
 def apply_one(audio: Audio, effect: Effect, sample_rate: int) -> Audio:

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import Audio
-from rmod_pipeline.effects.engines.fused.mixing import combine, measure
+from rmod_pipeline.effects.engines.fused.kernels.mixing import (
+    BLOCK_BYTES,
+    TRACK_BYTES,
+    combine,
+    measure,
+    sum_tracks,
+    sum_windows,
+)
+from rmod_pipeline.effects.engines.fused.kernels.vectors import LANES
 
 FRAMES_STEP = 1024
 """Rows are padded to a multiple of this: the longest block of a kernel."""
@@ -26,7 +34,7 @@ def padded_frames(frames: int) -> int:
 
 def make_row(frames: int) -> NDArray[np.float32]:
     """Return a row of float32 [padded frames] that begins at a cache line. It holds anything."""
-    spare = _ALIGNMENT_BYTES // 4
+    spare = _ALIGNMENT_BYTES // 4 + LANES  # kernels may read, but not write, up to a vector after the end
     memory = np.empty(padded_frames(frames) + spare, np.float32)
     offset = -memory.ctypes.data % _ALIGNMENT_BYTES // 4
     return memory[offset : offset + padded_frames(frames)]
@@ -129,12 +137,68 @@ def add_channels(channels: Sequence[Channel], to: int, frames: int) -> None:
     combine(rows.ctypes.data, gains.ctypes.data, len(channels), to, padded_frames(frames))
 
 
+def make_audio(channels: int, pool: RowPool) -> Audio:
+    """Return audio [channels, padded frames] that holds anything."""
+    return np.empty((channels, padded_frames(pool.frames)), np.float32)
+
+
 def mix_audio(parts: Sequence[Channels], pool: RowPool) -> Audio:
     """Return the sum of parts with equally many channels as audio [1 or 2, frames]."""
-    audio = np.empty((len(parts[0]), padded_frames(pool.frames)), np.float32)
+    audio = make_audio(len(parts[0]), pool)
     for index in range(len(audio)):
         add_channels([part[index] for part in parts], audio[index].ctypes.data, pool.frames)
     return audio[:, : pool.frames]
+
+
+class TrackSum:
+    """The sum of several parts with two channels each, and its levels."""
+
+    def __init__(self, parts: Sequence[Channels], audio: Audio | None = None) -> None:
+        """Describe the sum of ``parts``, which is written to ``audio`` [2, padded frames] if that is given."""
+        self.parts, self.pool = parts, parts[0][0].row.pool
+        self._audio = audio
+        self.rows = np.array([[part[side].row.address for part in parts] for side in range(2)], np.int64)
+        self.gains = np.array([[part[side].gain for part in parts] for side in range(2)], np.float32)
+        self.records = np.zeros((2, TRACK_BYTES // 8), np.int64)
+        for side, record in enumerate(self.records):
+            result = 0 if audio is None else audio[side].ctypes.data
+            record[:4] = self.rows[side].ctypes.data, self.gains[side].ctypes.data, len(parts), result
+        self.levels: tuple[float, float] | None = None
+        """Its peak and its RMS."""
+
+    @property
+    def audio(self) -> Audio | None:
+        """The sum [2, frames], if it was kept."""
+        return None if self._audio is None else self._audio[:, : self.pool.frames]
+
+    def take_levels(self, record: NDArray[np.int64]) -> None:
+        """Take the levels of both channels from the record that ``sum_tracks`` has filled."""
+        squares = record[:, 4].view(np.float64).sum()
+        peaks = np.ascontiguousarray(record[:, 5:]).view(np.float32)
+        self.levels = float(peaks.max()), math.sqrt(squares / (2 * self.pool.frames))
+
+    def peak_and_rms(self) -> tuple[float, float]:
+        """Return the peak and the RMS over both channels."""
+        assert self.levels is not None
+        return self.levels
+
+    def mono_rms(self, starts: Sequence[int], frames: int) -> list[float]:
+        """Return the RMS in mono of windows of ``frames`` frames, which end with the audio at the latest."""
+        sums, last = np.zeros(len(starts)), self.pool.frames
+        addresses = [record.ctypes.data for record in self.records]
+        sum_windows(*addresses, np.array(starts, np.int64), frames, last, sums)
+        lengths = [min(start + frames, last) - start for start in starts]
+        return [math.sqrt(total / length) if length > 0 else 0.0 for total, length in zip(sums, lengths, strict=True)]
+
+
+def sum_all(tracks: Sequence[TrackSum], pool: RowPool) -> Channels:
+    """Return the sum of tracks, and measure each of them."""
+    left, right = pool.take(), pool.take()
+    records, scratch = np.concatenate([track.records for track in tracks]), make_row(BLOCK_BYTES // 4)
+    sum_tracks(records.ctypes.data, len(tracks), left.address, right.address, pool.frames, scratch.ctypes.data)
+    for index, track in enumerate(tracks):
+        track.take_levels(records[2 * index : 2 * index + 2])
+    return Channel(left), Channel(right)
 
 
 _pools = threading.local()

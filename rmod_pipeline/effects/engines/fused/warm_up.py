@@ -7,10 +7,10 @@ from functools import cache
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused import kernels, levels
+from rmod_pipeline.effects.engines.fused import calls, levels
 from rmod_pipeline.effects.engines.fused.compiled import is_compiled, is_kept, keep_no_more, remove_compiled
-from rmod_pipeline.effects.engines.fused.rows import Channel, RowPool, make_channels, mix_audio
-from rmod_pipeline.effects.engines.fused.sections import AT_ONCE
+from rmod_pipeline.effects.engines.fused.kernels.sections import AT_ONCE
+from rmod_pipeline.effects.engines.fused.rows import Channel, RowPool, TrackSum, make_channels, mix_audio, sum_all
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
     Echoing,
@@ -55,14 +55,16 @@ def _call_all() -> None:
     channels = make_channels(audio, pool)
     section, compression = Section(1, 0, 0, 0, 0), Compression(0.5, -0.5, 0.9, 0.9)
     for count in (1, AT_ONCE):
-        kernels.filter_all([channels[0].row], [Filtering((section,) * count)], pool)
-    kernels.compress_all(channels[:1], [compression], pool)
-    kernels.limit_all(channels[:1], [Limiting(compression, compression, 1)], pool)
-    kernels.echo_row(channels[0].row, Echoing(100, 0.5), pool)
-    wet = kernels.reverberate(channels, Reverberation(0.5, 0.5, 1, 0), pool, RATE)
-    mixed = mix_audio([tuple(Channel(row) for row in wet)], pool)
-    pcm = levels.convert_to_pcm(mixed)
+        calls.filter_all([channels[0].row], [Filtering((section,) * count)], pool)
+    calls.compress_all(channels[:1], [compression], pool)
+    calls.limit_all(channels[:1], [Limiting(compression, compression, 1)], pool)
+    calls.echo_row(channels[0].row, Echoing(100, 0.5), pool)
+    wet = calls.reverberate(channels, Reverberation(0.5, 0.5, 1, 0), pool, RATE)
+    parts = tuple(Channel(row) for row in wet)
+    pcm = levels.convert_to_pcm(mix_audio([parts], pool))
+    levels.convert_channels(parts)
     levels.measure_samples(pcm)
-    levels.measure_k_weighted(pcm, RATE)
-    levels.measure_peak_and_rms(mixed)
-    levels.measure_mono_rms(mixed, 0, FRAMES)
+    levels.measure_loudness([pcm], RATE)
+    track = TrackSum([parts])
+    sum_all([track], pool)
+    track.mono_rms([0], FRAMES)

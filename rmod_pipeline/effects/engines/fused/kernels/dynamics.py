@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
-from rmod_pipeline.effects.engines.fused.lanes import BLOCK_FRAMES, VECTOR_BYTES, from_lanes, to_lanes
-from rmod_pipeline.effects.engines.fused.vectors import (
+from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES, VECTOR_BYTES, from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
     any_larger,
     fill,

@@ -1,4 +1,6 @@
-"""Vectors of eight floats for numba: LLVM does not find them by itself where each frame depends on the one before.
+"""Vectors of eight floats or doubles for numba.
+
+LLVM does not find them by itself where each frame depends on the one before.
 
 Addresses are integers in bytes, not arrays: numba counts references to arrays, also in the innermost loop. Every
 operation is one IEEE operation, in the order in which it is written and without fused multiply-add. So a kernel gives
@@ -31,6 +33,7 @@ _F32 = ir.FloatType()
 _I32 = ir.IntType(32)
 _I16 = ir.IntType(16)
 _VECTOR = ir.VectorType(_F32, LANES)
+_DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 _INTEGERS = ir.VectorType(_I32, LANES)
 _SHORTS = ir.VectorType(_I16, LANES)
 
@@ -42,13 +45,26 @@ class VectorType(types.Type):
         super().__init__(name="float32x8")
 
 
-vector = VectorType()
+class DoubleVectorType(types.Type):
+    """The numba type of eight doubles."""
+
+    def __init__(self) -> None:
+        super().__init__(name="float64x8")
+
+
+vector, doubles = VectorType(), DoubleVectorType()
 
 
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, numba_type: Any) -> None:
         super().__init__(manager, numba_type, _VECTOR)
+
+
+@register_model(DoubleVectorType)
+class _DoubleVectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, _DOUBLES)
 
 
 def _constant(value: float) -> Any:
@@ -82,6 +98,40 @@ def store(typing: Any, address: Any, value: Any) -> Any:  # noqa: ARG001
         return context.get_dummy_value()
 
     return types.void(types.int64, vector), generate
+
+
+@intrinsic
+def widen(typing: Any, value: Any) -> Any:  # noqa: ARG001
+    """Return eight floats as doubles."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.fpext(arguments[0], _DOUBLES)
+
+    return doubles(vector), generate
+
+
+@intrinsic
+def load_doubles(typing: Any, address: Any) -> Any:  # noqa: ARG001
+    """Return the eight doubles at an address, which needs no alignment."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        value = builder.load(_pointer(builder, arguments[0], _DOUBLES))
+        value.align = FLOAT_BYTES
+        return value
+
+    return doubles(types.int64), generate
+
+
+@intrinsic
+def store_doubles(typing: Any, address: Any, value: Any) -> Any:  # noqa: ARG001
+    """Write eight doubles at an address, which needs no alignment."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        instruction = builder.store(arguments[1], _pointer(builder, arguments[0], _DOUBLES))
+        instruction.align = FLOAT_BYTES
+        return context.get_dummy_value()
+
+    return types.void(types.int64, doubles), generate
 
 
 @intrinsic
@@ -131,6 +181,18 @@ def store_float(typing: Any, address: Any, value: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
+def add_double(typing: Any, address: Any, value: Any) -> Any:  # noqa: ARG001
+    """Add a double to the one at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        place = _pointer(builder, arguments[0], ir.DoubleType())
+        builder.store(builder.fadd(builder.load(place), arguments[1]), place)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.float64), generate
+
+
+@intrinsic
 def load_address(typing: Any, address: Any) -> Any:  # noqa: ARG001
     """Return the 64-bit integer at an address, such as an address in a table."""
 
@@ -174,23 +236,19 @@ def lane(typing: Any, value: Any, index: Any) -> Any:  # noqa: ARG001
     return types.float32(vector, types.int64), generate
 
 
-def _binary(operate: Callable[[Any, Any, Any], Any]) -> Any:
-    """Return an intrinsic for an operation of two vectors."""
+def _binary(operate: Callable[[Any, Any, Any], Any], of: types.Type = vector) -> Any:
+    """Return an intrinsic for an operation of two vectors, of floats or of doubles."""
 
     @intrinsic
     def apply(typing: Any, left: Any, right: Any) -> Any:  # noqa: ARG001
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
             return operate(builder, arguments[0], arguments[1])
 
-        return vector(vector, vector), generate
+        return of(of, of), generate
 
     return apply
 
 
-_add = _binary(lambda builder, a, b: builder.fadd(a, b))
-_subtract = _binary(lambda builder, a, b: builder.fsub(a, b))
-_multiply = _binary(lambda builder, a, b: builder.fmul(a, b))
-_divide = _binary(lambda builder, a, b: builder.fdiv(a, b))
 larger = _binary(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), a, b))
 smaller = _binary(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), a, b))
 
@@ -212,6 +270,18 @@ def any_larger(typing: Any, a: Any, b: Any) -> Any:  # noqa: ARG001
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         lanes = builder.fcmp_ordered(">", arguments[0], arguments[1])
+        bits = builder.bitcast(lanes, ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(LANES), 0))
+
+    return types.boolean(vector, vector), generate
+
+
+@intrinsic
+def any_not_equal(typing: Any, a: Any, b: Any) -> Any:  # noqa: ARG001
+    """Return whether a differs from b in any lane; NaN differs from itself."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        lanes = builder.fcmp_unordered("!=", arguments[0], arguments[1])
         bits = builder.bitcast(lanes, ir.IntType(LANES))
         return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(LANES), 0))
 
@@ -317,17 +387,17 @@ def _transpose(builder: Any, rows: Sequence[Any]) -> list[Any]:
     return [*first, *second]
 
 
-def _overload(symbol: Any, apply: Any) -> None:
+def _overload(symbol: Any, of: Any, operate: Callable[[Any, Any, Any], Any]) -> None:
+    """Give vectors of a type an operator."""
+    apply = _binary(operate, of)
+
     @overload(symbol)
     def choose(a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        both = isinstance(a, VectorType) and isinstance(b, VectorType)
-        return (lambda a, b: apply(a, b)) if both else None  # noqa: PLW0108 (numba wants a function)
+        return (lambda a, b: apply(a, b)) if a == of and b == of else None  # noqa: PLW0108 (numba wants a function)
 
 
-for _symbol, _apply in (
-    (operator.add, _add),
-    (operator.sub, _subtract),
-    (operator.mul, _multiply),
-    (operator.truediv, _divide),
-):
-    _overload(_symbol, _apply)
+for _type in (vector, doubles):
+    _overload(operator.add, _type, lambda builder, a, b: builder.fadd(a, b))
+    _overload(operator.sub, _type, lambda builder, a, b: builder.fsub(a, b))
+    _overload(operator.mul, _type, lambda builder, a, b: builder.fmul(a, b))
+    _overload(operator.truediv, _type, lambda builder, a, b: builder.fdiv(a, b))

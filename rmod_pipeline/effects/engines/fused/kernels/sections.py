@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
-from rmod_pipeline.effects.engines.fused.lanes import BLOCK_FRAMES, VECTOR_BYTES, from_lanes, to_lanes
-from rmod_pipeline.effects.engines.fused.vectors import absolute, fill, load, store, where_larger
+from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES, VECTOR_BYTES, from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.vectors import absolute, fill, load, store, where_larger
 
 SNAP_FRAMES = 8192
 """Frames after which tiny states become zero, as in the reference."""

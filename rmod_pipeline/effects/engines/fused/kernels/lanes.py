@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from rmod_pipeline.effects.engines.fused.compiled import kernel
-from rmod_pipeline.effects.engines.fused.vectors import load, load_address, store, transpose
+from rmod_pipeline.effects.engines.fused.kernels.vectors import load, load_address, store, transpose
 
 BLOCK_FRAMES = 256
 """Frames in lanes at a time: 8 KiB, so that they stay in the fastest cache."""

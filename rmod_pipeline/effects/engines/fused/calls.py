@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.effects.engines.fused import dynamics, mixing, reverb, sections
-from rmod_pipeline.effects.engines.fused.lanes import BLOCK_FRAMES
+from rmod_pipeline.effects.engines.fused.kernels import dynamics, mixing, reverb, sections
+from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES
+from rmod_pipeline.effects.engines.fused.kernels.vectors import LANES
 from rmod_pipeline.effects.engines.fused.rows import Channel, Channels, Row, RowPool, padded_frames
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
@@ -18,7 +19,6 @@ from rmod_pipeline.effects.engines.fused.steps import (
     Reverberation,
     Section,
 )
-from rmod_pipeline.effects.engines.fused.vectors import LANES
 
 _IDENTITY = Section(1.0, 0.0, 0.0, 0.0, 0.0)
 _BLOCK = BLOCK_FRAMES * LANES
@@ -87,16 +87,17 @@ def echo_row(row: Row, step: Echoing, pool: RowPool) -> Row:
 def reverberate(channels: Channels, step: Reverberation, pool: RowPool, sample_rate: int) -> tuple[Row, Row]:
     """Return the reverb of two channels."""
     delays = reverb.list_delays(sample_rate)
-    sizes = [-(-delay // LANES) * LANES + LANES for delay in delays]
-    # After each ring, room for a copy of its first vector.
-    memory = np.zeros(sum(sizes) + LANES * len(sizes), np.float32)
-    spare_bytes = 3 * reverb.BLOCK_BYTES + 2 * reverb.TABLE_BYTES
-    records = np.zeros(reverb.RING_WORDS * len(delays) + spare_bytes // 8, np.int64)
-    rings = records[: reverb.RING_WORDS * len(delays)].reshape(-1, reverb.RING_WORDS)
+    # Before what a line's blocks write lies what they read first: as many frames as its delay, in whole vectors.
+    before = [-(-delay // LANES) * LANES for delay in delays]
+    span = reverb.LINE_BLOCKS * reverb.BLOCK_FRAMES
+    memory = np.zeros(sum(before) + span * len(delays), np.float32)
+    lines = np.empty((len(delays), reverb.LINE_WORDS), np.int64)
     start = memory.ctypes.data
-    for ring, delay, size in zip(rings, delays, sizes, strict=True):
-        ring[:] = start, 4 * size, 0, 4 * delay
-        start += 4 * (size + LANES)
+    for line, delay, frames in zip(lines, delays, before, strict=True):
+        to = start + 4 * frames
+        line[:] = to - 4 * delay, to, start
+        start = to + 4 * span
+    scratch = np.empty(2 * reverb.BLOCK_FRAMES, np.float32)
     inputs = [reverb.INPUT_GAIN * channel.gain for channel in channels]
     numbers = np.array([*inputs, step.feedback, step.damping, step.direct, step.crossed], np.float32)
     left, right = pool.take(), pool.take()
@@ -107,7 +108,8 @@ def reverberate(channels: Channels, step: Reverberation, pool: RowPool, sample_r
         right.address,
         padded_frames(pool.frames),
         numbers.ctypes.data,
-        records.ctypes.data,
+        lines.ctypes.data,
+        scratch.ctypes.data,
     )
     return left, right
 

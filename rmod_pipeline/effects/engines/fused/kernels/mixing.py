@@ -1,0 +1,174 @@
+"""Kernels of sums, echoes and levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
+from rmod_pipeline.effects.engines.fused.kernels.vectors import (
+    absolute,
+    add_double,
+    fill,
+    lane,
+    larger,
+    load,
+    load_address,
+    load_float,
+    store,
+    store_float,
+)
+
+SUM_FRAMES = 1024
+"""Squares are summed in float32 over this many frames, and in float64 over the sums."""
+BLOCK_BYTES = 4 * SUM_FRAMES
+TRACK_BYTES = 72
+"""Bytes of a record of a channel, for ``sum_tracks``."""
+
+
+@kernel
+def combine(rows: Any, gains: Any, count: Any, to: Any, frames: Any) -> None:
+    """Write the sum of rows times their gains. rows, gains: addresses of ``count`` addresses and floats; to: a row."""
+    for at in range(0, frames * 4, 32):
+        total = load(load_address(rows) + at) * fill(load_float(gains))
+        for number in range(1, count):
+            total = total + load(load_address(rows + 8 * number) + at) * fill(load_float(gains + 4 * number))
+        store(to + at, total)
+
+
+@kernel
+def echo(source: Any, to: Any, frames: Any, delay: Any, feedback: Any) -> None:
+    """Write the echoes of a row to another: y[n] = x[n - delay] + feedback y[n - delay]; delay: 1 frame at least."""
+    zero, back = np.float32(0), fill(feedback)
+    for frame in range(min(delay, frames)):
+        store_float(to + frame * 4, zero)
+    frame = delay
+    if delay >= 8:
+        while frame + 8 <= frames:
+            last = (frame - delay) * 4
+            store(to + frame * 4, load(source + last) + load(to + last) * back)
+            frame += 8
+    while frame < frames:
+        last = (frame - delay) * 4
+        store_float(to + frame * 4, load_float(source + last) + load_float(to + last) * feedback)
+        frame += 1
+
+
+@kernel
+def measure(row: Any, frames: Any) -> Any:
+    """Return the sum of squares of a row, and its largest absolute frame."""
+    squares = 0.0
+    highest, zero = fill(np.float32(0)), fill(np.float32(0))
+    whole = frames - frames % 8
+    for start in range(0, whole, SUM_FRAMES):
+        total = zero
+        for frame in range(start, min(start + SUM_FRAMES, whole), 8):
+            x = load(row + frame * 4)
+            total = total + x * x
+            highest = larger(highest, absolute(x))
+        for index in range(8):
+            squares += np.float64(lane(total, index))
+    peak = np.float32(0)
+    for index in range(8):
+        peak = max(peak, lane(highest, index))
+    for frame in range(whole, frames):
+        x = load_float(row + frame * 4)
+        squares += np.float64(x) * np.float64(x)
+        peak = max(peak, abs(x))
+    return squares, np.float64(peak)
+
+
+@inlined
+def _combine_at(rows: Any, gains: Any, count: Any, at: Any) -> Any:
+    """Return eight frames, ``at`` bytes from the start, of the sum of rows times their gains; see ``combine``."""
+    total = load(load_address(rows) + at) * fill(load_float(gains))
+    for number in range(1, count):
+        total = total + load(load_address(rows + 8 * number) + at) * fill(load_float(gains + 4 * number))
+    return total
+
+
+@kernel
+def _sum_block(
+    rows: Any, gains: Any, count: Any, at: Any, frames: Any, scratch: Any, total: Any, to: Any, levels: Any
+) -> None:
+    """Sum a block of a channel into ``scratch``, add it to the total, and its squares and its peak to ``levels``.
+
+    at: bytes from the start of a row. frames: how many frames of the block are audio; the rest becomes silence.
+    ``to``: a row that also gets the block, or 0.
+    """
+    zero = fill(np.float32(0))
+    for here in range(0, BLOCK_BYTES, 32):
+        store(scratch + here, _combine_at(rows, gains, count, at + here))
+    for frame in range(max(frames, 0), SUM_FRAMES):
+        store_float(scratch + frame * 4, np.float32(0))
+    squares, highest = zero, load(levels + 8)
+    for here in range(0, BLOCK_BYTES, 32):
+        x = load(scratch + here)
+        squares = squares + x * x
+        highest = larger(highest, absolute(x))
+        store(total + at + here, load(total + at + here) + x)
+    store(levels + 8, highest)
+    for index in range(8):
+        add_double(levels, np.float64(lane(squares, index)))
+    if to:
+        for here in range(0, BLOCK_BYTES, 32):
+            store(to + at + here, load(scratch + here))
+
+
+@kernel
+def sum_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any, scratch: Any) -> None:
+    """Write the sum of tracks, which are sums of rows, to two rows, and measure each track on the way.
+
+    tracks: [count, 2] records of TRACK_BYTES, of the left and the right channel: the address of its rows' addresses,
+    the address of their gains, their count, a row that gets the channel or 0, then a double and a vector, both 0: the
+    sum of squares, and the largest absolute frames. ``frames``: of audio; what rows hold after it does not count.
+    scratch: a block.
+    """
+    zero = fill(np.float32(0))
+    for start in range(0, frames, SUM_FRAMES):
+        at = start * 4
+        for here in range(at, at + BLOCK_BYTES, 32):
+            store(to_left + here, zero)
+            store(to_right + here, zero)
+        for number in range(2 * count):
+            record = tracks + number * TRACK_BYTES
+            _sum_block(
+                load_address(record),
+                load_address(record + 8),
+                load_address(record + 16),
+                at,
+                min(SUM_FRAMES, frames - start),
+                scratch,
+                to_right if number % 2 else to_left,
+                load_address(record + 24),
+                record + 32,
+            )
+
+
+@kernel
+def sum_windows(left: Any, right: Any, starts: Any, length: Any, frames: Any, sums: Any) -> None:
+    """Write to ``sums`` the sums of squares, in mono, of windows of a track, which end with the audio at the latest.
+
+    left, right: records as in ``sum_tracks``. starts: 64-bit integers. length, frames: of a window and of the audio.
+    """
+    half = fill(np.float32(0.5))
+    for number in range(starts.size):
+        start = starts[number]
+        end = min(start + length, frames)
+        total = fill(np.float32(0))
+        squares = 0.0
+        frame = start
+        while frame < end:
+            x = _combine_at(load_address(left), load_address(left + 8), load_address(left + 16), frame * 4)
+            y = _combine_at(load_address(right), load_address(right + 8), load_address(right + 16), frame * 4)
+            mono = (x + y) * half
+            if frame + 8 <= end:
+                total = total + mono * mono
+            else:
+                for index in range(end - frame):
+                    squares += np.float64(lane(mono, index)) * np.float64(lane(mono, index))
+            frame += 8
+        for index in range(8):
+            squares += np.float64(lane(total, index))
+        sums[number] = squares
