@@ -27,19 +27,26 @@ _ADDRESSES = LANES * 2
 """Floats that take the space of eight addresses."""
 
 
-def filter_all(rows: Sequence[Row], steps: Sequence[Filtering], pool: RowPool) -> list[Row]:
-    """Return each row after its sections."""
-    outputs = [pool.take() for _ in rows]
+def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: RowPool) -> list[Row]:
+    """Return each channel, with its gain, after its sections."""
+    rows, outputs = [channel.row for channel in channels], [pool.take() for _ in channels]
     for group in _groups(len(rows)):
         most = max(len(steps[index].sections) for index in group)
         count = 1 if most == 1 else -(-most // sections.AT_ONCE) * sections.AT_ONCE
-        numbers = np.zeros((count, 5, LANES), np.float32)
+        gains, numbers = np.ones(LANES, np.float32), np.zeros((count, 5, LANES), np.float32)
         numbers[:, 0] = _IDENTITY.b0
         for place, index in enumerate(group):
+            gains[place] = channels[index].gain
             for number, section in enumerate(steps[index].sections):
                 numbers[number, :, place] = (section.b0, section.b1, section.b2, section.a1, section.a2)
         scratch = np.zeros(count * 2 * LANES + _BLOCK, np.float32)
-        _run(sections.filter_rows, (rows, outputs), group, pool, numbers.ctypes.data, count, scratch.ctypes.data)
+        _run(
+            sections.filter_rows,
+            (rows, outputs),
+            group,
+            pool,
+            *(gains.ctypes.data, numbers.ctypes.data, count, scratch.ctypes.data),
+        )
     return outputs
 
 

@@ -273,17 +273,31 @@ def _run_all(runs: Sequence[_Run], pool: RowPool) -> None:
 
 
 def _filter(runs: Sequence[_Run], pool: RowPool) -> None:
-    """Filter rows; channels that share a row still share it afterwards."""
-    rows: list[Row] = []
+    """Filter channels; those that share a row still share it afterwards.
+
+    A gain comes before the filter, as in the reference: a low filter at another gain rounds its states otherwise, which
+    is most of what can differ. Only where channels share a row at two gains does it come after it.
+    """
+    inputs: list[Channel] = []
     steps: list[Any] = []
     for run in runs:
-        own = list(dict.fromkeys(channel.row for channel in run.channels))
-        rows += own
+        two_gains = _has_two_gains(run.channels)
+        own = [Channel(run.channels[0].row)] if two_gains else list(dict.fromkeys(run.channels))
+        inputs += own
         steps += [run.step] * len(own)
-    results = iter(filter_all(rows, steps, pool))
+    results = iter(filter_all(inputs, steps, pool))
     for run in runs:
-        after = {row: next(results) for row in dict.fromkeys(channel.row for channel in run.channels)}
-        run.finish(tuple(Channel(after[channel.row], channel.gain) for channel in run.channels))
+        if _has_two_gains(run.channels):
+            row = next(results)
+            run.finish(tuple(Channel(row, channel.gain) for channel in run.channels))
+        else:
+            after = {channel: Channel(next(results)) for channel in dict.fromkeys(run.channels)}
+            run.finish(tuple(after[channel] for channel in run.channels))
+
+
+def _has_two_gains(channels: Channels) -> bool:
+    """Return whether channels share a row, at different gains."""
+    return channels[0].row is channels[-1].row and channels[0].gain != channels[-1].gain
 
 
 def _level(

@@ -55,7 +55,7 @@ def _call_all() -> None:
     channels = make_channels(audio, pool)
     section, compression = Section(1, 0, 0, 0, 0), Compression(0.5, -0.5, 0.9, 0.9)
     for count in (1, AT_ONCE):
-        calls.filter_all([channels[0].row], [Filtering((section,) * count)], pool)
+        calls.filter_all(channels[:1], [Filtering((section,) * count)], pool)
     calls.compress_all(channels[:1], [compression], pool)
     calls.limit_all(channels[:1], [Limiting(compression, compression, 1)], pool)
     calls.echo_row(channels[0].row, Echoing(100, 0.5), pool)

@@ -59,16 +59,18 @@ def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
 
 
 @kernel
-def filter_rows(inputs: Any, outputs: Any, frames: Any, coefficients: Any, sections: Any, scratch: Any) -> None:
-    """Filter eight rows by 1 section, or by a multiple of 4, in series.
+def filter_rows(
+    inputs: Any, outputs: Any, frames: Any, gains: Any, coefficients: Any, sections: Any, scratch: Any
+) -> None:
+    """Filter eight rows, times gains, by 1 section, or by a multiple of 4, in series.
 
     All arguments but the two counts are addresses. inputs, outputs: of eight addresses of rows with ``frames`` frames,
-    a multiple of 8; they may be the same. coefficients: [sections, 5, 8] floats. scratch: [sections, 2, 8] floats,
-    zeros, and [BLOCK_FRAMES, 8] floats.
+    a multiple of 8; they may be the same. gains: [8] floats. coefficients: [sections, 5, 8] floats. scratch:
+    [sections, 2, 8] floats, zeros, and [BLOCK_FRAMES, 8] floats.
     """
     states = scratch
     lanes = scratch + sections * STATE_BYTES
-    tiny, zero = fill(TINY), fill(np.float32(0))
+    tiny, zero, gain = fill(TINY), fill(np.float32(0)), load(gains)
     for start in range(0, frames, BLOCK_FRAMES):
         count = min(BLOCK_FRAMES, frames - start)
         if start % SNAP_FRAMES == 0:
@@ -76,6 +78,8 @@ def filter_rows(inputs: Any, outputs: Any, frames: Any, coefficients: Any, secti
                 state = load(states + number * VECTOR_BYTES)
                 store(states + number * VECTOR_BYTES, where_larger(absolute(state), tiny, state, zero))
         to_lanes(inputs, start, count, lanes)
+        for at in range(lanes, lanes + count * VECTOR_BYTES, VECTOR_BYTES):
+            store(at, load(at) * gain)
         if sections == 1:
             _run_one(lanes, count, coefficients, states)
         else:
