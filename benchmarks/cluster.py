@@ -34,7 +34,7 @@ from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.run import open_folder, run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.recipe import find_recipe, load_recipe
-from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.render.prepared import prepared_folder
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.storage import Location
@@ -171,7 +171,7 @@ def of_pairs(folder: Path, options: argparse.Namespace) -> None:
     job = BuildJob(
         recipe=load_recipe(find_recipe(options.recipe)), library=load_library(options.library), seed=0,
         counts={"train": options.pairs}, shard_size=options.shard_size, engine="pedalboard", audio_format="wav",
-        stems=False, out=folder / "warm", cache=pitch_folder(), cache_bytes=4 * 2**30,
+        stems=False, out=folder / "warm", cache=prepared_folder(), cache_bytes=4 * 2**30,
     )  # fmt: skip
     run_build(job, local_executor(2), BuildProgress())  # so that no shift in pitch is computed twice
     size = sum(path.stat().st_size for path in (folder / "warm").rglob("*") if path.is_file())

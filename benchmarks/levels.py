@@ -23,9 +23,9 @@ from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.judge import judge
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
-from rmod_pipeline.render import PairLevels, PitchCache, Sounds, render_pair
+from rmod_pipeline.render import PairLevels, PreparedCache, Sounds, render_pair
 from rmod_pipeline.render.measure import MixLevels
-from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.render.prepared import prepared_folder
 from rmod_pipeline.spec import PairId
 
 ENOUGH = 0.95
@@ -59,7 +59,7 @@ def mix_levels(manifest: str, recipe: Recipe, pairs: int, rejects: Counter[str])
     """Render the first pairs of the training set as a build does; yield their levels and count the rejects."""
     library = load_library(manifest)
     assets, settings = SplitAssets.of(recipe, library, "train"), make_settings(recipe, PEDALBOARD)
-    sounds = Sounds(AudioStore(library, recipe.sample_rate), PitchCache(pitch_folder()))
+    sounds = Sounds(AudioStore(library, recipe.sample_rate), PreparedCache(prepared_folder()))
     for index in range(pairs):
         for attempt in range(recipe.reject.attempts):
             pair_id = PairId(seed=0, split="train", index=index, attempt=attempt)

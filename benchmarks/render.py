@@ -38,7 +38,7 @@ from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
 from rmod_pipeline.pipeline.shard import RENDERED_TOGETHER
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
-from rmod_pipeline.render import Pair, PitchCache, Sounds, mixing, render_pairs
+from rmod_pipeline.render import Pair, PreparedCache, Sounds, mixing, render_pairs
 from rmod_pipeline.render import pair as rendering
 from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.spec import PairId, PairSpec, Track
@@ -219,7 +219,7 @@ class Bench:
         return compose_pair(self.recipe, self.assets, self.settings, pair_id)
 
     def sounds(self, cache: Path) -> Sounds:
-        return Sounds(AudioStore(self.library, self.recipe.sample_rate, STORE_BYTES), PitchCache(cache))
+        return Sounds(AudioStore(self.library, self.recipe.sample_rate, STORE_BYTES), PreparedCache(cache))
 
     def pipeline(
         self, indices: Sequence[int], sounds: Sounds, clock: Clock, name: str, engine: str = PEDALBOARD

@@ -150,7 +150,7 @@ def make_job(manifest: Path, out: Path, **changes: object) -> BuildJob:
         "audio_format": "wav",
         "stems": False,
         "out": out,
-        "cache": Path(os.environ["RMOD_CACHE"]) / "pitch",
+        "cache": Path(os.environ["RMOD_CACHE"]) / "prepared",
         "cache_bytes": 2**30,
     }
     return BuildJob(**{**options, **changes})  # type: ignore[arg-type]

@@ -90,7 +90,11 @@ def build(
     shard_minutes: ShardMinutesOption = None,
     cache_gb: Annotated[
         float,
-        typer.Option(metavar="GB", help="Disk space for pitch-shifted loops in the cache.", rich_help_panel=HOW),
+        typer.Option(
+            metavar="GB",
+            help="Disk space for decoded one-shots and pitch-shifted loops in the cache.",
+            rich_help_panel=HOW,
+        ),
     ] = 4.0,
     codec: Annotated[
         str,

@@ -10,8 +10,8 @@ from rmod_pipeline.library.manifest import BUILTIN, load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.event_log import read_library_record
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
-from rmod_pipeline.render import PitchCache, Sounds
-from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.render import PreparedCache, Sounds
+from rmod_pipeline.render.prepared import prepared_folder
 from rmod_pipeline.shards.fingerprint import LICENCES, Fingerprint, read_fingerprint
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.storage import Location, parse_location
@@ -19,7 +19,7 @@ from rmod_pipeline.storage import Location, parse_location
 
 def make_sounds(library: Library, sample_rate: int) -> Sounds:
     """Return the sounds of a library at a sample rate in Hz, ready to render."""
-    return Sounds(AudioStore(library, sample_rate, STORE_BYTES), PitchCache(pitch_folder()))
+    return Sounds(AudioStore(library, sample_rate, STORE_BYTES), PreparedCache(prepared_folder()))
 
 
 def open_sounds(manifest: Location | str, sample_rate: int) -> Sounds:

@@ -10,10 +10,12 @@ import os
 import stat
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ from rmod_pipeline.library.lengths import ByteSource, cut_error, is_flac_cut, op
 from rmod_pipeline.library.manifest import BUILTIN
 from rmod_pipeline.storage import Location, StorePath, read_from_cache, store_in_cache
 from rmod_pipeline.storage.folders import cache_folder
+
+Loaded = TypeVar("Loaded")
 
 ONSET_DB = -60.0
 """A sound begins at the first frame above this level, relative to the file's peak."""
@@ -219,18 +223,26 @@ class AudioStore:
         self._add_to_cache(key, audio)
         return audio
 
+    def verify(self, asset_id: str) -> None:
+        """Raise LibraryError for an unknown id, AssetError if the file cannot be read or has changed since the scan."""
+        self._load(self._find_asset(asset_id), read_verified)
+
     def _find_asset(self, asset_id: str) -> Asset:
         if asset_id not in self._assets:
             found = f"no sound {asset_id!r}{nearest(asset_id, self._assets)}"
             raise LibraryError(self.library.manifest, found, "use the library that the pair was built from")
         return self._assets[asset_id]
 
-    def _prepare(self, asset: Asset, trim: bool) -> Audio:
+    def _load(self, asset: Asset, load: Callable[[Location, str], Loaded]) -> Loaded:
+        """Return what ``load`` makes of an asset's file and its SHA-256; an error says how to mend the library."""
         path = self.library.path_of(asset)
         try:
-            decoded = decode_verified(path, asset.sha256)
+            return load(path, asset.sha256)
         except AssetError as error:
             raise AssetError(path, error.found, repair_hint(self.library, path, error)) from error
+
+    def _prepare(self, asset: Asset, trim: bool) -> Audio:
+        path, decoded = self.library.path_of(asset), self._load(asset, decode_verified)
         # Trimmed before resampling, at the rate that the scan measured at.
         audio = trim_leading_silence(decoded.audio) if trim else remove_offset(decoded.audio)
         audio = resample(audio, decoded.sample_rate, self.sample_rate)
@@ -249,11 +261,16 @@ class AudioStore:
                 self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
 
 
-def decode_verified(path: Location, expected_sha256: str) -> DecodedSound:
-    """Decode a file. Raises AssetError if its bytes do not have the expected SHA-256."""
+def read_verified(path: Location, expected_sha256: str) -> bytes:
+    """Return a file's bytes. Raises AssetError if they do not have the expected SHA-256."""
     data = _fetch(path, expected_sha256) if isinstance(path, StorePath) else read_bytes(path)
     check_unchanged(data, path, expected_sha256)
-    return decode_sound(data, path)
+    return data
+
+
+def decode_verified(path: Location, expected_sha256: str) -> DecodedSound:
+    """Decode a file. Raises AssetError if its bytes do not have the expected SHA-256."""
+    return decode_sound(read_verified(path, expected_sha256), path)
 
 
 def check_unchanged(data: bytes, path: Location, expected_sha256: str) -> None:

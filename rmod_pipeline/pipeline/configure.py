@@ -20,7 +20,7 @@ from rmod_pipeline.pipeline.jobs.encode import EncodeJob
 from rmod_pipeline.pipeline.jobs.features import FeatureJob
 from rmod_pipeline.pipeline.plan import check_shard_size, choose_shards, parse_counts
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.render.prepared import prepared_folder
 from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import Layout, ShardPlan, plan_shards
 from rmod_pipeline.shards.members import FORMATS
@@ -71,7 +71,7 @@ def configure_build(
         audio=audio,
         out=out.resolve(),
         # Without RMOD_CACHE each machine of a cluster has a cache of its own.
-        cache=pitch_folder() if os.environ.get("RMOD_CACHE") else None,
+        cache=prepared_folder() if os.environ.get("RMOD_CACHE") else None,
         cache_bytes=round(check_at_least("--cache-gb", cache_gb, 0) * 2**30),
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.read import AudioStore
-from rmod_pipeline.render.pitch import PitchCache
+from rmod_pipeline.render.prepared import PreparedCache, shift_pitch
 from rmod_pipeline.render.tracks import change_speed, prepare_one_shot
 from rmod_pipeline.spec import Layer, LoopTrack, Settings
 
@@ -19,12 +19,14 @@ DEFAULT_MEMORY = 512 * 2**20
 class Sounds:
     """The prepared one-shots and loops of a library, with a cache of the last used ones of at most ``memory`` bytes.
 
-    A spec requests every sound with its checksum, so it never plays a changed file under an old id.
+    A spec requests every sound with its checksum, so it never plays a changed file under an old id. A file that is gone
+    or was changed is an error, also where its prepared sound is known.
     """
 
-    def __init__(self, store: AudioStore, pitch: PitchCache, memory: int = DEFAULT_MEMORY) -> None:
-        """Start with an empty cache over the files of ``store`` and the shifted loops of ``pitch``."""
-        self.store, self.pitch, self.memory = store, pitch, memory
+    def __init__(self, store: AudioStore, prepared: PreparedCache, memory: int = DEFAULT_MEMORY) -> None:
+        """Start with an empty cache over the files of ``store`` and what ``prepared`` keeps of them."""
+        self.store, self.prepared, self.memory = store, prepared, memory
+        self._verified: set[str] = set()
         self._sha256 = {asset.id: asset.sha256 for asset in store.library.assets}
         self._cache: OrderedDict[tuple[object, ...], Audio] = OrderedDict()
         self._bytes = 0
@@ -36,7 +38,7 @@ class Sounds:
         """
 
         def prepare() -> Audio:
-            return prepare_one_shot(change_speed(self._read(layer.asset, layer.sha256), layer.semitones), settings)
+            return prepare_one_shot(change_speed(self._one_shot(layer), layer.semitones), settings)
 
         # A speed drawn from a range is almost never drawn again, so the cache would not help.
         return prepare() if layer.semitones else self._get_or_make(("one-shot", layer.sha256, settings), prepare)
@@ -49,21 +51,29 @@ class Sounds:
         key = ("loop", track.sha256, track.semitones, settings.loop_frames)
         return self._get_or_make(key, lambda: self._shift(track, settings))
 
+    def _one_shot(self, layer: Layer) -> Audio:
+        self._verify(layer.asset, layer.sha256)
+        source = f"sound {layer.sha256} at {self.store.sample_rate} Hz"
+        return self.prepared.get(source, lambda: self.store.read(layer.asset))
+
     def _shift(self, track: LoopTrack, settings: Settings) -> Audio:
-        def read_loop() -> Audio:
-            return self._read(track.asset, track.sha256)[:, : settings.loop_frames]
+        def make() -> Audio:
+            loop = self.store.read(track.asset)[:, : settings.loop_frames]
+            return shift_pitch(loop, track.semitones, settings.sample_rate)
 
-        if track.semitones == 0:
-            return read_loop().copy()
-        source = f"{track.sha256} first {settings.loop_frames} frames"
-        return self.pitch.shift(read_loop, source, track.semitones, settings.sample_rate)
+        self._verify(track.asset, track.sha256)
+        part = f"first {settings.loop_frames} frames at {settings.sample_rate} Hz"
+        return self.prepared.get(f"loop {track.sha256}, {part}, {track.semitones} semitones", make)
 
-    def _read(self, asset: str, sha256: str) -> Audio:
+    def _verify(self, asset: str, sha256: str) -> None:
+        """Check that the library has a sound with this checksum, and that its file, too, has it."""
         library_sha256 = self._sha256.get(asset, sha256)
         if library_sha256 != sha256:
             found = f"the spec needs {asset} with sha256 {sha256[:12]}..., the library has {library_sha256[:12]}..."
             raise LibraryError(self.store.library.manifest, found, "use the library that the pair was built from")
-        return self.store.read(asset)
+        if asset not in self._verified:
+            self.store.verify(asset)
+            self._verified.add(asset)
 
     def _get_or_make(self, key: tuple[object, ...], make: Callable[[], Audio]) -> Audio:
         if key in self._cache:

@@ -151,7 +151,7 @@ def encode_json(content: dict[str, Any]) -> bytes:
 
 
 def _find_asset(asset: str, library: Library) -> Asset:
-    """Return an asset. Raises LibraryError: a loop from the pitch cache may never have been read from the library."""
+    """Return an asset. Raises LibraryError: a loop from the cache may never have been read from the library."""
     if asset not in library.by_id:
         raise LibraryError(
             library.manifest,

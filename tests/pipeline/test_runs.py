@@ -154,14 +154,14 @@ def test_an_error_while_a_worker_starts_becomes_the_failure_of_its_shards(monkey
     assert "holds no kick" in result.cause
 
 
-def test_the_pitch_cache_is_where_the_worker_or_the_job_says(
+def test_the_cache_of_prepared_sounds_is_where_the_worker_or_the_job_says(
     tiny_manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = make_job(tiny_manifest, tmp_path / "out", cache=None)
     monkeypatch.setenv("RMOD_CACHE", str(tmp_path / "of-the-worker"))
-    assert WorkerContext(job).sounds.pitch.folder == tmp_path / "of-the-worker" / "pitch"
+    assert WorkerContext(job).sounds.prepared.folder == tmp_path / "of-the-worker" / "prepared"
     job = make_job(tiny_manifest, tmp_path / "out", cache=tmp_path / "of-the-job")
-    assert WorkerContext(job).sounds.pitch.folder == tmp_path / "of-the-job"
+    assert WorkerContext(job).sounds.prepared.folder == tmp_path / "of-the-job"
 
 
 @dataclass

@@ -18,7 +18,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 @pytest.fixture(scope="session")
 def pitched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pitch cache folder that all tests share."""
+    """A folder of prepared sounds that all tests share."""
     return tmp_path_factory.mktemp("pitch")
 
 

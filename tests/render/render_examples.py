@@ -14,7 +14,7 @@ from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
-from rmod_pipeline.render import PitchCache, Sounds
+from rmod_pipeline.render import PreparedCache, Sounds
 from rmod_pipeline.spec import DrumTrack, Layer, LoopTrack, Note, PairId, PairSpec, Settings
 
 RATE = 44_100
@@ -80,8 +80,8 @@ def make_library(root: Path) -> Library:
 
 
 def open_sounds(library: Library, cache: Path, memory: int = 2**28) -> Sounds:
-    """Return the sounds of a library with empty memory and a pitch cache in a folder."""
-    return Sounds(AudioStore(library, RATE), PitchCache(cache), memory)
+    """Return the sounds of a library with empty memory and prepared ones in a folder."""
+    return Sounds(AudioStore(library, RATE), PreparedCache(cache), memory)
 
 
 def compose(recipe: Recipe, library: Library, index: int, seed: int = 0) -> PairSpec:

@@ -216,10 +216,10 @@ def test_rendering_again_gives_the_same_bytes(recipe: str, tiny: Library, sounds
         spec = compose(load_recipe(find_recipe(recipe)), tiny, index)
         pair = render_pair(spec, sounds)
         assert is_equal(pair, render_pair(spec, sounds))
-        assert is_equal(pair, render_pair(spec, open_sounds(tiny, sounds.pitch.folder)))  # cached shifts
+        assert is_equal(pair, render_pair(spec, open_sounds(tiny, sounds.prepared.folder)))  # cached shifts
         assert is_equal(pair, render_pair(spec, open_sounds(tiny, tmp_path / f"{index}")))  # new shifts
         assert is_equal(pair, render_pair(PairSpec.from_json(spec.to_json()), open_sounds(tiny, tmp_path / f"{index}")))
-        assert is_equal(pair, render_pair(spec, open_sounds(tiny, sounds.pitch.folder, memory=0)))  # no memory cache
+        assert is_equal(pair, render_pair(spec, open_sounds(tiny, sounds.prepared.folder, memory=0)))  # no memory cache
 
 
 def test_rendering_does_not_depend_on_earlier_pairs(tiny: Library, sounds: Sounds) -> None:

@@ -47,9 +47,9 @@ class BuildJob(Job):
     """The features to make, or None."""
     out: Location
     cache: Path | None = None
-    """The folder of the pitch cache; by default each machine uses its own cache folder."""
+    """The folder of prepared sounds; by default each machine uses its own cache folder."""
     cache_bytes: int
-    """Limit of the pitch cache in bytes."""
+    """Limit of that folder in bytes."""
 
     @property
     def layout(self) -> Layout:

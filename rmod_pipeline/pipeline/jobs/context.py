@@ -13,8 +13,8 @@ from rmod_pipeline.pipeline.jobs.from_audio import make_from_audio
 from rmod_pipeline.pipeline.shard import build_shard
 from rmod_pipeline.pipeline.shard_output import ShardOutput
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.render import PitchCache, Sounds
-from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.render import PreparedCache, Sounds
+from rmod_pipeline.render.prepared import prepared_folder
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.spec import Settings
@@ -38,7 +38,7 @@ class WorkerContext(ShardMaker):
             sweep_drafts(job.layout.drafts)
         self.settings: Settings = make_settings(job.recipe, job.engine)
         store = AudioStore(job.library, job.recipe.sample_rate, STORE_BYTES)
-        self.sounds = Sounds(store, PitchCache(job.cache or pitch_folder(), job.cache_bytes))
+        self.sounds = Sounds(store, PreparedCache(job.cache or prepared_folder(), job.cache_bytes))
         self.fingerprint = job.digest
         self.encoder = PrefetchEncoder(encode) if encode else None
         self._families = tuple(job.families)

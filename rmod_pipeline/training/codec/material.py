@@ -21,8 +21,8 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import compute_library_digest
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
-from rmod_pipeline.render import PitchCache, Sounds, render_pair
-from rmod_pipeline.render.pitch import pitch_folder
+from rmod_pipeline.render import PreparedCache, Sounds, render_pair
+from rmod_pipeline.render.prepared import prepared_folder
 from rmod_pipeline.spec import PairId
 from rmod_pipeline.storage.publish import publish, publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable, temporary_file
@@ -117,7 +117,7 @@ def _render_sounds(recipe: CodecRecipe, libraries: Sequence[Library], split: str
     for library in libraries:
         store = AudioStore(library, recipe.shape.sample_rate)
         yield from _read_one_shots(store, split)
-        sounds = Sounds(store, PitchCache(pitch_folder()))
+        sounds = Sounds(store, PreparedCache(prepared_folder()))
         for name, count in recipe.sounds.mixes.items():
             mixes = count if split == "train" else recipe.sounds.held_out_mixes
             logger.info("rendering %d mixtures of %s from %s, %s", mixes, name, library.manifest.name, split)

@@ -1,4 +1,4 @@
-"""The pitch cache: shared by several processes, limited in size, and without influence on the audio."""
+"""The cache of prepared sounds: shared by several processes, limited in size, and without influence on the audio."""
 
 from __future__ import annotations
 
@@ -13,53 +13,72 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rmod_pipeline.audio import Audio
-from rmod_pipeline.render import pitch
-from rmod_pipeline.render.pitch import DEFAULT_LIMIT, PitchCache, shift_pitch
+from rmod_pipeline.render import prepared
+from rmod_pipeline.render.prepared import DEFAULT_LIMIT, PreparedCache, shift_pitch
 from tests.render.render_examples import RATE, noise
 from tests.tiny_build import PATIENCE_SECONDS
 
-LOOP = noise(2, RATE // 2)
-SHIFTED = shift_pitch(LOOP, 3, RATE)
+SOUND = noise(2, RATE // 2)
 
 
 def fail_if_called() -> Audio:
     raise AssertionError("computed again")
 
 
-def make_filled_cache(folder: Path, limit: int = DEFAULT_LIMIT) -> tuple[PitchCache, Path]:
+def make_filled_cache(folder: Path, limit: int = DEFAULT_LIMIT) -> tuple[PreparedCache, Path]:
     """Return a cache that holds one loop, and the file of the loop."""
-    cache = PitchCache(folder, limit)
-    assert np.array_equal(cache.shift(lambda: LOOP, "loop", 3, RATE), SHIFTED)
-    (file,) = folder.glob("??/*.npy")
+    cache = PreparedCache(folder, limit)
+    assert np.array_equal(cache.get("loop", lambda: SOUND), SOUND)
+    (file,) = folder.glob("??/*.f32")
     return cache, file
 
 
 def test_a_cached_loop_is_not_computed_again(tmp_path: Path) -> None:
     cache, _ = make_filled_cache(tmp_path)
-    assert np.array_equal(cache.shift(fail_if_called, "loop", 3, RATE), SHIFTED)
-    assert np.array_equal(PitchCache(tmp_path).shift(fail_if_called, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(cache.get("loop", fail_if_called), SOUND)
+    assert np.array_equal(PreparedCache(tmp_path).get("loop", fail_if_called), SOUND)
 
 
-@pytest.mark.parametrize(("source", "semitones", "rate"), [("pool", 3, RATE), ("loop", 4, RATE), ("loop", 3, 48_000)])
-def test_another_loop_shift_or_sample_rate_is_another_entry(
-    source: str, semitones: int, rate: int, tmp_path: Path
-) -> None:
+def test_another_source_is_another_entry(tmp_path: Path) -> None:
     cache, _ = make_filled_cache(tmp_path)
-    assert not np.array_equal(cache.shift(lambda: LOOP[:, ::-1], source, semitones, rate), SHIFTED)
-    assert len(list(tmp_path.glob("??/*.npy"))) == 2
+    assert not np.array_equal(cache.get("another loop", lambda: SOUND[:, ::-1]), SOUND)
+    assert len(list(tmp_path.glob("??/*.f32"))) == 2
+
+
+@given(st.integers(1, 2), st.integers(1, 5000), st.integers(0, 2**31))
+def test_a_sound_comes_back_bit_for_bit_and_read_only(
+    tmp_path_factory: pytest.TempPathFactory, channels: int, frames: int, seed: int
+) -> None:
+    sound, cache = noise(channels, frames, seed=seed), PreparedCache(tmp_path_factory.getbasetemp() / "bits")
+    for _ in range(2):
+        found = cache.get(f"{channels} {frames} {seed}", lambda: sound)
+        assert (found.dtype.name, found.tobytes()) == ("float32", sound.tobytes())
+    assert not found.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        found[0, 0] = 1
+    assert found.ctypes.data % 64 == 0
+
+
+def test_a_file_that_is_removed_while_it_is_in_use_stays_readable(tmp_path: Path) -> None:
+    _, file = make_filled_cache(tmp_path)
+    mapped = PreparedCache(tmp_path).get("loop", fail_if_called)
+    file.unlink()
+    assert np.array_equal(mapped, SOUND)
 
 
 def test_entries_of_other_versions_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, _ = make_filled_cache(tmp_path)
-    versions = pitch._versions()
+    versions = prepared._versions()
     assert any(version.startswith("librosa ") for version in versions)
     for index in range(len(versions)):
         changed = (*versions[:index], versions[index] + "1", *versions[index + 1 :])
-        monkeypatch.setattr(pitch, "_versions", lambda changed=changed: changed)
+        monkeypatch.setattr(prepared, "_versions", lambda changed=changed: changed)
         with pytest.raises(AssertionError, match="computed again"):
-            cache.shift(fail_if_called, "loop", 3, RATE)
+            cache.get("loop", fail_if_called)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "bit", "zeros", "header", "text"])
@@ -77,10 +96,10 @@ def test_a_damaged_file_is_replaced(damage: str, tmp_path: Path, caplog: pytest.
     }
     file.write_bytes(broken[damage])
     with caplog.at_level(logging.WARNING):
-        assert np.array_equal(cache.shift(lambda: LOOP, "loop", 3, RATE), SHIFTED)
+        assert np.array_equal(cache.get("loop", lambda: SOUND), SOUND)
     assert "damaged" in caplog.text
     assert file.read_bytes() == whole
-    assert np.array_equal(cache.shift(fail_if_called, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(cache.get("loop", fail_if_called), SOUND)
 
 
 def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,7 +108,7 @@ def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, caplog: pyte
     for folder in (blocked, blocked / "below"):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            assert np.array_equal(PitchCache(folder).shift(lambda: LOOP, "loop", 3, RATE), SHIFTED)
+            assert np.array_equal(PreparedCache(folder).get("loop", lambda: SOUND), SOUND)
         assert "cannot be written" in caplog.text
 
 
@@ -103,11 +122,11 @@ def test_a_folder_that_may_only_be_read_is_read(
 
     # The superuser may write everywhere, so the refusal is injected instead of taken from the mode of the folder.
     monkeypatch.setattr(os, "utime", refuse)
-    for name in ("mkdir", "write_bytes", "replace"):
+    for name in ("mkdir", "replace"):
         monkeypatch.setattr(Path, name, refuse)
-    assert np.array_equal(cache.shift(fail_if_called, "loop", 3, RATE), SHIFTED)
+    assert np.array_equal(cache.get("loop", fail_if_called), SOUND)
     with caplog.at_level(logging.WARNING):
-        assert np.isfinite(cache.shift(lambda: LOOP, "loop", 4, RATE)).all()
+        assert np.array_equal(cache.get("another", lambda: SOUND), SOUND)
     assert "cannot be written" in caplog.text
 
 
@@ -120,76 +139,78 @@ def _put(folder: Path, name: str, size: int, used: float) -> Path:
 
 
 def test_a_clean_up_keeps_the_most_recently_used_files(tmp_path: Path) -> None:
-    files = [_put(tmp_path, f"{number:02x}/{number}.npy", 1000, 1e9 + number) for number in range(20)]
+    files = [_put(tmp_path, f"{number:02x}/{number}.f32", 1000, 1e9 + number) for number in range(20)]
     orphan = _put(tmp_path, "00/.half.tmp", 1000, 1e9 - 1)
-    PitchCache(tmp_path, limit=10_000).clean_up()
+    PreparedCache(tmp_path, limit=10_000).clean_up()
     left = [file for file in files if file.exists()]
     assert left == files[-8:]  # 0.8 of the limit
     assert not orphan.exists()
 
 
 def test_a_clean_up_within_the_limit_removes_nothing(tmp_path: Path) -> None:
-    files = [_put(tmp_path, f"00/{number}.npy", 1000, 1e9 + number) for number in range(10)]
-    PitchCache(tmp_path, limit=10_000).clean_up()
+    files = [_put(tmp_path, f"00/{number}.f32", 1000, 1e9 + number) for number in range(10)]
+    PreparedCache(tmp_path, limit=10_000).clean_up()
     assert all(file.exists() for file in files)
 
 
 def test_a_used_loop_is_kept(tmp_path: Path) -> None:
     cache, file = make_filled_cache(tmp_path)
     os.utime(file, (1e9, 1e9))
-    cache.shift(fail_if_called, "loop", 3, RATE)
-    younger = _put(tmp_path, "00/other.npy", 1000, 2e9 - 1e9 + 5)
-    PitchCache(tmp_path, limit=file.stat().st_size + 900).clean_up()
+    cache.get("loop", fail_if_called)
+    younger = _put(tmp_path, "00/other.f32", 1000, 2e9 - 1e9 + 5)
+    PreparedCache(tmp_path, limit=file.stat().st_size + 900).clean_up()
     assert file.exists() or not younger.exists()
     assert not younger.exists()
 
 
 def test_a_running_clean_up_is_not_waited_for(tmp_path: Path) -> None:
-    file = _put(tmp_path, "00/0.npy", 1000, 1e9)
+    file = _put(tmp_path, "00/0.f32", 1000, 1e9)
     with FileLock(tmp_path / "clean-up.lock"):
-        PitchCache(tmp_path, limit=10).clean_up()
+        PreparedCache(tmp_path, limit=10).clean_up()
     assert file.exists()
-    PitchCache(tmp_path, limit=10).clean_up()
+    PreparedCache(tmp_path, limit=10).clean_up()
     assert not file.exists()
 
 
 def test_a_missing_folder_can_be_cleaned_up(tmp_path: Path) -> None:
-    PitchCache(tmp_path / "nowhere", limit=10).clean_up()
+    PreparedCache(tmp_path / "nowhere", limit=10).clean_up()
 
 
 def test_writing_triggers_clean_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pitch, "shift_pitch", lambda loop, *_: loop)
     # The hash in a file's name decides whether writing it cleans up, and it covers the processor and all versions.
-    monkeypatch.setattr(pitch, "_versions", lambda: ("one processor", "one set of versions"))
+    monkeypatch.setattr(prepared, "_versions", lambda: ("one processor", "one set of versions"))
     small = np.zeros((1, 250), np.float32)
     limit = 50 * 1200
-    cache = PitchCache(tmp_path, limit)
+    cache = PreparedCache(tmp_path, limit)
     most = 0
     for number in range(1000):
-        cache.shift(lambda: small, f"loop {number}", 1, RATE)
+        cache.get(f"loop {number}", lambda: small)
         if number % 50 == 0:
-            most = max(most, sum(file.stat().st_size for file in tmp_path.glob("??/*.npy")))
+            most = max(most, sum(file.stat().st_size for file in tmp_path.glob("??/*.f32")))
     # Looked at every 64th file on average, so it may be exceeded for a while.
     assert most < limit + 350 * 1200
     cache.clean_up()
-    assert sum(file.stat().st_size for file in tmp_path.glob("??/*.npy")) <= limit
+    assert sum(file.stat().st_size for file in tmp_path.glob("??/*.f32")) <= limit
 
 
 def _work(folder: Path, seed: int, answers: multiprocessing.Queue[dict[str, str]]) -> None:
     """Read the same loops as the other processes, in another order, while files are damaged and removed."""
     random = np.random.default_rng(seed)
-    cache = PitchCache(folder, limit=40_000)
+    cache = PreparedCache(folder, limit=40_000)
     digest: dict[str, str] = {}
     for _ in range(40):
         number = int(random.integers(6))
-        audio = cache.shift(partial(noise, 1, 4410, seed=number), f"loop {number}", 2, RATE)
+        audio = cache.get(f"loop {number}", partial(noise, 1, 4410, seed=number))
         digest.setdefault(f"{number}", hashlib.sha256(audio.tobytes()).hexdigest())
         assert digest[f"{number}"] == hashlib.sha256(audio.tobytes()).hexdigest()
         if random.random() < 0.2:
             cache.clean_up()
         if random.random() < 0.1:
-            for file in list(folder.glob("??/*.npy"))[:1]:
-                file.write_bytes(b"broken")
+            for file in list(folder.glob("??/*.f32"))[:1]:
+                # As a new file: one that is in use is mapped, and must not be written into.
+                broken = file.with_name(f".{seed}.tmp")
+                broken.write_bytes(b"broken")
+                broken.replace(file)
     answers.put(digest)
 
 
@@ -206,13 +227,13 @@ def test_several_processes_share_a_folder_and_get_the_same_audio(tmp_path: Path)
     assert len(digests[0]) == 6
     assert digests[0] == digests[1] == digests[2]
     for number, digest in digests[0].items():
-        alone = shift_pitch(noise(1, 4410, seed=int(number)), 2, RATE)
+        alone = noise(1, 4410, seed=int(number))
         assert hashlib.sha256(alone.tobytes()).hexdigest() == digest
     assert not list(tmp_path.glob("??/.*.tmp"))
 
 
 def test_a_shift_of_0_returns_the_loop_itself() -> None:
-    assert shift_pitch(LOOP, 0, RATE) is LOOP
+    assert shift_pitch(SOUND, 0, RATE) is SOUND
 
 
 @pytest.mark.parametrize("frames", [1, 2, 100, 2047])

@@ -1,17 +1,19 @@
-"""Shift loops in pitch, and keep the results in a cache folder that several processes share.
+"""Keep prepared sounds in a cache folder that several processes share: decoded one-shots, loops shifted in pitch.
 
-A shift takes tens of milliseconds and recurs often: the paper's library and ranges give 61,463 different shifts, and a
-million pairs use each about 46 times. The folder is content-addressed: the name of a file is the hash of everything
+To decode a one-shot takes milliseconds, to shift a loop tens of them, and both recur often: the paper's library and
+ranges give 61,463 different shifts, and a million pairs use each about 46 times. Processes map the files into memory,
+so that a machine holds each sound once. The folder is content-addressed: the name of a file is the hash of everything
 that its audio depends on. So a file is never stale, and a second writer writes the same bytes. Each file is renamed
-into its final name and has a checksum; an unreadable file is computed again. Above the size limit, the least recently
-used files are removed.
+into its final name and has a checksum; an unreadable file is made again. Above the size limit, the least recently used
+files are removed.
 """
 
 from __future__ import annotations
 
-import io
 import logging
+import mmap
 import os
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -38,7 +40,10 @@ DEFAULT_LIMIT = 4 * 2**30
 _KEPT_SHARE = 0.8
 """Share of the limit that a clean-up leaves, so that the next one is not due at once."""
 
-_CHECKSUM_BYTES = 4
+_HEADER = struct.Struct("<8sIIQ40x")
+"""Magic word, CRC-32 of the samples, channels, frames. 64 bytes, so that samples begin at a cache line."""
+_MAGIC = b"rmodsnd1"
+_FILES = "??/*.f32"
 
 
 def shift_pitch(loop: Audio, semitones: int, sample_rate: int) -> Audio:
@@ -51,46 +56,46 @@ def shift_pitch(loop: Audio, semitones: int, sample_rate: int) -> Audio:
     return np.ascontiguousarray(shifted, dtype=np.float32)
 
 
-def pitch_folder() -> Path:
-    """Return the folder of shifted loops: in the user's cache, or under RMOD_CACHE."""
-    return cache_folder() / "pitch"
+def prepared_folder() -> Path:
+    """Return the folder of prepared sounds: in the user's cache, or under RMOD_CACHE."""
+    return cache_folder() / "prepared"
 
 
 @dataclass(frozen=True, slots=True)
-class PitchCache:
-    """A cache folder of shifted loops."""
+class PreparedCache:
+    """A cache folder of prepared sounds."""
 
     folder: Path
     limit: int = DEFAULT_LIMIT
     """Bytes."""
 
-    def shift(self, read_loop: Callable[[], Audio], source: str, semitones: int, sample_rate: int) -> Audio:
-        """Return a shifted loop [channels, frames], from the folder or computed; ``source`` identifies the loop.
+    def get(self, source: str, make: Callable[[], Audio]) -> Audio:
+        """Return a sound [channels, frames], mapped from the folder or made; ``source`` says how it is made.
 
-        If the folder cannot be written, a warning is logged; the audio is the same.
+        Its array is read-only. If the folder cannot be written, a warning is logged; the audio is the same.
         """
-        path = self._path(source, semitones, sample_rate)
+        path = self._path(source)
         cached = _load(path)
         if cached is not None:
             return cached
-        audio = shift_pitch(read_loop(), semitones, sample_rate)
+        audio = np.ascontiguousarray(make(), dtype="<f4")
         try:
             self._store(path, audio)
         except OSError as error:
-            logger.warning("pitch cache %s cannot be written: %s", self.folder, error)
+            logger.warning("the cache of prepared sounds, %s, cannot be written: %s", self.folder, error)
         return audio
 
-    def _path(self, source: str, semitones: int, sample_rate: int) -> Path:
-        name = sha256("\0".join([source, str(semitones), str(sample_rate), *_versions()]).encode()).hexdigest()
-        return self.folder / name[:2] / f"{name[2:]}.npy"
+    def _path(self, source: str) -> Path:
+        name = sha256("\0".join([source, *_versions()]).encode()).hexdigest()
+        return self.folder / name[:2] / f"{name[2:]}.f32"
 
     def _store(self, path: Path, audio: Audio) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stream = io.BytesIO()
-        np.save(stream, audio, allow_pickle=False)
-        content = stream.getvalue()
+        samples = audio.reshape(-1).data
         with temporary_file(path.with_name(f".{uuid4().hex}.tmp")) as temporary:
-            temporary.write_bytes(zlib.crc32(content).to_bytes(_CHECKSUM_BYTES, "little") + content)
+            with temporary.open("wb") as file:
+                file.write(_HEADER.pack(_MAGIC, zlib.crc32(samples), *audio.shape))
+                file.write(samples)
             temporary.replace(path)
         # A clean-up lists the folder, which takes milliseconds. Names are hashes, so this runs for every 64th new file.
         if path.name[0] in "0123" and path.name[1] == "0":
@@ -116,7 +121,7 @@ class PitchCache:
             total -= size
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
-        for pattern in ("??/*.npy", "??/.*.tmp"):
+        for pattern in (_FILES, "??/.*.tmp"):
             for path in self.folder.glob(pattern):
                 with suppress(FileNotFoundError):
                     status = path.stat()
@@ -124,19 +129,32 @@ class PitchCache:
 
 
 def _load(path: Path) -> Audio | None:
+    """Return the sound of a file, mapped into memory; None if there is no such file, or if it is damaged."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:
         return None
-    content = data[_CHECKSUM_BYTES:]
-    # A crash can leave an empty file, whose checksum would be right: that of no bytes is 0.
-    if not content or zlib.crc32(content) != int.from_bytes(data[:_CHECKSUM_BYTES], "little"):
-        logger.warning("pitch cache: %s is damaged and is computed again", path)
+    except ValueError:  # a file of no bytes cannot be mapped
+        data = None
+    audio = None if data is None else _parse(data)
+    if audio is None:
+        logger.warning("%s is damaged and is made again", path)
         return None
     with suppress(OSError):
         os.utime(path)  # its age decides when a clean-up removes it
-    audio: Audio = np.load(io.BytesIO(content), allow_pickle=False)
     return audio
+
+
+def _parse(data: mmap.mmap) -> Audio | None:
+    """Return the samples of a file, after a look at its checksum; None if they are not whole."""
+    if len(data) < _HEADER.size:
+        return None
+    magic, checksum, channels, frames = _HEADER.unpack_from(data)
+    if magic != _MAGIC or len(data) != _HEADER.size + 4 * channels * frames:
+        return None
+    samples = np.frombuffer(data, "<f4", offset=_HEADER.size)
+    return samples.reshape(channels, frames) if zlib.crc32(samples.data) == checksum else None
 
 
 @cache
