@@ -102,4 +102,8 @@ def clip_one_pair(patch: pytest.MonkeyPatch) -> None:
         return replace(pair, mix=mix, measured=replace(pair.measured, mix=measure_mix(mix, RATE)))
 
     patch.setattr(shard, "render_pair", lambda *arguments: clip(render_pair(*arguments)))
-    patch.setattr(shard, "render_pairs", lambda *arguments: [clip(pair) for pair in render_pairs(*arguments)])
+    patch.setattr(
+        shard,
+        "render_pairs",
+        lambda *arguments, **options: [clip(pair) for pair in render_pairs(*arguments, **options)],
+    )
