@@ -101,9 +101,8 @@ def clip_one_pair(patch: pytest.MonkeyPatch) -> None:
         mix = np.clip(pair.mix.astype(np.float64) * 100, -32768, 32767).astype(np.int16)
         return replace(pair, mix=mix, measured=replace(pair.measured, mix=measure_mix(mix, RATE)))
 
+    def clip_all(*arguments: Any, **options: Any) -> list[Pair]:
+        return [clip(pair) for pair in render_pairs(*arguments, **options)]
+
     patch.setattr(shard, "render_pair", lambda *arguments: clip(render_pair(*arguments)))
-    patch.setattr(
-        shard,
-        "render_pairs",
-        lambda *arguments, **options: [clip(pair) for pair in render_pairs(*arguments, **options)],
-    )
+    patch.setattr(shard, "render_pairs", clip_all)

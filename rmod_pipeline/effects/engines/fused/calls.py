@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.effects.engines.fused.kernels import dynamics, mixing, reverb, sections
 from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES
-from rmod_pipeline.effects.engines.fused.kernels.vectors import LANES
+from rmod_pipeline.effects.engines.fused.kernels.vectors import FLOAT_BYTES, LANES
 from rmod_pipeline.effects.engines.fused.rows import Channel, Channels, Row, RowPool, padded_frames
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
@@ -91,34 +92,49 @@ def echo_row(row: Row, step: Echoing, pool: RowPool) -> Row:
     return output
 
 
-def reverberate(channels: Channels, step: Reverberation, pool: RowPool, sample_rate: int) -> tuple[Row, Row]:
-    """Return the reverb of two channels."""
+def reverberate_all(
+    sounds: Sequence[Channels], steps: Sequence[Reverberation], pool: RowPool, sample_rate: int
+) -> list[tuple[Row, Row]]:
+    """Return the reverb of each sound of two channels."""
+    outputs = [(pool.take(), pool.take()) for _ in sounds]
     delays = reverb.list_delays(sample_rate)
-    # Before what a line's blocks write lies what they read first: as many frames as its delay, in whole vectors.
-    before = [-(-delay // LANES) * LANES for delay in delays]
-    span = reverb.LINE_BLOCKS * reverb.BLOCK_FRAMES
-    memory = np.zeros(sum(before) + span * len(delays), np.float32)
-    lines = np.empty((len(delays), reverb.LINE_WORDS), np.int64)
-    start = memory.ctypes.data
-    for line, delay, frames in zip(lines, delays, before, strict=True):
-        to = start + 4 * frames
-        line[:] = to - 4 * delay, to, start
-        start = to + 4 * span
-    scratch = np.empty(2 * reverb.BLOCK_FRAMES, np.float32)
-    inputs = [reverb.INPUT_GAIN * channel.gain for channel in channels]
-    numbers = np.array([*inputs, step.feedback, step.damping, step.direct, step.crossed], np.float32)
-    left, right = pool.take(), pool.take()
-    reverb.reverberate_rows(
-        channels[0].row.address,
-        channels[1].row.address,
-        left.address,
-        right.address,
-        padded_frames(pool.frames),
-        numbers.ctypes.data,
-        lines.ctypes.data,
-        scratch.ctypes.data,
-    )
-    return left, right
+    memory = _borrow_memory(sum(delays) * LANES)
+    rings = np.zeros((reverb.RINGS, reverb.RING_WORDS), np.int64)
+    starts = np.cumsum([0, *delays[:-1]]) * LANES * FLOAT_BYTES
+    rings[:, 0], rings[:, 1] = memory.ctypes.data + starts, np.array(delays) * LANES * FLOAT_BYTES
+    scratch = np.empty((2 * reverb.LAST_BYTES + 3 * reverb.BLOCK_BYTES) // FLOAT_BYTES, np.float32)
+    for group in _groups(len(sounds)):
+        memory[:] = 0
+        scratch[: 2 * reverb.LAST_BYTES // FLOAT_BYTES] = 0
+        rings[:, 2] = 0
+        numbers = np.zeros((reverb.PARAMETERS, LANES), np.float32)
+        for place, index in enumerate(group):
+            step, (left, right) = steps[index], sounds[index]
+            numbers[:2, place] = reverb.INPUT_GAIN * left.gain, reverb.INPUT_GAIN * right.gain
+            numbers[2:, place] = step.feedback, step.damping, 0, step.direct, step.crossed
+        numbers[4] = np.float32(1) - numbers[3]
+        tables = [_list_addresses([sounds[index][side].row for index in group], pool.silence) for side in range(2)] + [
+            _list_addresses([outputs[index][side] for index in group], pool.waste) for side in range(2)
+        ]
+        reverb.reverberate_rows(
+            *(table.ctypes.data for table in tables),
+            padded_frames(pool.frames),
+            numbers.ctypes.data,
+            rings.ctypes.data,
+            scratch.ctypes.data,
+        )
+    return outputs
+
+
+_memory = threading.local()
+
+
+def _borrow_memory(floats: int) -> NDArray[np.float32]:
+    """Return memory for rings that this thread uses again and again; it holds anything."""
+    last: NDArray[np.float32] | None = getattr(_memory, "last", None)
+    if last is None or last.size != floats:
+        last = _memory.last = np.empty(floats, np.float32)
+    return last
 
 
 def _run(

@@ -23,7 +23,7 @@ from rmod_pipeline.effects.engines.fused.calls import (
     echo_row,
     filter_all,
     limit_all,
-    reverberate,
+    reverberate_all,
 )
 from rmod_pipeline.effects.engines.fused.levels import convert_channels
 from rmod_pipeline.effects.engines.fused.rows import (
@@ -332,9 +332,10 @@ def _echo(runs: Sequence[_Run], pool: RowPool) -> None:
 
 
 def _reverberate(runs: Sequence[_Run], pool: RowPool) -> None:
-    for run in runs:
-        assert isinstance(run.step, Reverberation)
-        left, right = reverberate(in_stereo(run.channels), run.step, pool, run.sample_rate)
+    sounds = [in_stereo(run.channels) for run in runs]
+    steps: list[Any] = [run.step for run in runs]
+    results = reverberate_all(sounds, steps, pool, runs[0].sample_rate)
+    for run, (left, right) in zip(runs, results, strict=True):
         run.finish((Channel(left), Channel(right)))
 
 

@@ -59,7 +59,7 @@ def _call_all() -> None:
     calls.compress_all(channels[:1], [compression], pool)
     calls.limit_all(channels[:1], [Limiting(compression, compression, 1)], pool)
     calls.echo_row(channels[0].row, Echoing(100, 0.5), pool)
-    wet = calls.reverberate(channels, Reverberation(0.5, 0.5, 1, 0), pool, RATE)
+    (wet,) = calls.reverberate_all([channels], [Reverberation(0.5, 0.5, 1, 0)], pool, RATE)
     parts = tuple(Channel(row) for row in wet)
     pcm = levels.convert_to_pcm(mix_audio([parts], pool))
     levels.convert_channels(parts)

@@ -1,8 +1,9 @@
-"""Kernel of the reverb: Freeverb, eight frames at once, because its shortest delay is longer.
+"""Kernel of the reverb: Freeverb, on eight stereo sounds at once, frame by frame.
 
-Each comb damps its feedback by a one-pole low-pass, frame by frame. The eight combs of a channel fill the lanes of a
-vector there. What a comb or an all-pass has made lies in a line of memory: it reads a delay behind where it writes.
-When the line is full, its end is moved to its beginning.
+Each comb damps its feedback by a one-pole low-pass, and feeds back what it made a delay ago. A lane of a vector is a
+sound: the delays of all sounds are equal, so a comb of all eight is one ring of vectors, which is read and written at
+the same place. The rings of one channel are run over a long block, because those of two do not fit into the
+second-fastest cache together.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
+from rmod_pipeline.effects.engines.fused.compiled import kernel
+from rmod_pipeline.effects.engines.fused.kernels.lanes import VECTOR_BYTES
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     fill,
     load,
     load_address,
-    load_float,
     store,
+    store_address,
     transpose,
 )
 
@@ -27,116 +29,268 @@ SPREAD_FRAMES = 23
 """The delays of the right channel are longer by this."""
 REFERENCE_RATE = 44_100
 INPUT_GAIN = 0.015
-BLOCK_FRAMES = 1024
-BLOCK_BYTES = 4 * BLOCK_FRAMES
-LINE_BLOCKS = 2
-"""Blocks after which the ends of lines are moved: more of them would not fit into the second-fastest cache."""
-LINE_WORDS = 3
-"""64-bit words of a line's record: the addresses that its first block reads from and writes to, and its beginning."""
-LINE_BYTES = 8 * LINE_WORDS
-_COMBS = len(COMB_FRAMES)
-LINES = 2 * (_COMBS + len(ALL_PASS_FRAMES))
-_ALL_PASS_BYTES = 2 * _COMBS * LINE_BYTES
-"""Where the records of all-passes begin."""
+BLOCK_FRAMES = 4096
+BLOCK_BYTES = VECTOR_BYTES * BLOCK_FRAMES
+RING_WORDS = 3
+"""64-bit words of a ring's record: its address, its size and its position in bytes."""
+RING_BYTES = 8 * RING_WORDS
+PARAMETERS = 7
+"""Vectors: gains of both inputs, feedback, damping, one minus damping, gain of the own channel and of the other."""
+_COMBS, _ALL_PASSES = len(COMB_FRAMES), len(ALL_PASS_FRAMES)
+RINGS = 2 * (_COMBS + _ALL_PASSES)
+LAST_BYTES = _COMBS * VECTOR_BYTES
+"""The last frames of the low-passes of a channel."""
 
 
 def list_delays(sample_rate: int) -> list[int]:
-    """Return the delays in frames: combs of the left and of the right channel, then all-passes of both."""
-    spreads = (0, SPREAD_FRAMES)
-    delays = [comb + spread for spread in spreads for comb in COMB_FRAMES]
-    delays += [all_pass + spread for spread in spreads for all_pass in ALL_PASS_FRAMES]
-    return [sample_rate * delay // REFERENCE_RATE for delay in delays]
-
-
-@inlined
-def _run_combs(lines: Any, at: Any, x: Any, last: Any, direct: Any, kept: Any, back: Any) -> Any:
-    """Put eight frames through the eight combs of a channel; return their sum, and the last frames of their low-passes.
-
-    Each comb is a lane of the low-pass.
-    """
-    a, b = load(load_address(lines) + at), load(load_address(lines + 24) + at)
-    c, d = load(load_address(lines + 48) + at), load(load_address(lines + 72) + at)
-    e, f = load(load_address(lines + 96) + at), load(load_address(lines + 120) + at)
-    g, h = load(load_address(lines + 144) + at), load(load_address(lines + 168) + at)
-    total = ((((((a + b) + c) + d) + e) + f) + g) + h
-    frames = transpose((a, b, c, d, e, f, g, h))
-    first = frames[0] * direct + last * kept
-    second = frames[1] * direct + first * kept
-    third = frames[2] * direct + second * kept
-    fourth = frames[3] * direct + third * kept
-    fifth = frames[4] * direct + fourth * kept
-    sixth = frames[5] * direct + fifth * kept
-    seventh = frames[6] * direct + sixth * kept
-    eighth = frames[7] * direct + seventh * kept
-    smooth = transpose((first, second, third, fourth, fifth, sixth, seventh, eighth))
-    store(load_address(lines + 8) + at, x + smooth[0] * back)
-    store(load_address(lines + 32) + at, x + smooth[1] * back)
-    store(load_address(lines + 56) + at, x + smooth[2] * back)
-    store(load_address(lines + 80) + at, x + smooth[3] * back)
-    store(load_address(lines + 104) + at, x + smooth[4] * back)
-    store(load_address(lines + 128) + at, x + smooth[5] * back)
-    store(load_address(lines + 152) + at, x + smooth[6] * back)
-    store(load_address(lines + 176) + at, x + smooth[7] * back)
-    return total, eighth
-
-
-@inlined
-def _run_all_pass(line: Any, at: Any, x: Any, half: Any) -> Any:
-    """Put eight frames through an all-pass."""
-    output = load(load_address(line) + at)
-    store(load_address(line + 8) + at, x + output * half)
-    return output - x
+    """Return the delays in frames: combs and all-passes of the left channel, then those of the right."""
+    delays = (*COMB_FRAMES, *ALL_PASS_FRAMES)
+    return [sample_rate * (delay + spread) // REFERENCE_RATE for spread in (0, SPREAD_FRAMES) for delay in delays]
 
 
 @kernel
-def _move_ends(lines: Any, count: Any, span: Any) -> None:
-    """Move the end of each line, as long as its delay, to its beginning.
+def _mix_inputs(lefts: Any, rights: Any, start: Any, count: Any, parameters: Any, lanes: Any) -> None:
+    """Write the sum of both channels of eight sounds times their gains to ``lanes`` [count, 8]; count divides by 8."""
+    gain_left, gain_right = load(parameters), load(parameters + 32)
+    for frame in range(0, count, 8):
+        at = (start + frame) * 4
+        to = lanes + frame * VECTOR_BYTES
+        left = transpose(
+            (
+                load(load_address(lefts) + at),
+                load(load_address(lefts + 8) + at),
+                load(load_address(lefts + 16) + at),
+                load(load_address(lefts + 24) + at),
+                load(load_address(lefts + 32) + at),
+                load(load_address(lefts + 40) + at),
+                load(load_address(lefts + 48) + at),
+                load(load_address(lefts + 56) + at),
+            )
+        )
+        store(to, left[0] * gain_left)
+        store(to + 32, left[1] * gain_left)
+        store(to + 64, left[2] * gain_left)
+        store(to + 96, left[3] * gain_left)
+        store(to + 128, left[4] * gain_left)
+        store(to + 160, left[5] * gain_left)
+        store(to + 192, left[6] * gain_left)
+        store(to + 224, left[7] * gain_left)
+        right = transpose(
+            (
+                load(load_address(rights) + at),
+                load(load_address(rights + 8) + at),
+                load(load_address(rights + 16) + at),
+                load(load_address(rights + 24) + at),
+                load(load_address(rights + 32) + at),
+                load(load_address(rights + 40) + at),
+                load(load_address(rights + 48) + at),
+                load(load_address(rights + 56) + at),
+            )
+        )
+        store(to, load(to) + right[0] * gain_right)
+        store(to + 32, load(to + 32) + right[1] * gain_right)
+        store(to + 64, load(to + 64) + right[2] * gain_right)
+        store(to + 96, load(to + 96) + right[3] * gain_right)
+        store(to + 128, load(to + 128) + right[4] * gain_right)
+        store(to + 160, load(to + 160) + right[5] * gain_right)
+        store(to + 192, load(to + 192) + right[6] * gain_right)
+        store(to + 224, load(to + 224) + right[7] * gain_right)
 
-    span: bytes written since the last time.
+
+@kernel
+def _run_combs(
+    source: Any,
+    total: Any,
+    size: Any,
+    a: Any,
+    b: Any,
+    c: Any,
+    d: Any,
+    e: Any,
+    f: Any,
+    g: Any,
+    h: Any,
+    last: Any,
+    p: Any,
+) -> None:
+    """Write the sum of eight combs to ``total``, ``size`` bytes. a to h: where they are in their rings.
+
+    last: the addresses of the last frames of their low-passes. p: that of the parameters.
     """
+    back, kept, direct = load(p + 64), load(p + 96), load(p + 128)
+    last_a, last_b, last_c, last_d = load(last), load(last + 32), load(last + 64), load(last + 96)
+    last_e, last_f, last_g, last_h = load(last + 128), load(last + 160), load(last + 192), load(last + 224)
+    for at in range(0, size, VECTOR_BYTES):
+        x = load(source + at)
+        y = load(a + at)
+        last_a = y * direct + last_a * kept
+        store(a + at, x + last_a * back)
+        z = load(b + at)
+        last_b = z * direct + last_b * kept
+        store(b + at, x + last_b * back)
+        y = y + z
+        z = load(c + at)
+        last_c = z * direct + last_c * kept
+        store(c + at, x + last_c * back)
+        y = y + z
+        z = load(d + at)
+        last_d = z * direct + last_d * kept
+        store(d + at, x + last_d * back)
+        y = y + z
+        z = load(e + at)
+        last_e = z * direct + last_e * kept
+        store(e + at, x + last_e * back)
+        y = y + z
+        z = load(f + at)
+        last_f = z * direct + last_f * kept
+        store(f + at, x + last_f * back)
+        y = y + z
+        z = load(g + at)
+        last_g = z * direct + last_g * kept
+        store(g + at, x + last_g * back)
+        y = y + z
+        z = load(h + at)
+        last_h = z * direct + last_h * kept
+        store(h + at, x + last_h * back)
+        store(total + at, y + z)
+    store(last, last_a)
+    store(last + 32, last_b)
+    store(last + 64, last_c)
+    store(last + 96, last_d)
+    store(last + 128, last_e)
+    store(last + 160, last_f)
+    store(last + 192, last_g)
+    store(last + 224, last_h)
+
+
+@kernel
+def _run_all_passes(block: Any, size: Any, a: Any, b: Any, c: Any, d: Any) -> None:
+    """Replace ``size`` bytes of a block by the output of four all-passes in series; a to d: places in their rings."""
+    half = fill(np.float32(0.5))
+    for at in range(0, size, VECTOR_BYTES):
+        x = load(block + at)
+        y = load(a + at)
+        store(a + at, x + y * half)
+        x = y - x
+        y = load(b + at)
+        store(b + at, x + y * half)
+        x = y - x
+        y = load(c + at)
+        store(c + at, x + y * half)
+        x = y - x
+        y = load(d + at)
+        store(d + at, x + y * half)
+        store(block + at, y - x)
+
+
+@kernel
+def _until_end(rings: Any, count: Any, size: Any) -> Any:
+    """Return how many of ``size`` bytes can be done before one of ``count`` rings ends."""
     for number in range(count):
-        line = lines + number * LINE_BYTES
-        beginning = load_address(line + 16)
-        for at in range(beginning, load_address(line + 8), 32):
-            store(at, load(at + span))
+        ring = rings + number * RING_BYTES
+        size = min(size, load_address(ring + 8) - load_address(ring + 16))
+    return size
+
+
+@kernel
+def _advance(rings: Any, count: Any, size: Any) -> None:
+    """Move the positions of rings on by ``size`` bytes; at its end, a ring begins again."""
+    for number in range(count):
+        ring = rings + number * RING_BYTES
+        position = load_address(ring + 16) + size
+        store_address(ring + 16, 0 if position == load_address(ring + 8) else position)
+
+
+@kernel
+def _place(ring: Any) -> Any:
+    """Return the address of the present position in a ring."""
+    return load_address(ring) + load_address(ring + 16)
+
+
+@kernel
+def _run_channel(source: Any, block: Any, size: Any, rings: Any, last: Any, parameters: Any) -> None:
+    """Write the reverb of a channel to ``block``, ``size`` bytes, in parts between the ends of rings."""
+    done = 0
+    while done < size:
+        part = _until_end(rings, _COMBS, size - done)
+        _run_combs(
+            source + done,
+            block + done,
+            part,
+            _place(rings),
+            _place(rings + RING_BYTES),
+            _place(rings + 2 * RING_BYTES),
+            _place(rings + 3 * RING_BYTES),
+            _place(rings + 4 * RING_BYTES),
+            _place(rings + 5 * RING_BYTES),
+            _place(rings + 6 * RING_BYTES),
+            _place(rings + 7 * RING_BYTES),
+            last,
+            parameters,
+        )
+        _advance(rings, _COMBS, part)
+        done += part
+    passes = rings + _COMBS * RING_BYTES
+    done = 0
+    while done < size:
+        part = _until_end(passes, _ALL_PASSES, size - done)
+        _run_all_passes(
+            block + done,
+            part,
+            _place(passes),
+            _place(passes + RING_BYTES),
+            _place(passes + 2 * RING_BYTES),
+            _place(passes + 3 * RING_BYTES),
+        )
+        _advance(passes, _ALL_PASSES, part)
+        done += part
+
+
+@kernel
+def _mix_outputs(own: Any, other: Any, rows: Any, start: Any, count: Any, parameters: Any) -> None:
+    """Write a channel of the reverb of eight sounds to their rows, from frame ``start`` on."""
+    direct, crossed = load(parameters + 160), load(parameters + 192)
+    for frame in range(0, count, 8):
+        here, there = own + frame * VECTOR_BYTES, other + frame * VECTOR_BYTES
+        columns = transpose(
+            (
+                load(here) * direct + load(there) * crossed,
+                load(here + 32) * direct + load(there + 32) * crossed,
+                load(here + 64) * direct + load(there + 64) * crossed,
+                load(here + 96) * direct + load(there + 96) * crossed,
+                load(here + 128) * direct + load(there + 128) * crossed,
+                load(here + 160) * direct + load(there + 160) * crossed,
+                load(here + 192) * direct + load(there + 192) * crossed,
+                load(here + 224) * direct + load(there + 224) * crossed,
+            )
+        )
+        at = (start + frame) * 4
+        store(load_address(rows) + at, columns[0])
+        store(load_address(rows + 8) + at, columns[1])
+        store(load_address(rows + 16) + at, columns[2])
+        store(load_address(rows + 24) + at, columns[3])
+        store(load_address(rows + 32) + at, columns[4])
+        store(load_address(rows + 40) + at, columns[5])
+        store(load_address(rows + 48) + at, columns[6])
+        store(load_address(rows + 56) + at, columns[7])
 
 
 @kernel
 def reverberate_rows(
-    left: Any, right: Any, to_left: Any, to_right: Any, frames: Any, parameters: Any, lines: Any, scratch: Any
+    lefts: Any, rights: Any, to_lefts: Any, to_rights: Any, frames: Any, parameters: Any, rings: Any, scratch: Any
 ) -> None:
-    """Write the reverb of two rows to two rows of ``frames``, a multiple of BLOCK_FRAMES; all others are addresses.
+    """Write the reverb of eight stereo sounds of ``frames`` frames, a multiple of 8; all others are addresses.
 
-    parameters: floats: gain of the left and of the right input, feedback, damping, gain of a channel's own reverb and
-    of the other's. lines: [24] records of lines that hold zeros. scratch: two blocks.
+    lefts, rights, to_lefts, to_rights: of eight addresses of rows. parameters: [PARAMETERS, 8] floats. rings: [RINGS]
+    records of rings that hold zeros. scratch: the last frames of both channels, zeros, then three blocks.
     """
-    gain_left, gain_right = fill(load_float(parameters)), fill(load_float(parameters + 4))
-    back, damping = fill(load_float(parameters + 8)), load_float(parameters + 12)
-    direct, kept = fill(np.float32(1) - damping), fill(damping)
-    own, crossed = fill(load_float(parameters + 16)), fill(load_float(parameters + 20))
-    half, last_left, last_right = fill(np.float32(0.5)), fill(np.float32(0)), fill(np.float32(0))
-    passes = lines + _ALL_PASS_BYTES
-    span = 0
-    for start in range(0, frames * 4, BLOCK_BYTES):
-        for at in range(0, BLOCK_BYTES, 32):
-            x = load(left + start + at) * gain_left + load(right + start + at) * gain_right
-            total, last_left = _run_combs(lines, span + at, x, last_left, direct, kept, back)
-            store(scratch + at, total)
-            total, last_right = _run_combs(lines + 192, span + at, x, last_right, direct, kept, back)
-            store(scratch + BLOCK_BYTES + at, total)
-        for at in range(0, BLOCK_BYTES, 32):
-            wet_left, wet_right = load(scratch + at), load(scratch + BLOCK_BYTES + at)
-            wet_left = _run_all_pass(passes, span + at, wet_left, half)
-            wet_right = _run_all_pass(passes + 96, span + at, wet_right, half)
-            wet_left = _run_all_pass(passes + 24, span + at, wet_left, half)
-            wet_right = _run_all_pass(passes + 120, span + at, wet_right, half)
-            wet_left = _run_all_pass(passes + 48, span + at, wet_left, half)
-            wet_right = _run_all_pass(passes + 144, span + at, wet_right, half)
-            wet_left = _run_all_pass(passes + 72, span + at, wet_left, half)
-            wet_right = _run_all_pass(passes + 168, span + at, wet_right, half)
-            store(to_left + start + at, wet_left * own + wet_right * crossed)
-            store(to_right + start + at, wet_right * own + wet_left * crossed)
-        span += BLOCK_BYTES
-        if span == LINE_BLOCKS * BLOCK_BYTES:
-            _move_ends(lines, LINES, span)
-            span = 0
+    source = scratch + 2 * LAST_BYTES
+    left, right = source + BLOCK_BYTES, source + 2 * BLOCK_BYTES
+    for start in range(0, frames, BLOCK_FRAMES):
+        count = min(BLOCK_FRAMES, frames - start)
+        _mix_inputs(lefts, rights, start, count, parameters, source)
+        _run_channel(source, left, count * VECTOR_BYTES, rings, scratch, parameters)
+        right_rings = rings + (_COMBS + _ALL_PASSES) * RING_BYTES
+        _run_channel(source, right, count * VECTOR_BYTES, right_rings, scratch + LAST_BYTES, parameters)
+        _mix_outputs(left, right, to_lefts, start, count, parameters)
+        _mix_outputs(right, left, to_rights, start, count, parameters)
