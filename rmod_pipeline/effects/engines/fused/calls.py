@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,61 +26,96 @@ _BLOCK = BLOCK_FRAMES * LANES
 """Floats of a block of eight rows."""
 _ADDRESSES = LANES * 2
 """Floats that take the space of eight addresses."""
+_ROOM = _BLOCK + _ADDRESSES
+"""Floats of a block of eight rows, and of their addresses."""
 
 
 def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: RowPool) -> list[Row]:
     """Return each channel, with its gain, after its sections."""
-    rows, outputs = [channel.row for channel in channels], [pool.take() for _ in channels]
-    for group in _groups(len(rows)):
+    outputs = [pool.take() for _ in channels]
+    single = [index for index, step in enumerate(steps) if len(step.sections) == 1]
+    several = [index for index, step in enumerate(steps) if len(step.sections) != 1]
+    for group in _groups(single, 2 * LANES):
+        numbers, gains = _list_sections(channels, steps, group, 1)
+        scratch = np.zeros(2 * _BLOCK, np.float32)
+        tables = _list_tables([channels[index].row for index in group], [outputs[index] for index in group], pool)
+        sections.filter_rows_once(
+            *(table.ctypes.data for table in tables),
+            padded_frames(pool.frames),
+            _count_halves(group),
+            *(gains.ctypes.data, numbers.ctypes.data, scratch.ctypes.data),
+        )
+    for group in _groups(several, LANES):
         most = max(len(steps[index].sections) for index in group)
-        count = 1 if most == 1 else -(-most // sections.AT_ONCE) * sections.AT_ONCE
-        gains, numbers = np.ones(LANES, np.float32), np.zeros((count, 5, LANES), np.float32)
-        numbers[:, 0] = _IDENTITY.b0
-        for place, index in enumerate(group):
-            gains[place] = channels[index].gain
-            for number, section in enumerate(steps[index].sections):
-                numbers[number, :, place] = (section.b0, section.b1, section.b2, section.a1, section.a2)
+        count = -(-most // sections.AT_ONCE) * sections.AT_ONCE
+        numbers, gains = _list_sections(channels, steps, group, count)
         scratch = np.zeros(count * 2 * LANES + _BLOCK, np.float32)
-        _run(
-            sections.filter_rows,
-            (rows, outputs),
-            group,
-            pool,
+        tables = _list_tables([channels[index].row for index in group], [outputs[index] for index in group], pool)
+        sections.filter_rows(
+            *(table.ctypes.data for table in tables),
+            padded_frames(pool.frames),
             *(gains.ctypes.data, numbers.ctypes.data, count, scratch.ctypes.data),
         )
     return outputs
 
 
+def _list_sections(
+    channels: Sequence[Channel], steps: Sequence[Filtering], group: Sequence[int], count: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the sections of a group [halves * count, 5, 8], and its gains [halves, 8]; the others change nothing."""
+    halves = 1 + (len(group) > LANES or count == 1)
+    gains, numbers = np.ones((halves, LANES), np.float32), np.zeros((halves * count, 5, LANES), np.float32)
+    numbers[:, 0] = _IDENTITY.b0
+    for position, index in enumerate(group):
+        half, place = divmod(position, LANES)
+        gains[half, place] = channels[index].gain
+        for number, section in enumerate(steps[index].sections):
+            values = (section.b0, section.b1, section.b2, section.a1, section.a2)
+            numbers[half * count + number, :, place] = values
+    return numbers, gains
+
+
 def compress_all(channels: Sequence[Channel], steps: Sequence[Compression], pool: RowPool) -> list[Row]:
     """Return each channel, with its gain, after its compression."""
-    rows, outputs = [channel.row for channel in channels], [pool.take() for _ in channels]
-    for group in _groups(len(channels)):
-        numbers = _idle(1)
-        for place, index in enumerate(group):
-            numbers[: dynamics.PARAMETERS, place] = _describe(channels[index].gain, steps[index])
-        # Two blocks, the rows of the second, and a state.
-        scratch = np.zeros(2 * _BLOCK + _ADDRESSES + LANES, np.float32)
-        _point_at_rows(scratch, 2 * _BLOCK, _BLOCK)
-        _run(dynamics.compress_rows, (rows, outputs), group, pool, numbers.ctypes.data, scratch.ctypes.data)
+    outputs = [pool.take() for _ in channels]
+    for group in _groups(range(len(channels)), 2 * LANES):
+        numbers = _idle(2)
+        for position, index in enumerate(group):
+            half, place = divmod(position, LANES)
+            numbers[half, :, place] = _describe(channels[index].gain, steps[index])
+        scratch = np.zeros(2 * LANES + 2 * _BLOCK + _ROOM, np.float32)
+        _point_at_rows(scratch, 2 * LANES + 3 * _BLOCK, 2 * LANES + 2 * _BLOCK)
+        tables = _list_tables([channels[index].row for index in group], [outputs[index] for index in group], pool)
+        dynamics.compress_rows(
+            *(table.ctypes.data for table in tables),
+            padded_frames(pool.frames),
+            _count_halves(group),
+            *(numbers.ctypes.data, scratch.ctypes.data),
+        )
     return outputs
 
 
 def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowPool) -> list[Row]:
     """Return each channel, with its gain, after its limiter."""
-    rows, outputs = [channel.row for channel in channels], [pool.take() for _ in channels]
-    for group in _groups(len(channels)):
-        numbers = _idle(2)
+    outputs = [pool.take() for _ in channels]
+    for group in _groups(range(len(channels)), LANES):
+        gains, numbers = np.zeros(LANES, np.float32), _idle(2)
         for place, index in enumerate(group):
             step = steps[index]
-            numbers[: dynamics.PARAMETERS, place] = _describe(channels[index].gain, step.first)
-            numbers[dynamics.PARAMETERS : -1, place] = _describe(1.0, step.second)
-            numbers[-1, place] = step.gain
-        # As for a compression, then one more state, a block of rows and its addresses.
-        scratch = np.zeros(3 * _BLOCK + 2 * _ADDRESSES + 2 * LANES, np.float32)
-        _point_at_rows(scratch, 2 * _BLOCK, _BLOCK)
-        between = 2 * _BLOCK + _ADDRESSES + 2 * LANES
+            numbers[0, :, place] = _describe(channels[index].gain, step.first)
+            numbers[1, :, place] = _describe(1.0, step.second)
+            gains[place] = step.gain
+        parameters = np.concatenate([numbers.reshape(-1), gains])
+        between = 2 * LANES + 2 * _BLOCK + _ROOM
+        scratch = np.zeros(between + _ROOM, np.float32)
+        _point_at_rows(scratch, between - _ADDRESSES, between - _ROOM)
         _point_at_rows(scratch, between + _BLOCK, between)
-        _run(dynamics.limit_rows, (rows, outputs), group, pool, numbers.ctypes.data, scratch.ctypes.data)
+        tables = _list_tables([channels[index].row for index in group], [outputs[index] for index in group], pool)
+        dynamics.limit_rows(
+            *(table.ctypes.data for table in tables),
+            padded_frames(pool.frames),
+            *(parameters.ctypes.data, scratch.ctypes.data),
+        )
     return outputs
 
 
@@ -103,7 +138,7 @@ def reverberate_all(
     starts = np.cumsum([0, *delays[:-1]]) * LANES * FLOAT_BYTES
     rings[:, 0], rings[:, 1] = memory.ctypes.data + starts, np.array(delays) * LANES * FLOAT_BYTES
     scratch = np.empty((2 * reverb.LAST_BYTES + 3 * reverb.BLOCK_BYTES) // FLOAT_BYTES, np.float32)
-    for group in _groups(len(sounds)):
+    for group in _groups(range(len(sounds)), LANES):
         memory[:] = 0
         scratch[: 2 * reverb.LAST_BYTES // FLOAT_BYTES] = 0
         rings[:, 2] = 0
@@ -137,34 +172,35 @@ def _borrow_memory(floats: int) -> NDArray[np.float32]:
     return last
 
 
-def _run(
-    kernel: Callable[..., None], rows: tuple[Sequence[Row], Sequence[Row]], group: range, pool: RowPool, *rest: int
-) -> None:
-    """Call a kernel with the inputs and outputs of a group of eight at most, and with what is special to it."""
-    inputs, outputs = rows
-    # Both tables must exist while the kernel reads them.
-    sources = _list_addresses([inputs[index] for index in group], pool.silence)
-    results = _list_addresses([outputs[index] for index in group], pool.waste)
-    kernel(sources.ctypes.data, results.ctypes.data, padded_frames(pool.frames), *rest)
+def _groups(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """Yield ``size`` indices at a time."""
+    for start in range(0, len(indices), size):
+        yield indices[start : start + size]
 
 
-def _groups(count: int) -> Iterator[range]:
-    """Yield the indices of eight rows at a time."""
-    for start in range(0, count, LANES):
-        yield range(start, min(start + LANES, count))
+def _count_halves(group: Sequence[int]) -> int:
+    """Return how many vectors the lanes of a group fill."""
+    return -(-len(group) // LANES)
+
+
+def _list_tables(
+    inputs: Sequence[Row], outputs: Sequence[Row], pool: RowPool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the addresses of rows to read from and to write to, and of spare ones up to sixteen."""
+    return _list_addresses(inputs, pool.silence), _list_addresses(outputs, pool.waste)
 
 
 def _list_addresses(rows: Sequence[Row], spare: Row) -> NDArray[np.int64]:
-    """Return eight addresses: those of rows, then of a spare row. Keep the array while a kernel reads it."""
-    addresses = np.full(LANES, spare.address, np.int64)
+    """Return sixteen addresses: those of rows, then of a spare row. Keep the array while a kernel reads it."""
+    addresses = np.full(2 * LANES, spare.address, np.int64)
     addresses[: len(rows)] = [row.address for row in rows]
     return addresses
 
 
 def _idle(compressions: int) -> NDArray[np.float32]:
-    """Return parameters with which lanes do nothing; for a limiter, with the gains after its two compressions."""
-    numbers = np.zeros((compressions * dynamics.PARAMETERS + (compressions > 1), LANES), np.float32)
-    numbers[3 :: dynamics.PARAMETERS] = np.inf  # thresholds
+    """Return parameters [compressions, PARAMETERS, 8] with which lanes do nothing."""
+    numbers = np.zeros((compressions, dynamics.PARAMETERS, LANES), np.float32)
+    numbers[:, 3] = np.inf  # thresholds
     return numbers
 
 

@@ -45,7 +45,8 @@ class RowPool:
 
     def __init__(self, frames: int) -> None:
         self.frames = frames
-        self.free: list[NDArray[np.float32]] = []
+        self.free: list[tuple[NDArray[np.float32], int]] = []
+        """Rows and their addresses."""
         self.silence = self.take()
         self.silence.samples[:] = 0
         self.waste = self.take()
@@ -53,7 +54,10 @@ class RowPool:
 
     def take(self) -> Row:
         """Return a row that holds anything."""
-        return Row(self, self.free.pop() if self.free else make_row(self.frames))
+        if self.free:
+            return Row(self, *self.free.pop())
+        samples = make_row(self.frames)
+        return Row(self, samples, samples.ctypes.data)
 
     def hold(self, channel: NDArray[np.float32]) -> Row:
         """Return a row with a channel of audio [frames], and silence after it."""
@@ -68,13 +72,12 @@ class Row:
 
     __slots__ = ("_levels", "address", "pool", "samples")
 
-    def __init__(self, pool: RowPool, samples: NDArray[np.float32]) -> None:
-        self.pool, self.samples = pool, samples
-        self.address = samples.ctypes.data
+    def __init__(self, pool: RowPool, samples: NDArray[np.float32], address: int) -> None:
+        self.pool, self.samples, self.address = pool, samples, address
         self._levels: tuple[float, float] | None = None
 
     def __del__(self) -> None:
-        self.pool.free.append(self.samples)
+        self.pool.free.append((self.samples, self.address))
 
     def _measure(self) -> tuple[float, float]:
         if self._levels is None:

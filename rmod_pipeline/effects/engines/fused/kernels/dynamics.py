@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
-from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES, VECTOR_BYTES, from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.lanes import (
+    BLOCK_FRAMES,
+    TABLE_BYTES,
+    VECTOR_BYTES,
+    from_lanes,
+    to_lanes,
+)
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
     any_larger,
@@ -30,7 +36,7 @@ ROW_BYTES = BLOCK_FRAMES * 4
 PARAMETERS = 5
 """Vectors of parameters of a compression: gain of the input, attack, release, threshold, power."""
 COMPRESSION_BYTES = PARAMETERS * VECTOR_BYTES
-LIMITING_BYTES = 2 * COMPRESSION_BYTES + VECTOR_BYTES
+LIMITING_BYTES = 2 * COMPRESSION_BYTES
 
 _ROOT = np.float32(1.4142135)
 _THIRD, _FIFTH, _SEVENTH, _NINTH = (np.float32(1 / n) for n in (3, 5, 7, 9))
@@ -65,18 +71,31 @@ def exp2(x: Any) -> Any:
     return power_of_two(whole) * (one + f * (one + f * (fill(_E2) + f * (fill(_E3) + f * tail))))
 
 
+@inlined
+def _followed(x: Any, level: Any, attack: Any, release: Any) -> Any:
+    """Return the level that a compressor sees after a frame: it follows the peaks."""
+    peak = absolute(x)
+    kept = where_larger(peak, level, attack, release)
+    return peak + kept * (level - peak)
+
+
 @kernel
-def _follow(lanes: Any, frames: Any, parameters: Any, state: Any) -> None:
-    """Replace frames of eight lanes by the level that a compressor sees: it follows the peaks."""
+def _follow_two(one: Any, other: Any, frames: Any, parameters: Any, second: Any, states: Any) -> None:
+    """Replace frames of two times eight lanes by the levels that their compressors see.
+
+    While one half waits for its last level, the other computes. parameters, second: [5, 8] floats each, of the halves.
+    states: [2, 8] floats.
+    """
     gain, attack, release = load(parameters), load(parameters + 32), load(parameters + 64)
-    level = load(state)
-    for frame in range(frames):
-        at = lanes + frame * VECTOR_BYTES
-        peak = absolute(load(at) * gain)
-        kept = where_larger(peak, level, attack, release)
-        level = peak + kept * (level - peak)
-        store(at, level)
-    store(state, level)
+    second_gain, second_attack, second_release = load(second), load(second + 32), load(second + 64)
+    level, second_level = load(states), load(states + VECTOR_BYTES)
+    for at in range(0, frames * VECTOR_BYTES, VECTOR_BYTES):
+        level = _followed(load(one + at) * gain, level, attack, release)
+        second_level = _followed(load(other + at) * second_gain, second_level, second_attack, second_release)
+        store(one + at, level)
+        store(other + at, second_level)
+    store(states, level)
+    store(states + VECTOR_BYTES, second_level)
 
 
 @kernel
@@ -93,22 +112,20 @@ def _reduce(source: Any, levels: Any, to: Any, frames: Any, gain: Any, threshold
 
 
 @kernel
-def _compress_block(
-    inputs: Any, start: Any, outputs: Any, to: Any, frames: Any, parameters: Any, state: Any, scratch: Any
+def _reduce_rows(
+    inputs: Any, start: Any, outputs: Any, to: Any, frames: Any, parameters: Any, lanes: Any, room: Any
 ) -> None:
-    """Compress frames of eight rows. inputs, outputs: addresses of rows, from frames ``start`` and ``to`` on.
+    """Compress frames of eight rows by the levels in ``lanes``.
 
-    scratch: two blocks of eight rows, and eight addresses of the rows of the second.
+    inputs, outputs: addresses of rows, from frames ``start`` and ``to`` on. room: a block of eight rows, and eight
+    addresses of these rows.
     """
-    levels, table = scratch + BLOCK_BYTES, scratch + 2 * BLOCK_BYTES
-    to_lanes(inputs, start, frames, scratch)
-    _follow(scratch, frames, parameters, state)
-    from_lanes(scratch, table, 0, frames)
+    from_lanes(lanes, room + BLOCK_BYTES, 0, frames)
     for row in range(8):
         number = parameters + row * 4
         _reduce(
             load_address(inputs + 8 * row) + start * 4,
-            levels + row * ROW_BYTES,
+            room + row * ROW_BYTES,
             load_address(outputs + 8 * row) + to * 4,
             frames,
             load_float(number),
@@ -118,35 +135,60 @@ def _compress_block(
 
 
 @kernel
-def compress_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scratch: Any) -> None:
-    """Compress eight rows; all arguments but the count are addresses.
+def compress_rows(inputs: Any, outputs: Any, frames: Any, halves: Any, parameters: Any, scratch: Any) -> None:
+    """Compress eight rows or sixteen, 1 or 2 ``halves``; all arguments but these and the frames are addresses.
 
-    parameters: [5, 8] floats. scratch: as for ``_compress_block``, and 8 floats of zeros after it.
+    parameters: [2, 5, 8] floats. scratch: [2, 8] floats and two blocks of lanes, all zeros, and room as for
+    ``_reduce_rows``.
     """
-    state = scratch + 2 * BLOCK_BYTES + 64
+    one = scratch + 2 * VECTOR_BYTES
+    other, second = one + BLOCK_BYTES, parameters + COMPRESSION_BYTES
+    room = other + BLOCK_BYTES
     for start in range(0, frames, BLOCK_FRAMES):
         count = min(BLOCK_FRAMES, frames - start)
-        _compress_block(inputs, start, outputs, start, count, parameters, state, scratch)
+        to_lanes(inputs, start, count, one)
+        if halves > 1:
+            to_lanes(inputs + TABLE_BYTES, start, count, other)
+        _follow_two(one, other, count, parameters, second, scratch)
+        _reduce_rows(inputs, start, outputs, start, count, parameters, one, room)
+        if halves > 1:
+            _reduce_rows(inputs + TABLE_BYTES, start, outputs + TABLE_BYTES, start, count, second, other, room)
+
+
+@kernel
+def _clip_rows(inputs: Any, outputs: Any, to: Any, frames: Any, gains: Any) -> None:
+    """Write frames of eight rows, times gains and clipped at full scale, to rows from frame ``to`` on."""
+    one, minus_one = fill(np.float32(1)), fill(np.float32(-1))
+    for row in range(8):
+        gain, source = fill(load_float(gains + row * 4)), load_address(inputs + 8 * row)
+        target = load_address(outputs + 8 * row) + to * 4
+        for at in range(0, frames * 4, VECTOR_BYTES):
+            store(target + at, larger(smaller(load(source + at) * gain, one), minus_one))
 
 
 @kernel
 def limit_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scratch: Any) -> None:
     """Limit eight rows: two compressions, a gain, and a clip at full scale.
 
-    parameters: two times [5, 8] floats, then [8] gains. scratch: as for ``compress_rows``, 8 more floats of zeros, then
-    a block of eight rows, and the eight addresses of its rows.
+    The second compression works on the block before that of the first, so that neither waits for its last level.
+    parameters: two times [5, 8] floats, then [8] gains. scratch: as for ``compress_rows``, then a block of eight rows,
+    the eight addresses of its rows, and zeros.
     """
-    state = scratch + 2 * BLOCK_BYTES + 64
-    between = state + 2 * VECTOR_BYTES
+    first_lanes = scratch + 2 * VECTOR_BYTES
+    second_lanes, second = first_lanes + BLOCK_BYTES, parameters + COMPRESSION_BYTES
+    room = second_lanes + BLOCK_BYTES
+    between = room + BLOCK_BYTES + TABLE_BYTES
     table = between + BLOCK_BYTES
-    one, minus_one = fill(np.float32(1)), fill(np.float32(-1))
-    second = parameters + COMPRESSION_BYTES
-    for start in range(0, frames, BLOCK_FRAMES):
-        count = min(BLOCK_FRAMES, frames - start)
-        _compress_block(inputs, start, table, 0, count, parameters, state, scratch)
-        _compress_block(table, 0, table, 0, count, second, state + VECTOR_BYTES, scratch)
-        for row in range(8):
-            gain = fill(load_float(parameters + 2 * COMPRESSION_BYTES + row * 4))
-            source, to = between + row * ROW_BYTES, load_address(outputs + 8 * row) + start * 4
-            for at in range(0, count * 4, VECTOR_BYTES):
-                store(to + at, larger(smaller(load(source + at) * gain, one), minus_one))
+    before = 0
+    for start in range(0, frames + BLOCK_FRAMES, BLOCK_FRAMES):
+        count = max(min(BLOCK_FRAMES, frames - start), 0)
+        to_lanes(inputs, start, count, first_lanes)
+        to_lanes(table, 0, before, second_lanes)
+        # A half that has fewer frames follows what is left of another block: the first one in the beginning, when its
+        # lanes hold zeros, or the last one in the end.
+        _follow_two(first_lanes, second_lanes, max(count, before), parameters, second, scratch)
+        if before:
+            _reduce_rows(table, 0, table, 0, before, second, second_lanes, room)
+            _clip_rows(table, outputs, start - BLOCK_FRAMES, before, parameters + LIMITING_BYTES)
+        _reduce_rows(inputs, start, table, 0, count, parameters, first_lanes, room)
+        before = count

@@ -13,6 +13,8 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import load, load_addre
 BLOCK_FRAMES = 256
 """Frames in lanes at a time: 8 KiB, so that they stay in the fastest cache."""
 VECTOR_BYTES = 32
+TABLE_BYTES = 64
+"""Eight addresses."""
 
 
 @kernel

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
-from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES, VECTOR_BYTES, from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.lanes import (
+    BLOCK_FRAMES,
+    TABLE_BYTES,
+    VECTOR_BYTES,
+    from_lanes,
+    to_lanes,
+)
 from rmod_pipeline.effects.engines.fused.kernels.vectors import absolute, fill, load, store, where_larger
 
 SNAP_FRAMES = 8192
@@ -26,15 +32,10 @@ def _section(x: Any, s1: Any, s2: Any, c: Any) -> Any:
     return y, (x * load(c + 32) - y * load(c + 96)) + s2, x * load(c + 64) - y * load(c + 128)
 
 
-@kernel
-def _run_one(lanes: Any, frames: Any, c: Any, states: Any) -> None:
-    s1, s2 = load(states), load(states + 32)
-    for frame in range(frames):
-        at = lanes + frame * VECTOR_BYTES
-        x, s1, s2 = _section(load(at), s1, s2, c)
-        store(at, x)
-    store(states, s1)
-    store(states + 32, s2)
+@inlined
+def _snapped(state: Any) -> Any:
+    """Return a state with zeros in place of tiny numbers."""
+    return where_larger(absolute(state), fill(TINY), state, fill(np.float32(0)))
 
 
 @kernel
@@ -62,7 +63,7 @@ def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
 def filter_rows(
     inputs: Any, outputs: Any, frames: Any, gains: Any, coefficients: Any, sections: Any, scratch: Any
 ) -> None:
-    """Filter eight rows, times gains, by 1 section, or by a multiple of 4, in series.
+    """Filter eight rows, times gains, by a multiple of 4 sections in series.
 
     All arguments but the two counts are addresses. inputs, outputs: of eight addresses of rows with ``frames`` frames,
     a multiple of 8; they may be the same. gains: [8] floats. coefficients: [sections, 5, 8] floats. scratch:
@@ -70,19 +71,45 @@ def filter_rows(
     """
     states = scratch
     lanes = scratch + sections * STATE_BYTES
-    tiny, zero, gain = fill(TINY), fill(np.float32(0)), load(gains)
+    gain = load(gains)
     for start in range(0, frames, BLOCK_FRAMES):
         count = min(BLOCK_FRAMES, frames - start)
         if start % SNAP_FRAMES == 0:
-            for number in range(2 * sections):
-                state = load(states + number * VECTOR_BYTES)
-                store(states + number * VECTOR_BYTES, where_larger(absolute(state), tiny, state, zero))
+            for state in range(states, lanes, VECTOR_BYTES):
+                store(state, _snapped(load(state)))
         to_lanes(inputs, start, count, lanes)
         for at in range(lanes, lanes + count * VECTOR_BYTES, VECTOR_BYTES):
             store(at, load(at) * gain)
-        if sections == 1:
-            _run_one(lanes, count, coefficients, states)
-        else:
-            for first in range(0, sections, AT_ONCE):
-                _run_four(lanes, count, coefficients + first * SECTION_BYTES, states + first * STATE_BYTES)
+        for first in range(0, sections, AT_ONCE):
+            _run_four(lanes, count, coefficients + first * SECTION_BYTES, states + first * STATE_BYTES)
         from_lanes(lanes, outputs, start, count)
+
+
+@kernel
+def filter_rows_once(
+    inputs: Any, outputs: Any, frames: Any, halves: Any, gains: Any, coefficients: Any, scratch: Any
+) -> None:
+    """Filter eight rows or sixteen, 1 or 2 ``halves``, times gains, by one section.
+
+    While one half waits for its last result, the other computes. All arguments but the counts are addresses. inputs,
+    outputs: of sixteen addresses of rows with ``frames`` frames, a multiple of 8; they may be the same. gains: [2, 8]
+    floats. coefficients: [2, 5, 8] floats. scratch: two times [BLOCK_FRAMES, 8] floats, zeros.
+    """
+    other, c = scratch + BLOCK_FRAMES * VECTOR_BYTES, coefficients + SECTION_BYTES
+    gain, other_gain = load(gains), load(gains + VECTOR_BYTES)
+    p1 = p2 = q1 = q2 = fill(np.float32(0))
+    for start in range(0, frames, BLOCK_FRAMES):
+        count = min(BLOCK_FRAMES, frames - start)
+        if start % SNAP_FRAMES == 0:
+            p1, p2, q1, q2 = _snapped(p1), _snapped(p2), _snapped(q1), _snapped(q2)
+        to_lanes(inputs, start, count, scratch)
+        if halves > 1:
+            to_lanes(inputs + TABLE_BYTES, start, count, other)
+        for at in range(0, count * VECTOR_BYTES, VECTOR_BYTES):
+            x, p1, p2 = _section(load(scratch + at) * gain, p1, p2, coefficients)
+            y, q1, q2 = _section(load(other + at) * other_gain, q1, q2, c)
+            store(scratch + at, x)
+            store(other + at, y)
+        from_lanes(scratch, outputs, start, count)
+        if halves > 1:
+            from_lanes(other, outputs + TABLE_BYTES, start, count)
