@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-OUTPUT_VERSION = 2
+OUTPUT_VERSION = 3
 """Rises whenever the bytes of a default build change, so that a resume never mixes two outputs."""
 
 __all__ = [

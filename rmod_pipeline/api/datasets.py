@@ -37,7 +37,7 @@ def build(
     audio_format: str = "wav",
     stems: bool = False,
     audio: bool = True,
-    engine: str = "pedalboard",
+    engine: str = "fused",
     licences: str = "any",
     codec: CodecLike | None = None,
     features: bool = False,

@@ -60,10 +60,10 @@ def build(
         str,
         typer.Option(
             metavar="NAME",
-            help="What applies the effects: pedalboard, fused (the same, faster) or console.",
+            help="What applies the effects: fused, pedalboard (the same sound, slower) or console.",
             rich_help_panel=WHAT,
         ),
-    ] = "pedalboard",
+    ] = "fused",
     licences: Annotated[
         str,
         typer.Option(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rmod_pipeline.codec import CodecChoice
 from rmod_pipeline.codec.catalogue import is_weights_path
-from rmod_pipeline.effects import PEDALBOARD, check_engine
+from rmod_pipeline.effects import FUSED, check_engine
 from rmod_pipeline.errors import UsageError, check_seed, nearest
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.licences import LicenceClass, parse_licence_class, select_by_class
@@ -40,7 +40,7 @@ def configure_build(
     audio_format: str = "wav",
     stems: bool = False,
     audio: bool = True,
-    engine: str = PEDALBOARD,
+    engine: str = FUSED,
     cache_gb: float = 4.0,
     licences: str = LicenceClass.ANY,
 ) -> BuildJob:

@@ -20,7 +20,7 @@ from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import publish_new
 
 DECISIVE_PACKAGES = (
-    "librosa", "mido", "miditoolkit", "numpy", "pedalboard", "pyarrow", "pyloudnorm", "scipy", "soundfile", "soxr",
+    "librosa", "numpy", "pedalboard", "pyarrow", "pyloudnorm", "scipy", "soundfile", "soxr",
 )  # fmt: skip
 """Packages whose version can change the bytes."""
 
