@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -174,38 +170,3 @@ def test_a_row_that_nobody_needs_is_used_again() -> None:
     assert pool.take().address != address
     del channel
     assert pool.take().address == address
-
-
-CALL = """
-import logging, sys
-logging.basicConfig(level=logging.WARNING)
-import numpy as np
-from rmod_pipeline.effects.gain import Gain
-from rmod_pipeline.effects.filter import Filter
-from rmod_pipeline.effects.engines.fused.engine import apply_one
-from rmod_pipeline.effects.engines.fused.compiled import kernels_folder
-audio = np.linspace(-1, 1, 3000, dtype=np.float32)[None]
-print(apply_one(audio, Filter(passes="low", hz=100.0), 44100).sum(), kernels_folder())
-"""
-
-
-def call_with_cache(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Apply a filter in another process, with a cache folder."""
-    environment = {**os.environ, "RMOD_CACHE": str(folder)}
-    return subprocess.run([sys.executable, "-c", CALL], env=environment, text=True, capture_output=True, check=False)
-
-
-@pytest.mark.long
-def test_kernels_are_compiled_again_where_a_file_is_damaged_or_none_can_be_written(tmp_path: Path) -> None:
-    first = call_with_cache(tmp_path / "cache")
-    assert first.returncode == 0, first.stderr
-    folder = Path(first.stdout.split()[1])
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert files
-    for path in files:
-        path.write_bytes(b"damaged")
-    (tmp_path / "file").write_text("no folder")
-    for cache in (tmp_path / "cache", tmp_path / "file"):
-        again = call_with_cache(cache)
-        assert again.returncode == 0, again.stderr
-        assert again.stdout.split()[0] == first.stdout.split()[0]

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +28,9 @@ from rmod_pipeline.storage.folders import cache_folder
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".nbi", ".nbc")
+
+OLD_SECONDS = 30 * 24 * 3600
+"""Kernels that were not used for so long are removed when others are compiled."""
 
 _kernels: list[Any] = []
 """Those that are kept."""
@@ -47,6 +53,7 @@ def is_kept() -> bool:
     try:
         kernels_folder().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=kernels_folder()):
+            os.utime(kernels_folder())
             return True
     except OSError as error:
         logger.warning("every process compiles the fused engine, because nothing can be kept: %s", error)
@@ -56,6 +63,14 @@ def is_kept() -> bool:
 def is_compiled() -> bool:
     """Return whether kernels were compiled and kept."""
     return is_kept() and any(path.suffix in _SUFFIXES for path in kernels_folder().rglob("*"))
+
+
+def remove_old() -> None:
+    """Remove kernels of other versions of the sources that nobody has used for a long time."""
+    for folder in kernels_folder().parent.iterdir():
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > OLD_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_compiled() -> None:

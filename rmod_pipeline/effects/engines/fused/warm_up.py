@@ -8,7 +8,13 @@ from functools import cache
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused import calls, levels
-from rmod_pipeline.effects.engines.fused.compiled import is_compiled, is_kept, keep_no_more, remove_compiled
+from rmod_pipeline.effects.engines.fused.compiled import (
+    is_compiled,
+    is_kept,
+    keep_no_more,
+    remove_compiled,
+    remove_old,
+)
 from rmod_pipeline.effects.engines.fused.kernels.sections import AT_ONCE
 from rmod_pipeline.effects.engines.fused.rows import Channel, RowPool, TrackSum, make_channels, mix_audio, sum_all
 from rmod_pipeline.effects.engines.fused.steps import (
@@ -31,6 +37,8 @@ def compile_kernels() -> None:
     if not is_compiled():
         often = "once per machine" if is_kept() else "in each process"
         logger.warning("compiling the fused engine, which takes some 15 s, %s", often)
+        if is_kept():
+            remove_old()
     try:
         _call_all()
     except Exception as error:  # noqa: BLE001 (numba raises whatever reading a damaged file raises)

@@ -1,0 +1,78 @@
+"""Kernels are compiled once per machine, again where a file is damaged, and give the same bits on every processor."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rmod_pipeline.effects.engines.fused import compiled
+
+CALL = """
+import hashlib, logging
+logging.basicConfig(level=logging.WARNING)
+import numpy as np
+from rmod_pipeline.effects.compressor import Compressor
+from rmod_pipeline.effects.equalizer import Band, Equalizer
+from rmod_pipeline.effects.filter import Filter
+from rmod_pipeline.effects.limiter import Limiter
+from rmod_pipeline.effects.reverb import Reverb
+from rmod_pipeline.effects.engines.fused.engine import apply_one
+from rmod_pipeline.effects.engines.fused.compiled import kernels_folder
+audio = np.linspace(-1, 1, 20_000, dtype=np.float32).reshape(2, -1)
+for effect in (
+    Equalizer(bands=(Band(shape="peak", hz=300.0, gain_db=6.0, q=1.0), Band(shape="low_shelf", hz=90.0, gain_db=-4.0, q=0.7))),
+    Filter(passes="low", hz=4000.0),
+    Compressor(threshold_db=-20.0, ratio=4.0, attack_ms=5.0, release_ms=80.0),
+    Reverb(room=0.5, damping=0.5, width=0.7),
+    Limiter(threshold_db=-6.0, release_ms=100.0),
+):
+    audio = apply_one(audio, effect, 44100)
+print(hashlib.sha256(audio.tobytes()).hexdigest(), kernels_folder())
+"""
+
+
+def call_with_cache(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Apply effects in another process, with a cache folder and environment variables."""
+    environment = {**os.environ, "RMOD_CACHE": str(folder), **variables}
+    return subprocess.run([sys.executable, "-c", CALL], env=environment, text=True, capture_output=True, check=False)
+
+
+@pytest.mark.long
+def test_kernels_are_compiled_again_where_a_file_is_damaged_or_none_can_be_written(tmp_path: Path) -> None:
+    first = call_with_cache(tmp_path / "cache")
+    assert first.returncode == 0, first.stderr
+    folder = Path(first.stdout.split()[1])
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        path.write_bytes(b"damaged")
+    (tmp_path / "file").write_text("no folder")
+    for cache in (tmp_path / "cache", tmp_path / "file"):
+        again = call_with_cache(cache)
+        assert again.returncode == 0, again.stderr
+        assert again.stdout.split()[0] == first.stdout.split()[0]
+
+
+@pytest.mark.long
+def test_kernels_for_an_older_processor_give_the_same_bits(tmp_path: Path) -> None:
+    """numba compiles for the processor that it runs on unless it is told otherwise."""
+    older = call_with_cache(tmp_path, NUMBA_CPU_NAME="x86-64-v2", NUMBA_CPU_FEATURES="")
+    assert older.returncode == 0, older.stderr
+    here = call_with_cache(Path(os.environ["RMOD_CACHE"]))
+    assert older.stdout.split()[0] == here.stdout.split()[0]
+
+
+def test_only_kernels_that_nobody_has_used_for_long_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "kernels_folder", lambda: tmp_path / "mine")
+    for name, days in (("mine", 0), ("young", 29), ("old", 31)):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        used = (tmp_path / name).stat().st_mtime - days * 24 * 3600
+        os.utime(tmp_path / name, (used, used))
+    compiled.remove_old()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "young"]
