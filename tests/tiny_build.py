@@ -146,7 +146,7 @@ def make_job(manifest: Path, out: Path, **changes: object) -> BuildJob:
         "seed": 0,
         "counts": {"train": 10, "valid": 2},
         "shard_size": 3,
-        "engine": "pedalboard",
+        "engine": "fused",
         "audio_format": "wav",
         "stems": False,
         "out": out,
