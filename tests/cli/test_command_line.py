@@ -167,7 +167,7 @@ def in_terminal(arguments: list[object], columns: int) -> str:
 def test_show_sums_up_a_data_set(tiny_built: Path, rmod: Rmod) -> None:
     said = rmod("show", tiny_built)
     assert said.code == 0
-    assert "recipe tiny, seed 0, engine pedalboard, wav" in said.out
+    assert "recipe tiny, seed 0, engine fused, wav" in said.out
     assert "10 of 10" in said.out
     assert "2 of 2" in said.out
     assert "CC0-1.0" in said.out
