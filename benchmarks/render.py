@@ -269,20 +269,27 @@ def difference_db(one: np.ndarray, other: np.ndarray) -> float:
     return 20 * math.log10(max(script_rms(one - other), 1e-9) / max(script_rms(one), 1e-9))
 
 
-def report_match(bench: Bench, pairs: int) -> None:
-    """Print how far the fused engine is from pedalboard, and pedalboard from itself if its input changes by 1e-7."""
-    sounds, mix_pairs = bench.sounds(bench.out / "pitch"), mixing.mix_pairs
+def measure_match(specs: Sequence[PairSpec], sounds: Sounds) -> tuple[list[float], list[float]]:
+    """Return how far the fused engine is from pedalboard, and pedalboard from itself if its input changes by 1e-7."""
+    mix_pairs = mixing.mix_pairs
 
     def mix_louder(dry: Sequence[mixing.DryPair], **_options: bool) -> list[mixing.MixedPair]:
         return mix_pairs([(spec, [audio * np.float32(1.0000001) for audio in tracks]) for spec, tracks in dry])
 
     fused, itself = [], []
-    for spec in map(bench.spec, range(pairs)):
+    for spec in specs:
         expected = from_pcm(render_pairs([spec], sounds)[0].mix)
         fused.append(difference_db(expected, from_pcm(render_pairs([spec.with_engine(FUSED)], sounds)[0].mix)))
         with patch.object(rendering, "mix_pairs", mix_louder):
             itself.append(difference_db(expected, from_pcm(render_pairs([spec], sounds)[0].mix)))
-    for name, values in (("the fused engine", fused), ("pedalboard, its input 1e-7 louder", itself)):
+    return fused, itself
+
+
+def report_match(bench: Bench, pairs: int) -> None:
+    """Print what ``measure_match`` returns."""
+    specs = [bench.spec(index) for index in range(pairs)]
+    found = measure_match(specs, bench.sounds(bench.out / "prepared"))
+    for name, values in zip(("the fused engine", "pedalboard, its input 1e-7 louder"), found, strict=True):
         print(f"\n{name}: {statistics.median(values):.1f} dB from pedalboard (median), {max(values):.1f} dB (worst)")
 
 

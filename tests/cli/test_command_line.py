@@ -219,7 +219,7 @@ def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
             on_sound(done, 3)
         return tiny_manifest
 
-    monkeypatch.setattr("rmod_pipeline.library.scanning.resolve.ensure_builtin", ensure)
+    monkeypatch.setattr("rmod_pipeline.library.builtin_kit.ensure_builtin", ensure)
     monkeypatch.setattr("rmod_pipeline.library.scanning.resolve.load_library", lambda _name: None)
     api.open_library("builtin")
     assert capfd.readouterr().err == "Making the built-in kit, 3 sounds, once.\n"

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.builtin_kit import ensure_builtin
 from rmod_pipeline.library.manifest import BUILTIN, load_library
 from rmod_pipeline.library.process_pool import ScanProgress
 from rmod_pipeline.library.scanning.report import describe_unused, report_path
@@ -49,6 +48,9 @@ def resolve_library(
 
 
 def _make_builtin(on_sound: Callable[[int, int], None] | None) -> None:
+    # It synthesises with scipy, which takes a second to load: only users of the kit wait for it.
+    from rmod_pipeline.library.builtin_kit import ensure_builtin
+
     try:
         ensure_builtin(on_sound=on_sound, workers=min(available_cores(), MAX_PROCESSES))
     except OSError as error:

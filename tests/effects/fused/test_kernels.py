@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pyloudnorm
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,6 +135,14 @@ def test_a_conversion_says_whether_all_frames_are_finite() -> None:
         broken = audio.copy()
         broken[1, 17] = value
         assert not levels.convert_channels(make_channels(broken, pool))[1]
+
+
+@pytest.mark.parametrize("rate", [8000, 44_100, 192_000])
+def test_the_k_weighting_is_that_of_pyloudnorm(rate: int) -> None:
+    stages = pyloudnorm.Meter(rate)._filters.values()
+    expected = np.array([[*stage.b, *stage.a[1:]] for stage in stages])
+    for lane in range(LANES):
+        np.testing.assert_allclose(levels._k_weighting(rate)[..., lane], expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 44_100, 48_000, 192_000])

@@ -119,9 +119,20 @@ def _list_blocks(frames: int, sample_rate: int) -> tuple[NDArray[np.int64], NDAr
 
 @cache
 def _k_weighting(sample_rate: int) -> NDArray[np.float64]:
-    """Return the two sections of the K-weighting [2, 5, 8]: b0, b1, b2, a1, a2, equal in all lanes."""
-    import pyloudnorm
+    """Return the two sections of the K-weighting [2, 5, 8]: b0, b1, b2, a1, a2, equal in all lanes.
 
-    meter = pyloudnorm.Meter(sample_rate)
-    sections = np.array([[*stage.b, *stage.a[1:]] for stage in meter._filters.values()])
+    Those of pyloudnorm, which takes a second to import: a shelf of 4 dB above 1,500 Hz and a high-pass at 38 Hz, by the
+    cookbook formulae of Robert Bristow-Johnson.
+    """
+    root = 10 ** (4.0 / 40)
+    angle = 2 * math.pi * 1500.0 / sample_rate
+    cosine, edge = math.cos(angle), 2 * math.sqrt(root) * math.sin(angle) / math.sqrt(2)
+    plus, minus = root + 1, root - 1
+    shelf = [root * (plus + minus * cosine + edge), -2 * root * (minus + plus * cosine)]
+    shelf += [root * (plus + minus * cosine - edge), 2 * (minus - plus * cosine), plus - minus * cosine - edge]
+    first = plus - minus * cosine + edge
+    angle = 2 * math.pi * 38.0 / sample_rate
+    cosine, alpha = math.cos(angle), math.sin(angle)
+    high_pass = [(1 + cosine) / 2, -(1 + cosine), (1 + cosine) / 2, -2 * cosine, 1 - alpha]
+    sections = np.array([shelf, high_pass]) / np.array([[first], [1 + alpha]])
     return np.ascontiguousarray(np.repeat(sections[..., None], LANES, axis=2))
