@@ -178,7 +178,7 @@ def open_meter(engine: str) -> Meter:
     def measure_loudnesses(pcms: Sequence[Pcm], sample_rate: int) -> list[float]:
         if pcms[0].shape[1] < levels.BLOCK_SECONDS * sample_rate:
             return _measure_each(pcms, sample_rate)
-        return [round(value, 3) for value in levels.measure_loudness(pcms, sample_rate)]
+        return [round(value, 3) for value in levels.integrate_loudness(pcms, sample_rate)]
 
     return Meter(levels.convert_to_pcm, lambda pcm: PcmLevels(*levels.measure_samples(pcm)), measure_loudnesses)
 

@@ -224,7 +224,7 @@ def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
     api.open_library("builtin")
     assert capfd.readouterr().err == "Making the built-in kit, 3 sounds, once.\n"
     monkeypatch.setattr(
-        "rmod_pipeline.library.scanning.resolve.ensure_builtin",
+        "rmod_pipeline.library.builtin_kit.ensure_builtin",
         lambda on_sound, workers: on_sound and workers and tiny_manifest,
     )
     api.open_library("builtin")

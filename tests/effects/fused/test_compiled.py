@@ -24,7 +24,7 @@ from rmod_pipeline.effects.engines.fused.engine import apply_one
 from rmod_pipeline.effects.engines.fused.compiled import kernels_folder
 audio = np.linspace(-1, 1, 20_000, dtype=np.float32).reshape(2, -1)
 for effect in (
-    Equalizer(bands=(Band(shape="peak", hz=300.0, gain_db=6.0, q=1.0), Band(shape="low_shelf", hz=90.0, gain_db=-4.0, q=0.7))),
+    Equalizer(bands=(Band(shape="low_shelf", hz=90.0, gain_db=-4.0, q=0.7),)),
     Filter(passes="low", hz=4000.0),
     Compressor(threshold_db=-20.0, ratio=4.0, attack_ms=5.0, release_ms=80.0),
     Reverb(room=0.5, damping=0.5, width=0.7),

@@ -64,7 +64,7 @@ def measure_samples(pcm: Pcm) -> tuple[float, float, float, float, int, float]:
     return float(out[4]), level, middle, side, round(out[5]), float(out[6] - out[7]) / 2
 
 
-def measure_loudness(pcms: Sequence[Pcm], sample_rate: int) -> list[float]:
+def integrate_loudness(pcms: Sequence[Pcm], sample_rate: int) -> list[float]:
     """Return the integrated loudness in LUFS of 16-bit stereo audio of equal lengths, 0.4 s at least.
 
     As pyloudnorm does; ``SILENCE_DB`` for silence. Four of them take as long as one.

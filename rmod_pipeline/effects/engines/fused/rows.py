@@ -14,9 +14,9 @@ from rmod_pipeline.audio import Audio
 from rmod_pipeline.effects.engines.fused.kernels.mixing import (
     BLOCK_BYTES,
     TRACK_BYTES,
+    add_tracks,
     combine,
     measure,
-    sum_tracks,
     sum_windows,
 )
 from rmod_pipeline.effects.engines.fused.kernels.vectors import LANES
@@ -175,7 +175,7 @@ class TrackSum:
         return None if self._audio is None else self._audio[:, : self.pool.frames]
 
     def take_levels(self, record: NDArray[np.int64]) -> None:
-        """Take the levels of both channels from the record that ``sum_tracks`` has filled."""
+        """Take the levels of both channels from the record that ``add_tracks`` has filled."""
         squares = record[:, 4].view(np.float64).sum()
         peaks = np.ascontiguousarray(record[:, 5:]).view(np.float32)
         self.levels = float(peaks.max()), math.sqrt(squares / (2 * self.pool.frames))
@@ -198,7 +198,7 @@ def sum_all(tracks: Sequence[TrackSum], pool: RowPool) -> Channels:
     """Return the sum of tracks, and measure each of them."""
     left, right = pool.take(), pool.take()
     records, scratch = np.concatenate([track.records for track in tracks]), make_row(BLOCK_BYTES // 4)
-    sum_tracks(records.ctypes.data, len(tracks), left.address, right.address, pool.frames, scratch.ctypes.data)
+    add_tracks(records.ctypes.data, len(tracks), left.address, right.address, pool.frames, scratch.ctypes.data)
     for index, track in enumerate(tracks):
         track.take_levels(records[2 * index : 2 * index + 2])
     return Channel(left), Channel(right)

@@ -72,7 +72,7 @@ def _call_all() -> None:
     pcm = levels.convert_to_pcm(mix_audio([parts], pool))
     levels.convert_channels(parts)
     levels.measure_samples(pcm)
-    levels.measure_loudness([pcm], RATE)
+    levels.integrate_loudness([pcm], RATE)
     track = TrackSum([parts])
     sum_all([track], pool)
     track.mono_rms([0], FRAMES)

@@ -24,7 +24,7 @@ SUM_FRAMES = 1024
 """Squares are summed in float32 over this many frames, and in float64 over the sums."""
 BLOCK_BYTES = 4 * SUM_FRAMES
 TRACK_BYTES = 72
-"""Bytes of a record of a channel, for ``sum_tracks``."""
+"""Bytes of a record of a channel, for ``add_tracks``."""
 
 
 @kernel
@@ -117,7 +117,7 @@ def _sum_block(
 
 
 @kernel
-def sum_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any, scratch: Any) -> None:
+def add_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any, scratch: Any) -> None:
     """Write the sum of tracks, which are sums of rows, to two rows, and measure each track on the way.
 
     tracks: [count, 2] records of TRACK_BYTES, of the left and the right channel: the address of its rows' addresses,
@@ -150,7 +150,7 @@ def sum_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any
 def sum_windows(left: Any, right: Any, starts: Any, length: Any, frames: Any, sums: Any) -> None:
     """Write to ``sums`` the sums of squares, in mono, of windows of a track, which end with the audio at the latest.
 
-    left, right: records as in ``sum_tracks``. starts: 64-bit integers. length, frames: of a window and of the audio.
+    left, right: records as in ``add_tracks``. starts: 64-bit integers. length, frames: of a window and of the audio.
     """
     half = fill(np.float32(0.5))
     for number in range(starts.size):
