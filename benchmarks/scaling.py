@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import argparse
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 CORES = (1, 2, 4, 16, 64, 256, 1000)
 GPUS = (0, 1, 4, 16)
 PUTS = 5
 """Requests per shard: lease, tar, index, receipt, release of the lease."""
 MILLION = 1_000_000
+PAGE = Path(__file__).parents[1] / "docs" / "lab" / "scaling.md"
+BEGIN, END = "<!-- written by benchmarks/scaling.py -->\n", "<!-- end -->\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +89,27 @@ def main() -> None:
             base, pair_bytes=options.token_kb * 1e3, gpu_pairs_s=options.gpu_pairs_s
         ),
     }
-    for form, costs in forms.items():
-        print(f"\n**{form}**: {costs.pair_bytes / 1e6:.3f} MB per pair\n")
-        gpus = GPUS[1:] if costs.gpu_pairs_s else GPUS[:1]
-        print("| cores | " + " | ".join(f"{count} GPU" if count else "pairs/s" for count in gpus) + " |")
-        print("|---|" + "---|" * len(gpus))
-        for cores in CORES:
-            cells = []
-            for count in gpus:
-                outcome = simulate(costs, cores, count)
-                cells.append(f"{outcome.pairs_s:.3g} ({outcome.limit}), {outcome.dollars:,.0f} $")
-            print(f"| {cores} | " + " | ".join(cells) + " |")
-    print("\nThe driver alone would take " + f"{base.shard_pairs / base.shard_s:,.0f} pairs/s.")
+    lines = [line for form, costs in forms.items() for line in report(form, costs)]
+    lines.append(f"\nThe driver alone would take {base.shard_pairs / base.shard_s:,.0f} pairs/s.")
+    print("\n".join(lines))
+    if options.write:
+        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+        section = BEGIN + "\n".join(lines) + "\n\n" + END
+        PAGE.write_text(before + section + rest.split(END)[1], encoding="utf-8")
+
+
+def report(form: str, costs: Costs) -> Iterator[str]:
+    """Yield the lines of a table of one form of pairs."""
+    yield f"\n**{form}**: {costs.pair_bytes / 1e6:.3f} MB per pair\n"
+    gpus = GPUS[1:] if costs.gpu_pairs_s else GPUS[:1]
+    yield "| cores | " + " | ".join(f"{count} GPU" if count else "pairs/s" for count in gpus) + " |"
+    yield "|---|" + "---|" * len(gpus)
+    for cores in CORES:
+        cells = []
+        for count in gpus:
+            outcome = simulate(costs, cores, count)
+            cells.append(f"{outcome.pairs_s:,.3g} ({outcome.limit}), {outcome.dollars:,.2g} $")
+        yield f"| {cores} | " + " | ".join(cells) + " |"
 
 
 def parse() -> argparse.Namespace:
@@ -120,6 +133,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--network-mb-s", type=float, default=1250.0)
     parser.add_argument("--core-hour", type=float, default=0.04)
     parser.add_argument("--gpu-hour", type=float, default=3.0)
+    parser.add_argument("--write", action="store_true", help=f"write the tables into {PAGE.name}")
     parser.add_argument("--check", type=float, nargs="*", help="pairs/s measured with 1, 2, ... workers")
     return parser.parse_args()
 
