@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmod_pipeline.effects.engines.fused.compiled import kernel
+from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
 from rmod_pipeline.effects.engines.fused.kernels.vectors import load, load_address, store, transpose
 
 BLOCK_FRAMES = 256
@@ -15,6 +15,19 @@ BLOCK_FRAMES = 256
 VECTOR_BYTES = 32
 TABLE_BYTES = 64
 """Eight addresses."""
+
+
+@inlined
+def store_columns(to: Any, columns: Any) -> None:
+    """Write eight vectors one after the other."""
+    store(to, columns[0])
+    store(to + 32, columns[1])
+    store(to + 64, columns[2])
+    store(to + 96, columns[3])
+    store(to + 128, columns[4])
+    store(to + 160, columns[5])
+    store(to + 192, columns[6])
+    store(to + 224, columns[7])
 
 
 @kernel
@@ -37,15 +50,7 @@ def to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
                 load(load_address(rows + 56) + at),
             )
         )
-        to = lanes + frame * VECTOR_BYTES
-        store(to, columns[0])
-        store(to + 32, columns[1])
-        store(to + 64, columns[2])
-        store(to + 96, columns[3])
-        store(to + 128, columns[4])
-        store(to + 160, columns[5])
-        store(to + 192, columns[6])
-        store(to + 224, columns[7])
+        store_columns(lanes + frame * VECTOR_BYTES, columns)
 
 
 @kernel

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
-from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES, VECTOR_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES, VECTOR_BYTES, store_columns
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     fill,
     load,
     load_address,
     load_doubles,
     load_shorts,
-    store,
     store_doubles,
     transpose,
     widen,
@@ -43,15 +42,7 @@ def _shorts_to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
                 load_shorts(load_address(rows + 56) + at) / scale,
             )
         )
-        to = lanes + frame * VECTOR_BYTES
-        store(to, columns[0])
-        store(to + 32, columns[1])
-        store(to + 64, columns[2])
-        store(to + 96, columns[3])
-        store(to + 128, columns[4])
-        store(to + 160, columns[5])
-        store(to + 192, columns[6])
-        store(to + 224, columns[7])
+        store_columns(lanes + frame * VECTOR_BYTES, columns)
 
 
 @inlined

@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.compiled import kernel
-from rmod_pipeline.effects.engines.fused.kernels.lanes import VECTOR_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.lanes import VECTOR_BYTES, from_lanes, to_lanes
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     fill,
     load,
     load_address,
     store,
     store_address,
-    transpose,
 )
 
 COMB_FRAMES = (1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617)
@@ -49,52 +48,13 @@ def list_delays(sample_rate: int) -> list[int]:
 
 
 @kernel
-def _mix_inputs(lefts: Any, rights: Any, start: Any, count: Any, parameters: Any, lanes: Any) -> None:
-    """Write the sum of both channels of eight sounds times their gains to ``lanes`` [count, 8]; count divides by 8."""
+def _mix_inputs(lefts: Any, rights: Any, start: Any, count: Any, parameters: Any, lanes: Any, room: Any) -> None:
+    """Write the sum of both channels of eight sounds times their gains to ``lanes`` [count, 8]. room: as large."""
     gain_left, gain_right = load(parameters), load(parameters + 32)
-    for frame in range(0, count, 8):
-        at = (start + frame) * 4
-        to = lanes + frame * VECTOR_BYTES
-        left = transpose(
-            (
-                load(load_address(lefts) + at),
-                load(load_address(lefts + 8) + at),
-                load(load_address(lefts + 16) + at),
-                load(load_address(lefts + 24) + at),
-                load(load_address(lefts + 32) + at),
-                load(load_address(lefts + 40) + at),
-                load(load_address(lefts + 48) + at),
-                load(load_address(lefts + 56) + at),
-            )
-        )
-        store(to, left[0] * gain_left)
-        store(to + 32, left[1] * gain_left)
-        store(to + 64, left[2] * gain_left)
-        store(to + 96, left[3] * gain_left)
-        store(to + 128, left[4] * gain_left)
-        store(to + 160, left[5] * gain_left)
-        store(to + 192, left[6] * gain_left)
-        store(to + 224, left[7] * gain_left)
-        right = transpose(
-            (
-                load(load_address(rights) + at),
-                load(load_address(rights + 8) + at),
-                load(load_address(rights + 16) + at),
-                load(load_address(rights + 24) + at),
-                load(load_address(rights + 32) + at),
-                load(load_address(rights + 40) + at),
-                load(load_address(rights + 48) + at),
-                load(load_address(rights + 56) + at),
-            )
-        )
-        store(to, load(to) + right[0] * gain_right)
-        store(to + 32, load(to + 32) + right[1] * gain_right)
-        store(to + 64, load(to + 64) + right[2] * gain_right)
-        store(to + 96, load(to + 96) + right[3] * gain_right)
-        store(to + 128, load(to + 128) + right[4] * gain_right)
-        store(to + 160, load(to + 160) + right[5] * gain_right)
-        store(to + 192, load(to + 192) + right[6] * gain_right)
-        store(to + 224, load(to + 224) + right[7] * gain_right)
+    to_lanes(lefts, start, count, lanes)
+    to_lanes(rights, start, count, room)
+    for at in range(0, count * VECTOR_BYTES, VECTOR_BYTES):
+        store(lanes + at, load(lanes + at) * gain_left + load(room + at) * gain_right)
 
 
 @kernel
@@ -247,32 +207,15 @@ def _run_channel(source: Any, block: Any, size: Any, rings: Any, last: Any, para
 
 
 @kernel
-def _mix_outputs(own: Any, other: Any, rows: Any, start: Any, count: Any, parameters: Any) -> None:
-    """Write a channel of the reverb of eight sounds to their rows, from frame ``start`` on."""
+def _mix_outputs(own: Any, other: Any, rows: Any, start: Any, count: Any, parameters: Any, room: Any) -> None:
+    """Write a channel of the reverb of eight sounds to their rows, from frame ``start`` on.
+
+    room: as large as ``own``.
+    """
     direct, crossed = load(parameters + 160), load(parameters + 192)
-    for frame in range(0, count, 8):
-        here, there = own + frame * VECTOR_BYTES, other + frame * VECTOR_BYTES
-        columns = transpose(
-            (
-                load(here) * direct + load(there) * crossed,
-                load(here + 32) * direct + load(there + 32) * crossed,
-                load(here + 64) * direct + load(there + 64) * crossed,
-                load(here + 96) * direct + load(there + 96) * crossed,
-                load(here + 128) * direct + load(there + 128) * crossed,
-                load(here + 160) * direct + load(there + 160) * crossed,
-                load(here + 192) * direct + load(there + 192) * crossed,
-                load(here + 224) * direct + load(there + 224) * crossed,
-            )
-        )
-        at = (start + frame) * 4
-        store(load_address(rows) + at, columns[0])
-        store(load_address(rows + 8) + at, columns[1])
-        store(load_address(rows + 16) + at, columns[2])
-        store(load_address(rows + 24) + at, columns[3])
-        store(load_address(rows + 32) + at, columns[4])
-        store(load_address(rows + 40) + at, columns[5])
-        store(load_address(rows + 48) + at, columns[6])
-        store(load_address(rows + 56) + at, columns[7])
+    for at in range(0, count * VECTOR_BYTES, VECTOR_BYTES):
+        store(room + at, load(own + at) * direct + load(other + at) * crossed)
+    from_lanes(room, rows, start, count)
 
 
 @kernel
@@ -288,9 +231,9 @@ def reverberate_rows(
     left, right = source + BLOCK_BYTES, source + 2 * BLOCK_BYTES
     for start in range(0, frames, BLOCK_FRAMES):
         count = min(BLOCK_FRAMES, frames - start)
-        _mix_inputs(lefts, rights, start, count, parameters, source)
+        _mix_inputs(lefts, rights, start, count, parameters, source, left)
         _run_channel(source, left, count * VECTOR_BYTES, rings, scratch, parameters)
         right_rings = rings + (_COMBS + _ALL_PASSES) * RING_BYTES
         _run_channel(source, right, count * VECTOR_BYTES, right_rings, scratch + LAST_BYTES, parameters)
-        _mix_outputs(left, right, to_lefts, start, count, parameters)
-        _mix_outputs(right, left, to_rights, start, count, parameters)
+        _mix_outputs(left, right, to_lefts, start, count, parameters, source)
+        _mix_outputs(right, left, to_rights, start, count, parameters, source)
