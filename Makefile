@@ -20,7 +20,7 @@ SAMPLE_PAIRS := train=160,valid=20,test=20
 SAMPLE_DATE := 2026-11-28
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo release-sample test coverage check docs bench figures lock clean
+.PHONY: help env demo release-sample test coverage check docs bench lock clean
 
 help: ## print this
 	@awk -F ' *## *' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,9 +91,6 @@ BENCH_LIBRARY ?= builtin
 
 bench: env ## measure the speed of everything in one run, and write it to docs/lab/performance.md (BENCH_LIBRARY=lib.csv)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/performance.py --library $(BENCH_LIBRARY) --write
-
-figures: env demo ## run all scripts behind the figures in docs/ (RMOD_REAL_LIBRARY=DIR for those on real sounds)
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock: ## write the versions in .venv to requirements/lock.txt
 	@test -e $(STAMP) || { echo "only what the demo needs is in $(VENV): make env first" >&2; exit 1; }

@@ -3,7 +3,8 @@
     python benchmarks/performance.py --library lib.csv [--pairs 24] [--repeats 3] [--write]
 
 `make bench` runs it. All ways to make pairs take turns over the same specs. Peers are measured where they are
-installed: `pip install audiomentations fluxion-dsp scaper`, and pymixconsole from its repository.
+installed: `pip install audiomentations fluxion-dsp`, and pymixconsole from its repository. scaper is not: one of the
+packages that it needs, soxbindings, could not be built.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "lab" / "performance.md"
 BEGIN, END = "<!-- written by benchmarks/performance.py -->\n", "<!-- end -->\n"
 ROUNDS, START_SECONDS = 5, 30.0
 """How often a worker process renders the pairs, and how long it may take to get ready."""
-SCRIPT, MENTIONS, SCAPER = "a straightforward script", "audiomentations", "scaper"
+SCRIPT, MENTIONS = "a straightforward script", "audiomentations"
 
 
 def try_import(name: str) -> Any:
@@ -155,7 +156,7 @@ def report_ways(turns: Sequence[dict[str, float]]) -> Iterator[str]:
         script = [turn[SCRIPT] / turn[name] for turn in turns]
         own = [turn[f"{PEDALBOARD}, wav"] / turn[name] for turn in turns]
         yield f"| {name} | {spread(ms, '.1f')} | {rate:.1f} | {spread(script, '.2f')} | {spread(own, '.2f')} |"
-    missing = [name for name in (MENTIONS, SCAPER, "pymixconsole") if not try_import(name)]
+    missing = [name for name in (MENTIONS, "pymixconsole") if not try_import(name)]
     if missing:
         yield ""
         yield f"Not installed, so not measured: {', '.join(missing)}."
@@ -191,7 +192,9 @@ def render_some(library: str, recipe: str, folder: str, count: int, start: float
         groups = [range(first, min(first + RENDERED_TOGETHER, count)) for first in range(0, count, RENDERED_TOGETHER)]
         for group in groups[:2]:
             bench.pipeline(group, sounds, Clock(), "warm", FUSED)
-        time.sleep(max(start - time.time(), 0))
+        if time.time() > start:
+            raise RuntimeError(f"a process was not ready within {START_SECONDS:g} s")
+        time.sleep(start - time.time())
         for _ in range(ROUNDS):
             for group in groups:
                 bench.pipeline(group, sounds, Clock(), "all", FUSED)
@@ -368,7 +371,7 @@ def describe_machine() -> str:
         names = {key.strip(): value.strip() for key, value in fields.items()}
         cpu = f"{names.get('model name', cpu)} (family {names.get('cpu family')}, model {names.get('model')})"
     found = []
-    for package in ("numpy", "numba", "pedalboard", "librosa", "audiomentations", "fluxion-dsp", "scaper"):
+    for package in ("numpy", "numba", "pedalboard", "librosa", "audiomentations", "fluxion-dsp"):
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:

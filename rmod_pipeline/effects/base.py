@@ -17,7 +17,7 @@ PEDALBOARD = "pedalboard"
 """The engine that supports every effect."""
 FUSED = "fused"
 """The engine that applies the chains of all tracks of a pair together."""
-FUSED_VERSION = 1
+FUSED_VERSION = 2
 """It rises when the fused engine renders other bits."""
 
 

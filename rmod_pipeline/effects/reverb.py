@@ -17,7 +17,7 @@ WET_LEVEL = 0.5
 that the level of a send in dB has its usual meaning, and mixtures are as loud as the two published by the authors."""
 
 LEAST_FUSED_RATE = 2000
-"""Hz. Below it, the shortest delay of the reverb has fewer frames than a vector of the fused engine."""
+"""Hz. Far below it, the shortest delay of the reverb would have no frame, which the fused engine cannot do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 RENDERED_TOGETHER = 4
 """Pairs that are rendered at once: they fill the lanes of the fused engine, and more of them would not be faster."""
+FRAMES_TOGETHER = RENDERED_TOGETHER * 400_000
+"""With longer mixtures, fewer pairs: the fused engine keeps some 150 bytes per frame of each."""
 
 
 def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], None] = lambda: None) -> Receipt:
@@ -29,8 +31,9 @@ def build_shard(plan: ShardPlan, context: WorkerContext, on_pair: Callable[[], N
     """
     with context.open_output(plan) as output:
         all_ids = list(plan.pair_ids(context.seed))
-        for start in range(0, len(all_ids), RENDERED_TOGETHER):
-            pair_ids = all_ids[start : start + RENDERED_TOGETHER]
+        together = min(RENDERED_TOGETHER, max(1, FRAMES_TOGETHER // context.settings.frames))
+        for start in range(0, len(all_ids), together):
+            pair_ids = all_ids[start : start + together]
             specs = [compose_attempt(pair_id, context) for pair_id in pair_ids]
             pairs = render_pairs(specs, context.sounds, _name_pair, keep_tracks=context.job.stems)
             for pair_id, first in zip(pair_ids, pairs, strict=True):

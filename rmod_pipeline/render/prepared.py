@@ -2,7 +2,7 @@
 
 To decode a one-shot takes milliseconds, to shift a loop tens of them, and both recur often: the paper's library and
 ranges give 61,463 different shifts, and a million pairs use each about 46 times. Processes map the files into memory,
-so that a machine holds each sound once. The folder is content-addressed: the name of a file is the hash of everything
+so that those of a machine share them. The folder is content-addressed: the name of a file is the hash of everything
 that its audio depends on. So a file is never stale, and a second writer writes the same bytes. Each file is renamed
 into its final name and has a checksum; an unreadable file is made again. Above the size limit, the least recently used
 files are removed.
@@ -14,6 +14,7 @@ import logging
 import mmap
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,6 +23,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -68,22 +70,29 @@ class PreparedCache:
     folder: Path
     limit: int = DEFAULT_LIMIT
     """Bytes."""
+    maps: bool = True
+    """Whether files are mapped into memory, or read. A file on a network may not vanish while it is mapped."""
 
-    def get(self, source: str, make: Callable[[], Audio]) -> Audio:
-        """Return a sound [channels, frames], mapped from the folder or made; ``source`` says how it is made.
+    def get(self, source: str, make: Callable[[], Audio], check: Callable[[], object] = lambda: None) -> Audio:
+        """Return a sound [channels, frames], from the folder or made; ``source`` says how it is made.
 
-        Its array is read-only. If the folder cannot be written, a warning is logged; the audio is the same.
+        ``check`` is called before a sound that was made earlier is returned. The array is read-only. If the folder
+        cannot be written, a warning is logged; the audio is the same.
         """
         path = self._path(source)
-        cached = _load(path)
+        cached = self._load(path)
         if cached is not None:
+            check()
             return cached
-        audio = np.ascontiguousarray(make(), dtype="<f4")
+        audio = np.array(make(), dtype="<f4", order="C")
         try:
             self._store(path, audio)
         except OSError as error:
             logger.warning("the cache of prepared sounds, %s, cannot be written: %s", self.folder, error)
-        return audio
+        # Mapped like the others, so that this process keeps no copy of its own.
+        stored = self._load(path) if self.maps else None
+        audio.flags.writeable = False
+        return audio if stored is None else stored
 
     def _path(self, source: str) -> Path:
         name = sha256("\0".join([source, *_versions()]).encode()).hexdigest()
@@ -100,6 +109,23 @@ class PreparedCache:
         # A clean-up lists the folder, which takes milliseconds. Names are hashes, so this runs for every 64th new file.
         if path.name[0] in "0123" and path.name[1] == "0":
             self.clean_up()
+
+    def _load(self, path: Path) -> Audio | None:
+        """Return the sound of a file; None if there is no such file, or if it is damaged."""
+        try:
+            data = _map_file(path) if self.maps else path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            logger.warning("%s cannot be read, and is made again: %s", path, error)
+            return None
+        audio = _parse(data)
+        if audio is None:
+            logger.warning("%s is damaged and is made again", path)
+            return None
+        with suppress(OSError):
+            os.utime(path)  # its age decides when a clean-up removes it
+        return audio
 
     def clean_up(self) -> None:
         """Remove the least recently used files until the folder is within its limit."""
@@ -128,25 +154,16 @@ class PreparedCache:
                     yield status.st_mtime, status.st_size, path
 
 
-def _load(path: Path) -> Audio | None:
-    """Return the sound of a file, mapped into memory; None if there is no such file, or if it is damaged."""
-    try:
-        with path.open("rb") as file:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError:
-        return None
-    except ValueError:  # a file of no bytes cannot be mapped
-        data = None
-    audio = None if data is None else _parse(data)
-    if audio is None:
-        logger.warning("%s is damaged and is made again", path)
-        return None
-    with suppress(OSError):
-        os.utime(path)  # its age decides when a clean-up removes it
-    return audio
+def _map_file(path: Path) -> mmap.mmap | bytes:
+    """Map a file into memory. Until Python 3.13 each map holds a file descriptor."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            return b""  # it cannot be mapped
+        options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **options)
 
 
-def _parse(data: mmap.mmap) -> Audio | None:
+def _parse(data: mmap.mmap | bytes) -> Audio | None:
     """Return the samples of a file, after a look at its checksum; None if they are not whole."""
     if len(data) < _HEADER.size:
         return None

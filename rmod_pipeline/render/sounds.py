@@ -14,10 +14,14 @@ from rmod_pipeline.spec import Layer, LoopTrack, Settings
 
 DEFAULT_MEMORY = 512 * 2**20
 """Bytes."""
+MOST_LOOPS = 128
+"""Each of them may hold a file descriptor, of which some systems allow 256."""
 
 
 class Sounds:
-    """The prepared one-shots and loops of a library, with a cache of the last used ones of at most ``memory`` bytes.
+    """The prepared one-shots and loops of a library, with a cache of the last used ones.
+
+    Of one-shots it keeps copies, at most ``memory`` bytes, and of loops ``MOST_LOOPS`` that are mapped from the disk.
 
     A spec requests every sound with its checksum, so it never plays a changed file under an old id. A file that is gone
     or was changed is an error, also where its prepared sound is known.
@@ -29,6 +33,7 @@ class Sounds:
         self._verified: set[str] = set()
         self._sha256 = {asset.id: asset.sha256 for asset in store.library.assets}
         self._cache: OrderedDict[tuple[object, ...], Audio] = OrderedDict()
+        self._loops: OrderedDict[tuple[object, ...], Audio] = OrderedDict()
         self._bytes = 0
 
     def one_shot(self, layer: Layer, settings: Settings) -> Audio:
@@ -49,31 +54,46 @@ class Sounds:
         Raises LibraryError for another checksum, AssetError for an unreadable file.
         """
         key = ("loop", track.sha256, track.semitones, settings.loop_frames)
-        return self._get_or_make(key, lambda: self._shift(track, settings))
+        if key not in self._loops:
+            self._loops[key] = self._shift(track, settings)
+            if len(self._loops) > MOST_LOOPS:
+                self._loops.popitem(last=False)
+        self._loops.move_to_end(key)
+        return self._loops[key]
 
     def _one_shot(self, layer: Layer) -> Audio:
-        self._verify(layer.asset, layer.sha256)
+        self._check_sum(layer.asset, layer.sha256)
         source = f"sound {layer.sha256} at {self.store.sample_rate} Hz"
-        return self.prepared.get(source, lambda: self.store.read(layer.asset))
+        return self.prepared.get(source, lambda: self._read(layer.asset), lambda: self._verify(layer.asset))
 
     def _shift(self, track: LoopTrack, settings: Settings) -> Audio:
         def make() -> Audio:
-            loop = self.store.read(track.asset)[:, : settings.loop_frames]
+            loop = self._read(track.asset)[:, : settings.loop_frames]
             return shift_pitch(loop, track.semitones, settings.sample_rate)
 
-        self._verify(track.asset, track.sha256)
+        self._check_sum(track.asset, track.sha256)
         part = f"first {settings.loop_frames} frames at {settings.sample_rate} Hz"
-        return self.prepared.get(f"loop {track.sha256}, {part}, {track.semitones} semitones", make)
+        source = f"loop {track.sha256}, {part}, {track.semitones} semitones"
+        return self.prepared.get(source, make, lambda: self._verify(track.asset))
 
-    def _verify(self, asset: str, sha256: str) -> None:
-        """Check that the library has a sound with this checksum, and that its file, too, has it."""
+    def _read(self, asset: str) -> Audio:
+        """Return a sound. The store compares the checksum of its file."""
+        audio = self.store.read(asset)
+        self._verified.add(asset)
+        return audio
+
+    def _verify(self, asset: str) -> None:
+        """Compare the checksum of a file whose sound was prepared by an earlier process, once."""
+        if asset not in self._verified:
+            self.store.verify(asset)
+            self._verified.add(asset)
+
+    def _check_sum(self, asset: str, sha256: str) -> None:
+        """Check that the library has a sound with this checksum."""
         library_sha256 = self._sha256.get(asset, sha256)
         if library_sha256 != sha256:
             found = f"the spec needs {asset} with sha256 {sha256[:12]}..., the library has {library_sha256[:12]}..."
             raise LibraryError(self.store.library.manifest, found, "use the library that the pair was built from")
-        if asset not in self._verified:
-            self.store.verify(asset)
-            self._verified.add(asset)
 
     def _get_or_make(self, key: tuple[object, ...], make: Callable[[], Audio]) -> Audio:
         if key in self._cache:

@@ -153,14 +153,24 @@ def test_a_clean_up_within_the_limit_removes_nothing(tmp_path: Path) -> None:
     assert all(file.exists() for file in files)
 
 
-def test_a_used_loop_is_kept(tmp_path: Path) -> None:
-    cache, file = make_filled_cache(tmp_path)
+@pytest.mark.parametrize("maps", [True, False])
+def test_a_used_sound_is_kept(maps: bool, tmp_path: Path) -> None:
+    _, file = make_filled_cache(tmp_path)
     os.utime(file, (1e9, 1e9))
-    cache.get("loop", fail_if_called)
-    younger = _put(tmp_path, "00/other.f32", 1000, 2e9 - 1e9 + 5)
-    PreparedCache(tmp_path, limit=file.stat().st_size + 900).clean_up()
-    assert file.exists() or not younger.exists()
-    assert not younger.exists()
+    PreparedCache(tmp_path, maps=maps).get("loop", fail_if_called)
+    younger = _put(tmp_path, "00/other.f32", file.stat().st_size // 2, 1e9 + 5)
+    PreparedCache(tmp_path, limit=round(1.4 * file.stat().st_size)).clean_up()
+    assert (file.exists(), younger.exists()) == (True, False)
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_a_check_comes_before_every_sound_that_was_made_earlier(maps: bool, tmp_path: Path) -> None:
+    cache, checks = PreparedCache(tmp_path, maps=maps), []
+    for _ in range(3):
+        found = cache.get("loop", lambda: SOUND, lambda: checks.append(1))
+        assert np.array_equal(found, SOUND)
+        assert not found.flags.writeable
+    assert len(checks) == 2
 
 
 def test_a_running_clean_up_is_not_waited_for(tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ class WorkerContext(ShardMaker):
             sweep_drafts(job.layout.drafts)
         self.settings: Settings = make_settings(job.recipe, job.engine)
         store = AudioStore(job.library, job.recipe.sample_rate, STORE_BYTES)
-        self.sounds = Sounds(store, PreparedCache(job.cache or prepared_folder(), job.cache_bytes))
+        # A folder that the user named may be on a network, where another machine may remove a file that is in use here.
+        cache = PreparedCache(job.cache or prepared_folder(), job.cache_bytes, maps=job.cache is None)
+        self.sounds = Sounds(store, cache)
         self.fingerprint = job.digest
         self.encoder = PrefetchEncoder(encode) if encode else None
         self._families = tuple(job.families)

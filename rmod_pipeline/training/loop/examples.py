@@ -27,6 +27,12 @@ class PairSource(Protocol):
         """Set the epoch of the next iteration."""
 
 
+LOST_HINT = (
+    'free memory and /dev/shm; in a script, put the call under `if __name__ == "__main__":`; or give --workers 0 '
+    "(workers=0)"
+)
+
+
 class LoaderError(NamedTuple):
     """The fields of an RmodError that a DataLoader worker passes to the main process."""
 
@@ -84,4 +90,4 @@ def raise_loader_errors(batches: Iterable[Any]) -> Iterator[Any]:
             raise  # a defect: no process was lost
         reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
         found = f"one of {workers} loader processes cannot be started or is lost: {reason}"
-        raise ModelError("training", found, "free memory and /dev/shm, or give --workers 0") from error
+        raise ModelError("training", found, LOST_HINT) from error

@@ -50,10 +50,11 @@ class LoaderSettings:
 
 
 def worker_context() -> BaseContext:
-    """Return how loader processes start: from a server that has loaded this module and has no other threads.
+    """Return how loader processes start: from a server process that has loaded this module.
 
     torch would fork them from this process. A fork copies the locks and the heap of threads that do not exist in the
-    copy, such as those of Ray, arrow, OpenMP, or an S3 client: now and then such a worker dies or waits forever.
+    copy, such as those of Ray, arrow, OpenMP, or an S3 client: now and then such a worker dies or waits forever. As for
+    all processes that are not forked, a script needs ``if __name__ == "__main__":``.
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rmod_pipeline.effects.engines.fused import compiled
+from rmod_pipeline.effects.engines.fused.warm_up import compile_kernels
 
 CALL = """
 import hashlib, logging
@@ -55,6 +56,12 @@ def test_kernels_are_compiled_again_where_a_file_is_damaged_or_none_can_be_writt
         again = call_with_cache(cache)
         assert again.returncode == 0, again.stderr
         assert again.stdout.split()[0] == first.stdout.split()[0]
+
+
+def test_every_kernel_is_compiled_before_the_first_pair() -> None:
+    """One that is not would be compiled by all workers at once, and end a build if its file is damaged."""
+    compile_kernels()
+    assert not [kernel.py_func.__qualname__ for kernel in compiled._kernels if not kernel.signatures]
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numba import njit
 
 from rmod_pipeline.audio import Audio, Pcm, peak, rms, to_channels, to_pcm
 from rmod_pipeline.effects.engines.fused import levels
+from rmod_pipeline.effects.engines.fused.calls import echo_row
 from rmod_pipeline.effects.engines.fused.kernels import dynamics, vectors
 from rmod_pipeline.effects.engines.fused.kernels.vectors import LANES
 from rmod_pipeline.effects.engines.fused.rows import (
@@ -26,6 +28,7 @@ from rmod_pipeline.effects.engines.fused.rows import (
     mix_audio,
     sum_all,
 )
+from rmod_pipeline.effects.engines.fused.steps import Echoing
 from rmod_pipeline.render.measure import NUMPY_METER, open_meter
 
 FLOATS = st.floats(2.0**-100, 2.0**100, width=32)
@@ -168,6 +171,24 @@ def test_channels_that_share_a_row_are_mixed_and_measured_as_two() -> None:
     assert audio.shape == (2, 1000)
     assert find_rms(channels) == pytest.approx(rms(audio), rel=1e-6)
     assert max(each.peak for each in channels) == pytest.approx(peak(audio))
+
+
+def test_a_pool_that_nobody_needs_is_freed_at_once() -> None:
+    pool = RowPool(1000)
+    row, freed = pool.take(), weakref.ref(pool)
+    echo_row(pool.silence, Echoing(10, 0.5), pool)
+    del row, pool
+    assert freed() is None
+
+
+def test_audio_in_any_order_of_memory_is_converted_alike() -> None:
+    audio = np.random.default_rng(0).uniform(-1, 1, (2, 1000)).astype(np.float32)
+    expected = levels.convert_to_pcm(audio)
+    others: tuple[Any, ...] = (np.asfortranarray(audio), audio.astype(np.float64), np.repeat(audio, 2, axis=1)[:, ::2])
+    for other in others:
+        assert np.array_equal(levels.convert_to_pcm(other), expected)
+    transposed = np.asfortranarray(expected)
+    assert levels.measure_samples(transposed) == levels.measure_samples(expected)
 
 
 def test_a_row_that_nobody_needs_is_used_again() -> None:

@@ -27,6 +27,7 @@ LOUDNESS_OFFSET = -0.691
 
 def convert_to_pcm(audio: Audio) -> Pcm:
     """Return 16-bit samples [channels, frames] as ``to_pcm`` does."""
+    audio = np.ascontiguousarray(audio, np.float32)
     frames = audio.shape[1]
     whole, pcm = frames - frames % LANES, np.empty(audio.shape, np.int16)
     for channel, result in zip(audio, pcm, strict=True):
@@ -49,7 +50,7 @@ def convert_channels(channels: Channels) -> tuple[Pcm, bool]:
 
 def measure_samples(pcm: Pcm) -> tuple[float, float, float, float, int, float]:
     """Return peak, RMS, RMS of middle and of side, number of clipped samples, and swing of 16-bit audio [2, frames]."""
-    frames = pcm.shape[1]
+    frames, pcm = pcm.shape[1], _in_rows(pcm)
     padded = pcm if frames % LANES == 0 else np.pad(pcm, ((0, 0), (0, -frames % LANES)), mode="edge")
     out = np.zeros(8)
     measure_shorts(padded[0].ctypes.data, padded[1].ctypes.data, padded.shape[1], out)
@@ -62,6 +63,11 @@ def measure_samples(pcm: Pcm) -> tuple[float, float, float, float, int, float]:
     squares = np.maximum(out[:4], 0) / frames
     level, middle, side = (math.sqrt(value) for value in ((squares[0] + squares[1]) / 2, squares[2], squares[3]))
     return float(out[4]), level, middle, side, round(out[5]), float(out[6] - out[7]) / 2
+
+
+def _in_rows(pcm: Pcm) -> Pcm:
+    """Return 16-bit audio whose channels are contiguous, as kernels need them."""
+    return pcm if pcm.dtype == np.int16 and pcm.strides[1] == pcm.itemsize else np.ascontiguousarray(pcm, np.int16)
 
 
 def integrate_loudness(pcms: Sequence[Pcm], sample_rate: int) -> list[float]:
@@ -80,7 +86,7 @@ def _measure_together(pcms: Sequence[Pcm], sample_rate: int) -> list[float]:
     frames = pcms[0].shape[1]
     starts, ends = _list_blocks(frames, sample_rate)
     bounds = np.unique(np.concatenate([starts, ends]))
-    padded = [pcm if frames % LANES == 0 else np.pad(pcm, ((0, 0), (0, -frames % LANES))) for pcm in pcms]
+    padded = [_in_rows(pcm) if frames % LANES == 0 else np.pad(pcm, ((0, 0), (0, -frames % LANES))) for pcm in pcms]
     addresses = [channel.ctypes.data for pcm in padded for channel in pcm]
     rows = np.array(addresses + addresses[:1] * (LANES - len(addresses)), np.int64)
     sums = np.zeros((bounds.size - 1, LANES))

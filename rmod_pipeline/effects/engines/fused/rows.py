@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
+import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,10 +49,12 @@ class RowPool:
         self.frames = frames
         self.free: list[tuple[NDArray[np.float32], int]] = []
         """Rows and their addresses."""
-        self.silence = self.take()
-        self.silence.samples[:] = 0
-        self.waste = self.take()
+        # These two do not refer to the pool as others do: in a circle, all would wait for the garbage collector.
+        silence, waste, me = make_row(frames), make_row(frames), weakref.proxy(self)
+        self.silence = Row(me, silence, silence.ctypes.data)
+        self.waste = Row(me, waste, waste.ctypes.data)
         """What unused lanes write to."""
+        self.silence.samples[:] = 0
 
     def take(self) -> Row:
         """Return a row that holds anything."""
@@ -77,7 +81,8 @@ class Row:
         self._levels: tuple[float, float] | None = None
 
     def __del__(self) -> None:
-        self.pool.free.append((self.samples, self.address))
+        with suppress(ReferenceError):  # the pool is gone
+            self.pool.free.append((self.samples, self.address))
 
     def _measure(self) -> tuple[float, float]:
         if self._levels is None:
@@ -167,7 +172,7 @@ class TrackSum:
             result = 0 if audio is None else audio[side].ctypes.data
             record[:4] = self.rows[side].ctypes.data, self.gains[side].ctypes.data, len(parts), result
         self.levels: tuple[float, float] | None = None
-        """Its peak and its RMS."""
+        """Its peak and its RMS; None before they are measured. Only the sum of one part is measured later."""
 
     @property
     def audio(self) -> Audio | None:
@@ -182,7 +187,9 @@ class TrackSum:
 
     def peak_and_rms(self) -> tuple[float, float]:
         """Return the peak and the RMS over both channels."""
-        assert self.levels is not None
+        if self.levels is None:
+            (channels,) = self.parts
+            self.levels = max(channel.peak for channel in channels), find_rms(channels)
         return self.levels
 
     def mono_rms(self, starts: Sequence[int], frames: int) -> list[float]:

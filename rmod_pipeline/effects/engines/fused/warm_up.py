@@ -16,7 +16,15 @@ from rmod_pipeline.effects.engines.fused.compiled import (
     remove_old,
 )
 from rmod_pipeline.effects.engines.fused.kernels.sections import AT_ONCE
-from rmod_pipeline.effects.engines.fused.rows import Channel, RowPool, TrackSum, make_channels, mix_audio, sum_all
+from rmod_pipeline.effects.engines.fused.rows import (
+    Channel,
+    RowPool,
+    TrackSum,
+    find_rms,
+    make_channels,
+    mix_audio,
+    sum_all,
+)
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
     Echoing,
@@ -62,6 +70,7 @@ def _call_all() -> None:
     audio = np.linspace(-1, 1, 2 * FRAMES, dtype=np.float32).reshape(2, FRAMES)
     channels = make_channels(audio, pool)
     section, compression = Section(1, 0, 0, 0, 0), Compression(0.5, -0.5, 0.9, 0.9)
+    find_rms(channels)
     for count in (1, AT_ONCE):
         calls.filter_all(channels[:1], [Filtering((section,) * count)], pool)
     calls.compress_all(channels[:1], [compression], pool)

@@ -61,8 +61,8 @@ def sum_weighted(rows: Any, frames: Any, bounds: Any, parts: Any, sums: Any, coe
     """Write the sums of squares of eight K-weighted 16-bit channels between bounds; all but the counts are addresses.
 
     rows: of eight addresses of channels with ``frames`` frames, rounded up to 8. bounds: [parts + 1] 64-bit integers,
-    the first 0 and the last ``frames``. sums: [parts, 8] doubles. coefficients: [2, 5, 8] doubles, b0, b1, b2, a1, a2
-    of two sections. scratch: [BLOCK_FRAMES, 8] floats, then [5, 8] doubles, zeros: four states and a sum.
+    the first 0 and the last ``frames`` at most. sums: [parts, 8] doubles. coefficients: [2, 5, 8] doubles, b0, b1, b2,
+    a1, a2 of two sections. scratch: [BLOCK_FRAMES, 8] floats, then [5, 8] doubles, zeros: four states and a sum.
     """
     states = scratch + BLOCK_FRAMES * VECTOR_BYTES
     zero = widen(fill(np.float32(0)))
