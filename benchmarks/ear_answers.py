@@ -41,6 +41,7 @@ from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.reading.data_set import DataPair
 
 PICKED, SIMILAR, TYPICAL, CODED = "picked", "most similar", "most usual", "codec of the truth"
+BEST = "the known sound that is nearest to the truth"
 GENERATED, AGREED, EXPECTED = "ranked by its tries and the ear", "ranked by its tries", "ranked by the known sounds"
 RESAMPLES = 2000
 USUAL_OF = 64
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="only the first ones")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=DIR", help="DOSE models; repeatable")
     parser.add_argument("--tries", type=int, default=16, help="tries of a checkpoint beside the greedy one")
+    parser.add_argument("--best", action="store_true", help="also the best that any pick without a variation could be")
     arguments = parser.parse_args()
     use_threads(1)
     ear, library = open_ear(arguments.ear), keep_train(load_library(str(arguments.library)))
@@ -80,6 +82,8 @@ def main() -> None:
             bank = SoundBank.of(ear, AudioStore(library, ear.features.sample_rate, 2**29), kind)
             for system, answers in answer(bank, pairs, usual).items():
                 print_row(f"{kind}, {system}", answers, kits)
+            if arguments.best:
+                print_row(f"{kind}, {BEST}", answer_best(bank, pairs), kits)
             for name, folder in (model.split("=", 1) for model in arguments.checkpoint):
                 for system, answers in answer_with(Path(folder), bank, pairs, arguments.tries).items():
                     print_row(f"{kind}, {system.format(name)}", answers, kits)
@@ -109,6 +113,16 @@ def answer(bank: SoundBank, pairs: Sequence[DataPair], usual: Sequence[DataPair]
     answers = {PICKED: np.stack(picked), SIMILAR: np.stack(similar)}
     compared = {system: compare(torch.from_numpy(sounds), true) for system, sounds in answers.items()}
     return {**compared, TYPICAL: compare(typical, true)}
+
+
+def answer_best(bank: SoundBank, pairs: Sequence[DataPair]) -> Answers:
+    """Return the answers of one who knows the truth, and may only pick a known sound as it is."""
+    true = torch.from_numpy(np.stack([one_shot(pair, bank.instrument) for pair in pairs]))
+    known = [fit(bank.store.read(asset.id).mean(0), bank.instrument) for asset in bank.assets]
+    known = [sound / max(float(np.abs(sound).max()), 1e-9) for sound in known]
+    distances = [spectral_distance(torch.from_numpy(sound).expand_as(true), true).numpy() for sound in known]
+    best = np.stack(distances).argmin(0)
+    return compare(torch.from_numpy(np.stack([known[index] for index in best])), true)
 
 
 def answer_with(checkpoint: Path, bank: SoundBank, pairs: Sequence[DataPair], tries: int) -> dict[str, Answers]:
