@@ -1,7 +1,7 @@
 """Simulate how many pairs per second a number of cores and GPUs make, what limits them, and what a million pairs cost.
 
     python benchmarks/scaling.py
-    python benchmarks/scaling.py --render-ms 164 --check 8.1 15.2
+    python benchmarks/scaling.py --render-ms 149 --check 6.71 13.04
 
 A simulation, shard by shard: every core renders, then waits for its tokens and for the disk, and the driver takes the
 receipt. Costs are given as options; the defaults are those of docs/lab/scaling.md, which says which were measured. With
@@ -114,10 +114,10 @@ def report(form: str, costs: Costs) -> Iterator[str]:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--render-ms", type=float, default=164.0, help="per pair, on one core")
+    parser.add_argument("--render-ms", type=float, default=19.2, help="per pair, on one core")
     parser.add_argument("--wav-mb", type=float, default=0.96)
     parser.add_argument("--flac-mb", type=float, default=0.72)
-    parser.add_argument("--flac-ms", type=float, default=5.0, help="more than WAV, per pair")
+    parser.add_argument("--flac-ms", type=float, default=10.0, help="more than WAV, per pair")
     parser.add_argument("--token-kb", type=float, default=22.0)
     parser.add_argument("--shard-size", type=int, default=100)
     parser.add_argument("--shard-ms", type=float, default=5.0, help="of the driver, per shard")
@@ -127,7 +127,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--put-ms", type=float, default=50.0, help="latency of an object store")
     parser.add_argument("--put-mb-s", type=float, default=90.0, help="of one upload")
-    parser.add_argument("--mini-ms", type=float, default=203.0, help="tokens of a pair by `mini` on one core")
+    parser.add_argument("--mini-ms", type=float, default=77.0, help="tokens of a pair by `mini` on one core")
     parser.add_argument("--gpu-pairs-s", type=float, default=735.0)
     parser.add_argument("--batch-mb", type=float, default=1.2)
     parser.add_argument("--network-mb-s", type=float, default=1250.0)
