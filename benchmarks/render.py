@@ -1,20 +1,14 @@
-"""Measure the pairs per second of one core, the time per stage, and the same for a straightforward script.
+"""Ways to make pairs, and clocks of their stages: what `performance.py` measures and `engines_page.py` plays.
 
-    python benchmarks/render.py
-    python benchmarks/render.py --library lib.csv --pairs 40 --repeats 5
-
-The figures of docs/lab/performance.md. Pipeline and script take turns over the same specs, pair by pair, so that a
-machine that slows down slows down both; every mixture of the script is held against the pipeline's. Times are
-processor time of this one process, all its threads added up, which other work on the machine disturbs least.
+One way is a straightforward script, held against every mixture of the pipeline. Times are processor time of this one
+process, all its threads added up, which other work on the machine disturbs least.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -33,19 +27,14 @@ from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.effects import FUSED, PEDALBOARD
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
-from rmod_pipeline.pipeline.shard import RENDERED_TOGETHER
-from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
+from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render import Pair, PreparedCache, Sounds, mixing, render_pairs
 from rmod_pipeline.render import pair as rendering
 from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.spec import PairId, PairSpec, Track
 
-SCRIPT, COLD, WARM = "a straightforward script", "rmod, no cached shifts", "rmod, shifts cached on disk"
-TOGETHER = "rmod, shifts cached on disk, fused engine"
-SPECS = 1000
 SAMPLE_RATE = 44_100
 ALIKE_DB = -40.0
 """Largest difference between the mixtures of the script and of the pipeline, relative to the mixture."""
@@ -234,29 +223,6 @@ class Bench:
                     encode_members(pair, self.library, AudioStorage())
         return list(zip(specs, pairs, strict=True))
 
-    def turn(self, pairs: int) -> tuple[Clock, Clock]:
-        """Make every pair in all ways, four at a time in turn; return the times of all, and of the fused stages."""
-        clock, inside, fused, cold_clock = Clock(), Clock(), Clock(), Clock()
-        with tempfile.TemporaryDirectory(dir=self.out) as folder:
-            cold, warm, staged, together, parts = (self.sounds(Path(folder) / "pitch") for _ in range(5))
-            for start in range(0, pairs, RENDERED_TOGETHER):
-                indices = range(start, min(start + RENDERED_TOGETHER, pairs))
-                made = self.pipeline(indices, cold, cold_clock, COLD)
-                for spec, pair in made:
-                    with clock.of(SCRIPT):
-                        mix = script_pair(spec, self.library, self.out)
-                    check_alike(pair, mix)
-                self.pipeline(indices, warm, clock, WARM)
-                for _, pair in self.pipeline(indices, together, clock, TOGETHER, FUSED):
-                    check_alike(pair, from_pcm(made[pair.spec.address.index - start][1].mix))
-                with inside.inside_render():
-                    self.pipeline(indices, staged, inside, "all")
-                with fused.inside_render():
-                    self.pipeline(indices, parts, fused, "all", FUSED)
-        clock.seconds[COLD] = cold_clock.seconds[COLD]
-        clock.seconds.update({stage: inside.seconds[stage] for stage in inside.seconds})
-        return clock, fused
-
 
 def check_alike(pair: Pair, mix: np.ndarray) -> None:
     """Check that a mixture is that of a pair."""
@@ -285,60 +251,6 @@ def measure_match(specs: Sequence[PairSpec], sounds: Sounds) -> tuple[list[float
     return fused, itself
 
 
-def report_match(bench: Bench, pairs: int) -> None:
-    """Print what ``measure_match`` returns."""
-    specs = [bench.spec(index) for index in range(pairs)]
-    found = measure_match(specs, bench.sounds(bench.out / "prepared"))
-    for name, values in zip(("the fused engine", "pedalboard, its input 1e-7 louder"), found, strict=True):
-        print(f"\n{name}: {statistics.median(values):.1f} dB from pedalboard (median), {max(values):.1f} dB (worst)")
-
-
 def spread(values: Sequence[float], form: str) -> str:
     """Return the median, the minimum and the maximum as text."""
     return f"{statistics.median(values):{form}} ({min(values):{form}} .. {max(values):{form}})"
-
-
-def report(turns: Sequence[tuple[Clock, Clock]], pairs: int) -> None:
-    """Print the measurements as Markdown tables."""
-    ms, fused = (
-        {name: [1000 * turn.seconds[name] / pairs for turn in clocks] for name in clocks[0].seconds}
-        for clocks in zip(*turns, strict=True)
-    )
-    print("| method | ms per pair | pairs/s on one core | times as fast as the script |\n| --- | --- | --- | --- |")
-    for name in (SCRIPT, COLD, WARM, TOGETHER):
-        ratios = [script / own for script, own in zip(ms[SCRIPT], ms[name], strict=True)]
-        rate = 1000 / statistics.median(ms[name])
-        print(f"| {name} | {spread(ms[name], '.0f')} | {rate:.1f} | {spread(ratios, '.2f')} |")
-    faster = [one / other for one, other in zip(ms[WARM], ms[TOGETHER], strict=True)]
-    print(f"\nThe fused engine is {spread(faster, '.2f')} times as fast as pedalboard's.")
-    print("\n| stage, shifts cached | pedalboard, ms per pair | share | fused | share |\n|---|---|---|---|---|")
-    for stage in STAGE_NAMES:
-        cells = []
-        for times in (ms, fused):
-            median, whole = statistics.median(times.get(stage, [0.0])), statistics.median(times["all"])
-            cells.append(f"{median:.2f} | {median / whole:.1%}" if median else " | ")
-        print(f"| {stage} | {' | '.join(cells)} |")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", default="builtin", help="a manifest, or builtin")
-    parser.add_argument("--recipe", default="rmod", help="a recipe's name or file")
-    parser.add_argument("--pairs", type=int, default=24)
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(load_recipe(find_recipe(options.recipe)), load_library(options.library), Path(folder))
-        bench.turn(2)  # imports, and what librosa and the fused engine compile
-        turns = [bench.turn(options.pairs) for _ in range(options.repeats)]
-        print(f"{options.recipe}, {options.library}: {options.pairs} pairs, {options.repeats} turns; median (range)\n")
-        report(turns, options.pairs)
-        report_match(bench, options.pairs)
-        start = time.process_time()
-        for index in range(SPECS):
-            bench.spec(index)
-        print(f"\ncomposing alone: {1000 * (time.process_time() - start) / SPECS:.2f} ms a spec over {SPECS}")
-
-
-if __name__ == "__main__":
-    main()

@@ -66,7 +66,7 @@ def test_every_kernel_is_compiled_before_the_first_pair() -> None:
 
 @pytest.mark.long
 def test_kernels_for_an_older_processor_give_the_same_bits(tmp_path: Path) -> None:
-    """numba compiles for the processor that it runs on unless it is told otherwise."""
+    """numba compiles for the processor that it runs on, unless a variable names another."""
     older = call_with_cache(tmp_path, NUMBA_CPU_NAME="x86-64-v2", NUMBA_CPU_FEATURES="")
     assert older.returncode == 0, older.stderr
     here = call_with_cache(Path(os.environ["RMOD_CACHE"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,24 +38,15 @@ def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: Ro
     for group in _groups(single, 2 * LANES):
         numbers, gains = _list_sections(channels, steps, group, 1)
         scratch = np.zeros(2 * _BLOCK, np.float32)
-        tables = _list_tables([channels[index].row for index in group], [outputs[index] for index in group], pool)
-        sections.filter_rows_once(
-            *(table.ctypes.data for table in tables),
-            padded_frames(pool.frames),
-            _count_halves(group),
-            *(gains.ctypes.data, numbers.ctypes.data, scratch.ctypes.data),
-        )
+        places = [each.ctypes.data for each in (gains, numbers, scratch)]
+        _run(sections.filter_rows_once, channels, outputs, group, pool, _count_halves(group), *places)
     for group in _groups(several, LANES):
         most = max(len(steps[index].sections) for index in group)
         count = -(-most // sections.AT_ONCE) * sections.AT_ONCE
         numbers, gains = _list_sections(channels, steps, group, count)
         scratch = np.zeros(count * 2 * LANES + _BLOCK, np.float32)
-        tables = _list_tables([channels[index].row for index in group], [outputs[index] for index in group], pool)
-        sections.filter_rows(
-            *(table.ctypes.data for table in tables),
-            padded_frames(pool.frames),
-            *(gains.ctypes.data, numbers.ctypes.data, count, scratch.ctypes.data),
-        )
+        places = [each.ctypes.data for each in (gains, numbers)]
+        _run(sections.filter_rows, channels, outputs, group, pool, *places, count, scratch.ctypes.data)
     return outputs
 
 
@@ -63,7 +54,7 @@ def _list_sections(
     channels: Sequence[Channel], steps: Sequence[Filtering], group: Sequence[int], count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the sections of a group [halves * count, 5, 8], and its gains [halves, 8]; the others change nothing."""
-    halves = 1 + (len(group) > LANES or count == 1)
+    halves = 2 if count == 1 else 1
     gains, numbers = np.ones((halves, LANES), np.float32), np.zeros((halves * count, 5, LANES), np.float32)
     numbers[:, 0] = _IDENTITY.b0
     for position, index in enumerate(group):
@@ -85,13 +76,8 @@ def compress_all(channels: Sequence[Channel], steps: Sequence[Compression], pool
             numbers[half, :, place] = _describe(channels[index].gain, steps[index])
         scratch = np.zeros(2 * LANES + 2 * _BLOCK + _ROOM, np.float32)
         _point_at_rows(scratch, 2 * LANES + 3 * _BLOCK, 2 * LANES + 2 * _BLOCK)
-        tables = _list_tables([channels[index].row for index in group], [outputs[index] for index in group], pool)
-        dynamics.compress_rows(
-            *(table.ctypes.data for table in tables),
-            padded_frames(pool.frames),
-            _count_halves(group),
-            *(numbers.ctypes.data, scratch.ctypes.data),
-        )
+        places = [each.ctypes.data for each in (numbers, scratch)]
+        _run(dynamics.compress_rows, channels, outputs, group, pool, _count_halves(group), *places)
     return outputs
 
 
@@ -110,12 +96,7 @@ def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowP
         scratch = np.zeros(between + _ROOM, np.float32)
         _point_at_rows(scratch, between - _ADDRESSES, between - _ROOM)
         _point_at_rows(scratch, between + _BLOCK, between)
-        tables = _list_tables([channels[index].row for index in group], [outputs[index] for index in group], pool)
-        dynamics.limit_rows(
-            *(table.ctypes.data for table in tables),
-            padded_frames(pool.frames),
-            *(parameters.ctypes.data, scratch.ctypes.data),
-        )
+        _run(dynamics.limit_rows, channels, outputs, group, pool, parameters.ctypes.data, scratch.ctypes.data)
     return outputs
 
 
@@ -183,11 +164,19 @@ def _count_halves(group: Sequence[int]) -> int:
     return -(-len(group) // LANES)
 
 
-def _list_tables(
-    inputs: Sequence[Row], outputs: Sequence[Row], pool: RowPool
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the addresses of rows to read from and to write to, and of spare ones up to sixteen."""
-    return _list_addresses(inputs, pool.silence), _list_addresses(outputs, pool.waste)
+def _run(
+    kernel: Callable[..., None],
+    channels: Sequence[Channel],
+    outputs: Sequence[Row],
+    group: Sequence[int],
+    pool: RowPool,
+    *rest: int,
+) -> None:
+    """Call a kernel with the inputs and outputs of a group, and with what is special to it."""
+    # Both tables must exist while the kernel reads them.
+    sources = _list_addresses([channels[index].row for index in group], pool.silence)
+    results = _list_addresses([outputs[index] for index in group], pool.waste)
+    kernel(sources.ctypes.data, results.ctypes.data, padded_frames(pool.frames), *rest)
 
 
 def _list_addresses(rows: Sequence[Row], spare: Row) -> NDArray[np.int64]:

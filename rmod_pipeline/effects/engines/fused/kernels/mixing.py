@@ -27,14 +27,20 @@ TRACK_BYTES = 72
 """Bytes of a record of a channel, for ``add_tracks``."""
 
 
+@inlined
+def _combine_at(rows: Any, gains: Any, count: Any, at: Any) -> Any:
+    """Return eight frames, ``at`` bytes from the start, of the sum of rows times their gains; see ``combine``."""
+    total = load(load_address(rows) + at) * fill(load_float(gains))
+    for number in range(1, count):
+        total = total + load(load_address(rows + 8 * number) + at) * fill(load_float(gains + 4 * number))
+    return total
+
+
 @kernel
 def combine(rows: Any, gains: Any, count: Any, to: Any, frames: Any) -> None:
     """Write the sum of rows times their gains. rows, gains: addresses of ``count`` addresses and floats; to: a row."""
     for at in range(0, frames * 4, 32):
-        total = load(load_address(rows) + at) * fill(load_float(gains))
-        for number in range(1, count):
-            total = total + load(load_address(rows + 8 * number) + at) * fill(load_float(gains + 4 * number))
-        store(to + at, total)
+        store(to + at, _combine_at(rows, gains, count, at))
 
 
 @kernel
@@ -79,15 +85,6 @@ def measure(row: Any, frames: Any) -> Any:
     return squares, np.float64(peak)
 
 
-@inlined
-def _combine_at(rows: Any, gains: Any, count: Any, at: Any) -> Any:
-    """Return eight frames, ``at`` bytes from the start, of the sum of rows times their gains; see ``combine``."""
-    total = load(load_address(rows) + at) * fill(load_float(gains))
-    for number in range(1, count):
-        total = total + load(load_address(rows + 8 * number) + at) * fill(load_float(gains + 4 * number))
-    return total
-
-
 @kernel
 def _sum_block(
     rows: Any, gains: Any, count: Any, at: Any, frames: Any, scratch: Any, total: Any, to: Any, levels: Any
@@ -120,10 +117,10 @@ def _sum_block(
 def add_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any, scratch: Any) -> None:
     """Write the sum of tracks, which are sums of rows, to two rows, and measure each track on the way.
 
-    tracks: [count, 2] records of TRACK_BYTES, of the left and the right channel: the address of its rows' addresses,
-    the address of their gains, their count, a row that gets the channel or 0, then a double and a vector, both 0: the
-    sum of squares, and the largest absolute frames. ``frames``: of audio; what rows hold after it does not count.
-    scratch: a block.
+    tracks: [count, 2] records of TRACK_BYTES, of the left and the right channel. A record has the address of its rows'
+    addresses, that of their gains, their count, and a row that gets the channel, or 0. Then come a double and a vector,
+    both 0, for the sum of squares and the largest absolute frames. ``frames``: of audio; what rows hold after it does
+    not count. scratch: a block.
     """
     zero = fill(np.float32(0))
     for start in range(0, frames, SUM_FRAMES):
