@@ -272,7 +272,8 @@ def _finish(
 
     lower = encoding is not None and encoding.choice.precision != "fp32" and not is_remote and not summary.failures
     unlike = compare_precision_with_fp32(out, encoding) if lower and encoding else None
-    result = BuildResult(out, summary, folder=folder, shards=shards, unlike_fp32=unlike)
+    precision = encoding.choice.precision if encoding else None
+    result = BuildResult(out, summary, folder=folder, shards=shards, unlike_fp32=unlike, precision=precision)
     if summary.failures:
         raise IncompleteBuildError(result)
     return result

@@ -42,6 +42,7 @@ class BuildResult(DataSet):
         folder: str | None = None,
         shards: int | None = None,
         unlike_fp32: tuple[float, int] | None = None,
+        precision: str | None = None,
     ) -> None:
         super().__init__(out)
         self.summary = summary
@@ -52,6 +53,8 @@ class BuildResult(DataSet):
         """The number of shards that the run was limited to; None for all."""
         self.unlike_fp32 = unlike_fp32
         """With a precision below fp32: the share of tokens, 0..1, that differ from fp32's, and of how many mixtures."""
+        self.precision = precision
+        """The precision of the tokens that this run made; None if it made none."""
 
 
 class IncompleteBuildError(BuildError):

@@ -14,6 +14,7 @@ from rmod_pipeline.cli.shared.options import (
     WHERE,
     AddressOption,
     BatchOption,
+    ChannelsLastFlag,
     CompileFlag,
     DeviceOption,
     EncodersOption,
@@ -117,9 +118,10 @@ def build(
         typer.Option("--features", help="Store log-mel spectrograms of the sounds too.", rich_help_panel=WHAT),
     ] = False,
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "fp32",
+    precision: PrecisionOption = None,
     batch: BatchOption = None,
-    compiled: CompileFlag = False,
+    compiled: CompileFlag = None,
+    channels_last: ChannelsLastFlag = None,
     encoders: EncodersOption = None,
     space_check: Annotated[bool, typer.Option(help="Check first that the disk has room.", rich_help_panel=HOW)] = True,
 ) -> None:
@@ -159,7 +161,14 @@ def build(
             licences=licences,
             codec=None
             if codec == NONE
-            else api.CodecChoice(name=codec, device=device, precision=precision, batch=batch, compiled=compiled),
+            else api.CodecChoice(
+                name=codec,
+                device=device,
+                precision=precision,
+                batch=batch,
+                compiled=compiled,
+                channels_last=channels_last,
+            ),
             features=features,
             compute=api.ComputeConfig(
                 executor=executor, address=address, workers=workers, encoders=encoders, shard_minutes=shard_minutes
@@ -177,7 +186,7 @@ def build(
         typer.echo(f"Nothing to try again: no shard's last try failed. See: rmod status {quote(out)}")
         return
     print_summary(result.summary, out, "Built")
-    print_precision(result, precision)
+    print_precision(result)
     if result.shards is None:
         typer.echo(f"Next: rmod verify {quote(out)} --rerender 4; rmod preview {quote(out)}")
     else:

@@ -7,6 +7,7 @@ import typer
 from rmod_pipeline.cli.shared.options import (
     AddressOption,
     BatchOption,
+    ChannelsLastFlag,
     CodecOption,
     CompileFlag,
     DataArgument,
@@ -25,9 +26,10 @@ def encode(
     out: DataArgument,
     codec: CodecOption = "mini",
     device: DeviceOption = "auto",
-    precision: PrecisionOption = "fp32",
+    precision: PrecisionOption = None,
     batch: BatchOption = None,
-    compiled: CompileFlag = False,
+    compiled: CompileFlag = None,
+    channels_last: ChannelsLastFlag = None,
     workers: WorkersOption = None,
     encoders: EncodersOption = None,
     executor: ExecutorOption = None,
@@ -47,7 +49,9 @@ def encode(
     """
     from rmod_pipeline import api
 
-    choice = api.CodecChoice(name=codec, device=device, precision=precision, batch=batch, compiled=compiled)
+    choice = api.CodecChoice(
+        name=codec, device=device, precision=precision, batch=batch, compiled=compiled, channels_last=channels_last
+    )
     compute = api.ComputeConfig(
         executor=executor, address=address, workers=workers, encoders=encoders, shard_minutes=shard_minutes
     )
@@ -58,6 +62,6 @@ def encode(
         print_failures(error.result.summary, out)
         raise typer.Exit(1) from error
     print_summary(result.summary, result.folder, "Encoded")
-    print_precision(result, precision)
+    print_precision(result)
     decode = f"rmod decode {quote(out)} KEY --out DIR"
     typer.echo(f"Next: rmod verify {quote(out)}; rmod preview {quote(out)}; {decode}")

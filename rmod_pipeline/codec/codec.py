@@ -7,7 +7,6 @@ audio = codec.decode(tokens)      # -> [n, frames * hop] float32
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 from rmod_pipeline.codec.catalogue import find_weights
 from rmod_pipeline.codec.checkpoint import load_codec_model, read_codec_checkpoint
 from rmod_pipeline.codec.identity import CodecIdentity
+from rmod_pipeline.codec.settings import SETTING_NAMES, EncoderSettings, default_settings, prepare_encoder
 from rmod_pipeline.codec.window import count_frames
-from rmod_pipeline.errors import CodecError, UsageError, nearest
+from rmod_pipeline.errors import CodecError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,14 +31,6 @@ Tokens = NDArray[np.uint16]
 AudioBatch = NDArray[np.float32]
 """[n, samples] mono, full scale at 1."""
 
-PRECISIONS = ("fp32", "tf32", "bf16")
-"""fp32 is exact; tf32 (GPU only) and bf16 are faster and change some tokens."""
-
-DEFAULT_BATCH = {"cpu": 1, "cuda": 16}
-"""Default batch size by kind of device. On a CPU the activations of one item fit into the cache: `mini` is then a
-little faster than with a batch of 8 (benchmarks/encode.py)."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecChoice:
     """Which codec to open, and its options. It is small, so that it can be sent to workers."""
@@ -47,21 +39,38 @@ class CodecChoice:
     """A known codec, or the path or address of a dac checkpoint."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
-    precision: str = "fp32"
+    precision: str | None = None
+    """fp32, tf32 or bf16. This and the next four: None is the default of the device, see ``settings.DEFAULTS``."""
     batch: int | None = None
-    """Batch size; the last batch is padded with silence. Part of the fingerprint. None: the default of the device."""
-    compiled: bool = False
-    """Whether to compile the encoder with torch.compile, which takes about a minute."""
+    compiled: bool | None = None
+    channels_last: bool | None = None
+    cuda_graphs: bool | None = None
     sha256: str | None = None
     """The expected ``CodecIdentity.sha256``: other weights are refused, so that all workers of a build use the same."""
+
+    @classmethod
+    def for_few(cls, name: str, *, device: str, batch: int) -> CodecChoice:
+        """Return the choice for a few sounds: in fp32, and without anything that takes long to prepare."""
+        return cls(
+            name=name, device=device, precision="fp32", batch=batch, compiled=False, channels_last=False,
+            cuda_graphs=False,
+        )  # fmt: skip
 
     def open(self) -> Codec:
         """Open the codec. Raises CodecError and UsageError."""
         identity, model, device = self._load()
-        return Codec(identity, _fold_weight_norm(model).to(device), self._resolve_on(device), device)
+        return Codec(identity, _fold_weight_norm(model).to(device), self.resolve_on(device), device)
 
-    def _resolve_on(self, device: str) -> CodecChoice:
-        return replace(self, device=device, batch=self.batch or DEFAULT_BATCH[device.partition(":")[0]])
+    def settings_on(self, device: str) -> EncoderSettings:
+        """Return the settings on a device, its defaults included. Raises UsageError for those that it does not have."""
+        settings = default_settings(device).updated({name: getattr(self, name) for name in SETTING_NAMES})
+        settings.check(device)
+        return settings
+
+    def resolve_on(self, device: str) -> CodecChoice:
+        """Return the choice with nothing left open. Raises UsageError for settings that the device does not have."""
+        settings = self.settings_on(device)
+        return replace(self, device=device, **{name: getattr(settings, name) for name in SETTING_NAMES})
 
     def fingerprint(self, is_remote: bool = False) -> dict[str, Any]:
         """Return the ``fingerprint`` of the codec without loading it on a GPU. Raises as ``open`` does.
@@ -73,14 +82,14 @@ class CodecChoice:
 
     def fingerprint_on(self, device: str, identity: CodecIdentity) -> dict[str, Any]:
         """Return everything that decides the tokens of given audio: codec, options and kind of device."""
-        batch = self._resolve_on(device).batch
-        options = {"precision": self.precision, "batch": batch, "compiled": self.compiled}
-        return {**identity.to_dict(), **options, "device": device.partition(":")[0], "torch": _read_torch_version()}
+        settings = self.settings_on(device).fingerprint()
+        return {**identity.to_dict(), **settings, "device": device.partition(":")[0], "torch": _read_torch_version()}
 
     def _load(self, is_remote: bool = False) -> tuple[CodecIdentity, Any, str]:
-        _check_choice(self)
+        default_settings("cpu").updated({"precision": self.precision, "batch": self.batch}).check("cuda")
         name, path, expected_sha256 = find_weights(self.name)
-        device = select_device(self.device, self.precision, is_remote)
+        device = select_device(self.device, is_remote)
+        self.settings_on(device)
         checkpoint = read_codec_checkpoint(path, expected_sha256)
         model = load_codec_model(checkpoint)
         identity = CodecIdentity.of(name, checkpoint, model)
@@ -106,9 +115,15 @@ class Codec:
     def __init__(self, identity: CodecIdentity, model: Any, choice: CodecChoice, device: str) -> None:
         """Wrap a model that is already on ``device``; use ``CodecChoice.open`` or ``open_codec`` to open a codec."""
         self.identity, self.choice, self.device = identity, choice, device
-        self._batch = choice.batch or 1
+        self.settings = choice.settings_on(device)
+        """How the encoder runs."""
+        self._batch = self.settings.batch
         self._model = model
-        self._encoder = _compile(model.encoder) if choice.compiled else model.encoder
+        self._encoder = prepare_encoder(model.encoder, self.settings)
+
+    def with_settings(self, **changes: Any) -> Codec:
+        """Return a codec of the same weights, which are shared, with other settings. Raises UsageError."""
+        return Codec(self.identity, self._model, replace(self.choice, **changes), self.device)
 
     @property
     def name(self) -> str:
@@ -152,14 +167,25 @@ class Codec:
         frames = self.count_frames(samples)
         tokens = np.zeros((count, self.identity.codebooks, frames), dtype=np.uint16)
         batch = np.zeros((self._batch, 1, frames * self.identity.hop), dtype=np.float32)
-        with torch.inference_mode(), self._deterministic(precision or self.choice.precision):
+        precision = precision or self.settings.precision
+        with torch.inference_mode(), self._deterministic(precision):
             for start in range(0, count, self._batch):
                 part = audio[start : start + self._batch]
                 batch[:] = 0
                 batch[: len(part), 0, :samples] = part
-                codes = self._encode_batch(torch.from_numpy(batch).to(self.device), precision or self.choice.precision)
+                codes = self._encode_batch(torch.from_numpy(batch).to(self.device), precision)
                 tokens[start : start + len(part)] = codes[: len(part)].cpu().numpy().astype(np.uint16)
         return tokens
+
+    def encode_on_device(self, audio: Tensor) -> Tensor:
+        """Encode a full batch that is on the device, [batch, 1, samples], and return its codes there; for benchmarks.
+
+        The samples must be a whole number of hops. Raises CodecError for a GPU that is out of memory.
+        """
+        import torch
+
+        with torch.inference_mode(), self._deterministic(self.settings.precision):
+            return self._encode_batch(audio, self.settings.precision)
 
     def decode(self, tokens: NDArray[Any]) -> AudioBatch:
         """Decode tokens [n, codebooks, frames] to audio float32 [n, frames * hop], always in fp32.
@@ -201,7 +227,7 @@ class Codec:
         kind = self.device.partition(":")[0]
         try:
             with torch.autocast(kind, dtype=torch.bfloat16, enabled=precision == "bf16"):
-                latent = (self._encoder if precision == self.choice.precision else self._model.encoder)(audio)
+                latent = (self._encoder if precision == self.settings.precision else self._model.encoder)(audio)
             # The nearest entries are always searched in fp32, which costs no time and changes fewer tokens.
             codes: Tensor = self._model.quantizer(latent.float())[1]
             return codes
@@ -243,15 +269,20 @@ def open_codec(
     name: str,
     *,
     device: str = "auto",
-    precision: str = "fp32",
+    precision: str | None = None,
     batch: int | None = None,
-    compiled: bool = False,
+    compiled: bool | None = None,
+    channels_last: bool | None = None,
+    cuda_graphs: bool | None = None,
 ) -> Codec:
-    """Open a known codec by name, or a dac checkpoint by its path.
+    """Open a known codec by name, or a dac checkpoint by its path. None is the default of the device.
 
     Raises CodecError for weights that are missing, broken, changed or not those of a DAC, UsageError for other options.
     """
-    return CodecChoice(name=name, device=device, precision=precision, batch=batch, compiled=compiled).open()
+    return CodecChoice(
+        name=name, device=device, precision=precision, batch=batch, compiled=compiled, channels_last=channels_last,
+        cuda_graphs=cuda_graphs,
+    ).open()  # fmt: skip
 
 
 def compute_mismatch_rate(tokens: Tokens, reference: Tokens) -> float:
@@ -259,15 +290,7 @@ def compute_mismatch_rate(tokens: Tokens, reference: Tokens) -> float:
     return float((tokens != reference).mean()) if tokens.size else 0.0
 
 
-def _check_choice(choice: CodecChoice) -> None:
-    if choice.precision not in PRECISIONS:
-        found = f"unknown '{choice.precision}'{nearest(choice.precision, PRECISIONS)}"
-        raise UsageError("--precision", found, f"choose {', '.join(PRECISIONS)}")
-    if choice.batch is not None and choice.batch < 1:
-        raise UsageError("--batch", f"{choice.batch} is too small", "give 1 or more")
-
-
-def select_device(name: str, precision: str = "fp32", is_remote: bool = False) -> str:
+def select_device(name: str, is_remote: bool = False) -> str:
     """Return the device of a name, ``auto`` included. Raises UsageError for one that this torch does not have."""
     from rmod_pipeline.codec.descript import import_dac
 
@@ -281,8 +304,6 @@ def select_device(name: str, precision: str = "fp32", is_remote: bool = False) -
         raise UsageError("--device", f"unknown '{name}'", "choose auto, cpu, cuda or cuda:1")
     if kind == "cuda" and not has_gpu and not is_remote:
         raise UsageError("--device", "this torch finds no GPU", "give --device cpu, or install a CUDA torch")
-    if precision == "tf32" and kind == "cpu":
-        raise UsageError("--precision", "tf32 needs a GPU", "choose fp32 or bf16 on a CPU")
     return device
 
 
@@ -303,14 +324,6 @@ def _fold_weight_norm(model: Any) -> Any:
         if hasattr(module, "weight_g"):
             remove_weight_norm(module)
     return model.requires_grad_(False)
-
-
-def _compile(encoder: Any) -> Any:
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return torch.compile(encoder, dynamic=False)
 
 
 def _read_torch_version() -> str:

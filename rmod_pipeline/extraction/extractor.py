@@ -153,7 +153,7 @@ def _open_codec(checkpoints: Sequence[DoseCheckpoint], chosen: str | None, devic
         hint = f"give the path of its weights: --codec PATH (rmod knows {', '.join(KNOWN)})"
         found = f"{checkpoints[0].about} uses tokens of {first_name or 'a codec that it does not name'}"
         raise UsageError("--codec", found, hint)
-    codec = CodecChoice(name=name, device=device, batch=CODEC_BATCH).open()
+    codec = CodecChoice.for_few(name, device=device, batch=CODEC_BATCH).open()
     for checkpoint in checkpoints:
         try:
             checkpoint.require_codec(codec.identity)

@@ -108,7 +108,8 @@ def token_settings(codec: CodecChoice, recipe: Recipe, build_digest: str, *, is_
     Raises CodecError, UsageError and BuildError.
     """
     fingerprint = codec.fingerprint(is_remote)
-    fixed = replace(codec, batch=fingerprint["batch"], sha256=fingerprint["sha256"])
+    # Nothing is left open: workers may have other devices, whose defaults differ.
+    fixed = replace(codec.resolve_on(fingerprint["device"]), device=codec.device, sha256=fingerprint["sha256"])
     return TokenSettings(choice=fixed, family=TokenFamily.of(recipe, fingerprint, build_digest))
 
 

@@ -27,7 +27,7 @@ def open_decoder(out: Location, codec: str | None = None, device: str = "auto") 
     weights, ShardError for missing tokens, UsageError for a codec that rmod does not know.
     """
     if codec is not None and is_weights_path(codec):
-        decoder = CodecChoice(name=codec, device=device, batch=1).open()
+        decoder = CodecChoice.for_few(codec, device=device, batch=1).open()
         family = _family_of(out, decoder)
         decoder.identity.require(family.codec, f"{out}/{family.folder}")
         return decoder, family
@@ -36,7 +36,7 @@ def open_decoder(out: Location, codec: str | None = None, device: str = "auto") 
     if name is None:
         hint = "give the path of its weights: --codec PATH"
         raise UsageError("--codec", f"rmod knows no codec named {family.name}", hint)
-    decoder = CodecChoice(name=name, device=device, batch=1).open()
+    decoder = CodecChoice.for_few(name, device=device, batch=1).open()
     decoder.identity.require(family.codec, f"{out}/{family.folder}")
     return decoder, family
 

@@ -90,10 +90,10 @@ DeviceOption = Annotated[
     typer.Option(metavar="NAME", help="cpu, cuda or cuda:1; auto uses a GPU if there is one.", rich_help_panel=TOKENS),
 ]
 PrecisionOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME",
-        help="fp32, tf32 (GPU) or bf16. The last two are faster and change some tokens.",
+        help="fp32, tf32 (GPU) or bf16. The last two are faster and change some tokens. Default: fp32.",
         rich_help_panel=TOKENS,
     ),
 ]
@@ -106,8 +106,22 @@ BatchOption = Annotated[
     ),
 ]
 CompileFlag = Annotated[
-    bool,
-    typer.Option("--compile", help="Compile the encoder with torch first; takes a minute.", rich_help_panel=TOKENS),
+    bool | None,
+    typer.Option(
+        "--compile/--no-compile",
+        help="Compile the encoder with torch first; takes a minute. Default: no.",
+        show_default=False,
+        rich_help_panel=TOKENS,
+    ),
+]
+ChannelsLastFlag = Annotated[
+    bool | None,
+    typer.Option(
+        "--channels-last/--no-channels-last",
+        help="Lay out the convolutions of a dac.DAC by time; may change tokens. Default: no.",
+        show_default=False,
+        rich_help_panel=TOKENS,
+    ),
 ]
 EncodersOption = Annotated[
     int | None,

@@ -47,11 +47,11 @@ def share(part: float, whole: float) -> str:
     return f"{part:.1f} s of {whole:.1f} s ({part / whole:.0%})" if whole else f"{part:.1f} s"
 
 
-def print_precision(result: BuildResult, precision: str) -> None:
+def print_precision(result: BuildResult) -> None:
     """Print what a precision below fp32 changed."""
     if result.unlike_fp32 is not None:
         differing, mixtures = result.unlike_fp32
-        typer.echo(f"{precision}: {differing:.2%} of the tokens of {mixtures} mixtures differ from fp32's.")
+        typer.echo(f"{result.precision}: {differing:.2%} of the tokens of {mixtures} mixtures differ from fp32's.")
 
 
 def print_failures(summary: BuildSummary, out: Location) -> None:

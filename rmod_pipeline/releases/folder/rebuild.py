@@ -61,7 +61,8 @@ def _codec_options(out: Location, name: str) -> list[str]:
     known = next((each for each in KNOWN if name.startswith(f"{each}-")), "WEIGHTS.pth")
     words = ["--codec", known, "--device", str(codec.get("device", "auto"))]
     words += ["--precision", str(codec.get("precision", "fp32")), "--batch", str(codec.get("batch", 1))]
-    return [*words, "--compile"] if codec.get("compiled") else words
+    words += ["--compile"] if codec.get("compiled") else []
+    return [*words, "--channels-last"] if codec.get("channels_last") else words
 
 
 def _library_name(out: Location) -> str:
