@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from rmod_pipeline.codec import open_codec
-from rmod_pipeline.codec.descript import can_import_audiotools, import_dac
+from rmod_pipeline.codec.descript import PlainSignal, SpectrogramShape, can_import_audiotools, import_dac
 from tests.tiny_codec import noise
 
 
@@ -37,3 +37,14 @@ def test_a_full_size_codec_loaded_both_ways_gives_the_same_codes(tmp_path: Path)
     codec = open_codec(str(tmp_path / "official.pth"), device="cpu", batch=2)
     np.testing.assert_array_equal(codec.encode(audio), codes.numpy())
     np.testing.assert_allclose(codec.decode(codes.numpy()), sound, atol=1e-5)
+
+
+def test_the_spectrograms_of_discriminators_are_equal_both_ways() -> None:
+    if not can_import_audiotools():
+        pytest.skip("descript-audiotools does not import here")
+    import audiotools
+
+    audio = torch.from_numpy(noise(2, 5_000))[:, None]
+    shape = SpectrogramShape(2048, 512, match_stride=True)
+    official = audiotools.AudioSignal(audio, 44_100, stft_params=audiotools.STFTParams(*shape[:2], match_stride=True))
+    torch.testing.assert_close(PlainSignal(audio, 44_100, shape).stft(), official.stft())

@@ -13,8 +13,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from rmod_pipeline.training.codec import adversary
-from rmod_pipeline.training.codec.adversary import Adversary
 
 torch.set_num_threads(1)
 
@@ -343,15 +341,6 @@ def test_a_budget_in_minutes_is_used_by_time() -> None:
     schedule = CodecSchedule(minutes=2)
     assert CodecProgress(step=99, seconds=30).share(schedule) == 0.25
     assert CodecProgress(step=3).share(small_recipe(steps=6).schedule) == 0.5
-
-
-def test_discriminators_need_audiotools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adversary, "can_import_audiotools", lambda: False)
-    recipe = small_recipe(steps=9)
-    assert Adversary.of(recipe, "cpu").state_dict() == {}
-    losses = recipe.losses.model_copy(update={"adversarial": 1.0})
-    with pytest.raises(CodecError, match="descript-audiotools cannot be imported"):
-        Adversary.of(recipe.model_copy(update={"losses": losses}), "cpu")
 
 
 def test_an_incomplete_state_is_refused(tmp_path: Path) -> None:

@@ -1,19 +1,27 @@
 """Compute DAC's adversarial losses with discriminators that learn to tell reconstructions from real sounds.
 
-They need a GPU to be worth their cost, and classes of the real descript-audiotools. No test runs this code, and it was
-never run on a GPU: see docs/guides/tokens.md.
+They need a GPU to be worth their cost. Tests run them on a CPU; they never ran on a GPU: see docs/lab/gpu.md.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.descript import can_import_audiotools, import_dac
-from rmod_pipeline.errors import CodecError
+from rmod_pipeline.codec.descript import new_discriminator
 from rmod_pipeline.training.codec.recipe import CodecRecipe
+
+LEARNING_RATE = 1e-4
+"""As in DAC. At 20 times that, the rate of `mini`, the discriminators become worse with each step."""
+
+MAX_GRAD_NORM = 10.0
+"""Larger gradients of the discriminators are scaled down to this norm, as in DAC."""
+
+Features = Sequence[Sequence[Tensor]]
+"""The output of each layer of each discriminator; that of the last layer is its judgement, 1 for a real sound."""
 
 
 class Adversary:
@@ -21,12 +29,9 @@ class Adversary:
 
     @staticmethod
     def of(recipe: CodecRecipe, device: str) -> Adversary:
-        """Return the adversary that the recipe's loss weights need. Raises CodecError if audiotools is missing."""
+        """Return the adversary that the recipe's loss weights need. Raises CodecError if dac is missing."""
         if recipe.losses.adversarial == 0 and recipe.losses.feature == 0:
             return Adversary()
-        if not can_import_audiotools():
-            hint = "install descript-audiotools (not beside Ray), or set losses.adversarial and losses.feature to 0"
-            raise CodecError("adversarial losses", "descript-audiotools cannot be imported", hint)
         return Discriminators(recipe, device)
 
     def losses(self, reconstruction: Tensor, target: Tensor) -> dict[str, Tensor]:  # noqa: ARG002
@@ -48,23 +53,19 @@ class Discriminators(Adversary):
     """DAC's multi-period and multi-band discriminators, with their own optimizer."""
 
     def __init__(self, recipe: CodecRecipe, device: str) -> None:
-        dac = import_dac()
-        self.sample_rate = recipe.shape.sample_rate
-        self.network = dac.model.Discriminator(sample_rate=self.sample_rate).to(device)
-        self.distance = dac.nn.loss.GANLoss(self.network)
-        rate = recipe.schedule.learning_rate
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=rate, betas=(0.8, 0.99))
+        self.network = new_discriminator(recipe.shape.sample_rate).to(device)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=LEARNING_RATE, betas=(0.8, 0.99))
 
     def losses(self, reconstruction: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Train the discriminators for one step; return the adversarial and the feature loss."""
-        from audiotools import AudioSignal
-
-        fake, real = AudioSignal(reconstruction, self.sample_rate), AudioSignal(target, self.sample_rate)
         self.optimizer.zero_grad(set_to_none=True)
-        self.distance.discriminator_loss(fake, real).backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
+        compute_discriminator_loss(self.network(reconstruction.detach()), self.network(target)).backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRAD_NORM)
         self.optimizer.step()
-        adversarial, feature = self.distance.generator_loss(fake, real)
+        # The codec's own step needs no gradients of these weights.
+        self.network.requires_grad_(False)
+        adversarial, feature = compute_codec_losses(self.network(reconstruction), self.network(target))
+        self.network.requires_grad_(True)
         return {"adversarial": adversarial, "feature": feature}
 
     def state_dict(self) -> dict[str, Any]:
@@ -76,3 +77,16 @@ class Discriminators(Adversary):
         if state:
             self.network.load_state_dict(state["network"])
             self.optimizer.load_state_dict(state["optimizer"])
+
+
+def compute_discriminator_loss(fake: Features, real: Features) -> Tensor:
+    """Return how badly the discriminators tell reconstructions from real sounds; the formula of ``dac.nn.loss``."""
+    judged = [(made[-1].square().mean(), (1 - true[-1]).square().mean()) for made, true in zip(fake, real, strict=True)]
+    return torch.stack([part for pair in judged for part in pair]).sum()
+
+
+def compute_codec_losses(fake: Features, real: Features) -> tuple[Tensor, Tensor]:
+    """Return how well the discriminators recognise reconstructions, and the distance of their features from the real."""
+    adversarial = torch.stack([(1 - made[-1]).square().mean() for made in fake]).sum()
+    layers = [pair for made, true in zip(fake, real, strict=True) for pair in zip(made[:-1], true[:-1], strict=True)]
+    return adversarial, torch.stack([(one - other.detach()).abs().mean() for one, other in layers]).sum()
