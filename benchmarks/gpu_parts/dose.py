@@ -1,0 +1,257 @@
+"""Part dose: train DOSE models on the pairs of the part build, for as many steps as the time allows, and evaluate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.flop_counter import FlopCounterMode
+
+from gpu_parts.build import data_folder, test_folder
+from gpu_parts.clock import Clock, OutOfTimeError
+from gpu_parts.files import split_file
+from gpu_parts.machine import MIB, measure_products
+from gpu_parts.options import Options
+from gpu_parts.results import Results
+from rmod_pipeline.dose.checkpoint import encode_dose_checkpoint, read_dose_checkpoint
+from rmod_pipeline.dose.loss import TokenBatch, compute_losses
+from rmod_pipeline.dose.model import Dose
+from rmod_pipeline.dose.recipe import DoseRecipe, load_dose_recipe
+from rmod_pipeline.errors import ShardError
+from rmod_pipeline.evaluation.compare import EXTRACTED
+from rmod_pipeline.evaluation.evaluate import Evaluation, evaluate_checkpoint
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.training.dose.train import TrainingConfig, choose_models, train_dose
+from rmod_pipeline.training.loop.fit import TrainingReport
+from rmod_pipeline.training.loop.module import HeldOutLosses
+from rmod_pipeline.training.loop.monitor import ProgressListener, TrainingState
+from rmod_pipeline.training.loop.trainer import DeviceSettings
+
+EVALUATION_SHARE = 0.25
+"""Share of the time that is kept for the evaluation."""
+
+TRAINING_SHARE = 0.85
+"""Share of the rest that a training plans to take by the speed of its trial; validations need some too."""
+
+VALIDATIONS = 8
+LOADERS = 8
+"""Processes that read shards, at most."""
+
+TRIAL_PAIRS = 2
+"""Test pairs whose time says how many can be evaluated."""
+
+RESAMPLES = 4000
+SPEEDS, LOSSES, DISTANCES = "Training speed", "Held-out losses", "Distance to the true one-shots"
+
+
+def run_dose(options: Options, results: Results, clock: Clock) -> None:
+    """Train the first model to its end and evaluate it; of the others measure the speed, as far as time goes."""
+    data = data_folder(options)
+    if not Path(Layout(data).build).is_file():
+        hint = "run the part build before, with the same --work, or give --data"
+        raise ShardError(data, "no data set to train on", hint)
+    torch.set_float32_matmul_precision("high")
+    trainer = DoseBench(options, results, data)
+    first, *others = options.sizes.models
+    best = trainer.train(first, clock.share(1 - EVALUATION_SHARE))
+    if best is not None:
+        evaluate_all(options, results, clock, best)
+    for name in others:
+        if clock.left < trainer.last_trial_seconds:
+            results.skip(f"the speed of {name}", "no time left")
+        else:
+            trainer.try_speed(name, clock)
+
+
+@dataclass(kw_only=True)
+class SpeedMeter:
+    """The speed of a training, from its listener: the latest state, and a stop when the time is over."""
+
+    clock: Clock
+    latest: TrainingState | None = None
+    validated: list[tuple[int, HeldOutLosses]] = field(default_factory=list)
+
+    def listener(self) -> ProgressListener:
+        """Return the listener to give to the training."""
+        return ProgressListener(stepped=self._stepped, validated=self._validated)
+
+    def _stepped(self, state: TrainingState) -> None:
+        self.latest = state
+        self.clock.check()
+
+    def _validated(self, state: TrainingState, losses: HeldOutLosses) -> None:
+        self.validated.append((state.step, losses))
+
+
+class DoseBench:
+    """Trains models on one data set."""
+
+    def __init__(self, options: Options, results: Results, data: Path) -> None:
+        self.options, self.results, self.data = options, results, data
+        precision = "bf16" if options.device == "cuda" else "fp32"
+        size = options.sizes.matrix[options.device]
+        self.product = measure_products(precision, options.device, size, options.sizes.timed_seconds)
+        self.precision = precision
+        self.last_trial_seconds = 0.0
+
+    def train(self, name: str, clock: Clock) -> Path | None:
+        """Train a model for as many steps as the time allows; return its best checkpoint, None if there is none."""
+        meter = self.try_speed(name, clock)
+        steps = self.options.sizes.train_steps
+        if steps is None:
+            if meter is None or meter.latest is None:
+                self.results.skip(f"the training of {name}", "its trial took all of the time")
+                return None
+            steps = int(TRAINING_SHARE * clock.left * meter.latest.steps_per_second)
+        recipe = self.recipe(name, max(steps, 2))
+        out = self.options.work / f"model-{name}"
+        meter = SpeedMeter(clock=clock)
+        try:
+            self.fit(recipe, out, meter)
+        except OutOfTimeError as error:
+            self.results.skip(f"the rest of the {recipe.schedule.steps} steps of {name}", str(error))
+        for step, losses in meter.validated:
+            self.results.row(LOSSES, {"model": name, "step": step, **losses["all"]})
+        path = next(iter(sorted(out.glob("*.pth"))), None)
+        if path is None:
+            self.results.skip(f"the checkpoint of {name}", "there was no time for a first validation")
+            return None
+        half = self.options.work / f"{name}-bf16.pth"
+        checkpoint = read_dose_checkpoint(path)
+        state = {key: value.bfloat16() for key, value in checkpoint.state.items()}
+        half.write_bytes(encode_dose_checkpoint(replace(checkpoint, state=state)))
+        packed = split_file(half, self.options.out, f"{name}-{path.name}")
+        self.results.figure(f"checkpoint of {name}", f"{len(packed.parts)} part(s); to join: {packed.command}")
+        return half
+
+    def try_speed(self, name: str, clock: Clock) -> SpeedMeter | None:
+        """Take some steps, and record the speed; None if the time was over before."""
+        begun, meter = clock.spent, SpeedMeter(clock=clock)
+        recipe = self.recipe(name, self.options.sizes.trial_steps)
+        # Half of the steps are an interval of their own, so that the start of the readers does not count.
+        schedule = recipe.schedule.model_copy(update={"check_every_steps": -(-recipe.schedule.steps // 2)})
+        recipe = recipe.model_copy(update={"schedule": schedule})
+        try:
+            self.fit(recipe, self.options.work / f"trial-{name}", meter)
+        except OutOfTimeError as error:
+            self.results.skip(f"the speed of {name}", str(error))
+            return None
+        self.last_trial_seconds = clock.spent - begun
+        assert meter.latest is not None
+        flops = count_step_flops(recipe)
+        achieved = flops * meter.latest.steps_per_second
+        row: dict[str, Any] = {
+            "model": name, "precision": self.precision, "batch": recipe.schedule.batch,
+            "steps/s": meter.latest.steps_per_second, "tokens/s": meter.latest.units_per_second,
+            "TFLOP/s": achieved / 1e12, "model FLOP utilisation": achieved / self.product,
+            "waiting for data": f"{meter.latest.waiting:.0%}",
+        }  # fmt: skip
+        if self.options.device == "cuda":
+            row["peak MiB"] = torch.cuda.max_memory_allocated() / MIB
+        self.results.row(SPEEDS, row)
+        return meter
+
+    def recipe(self, name: str, steps: int) -> DoseRecipe:
+        """Return a recipe of a number of steps, in bf16 on a GPU, that validates a few times and never stops early."""
+        recipe = load_dose_recipe(name)
+        schedule = recipe.schedule.model_copy(
+            update={
+                "steps": steps,
+                "check_every_steps": max(steps // VALIDATIONS, 1),
+                "warm_up_steps": min(recipe.schedule.warm_up_steps, steps // 20),
+                "precision": self.precision,
+                "patience": None,
+            }
+        )
+        return recipe.model_copy(update={"schedule": schedule})
+
+    def fit(self, recipe: DoseRecipe, out: Path, meter: SpeedMeter) -> TrainingReport:
+        """Train the first of a recipe's models. Raises OutOfTimeError; what was written until then is kept."""
+        instrument = None if recipe.one_model else choose_models(recipe, None)[0][0]
+        workers = 0 if self.options.miniature else min(LOADERS, self.options.workers)
+        machine = DeviceSettings(device=self.options.device, workers=workers)
+        config = TrainingConfig(
+            recipe=recipe, data=self.data, out=out, instrument=instrument, codec=None, machine=machine
+        )
+        return next(iter(train_dose(config, meter.listener())))
+
+
+def count_step_flops(recipe: DoseRecipe) -> float:
+    """Return the operations of a training step, forward and backward, counted by torch on a batch of one, not computed."""
+    instruments = choose_models(recipe, None)[0]
+    frames = [recipe.frames(instrument) for instrument in instruments]
+    books = recipe.model.codebooks
+    with torch.device("meta"):
+        model = Dose(recipe.model, len(instruments)).train()
+        total = 0.0
+        for length in frames:
+            batch = TokenBatch(
+                mixtures=torch.zeros(1, books, recipe.model.condition_frames, dtype=torch.int64),
+                targets=torch.zeros(1, books, length, dtype=torch.int64),
+                lengths=torch.full((1,), length),
+                instruments=torch.zeros(1, dtype=torch.int64) if len(instruments) > 1 else None,
+            )
+            with FlopCounterMode(display=False) as counter:
+                compute_losses(model, batch, recipe.loss).total.backward()
+            total += counter.get_total_flops() / len(frames)
+    return float(total * recipe.schedule.batch)
+
+
+def evaluate_all(options: Options, results: Results, clock: Clock, best: Path) -> None:
+    """Evaluate the new model on the test pairs, and the one that it is compared with on the same."""
+    test = test_folder(options)
+    if not Path(Layout(test).build).is_file():
+        results.skip("the evaluation", f"{test} has no pairs: run the part build before, or give --test")
+        return
+    begun = clock.spent
+    evaluate(options, best, TRIAL_PAIRS)
+    models = {"trained": best, **({"against": options.against} if options.against else {})}
+    each = (clock.spent - begun) / TRIAL_PAIRS * len(models)
+    pairs = TRIAL_PAIRS if options.miniature else min(int(0.7 * clock.left / each), options.sizes.test_pairs)
+    if pairs < TRIAL_PAIRS:
+        results.skip("the evaluation", f"{clock.left:.0f} s left, a pair takes {each:.0f}")
+        return
+    found = {}
+    for label, path in models.items():
+        found[label] = evaluate(options, path, pairs)
+        (options.work / f"evaluation-{label}.json").write_text(json.dumps(found[label].to_dict()), encoding="utf-8")
+        for comparison in found[label].comparisons:
+            means = {system: comparison.mean(system) for system in comparison.distances}
+            row = {"model": label, "instrument": comparison.instrument, "pairs": len(comparison.keys), **means}
+            results.row(DISTANCES, row)
+    if options.against is None:
+        results.absent("a comparison with another model", "no --against")
+        return
+    for instrument, differences in pair_up(found["trained"], found["against"]).items():
+        low, high = bootstrap(differences)
+        text = f"{differences.mean():+.3f}, 95 % interval {low:+.3f} to {high:+.3f} over pairs; below 0 is nearer"
+        results.figure(f"{instrument}: trained minus against", text)
+
+
+def evaluate(options: Options, path: Path, pairs: int) -> Evaluation:
+    """Evaluate a checkpoint on the first pairs of the test split."""
+    return evaluate_checkpoint(path, test_folder(options), pairs=pairs, device=options.device, threads=options.workers)
+
+
+def pair_up(one: Evaluation, other: Evaluation) -> dict[str, NDArray[np.float64]]:
+    """Return the differences of the distances of two models, pair by pair, by instrument; only of common ones."""
+    others = {each.instrument: each for each in other.comparisons}
+    return {
+        each.instrument: np.subtract(each.distances[EXTRACTED], others[each.instrument].distances[EXTRACTED])
+        for each in one.comparisons
+        if each.instrument in others and each.keys == others[each.instrument].keys
+    }
+
+
+def bootstrap(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of values, from drawing them again with replacement."""
+    array = np.asarray(values)
+    drawn = np.random.default_rng(0).integers(len(array), size=(RESAMPLES, len(array)))
+    low, high = np.percentile(array[drawn].mean(1), [2.5, 97.5])
+    return float(low), float(high)
