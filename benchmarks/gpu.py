@@ -9,8 +9,8 @@
 - dose: a DOSE model trained on the pairs of `build`, in bf16 on a GPU, and its distance to the true one-shots.
 
 OUT/gpu.json and OUT/gpu.md are written anew after every figure. A part that runs over is ended, one that fails is
-named, and the next begins. Exits with 0 if all was measured, with 1 if something was skipped or has failed. On a machine
-without a GPU it measures the CPU. benchmarks/gpu_bundle.py packs what it needs for a machine without a network.
+named, and the next begins. Exits with 0 if all was measured, with 1 if something was skipped or has failed. On a
+machine without a GPU it measures the CPU. benchmarks/gpu_bundle.py packs what it needs for a machine without a network.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from gpu_parts.options import (
     require_folder,
 )
 from gpu_parts.results import DONE, RUNNING, Results
+
 from rmod_pipeline.errors import RmodError, UsageError
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.storage.process_identity import available_cores
@@ -134,6 +135,7 @@ def run_all(options: Options) -> int:
         if results.own["status"] == RUNNING:
             why = "it was ended: its time was over" if ran.stopped else f"failed: its process ended with {ran.code}"
             results.end(why, time.monotonic() - start)
+        print(f"{part}: {results.own['status']}", flush=True)
     parts = [Results(options.out, part) for part in options.parts]
     complete = all(results.is_complete for results in parts)
     print(f"{'All was measured' if complete else 'Not all was measured'}: {options.out / 'gpu.md'}")

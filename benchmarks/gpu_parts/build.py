@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -41,10 +42,14 @@ def run_build_part(options: Options, results: Results, clock: Clock) -> None:
 
 def data_folder(options: Options) -> Path:
     """Return the folder of the pairs to train DOSE on."""
-    return options.data or options.work / f"data-{options.codecs[-1]}"
+    return options.data or _built_folder(options, options.codecs[-1])
 
 
-def test_folder(options: Options) -> Path:
+def _built_folder(options: Options, codec: str) -> Path:
+    return options.work / f"data-{Path(codec).stem}"
+
+
+def evaluation_folder(options: Options) -> Path:
     """Return the folder of the pairs to evaluate on, of kits that no training has."""
     return options.test or options.work / "test"
 
@@ -57,9 +62,9 @@ class Builder:
 
     def measure(self, codec: str, clock: Clock) -> None:
         """Build as many pairs of tokens as the time allows, and record the rate."""
-        out, count = self.options.work / f"data-{codec}", self.sizes.train_pairs
+        out, count = _built_folder(self.options, codec), self.sizes.train_pairs
         if count is None:
-            trial = self.options.work / f"trial-{codec}"
+            trial = self.options.work / f"trial-{Path(codec).stem}"
             shards = TRIAL_SHARDS * self.options.workers
             ran = self.build(trial, f"train={shards * self.sizes.shard_size}", codec, clock, "--no-audio")
             rate = summarize(trial, self.options.workers).get("pairs/s")
@@ -80,35 +85,35 @@ class Builder:
             self.results.skip(f"the rest of the build with {codec}", f"its time was over after {row['pairs']} pairs")
 
     def check_equal(self, clock: Clock) -> None:
-        """Build the test pairs with audio and tokens, a second time, and encode a third build that has audio alone."""
+        """Build the test pairs with audio and tokens, a second time, and encode the audio of the first alone."""
         codec = self.options.codecs[-1]
         pairs = f"test={self.sizes.test_pairs},train={self.sizes.reference_pairs}"
         first, second, third = (self.options.work / name for name in ("test", "test-again", "test-audio"))
-        for out, name in ((first, codec), (second, codec), (third, None)):
-            ran = self.build(out, pairs, name, clock, "--format", "flac")
+        for out in (first, second):
+            ran = self.build(out, pairs, codec, clock, "--format", "flac")
             if ran.stopped:
                 self.results.skip(f"the test pairs in {out.name}", "no time left")
                 return
         self.results.figure("tokens equal to those of a second build", read_checksums(first) == read_checksums(second))
+        shutil.copytree(first, third, ignore=shutil.ignore_patterns("tokens", "log"), dirs_exist_ok=True)
         ran = self.run(["encode", third, *self.encoder_options(codec), "--workers", self.options.workers], clock)
         if ran.stopped:
             self.results.skip("tokens equal to those of `rmod encode`", "no time left")
             return
         self.results.figure("tokens equal to those of `rmod encode`", read_checksums(first) == read_checksums(third))
 
-    def build(self, out: Path, pairs: str, codec: str | None, clock: Clock, *more: object) -> CommandResult:
+    def build(self, out: Path, pairs: str, codec: str, clock: Clock, *more: object) -> CommandResult:
         """Run `rmod build`."""
-        encoder = () if codec is None else self.encoder_options(codec)
         command = [
             "build", self.sizes.recipe, "--library", self.options.library, "--out", out, "--pairs", pairs,
             "--shard-size", self.sizes.shard_size, "--workers", self.options.workers, "--engine", "fused",
-            *encoder, *more,
+            *self.encoder_options(codec), *more,
         ]  # fmt: skip
         return self.run(command, clock)
 
     def encoder_options(self, codec: str) -> tuple[object, ...]:
         """Return the options that say how to encode."""
-        weights = write_full_size(self.options.work, self.sizes.dac) if codec == FULL_SIZE else codec
+        weights = write_full_size(self.options.weights, self.sizes.dac) if codec == FULL_SIZE else codec
         return ("--codec", weights, "--device", self.options.device)
 
     def run(self, arguments: list[Any], clock: Clock) -> CommandResult:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from codec_quality import KINDS, FRAMES, Batch, coded, describe, explained, windows
+from codec_quality import FRAMES, KINDS, Batch, coded, describe, explained, windows
 from torch import Tensor
 
 from gpu_parts.clock import Clock, OutOfTimeError
@@ -71,7 +70,9 @@ def change_recipe(recipe: CodecRecipe, options: Options) -> CodecRecipe:
     """Return the recipe with the changes of a miniature."""
     content = recipe.model_dump()
     # The licences of the library were chosen when it was made.
-    content["sounds"]["licences"] = sorted({each.licence for each in load_library(options.library).assets if each.licence})
+    content["sounds"]["licences"] = sorted(
+        {each.licence for each in load_library(options.library).assets if each.licence}
+    )
     for part, changes in options.sizes.codec_changes.items():
         content[part] |= changes
     return CodecRecipe.model_validate(content)
@@ -93,7 +94,12 @@ def measure_quality(
             sounds = {kind: np.stack([each.audio for each in chosen])}
             lengths = {kind: [each.frames * codec.identity.hop for each in chosen]}
             made = coded(codec, sounds, lengths)[kind]
-            row: dict[str, Any] = {"codec": label, "kind": kind, "sounds": len(chosen), **distances(made, sounds[kind], mel)}
+            row: dict[str, Any] = {
+                "codec": label,
+                "kind": kind,
+                "sounds": len(chosen),
+                **distances(made, sounds[kind], mel),
+            }
             if kind != "mix":
                 softer = {kind: sounds[kind] * np.float32(0.25)}
                 row |= explain(made, coded(codec, softer, lengths)[kind], sounds[kind])
@@ -129,5 +135,3 @@ def described(batch: Batch) -> Tensor:
 def _report(results: Results, report: Mapping[str, Any]) -> None:
     held_out = {name: value for name, value in report["held_out"].items() if name != "perplexity"}
     results.row(VALIDATIONS, {"step": report["step"], "minutes": report["minutes"], **held_out})
-
-

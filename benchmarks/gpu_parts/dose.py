@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from gpu_parts.build import data_folder, test_folder
+from gpu_parts.build import data_folder, evaluation_folder
 from gpu_parts.clock import Clock, OutOfTimeError
 from gpu_parts.files import split_file
 from gpu_parts.machine import MIB, measure_products
@@ -53,7 +53,7 @@ SPEEDS, LOSSES, DISTANCES = "Training speed", "Held-out losses", "Distance to th
 def run_dose(options: Options, results: Results, clock: Clock) -> None:
     """Train the first model to its end and evaluate it; of the others measure the speed, as far as time goes."""
     data = data_folder(options)
-    if not Path(Layout(data).build).is_file():
+    if not Layout(data).build.is_file():
         hint = "run the part build before, with the same --work, or give --data"
         raise ShardError(data, "no data set to train on", hint)
     torch.set_float32_matmul_precision("high")
@@ -144,7 +144,7 @@ class DoseBench:
             return None
         self.last_trial_seconds = clock.spent - begun
         assert meter.latest is not None
-        flops = count_step_flops(recipe)
+        flops = count_step_flops(recipe, self.options.device)
         achieved = flops * meter.latest.steps_per_second
         row: dict[str, Any] = {
             "model": name, "precision": self.precision, "batch": recipe.schedule.batch,
@@ -177,17 +177,22 @@ class DoseBench:
         workers = 0 if self.options.miniature else min(LOADERS, self.options.workers)
         machine = DeviceSettings(device=self.options.device, workers=workers)
         config = TrainingConfig(
-            recipe=recipe, data=self.data, out=out, instrument=instrument, codec=None, machine=machine
+            recipe=recipe,
+            data=self.data,
+            out=out,
+            instrument=instrument,
+            codec=self.options.token_codec,
+            machine=machine,
         )
         return next(iter(train_dose(config, meter.listener())))
 
 
-def count_step_flops(recipe: DoseRecipe) -> float:
-    """Return the operations of a training step, forward and backward, counted by torch on a batch of one, not computed."""
+def count_step_flops(recipe: DoseRecipe, device: str) -> float:
+    """Return the operations of a training step, forward and backward, counted by torch on a batch of one."""
     instruments = choose_models(recipe, None)[0]
     frames = [recipe.frames(instrument) for instrument in instruments]
     books = recipe.model.codebooks
-    with torch.device("meta"):
+    with torch.device(device):
         model = Dose(recipe.model, len(instruments)).train()
         total = 0.0
         for length in frames:
@@ -205,8 +210,8 @@ def count_step_flops(recipe: DoseRecipe) -> float:
 
 def evaluate_all(options: Options, results: Results, clock: Clock, best: Path) -> None:
     """Evaluate the new model on the test pairs, and the one that it is compared with on the same."""
-    test = test_folder(options)
-    if not Path(Layout(test).build).is_file():
+    test = evaluation_folder(options)
+    if not Layout(test).build.is_file():
         results.skip("the evaluation", f"{test} has no pairs: run the part build before, or give --test")
         return
     begun = clock.spent
@@ -236,7 +241,10 @@ def evaluate_all(options: Options, results: Results, clock: Clock, best: Path) -
 
 def evaluate(options: Options, path: Path, pairs: int) -> Evaluation:
     """Evaluate a checkpoint on the first pairs of the test split."""
-    return evaluate_checkpoint(path, test_folder(options), pairs=pairs, device=options.device, threads=options.workers)
+    return evaluate_checkpoint(
+        path, evaluation_folder(options), pairs=pairs, tries=options.sizes.tries, codec=options.token_codec,
+        device=options.device, threads=options.workers,
+    )  # fmt: skip
 
 
 def pair_up(one: Evaluation, other: Evaluation) -> dict[str, NDArray[np.float64]]:

@@ -48,8 +48,9 @@ def run_encode(options: Options, results: Results, clock: Clock) -> None:
         clock.check()
     flops = count_encoder_flops(sizes.dac)
     results.figure("operations of the encoder per second of audio, in GFLOP", flops / 1e9)
-    path = write_full_size(options.work, sizes.dac)
-    bench = EncoderBench(open_codec(str(path), device=device, precision="fp32", batch=1), options, results, products, flops)
+    path = write_full_size(options.weights, sizes.dac)
+    codec = open_codec(str(path), device=device, precision="fp32", batch=1)
+    bench = EncoderBench(codec, options, results, products, flops)
     bench.measure_all(clock)
     bench.name_best()
 
@@ -186,9 +187,8 @@ def count_encoder_flops(dac: Mapping[str, Any]) -> float:
     return float(counter.get_total_flops() / (audio.shape[-1] / SAMPLE_RATE))
 
 
-def write_full_size(folder: Path, dac: Mapping[str, Any]) -> Path:
-    """Write a DAC with random weights that are large enough for its tokens to differ, once."""
-    path = folder / "full.pth"
+def write_full_size(path: Path, dac: Mapping[str, Any]) -> Path:
+    """Write a DAC with random weights that are large enough for its tokens to differ, once; return the path."""
     if path.exists():
         return path
     torch.manual_seed(0)
@@ -196,7 +196,7 @@ def write_full_size(folder: Path, dac: Mapping[str, Any]) -> Path:
     for name, value in model.named_parameters():
         if name.startswith("encoder") and name.endswith("weight_g"):
             value.data.mul_(1.5)
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(serialize_codec_checkpoint(model.state_dict(), dac, {}, half=False))
     return path
 

@@ -27,7 +27,11 @@ MIB = 2**20
 
 def describe_machine(device: str) -> dict[str, Any]:
     """Return what a figure depends on: devices, memory, versions."""
-    described: dict[str, Any] = {"device": describe_device(device), "cores": available_cores(), "processor": _processor()}
+    described: dict[str, Any] = {
+        "device": describe_device(device),
+        "cores": available_cores(),
+        "processor": _processor(),
+    }
     described["memory in GiB"] = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     versions = [f"Python {platform.python_version()}", f"torch {torch.__version__}", f"CUDA {torch.version.cuda}"]
     for package in PACKAGES:
@@ -59,7 +63,7 @@ def synchronize(device: str) -> None:
 
 
 def time_calls(run: Callable[[], object], device: str, seconds: float) -> float:
-    """Return the seconds of one call: the mean of those made in ``seconds``, at least one, after one that is not counted."""
+    """Return the mean seconds of the calls made in ``seconds``, at least one; one before is not counted."""
     run()
     synchronize(device)
     start, rounds = time.perf_counter(), 0

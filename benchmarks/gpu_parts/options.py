@@ -43,6 +43,16 @@ class Options:
     miniature: bool = False
 
     @property
+    def weights(self) -> Path:
+        """The file of the codec ``full``."""
+        return self.work / f"{FULL_SIZE}.pth"
+
+    @property
+    def token_codec(self) -> str:
+        """The name or path of the codec whose tokens DOSE is trained on."""
+        return str(self.weights) if self.codecs[-1] == FULL_SIZE else self.codecs[-1]
+
+    @property
     def sizes(self) -> Sizes:
         """How much to measure."""
         return MINIATURE if self.miniature else Sizes()
@@ -55,9 +65,7 @@ class Sizes:
     dac: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the codec ``full``; none are the sizes of DAC itself."""
     sound_seconds: float = 4.0
-    batches: Mapping[str, tuple[int, ...]] = field(
-        default_factory=lambda: {"cpu": (1, 8), "cuda": (16, 64, 128, 256)}
-    )
+    batches: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: {"cpu": (1, 8), "cuda": (16, 64, 128, 256)})
     matrix: Mapping[str, int] = field(default_factory=lambda: {"cpu": 2048, "cuda": 8192})
     """Rows and columns of the matrices whose product is timed."""
     timed_seconds: float = 1.0
@@ -74,6 +82,8 @@ class Sizes:
     """Changes of the codec's recipe, by its part."""
     quality_sounds: int = 60
     """Sounds of each kind that a codec is measured on."""
+    tries: int = 8
+    """Sampled answers per mixture of an evaluation."""
     models: tuple[str, ...] = ("small", "paper")
     trial_steps: int = 30
     """Steps that measure the speed of a model, before the training that its time allows."""
@@ -98,9 +108,11 @@ MINIATURE = Sizes(
         "sounds": {"mixes": {"quick": 2}, "held_out_mixes": 1, "crop_frames": 4096},
         "shape": {"encoder_width": 32, "encoder_blocks": 1, "decoder_width": 32, "decoder_blocks": 1,
                   "step_width": 16, "step_blocks": 1},
-        "schedule": {"minutes": None, "steps": 4, "batch": 1, "warm_up_steps": 1, "fits": 1, "free": 0.3},
+        "schedule": {"minutes": None, "steps": 2, "batch": 1, "warm_up_steps": 1, "fits": 1, "free": 0.9,
+                     "settled": 0.95},
     },
     quality_sounds=2,
+    tries=1,
     models=("tiny",),
     trial_steps=4,
     train_steps=6,

@@ -95,7 +95,9 @@ def read_results(out: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {"run": {}, "parts": {}}
     except (OSError, ValueError) as error:
-        raise BuildError(path, f"not the results of this script: {error}", "remove it, or choose another --out") from error
+        raise BuildError(
+            path, f"not the results of this script: {error}", "remove it, or choose another --out"
+        ) from error
     if not isinstance(content, dict) or not {"run", "parts"} <= content.keys():
         raise BuildError(path, "not the results of this script", "remove it, or choose another --out")
     return content

@@ -31,6 +31,7 @@ Tokens = NDArray[np.uint16]
 AudioBatch = NDArray[np.float32]
 """[n, samples] mono, full scale at 1."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecChoice:
     """Which codec to open, and its options. It is small, so that it can be sent to workers."""

@@ -2,8 +2,8 @@
 
 dac imports four names from descript-audiotools. That package conflicts with Ray, because it requires protobuf below
 3.20, and it imports torchaudio, whose builds do not load with a CPU build of torch. Models, `encode` and `decode` do
-not need these names, and the discriminators need a spectrogram. So where the real package cannot be imported, small classes
-replace it. A test compares the tokens and the spectrograms of both ways.
+not need these names, and the discriminators need a spectrogram. So where the real package cannot be imported, small
+classes replace it. A test compares the tokens and the spectrograms of both ways.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-
 torch.set_num_threads(1)
 
 from rmod_pipeline.codec import open_codec

@@ -86,7 +86,7 @@ def compute_discriminator_loss(fake: Features, real: Features) -> Tensor:
 
 
 def compute_codec_losses(fake: Features, real: Features) -> tuple[Tensor, Tensor]:
-    """Return how well the discriminators recognise reconstructions, and the distance of their features from the real."""
+    """Return how well the discriminators recognise reconstructions, and the distance of their features."""
     adversarial = torch.stack([(1 - made[-1]).square().mean() for made in fake]).sum()
     layers = [pair for made, true in zip(fake, real, strict=True) for pair in zip(made[:-1], true[:-1], strict=True)]
     return adversarial, torch.stack([(one - other.detach()).abs().mean() for one, other in layers]).sum()
