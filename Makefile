@@ -20,7 +20,7 @@ SAMPLE_PAIRS := train=160,valid=20,test=20
 SAMPLE_DATE := 2026-11-28
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo release-sample test coverage check docs bench lock clean
+.PHONY: help env demo release-sample test coverage check docs bench bench-gpu lock clean
 
 help: ## print this
 	@awk -F ' *## *' '/^[a-z-]+:.*## / { sub(/:.*/, "", $$1); printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,12 @@ BENCH_LIBRARY ?= builtin
 
 bench: env ## measure the speed of everything in one run, and write it to docs/lab/performance.md (BENCH_LIBRARY=lib.csv)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/performance.py --library $(BENCH_LIBRARY) --write
+
+GPU_OUT ?= gpu-results
+MINUTES ?= 10
+
+bench-gpu: env ## measure what this machine's GPU makes of rmod in MINUTES=10, into GPU_OUT=gpu-results
+	$(BIN)/python benchmarks/gpu.py --part all --minutes $(MINUTES) --out $(GPU_OUT)
 
 lock: ## write the versions in .venv to requirements/lock.txt
 	@test -e $(STAMP) || { echo "only what the demo needs is in $(VENV): make env first" >&2; exit 1; }

@@ -38,7 +38,7 @@ from gpu_parts.options import (
 from gpu_parts.results import DONE, RUNNING, Results
 
 from rmod_pipeline.errors import RmodError, UsageError
-from rmod_pipeline.library.manifest import load_library
+from rmod_pipeline.library.manifest import BUILTIN, load_library
 from rmod_pipeline.storage.process_identity import available_cores
 from rmod_pipeline.storage.writing import check_writable_folder
 
@@ -94,7 +94,8 @@ def check(options: argparse.Namespace) -> Options:
         library = options.library or str(bundle / "library" / "library.csv")
         test = test or (bundle / "test" if "test/build.json" in listed else None)
         against = against or next((bundle / name for name in sorted(listed) if name.startswith("models/")), None)
-    load_library(library)
+    if library != BUILTIN:
+        load_library(library)
     require_folder("--data", options.data, "build.json", "a data set with tokens")
     require_folder("--test", test, "build.json", "a data set with audio and tokens")
     if against is not None and not against.is_file():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from codec_quality import FRAMES, KINDS, Batch, coded, describe, explained, windows
+from codec_quality import FRAMES, KINDS, MELS, WINDOWS, Batch, coded, describe, explained, windows
 from torch import Tensor
 
 from gpu_parts.clock import Clock, OutOfTimeError
@@ -17,10 +17,9 @@ from gpu_parts.results import Results
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.spectral_distance import spectral_distance
 from rmod_pipeline.codec.torch_support import flush_denormals
-from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.training.codec.losses import MelDistance, signal_to_distortion_db
-from rmod_pipeline.training.codec.material import prepare_material
+from rmod_pipeline.training.codec.material import Material, prepare_material
 from rmod_pipeline.training.codec.recipe import CodecRecipe, load_codec_recipe, with_minutes
 from rmod_pipeline.training.codec.train import WEIGHTS, CodecTrainer
 
@@ -63,7 +62,8 @@ def run_codec(options: Options, results: Results, clock: Clock) -> None:
     # First the weights, which take no time.
     packed = split_file(weights, options.out, WEIGHTS)
     results.figure("checkpoint", f"{len(packed.parts)} part(s); to join: {packed.command}")
-    measure_quality(options, results, clock, recipe, library, {"trained": str(weights), SHIPPED: SHIPPED})
+    test = prepare_material(recipe, [library], "test", material)
+    measure_quality(options, results, clock, test, {"trained": str(weights), SHIPPED: SHIPPED})
 
 
 def change_recipe(recipe: CodecRecipe, options: Options) -> CodecRecipe:
@@ -79,11 +79,10 @@ def change_recipe(recipe: CodecRecipe, options: Options) -> CodecRecipe:
 
 
 def measure_quality(
-    options: Options, results: Results, clock: Clock, recipe: CodecRecipe, library: Library, names: Mapping[str, str]
+    options: Options, results: Results, clock: Clock, material: Material, names: Mapping[str, str]
 ) -> None:
     """Add a row per codec and kind of sound: the figures of docs/lab/codec-quality.md."""
-    material = prepare_material(recipe, [library], "test", options.work / "material")
-    mel = MelDistance(recipe.shape.sample_rate, (32, 64, 128, 256, 512, 1024, 2048), (5, 10, 20, 40, 80, 160, 320))
+    mel = MelDistance(44_100, WINDOWS, MELS)
     for label, name in names.items():
         codec = open_codec(name, device=options.device, precision="fp32", batch=4)
         for kind in KINDS:

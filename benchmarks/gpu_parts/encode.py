@@ -80,6 +80,10 @@ class EncoderBench:
             if of_precision:
                 for settings in self.variants(max(of_precision, key=rate_of)[0]):
                     self.measure(clock, settings)
+        self.compile_fastest(clock)
+
+    def compile_fastest(self, clock: Clock) -> None:
+        """Measure the fastest setting compiled, as far as there is time for a compilation."""
         fastest = max(self.rows, key=rate_of)[0]
         for settings in (replace(fastest, compiled=True, cuda_graphs=False), replace(fastest, compiled=True)):
             if not self.options.sizes.compiles:
@@ -178,7 +182,7 @@ def describe(settings: EncoderSettings) -> str:
 
 
 def count_encoder_flops(dac: Mapping[str, Any]) -> float:
-    """Return the operations of convolutions and products per second of audio, counted by torch without computing them."""
+    """Return the operations of convolutions and products per second of audio; torch counts, nothing is computed."""
     with torch.device("meta"):
         model = new_network(dac)
         audio = torch.zeros(1, 1, 4 * SAMPLE_RATE // model.hop_length * model.hop_length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,10 +133,10 @@ def choose_parts(names: list[str]) -> tuple[str, ...]:
 def check_minutes(minutes: float, parts: tuple[str, ...]) -> None:
     """Raise UsageError if a part would get less time than it can measure anything in."""
     total = sum(PARTS[part] for part in parts)
-    least = max(LEAST_SECONDS * total / PARTS[part] for part in parts) / 60
+    least = math.ceil(100 * max(LEAST_SECONDS * total / PARTS[part] for part in parts) / 60 - 1e-6) / 100
     if not minutes >= least:
         found = f"{minutes:g} is too small for {', '.join(parts)}"
-        raise UsageError("--minutes", found, f"give at least {least + 0.005:.2f}, or fewer parts")
+        raise UsageError("--minutes", found, f"give at least {least:.2f}, or fewer parts")
 
 
 def choose_device(name: str) -> str:
