@@ -37,7 +37,7 @@ def split_file(source: Path, out: Path, name: str, most_bytes: int = PART_BYTES)
         parts.append(out / f"{name}.part-{number:02d}")
         parts[-1].write_bytes(content[start : start + most_bytes])
     digest = hashlib.sha256(content).hexdigest()
-    command = f"cat {name}.part-* > {name} && echo '{digest}  {name}' | sha256sum --check"
+    command = f"cat {name}.part-* > {name} && test \"$(sha256sum < {name})\" = '{digest}  -' && echo {name}: OK"
     return SplitFile(parts=tuple(parts), sha256=digest, command=command)
 
 

@@ -27,6 +27,7 @@ OTHER_PROGRAMS = {
     "--names",
     *("--no-deps", "--gpus", "--autoscaling-config", "--block", "--runtime-env-json", "--working-dir"),
     *("--metrics-export-port", "--part", "--render-ms", "--strict", "--check", "--strict-skips", "--shuffle"),
+    *("--against", "--python", "--test", "--work"),
 }
 """Options of programs other than `rmod` that a page names alone."""
 
