@@ -19,7 +19,7 @@ FLOOR = 1e-4
 
 def spectral_distance(estimate: Tensor, reference: Tensor) -> Tensor:
     """Return the distances [n] of audio [n, samples] from a reference [n, samples]: 0 for equal audio."""
-    return squared_difference(log_spectra(_normalize(estimate)), log_spectra(_normalize(reference)))
+    return squared_difference(log_spectra(normalize_peak(estimate)), log_spectra(normalize_peak(reference)))
 
 
 class MeanSpectrum:
@@ -33,14 +33,14 @@ class MeanSpectrum:
         """Average sounds [n, samples]. ``weights`` [n] must add up to 1; by default all have equal weight."""
         if weights is None:
             weights = torch.full((len(sounds),), 1 / len(sounds), device=sounds.device)
-        spectra = (log_spectra(sound[None]) for sound in _normalize(sounds))
+        spectra = (log_spectra(sound[None]) for sound in normalize_peak(sounds))
         self._mean = [weights[0] * spectrum for spectrum in next(spectra)]
         for weight, other in zip(weights[1:], spectra, strict=True):
             self._mean = [total + weight * spectrum for total, spectrum in zip(self._mean, other, strict=True)]
 
     def distances(self, sounds: Tensor) -> Tensor:
         """Return the spectral distance of each of sounds [n, samples] from the mean: [n]."""
-        return torch.cat([squared_difference(log_spectra(sound[None]), self._mean) for sound in _normalize(sounds)])
+        return torch.cat([squared_difference(log_spectra(sound[None]), self._mean) for sound in normalize_peak(sounds)])
 
 
 def distance_from_mean(sounds: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -53,7 +53,7 @@ def distance_from_mean(sounds: Tensor, weights: Tensor | None = None) -> Tensor:
 
 def log_spectra(sounds: Tensor) -> list[Tensor]:
     """Return the log spectra of audio [n, samples] without scaling it: one [n, bins, frames] per window size."""
-    return [_log_magnitude(sounds, size) for size in WINDOWS]
+    return [log_of_magnitudes(magnitudes(sounds, size), size) for size in WINDOWS]
 
 
 def squared_difference(spectra: list[Tensor], reference: list[Tensor]) -> Tensor:
@@ -62,12 +62,22 @@ def squared_difference(spectra: list[Tensor], reference: list[Tensor]) -> Tensor
     return torch.stack(distances).mean(0)
 
 
-def _normalize(sounds: Tensor) -> Tensor:
-    """Return audio [n, samples] scaled to a peak of 1."""
+def normalize_peak(sounds: Tensor) -> Tensor:
+    """Return audio [n, samples] scaled to a peak of 1; below a peak of 1e-6, silence stays silence."""
     return sounds / sounds.abs().amax(-1, keepdim=True).clamp_min(1e-6)
 
 
-def _log_magnitude(sound: Tensor, size: int) -> Tensor:
-    window = torch.hann_window(size, device=sound.device)
-    spectrum = torch.stft(sound, size, size // 4, window=window, return_complex=True).abs()
+def magnitudes(sounds: Tensor, size: int) -> Tensor:
+    """Return the magnitudes [n, bins, frames] of the spectra of audio [n, samples].
+
+    The window is a Hann window of ``size`` samples, whose sum is not divided out, and the hop a quarter of it. The
+    audio is mirrored at both ends, so that a frame is centred on every hop.
+    """
+    window = torch.hann_window(size, device=sounds.device)
+    return torch.stft(sounds, size, size // 4, window=window, return_complex=True).abs()
+
+
+def log_of_magnitudes(spectrum: Tensor, size: int) -> Tensor:
+    """Return log10 of magnitudes [n, bins, frames] relative to a full-scale sine, with the floor."""
+    window = torch.hann_window(size, device=spectrum.device)
     return (spectrum * (2 / window.sum())).clamp_min(FLOOR).log10()
