@@ -24,6 +24,9 @@ Frames = Annotated[int, Field(ge=0, le=2**28)]
 Count = Annotated[int, Field(ge=0)]
 
 
+IMPORTED = "imported"
+"""The engine of pairs that came from files. Their specs hold what is known of them, and nothing can render them."""
+
 _HINT = "use the .json that the build stored with the pair"
 
 
@@ -153,6 +156,16 @@ class PairSpec:
     drums: tuple[DrumTrack, ...]
     loops: tuple[LoopTrack, ...]
     master: tuple[AnyEffect, ...]
+    original_key: Annotated[str, Field(exclude_if=not_)] = ""
+    """The name of an imported pair in the folder that it came from. The JSON of a rendered pair omits the key."""
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the pair came from files. Its one-shots are single layers, its mixture is a loop that plays once.
+
+        Its notes are the known hits, on a grid of frames; a drum without notes has unknown hits.
+        """
+        return self.settings.engine == IMPORTED
 
     @property
     def key(self) -> str:

@@ -16,6 +16,7 @@ from rmod_pipeline.api.datasets import (
     compute_features,
     decode,
     encode,
+    import_pairs,
     open_dataset,
     preview,
     rerender,
@@ -26,7 +27,7 @@ from rmod_pipeline.api.libraries import check_library, open_library, scan
 from rmod_pipeline.api.models import evaluate, extract, import_checkpoint, train
 from rmod_pipeline.api.releases import release, verify_release
 from rmod_pipeline.api.reports import ReportFiles, report
-from rmod_pipeline.api.results import BuildResult, IncompleteBuildError, ScanResult
+from rmod_pipeline.api.results import BuildResult, ImportResult, IncompleteBuildError, ScanResult
 from rmod_pipeline.codec import CodecChoice
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
@@ -47,6 +48,7 @@ __all__ = [
     "DataSet",
     "Extraction",
     "ExtractionConfig",
+    "ImportResult",
     "IncompleteBuildError",
     "Library",
     "Recipe",
@@ -65,6 +67,7 @@ __all__ = [
     "extract",
     "fetch_codec",
     "import_checkpoint",
+    "import_pairs",
     "list_codecs",
     "load_recipe",
     "open_codec",

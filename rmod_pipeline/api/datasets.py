@@ -1,15 +1,15 @@
-"""Data sets: build, encode, compute features, open, verify, preview, render."""
+"""Data sets: build, import, encode, compute features, open, verify, preview, render."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmod_pipeline.api.arguments import CodecLike, DataLike, LibraryLike, RecipeLike, location_of, speaks_python
 from rmod_pipeline.api.libraries import open_library
-from rmod_pipeline.api.results import BuildResult, IncompleteBuildError
+from rmod_pipeline.api.results import BuildResult, ImportResult, IncompleteBuildError
 from rmod_pipeline.inspection.full_check import Verification
 from rmod_pipeline.inspection.status import BuildStatus, read_status
 from rmod_pipeline.pipeline.executors.config import ComputeConfig
@@ -93,6 +93,56 @@ def build(
         summary = run_build(job, executor, on_progress, check_space, selected)
     count = None if selected is None else len(selected)
     return _finish(parse_location(out), summary, job.encoding, executor.is_remote, shards=count)
+
+
+@speaks_python
+def import_pairs(
+    folder: str | Path,
+    *,
+    out: str | Location,
+    split: str = "test",
+    kinds: Sequence[str] | None = None,
+    licence: str = "",
+    table: str | Path | None = None,
+    sample_rate: int = 44_100,
+    seconds: float = 4.0,
+    audio_format: str = "wav",
+    shard_size: int = 100,
+    compute: ComputeConfig | None = None,
+    progress: bool = True,
+) -> ImportResult:
+    """Import anyone's folder of pairs as a data set, or what is missing of it. The same files give the same bytes.
+
+    folder: ``KEY.mix.wav KEY.kick.wav``, ``mix/KEY.wav kick/KEY.wav`` and the like; a folder train, valid or test
+    below it is a split, and the other pairs are of ``split``. kinds: what every pair must have; by default the kinds
+    beside at least half of the mixtures. licence: of all files. table: a CSV file with licence, kit, group, source and
+    split by key. Sounds of another rate are resampled; mixtures of another length are cut or padded to ``seconds``. A
+    file that cannot be used leaves out its pair: see ``left_out`` and ``pair_list`` of the result. Raises UsageError,
+    ManifestError; IncompleteBuildError if a shard failed.
+    """
+    from rmod_pipeline.pipeline.import_folder import ImportOptions, configure_import, write_pair_list
+    from rmod_pipeline.pipeline.run import run_import
+    from rmod_pipeline.progress import build_progress, count_progress
+
+    location, executor = parse_location(out), (compute or ComputeConfig()).open()
+    options = ImportOptions(
+        split=split,
+        kinds=kinds,
+        licence=licence,
+        table=None if table is None else parse_local_path(table, "--table"),
+        sample_rate=sample_rate,
+        seconds=seconds,
+        audio_format=audio_format,
+        shard_size=shard_size,
+    )
+    with count_progress("files", progress) as on_file:
+        job = configure_import(parse_local_path(folder), location, options, on_file)
+    with build_progress(progress) as on_progress:
+        summary = run_import(job, executor, on_progress)
+    result = ImportResult(location, summary, write_pair_list(job))
+    if summary.failures:
+        raise IncompleteBuildError(result)
+    return result
 
 
 @speaks_python

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.scanning.scan import Scan
+from rmod_pipeline.pipeline.import_folder import PAIR_LIST, PairCounts
 from rmod_pipeline.pipeline.run import BuildSummary
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.storage import Location
@@ -55,6 +57,19 @@ class BuildResult(DataSet):
         """With a precision below fp32: the share of tokens, 0..1, that differ from fp32's, and of how many mixtures."""
         self.precision = precision
         """The precision of the tokens that this run made; None if it made none."""
+
+
+class ImportResult(BuildResult):
+    """The data set that an import made, with what became of the files."""
+
+    def __init__(self, out: Location, summary: BuildSummary, counts: PairCounts) -> None:
+        super().__init__(out, summary)
+        self.left_out: Mapping[str, int] = counts.left_out
+        """Number of pairs and files that were not imported, by reason."""
+        self.notices: Mapping[str, int] = counts.notices
+        """Number of imported sounds that were changed or are unusual, by what was done or found."""
+        self.pair_list: Location = out / PAIR_LIST
+        """A CSV file with the key, the original key, the reason and the notices of each pair and each file."""
 
 
 class IncompleteBuildError(BuildError):

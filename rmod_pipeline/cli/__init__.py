@@ -22,6 +22,7 @@ from rmod_pipeline.cli.extract import extract
 from rmod_pipeline.cli.features import features
 from rmod_pipeline.cli.groups import codec, dose, library, recipe, release
 from rmod_pipeline.cli.groups.help_format import Command, Group
+from rmod_pipeline.cli.import_pairs import import_pairs
 from rmod_pipeline.cli.preview import preview
 from rmod_pipeline.cli.render import render
 from rmod_pipeline.cli.report import report
@@ -79,10 +80,10 @@ app.add_typer(codec.app, name="codec", help="Codecs, which turn audio into token
 app.add_typer(dose.app, name="dose", help="DOSE models, which extract one-shots from mixtures: import.")
 app.add_typer(release.app, name="release", help=release.HELP)
 for command in (
-    *(build, status, verify, report, show, render),
+    *(build, import_pairs, status, verify, report, show, render),
     *(encode, features, decode, preview, train, extract, evaluate),
 ):
-    app.command(command.__name__, cls=Command)(command)
+    app.command(command.__name__.replace("_", "-"), cls=Command)(command)
 
 
 def _version(wanted: bool) -> None:

@@ -28,7 +28,8 @@ def judge(measured: PairLevels, limits: RejectLimits) -> Reject | None:
     if min(measured.mix.peak_dbfs, measured.mix.mono_peak_dbfs) < limits.silent_dbfs:
         return Reject(stage="mix", reason="silent mix")
     for kind in measured.targets:
-        audible = measured.tracks[kind].audible_db
+        track = measured.tracks.get(kind)  # an imported pair has no tracks
+        audible = track.audible_db if track else None
         if audible is not None and audible < -limits.buried_db:
             return Reject(stage="mix", reason=f"buried {kind}")
     return None

@@ -1,4 +1,4 @@
-"""Run a build, or make tokens or features of finished audio.
+"""Run a build, import a folder of pairs, or make tokens or features of finished audio.
 
 A run checks the job and the folder, makes the missing shards, and summarises the receipts.
 """
@@ -20,6 +20,7 @@ from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.disk_space import check_space
 from rmod_pipeline.pipeline.jobs.from_audio import AudioJob
+from rmod_pipeline.pipeline.jobs.imports import ImportJob
 from rmod_pipeline.pipeline.results import ShardFailure, WaitTimes
 from rmod_pipeline.pipeline.scheduler import BuildProgress, RunResults, make_missing
 from rmod_pipeline.shards.completion import read_existing_receipts
@@ -91,6 +92,20 @@ def run_on_audio(job: AudioJob, executor: Executor, progress: BuildProgress) -> 
     with report_unwritable(job.out, "choose another --out, or repair the disk", BuildError):
         if not has_family:
             claim_family(job.family, job.layout)
+        sweep_drafts(job.layout.drafts)
+    results = make_missing(plans, missing, job, executor, progress)
+    return _finish(job, plans, results, start)
+
+
+def run_import(job: ImportJob, executor: Executor, progress: BuildProgress) -> BuildSummary:
+    """Import the missing shards of a folder of pairs. Raises RmodError if it cannot start."""
+    start = time.monotonic()
+    plans = plan_shards(job.counts, job.shard_size)
+    has_build = check_folder(job.fingerprint, job.layout.build)
+    missing = job.missing_shards(plans)
+    with report_unwritable(job.out, "choose another --out, or repair the disk", BuildError):
+        if not has_build:
+            claim_folder(job.fingerprint, job.layout.build, job.layout.drafts)
         sweep_drafts(job.layout.drafts)
     results = make_missing(plans, missing, job, executor, progress)
     return _finish(job, plans, results, start)

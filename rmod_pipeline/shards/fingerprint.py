@@ -16,6 +16,7 @@ from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.effects import CONSOLE, FUSED, FUSED_VERSION
 from rmod_pipeline.effects.console import console_version
 from rmod_pipeline.errors import BuildError, ShardError
+from rmod_pipeline.spec import IMPORTED
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import publish_new
 
@@ -47,6 +48,11 @@ def output_versions(engine: str) -> dict[str, str]:
     if engine == FUSED:
         versions["rmod fused engine"] = str(FUSED_VERSION)
     return versions
+
+
+def is_imported(fingerprint: Fingerprint) -> bool:
+    """Return whether a data set was imported from a folder of pairs, and not built from a recipe."""
+    return bool(fingerprint.get("engine") == IMPORTED)
 
 
 def fingerprint_digest(fingerprint: Fingerprint) -> str:

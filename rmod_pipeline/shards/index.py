@@ -16,7 +16,7 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.render import Pair, PairLevels
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import list_sources
-from rmod_pipeline.spec import PairSpec
+from rmod_pipeline.spec import PairId, PairSpec
 from rmod_pipeline.storage import Location, open_for_reading
 
 PAIR, REJECT = "pair", "reject"
@@ -52,6 +52,11 @@ SCHEMA = pa.schema(
     ]
 )
 
+ORIGINAL_KEY, NOTICES = "original_key", "notices"
+"""Columns that the index of imported pairs has in addition: the name in the folder, and what was changed or wrong."""
+
+_IMPORT_SCHEMA = SCHEMA.append(pa.field(ORIGINAL_KEY, _text)).append(pa.field(NOTICES, pa.list_(_text)))
+
 
 def make_pair_row(pair: Pair, members: Mapping[str, bytes], library: Library) -> dict[str, Any]:
     """Return the row of an accepted pair; ``members`` are its files by suffix."""
@@ -66,9 +71,27 @@ def make_reject_row(pair: Pair, stage: str, reason: str, library: Library) -> di
     return {**_describe(pair.spec, pair.measured, library), "status": REJECT, "stage": stage, "reason": reason}
 
 
+def make_refused_row(pair: PairId, original_key: str, reason: str, notices: Sequence[str]) -> dict[str, Any]:
+    """Return the row of a pair of files that was not imported: nothing of it is known but its name."""
+    nothing: dict[str, Any] = {name: [] for name in ("targets", "drums", "loops", "sources", "licences", "members")}
+    return {
+        **nothing,
+        "key": pair.key,
+        "split": pair.split,
+        "index": pair.index,
+        "attempt": pair.attempt,
+        "status": REJECT,
+        "stage": "files",
+        "reason": reason,
+        ORIGINAL_KEY: original_key,
+        NOTICES: list(notices),
+    }
+
+
 def write_index(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write rows as Parquet. Equal rows give equal bytes within one version of pyarrow."""
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), path, compression="zstd")
+    schema = _IMPORT_SCHEMA if any(ORIGINAL_KEY in row for row in rows) else SCHEMA
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, compression="zstd")
 
 
 def read_index(path: Location, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -105,7 +128,7 @@ def _describe(spec: PairSpec, measured: PairLevels, library: Library) -> dict[st
                 "kind": kind,
                 "seconds": target.seconds,
                 "peak_dbfs": target.peak_dbfs,
-                "audible_db": tracks[kind].audible_db,
+                "audible_db": tracks[kind].audible_db if kind in tracks else None,  # of an import nobody knows it
             }
             for kind, target in measured.targets.items()
         ],
@@ -120,4 +143,5 @@ def _describe(spec: PairSpec, measured: PairLevels, library: Library) -> dict[st
         ],
         "sources": sources,
         "licences": sorted({source["licence"] for source in sources}),
+        **({ORIGINAL_KEY: spec.original_key, NOTICES: []} if spec.is_imported else {}),
     }

@@ -9,6 +9,8 @@ from rmod_pipeline.spec import DrumTrack, PairSpec
 TICKS_PER_BEAT = 480
 LONGEST_BEAT_US = 2**24 - 1
 """Microseconds: a tempo is a number of 24 bits."""
+MOST_TICKS = 32_767
+"""Ticks per beat that the header of a MIDI file can hold."""
 
 GENERAL_MIDI = {"kick": 36, "snare": 38, "clap": 39, "hihat": 42, "tom": 45, "openhat": 46, "cymbal": 49, "cowbell": 56}
 """Keys of the General MIDI drum map. Other kinds get the keys above the map, in the recipe's order."""
@@ -30,7 +32,9 @@ def encode_midi(spec: PairSpec) -> bytes:
     """
     settings = spec.settings
     tick_us = 1_000_000 * settings.frames / settings.sample_rate / settings.grid
-    ticks_per_beat = min(TICKS_PER_BEAT, int(LONGEST_BEAT_US / tick_us))
+    # The grid of an imported pair is frames: a beat of half a second keeps their times exact.
+    usual = min(settings.sample_rate // 2, MOST_TICKS) if spec.is_imported else TICKS_PER_BEAT
+    ticks_per_beat = min(usual, int(LONGEST_BEAT_US / tick_us))
     tempo = b"\x00\xff\x51\x03" + round(ticks_per_beat * tick_us).to_bytes(3, "big")
     tracks = [tempo + _TIME_SIGNATURE + _END]
     tracks += [_encode_track(drum, position, settings.grid) for position, drum in enumerate(spec.drums)]
