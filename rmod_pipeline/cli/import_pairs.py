@@ -47,9 +47,7 @@ def import_pairs(
             rich_help_panel=WHAT,
         ),
     ] = None,
-    licence: Annotated[
-        str, typer.Option(metavar="SPDX", help="The licence of all files.", rich_help_panel=WHAT)
-    ] = "",
+    licence: Annotated[str, typer.Option(metavar="SPDX", help="The licence of all files.", rich_help_panel=WHAT)] = "",
     table: Annotated[
         Path | None,
         typer.Option(

@@ -57,6 +57,15 @@ def _format_audio(fingerprint: Mapping[str, Any]) -> str:
     return f"{fingerprint['format']}{' with stems' if fingerprint['stems'] else ''}"
 
 
+def _format_origin(fingerprint: Mapping[str, Any]) -> str:
+    from rmod_pipeline.shards.fingerprint import is_imported
+
+    recipe = fingerprint["recipe"]
+    if is_imported(fingerprint):
+        return f"imported from {fingerprint['library']['sounds']} files, {recipe['sample_rate']} Hz"
+    return f"recipe {recipe['name']}, seed {fingerprint['seed']}, engine {fingerprint['engine']}"
+
+
 def _print_data_set(out: Location) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -71,11 +80,7 @@ def _print_data_set(out: Location) -> None:
     fingerprint = read_fingerprint(Layout(out).build)
     recipe, receipts = fingerprint["recipe"], read_receipts(out)
     console = Console(highlight=False, markup=False)
-    console.print(
-        f"{out}: recipe {recipe['name']}, seed {fingerprint['seed']}, engine {fingerprint['engine']}, "
-        f"{_format_audio(fingerprint)}",
-        soft_wrap=True,
-    )
+    console.print(f"{out}: {_format_origin(fingerprint)}, {_format_audio(fingerprint)}", soft_wrap=True)
     table = Table("split")
     for heading in ("pairs", "hours", "rejects", "absent", "shards", "size"):
         table.add_column(heading, justify="right")
@@ -127,9 +132,10 @@ def _print_pair(pair: StoredPair) -> None:
     measured, sources = content["measured"], {source["id"]: source for source in content["sources"]}
     mix, settings = measured["mix"], spec.settings
     console = Console(markup=False, highlight=False)
+    made = f"recipe {spec.recipe}, seed {spec.address.seed}, attempt {spec.address.attempt}, engine {settings.engine}"
+    origin = f"imported, called {spec.original_key} in its folder" if spec.is_imported else made
     console.print(
-        f"{pair.key}: recipe {spec.recipe}, seed {spec.address.seed}, attempt {spec.address.attempt}, "
-        f"engine {settings.engine}\n{settings.frames / settings.sample_rate:g} s at {settings.sample_rate} Hz: "
+        f"{pair.key}: {origin}\n{settings.frames / settings.sample_rate:g} s at {settings.sample_rate} Hz: "
         f"{format_level(mix['lufs'], 'LUFS')}, peak {format_level(mix['peak_dbfs'], 'dBFS')}, "
         f"side/mid {format_level(mix['side_mid_db'])}, {mix['full_scale_share']:.2%} of samples at full scale\n"
     )
@@ -154,6 +160,8 @@ def _print_pair(pair: StoredPair) -> None:
             format_level(levels.get("rms_dbfs"), "dBFS"),
         )
     console.print(table)
+    if spec.is_imported:
+        return
     master = " > ".join(_format_effect(describe_effect(effect, settings.sample_rate)) for effect in spec.master)
     console.print(Text(f"master: {master}"))
 
@@ -176,6 +184,8 @@ def _format_notes(track: Any, settings: Any) -> str:
     if notes is None:
         shift = f"{track.semitones:+d}".replace("-", "−") if track.semitones else "0"
         return f"{shift} st, every {track.period_frames / settings.sample_rate:g} s"
+    if not notes:
+        return "hits unknown"
     times = ", ".join(f"{settings.onset(note.tick) / settings.sample_rate:.2f}" for note in notes[:MOST_TIMES])
     more = f" and {len(notes) - MOST_TIMES} more" if len(notes) > MOST_TIMES else ""
     return f"{len(notes)} {'hit' if len(notes) == 1 else 'hits'} at {times} s{more}"

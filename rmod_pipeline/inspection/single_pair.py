@@ -31,6 +31,9 @@ def write_rendered(
     ``engine`` overrides the engine of the spec. about: names the pair in errors. Raises SpecError, LibraryError,
     AssetError and UsageError.
     """
+    if spec.is_imported:
+        found = "is an imported pair: nothing says how it was made"
+        raise SpecError(about, found, "its sounds are in its data set: `rmod preview OUT` plays them")
     if isinstance(out, Path):
         check_writable_folder(out)
     spec = spec.with_engine(check_engine(engine or spec.settings.engine))

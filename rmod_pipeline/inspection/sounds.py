@@ -12,7 +12,7 @@ from rmod_pipeline.pipeline.event_log import read_library_record
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
 from rmod_pipeline.render import PreparedCache, Sounds
 from rmod_pipeline.render.prepared import prepared_folder
-from rmod_pipeline.shards.fingerprint import LICENCES, Fingerprint, read_fingerprint
+from rmod_pipeline.shards.fingerprint import LICENCES, Fingerprint, is_imported, read_fingerprint
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.storage import Location, parse_location
 
@@ -33,6 +33,10 @@ def open_data_set_sounds(out: Location, manifest: str | None = None) -> Sounds:
     Raises UsageError for a missing library or engine, ManifestError for an invalid manifest.
     """
     layout = Layout(out)
+    fingerprint = read_fingerprint(layout.build)
+    if is_imported(fingerprint):
+        found = f"the pairs of {out} were imported from files: there is no plan to render them from"
+        raise UsageError("--rerender", found, "leave it out; the rest of the check needs no plan")
     path = manifest or read_library_record(layout.log).get("manifest")
     if path is None:
         raise UsageError("--library", f"{out} has no record of its library", "name the manifest it was built from")
@@ -40,7 +44,6 @@ def open_data_set_sounds(out: Location, manifest: str | None = None) -> Sounds:
         is_builtin = str(path).endswith(f"/{BUILTIN}.csv")
         hint = f"give --library {BUILTIN}" if is_builtin else "name the manifest where it is now"
         raise UsageError("--library", f"the library is no longer at {path}", hint)
-    fingerprint = read_fingerprint(layout.build)
     check_engine(fingerprint["engine"])
     library = limit_to_build(load_library(path), fingerprint)
     return make_sounds(library, int(fingerprint["recipe"]["sample_rate"]))

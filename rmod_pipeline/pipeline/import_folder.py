@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from rmod_pipeline.errors import AssetError, RecipeError, UsageError, nearest
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.manifest import SPLITS, compute_library_digest
 from rmod_pipeline.library.pairs.folder import (
-    LeftOut,
     PairFiles,
     choose_kinds,
     list_pair_folder,
@@ -130,7 +129,9 @@ def write_pair_list(job: ImportJob) -> PairCounts:
 def _read_outcomes(layout: Layout) -> Iterator[tuple[str, str, str, str, str]]:
     """Yield key, original key, status, reason and notices of every pair of the finished shards, in order."""
     for path in layout.with_listing().receipts():
-        for row in read_index(layout.index(read_receipt(path).shard), ["key", "status", "reason", ORIGINAL_KEY, NOTICES]):
+        for row in read_index(
+            layout.index(read_receipt(path).shard), ["key", "status", "reason", ORIGINAL_KEY, NOTICES]
+        ):
             status = _IMPORTED if row["status"] == PAIR else _LEFT_OUT
             yield row["key"], row[ORIGINAL_KEY], status, row["reason"] or "", "; ".join(row[NOTICES])
 
@@ -152,7 +153,9 @@ def _make_recipe(kinds: Iterable[str], options: ImportOptions) -> Recipe:
             }
         )
     except RecipeError as error:
-        raise UsageError("--sample-rate, --seconds", error.found, "give 44100 and 4, as the models here take") from error
+        raise UsageError(
+            "--sample-rate, --seconds", error.found, "give 44100 and 4, as the models here take"
+        ) from error
 
 
 def _list_assets(
@@ -163,17 +166,19 @@ def _list_assets(
     total = sum(len(pair.sounds) + bool(pair.onsets) for _, pair in entries)
     assets: list[Asset] = []
     for split, pair in entries:
+        own = notes[pair.name]
+        own = replace(own, group=own.group or pair.name)
         described = {**pair.sounds, **({"onsets": pair.onsets} if pair.onsets else {})}
         for sound, path in described.items():
             kind = MIXTURE if sound == MIX else sound
-            assets.append(_describe(root, path, kind, split, pair, notes[pair.name]))
+            assets.append(_describe(root / path, path, kind, split, own))
             on_file(len(assets), total)
     return sorted(assets, key=lambda asset: asset.id)
 
 
-def _describe(root: Path, path: str, kind: str, split: str, pair: PairFiles, notes: PairNotes) -> Asset:
+def _describe(file: Path, path: str, kind: str, split: str, notes: PairNotes) -> Asset:
     try:
-        checksum = sha256(read_bytes(root / path)).hexdigest()
+        checksum = sha256(read_bytes(file)).hexdigest()
     except AssetError:
         checksum = ""  # the pair is refused when its turn comes, with the reason
     return Asset(
@@ -181,7 +186,7 @@ def _describe(root: Path, path: str, kind: str, split: str, pair: PairFiles, not
         path=path,
         kind=kind,
         kit=notes.kit,
-        group=notes.group or pair.name,
+        group=notes.group,
         split=split,
         licence=notes.licence,
         source=notes.source,

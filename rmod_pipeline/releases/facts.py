@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rmod_pipeline.spec import IMPORTED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
@@ -170,6 +172,11 @@ class ReleaseFacts:
     """Empty where no audio is kept."""
     spectrum_pairs: int
     """Pairs whose one-shots the spectra are measured on."""
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the pairs came from files, and nothing in them was drawn or rendered."""
+        return self.engine == IMPORTED
 
     @property
     def pairs(self) -> int:

@@ -43,7 +43,7 @@ from rmod_pipeline.inspection.sounds import limit_to_build
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.fingerprint import is_imported, read_fingerprint
 from rmod_pipeline.shards.layout import AUDIO, Layout, parse_key
 from rmod_pipeline.shards.members import decode_audio
 from rmod_pipeline.shards.receipt import Receipt
@@ -89,6 +89,7 @@ class _ReportMaker:
         self._expected = read_expected_content(out)
         self._recipe = _read_recipe(self._layout, self._expected.recipe)
         fingerprint = read_fingerprint(self._layout.build)
+        self._is_imported = is_imported(fingerprint)
         self._requested, self._thresholds = requested, thresholds
         self._library = None if library is None else limit_to_build(library, fingerprint)
         self._progress = progress
@@ -105,7 +106,7 @@ class _ReportMaker:
         tokens = self._read_tokens()
         comparisons, leaks = self._compare(counts, one_shots)
         sounds = self._library_ids() if self._library else None
-        draws, laws = measure_draws(self._recipe, counts, collector, sounds)
+        draws, laws = ((), {}) if self._is_imported else measure_draws(self._recipe, counts, collector, sounds)
         levels = tuple(meter.summarize() for meter in (*counts.meters.values(), *meters.values()) if meter.count)
         duplicates, shared = self._find_equal(counts)
         use = tuple(summarize_use(split, kind, uses) for (split, kind), uses in sorted(counts.use.items()))
@@ -162,7 +163,8 @@ class _ReportMaker:
         one_shots = OneShotCollector(self._layout, _shard_size(self._receipts))
         with self._progress("sample") as on_pair:
             for done, pair in enumerate(self._iterate_pairs()):
-                collector.add(pair.spec())
+                if not self._is_imported:
+                    collector.add(pair.spec())
                 self._add_sounds(pair, sounds, one_shots)
                 on_pair(done + 1, self._sampled)
         return collector, sounds.meters, one_shots
@@ -275,9 +277,11 @@ class _ReportMaker:
     ) -> Iterator[str]:
         """Yield what the report says nothing about."""
         yield from self._list_unread(counts.pairs.total())
+        if self._is_imported:
+            yield "Random values, and how audible the drums are: the pairs were imported, and their files do not say."
         if len(counts.pairs) < 2:
             yield "Leaks between splits: there is only one split."
-        elif self._library is None:
+        elif self._library is None and not self._is_imported:
             layered = "one-shots of several layers may hide a sound that is in two splits; "
             is_layered = self._recipe.one_shots.layering.none < 1
             yield f"The files of the library: {layered if is_layered else ''}name the library to compare its files too."

@@ -117,9 +117,7 @@ def choose_kinds(folder: PairFolder, kinds: Collection[str] | None = None) -> tu
     return chosen
 
 
-def select_whole_pairs(
-    folder: PairFolder, kinds: tuple[str, ...]
-) -> tuple[tuple[PairFiles, ...], tuple[LeftOut, ...]]:
+def select_whole_pairs(folder: PairFolder, kinds: tuple[str, ...]) -> tuple[tuple[PairFiles, ...], tuple[LeftOut, ...]]:
     """Return the pairs that have a mixture and one-shots of all the kinds, and what is left out.
 
     A one-shot of another kind is left out of its pair.

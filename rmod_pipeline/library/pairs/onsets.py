@@ -23,7 +23,11 @@ _GENERAL_MIDI = {
     **dict.fromkeys((42, 44), "hihat"),
     **dict.fromkeys((41, 43, 45, 47, 48, 50), "tom"),
     **dict.fromkeys((49, 51, 52, 53, 55, 57, 59), "cymbal"),
-    **{46: "open_hihat", 37: "rim", 39: "clap", 54: "tambourine", 56: "cowbell"},
+    46: "open_hihat",
+    37: "rim",
+    39: "clap",
+    54: "tambourine",
+    56: "cowbell",
 }
 _TEMPO = 500_000
 """Microseconds per beat until a file names a tempo, by the MIDI standard."""
@@ -49,7 +53,7 @@ def read_known_hits(path: Path, data: bytes, kinds: Collection[str]) -> dict[str
         hits = _read_csv(path, kinds) if path.suffix.lower() == ".csv" else _read_midi(data, kinds)
     except RmodError as error:
         raise AssetError(error.about, error.found, error.hint) from error
-    except Exception as error:  # noqa: BLE001  (a damaged MIDI file ends its reader in any of many ways)
+    except Exception as error:
         found = f"not a MIDI file: {error or type(error).__name__}"
         raise AssetError(path, found, "export it again, or write a CSV file: kind,seconds") from error
     missing = [kind for kind in kinds if not hits.get(kind)]

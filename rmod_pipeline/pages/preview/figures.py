@@ -58,7 +58,8 @@ def _plot_hits(pairs: Sequence[PairView], colours: Mapping[str, str]) -> Figure 
     rows: dict[str, Counter[int]] = {}
     for pair in pairs:
         for track in pair.metadata.spec.drums:
-            rows.setdefault(format_kind(track.kind), Counter())[len(track.notes)] += 1
+            if track.notes or not pair.metadata.spec.is_imported:
+                rows.setdefault(format_kind(track.kind), Counter())[len(track.notes)] += 1
     if not rows:
         return None
     note = "number of hits; a larger disc means more pairs"
@@ -78,7 +79,8 @@ def _plot_tracks(pairs: Sequence[PairView], colours: Mapping[str, str]) -> Figur
 
 
 def _plot_semitones(pairs: Sequence[PairView]) -> Figure | None:
-    count = Counter(track.semitones for pair in pairs for track in pair.metadata.spec.loops)
+    rendered = [pair.metadata.spec for pair in pairs if not pair.metadata.spec.is_imported]
+    count = Counter(track.semitones for spec in rendered for track in spec.loops)
     if not count:
         return None
     return Figure(

@@ -31,8 +31,12 @@ class Lane:
 
 
 def draw_lanes(spec: PairSpec, lengths: Mapping[str, float]) -> tuple[Lane, ...]:
-    """Return one lane per track; ``lengths`` contains the seconds of each drum's one-shot where they are known."""
-    drums = (_draw_drum_lane(track, spec.settings, lengths.get(track.kind, 0.0)) for track in spec.drums)
+    """Return one lane per track, but none for unknown hits of an imported pair.
+
+    ``lengths`` contains the seconds of each drum's one-shot where they are known.
+    """
+    tracks = (track for track in spec.drums if track.notes or not spec.is_imported)
+    drums = (_draw_drum_lane(track, spec.settings, lengths.get(track.kind, 0.0)) for track in tracks)
     loops = (_draw_loop_lane(track, spec.settings) for track in spec.loops)
     return (*drums, *loops)
 

@@ -176,7 +176,9 @@ def _one_shot_seconds(metadata: PairMetadata) -> dict[str, float]:
 
 def _make_summary(metadata: PairMetadata) -> tuple[tuple[str, str], ...]:
     """Return the measurements in the heading of a pair: label and value."""
+    original = metadata.spec.original_key
     return (
+        *([("in its folder", original)] if original else []),
         ("loudness", formatting.format_level(metadata.measurement("mix", "lufs"), "LUFS")),
         ("peak", formatting.format_level(metadata.measurement("mix", "peak_dbfs"), "dBFS")),
         ("side/mid", formatting.format_level(metadata.measurement("mix", "side_mid_db"), "dB")),
@@ -278,4 +280,4 @@ def _make_files(pair: StoredPair) -> tuple[tuple[str, str, str], ...]:
 def _search_text(key: str, metadata: PairMetadata) -> str:
     kits = [str(source.get(name) or "") for source in metadata.sources for name in ("kit", "id", "licence")]
     kinds = [formatting.format_kind(track.kind) for track in metadata.spec.tracks]
-    return " ".join(dict.fromkeys([key, *kinds, *kits])).lower()
+    return " ".join(dict.fromkeys([key, metadata.spec.original_key, *kinds, *kits])).lower()

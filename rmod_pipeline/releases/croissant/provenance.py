@@ -41,7 +41,9 @@ def describe_provenance(request: ReleaseRequest, facts: ReleaseFacts) -> dict[st
         "@type": "prov:Activity",
         "@id": f"urn:rmod:build:sha256:{facts.fingerprint}",
         "name": "Build of the data set by rmod",
-        "description": f"Composed and rendered from the recipe with seed {facts.seed} by the engine {facts.engine}.",
+        "description": "Imported from files."
+        if facts.is_imported
+        else f"Composed and rendered from the recipe with seed {facts.seed} by the engine {facts.engine}.",
         "sha256": facts.fingerprint,
         "prov:used": [{"@id": library["@id"]}, {"@id": recipe["@id"]}],
         "prov:wasAssociatedWith": software,

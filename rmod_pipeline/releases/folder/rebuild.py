@@ -15,7 +15,7 @@ from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.recipe.show import recipe_yaml
 from rmod_pipeline.releases.card.markdown import as_block, as_code
 from rmod_pipeline.releases.formats import ReleaseRequest
-from rmod_pipeline.shards.fingerprint import LICENCES, Fingerprint, read_fingerprint
+from rmod_pipeline.shards.fingerprint import LICENCES, Fingerprint, is_imported, read_fingerprint
 from rmod_pipeline.shards.layout import TOKENS, Layout
 from rmod_pipeline.shards.token_family import family_names, read_family
 from rmod_pipeline.storage import Location
@@ -23,7 +23,7 @@ from rmod_pipeline.storage import Location
 RECIPE = "recipe.yaml"
 REBUILD = "REBUILD.md"
 
-_LIBRARY, _OUT = "LIBRARY.csv", "OUT"
+_LIBRARY, _OUT, _FOLDER, _TABLE = "LIBRARY.csv", "OUT", "DIR", "TABLE.csv"
 
 
 def write_rebuild_files(folder: Path, request: ReleaseRequest) -> None:
@@ -36,10 +36,13 @@ def write_rebuild_files(folder: Path, request: ReleaseRequest) -> None:
 def rebuild_commands(out: Location) -> list[str]:
     """Return the commands that build a data set again from ``recipe.yaml``, quoted for a shell.
 
-    ``OUT`` and, unless the sounds are the built-in ones, ``LIBRARY.csv`` stand for the paths of the reader.
+    ``OUT`` and, unless the sounds are the built-in ones, ``LIBRARY.csv`` stand for the paths of the reader. Imported pairs
+    are imported again, from the folder ``DIR`` with the table ``TABLE.csv``.
     """
     fingerprint = read_fingerprint(Layout(out).build)
     words = ["rmod", "build", RECIPE, "--library", _library_name(out), "--out", _OUT, *_options(fingerprint)]
+    if is_imported(fingerprint):
+        words = ["rmod", "import-pairs", _FOLDER, "--out", _OUT, *_import_options(fingerprint)]
     codecs = [_codec_options(out, name) for name in family_names(out)]
     first = [] if fingerprint["audio"] else ["--no-audio", *codecs.pop(0)]
     return [shlex.join([*words, *first]), *(shlex.join(["rmod", "encode", _OUT, *options]) for options in codecs)]
@@ -53,6 +56,14 @@ def _options(fingerprint: Fingerprint) -> list[str]:
     words += ["--stems"] if fingerprint["stems"] else []
     limit = fingerprint["library"].get(LICENCES)
     return [*words, "--licences", str(limit)] if limit else words
+
+
+def _import_options(fingerprint: Fingerprint) -> list[str]:
+    """Return the options of an import. Licences, sources and splits come from a table."""
+    recipe = fingerprint["recipe"]
+    words = ["--table", _TABLE, "--kinds", ",".join(recipe["drums"]), "--sample-rate", str(recipe["sample_rate"])]
+    words += ["--seconds", f"{recipe['seconds']:g}", "--shard-size", str(fingerprint["shard_size"])]
+    return [*words, "--format", str(fingerprint["format"])]
 
 
 def _codec_options(out: Location, name: str) -> list[str]:
@@ -79,14 +90,21 @@ def _read_recipe(out: Location, fingerprint: Fingerprint) -> Recipe:
 
 def _describe(request: ReleaseRequest, fingerprint: Fingerprint) -> str:
     library: Mapping[str, Any] = fingerprint["library"]
+    made = "The same recipe, library, seed and versions give the same bytes. `recipe.yaml` is beside this page."
+    sounds = f"The library has {library['sounds']} sounds"
+    if is_imported(fingerprint):
+        made = (
+            "The pairs were imported. The same files and versions give the same bytes, with the licences in TABLE.csv."
+        )
+        sounds = f"The folder has {library['sounds']} files"
     lines = [
         "# How to build this data set again",
         "",
-        "The same recipe, library, seed and versions give the same bytes. `recipe.yaml` is beside this page.",
+        made,
         "",
         as_block("\n".join(rebuild_commands(request.out)), "sh"),
         "",
-        f"- The library has {library['sounds']} sounds and the digest {as_code(library['digest'])}.",
+        f"- {sounds} and the digest {as_code(library['digest'])}.",
         "  `ATTRIBUTION.csv` names those in use, with their checksums.",
         *(f"- {line}" for line in _describe_choices(request, fingerprint)),
         "",

@@ -9,8 +9,10 @@ from rmod_pipeline.ear.checkpoint import check_features
 from rmod_pipeline.ear.recipe import EarRecipe
 from rmod_pipeline.errors import ModelError, nearest
 from rmod_pipeline.features import LogMel
+from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.fingerprint import is_imported, read_fingerprint
+from rmod_pipeline.shards.index import PAIR
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.shards.windows.feature_family import FeatureFamily, choose_features
@@ -62,8 +64,23 @@ def _check_instrument(data: FeatureData, recipe: EarRecipe, instrument: str, abo
         found = f"{instrument} in windows of {frames} frames, the recipe describes {described}"
         raise ModelError(about, found, f"set model.description_frames: {frames} in the recipe")
     # A hit that is left out would count as a mistake where the ear hears it.
-    drums = Recipe.model_validate(read_fingerprint(Layout(data.out).build)["recipe"]).drums
-    most = int(drums[instrument].hits.support()[1])
+    most = _count_most_hits(data.out, instrument)
     if most > recipe.most_hits:
         found = f"up to {most} hits of {instrument} in a mixture, the recipe {recipe.name} uses {recipe.most_hits}"
         raise ModelError(about, found, f"set most_hits: {most} in the recipe")
+
+
+def _count_most_hits(out: Location, instrument: str) -> int:
+    """Return the largest number of hits of an instrument in a mixture. Raises ModelError for hits that are unknown."""
+    fingerprint = read_fingerprint(Layout(out).build)
+    if not is_imported(fingerprint):
+        drums = Recipe.model_validate(fingerprint["recipe"]).drums
+        return int(drums[instrument].hits.support()[1])
+    rows = [row for row in DataSet(out).index(columns=["status", "drums"]) if row["status"] == PAIR]
+    counts = [drum["hits"] for row in rows for drum in row["drums"] if drum["kind"] == instrument]
+    unknown = sum(count == 0 for count in counts)
+    if unknown:
+        found = f"the hits of {instrument} are unknown in {unknown} of {len(counts)} imported pairs"
+        hint = "put KEY.mid or KEY.csv beside each pair of the folder, and import it again into another --out"
+        raise ModelError(out, found, hint)
+    return max(counts, default=0)
