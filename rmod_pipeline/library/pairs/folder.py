@@ -83,8 +83,8 @@ def list_pair_folder(root: Path, kinds: Collection[str] = ()) -> PairFolder:
         paths = {**sounds[split, key], **({"onsets": onsets[split, key]} if (split, key) in onsets else {})}
         twice = [each for several in paths.values() if len(several) > 1 for each in several]
         if twice:
-            name = f"{split}/{key}" if split else key
-            left_out.append(LeftOut(name=name, reason=TWICE, detail=", ".join(sorted(twice))))
+            pair_name = f"{split}/{key}" if split else key
+            left_out.append(LeftOut(name=pair_name, reason=TWICE, detail=", ".join(sorted(twice))))
             continue
         (hits,) = paths.pop("onsets", [""])
         ordered = {sound: paths[sound][0] for sound in sorted(paths, key=lambda sound: (sound != MIX, sound))}

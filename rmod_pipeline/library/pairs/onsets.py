@@ -7,12 +7,12 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rmod_pipeline.errors import AssetError, RmodError
 from rmod_pipeline.library.manifest import read_csv_rows
 from rmod_pipeline.library.pairs.names import sound_of
+from rmod_pipeline.storage import Location
 
 USUAL_VELOCITY = 100
 """MIDI velocity of a hit whose velocity is not known."""
@@ -43,7 +43,7 @@ class KnownHit:
     """MIDI velocity, 1..127."""
 
 
-def read_known_hits(path: Path, data: bytes, kinds: Collection[str]) -> dict[str, tuple[KnownHit, ...]]:
+def read_known_hits(path: Location, data: bytes, kinds: Collection[str]) -> dict[str, tuple[KnownHit, ...]]:
     """Return the hits of each kind, ascending. ``data``: the bytes of the file ``path``, which is named in errors.
 
     In a MIDI file a track with the name of a kind holds its hits; in other tracks the drum map of General MIDI decides.
@@ -62,7 +62,7 @@ def read_known_hits(path: Path, data: bytes, kinds: Collection[str]) -> dict[str
     return {kind: tuple(sorted(hits[kind])) for kind in kinds}
 
 
-def _read_csv(path: Path, kinds: Collection[str]) -> dict[str, list[KnownHit]]:
+def _read_csv(path: Location, kinds: Collection[str]) -> dict[str, list[KnownHit]]:
     hits: dict[str, list[KnownHit]] = defaultdict(list)
     known = frozenset(kinds)
     for row in read_csv_rows(path, ("kind", "seconds")):

@@ -203,7 +203,7 @@ class _Reading:
             if checksum:
                 raise
             raise _RefusedError(reason, f"{path}: {error.found}") from error
-        check_unchanged(data, path, checksum or sha256(b"").hexdigest())
+        check_unchanged(data, self.library.root / path, checksum or sha256(b"").hexdigest())
         return data
 
 

@@ -1,0 +1,112 @@
+"""A system whose answers were made by anyone's program: a folder with ``KEY.kick.wav``, or ``kick/KEY.wav``.
+
+KEY is the key of a pair, such as ``test-00000003``, or the name that an imported pair had in its folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmod_pipeline.audio import peak, swing, to_channels
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.errors import AssetError, UsageError
+from rmod_pipeline.evaluation.systems.base import Mixture
+from rmod_pipeline.library.pairs.folder import list_pair_folder
+from rmod_pipeline.library.pairs.names import MIX
+from rmod_pipeline.library.read import read_sound, resample
+from rmod_pipeline.reading.pairs import read_receipts
+from rmod_pipeline.shards.fingerprint import is_imported, read_fingerprint
+from rmod_pipeline.shards.index import ORIGINAL_KEY, PAIR, read_index
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.storage import Location
+
+MISSING, UNREADABLE, SILENT, CLIPPED = "missing", "unreadable", "silent", "above full scale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderAnswer:
+    """One answer of a folder."""
+
+    audio: Mono | None
+    """[samples] float32, the mean of the channels; None if it is missing or unreadable."""
+    notices: tuple[str, ...] = ()
+    """Why there is none, or what is unusual or was changed, in words that can be counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswersFolder:
+    """The answers of a folder. It reads a file when its answer is wanted, and keeps nothing."""
+
+    name: str
+    root: Path
+    paths: Mapping[tuple[str, str], str]
+    """Path by key of the pair and kind, relative to the folder."""
+    original_keys: Mapping[str, str]
+    """The name of each imported pair in its folder, by its key."""
+
+    def extract(self, mixture: Mixture, kind: str) -> Mono | None:
+        """Return the answer at the mixture's rate, of any length; None if it is missing or unreadable."""
+        return self.read(mixture.key, kind, mixture.sample_rate).audio
+
+    def read(self, key: str, kind: str, sample_rate: int) -> FolderAnswer:
+        """Return the answer for a kind to the mixture of a pair at ``sample_rate`` Hz, with what is to be said of it.
+
+        A silent answer is an answer. Two channels become their mean, as those of true one-shots do.
+        """
+        path = self._find(key, kind)
+        if path is None:
+            return FolderAnswer(audio=None, notices=(MISSING,))
+        try:
+            audio, rate = read_sound(self.root / path)
+        except AssetError:
+            return FolderAnswer(audio=None, notices=(UNREADABLE,))
+        notices = [f"resampled from {rate} Hz"] if rate != sample_rate else []
+        notices += [SILENT] if swing(to_channels(audio, 1)) == 0 else []
+        notices += [CLIPPED] if peak(audio) > 1.0 else []
+        mono: Mono = to_channels(resample(audio, rate, sample_rate), 1)[0]
+        return FolderAnswer(audio=mono, notices=tuple(notices))
+
+    def count_notices(self, keys: Iterable[str], kind: str, sample_rate: int) -> Counter[str]:
+        """Return how many answers for a kind are missing, unreadable, silent or changed. Reads every file."""
+        return Counter(notice for key in keys for notice in self.read(key, kind, sample_rate).notices)
+
+    def _find(self, key: str, kind: str) -> str | None:
+        for name in (key, self.original_keys.get(key)):
+            if name is not None and (name, kind) in self.paths:
+                return self.paths[name, kind]
+        return None
+
+
+def open_answers(root: Path, out: Location, *, name: str = "") -> AnswersFolder:
+    """Return the answers in a folder to the mixtures of the data set ``out``. Opens no file of the folder.
+
+    ``name``: in tables; by default that of the folder. Raises UsageError for a folder without answers, ShardError for a
+    data set without an index.
+    """
+    folder = list_pair_folder(root)
+    paths: dict[tuple[str, str], str] = {}
+    for pair in folder.pairs:
+        for sound, path in pair.sounds.items():
+            if sound != MIX:
+                paths[pair.name, sound] = path
+                # An answer to test/0001 may be called 0001, if no folder of a split holds another 0001.
+                paths.setdefault((pair.key, sound), path)
+    if not paths:
+        hint = "name them KEY.kick.wav, or put them into folders such as kick/KEY.wav"
+        raise UsageError(root, f"no answers here ({len(folder.left_out)} other files)", hint)
+    return AnswersFolder(
+        name=name or root.resolve().name, root=root, paths=paths, original_keys=read_original_keys(out)
+    )
+
+
+def read_original_keys(out: Location) -> dict[str, str]:
+    """Return the name of each imported pair in its folder, by its key; empty for a data set that was built."""
+    layout = Layout(out)
+    if not is_imported(read_fingerprint(layout.build)):
+        return {}
+    columns = ["key", "status", ORIGINAL_KEY]
+    rows = (row for receipt in read_receipts(out) for row in read_index(layout.index(receipt.shard), columns))
+    return {row["key"]: row[ORIGINAL_KEY] for row in rows if row["status"] == PAIR}
