@@ -1,6 +1,6 @@
 """Measure how well one-shots explain the drums of a song whose true one-shots nobody knows.
 
-The one-shots are placed at the hits that were found, each hit at a gain of its own, and the sum is held against the song:
+The one-shots are placed at the hits that were found, each hit at a gain of its own, and compared with the song:
 
 1. ``S``: magnitudes of the song in mel bands, frames of 46 ms every 12 ms at 44.1 kHz.
 2. ``T_h``: the same of the one-shot of hit ``h``, placed at the sample of the hit, cut at the next hit of its kind.

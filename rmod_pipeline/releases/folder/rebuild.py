@@ -93,9 +93,7 @@ def _describe(request: ReleaseRequest, fingerprint: Fingerprint) -> str:
     made = "The same recipe, library, seed and versions give the same bytes. `recipe.yaml` is beside this page."
     sounds = f"The library has {library['sounds']} sounds"
     if is_imported(fingerprint):
-        made = (
-            "The pairs were imported. The same files and versions give the same bytes, with the licences in TABLE.csv."
-        )
+        made = "The pairs were imported. The same files, versions and TABLE.csv of licences give the same bytes."
         sounds = f"The folder has {library['sounds']} files"
     lines = [
         "# How to build this data set again",
