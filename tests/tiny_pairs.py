@@ -26,7 +26,9 @@ LAYOUTS: Mapping[str, Name] = {
     "an underscore": lambda key, sound: f"{key}_{sound}.wav",
     "a folder per sound": lambda key, sound: f"{sound}/{key}.wav",
     "a folder per pair": lambda key, sound: f"{key}/{sound}.wav",
-    "other words": lambda key, sound: f"wavs/{key}_{ {'mix': 'mixed', 'kick': 'BD', 'snare': 'Snare-Drum'}[sound] }.wav",
+    "other words": lambda key, sound: (
+        f"wavs/{key}_{ {'mix': 'mixed', 'kick': 'BD', 'snare': 'Snare-Drum'}[sound] }.wav"
+    ),
 }
 
 

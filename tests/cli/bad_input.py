@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.cli.bad_ears import EAR_CASES
+from tests.cli.bad_imports import CASES as IMPORT_CASES
 from tests.cli.bad_input_acts import (
     broken_build_json,
     built_with,
@@ -275,6 +276,7 @@ GROUPS: dict[str, list[Case]] = {
     "Codecs and tokens": TOKEN_CASES,
     "Models": MODEL_CASES,
     "Features, ears and picked sounds": EAR_CASES,
+    "Folders of pairs": IMPORT_CASES,
     "Looking at a data set": [
         Case(
             name="verify a folder without a data set",

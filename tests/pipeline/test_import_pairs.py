@@ -158,8 +158,12 @@ def write_midi(path: Path, kinds: dict[str, tuple[int, ...]]) -> None:
     tempo[1].time = FRAMES // 4
     midi.tracks.append(tempo)
     # After the change a tick lasts two frames.
-    ticks = {frame: frame if frame <= FRAMES // 4 else FRAMES // 4 + (frame - FRAMES // 4) // 2 for frame in range(FRAMES)}
-    events = sorted((ticks[frame], {"kick": 36, "snare": 40}[kind]) for kind, frames in kinds.items() for frame in frames)
+    ticks = {
+        frame: frame if frame <= FRAMES // 4 else FRAMES // 4 + (frame - FRAMES // 4) // 2 for frame in range(FRAMES)
+    }
+    events = sorted(
+        (ticks[frame], {"kick": 36, "snare": 40}[kind]) for kind, frames in kinds.items() for frame in frames
+    )
     track, last = mido.MidiTrack(), 0
     for tick, note in events:
         track.append(mido.Message("note_on", channel=9, note=note, velocity=77, time=tick - last))
@@ -230,9 +234,7 @@ def test_a_folder_never_mixes_two_imports(imported: api.ImportResult, tmp_path: 
     assert files_of(tmp_path / "out") == before
 
 
-def test_a_file_that_changes_during_the_import_fails_its_shard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_changes_during_the_import_fails_its_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from rmod_pipeline.pipeline import import_folder
 
     root = write_pairs(tmp_path / "pairs")

@@ -64,13 +64,13 @@ def _check_instrument(data: FeatureData, recipe: EarRecipe, instrument: str, abo
         found = f"{instrument} in windows of {frames} frames, the recipe describes {described}"
         raise ModelError(about, found, f"set model.description_frames: {frames} in the recipe")
     # A hit that is left out would count as a mistake where the ear hears it.
-    most = _count_most_hits(data.out, instrument)
+    most = count_most_hits(data.out, instrument)
     if most > recipe.most_hits:
         found = f"up to {most} hits of {instrument} in a mixture, the recipe {recipe.name} uses {recipe.most_hits}"
         raise ModelError(about, found, f"set most_hits: {most} in the recipe")
 
 
-def _count_most_hits(out: Location, instrument: str) -> int:
+def count_most_hits(out: Location, instrument: str) -> int:
     """Return the largest number of hits of an instrument in a mixture. Raises ModelError for hits that are unknown."""
     fingerprint = read_fingerprint(Layout(out).build)
     if not is_imported(fingerprint):
