@@ -14,7 +14,7 @@ from rmod_pipeline.cli.shared.options import (
     ShardMinutesOption,
     WorkersOption,
 )
-from rmod_pipeline.cli.shared.output import print_failures, print_summary
+from rmod_pipeline.cli.shared.output import print_failures
 from rmod_pipeline.errors import quote
 from rmod_pipeline.storage import parse_local_path, parse_location
 
@@ -107,7 +107,6 @@ def import_pairs(
             compute=compute,
         )
     except api.IncompleteBuildError as error:
-        print_summary(error.result.summary, out, "Imported")
         print_failures(error.result.summary, out)
         raise typer.Exit(1) from error
     _print_result(result)
@@ -116,8 +115,15 @@ def import_pairs(
 
 
 def _print_result(result: ImportResult) -> None:
-    out = result.out
-    print_summary(result.summary, out, "Imported")
+    from rmod_pipeline.pipeline.jobs.disk_space import format_bytes
+
+    out, summary = result.out, result.summary
+    counted = ", ".join(f"{count} {split}" for split, count in summary.pairs.items())
+    typer.echo(f"{out}: {counted}; {format_bytes(summary.bytes)}.")
+    if summary.made:
+        typer.echo(f"Read {summary.made} pairs in {summary.seconds:.1f} s.")
+    else:
+        typer.echo("Nothing to do: everything exists already.")
     for title, counts in (("Left out", result.left_out), ("Changed or unusual", result.notices)):
         if counts:
             typer.echo(f"{title}: {', '.join(f'{words} {count}' for words, count in counts.items())}.")

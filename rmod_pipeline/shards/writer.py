@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.render import Pair
-from rmod_pipeline.shards.index import make_pair_row, make_reject_row, write_index
+from rmod_pipeline.shards.index import NOTICES, make_pair_row, make_refused_row, make_reject_row, write_index
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.members import AudioStorage, encode_members
 from rmod_pipeline.shards.receipt import FileRecord, MissingPairs, Receipt
 from rmod_pipeline.shards.tar import TarWriter
+from rmod_pipeline.spec import PairId
 from rmod_pipeline.storage.publish import draft, publish, publish_bytes
 
 
@@ -113,3 +114,21 @@ class ShardWriter(PublishingWriter):
                 publish(file, final)
             pairs = plan.count - len(self.missing.absent)
             self._publish_receipt(storage.family, self._fingerprint, pairs, files)
+
+
+class ImportShardWriter(ShardWriter):
+    """Write the audio tar and the index of one shard of imported pairs."""
+
+    def add_imported(self, pair: Pair, notices: Sequence[str]) -> None:
+        """Append a pair. ``notices`` say what was changed of its files, in words that can be counted."""
+        self.add(pair)
+        self._rows[-1][NOTICES] = list(notices)
+
+    def refuse(self, pair: PairId, original_key: str, reason: str, notices: Sequence[str]) -> None:
+        """Record a pair whose files cannot be imported; its key stays absent.
+
+        ``reason``: in words that can be counted. ``notices``: what was found.
+        """
+        self._rows.append(make_refused_row(pair, original_key, reason, notices))
+        self.missing.rejects[reason] += 1
+        self.leave_out(pair.key)

@@ -126,13 +126,13 @@ CASES = [
     Case(
         name="a one-shot that is no sound, among others",
         act=with_pairs(lambda root: (root / "2.kick.wav").write_text("no sound")),
-        says=("2 test", "Left out: unreadable kick 1", "pairs.csv"),
+        says=("Left out: unreadable kick 1", "2 test", "pairs.csv"),
         code=DONE,
     ),
     Case(
         name="a pair without its mixture, among others",
         act=with_pairs(lambda root: (root / "2.mix.wav").unlink()),
-        says=("2 test", "Left out: no mixture 1", "pairs.csv"),
+        says=("Left out: no mixture 1", "2 test", "pairs.csv"),
         code=DONE,
     ),
     Case(

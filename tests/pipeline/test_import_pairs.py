@@ -86,6 +86,11 @@ def with_nan(samples: np.ndarray) -> np.ndarray:
     return floats
 
 
+def remove_one_shots(root: Path) -> None:
+    for kind in HITS:
+        (root / f"2.{kind}.wav").unlink()
+
+
 @dataclass(frozen=True)
 class Damage:
     act: Callable[[Path], object]
@@ -94,7 +99,7 @@ class Damage:
 
 DAMAGES = {
     "no mixture": Damage(lambda root: (root / "2.mix.wav").unlink(), "no mixture"),
-    "no one-shot": Damage(lambda root: [(root / f"2.{kind}.wav").unlink() for kind in HITS], "no one-shot"),
+    "no one-shot": Damage(remove_one_shots, "no one-shot"),
     "no snare": Damage(lambda root: (root / "2.snare.wav").unlink(), "no snare"),
     "text": Damage(lambda root: (root / "2.kick.wav").write_text("no audio"), "unreadable kick"),
     "empty": Damage(lambda root: (root / "2.mix.wav").write_bytes(b""), "unreadable mix"),

@@ -18,11 +18,11 @@ from rmod_pipeline.pipeline.jobs.imported_pair import ImportedPair, PairReader
 from rmod_pipeline.pipeline.log_context import set_current_pair
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.fingerprint import fingerprint_digest, output_versions
-from rmod_pipeline.shards.imports import ImportShardWriter
 from rmod_pipeline.shards.layout import AUDIO, Layout, ShardPlan
 from rmod_pipeline.shards.members import AudioStorage
 from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.shards.windows.family import WindowFamily
+from rmod_pipeline.shards.writer import ImportShardWriter
 from rmod_pipeline.storage import Location, StorePath
 from rmod_pipeline.storage.publish import sweep_drafts
 
