@@ -129,7 +129,7 @@ class PairReader:
             master=(),
             original_key=files.name,
         )
-        return Pair(spec=spec, mix=sounds[MIX], targets=targets, stems={}, measured=measured)
+        return Pair(spec=spec, mix=sounds[MIX], targets=targets, tracks={}, measured=measured)
 
     def _checksum(self, path: str) -> str:
         return self.library.by_id[path].sha256
