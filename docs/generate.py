@@ -98,13 +98,14 @@ def recipe_page() -> str:
     """Return the reference of all keys of recipes, read from the pydantic models."""
     from rmod_pipeline.dose.recipe import DoseRecipe
     from rmod_pipeline.ear.recipe import EarRecipe
+    from rmod_pipeline.evaluation.recipe import EvaluationRecipe
     from rmod_pipeline.recipe.schema import Recipe
     from rmod_pipeline.training.codec.recipe import CodecRecipe
 
     lines = [
         "# Recipe keys",
         "",
-        "Every key of the four kinds of recipe. This page is generated from the schema that checks them.",
+        "Every key of the five kinds of recipe. This page is generated from the schema that checks them.",
         "`rmod recipe schema` prints the schema of data sets as JSON, for editors.",
         "",
         *_FORMS.splitlines(),
@@ -115,6 +116,7 @@ def recipe_page() -> str:
         ("A DOSE model: `recipes/dose/*.yaml`", DoseRecipe),
         ("An ear: `recipes/ear/*.yaml`", EarRecipe),
         ("A codec: `recipes/codec/*.yaml`", CodecRecipe),
+        ("An evaluation: `recipes/evaluation/*.yaml`", EvaluationRecipe),
     ):
         lines += [f"## {title}", ""]
         schema = model.model_json_schema()
@@ -156,7 +158,7 @@ def _parts(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     waiting: list[tuple[str, dict[str, Any]]] = [("", schema)]
     while waiting:
         path, part = waiting.pop(0)
-        yield ("Effects in any order" if "any_order" in part["properties"] else path and f"`{path}`"), part
+        yield ("Effects in any order" if "any_order" in part["properties"] else _heading(path, part)), part
         for name, field in part["properties"].items():
             for model, below in _models_of(field, f"{path}.{name}".strip(".")):
                 if model not in seen and not model.startswith(_SKIPPED):
@@ -172,6 +174,14 @@ def _parts(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 if model not in seen and not model.startswith(_SKIPPED):
                     seen.add(model)
                     yield f"A member of `{key}`", models[model]
+
+
+def _heading(path: str, part: dict[str, Any]) -> str:
+    """Return the heading of a model: its place in a recipe, and the value that chooses it among others there."""
+    chosen = part["properties"].get("system", {})
+    names = [chosen["const"]] if "const" in chosen else chosen.get("enum", [])
+    suffix = f", `system: {'` or `'.join(names)}`" if names else ""
+    return path and f"`{path}`{suffix}"
 
 
 def _common_part(effect: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +236,7 @@ def _type_words(field: dict[str, Any]) -> str:  # noqa: PLR0911
         words = [_type_words(form) for form in forms if not form.get("$ref", "").endswith("Choice_str_")]
         return " or ".join([*words, *(["null"] if nullable else [])])
     if "oneOf" in field:
-        return "an effect"
+        return "an effect" if field.get("discriminator", {}).get("propertyName") == "effect" else "one of those below"
     kind = field.get("type")
     if kind == "array":
         items = field.get("items", {})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rmod_pipeline.api.arguments import DataLike, LibraryLike, location_of, speaks_python
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmod_pipeline.dose.checkpoint import DoseCheckpoint
-    from rmod_pipeline.evaluation.evaluate import Evaluation
+    from rmod_pipeline.evaluation.recipe import EvaluationRecipe
+    from rmod_pipeline.evaluation.results import EvaluationResults
     from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
     from rmod_pipeline.training.loop.fit import TrainingReport
 
@@ -155,34 +157,90 @@ def extract(
 
 @speaks_python
 def evaluate(
-    checkpoint: str | Path,
+    source: str | Path | EvaluationRecipe | None = None,
     *,
-    data: DataLike,
+    data: DataLike | None = None,
+    out: str | Path | None = None,
     split: str = "test",
     pairs: int | None = None,
     codec: str | None = None,
     tries: int = 8,
+    answers: Mapping[str, str | Path] | None = None,
+    library: str | None = None,
     device: str = "auto",
-    threads: int = 1,
+    workers: int = 1,
     progress: bool = True,
-) -> Evaluation:
-    """Compare a model's one-shots with the true ones, beside simpler systems.
+) -> EvaluationResults:
+    """Evaluate systems on test sets: a recipe, one model on one data set, or the answers of other programs.
 
-    data: a data set with audio and with tokens of the model's codec. pairs: only the first ones. tries: sampled
-    candidates per mixture, beside the greedy one. Raises DoseError, ShardError, CodecError.
+    source: the name or path of a recipe, a loaded one, or a checkpoint such as kick.pth; None evaluates simple systems
+    and ``answers`` alone. data: the data set, with audio; not with a recipe, which names its own. out: a folder for
+    tables, pages and what is done so far, to be resumed; None writes nothing. pairs: only the first ones. answers:
+    folders with KEY.kick.wav by the name of what made them. library: a manifest to pick answers from.
+    ``results.cell("test", "DOSE", "kick").figures["spectral_distance"].mean`` is a figure. Raises RecipeError,
+    DoseError, ShardError, CodecError, UsageError.
     """
     from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.errors import DoseError
-    from rmod_pipeline.progress import advance_progress
+    from rmod_pipeline.progress import rate_progress
+    from rmod_pipeline.storage.writing import check_writable_folder
 
     require_torch(DoseError, "train")
-    from rmod_pipeline.evaluation.evaluate import evaluate_checkpoint
+    from rmod_pipeline.evaluation.run import evaluate_recipe, open_set_works
+    from rmod_pipeline.pages.evaluation import write_evaluation
 
-    with advance_progress("pairs", progress) as on_pairs:
-        return evaluate_checkpoint(
-            parse_local_path(checkpoint), location_of(data), split=split, pairs=pairs, codec=codec, tries=tries,
-            device=device, threads=threads, on_pairs=on_pairs,
-        )  # fmt: skip
+    recipe = _find_evaluation(
+        source, data, split=split, pairs=pairs, codec=codec, tries=tries, answers=answers, library=library,
+        device=device,
+    )  # fmt: skip
+    folder = None if out is None else parse_local_path(out, "--out")
+    if folder is not None:
+        check_writable_folder(folder)
+    with TemporaryDirectory() as temporary:
+        works = open_set_works(recipe, folder or Path(temporary), device)
+        with rate_progress("mixtures", progress) as on_mixtures:
+            results = evaluate_recipe(recipe, works, workers=workers, on_mixtures=on_mixtures)
+        if folder is not None:
+            write_evaluation(results, works, folder)
+    return results
+
+
+def _find_evaluation(
+    source: str | Path | EvaluationRecipe | None,
+    data: DataLike | None,
+    *,
+    split: str,
+    pairs: int | None,
+    codec: str | None,
+    tries: int,
+    answers: Mapping[str, str | Path] | None,
+    library: str | None,
+    device: str,
+) -> EvaluationRecipe:
+    """Return the recipe to evaluate. Raises UsageError where a recipe and ``data`` contradict each other."""
+    from rmod_pipeline.errors import UsageError
+    from rmod_pipeline.evaluation.defaults import make_default_recipe
+    from rmod_pipeline.evaluation.recipe import EvaluationRecipe, is_recipe, load_evaluation_recipe
+
+    if isinstance(source, EvaluationRecipe) or (source is not None and is_recipe(str(source))):
+        if data is not None:
+            hint = "name the data set under `sets:` in the recipe, and leave --data out"
+            raise UsageError("--data", "is of no use to a recipe, which names its test sets", hint)
+        recipe = source if isinstance(source, EvaluationRecipe) else load_evaluation_recipe(str(source))
+        return recipe if pairs is None else recipe.model_copy(update={"pairs": pairs})
+    if data is None:
+        raise UsageError("--data", "is missing", "give the data set to evaluate on, or a recipe that names some")
+    return make_default_recipe(
+        location_of(data),
+        split,
+        checkpoint=None if source is None else parse_local_path(source),
+        codec=codec,
+        tries=tries,
+        answers={name: parse_local_path(path, "--answers") for name, path in (answers or {}).items()},
+        library=library,
+        pairs=pairs,
+        device=device,
+    )
 
 
 @speaks_python

@@ -8,43 +8,63 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.shared.options import DataOption, PlainDeviceOption, ThreadsOption
+from rmod_pipeline.cli.shared.options import PlainDeviceOption
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
-    from rmod_pipeline.evaluation.evaluate import Evaluation
+    from rmod_pipeline.evaluation.results import EvaluationResults
 
 
 def evaluate(
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(metavar="CHECKPOINT", parser=parse_local_path, help="A model: DIR/kick.pth."),
-    ],
-    data: DataOption,
-    split: Annotated[str, typer.Option(metavar="NAME", help="The split.")] = "test",
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="[RECIPE.yaml|CHECKPOINT]", help="What to evaluate: a recipe, or a model."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="OUT", help="The data set to evaluate a model on; a recipe names its own.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", parser=parse_local_path, help="Folder for tables, pages and what is done so far."),
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="NAME", help="The split of --data.")] = "test",
     pairs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first N pairs. Default: all.")] = None,
-    codec: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The tokens' codec, or its weights.")] = None,
+    codec: Annotated[str | None, typer.Option(metavar="NAME|PATH", help="The model's codec, or its weights.")] = None,
     tries: Annotated[
         int, typer.Option(metavar="N", min=0, max=256, help="Sampled candidates per mixture, beside the greedy one.")
     ] = 8,
+    answers: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="Answers of another program: DIR/KEY.kick.wav. Repeatable."),
+    ] = None,
+    library: Annotated[
+        str | None, typer.Option(metavar="LIBRARY", help="Also pick answers from the train split of a library.")
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", min=1, help="Worker processes.")] = 1,
+    votes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", parser=parse_local_path, help="Count votes that a blind page in --out saved."),
+    ] = None,
     write: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", parser=parse_local_path, help="Write all distances to a file."),
+        typer.Option("--json", metavar="FILE", parser=parse_local_path, help="Write all figures and distances."),
     ] = None,
     device: PlainDeviceOption = "auto",
-    threads: ThreadsOption = 1,
 ) -> None:
-    """Compare a model's one-shots with the true ones, beside simpler systems.
+    """Compare the answers of systems with the true one-shots.
 
-    The distance is between log spectrograms at six resolutions, both sounds at full scale: 0 is equal, 1 is 20 dB off
-    everywhere. `extracted` is the candidate that `rmod extract --answer generated` would keep. Beside each
-    other system, the percentage in brackets is the share of pairs in which `extracted` is nearer to the truth:
+    A recipe names systems and test sets: models, cut hits, picks from a library, guesses, ceilings, folders of answers
+    that any program made. Without a recipe, one model is compared with simpler systems:
 
-      another's      the model's answer to another pair's mixture: half of the pairs, if the model does not listen
+      DOSE           the candidate that `rmod extract --answer generated` would keep
+
+      another's      the model's answer to another pair's mixture: as good, if the model does not listen
 
       agreed         the candidate nearest to all others, without listening to the mixture again
 
       greedy         the greedy candidate alone
+
+      sliced         a hit cut from the percussive part in the drum's band, at a known or a found onset
 
       chance         a one-shot of the same kind from the training split, picked at random
 
@@ -54,49 +74,82 @@ def evaluate(
 
       codec          the true one-shot through the codec: the best that tokens can do
 
-    Below the table: the loss in nats per code, and the loss when each pair is given another pair's mixture. If both
-    are equal, the model continues its own codes well and does not listen.
+    The distance is between log spectrograms at six resolutions, both sounds at full scale: 0 is equal, 1 is 20 dB off
+    everywhere. With --out, the folder has tables with intervals, plots, pages to listen to and a blind test; an
+    evaluation that was stopped is resumed by the same command.
 
-    Example:
+    Examples:
 
-        rmod evaluate models/kick.pth --data OUT --split test
+        rmod evaluate models/kick.pth --data OUT
+        rmod evaluate table.yaml --out evaluation --workers 2
+        rmod evaluate --data OUT --answers demucs=answers/
+        rmod evaluate --votes blind-test-votes.json --out evaluation
     """
     from rmod_pipeline import api
     from rmod_pipeline.storage.writing import check_writable_file
 
+    if votes is not None:
+        _print_votes(votes, out)
+        return
     if write:
         check_writable_file(write, "choose another --json")
-    result = api.evaluate(
-        checkpoint, data=data, split=split, pairs=pairs, codec=codec, tries=tries, device=device, threads=threads
-    )
-    _print_table(result)
-    for losses in result.losses():
-        typer.echo(
-            f"{losses['instrument']}: loss {losses['full']:.3f} (onset {losses['onset']:.3f}), "
-            f"with another pair's mixture "
-            f"{losses['full_with_other_mixture']:.3f} (onset {losses['onset_with_other_mixture']:.3f})"
-        )
+    results = api.evaluate(
+        source, data=data, out=out, split=split, pairs=pairs, codec=codec, tries=tries, answers=_parse_answers(answers),
+        library=library, device=device, workers=workers,
+    )  # fmt: skip
+    _print_tables(results)
+    if out is not None:
+        typer.echo(f"open {out / 'evaluation.html'}")
     if write:
-        _write(result, write)
+        _write(results, write)
 
 
-def _print_table(result: Evaluation) -> None:
+def _parse_answers(answers: list[str] | None) -> dict[str, str]:
+    """Return folders by name. Raises UsageError for a text without a name."""
+    from rmod_pipeline.errors import UsageError
+
+    parsed = {}
+    for text in answers or ():
+        name, separator, folder = text.partition("=")
+        if not separator or not name or not folder:
+            raise UsageError(f"--answers {text}", "has no name", f"give NAME=DIR, such as demucs={text or 'answers'}")
+        parsed[name] = folder
+    return parsed
+
+
+def _print_tables(results: EvaluationResults) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rmod_pipeline.evaluation.compare import EXTRACTED, SYSTEMS
+    from rmod_pipeline.pages.evaluation.tables import make_tables
 
-    comparisons = result.comparisons
-    table = Table("distance, mean of pairs", *(f"{each.instrument} ({len(each.keys)})" for each in comparisons))
-    for system in SYSTEMS:
-        shares = ["" if system == EXTRACTED else f" ({each.nearer_than(system):.0%})" for each in comparisons]
-        cells = [f"{each.mean(system):.3f}{share}" for each, share in zip(comparisons, shares, strict=True)]
-        table.add_row(system, *cells)
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    for result in make_tables(results):
+        if result.is_open:
+            table = Table(*result.headings, title=result.title, title_justify="left")
+            for row in result.rows:
+                table.add_row(*row)
+            console.print(table)
+            console.print(result.note)
 
 
-def _write(result: Evaluation, path: Path) -> None:
+def _print_votes(votes: Path, out: Path | None) -> None:
+    """Count votes with the key that stands beside their page. Raises UsageError."""
+    from rmod_pipeline.errors import UsageError
+    from rmod_pipeline.evaluation.votes import count_votes, find_key
+
+    if out is None:
+        raise UsageError("--out", "is missing", "give the folder of the evaluation, which has the key of the test")
+    for each in count_votes(votes, find_key(votes, out)):
+        total = each.wins + each.losses + each.equal
+        typer.echo(
+            f"{each.system} {each.wins} : {each.losses} {each.other}, {each.equal} equal, of {total} (p = {each.p:.3f})"
+        )
+
+
+def _write(results: EvaluationResults, path: Path) -> None:
     from rmod_pipeline.storage.writing import report_unwritable, write_text
 
+    content = {**results.to_dict(), "items": list(results.items())}
     with report_unwritable(path, "choose another --json"):
-        write_text(path, json.dumps(result.to_dict(), indent=1))
+        write_text(path, json.dumps(content, indent=1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, repeat
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,15 +20,31 @@ from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model
 from rmod_pipeline.dose.hearing import Hearing
 from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.errors import ShardError
+from rmod_pipeline.extraction.extractor import read_checkpoints
 from rmod_pipeline.features import MelLevels
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.loader import TokenPair, load_audio, load_tokens
 from rmod_pipeline.shards.members import MIX
-from rmod_pipeline.shards.token_family import TokenFamily
+from rmod_pipeline.shards.token_family import TokenFamily, family_names, read_family
 from rmod_pipeline.shards.windows.feature_family import feature_names
 from rmod_pipeline.storage import Location
 
 BATCH = 16
+
+
+def measure_model(
+    out: Location, split: str, path: Path, *, device: str = "cpu", most: int | None = None
+) -> Iterator[ConditionUse]:
+    """Yield the losses of all models of a file or folder on a split. Nothing if it has no tokens of their codec.
+
+    Raises DoseError and ShardError.
+    """
+    families = [read_family(out, name) for name in family_names(out)]
+    for checkpoint in read_checkpoints(path):
+        digest = checkpoint.codec.get("sha256")
+        family = next((family for family in families if digest is not None and family.codec["sha256"] == digest), None)
+        if family is not None:
+            yield from measure_condition_use(out, split, checkpoint, family, device=device, most=most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

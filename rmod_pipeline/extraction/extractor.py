@@ -54,7 +54,7 @@ def open_extractors(
     ``codec`` is the name of the codec or the path of its weights; by default the codec that the checkpoints name.
     Raises DoseError, CodecError and UsageError.
     """
-    chosen = _choose_checkpoints(_read_checkpoints(path, instruments), path, instruments)
+    chosen = _choose_checkpoints(read_checkpoints(path, instruments), path, instruments)
     opened = _open_codec(list(chosen.values()), codec, device)
     loaded: dict[str, Dose] = {}
     extractors = []
@@ -97,8 +97,11 @@ def make_extractor(
     )
 
 
-def _read_checkpoints(path: Path, instruments: Sequence[str]) -> list[DoseCheckpoint]:
-    """Return the checkpoints of a file or a folder in the order of their names."""
+def read_checkpoints(path: Path, instruments: Sequence[str] = ()) -> list[DoseCheckpoint]:
+    """Return the checkpoints of a file or a folder in the order of their names.
+
+    instruments: those that are asked for; of a folder, other files need not be read. Raises DoseError.
+    """
     if path.is_file():
         return [read_dose_checkpoint(path)]
     if not path.is_dir():

@@ -11,8 +11,8 @@ from typing import Any
 from rmod_pipeline.errors import ShardError, nearest, quote
 from rmod_pipeline.reading.shard_list import HINT, verify_hint
 from rmod_pipeline.shards.families import find_any_folder
-from rmod_pipeline.shards.fingerprint import read_fingerprint
-from rmod_pipeline.shards.index import PAIR, read_index
+from rmod_pipeline.shards.fingerprint import is_imported, read_fingerprint
+from rmod_pipeline.shards.index import ORIGINAL_KEY, PAIR, read_index
 from rmod_pipeline.shards.layout import TOKENS, Layout, main_family, parse_key, shard_name
 from rmod_pipeline.shards.members import check_kinds
 from rmod_pipeline.shards.receipt import Receipt, read_receipt
@@ -95,6 +95,16 @@ def list_keys(out: Location, split: str | None = None) -> list[str]:
         )
     rows = (row for receipt in receipts for row in read_index(Layout(out).index(receipt.shard), ["key", "status"]))
     return [row["key"] for row in rows if row["status"] == PAIR]
+
+
+def read_original_keys(out: Location) -> dict[str, str]:
+    """Return the name of each imported pair in its folder, by its key; empty for a data set that was built."""
+    layout = Layout(out)
+    if not is_imported(read_fingerprint(layout.build)):
+        return {}
+    columns = ["key", "status", ORIGINAL_KEY]
+    rows = (row for receipt in read_receipts(out) for row in read_index(layout.index(receipt.shard), columns))
+    return {row["key"]: row[ORIGINAL_KEY] for row in rows if row["status"] == PAIR}
 
 
 def pick_evenly(keys: Sequence[str], count: int) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from rmod_pipeline.effects import EFFECTS
 from rmod_pipeline.errors import nearest
 from rmod_pipeline.recipe.yaml_tree import Key, find_line, select_written
 from rmod_pipeline.storage.naming import NAME_IN_WORDS
+
+_QUOTED = re.compile(r"'([^']+)'")
 
 _EMPTY_VALUE_HINTS = {
     "model_type": "write {} for the defaults, or remove the key",
@@ -93,11 +96,8 @@ def _describe_cause(model: type[BaseModel], error: Any) -> str:  # noqa: PLR0911
         return f"unknown key '{last}'{nearest(str(last), _find_known_keys(model, error['loc']))}"
     if kind == "missing":
         return f"item {last + 1} is missing" if isinstance(last, int) else f"the key '{last}' is missing"
-    if kind == "union_tag_invalid":
-        name = str(error["ctx"]["tag"])
-        return f"unknown effect '{name}'{nearest(name, EFFECTS)}; effects are {', '.join(EFFECTS)}"
-    if kind == "union_tag_not_found":
-        return f"no `effect:` key; effects are {', '.join(EFFECTS)}"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _describe_choice(error["ctx"])
     if value is None and kind in _EMPTY_VALUE_HINTS:
         return f"the value is missing; {_EMPTY_VALUE_HINTS[kind]}"
     if kind in _EXPECTED:
@@ -106,6 +106,15 @@ def _describe_cause(model: type[BaseModel], error: Any) -> str:  # noqa: PLR0911
         return f"{value!r} is not a valid name; a name has {NAME_IN_WORDS}"
     message = str(error["msg"].removeprefix("Value error, "))
     return message if repr(value) in message else message + describe_value(value)
+
+
+def _describe_choice(context: Mapping[str, Any]) -> str:
+    """Describe a key, such as ``effect``, that is missing or chooses something that does not exist."""
+    key = str(context["discriminator"]).strip("'")
+    known = list(EFFECTS) if key == "effect" else _QUOTED.findall(str(context.get("expected_tags", "")))
+    name = str(context.get("tag", ""))
+    found = f"unknown {key} '{name}'{nearest(name, known)}" if name else f"no `{key}:` key"
+    return f"{found}; {key}s are {', '.join(known)}" if known else found
 
 
 def _find_known_keys(base: type[BaseModel], location: Sequence[Key]) -> list[str]:
@@ -130,8 +139,9 @@ def _follow_single_models(base: type[BaseModel], location: Sequence[Key]) -> typ
 
 
 def _effect_names(model: type[BaseModel]) -> tuple[str, ...]:
-    field = model.model_fields.get("effect")
-    return tuple(getattr(field.annotation, "__args__", ())) if field else ()
+    """Return the names by which a key chooses a model, such as those of an effect."""
+    fields = (model.model_fields.get(key) for key in ("effect", "system"))
+    return tuple(name for field in fields if field for name in getattr(field.annotation, "__args__", ()))
 
 
 def _list_models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.cli.bad_ears import EAR_CASES
+from tests.cli.bad_evaluations import EVALUATION_CASES
 from tests.cli.bad_imports import CASES as IMPORT_CASES
 from tests.cli.bad_input_acts import (
     broken_build_json,
@@ -277,6 +278,7 @@ GROUPS: dict[str, list[Case]] = {
     "Models": MODEL_CASES,
     "Features, ears and picked sounds": EAR_CASES,
     "Folders of pairs": IMPORT_CASES,
+    "Evaluations": EVALUATION_CASES,
     "Looking at a data set": [
         Case(
             name="verify a folder without a data set",

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.cli.bad_ears import EAR_MENDS
+from tests.cli.bad_evaluations import EVALUATION_MENDS
 from tests.cli.bad_import_mends import MENDS as IMPORT_MENDS
 from tests.cli.bad_input_world import MISTAKE, Arguments, World
 from tests.cli.bad_model_mends import MENDS as MODEL_MENDS
@@ -179,6 +180,7 @@ MENDS: dict[str, dict[str, Sequence[Mend]]] = {
     "Models": MODEL_MENDS,
     "Features, ears and picked sounds": EAR_MENDS,
     "Folders of pairs": IMPORT_MENDS,
+    "Evaluations": EVALUATION_MENDS,
     "Looking at a data set": {
         "verify a folder without a data set": [argument(1, lambda world: world.built().out)],
         "verify a folder that is not there": [argument(1, lambda world: world.built().out)],

@@ -197,7 +197,7 @@ MENDS: dict[str, Sequence[Mend]] = {
     ],
     "evaluate on a split that is not there": [proposed("--split", r"choose train, (\w+)")],
     "evaluate with a codec that is nowhere named": [_OWN_CODEC],
-    "evaluate on tokens of another codec": [_encode_as_told("second.pth")],
+    "evaluate with another codec than the model's": [_OWN_CODEC],
     "`--json` is a folder": [option("--json", Path("distances.json"))],
     "fetch a codec that is not known": [argument(2, lambda _: "mini")],
     "show a folder with a codec": [_named_file],

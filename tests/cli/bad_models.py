@@ -155,12 +155,12 @@ CASES = [
     Case(
         name="evaluate with a codec that is nowhere named",
         act=evaluation(codec=None),
-        says=("rmod knows no codec named codec-", "--codec PATH"),
+        says=("--codec", "uses tokens of codec-", "--codec PATH", "->"),
     ),
     Case(
-        name="evaluate on tokens of another codec",
-        act=lambda world: (tokens_of_another_codec(world), evaluate(world))[1],
-        says=("made with sha256", "the model needs tokens of second-", "->"),
+        name="evaluate with another codec than the model's",
+        act=lambda world: evaluate(models(world), codec=weights(world.folder, "other.pth", seed=1)),
+        says=("made with sha256", "give the codec codec-", "->"),
     ),
     Case(
         name="`--json` is a folder",

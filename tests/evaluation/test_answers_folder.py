@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rmod_pipeline.errors import UsageError
+from rmod_pipeline.errors import AssetError, UsageError
 from rmod_pipeline.evaluation.systems.answers_folder import MISSING, SILENT, UNREADABLE, open_answers
 from rmod_pipeline.evaluation.systems.base import Mixture, System
-from rmod_pipeline.reading.pairs import list_keys
+from rmod_pipeline.reading.pairs import list_keys, read_original_keys
 from tests.tiny_pairs import RATE, import_tiny, make_sounds, write_pairs, write_sound
 
 ANSWER = make_sounds(4)["snare"]
@@ -40,8 +40,7 @@ def mixture(key: str) -> Mixture:
 )
 def test_an_answer_is_found_by_the_key_or_by_the_original_key(name: str, out: Path, tmp_path: Path) -> None:
     write_sound(tmp_path / name, ANSWER)
-    system: System = open_answers(tmp_path, out)
-    assert system.name == tmp_path.name
+    system: System = open_answers(tmp_path, read_original_keys(out))
     answer = system.extract(mixture("test-00000002"), "snare")
     assert answer is not None
     assert answer.dtype == np.float32
@@ -56,14 +55,15 @@ def test_unusual_answers_are_counted(out: Path, tmp_path: Path) -> None:
     write_sound(tmp_path / f"{keys[1]}.kick.wav", np.repeat(ANSWER, 2, axis=0), 2 * RATE)
     (tmp_path / f"{keys[2]}.kick.wav").write_text("no sound")
     write_sound(tmp_path / f"{keys[0]}.snare.wav", 4.0 * ANSWER / 32_768, subtype="FLOAT")
-    answers = open_answers(tmp_path, out, name="theirs")
-    assert answers.name == "theirs"
+    answers = open_answers(tmp_path, read_original_keys(out))
     expected = {SILENT: 1, f"resampled from {2 * RATE} Hz": 1, UNREADABLE: 1}
     assert answers.count_notices(keys, "kick", RATE) == expected
     assert answers.count_notices(keys, "snare", RATE) == {"above full scale": 1, MISSING: 2}
     resampled = answers.read(keys[1], "kick", RATE).audio
     assert resampled is not None
     assert len(resampled) == len(ANSWER)
+    with pytest.raises(AssetError, match=r"00000002\.kick\.wav: unreadable"):
+        answers.extract(mixture(keys[2]), "kick")
     silent = answers.read(keys[0], "kick", RATE).audio
     assert silent is not None
     assert not silent.any()
@@ -72,14 +72,14 @@ def test_unusual_answers_are_counted(out: Path, tmp_path: Path) -> None:
 def test_a_folder_without_answers_is_refused(out: Path, tmp_path: Path) -> None:
     write_sound(tmp_path / "10.mix.wav", ANSWER)
     with pytest.raises(UsageError, match="no answers here"):
-        open_answers(tmp_path, out)
+        open_answers(tmp_path, {})
     with pytest.raises(UsageError, match="no such folder"):
-        open_answers(tmp_path / "none", out)
+        open_answers(tmp_path / "none", {})
 
 
 def test_a_data_set_that_was_built_has_no_original_keys(tiny_built: Path, tmp_path: Path) -> None:
     key = list_keys(tiny_built)[0]
     write_sound(tmp_path / f"{key}.kick.wav", ANSWER)
-    answers = open_answers(tmp_path, tiny_built)
+    answers = open_answers(tmp_path, read_original_keys(tiny_built))
     assert answers.original_keys == {}
     assert answers.extract(mixture(key), "kick") is not None

@@ -1,8 +1,8 @@
-"""Evaluation: the spectral distance, a model compared with simpler systems, and its use of the mixture."""
+"""Evaluation: the spectral distance, one model compared with simpler systems, and its use of the mixture."""
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,20 +12,23 @@ import numpy as np
 import pytest
 import torch
 
+from rmod_pipeline import api
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.codec.spectral_distance import distance_from_mean, spectral_distance
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, write_checkpoint
 from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.errors import ShardError
-from rmod_pipeline.evaluation import compare as compare_module
-from rmod_pipeline.evaluation.compare import SYSTEMS, Comparison, compare
 from rmod_pipeline.evaluation.condition_use import measure_condition_use
-from rmod_pipeline.evaluation.evaluate import Evaluation
+from rmod_pipeline.evaluation.votes import read_trials
 from rmod_pipeline.reading.loader import load_tokens
-from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.shards.token_family import choose_family
+
+MODEL_SYSTEMS = [
+    *("DOSE", "another's", "agreed", "greedy"),
+    *("sliced, known hit", "chance", "typical", "coded chance", "codec", "silence"),
+]
+"""The systems of a model on a data set at another rate than that of the ear."""
 
 
 def make_hits(count: int, seed: int = 0) -> torch.Tensor:
@@ -75,41 +78,60 @@ def checkpoint(tiny_tokens: Path, tiny_weights: Path) -> DoseCheckpoint:
     return DoseCheckpoint(recipe=recipe, instruments=("kick", "snare"), codec=codec.identity.to_dict(), state=state)
 
 
+def evaluate(rmod: Callable[..., Any], path: Path, weights: Path, *options: object) -> Any:
+    return rmod("evaluate", path, "--codec", weights, "--split", "valid", "--tries", 1, *options)
+
+
 @pytest.mark.long
-def test_every_system_is_compared_on_every_pair(
-    tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint
+def test_a_model_is_compared_with_simpler_systems(
+    tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint, tmp_path: Path
 ) -> None:
-    codec, family = open_codec(str(tiny_weights), device="cpu", batch=4), choose_family(tiny_tokens)
-    counts: list[int] = []
-    comparisons = list(compare(tiny_tokens, "valid", checkpoint, codec, family, on_pairs=counts.append, tries=2))
-    assert [each.instrument for each in comparisons] == ["kick", "snare"]
-    assert sum(counts) == 4
-    for each in comparisons:
-        assert len(each.keys) == 2
-        assert all(len(each.distances[system]) == 2 for system in SYSTEMS)
-        assert each.nearer_than("extracted") == 0
-        assert 0 <= each.nearer_than("coded chance") <= 1
-        assert each.distances["coded chance"] != each.distances["chance"]
-        assert each.distances["extracted"] != each.distances["another's"]
-        assert each.mean("silence") > 0
-    repeated = list(compare(tiny_tokens, "valid", checkpoint, codec, family, tries=2))
-    assert [each.distances for each in repeated] == [each.distances for each in comparisons]
-    for each in compare(tiny_tokens, "valid", checkpoint, codec, family, tries=0):
-        assert each.distances["extracted"] == each.distances["greedy"], "there is only one try"
+    path = write_checkpoint(checkpoint, tmp_path)
+    results = api.evaluate(
+        path, data=tiny_tokens, split="valid", codec=str(tiny_weights), tries=2, device="cpu", progress=False
+    )
+    assert results.systems("valid") == MODEL_SYSTEMS
+    own = results.cell("valid", "DOSE", "kick").sha256
+    assert results.cell("valid", "another's", "kick").sha256 == (own[1], own[0])
+    assert results.cell("valid", "coded chance", "kick").sha256 != results.cell("valid", "chance", "kick").sha256
+    (losses,) = results.condition_use.values()
+    assert [each.instrument for each in losses] == ["kick", "snare"]
+    one_try = api.evaluate(
+        path, data=tiny_tokens, split="valid", codec=str(tiny_weights), tries=0, device="cpu", progress=False
+    )
+    kick = one_try.cell("valid", "DOSE", "kick")
+    assert kick.sha256 == one_try.cell("valid", "greedy", "kick").sha256, "there is only one try"
 
 
-def test_the_command_prints_a_table_and_writes_every_distance(
+def test_the_command_prints_tables_and_writes_every_file(
     tiny_tokens: Path, tiny_weights: Path, checkpoint: DoseCheckpoint, tmp_path: Path, rmod: Callable[..., Any]
 ) -> None:
     path = write_checkpoint(checkpoint, tmp_path)
-    options = ["--data", tiny_tokens, "--split", "valid", "--codec", tiny_weights, "--pairs", 1]
-    result = rmod("evaluate", path, *options, "--json", tmp_path / "distances.json")
+    options = ["--data", tiny_tokens, "--pairs", 2, "--out", tmp_path / "out", "--json", tmp_path / "figures.json"]
+    result = evaluate(rmod, path, tiny_weights, *options)
     assert result.code == 0, result
-    rows = {line.split("│")[1].strip(): line.split("│")[2:4] for line in result.out.splitlines() if "│" in line}
-    assert list(rows) == list(SYSTEMS)
-    assert all(re.fullmatch(r"\d\.\d{3} \(\d+%\)", cell.strip()) for system in SYSTEMS[1:] for cell in rows[system])
-    assert "with another pair's mixture" in result.out
-    assert "valid-00000000" in (tmp_path / "distances.json").read_text()
+    rows = {line.split("│")[1].strip() for line in result.out.splitlines() if line.startswith("│")}
+    assert set(MODEL_SYSTEMS) <= rows
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        *("evaluation.html", "evaluation.md", "evaluation.json", "items.parquet", "work"),
+        *("listen-valid.html", "blind-valid.html", "blind-valid-key.json"),
+    }
+    content = json.loads((tmp_path / "figures.json").read_text())
+    keys = {row["key"] for row in content["items"]}
+    assert keys == {"valid-00000000", "valid-00000001"}
+    assert {row["system"] for row in content["items"]} == set(MODEL_SYSTEMS)
+    again = evaluate(rmod, path, tiny_weights, *options)
+    assert again.out == result.out, "a resumed evaluation says the same"
+    votes = {
+        "test": "blind-valid",
+        "trials": len(read_trials(tmp_path / "out/blind-valid-key.json")),
+        "votes": {"0": "A"},
+    }
+    (tmp_path / "votes.json").write_text(json.dumps(votes))
+    counted = rmod("evaluate", "--votes", tmp_path / "votes.json", "--out", tmp_path / "out")
+    assert counted.code == 0, counted
+    assert "of 1 (p = 1.000)" in counted.out
 
 
 def test_a_trained_model_uses_the_mixture_and_an_untrained_one_does_not(
@@ -145,30 +167,3 @@ def test_a_model_of_another_codec_is_refused(
     result = rmod("evaluate", path, "--data", tiny_tokens, "--codec", tiny_weights, "--split", "valid")
     assert result.code == 2
     assert "sha256" in result.err
-
-
-def test_an_evaluation_is_a_table_of_every_system() -> None:
-    distances: dict[str, tuple[float, ...]] = {**dict.fromkeys(SYSTEMS, (1.0, 3.0)), "extracted": (0.5, 4.0)}
-    kick = Comparison(instrument="kick", keys=("a", "b"), distances=distances)
-    evaluation = Evaluation(comparisons=(kick, replace(kick, instrument="snare")), condition_use=())
-    assert evaluation["snare"].instrument == "snare"
-    with pytest.raises(KeyError, match="cowbell"):
-        evaluation["cowbell"]
-    table = evaluation.table()
-    assert [row["system"] for row in table] == [*SYSTEMS, *SYSTEMS]
-    assert table[1 + SYSTEMS.index("silence") - 1] == {
-        "system": "silence",
-        "instrument": "kick",
-        "distance": 2.0,
-        "model_nearer": 0.5,
-    }
-
-
-def test_a_data_set_that_cannot_be_evaluated_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare_module, "list_keys", lambda *_: [])
-    with pytest.raises(ShardError, match="split valid: all of its pairs were rejected"):
-        compare_module._list_all_keys(Path("out"), "valid")
-    for members, built in ({}, "with audio"), ({"mix.wav": b""}, "from a recipe with a kick"):
-        with pytest.raises(ShardError, match="contains no audio of its kick") as caught:
-            compare_module._decode_sound(StoredPair(key="a", members=members), "kick", 9)
-        assert built in caught.value.hint

@@ -63,7 +63,7 @@ def _write_schema(path: Path, _patch: Patch) -> None:
 def _write_evaluation(path: Path, _patch: Patch) -> None:
     from rmod_pipeline.cli.evaluate import _write
 
-    _write(SimpleNamespace(to_dict=dict), path)  # type: ignore[arg-type]
+    _write(SimpleNamespace(to_dict=dict, items=tuple), path)  # type: ignore[arg-type]
 
 
 def _write_decoded(path: Path, patch: Patch) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from rmod_pipeline import api
 from rmod_pipeline.codec import open_codec
 from rmod_pipeline.dose.checkpoint import load_dose_model, read_dose_checkpoint
 from rmod_pipeline.ear.checkpoint import EarCheckpoint, encode_ear_checkpoint
@@ -18,7 +19,6 @@ from rmod_pipeline.ear.model import Ear
 from rmod_pipeline.ear.recipe import EarRecipe
 from rmod_pipeline.errors import DoseError, RmodError, ShardError, UsageError
 from rmod_pipeline.evaluation.condition_use import measure_condition_use
-from rmod_pipeline.evaluation.evaluate import evaluate_checkpoint
 from rmod_pipeline.extraction.extract import extract_array
 from rmod_pipeline.extraction.extractor import load_model_for_codec, make_extractor, open_extractors
 from rmod_pipeline.extraction.open import Answerers
@@ -191,10 +191,11 @@ def test_a_model_that_hears_is_evaluated_and_extracts(
     )
     assert from_features == from_audio
     assert all(each.onset != each.onset_with_other_mixture for each in from_features)
-    evaluation = evaluate_checkpoint(
-        checkpoint, tiny_tokens, split="valid", pairs=1, codec=str(tiny_weights), tries=1, device="cpu"
-    )
-    assert len(evaluation.table()) == 18
+    results = api.evaluate(
+        checkpoint, data=tiny_tokens, split="valid", pairs=1, codec=str(tiny_weights), tries=1, device="cpu",
+        progress=False,
+    )  # fmt: skip
+    assert results.has("valid", "DOSE", "snare")
     extractors, codec = open_extractors(checkpoint, (), str(tiny_weights), "cpu")
     answerers = Answerers.of_models(extractors, codec)
     encode, codec.encode = codec.encode, None  # type: ignore[method-assign,assignment]

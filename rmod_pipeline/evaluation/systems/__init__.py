@@ -1,1 +1,1 @@
-"""Systems that are compared: each is given a mixture and a kind, and answers with a one-shot."""
+"""Ways to answer a mixture with a one-shot: models, simpler systems, ceilings, and the answers of other programs."""

@@ -13,15 +13,10 @@ from pathlib import Path
 from rmod_pipeline.audio import peak, swing, to_channels
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import AssetError, UsageError
-from rmod_pipeline.evaluation.systems.base import Mixture
+from rmod_pipeline.evaluation.systems.base import Mixture, System
 from rmod_pipeline.library.pairs.folder import list_pair_folder
 from rmod_pipeline.library.pairs.names import MIX
 from rmod_pipeline.library.read import read_sound, resample
-from rmod_pipeline.reading.pairs import read_receipts
-from rmod_pipeline.shards.fingerprint import is_imported, read_fingerprint
-from rmod_pipeline.shards.index import ORIGINAL_KEY, PAIR, read_index
-from rmod_pipeline.shards.layout import Layout
-from rmod_pipeline.storage import Location
 
 MISSING, UNREADABLE, SILENT, CLIPPED = "missing", "unreadable", "silent", "above full scale"
 
@@ -37,10 +32,9 @@ class FolderAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswersFolder:
+class AnswersFolder(System):
     """The answers of a folder. It reads a file when its answer is wanted, and keeps nothing."""
 
-    name: str
     root: Path
     paths: Mapping[tuple[str, str], str]
     """Path by key of the pair and kind, relative to the folder."""
@@ -48,8 +42,14 @@ class AnswersFolder:
     """The name of each imported pair in its folder, by its key."""
 
     def extract(self, mixture: Mixture, kind: str) -> Mono | None:
-        """Return the answer at the mixture's rate, of any length; None if it is missing or unreadable."""
-        return self.read(mixture.key, kind, mixture.sample_rate).audio
+        """Return the answer at the mixture's rate, of any length; None if it is missing.
+
+        Raises AssetError if it cannot be read.
+        """
+        answer = self.read(mixture.key, kind, mixture.sample_rate)
+        if UNREADABLE in answer.notices:
+            raise AssetError(self.root / str(self._find(mixture.key, kind)), UNREADABLE, "make the answer again")
+        return answer.audio
 
     def read(self, key: str, kind: str, sample_rate: int) -> FolderAnswer:
         """Return the answer for a kind to the mixture of a pair at ``sample_rate`` Hz, with what is to be said of it.
@@ -80,11 +80,11 @@ class AnswersFolder:
         return None
 
 
-def open_answers(root: Path, out: Location, *, name: str = "") -> AnswersFolder:
-    """Return the answers in a folder to the mixtures of the data set ``out``. Opens no file of the folder.
+def open_answers(root: Path, original_keys: Mapping[str, str]) -> AnswersFolder:
+    """Return the answers in a folder. Opens no file of it.
 
-    ``name``: in tables; by default that of the folder. Raises UsageError for a folder without answers, ShardError for a
-    data set without an index.
+    original_keys: other names of mixtures, by key; see ``read_original_keys``. Raises UsageError for a folder without
+    answers.
     """
     folder = list_pair_folder(root)
     paths: dict[tuple[str, str], str] = {}
@@ -97,16 +97,4 @@ def open_answers(root: Path, out: Location, *, name: str = "") -> AnswersFolder:
     if not paths:
         hint = "name them KEY.kick.wav, or put them into folders such as kick/KEY.wav"
         raise UsageError(root, f"no answers here ({len(folder.left_out)} other files)", hint)
-    return AnswersFolder(
-        name=name or root.resolve().name, root=root, paths=paths, original_keys=read_original_keys(out)
-    )
-
-
-def read_original_keys(out: Location) -> dict[str, str]:
-    """Return the name of each imported pair in its folder, by its key; empty for a data set that was built."""
-    layout = Layout(out)
-    if not is_imported(read_fingerprint(layout.build)):
-        return {}
-    columns = ["key", "status", ORIGINAL_KEY]
-    rows = (row for receipt in read_receipts(out) for row in read_index(layout.index(receipt.shard), columns))
-    return {row["key"]: row[ORIGINAL_KEY] for row in rows if row["status"] == PAIR}
+    return AnswersFolder(root=root, paths=paths, original_keys=original_keys)

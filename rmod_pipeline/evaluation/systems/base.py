@@ -1,12 +1,19 @@
-"""Define what a system is given, and what it has to give back."""
+"""What a system is: something that answers a mixture with the one-shot of a drum."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from rmod_pipeline.codec.window import Mono
+
+Value = TypeVar("Value")
+
+REMEMBERED = 32
+"""Mixtures about which something is remembered: all of a chunk, so that three kinds compute it once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,17 +25,53 @@ class Mixture:
     """[samples] float32, the mean of the channels."""
     sample_rate: int
     onsets: Mapping[str, tuple[int, ...]]
-    """By kind: the frames of the known hits, for systems that are told where they are."""
+    """By kind: the samples at which the drum is hit, for systems that are told. Empty where nobody knows."""
 
 
-class System(Protocol):
-    """Something that extracts one-shots from mixtures."""
+@dataclass(slots=True)
+class MixtureMemory(Generic[Value]):
+    """Remember what is computed of mixtures, until ``REMEMBERED`` others have been asked for."""
 
-    @property
-    def name(self) -> str:
-        """The name in tables."""
-        ...
+    compute: Callable[[Mixture], Value]
+    _values: OrderedDict[str, Value] = field(default_factory=OrderedDict, init=False)
+
+    def __call__(self, mixture: Mixture) -> Value:
+        """Return the value of a mixture."""
+        if mixture.key not in self._values:
+            self._values[mixture.key] = self.compute(mixture)
+            if len(self._values) > REMEMBERED:
+                self._values.popitem(last=False)
+        self._values.move_to_end(mixture.key)
+        return self._values[mixture.key]
+
+
+class System(ABC):
+    """A way to extract one-shots."""
+
+    @abstractmethod
+    def extract(self, mixture: Mixture, kind: str) -> Mono | None:
+        """Return the one-shot [samples] of a kind at the mixture's rate; None if the system has no answer."""
+
+    def extract_all(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
+        """Return the answers to several mixtures. A system overrides it where a batch is faster."""
+        return [self.extract(mixture, kind) for mixture in mixtures]
+
+
+@dataclass(slots=True)
+class RememberedSystem(System):
+    """A system that remembers its last answers, so that others can build upon them at no cost."""
+
+    system: System
+    _last: tuple[tuple[str, ...], str] | None = field(default=None, init=False)
+    _answers: list[Mono | None] = field(default_factory=list, init=False)
 
     def extract(self, mixture: Mixture, kind: str) -> Mono | None:
-        """Return the one-shot of a kind [samples] float32 at the mixture's rate; None if there is no answer."""
-        ...
+        """Return the answer to one mixture."""
+        return self.extract_all([mixture], kind)[0]
+
+    def extract_all(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
+        """Return the answers to several mixtures: those of the last call, if it asked for the same."""
+        asked = tuple(mixture.key for mixture in mixtures), kind
+        if asked != self._last:
+            self._answers, self._last = self.system.extract_all(mixtures, kind), asked
+        return list(self._answers)

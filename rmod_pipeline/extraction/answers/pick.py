@@ -126,11 +126,15 @@ class SoundBank:
             Pick(
                 asset=self.assets[index],
                 variation=Variation(),
-                audio=_read(self.store, self.assets[index]),
+                audio=self.read(index),
                 score=float(score),
             )
             for score, index in zip(least.values, least.indices.tolist(), strict=True)
         ]
+
+    def read(self, index: int) -> Mono:
+        """Return a known sound by its position in ``assets``: mono with a peak of 1, [samples]."""
+        return _read(self.store, self.assets[index])
 
     def _vary(self, pick: Pick, heard: Description, scale: float) -> Pick:
         """Return a sound with the variation that is most like what was heard, if that makes it e times as likely."""

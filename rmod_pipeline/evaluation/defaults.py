@@ -1,0 +1,98 @@
+"""The evaluation of one model on one data set, or of the answers of other programs, without a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rmod_pipeline.codec.catalogue import find_known_name, make_plain_name
+from rmod_pipeline.errors import ShardError
+from rmod_pipeline.evaluation.recipe import (
+    AnotherPair,
+    CodecCopy,
+    DoseModel,
+    EarPick,
+    EvaluationRecipe,
+    Guess,
+    NearestSound,
+    OtherAnswers,
+    PairsChoice,
+    Slice,
+)
+from rmod_pipeline.extraction.extractor import open_extractors
+from rmod_pipeline.features import LogMel
+from rmod_pipeline.reading.pairs import list_keys
+from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.layout import Layout
+from rmod_pipeline.storage import Location
+
+EVERY_KIND: tuple[str, ...] = ("kick", "snare", "hihat")
+MODEL, CHANCE, SLICED = "DOSE", "chance", "sliced, known hit"
+
+
+def make_default_recipe(
+    data: Location,
+    split: str,
+    *,
+    checkpoint: Path | None = None,
+    codec: str | None = None,
+    tries: int = 8,
+    answers: Mapping[str, Path] | None = None,
+    library: str | None = None,
+    pairs: int | None = None,
+    device: str = "auto",
+) -> EvaluationRecipe:
+    """Return a recipe with a model and all systems that need nothing else, on one split of a data set.
+
+    The drums are those of the model; without one kick, snare and hi-hat. chance and typical are there if the data set
+    has a train split. Raises the errors of the checkpoint and the codec.
+    """
+    codec_name, kinds = codec or "mini", EVERY_KIND
+    if checkpoint is not None:
+        extractors, opened = open_extractors(checkpoint, (), codec, device)
+        kinds = tuple(extractor.instrument for extractor in extractors)
+        codec_name = codec or find_known_name(opened.identity.name) or codec_name
+    # The ear and the codec that ship answer at their own rate alone.
+    is_usual = read_fingerprint(Layout(data).build)["recipe"]["sample_rate"] == LogMel().sample_rate
+    has_codec = checkpoint is not None or codec is not None or is_usual
+    systems: list[Any] = []
+    if checkpoint is not None:
+        model = {"system": "dose", "checkpoint": str(checkpoint), "codec": codec, "tries": tries}
+        systems += [
+            DoseModel.model_validate({**model, "name": MODEL}),
+            AnotherPair(system="another", name="another's", of=MODEL),
+            DoseModel.model_validate({**model, "name": "agreed", "rank": "agreed"}),
+            DoseModel.model_validate({**model, "name": "greedy", "rank": "greedy"}),
+        ]
+    systems += [OtherAnswers(system="answers", name=name, folder=str(path)) for name, path in (answers or {}).items()]
+    systems.append(Slice(system="slice", name=SLICED, onsets="known"))
+    if is_usual:
+        systems.append(Slice(system="slice", name="sliced, found hit", onsets="found"))
+    if library is not None:
+        systems += [
+            NearestSound(system="library", name="nearest sound", of=SLICED, library=library),
+            EarPick(system="ear", name="ear's pick", library=library),
+        ]
+    if _list_train_keys(data):
+        systems += [Guess(system="chance", name=CHANCE), Guess(system="typical")]
+        if has_codec:
+            systems.append(CodecCopy(system="codec", name="coded chance", codec=codec_name, of=CHANCE))
+    if has_codec:
+        systems.append(CodecCopy(system="codec", codec=codec_name))
+    systems.append(Guess(system="silence"))
+    return EvaluationRecipe(
+        name=make_plain_name(checkpoint.stem if checkpoint is not None else "evaluation"),
+        kinds=kinds,
+        pairs=pairs,
+        sets=(PairsChoice(name=split, data=str(data), split=split),),
+        systems=tuple(systems),
+    )
+
+
+def _list_train_keys(data: Location) -> list[str]:
+    """Return the keys of the train split; none if there is no such split."""
+    try:
+        return list_keys(data, "train")
+    except ShardError:
+        return []

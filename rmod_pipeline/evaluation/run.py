@@ -1,0 +1,102 @@
+"""Run an evaluation: systems x test sets x kinds -> answers -> measures -> results.
+
+works = open_set_works(recipe, Path("OUT"))
+results = evaluate_recipe(recipe, works, workers=2)
+results.cell("RMOD", "DOSE", "kick").figures["spectral_distance"].mean
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from rmod_pipeline.errors import RecipeError
+from rmod_pipeline.evaluation.chunk import SetWork, work_on_chunk
+from rmod_pipeline.evaluation.identity import list_origins
+from rmod_pipeline.evaluation.recipe import EvaluationRecipe, PairsChoice
+from rmod_pipeline.evaluation.results import EvaluationResults, summarise
+from rmod_pipeline.evaluation.sets import EvaluationSet, open_pair_set, split_into_chunks
+from rmod_pipeline.evaluation.song_set import open_song_set
+from rmod_pipeline.evaluation.store import TRUTH
+from rmod_pipeline.evaluation.systems.open import open_systems
+from rmod_pipeline.extraction.listening.ear import open_ear
+from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start
+
+OnMixtures = Callable[[int, int], None]
+"""Called with the number of finished mixtures, and of all."""
+
+
+def open_set_works(recipe: EvaluationRecipe, out: Path, device: str = "auto") -> list[SetWork]:
+    """Open all sets and their systems, so that a file that is missing is reported before any work.
+
+    Raises the errors of the sets and systems.
+    """
+    return [open_set_work(recipe, choice, out, device) for choice in recipe.sets]
+
+
+def evaluate_recipe(
+    recipe: EvaluationRecipe,
+    works: Sequence[SetWork],
+    *,
+    workers: int = 1,
+    on_mixtures: OnMixtures = lambda _done, _total: None,
+) -> EvaluationResults:
+    """Answer, measure and summarise; what an earlier run with the same folder has done is not done again."""
+    tasks = [
+        (work, number, keys) for work in works for number, keys in enumerate(split_into_chunks(work.test_set.keys))
+    ]
+    total, done = sum(len(keys) for *_, keys in tasks), 0
+    for count in _run_tasks(tasks, workers):
+        done += count
+        on_mixtures(done, total)
+    return summarise(recipe, works)
+
+
+def open_set_work(recipe: EvaluationRecipe, choice: object, out: Path, device: str) -> SetWork:
+    """Open a set and its systems, so that everything is checked, and return what workers need."""
+    test_set: EvaluationSet
+    if isinstance(choice, PairsChoice):
+        test_set = open_pair_set(choice, recipe.pairs)
+    else:
+        test_set = open_song_set(choice, open_ear(), recipe.pairs)  # type: ignore[arg-type]
+    systems = list(open_systems(recipe, test_set, device))
+    if not systems:
+        hint = "add one that hears: ear, dose, answers, or slice with `onsets: found`"
+        raise RecipeError(f"the set {test_set.choice.name}", "no system can be evaluated on songs without truth", hint)
+    origins = list_origins(recipe, test_set, systems)
+    digests = {name: [origin.answers, origin.measures] for name, origin in origins.items()}
+    digest = hashlib.sha256(json.dumps([str(out), test_set.choice.name, device, digests]).encode()).hexdigest()
+    return SetWork(digest, recipe, test_set, origins, out, device)
+
+
+def list_systems(work: SetWork) -> list[str]:
+    """Return the names of the systems of a set, in order."""
+    return [name for name in work.origins if name != TRUTH]
+
+
+def _run_tasks(tasks: list[tuple[SetWork, int, tuple[str, ...]]], workers: int) -> Iterator[int]:
+    """Yield the number of mixtures of each finished chunk, in this process or in several."""
+    if workers <= 1 or len(tasks) < 2:
+        for task in tasks:
+            yield work_on_chunk(*task)
+        return
+    context = multiprocessing.get_context("spawn")
+    with report_failed_start():
+        pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_ignore_interrupts)
+    try:
+        with report_failed_start(pool), hide_main_module():
+            futures = [pool.submit(work_on_chunk, *task) for task in tasks]
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    """Leave interrupts to the parent process, which waits until the chunks in work are written."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
