@@ -19,7 +19,7 @@ FLOOR = 1e-4
 
 def spectral_distance(estimate: Tensor, reference: Tensor) -> Tensor:
     """Return the distances [n] of audio [n, samples] from a reference [n, samples]: 0 for equal audio."""
-    return squared_difference(log_spectra(normalize_peak(estimate)), log_spectra(normalize_peak(reference)))
+    return squared_difference(log_spectra(normalize_sounds(estimate)), log_spectra(normalize_sounds(reference)))
 
 
 class MeanSpectrum:
@@ -33,14 +33,14 @@ class MeanSpectrum:
         """Average sounds [n, samples]. ``weights`` [n] must add up to 1; by default all have equal weight."""
         if weights is None:
             weights = torch.full((len(sounds),), 1 / len(sounds), device=sounds.device)
-        spectra = (log_spectra(sound[None]) for sound in normalize_peak(sounds))
+        spectra = (log_spectra(sound[None]) for sound in normalize_sounds(sounds))
         self._mean = [weights[0] * spectrum for spectrum in next(spectra)]
         for weight, other in zip(weights[1:], spectra, strict=True):
             self._mean = [total + weight * spectrum for total, spectrum in zip(self._mean, other, strict=True)]
 
     def distances(self, sounds: Tensor) -> Tensor:
         """Return the spectral distance of each of sounds [n, samples] from the mean: [n]."""
-        return torch.cat([squared_difference(log_spectra(sound[None]), self._mean) for sound in normalize_peak(sounds)])
+        return torch.cat([squared_difference(log_spectra(sound[None]), self._mean) for sound in normalize_sounds(sounds)])
 
 
 def distance_from_mean(sounds: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -62,7 +62,7 @@ def squared_difference(spectra: list[Tensor], reference: list[Tensor]) -> Tensor
     return torch.stack(distances).mean(0)
 
 
-def normalize_peak(sounds: Tensor) -> Tensor:
+def normalize_sounds(sounds: Tensor) -> Tensor:
     """Return audio [n, samples] scaled to a peak of 1; below a peak of 1e-6, silence stays silence."""
     return sounds / sounds.abs().amax(-1, keepdim=True).clamp_min(1e-6)
 

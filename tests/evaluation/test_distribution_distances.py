@@ -26,11 +26,14 @@ def make_items(count: int, dimensions: int, seed: int = 0) -> NDArray[np.float64
     return np.random.default_rng(seed).standard_normal((count, dimensions))
 
 
-def give_moments(items: NDArray[np.float64], mean: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray:  # type: ignore[type-arg]
+def give_moments(
+    items: NDArray[np.float64], mean: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return items with exactly this mean and unbiased covariance."""
     centred = items - items.mean(0)
     white = centred @ np.linalg.inv(np.linalg.cholesky(np.cov(centred.T))).T
-    return white @ np.linalg.cholesky(covariance).T + mean
+    moved: NDArray[np.float64] = white @ np.linalg.cholesky(covariance).T + mean
+    return moved
 
 
 @given(seed=st.integers(0, 999), dimensions=st.integers(1, 12))

@@ -19,14 +19,14 @@ from rmod_pipeline.codec.spectral_distance import (
     WINDOWS,
     log_of_magnitudes,
     magnitudes,
-    normalize_peak,
+    normalize_sounds,
     spectral_distance,
     squared_difference,
 )
 from rmod_pipeline.evaluation.metrics import envelopes, spectra
 from rmod_pipeline.evaluation.metrics.sounds import (
     align_onsets,
-    check_sounds,
+    check_batch,
     compare_values,
     is_silent,
     require_equal_shapes,
@@ -52,7 +52,7 @@ class Metric:
 
 
 def _spectral_distance(estimate: Tensor, reference: Tensor, sample_rate: int) -> Tensor:  # noqa: ARG001
-    return spectral_distance(check_sounds(estimate), check_sounds(reference))
+    return spectral_distance(check_batch(estimate), check_batch(reference))
 
 
 METRICS: Mapping[str, Metric] = {
@@ -131,8 +131,8 @@ def analyse(sounds: Tensor, sample_rate: int) -> SoundAnalysis:
 
     Raises ValueError for NaN.
     """
-    checked = check_sounds(sounds)
-    normalized, aligned = normalize_peak(checked), align_onsets(checked)
+    checked = check_batch(sounds)
+    normalized, aligned = normalize_sounds(checked), align_onsets(checked)
     by_size = tuple(magnitudes(normalized, size) for size in WINDOWS)
     long = by_size[WINDOWS.index(spectra.LONG_WINDOW)]
     return SoundAnalysis(

@@ -14,7 +14,7 @@ from torch.nn import functional
 from rmod_pipeline.evaluation.metrics.sounds import (
     SILENCE,
     align_onsets,
-    check_sounds,
+    check_batch,
     compare_values,
     is_silent,
     require_equal_shapes,
@@ -43,7 +43,7 @@ def envelope_error(estimate: Tensor, reference: Tensor, sample_rate: int) -> Ten
     in every frame.
     """
     require_equal_shapes(estimate, reference)
-    levels = [envelope_levels(align_onsets(check_sounds(sounds)), sample_rate) for sounds in (estimate, reference)]
+    levels = [envelope_levels(align_onsets(check_batch(sounds)), sample_rate) for sounds in (estimate, reference)]
     return compare_envelopes(*levels)
 
 
@@ -56,7 +56,7 @@ def decay_error(estimate: Tensor, reference: Tensor, sample_rate: int) -> Tensor
     length, both decays look shorter than they are. If one sound is silent, the error is 14.
     """
     require_equal_shapes(estimate, reference)
-    own, true = (decay_doublings(check_sounds(sounds), sample_rate) for sounds in (estimate, reference))
+    own, true = (decay_doublings(check_batch(sounds), sample_rate) for sounds in (estimate, reference))
     return compare_values(own, true, (is_silent(estimate), is_silent(reference)), MOST_DOUBLINGS)
 
 
@@ -68,7 +68,7 @@ def transient_ratio_error(estimate: Tensor, reference: Tensor, sample_rate: int)
     in place of 80 ms. The onset is the first sample within 20 dB of the peak. If one sound is silent, the error is 80.
     """
     require_equal_shapes(estimate, reference)
-    aligned = (align_onsets(check_sounds(sounds)) for sounds in (estimate, reference))
+    aligned = (align_onsets(check_batch(sounds)) for sounds in (estimate, reference))
     own, true = (transient_ratio_db(sounds, sample_rate) for sounds in aligned)
     return compare_values(own, true, (is_silent(estimate), is_silent(reference)), 2 * MOST_RATIO_DB)
 
@@ -96,8 +96,8 @@ def decay_doublings(sounds: Tensor, sample_rate: int) -> Tensor:
     levels = 10 * (remaining / remaining[:, :1].clamp_min(1e-300)).clamp_min(1e-12).log10()
     used = ((levels <= DECAY_FROM_DB) & (levels >= DECAY_TO_DB)).double()
     seconds = torch.arange(sounds.shape[1], dtype=torch.float64, device=sounds.device) / sample_rate
-    slope = _fit_slope(seconds, levels, used)
-    decay = torch.where(slope < 0, -60 / slope, 0.0)
+    gradient = _fit_line(seconds, levels, used)
+    decay = torch.where(gradient < 0, -60 / gradient, 0.0)
     return (decay.clamp_min(SHORTEST_DECAY_SECONDS) / SHORTEST_DECAY_SECONDS).log2().clamp_max(MOST_DOUBLINGS)
 
 
@@ -110,11 +110,11 @@ def transient_ratio_db(aligned: Tensor, sample_rate: int) -> Tensor:
     return ratio.clamp(-MOST_RATIO_DB, MOST_RATIO_DB)
 
 
-def _fit_slope(seconds: Tensor, levels: Tensor, used: Tensor) -> Tensor:
-    """Return the slopes [n] in dB per second of lines through the used points of levels [n, samples]; 0 without two."""
+def _fit_line(seconds: Tensor, levels: Tensor, used: Tensor) -> Tensor:
+    """Return the gradients [n] in dB per second of lines through used points of levels [n, samples]; 0 without two."""
     count = used.sum(1).clamp_min(1)
     mean = (used @ seconds) / count
     deviation = (seconds - mean[:, None]) * used
     variance = deviation.square().sum(1)
-    slope = (deviation * levels).sum(1) / variance.clamp_min(1e-30)
-    return torch.where(variance > 0, slope, 0.0)
+    gradient = (deviation * levels).sum(1) / variance.clamp_min(1e-30)
+    return torch.where(variance > 0, gradient, 0.0)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rmod_pipeline.codec.spectral_distance import normalize_peak
+from rmod_pipeline.codec.spectral_distance import normalize_sounds
 
 SILENCE = 1e-6
 """Peak of -120 dB relative to full scale: a sixteen-bit file has no value but 0 below it."""
@@ -27,7 +27,7 @@ Alignment = Literal["none", "onset"]
 """``onset``: both sounds are shifted to begin at their onset. ``none``: they are compared as they are."""
 
 
-def check_sounds(sounds: Tensor) -> Tensor:
+def check_batch(sounds: Tensor) -> Tensor:
     """Return audio [n, samples], padded to ``FEWEST_SAMPLES``. Raises ValueError for other shapes and for NaN."""
     if sounds.ndim != 2 or not sounds.shape[1]:
         raise ValueError(f"sounds have the shape {list(sounds.shape)}, not [n, samples]")
@@ -44,9 +44,9 @@ def require_equal_shapes(estimate: Tensor, reference: Tensor) -> None:
 
 def prepare_sounds(sounds: Tensor, level: Level, alignment: Alignment) -> Tensor:
     """Return checked audio [n, samples] with this level and alignment."""
-    prepared = check_sounds(sounds)
+    prepared = check_batch(sounds)
     if level == "peak":
-        prepared = normalize_peak(prepared)
+        prepared = normalize_sounds(prepared)
     return align_onsets(prepared) if alignment == "onset" else prepared
 
 

@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.spectral_distance import WINDOWS, log_of_magnitudes, magnitudes, normalize_peak
+from rmod_pipeline.codec.spectral_distance import WINDOWS, log_of_magnitudes, magnitudes, normalize_sounds
 from rmod_pipeline.evaluation.metrics.sounds import (
     Alignment,
     Level,
-    check_sounds,
+    check_batch,
     compare_values,
     is_silent,
     prepare_sounds,
@@ -90,7 +90,7 @@ def centroid_error(estimate: Tensor, reference: Tensor, sample_rate: int) -> Ten
     the whole sound without a window, so that level and place do not count. If one sound is silent, the error is 10.
     """
     require_equal_shapes(estimate, reference)
-    own, true = (centroid_octaves(check_sounds(sounds), sample_rate) for sounds in (estimate, reference))
+    own, true = (centroid_octaves(check_batch(sounds), sample_rate) for sounds in (estimate, reference))
     return compare_values(own, true, (is_silent(estimate), is_silent(reference)), MOST_OCTAVES)
 
 
@@ -116,10 +116,11 @@ def compare_mel_levels(levels: Tensor, other: Tensor) -> Tensor:
 def centroid_octaves(sounds: Tensor, sample_rate: int) -> Tensor:
     """Return the centroids [n] of sounds [n, samples] in octaves above 20 Hz; 0 for silence."""
     size = 2 ** (sounds.shape[1] - 1).bit_length()  # a fast length, filled up with silence
-    energy = torch.fft.rfft(normalize_peak(sounds), size).abs().square().double()
+    energy = torch.fft.rfft(normalize_sounds(sounds), size).abs().square().double()
     frequencies = torch.linspace(0, sample_rate / 2, energy.shape[1], dtype=energy.dtype, device=energy.device)
     centroid = (energy @ frequencies) / energy.sum(1).clamp_min(1e-12)
-    return (centroid.clamp_min(LOWEST_CENTROID_HZ) / LOWEST_CENTROID_HZ).log2().clamp_max(MOST_OCTAVES)
+    octaves: Tensor = (centroid.clamp_min(LOWEST_CENTROID_HZ) / LOWEST_CENTROID_HZ).log2()
+    return octaves.clamp_max(MOST_OCTAVES)
 
 
 def _scale(spectrum: Tensor, size: int, magnitude: Magnitude, scaling: Scaling) -> Tensor:
