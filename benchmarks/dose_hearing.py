@@ -18,7 +18,7 @@ from pathlib import Path
 from rmod_pipeline.codec.torch_support import use_threads
 from rmod_pipeline.dose.checkpoint import read_dose_checkpoint
 from rmod_pipeline.dose.recipe import DoseRecipe, load_dose_recipe
-from rmod_pipeline.evaluation.condition_use import ConditionUse, measure_condition_use
+from rmod_pipeline.evaluation.figures.condition_use import ConditionUse, measure_condition_use
 from rmod_pipeline.shards.token_family import choose_family
 from rmod_pipeline.training.dose.train import TrainingConfig, train_dose
 from rmod_pipeline.training.loop.trainer import DeviceSettings

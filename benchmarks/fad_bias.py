@@ -20,8 +20,8 @@ from one_shots import KINDS, RATE, read_one_shots
 
 from rmod_pipeline.codec.torch_support import use_threads
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.evaluation.distribution_distances import DISTANCES, DistributionDistance, fit_projection
 from rmod_pipeline.evaluation.embeddings import open_embedding
+from rmod_pipeline.evaluation.figures.distribution_distances import DISTANCES, DistributionDistance, fit_projection
 
 SIZES = (20, 40, 80, 160)
 DRAWS = 20

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmod_pipeline.dose.checkpoint import DoseCheckpoint
+    from rmod_pipeline.evaluation.figures.results import EvaluationResults
     from rmod_pipeline.evaluation.recipe import EvaluationRecipe
-    from rmod_pipeline.evaluation.results import EvaluationResults
     from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
     from rmod_pipeline.training.loop.fit import TrainingReport
 

@@ -12,7 +12,7 @@ from rmod_pipeline.cli.shared.options import PlainDeviceOption
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
-    from rmod_pipeline.evaluation.results import EvaluationResults
+    from rmod_pipeline.evaluation.figures.results import EvaluationResults
 
 
 def evaluate(
@@ -121,10 +121,10 @@ def _print_tables(results: EvaluationResults) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rmod_pipeline.pages.evaluation.tables import make_tables
+    from rmod_pipeline.pages.evaluation.tables import make_result_tables
 
     console = Console(highlight=False)
-    for result in make_tables(results):
+    for result in make_result_tables(results):
         if result.is_open:
             table = Table(*result.headings, title=result.title, title_justify="left")
             for row in result.rows:

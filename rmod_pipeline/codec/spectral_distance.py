@@ -40,7 +40,9 @@ class MeanSpectrum:
 
     def distances(self, sounds: Tensor) -> Tensor:
         """Return the spectral distance of each of sounds [n, samples] from the mean: [n]."""
-        return torch.cat([squared_difference(log_spectra(sound[None]), self._mean) for sound in normalize_sounds(sounds)])
+        return torch.cat(
+            [squared_difference(log_spectra(sound[None]), self._mean) for sound in normalize_sounds(sounds)]
+        )
 
 
 def distance_from_mean(sounds: Tensor, weights: Tensor | None = None) -> Tensor:

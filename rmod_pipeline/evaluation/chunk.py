@@ -23,9 +23,9 @@ from rmod_pipeline.codec.window import Mono, fit_window
 from rmod_pipeline.ear.model import describe_levels
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.evaluation.embeddings import Embedding, open_embedding
-from rmod_pipeline.evaluation.metrics import METRICS, SoundAnalysis, analyse, compare_analyses
+from rmod_pipeline.evaluation.metrics import METRICS, SoundAnalysis, analyse_sounds, compare_analyses
 from rmod_pipeline.evaluation.recipe import EvaluationRecipe
-from rmod_pipeline.evaluation.sets import EvaluationItem, EvaluationSet
+from rmod_pipeline.evaluation.sets.pairs import EvaluationItem, EvaluationSet
 from rmod_pipeline.evaluation.song_fit import explain_song
 from rmod_pipeline.evaluation.store import TRUTH, ChunkOrigin, chunk_path, read_origin, read_rows, write_chunk
 from rmod_pipeline.evaluation.systems.base import Mixture, System
@@ -128,7 +128,7 @@ def _analyse_truths(items: Sequence[EvaluationItem], kind: str) -> list[SoundAna
     rates = [item.mixture.sample_rate for item in items]
     sounds = [Answer.of(item.truths.get(kind), kind, rate).audio for item, rate in zip(items, rates, strict=True)]
     return [
-        None if sound is None else analyse(torch.from_numpy(sound[None]), rate)
+        None if sound is None else analyse_sounds(torch.from_numpy(sound[None]), rate)
         for sound, rate in zip(sounds, rates, strict=True)
     ]
 
@@ -223,7 +223,7 @@ def _measure(
     if len(known) < len(truths) or not known:
         return {}
     pairs = zip(torch.from_numpy(estimates).split(1), known, strict=True)
-    measured = [compare_analyses(analyse(estimate, rate), truth) for estimate, truth in pairs]
+    measured = [compare_analyses(analyse_sounds(estimate, rate), truth) for estimate, truth in pairs]
     return {name: np.array([float(row[name]) for row in measured]) for name in METRICS}
 
 

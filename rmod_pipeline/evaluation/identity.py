@@ -14,7 +14,7 @@ from rmod_pipeline.codec.catalogue import find_weights
 from rmod_pipeline.ear.checkpoint import SHIPPED_EAR
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.evaluation.recipe import EvaluationRecipe, PairsChoice, name_of
-from rmod_pipeline.evaluation.sets import EvaluationSet, digest_keys
+from rmod_pipeline.evaluation.sets.pairs import EvaluationSet, digest_keys
 from rmod_pipeline.evaluation.store import TRUTH, ChunkOrigin
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprint

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from rmod_pipeline.errors import RecipeError
 from rmod_pipeline.evaluation.chunk import SetWork, work_on_chunk
+from rmod_pipeline.evaluation.figures.results import EvaluationResults, summarise_evaluation
 from rmod_pipeline.evaluation.identity import list_origins
 from rmod_pipeline.evaluation.recipe import EvaluationRecipe, PairsChoice
-from rmod_pipeline.evaluation.results import EvaluationResults, summarise
-from rmod_pipeline.evaluation.sets import EvaluationSet, open_pair_set, split_into_chunks
-from rmod_pipeline.evaluation.song_set import open_song_set
+from rmod_pipeline.evaluation.sets.pairs import EvaluationSet, open_pair_set, split_into_chunks
+from rmod_pipeline.evaluation.sets.songs import open_song_set
 from rmod_pipeline.evaluation.store import TRUTH
 from rmod_pipeline.evaluation.systems.open import open_systems
 from rmod_pipeline.extraction.listening.ear import open_ear
@@ -46,7 +46,7 @@ def evaluate_recipe(
     workers: int = 1,
     on_mixtures: OnMixtures = lambda _done, _total: None,
 ) -> EvaluationResults:
-    """Answer, measure and summarise; what an earlier run with the same folder has done is not done again."""
+    """Answer, measure and summarise_evaluation; what an earlier run with the same folder has done is not done again."""
     tasks = [
         (work, number, keys) for work in works for number, keys in enumerate(split_into_chunks(work.test_set.keys))
     ]
@@ -54,7 +54,7 @@ def evaluate_recipe(
     for count in _run_tasks(tasks, workers):
         done += count
         on_mixtures(done, total)
-    return summarise(recipe, works)
+    return summarise_evaluation(recipe, works)
 
 
 def open_set_work(recipe: EvaluationRecipe, choice: object, out: Path, device: str) -> SetWork:

@@ -1,6 +1,6 @@
 """Measure how well one-shots explain the drums of a song whose true one-shots nobody knows.
 
-The one-shots are placed at the hits that were found, each hit at a gain of its own. The sum is held against the song:
+The one-shots are placed at the hits that were found, each hit at a gain of its own, and compared with the song:
 
 1. ``S``: magnitudes of the song in mel bands, frames of 46 ms every 12 ms at 44.1 kHz.
 2. ``T_h``: the same of the one-shot of hit ``h``, placed at the sample of the hit, cut at the next hit of its kind.
@@ -94,8 +94,9 @@ def explain_song(
     song, one_shots [samples] float32 at ``sample_rate``. onsets: sample of each hit by kind; kinds without a one-shot
     are left out. chance: further sets of one-shots of the same kinds, to compare with.
     """
-    kinds = [kind for kind in one_shots if len(onsets.get(kind, ()))]
-    hits = {kind: _list_hits(onsets[kind], len(song)) for kind in kinds}
+    listed = {kind: _list_hits(onsets.get(kind, ()), len(song)) for kind in one_shots}
+    hits = {kind: several for kind, several in listed.items() if several}
+    kinds = [*hits]
     prepared = _prepare(song, sample_rate, hits)
     explained, energies = _measure(prepared, one_shots, hits, sample_rate)
     total = float(np.square(prepared.weights * prepared.magnitudes).sum())

@@ -15,7 +15,7 @@ from typing import Any
 from rmod_pipeline.codec.catalogue import make_plain_name
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.evaluation.results import EvaluationResults
+from rmod_pipeline.evaluation.figures.results import EvaluationResults
 
 TRIALS = 24
 A, B, EQUAL = VOTES = ("A", "B", "equal")

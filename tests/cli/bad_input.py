@@ -380,11 +380,7 @@ GROUPS: dict[str, list[Case]] = {
             act=spec("loops", 0, "asset", value="bass/train-9"),
             says=("no sound 'bass/train-9'", "->"),
         ),
-        Case(
-            name="a sound with another checksum",
-            act=other_checksum,
-            says=("the spec needs", "->"),
-        ),
+        Case(name="a sound with another checksum", act=other_checksum, says=("the spec needs", "->")),
         Case(name="a sound whose file has changed", act=other_sound, says=("changed since the scan", "->")),
         Case(name="`--out` is a file", act=render_to_a_file, says=("cannot be written", "->")),
     ],

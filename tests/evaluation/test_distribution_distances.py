@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 
-from rmod_pipeline.evaluation.distribution_distances import (
+from rmod_pipeline.evaluation.figures.distribution_distances import (
     DISTANCES,
     TooFewItemsError,
     fit_projection,

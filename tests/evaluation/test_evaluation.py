@@ -19,7 +19,7 @@ from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, write
 from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe
-from rmod_pipeline.evaluation.condition_use import measure_condition_use
+from rmod_pipeline.evaluation.figures.condition_use import measure_condition_use
 from rmod_pipeline.evaluation.votes import read_trials
 from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.shards.token_family import choose_family

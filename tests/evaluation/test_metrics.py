@@ -15,7 +15,7 @@ from scipy.signal import butter, sosfilt
 from torch import Tensor
 
 from rmod_pipeline.codec.spectral_distance import WINDOWS, spectral_distance
-from rmod_pipeline.evaluation.metrics import METRICS, analyse, compare_analyses, measure_all, mss
+from rmod_pipeline.evaluation.metrics import METRICS, analyse_sounds, compare_analyses, measure_all, mss
 from rmod_pipeline.evaluation.metrics.sounds import align_onsets
 
 RATE = 44_100
@@ -118,7 +118,7 @@ def test_decays_are_those_of_schroeder() -> None:
     """The time of 60 dB of an exponential decay that ends in the window is the one it was made with."""
     seconds = torch.arange(RATE, dtype=torch.float64) / RATE
     sound = torch.exp(-seconds * math.log(1000) / 0.3).float()[None]
-    doublings = analyse(sound, RATE).decay
+    doublings = analyse_sounds(sound, RATE).decay
     assert 2 ** float(doublings) / 1000 == pytest.approx(0.3, rel=0.01)
 
 
@@ -173,7 +173,7 @@ def test_one_pass_is_every_metric_and_an_analysis_is_used_again() -> None:
     assert list(found) == list(METRICS)
     for name, metric in METRICS.items():
         torch.testing.assert_close(found[name], metric.function(estimate, reference, RATE), atol=1e-5, rtol=1e-5)
-    against_first = compare_analyses(analyse(estimate, RATE), analyse(reference[:1], RATE))
+    against_first = compare_analyses(analyse_sounds(estimate, RATE), analyse_sounds(reference[:1], RATE))
     repeated = measure_all(estimate, reference[:1].expand(3, -1), RATE)
     for name in METRICS:
         torch.testing.assert_close(against_first[name], repeated[name], atol=1e-5, rtol=1e-5)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmod_pipeline.evaluation.distribution_distances import DISTANCES, TooFewItemsError, kernel_distance
-from rmod_pipeline.evaluation.statistics import (
+from rmod_pipeline.evaluation.figures.distribution_distances import DISTANCES, TooFewItemsError, kernel_distance
+from rmod_pipeline.evaluation.figures.statistics import (
     Interval,
     PairedComparison,
     bootstrap_distance,

@@ -18,7 +18,7 @@ from rmod_pipeline.ear.checkpoint import EarCheckpoint, encode_ear_checkpoint
 from rmod_pipeline.ear.model import Ear
 from rmod_pipeline.ear.recipe import EarRecipe
 from rmod_pipeline.errors import DoseError, RmodError, ShardError, UsageError
-from rmod_pipeline.evaluation.condition_use import measure_condition_use
+from rmod_pipeline.evaluation.figures.condition_use import measure_condition_use
 from rmod_pipeline.extraction.extract import extract_array
 from rmod_pipeline.extraction.extractor import load_model_for_codec, make_extractor, open_extractors
 from rmod_pipeline.extraction.open import Answerers

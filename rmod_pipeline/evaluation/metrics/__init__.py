@@ -4,7 +4,7 @@ from rmod_pipeline.evaluation.metrics.catalogue import (
     METRICS,
     Metric,
     SoundAnalysis,
-    analyse,
+    analyse_sounds,
     compare_analyses,
     measure_all,
 )
@@ -15,7 +15,7 @@ __all__ = [
     "METRICS",
     "Metric",
     "SoundAnalysis",
-    "analyse",
+    "analyse_sounds",
     "centroid_error",
     "compare_analyses",
     "decay_error",

@@ -2,8 +2,8 @@
 
 metrics = measure_all(estimate, reference, 44_100)      # {"mss": [n], ...}
 
-true = analyse(reference, 44_100)                       # once, for the answers of several systems
-metrics = compare_analyses(analyse(estimate, 44_100), true)
+true = analyse_sounds(reference, 44_100)                       # once, for the answers of several systems
+metrics = compare_analyses(analyse_sounds(estimate, 44_100), true)
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class SoundAnalysis:
     """[n] bool."""
 
 
-def analyse(sounds: Tensor, sample_rate: int) -> SoundAnalysis:
+def analyse_sounds(sounds: Tensor, sample_rate: int) -> SoundAnalysis:
     """Analyse sounds [n, samples] float32 at a rate in Hz for all metrics; one sound at a time is fastest.
 
     Raises ValueError for NaN.
@@ -173,5 +173,5 @@ def measure_all(estimate: Tensor, reference: Tensor, sample_rate: int) -> dict[s
     require_equal_shapes(estimate, reference)
     # One sound at a time: its spectra stay in the cache, which takes half the time of a batch of eight.
     pairs = zip(estimate.split(1), reference.split(1), strict=True)
-    rows = [compare_analyses(*(analyse(sound, sample_rate) for sound in pair)) for pair in pairs]
+    rows = [compare_analyses(*(analyse_sounds(sound, sample_rate) for sound in pair)) for pair in pairs]
     return {name: torch.cat([row[name] for row in rows]) if rows else estimate.new_zeros(0) for name in METRICS}

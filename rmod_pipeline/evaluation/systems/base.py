@@ -71,7 +71,7 @@ class RememberedSystem(System):
 
     def extract_all(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
         """Return the answers to several mixtures: those of the last call, if it asked for the same."""
-        asked = tuple(mixture.key for mixture in mixtures), kind
-        if asked != self._last:
-            self._answers, self._last = self.system.extract_all(mixtures, kind), asked
+        identity = tuple(mixture.key for mixture in mixtures), kind
+        if identity != self._last:
+            self._answers, self._last = self.system.extract_all(mixtures, kind), identity
         return list(self._answers)

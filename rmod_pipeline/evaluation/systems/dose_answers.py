@@ -36,8 +36,8 @@ class DoseTries:
 
     def generate(self, mixtures: Sequence[Mixture], kind: str) -> tuple[list[Window], list[Tries]]:
         """Return for each mixture the window that the model is given, and its candidates, the greedy one first."""
-        asked = tuple(mixture.key for mixture in mixtures), kind
-        if asked != self._last:
+        identity = tuple(mixture.key for mixture in mixtures), kind
+        if identity != self._last:
             hop = self.codec.identity.hop
             frames = self.extractors[kind].window_samples(self.codec.identity) // hop
             self._windows = [
@@ -49,7 +49,7 @@ class DoseTries:
             made = generate_candidates(self.extractors[kind], self._windows, self.codec, config, lambda _count: None)
             for candidate in made:
                 self._tries[candidate.window].append(replace(candidate, window=0))
-            self._last = asked
+            self._last = identity
         return self._windows, self._tries
 
 
@@ -90,6 +90,6 @@ class ExtractRank:
     def __call__(self, tries: Tries, kind: str, window: Window) -> GeneratedCandidate:
         """Return the best candidate."""
         if self.ear is not None and kind in self.ear.instruments:
-            heard = self.ear.describe_windows(kind, [window.audio])
-            tries = score_candidates_by_ear(self.ear, kind, heard, tries)
+            described = self.ear.describe_windows(kind, [window.audio])
+            tries = score_candidates_by_ear(self.ear, kind, described, tries)
         return rank_generated(tries, kind, [window], self.sample_rate)[0]

@@ -50,8 +50,8 @@ class EarPickSystem(System):
         """Return a known sound with its variation [samples]; None for a kind that the ear or the library lacks."""
         if kind not in self.ear.instruments or not _knows(self.known, kind):
             return None
-        heard = self.ear.describe_windows(kind, [mixture.audio])
-        return self.known.bank(kind).select(heard, 1).picks[0].audio
+        description = self.ear.describe_windows(kind, [mixture.audio])
+        return self.known.bank(kind).select(description, 1).picks[0].audio
 
 
 def _knows(known: KnownSounds, kind: str) -> bool:

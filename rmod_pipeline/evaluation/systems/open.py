@@ -17,7 +17,7 @@ from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.evaluation import recipe as choices
-from rmod_pipeline.evaluation.sets import EvaluationSet, PairSet
+from rmod_pipeline.evaluation.sets.pairs import EvaluationSet, PairSet
 from rmod_pipeline.evaluation.systems import codec_copy, dose_answers, library_sounds, separation, slicing
 from rmod_pipeline.evaluation.systems import training_sounds as guesses
 from rmod_pipeline.evaluation.systems.answers_folder import open_answers
@@ -93,8 +93,9 @@ class SystemOpener:
         if choice.onsets == "known":
             return slicing.SlicingSystem(separated, slicing.known_onsets, refines=False)
         ear = self.ear(None)
-        heard = self.share(("onsets",), lambda: MixtureMemory(partial(library_sounds.hear_onsets, ear)))
-        return slicing.SlicingSystem(separated, heard, refines=True)
+        hear_onsets = partial(library_sounds.hear_onsets, ear)
+        find_onsets = self.share(("onsets",), lambda: MixtureMemory(hear_onsets))
+        return slicing.SlicingSystem(separated, find_onsets, refines=True)
 
     def open_separation(self, name: str) -> separation.Separation:
         """Open a way to separate. Raises UsageError for stems where the set has none."""
@@ -134,10 +135,12 @@ class SystemOpener:
     def ear(self, path: str | None) -> OpenedEar:
         """Open an ear once. Raises UsageError for one that hears another sample rate than the set has."""
         ear: OpenedEar = self.share(("ear", path), lambda: open_ear(None if path is None else Path(path)))
-        own, heard = self.test_set.sample_rate, ear.features.sample_rate
-        if own != heard:
-            found = f"has {own} Hz, but a system hears with an ear for {heard} Hz"
-            raise UsageError(f"the set {self.test_set.choice.name}", found, f"build it at {heard} Hz, or leave it out")
+        own, expected = self.test_set.sample_rate, ear.features.sample_rate
+        if own != expected:
+            found = f"has {own} Hz, but a system hears with an ear for {expected} Hz"
+            raise UsageError(
+                f"the set {self.test_set.choice.name}", found, f"build it at {expected} Hz, or leave it out"
+            )
         return ear
 
     def known(self, library: str, ear: str | None) -> KnownSounds:

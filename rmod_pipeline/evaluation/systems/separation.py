@@ -120,7 +120,7 @@ class StemSeparation(Separation):
         if mono.size < mixture.audio.size - FFT:
             found = f"{mono.size / mixture.sample_rate:.2f} s, the mixture has"
             found = f"{found} {mixture.audio.size / mixture.sample_rate:.2f} s"
-            raise AssetError(path, found, "separate the same mixture: `rmod show OUT KEY --out DIR` writes it")
+            raise AssetError(path, found, "separate the mixture of this pair, KEY.mix.wav in OUT/audio")
         fitted: Mono = np.pad(mono, (0, max(mixture.audio.size - mono.size, 0)))[: mixture.audio.size]
         return fitted
 

@@ -12,7 +12,7 @@ from rmod_pipeline.codec.spectral_distance import distance_from_mean
 from rmod_pipeline.codec.window import Mono, fit_window, target_frames
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.evaluation.sets import read_item
+from rmod_pipeline.evaluation.sets.pairs import read_item
 from rmod_pipeline.evaluation.systems.base import Mixture, System
 from rmod_pipeline.reading.pairs import list_keys
 from rmod_pipeline.storage import Location

@@ -22,13 +22,13 @@ import pyarrow.parquet as pq
 from rmod_pipeline import __version__
 from rmod_pipeline.codec.catalogue import make_plain_name
 from rmod_pipeline.evaluation.chunk import SetWork
+from rmod_pipeline.evaluation.figures.results import EvaluationResults
 from rmod_pipeline.evaluation.recipe import CodecCopy, EvaluationRecipe, Guess, name_of
-from rmod_pipeline.evaluation.results import EvaluationResults
 from rmod_pipeline.evaluation.store import TRUTH
 from rmod_pipeline.evaluation.votes import Trial, encode_key, plan_trials
-from rmod_pipeline.pages.evaluation.listening import list_heard_pairs, make_mixture_sound, read_answers
+from rmod_pipeline.pages.evaluation.listening import list_played_pairs, make_mixture_sound, read_answers
 from rmod_pipeline.pages.evaluation.plots import make_factor_figures, make_legend
-from rmod_pipeline.pages.evaluation.tables import ResultTable, make_tables, render_markdown
+from rmod_pipeline.pages.evaluation.tables import ResultTable, make_result_tables, render_markdown
 from rmod_pipeline.pages.preview import DRUM_COLOURS, NO_COLOUR, page_template
 from rmod_pipeline.pages.preview.formatting import format_kind
 from rmod_pipeline.pages.preview.players import PlayerGroup, make_player_group
@@ -56,7 +56,7 @@ class TrialView:
 
 def write_evaluation(results: EvaluationResults, works: Sequence[SetWork], out: Path) -> list[Path]:
     """Write all files of an evaluation and return their paths. Raises UsageError for a folder that is not writable."""
-    tables = make_tables(results)
+    tables = make_result_tables(results)
     files = {
         PAGE: evaluation_html(results, works, tables),
         MARKDOWN: render_markdown(results, tables),
@@ -104,7 +104,7 @@ def listening_html(results: EvaluationResults, work: SetWork) -> str:
     """Return the HTML of the page with the best, median and worst answers to the mixtures of a set."""
     return page_template(PACKAGE, "listening.html.j2").render(
         title=f"{results.recipe.name}: {work.test_set.choice.name}",
-        pairs=list_heard_pairs(results, work),
+        pairs=list_played_pairs(results, work),
         colours=_choose_colours(results.recipe.kinds),
         no_colour=NO_COLOUR,
         mix_format=compressed_format(),

@@ -10,8 +10,8 @@ import numpy as np
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.evaluation.chunk import ALL_KINDS, EXPLAINED, SetWork
-from rmod_pipeline.evaluation.results import DISTANCE, Cell, EvaluationResults
-from rmod_pipeline.evaluation.sets import split_into_chunks
+from rmod_pipeline.evaluation.figures.results import DISTANCE, Cell, EvaluationResults
+from rmod_pipeline.evaluation.sets.pairs import split_into_chunks
 from rmod_pipeline.evaluation.store import TRUTH, chunk_path, read_rows
 from rmod_pipeline.pages.preview.formatting import format_kind
 from rmod_pipeline.pages.preview.players import PlayerGroup, make_player_group
@@ -22,7 +22,7 @@ WITHOUT_RANK = ("silence",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeardPair:
+class PlayedPair:
     """A pair of the page: its mixture, the truth, and the answers for which it was chosen."""
 
     key: str
@@ -48,7 +48,7 @@ def rank_answers(cell: Cell, listen: int) -> Iterator[tuple[str, str]]:
             yield cell.keys[place], f"{word}: {cell.values[metric][place]:.3f}"
 
 
-def list_heard_pairs(results: EvaluationResults, work: SetWork) -> list[HeardPair]:
+def list_played_pairs(results: EvaluationResults, work: SetWork) -> list[PlayedPair]:
     """Return the pairs to listen to for one set, those of one kind together, each with all answers chosen there."""
     name, listen = work.test_set.choice.name, results.recipe.listen
     pairs = []
@@ -83,7 +83,7 @@ def make_mixture_sound(audio: Mono, sample_rate: int) -> PageSound:
     return PageSound(label="mixture", data=data, mime=mime)
 
 
-def _make_pair(work: SetWork, kind: str, key: str, reasons: Mapping[str, str]) -> HeardPair:
+def _make_pair(work: SetWork, kind: str, key: str, reasons: Mapping[str, str]) -> PlayedPair:
     item = work.test_set.read([key])[0]
     answers = read_answers(work, key, kind, [TRUTH, *reasons])
     sounds = [make_mixture_sound(item.mixture.audio, item.mixture.sample_rate)]
@@ -93,7 +93,7 @@ def _make_pair(work: SetWork, kind: str, key: str, reasons: Mapping[str, str]) -
         if system in answers:
             sounds.append(PageSound(label=system, data=answers[system], mime=FLAC, kind=kind, caption=reason))
     group = make_player_group(PageSoundGroup(title=format_kind(kind), sounds=tuple(sounds)), key)
-    return HeardPair(
+    return PlayedPair(
         key=key,
         kind=kind,
         kit=item.kits.get(kind, ""),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from rmod_pipeline.evaluation.results import DISTANCE, Cell, EvaluationResults, choose_baseline
+from rmod_pipeline.evaluation.figures.results import DISTANCE, Cell, EvaluationResults, choose_baseline
 from rmod_pipeline.pages.preview import plots
 from rmod_pipeline.pages.preview.figures import Figure
 from rmod_pipeline.pages.preview.formatting import format_kind, format_number

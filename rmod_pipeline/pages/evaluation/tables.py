@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rmod_pipeline.evaluation import paper
 from rmod_pipeline.evaluation.chunk import ALL_KINDS, EXPLAINED, SHUFFLED
-from rmod_pipeline.evaluation.metrics import METRICS
-from rmod_pipeline.evaluation.recipe import PairsChoice
-from rmod_pipeline.evaluation.results import (
+from rmod_pipeline.evaluation.figures import paper
+from rmod_pipeline.evaluation.figures.results import (
     DISTANCE,
     MSS,
     Cell,
@@ -17,7 +15,9 @@ from rmod_pipeline.evaluation.results import (
     EvaluationResults,
     choose_baseline,
 )
-from rmod_pipeline.evaluation.statistics import Interval
+from rmod_pipeline.evaluation.figures.statistics import Interval
+from rmod_pipeline.evaluation.metrics import METRICS
+from rmod_pipeline.evaluation.recipe import PairsChoice
 from rmod_pipeline.pages.preview.formatting import format_kind
 
 NO_FIGURE = "–"
@@ -35,7 +35,7 @@ class ResultTable:
     is_open: bool = True
 
 
-def make_tables(results: EvaluationResults) -> list[ResultTable]:
+def make_result_tables(results: EvaluationResults) -> list[ResultTable]:
     """Return all tables that have rows, the most important first."""
     tables = [
         *(_make_main_table(results, name) for name in results.sets),

@@ -36,8 +36,8 @@ def write_rebuild_files(folder: Path, request: ReleaseRequest) -> None:
 def rebuild_commands(out: Location) -> list[str]:
     """Return the commands that build a data set again from ``recipe.yaml``, quoted for a shell.
 
-    ``OUT`` and, unless the sounds are the built-in ones, ``LIBRARY.csv`` stand for the paths of the reader. Imported pairs
-    are imported again, from the folder ``DIR`` with the table ``TABLE.csv``.
+    ``OUT`` and, unless the sounds are the built-in ones, ``LIBRARY.csv`` stand for the paths of the reader. Imported
+    pairs are imported again, from the folder ``DIR`` with the table ``TABLE.csv``.
     """
     fingerprint = read_fingerprint(Layout(out).build)
     words = ["rmod", "build", RECIPE, "--library", _library_name(out), "--out", _OUT, *_options(fingerprint)]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.evaluation.distribution_distances import DistributionDistance, Embeddings
+from rmod_pipeline.evaluation.figures.distribution_distances import DistributionDistance, Embeddings
 
 LEVEL = 0.95
 DRAWS = 2000

@@ -1,6 +1,6 @@
 """Summarise what was measured: figures with intervals, distances of distributions, paired tests, copies.
 
-results = summarise(recipe, works)
+results = summarise_evaluation(recipe, works)
 results.cell("RMOD", "DOSE", "kick").figures["spectral_distance"].over_kits
 """
 
@@ -17,25 +17,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.evaluation.chunk import ALL_KINDS, ANSWERED, EMBEDDING, EXPLAINED, SetWork
-from rmod_pipeline.evaluation.condition_use import ConditionUse, measure_model
-from rmod_pipeline.evaluation.copies import CopyAudit, audit_copies
-from rmod_pipeline.evaluation.distribution_distances import (
+from rmod_pipeline.evaluation.figures.condition_use import ConditionUse, measure_model
+from rmod_pipeline.evaluation.figures.copies import CopyAudit, audit_copies
+from rmod_pipeline.evaluation.figures.distribution_distances import (
     DISTANCES,
     DistributionDistance,
     TooFewItemsError,
     fit_projection,
     half_against_half,
 )
-from rmod_pipeline.evaluation.metrics import METRICS
-from rmod_pipeline.evaluation.recipe import DoseModel, EvaluationRecipe, Guess, name_of
-from rmod_pipeline.evaluation.sets import PairSet, split_into_chunks
-from rmod_pipeline.evaluation.statistics import (
+from rmod_pipeline.evaluation.figures.statistics import (
     Interval,
     PairedComparison,
     bootstrap_distance,
     bootstrap_interval,
     compare_paired,
 )
+from rmod_pipeline.evaluation.metrics import METRICS
+from rmod_pipeline.evaluation.recipe import DoseModel, EvaluationRecipe, Guess, name_of
+from rmod_pipeline.evaluation.sets.pairs import PairSet, split_into_chunks
 from rmod_pipeline.evaluation.store import TRUTH, chunk_path, read_rows
 
 DISTANCE, MSS = "spectral_distance", "mss"
@@ -47,7 +47,7 @@ FEW_KITS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class MetricFigure:
     """The mean of a metric, with an interval over pairs and, where kits are known, one over kits."""
 
     over_pairs: Interval
@@ -92,7 +92,7 @@ class Cell:
     """Checksum of each answer."""
     values: Mapping[str, NDArray[np.float64]]
     """By metric: [keys]."""
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, MetricFigure]
     """By metric."""
     distributions: Mapping[str, DistributionFigure]
     """By name, such as FAD-ear."""
@@ -184,7 +184,7 @@ class EvaluationResults:
         }
 
 
-def summarise(recipe: EvaluationRecipe, works: Sequence[SetWork]) -> EvaluationResults:
+def summarise_evaluation(recipe: EvaluationRecipe, works: Sequence[SetWork]) -> EvaluationResults:
     """Return the results of all sets from the files of their chunks."""
     cells: list[Cell] = []
     audits: list[CopyAudit] = []
@@ -273,10 +273,10 @@ def _summarise_cell(
     )
 
 
-def make_figure(values: NDArray[np.float64], kits: Sequence[str], seed: int) -> Figure:
+def make_figure(values: NDArray[np.float64], kits: Sequence[str], seed: int) -> MetricFigure:
     """Return the mean of values [n], with intervals over pairs and, if all kits are known, over kits."""
     knows_kits = all(kits) and len(set(kits)) < len(kits)
-    return Figure(
+    return MetricFigure(
         over_pairs=bootstrap_interval(values, seed=seed),
         over_kits=bootstrap_interval(values, kits, seed=seed) if knows_kits else None,
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from rmod_pipeline.errors import RmodError, UsageError
 from rmod_pipeline.evaluation.recipe import SongsChoice
-from rmod_pipeline.evaluation.sets import EvaluationItem, digest_keys
+from rmod_pipeline.evaluation.sets.pairs import EvaluationItem, digest_keys
 from rmod_pipeline.evaluation.systems.base import Mixture
 from rmod_pipeline.extraction.listening.ear import CHUNK_FRAMES, OpenedEar, SongListener
 from rmod_pipeline.extraction.listening.onsets import Hits, detect_onsets

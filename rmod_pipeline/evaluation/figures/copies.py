@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.evaluation.chunk import ANSWERED, LEVELS, SetWork
-from rmod_pipeline.evaluation.nearest_training import describe_training_sounds
+from rmod_pipeline.evaluation.figures.nearest_training import describe_training_sounds
 
 COPY_SHARE = 0.1
 """An answer counts as a copy of a true one-shot if it is nearer to it than this share of how near any training sound is
