@@ -1,4 +1,4 @@
-"""Start processes with ``spawn`` without running the script of the caller again.
+"""Start processes with ``spawn`` without running the script of the caller again, and safe from signals.
 
 A spawned process imports the parent's ``__main__`` if it has a file or a spec. So a script that calls the Python API at
 its top level would run again in every worker. Workers of rmod do not need ``__main__``: they run functions of this
@@ -7,6 +7,7 @@ package.
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 from rmod_pipeline.errors import UsageError
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""The signals that stop a build."""
 
 _lock = threading.RLock()
 
@@ -33,6 +37,19 @@ def hide_main_module() -> Iterator[None]:
         finally:
             for name, value in hidden.items():
                 setattr(main, name, value)
+
+
+@contextmanager
+def defer_signals() -> Iterator[None]:
+    """Defer the signals that stop a build while a child process starts.
+
+    The child inherits the blocked signals, so it cannot be stopped before it has set itself up and unblocks them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -30,9 +30,9 @@ from rmod_pipeline.codec.codec import AudioBatch
 from rmod_pipeline.codec.torch_support import count_gpus, use_threads
 from rmod_pipeline.errors import BuildError, CodecError, UsageError
 from rmod_pipeline.pipeline.encoding import EncodeBatch, TimedEncoder, TokenSettings
-from rmod_pipeline.pipeline.executors.processes import begin_child, defer_signals
+from rmod_pipeline.pipeline.executors.processes import begin_child
 from rmod_pipeline.pipeline.results import WaitTimes
-from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start
+from rmod_pipeline.storage.child_processes import defer_signals, hide_main_module, report_failed_start
 from rmod_pipeline.storage.writing import report_unwritable
 
 logger = logging.getLogger(__name__)

@@ -19,13 +19,13 @@ from rmod_pipeline.pipeline.executors.encoder_processes import (
     encoder_devices,
     open_in_process,
 )
-from rmod_pipeline.pipeline.executors.processes import WorkerSlots, begin_child, defer_signals, stop_between_pairs
+from rmod_pipeline.pipeline.executors.processes import WorkerSlots, begin_child, stop_between_pairs
 from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.results import ShardFailure, ShardResult, WaitTimes, describe_failure, describe_timeout
 from rmod_pipeline.pipeline.worker import Worker
 from rmod_pipeline.shards.layout import ShardPlan
 from rmod_pipeline.shards.receipt import Receipt
-from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start
+from rmod_pipeline.storage.child_processes import defer_signals, hide_main_module, report_failed_start
 
 logger = logging.getLogger(__name__)
 

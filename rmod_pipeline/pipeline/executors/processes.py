@@ -14,22 +14,7 @@ from multiprocessing.connection import wait as wait_for_end
 
 from rmod_pipeline.pipeline.log_context import configure_logging
 from rmod_pipeline.pipeline.results import WaitTimes
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""The signals that stop a build."""
-
-
-@contextmanager
-def defer_signals() -> Iterator[None]:
-    """Defer the signals that stop a build while a child process starts.
-
-    The child inherits the blocked signals, so it cannot be stopped before ``begin_child`` has set it up.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+from rmod_pipeline.storage.child_processes import STOP_SIGNALS
 
 
 @contextmanager

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from rmod_pipeline.effects.engines.fused import compiled
+from rmod_pipeline.effects.engines.fused import compiled, warm_up
 from rmod_pipeline.effects.engines.fused.warm_up import compile_kernels
 
 CALL = """
@@ -36,10 +38,22 @@ print(hashlib.sha256(audio.tobytes()).hexdigest(), kernels_folder())
 """
 
 
-def call_with_cache(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Apply effects in another process, with a cache folder and environment variables."""
+def start_with_cache(folder: Path, **variables: str) -> subprocess.Popen[str]:
+    """Start another process that applies effects, with a cache folder and environment variables."""
     environment = {**os.environ, "RMOD_CACHE": str(folder), **variables}
-    return subprocess.run([sys.executable, "-c", CALL], env=environment, text=True, capture_output=True, check=False)
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", CALL], env=environment, text=True, stdout=pipe, stderr=pipe)
+
+
+def call_with_cache(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Apply effects in another process, and return what it wrote."""
+    process = start_with_cache(folder, **variables)
+    return subprocess.CompletedProcess(CALL, process.wait(), *process.communicate())
+
+
+def list_code(folder: Path) -> list[Path]:
+    """Return the files of compiled kernels in a cache folder."""
+    return list(folder.rglob("*.nbc"))
 
 
 @pytest.mark.long
@@ -62,6 +76,59 @@ def test_every_kernel_is_compiled_before_the_first_pair() -> None:
     """One that is not would be compiled by all workers at once, and end a build if its file is damaged."""
     compile_kernels()
     assert not [kernel.py_func.__qualname__ for kernel in compiled._kernels if not kernel.signatures]
+
+
+@pytest.mark.long
+def test_processes_that_start_at_once_or_after_one_was_killed_compile_each_kernel_once(tmp_path: Path) -> None:
+    killed = start_with_cache(tmp_path)
+    while killed.poll() is None and not list_code(tmp_path):
+        time.sleep(0.05)
+    killed.kill()
+    killed.communicate()
+    kept = {path: path.stat().st_mtime_ns for path in list_code(tmp_path)}
+    assert 0 < len(kept) < len(compiled._kernels)
+    assert not list(tmp_path.rglob("complete"))
+    outputs = [process.communicate() for process in [start_with_cache(tmp_path) for _ in range(2)]]
+    assert len({out for out, _ in outputs}) == 1, outputs
+    assert not any("again" in error or "Traceback" in error for _, error in outputs), outputs
+    assert len(list_code(tmp_path)) == len(compiled._kernels)
+    assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
+    assert list(tmp_path.rglob("complete"))
+    assert "compiling" not in call_with_cache(tmp_path).stderr
+
+
+def test_kernels_count_as_compiled_when_all_of_them_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "kernels_folder", lambda: tmp_path)
+    names = [f"{number}.nbc" for number in range(len(compiled._kernels))]
+    for name in names:
+        assert not compiled.is_compiled()
+        (tmp_path / name).touch()
+        compiled.remember_compiled()
+    assert compiled.is_compiled()
+
+
+def test_another_process_may_compile_after_one_that_failed_or_on_a_disk_without_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "kernels_folder", lambda: tmp_path / "mine")
+    monkeypatch.setattr(compiled, "WAIT_SECONDS", 0.0)
+    with pytest.raises(OSError, match="full"), compiled.lock_kernels():
+        raise OSError("the disk is full")
+    with compiled.lock_kernels(), compiled.lock_kernels():  # the second one has waited long enough
+        pass
+    shutil.rmtree(tmp_path)
+    with compiled.lock_kernels():
+        pass
+
+
+@pytest.mark.parametrize("shares", range(1, 5))
+def test_shares_hold_every_part_once(shares: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    parts = [lambda *_, name=part.__name__: called.append(name) for part in warm_up._PARTS]
+    monkeypatch.setattr(warm_up, "_PARTS", parts)
+    for number in range(shares):
+        warm_up._compile_share(number, shares)
+    assert sorted(called) == sorted({"_filter", "_reverberate", "_compress", "_add", "_convert"})
 
 
 @pytest.mark.long

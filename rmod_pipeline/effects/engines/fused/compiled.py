@@ -1,33 +1,42 @@
 """Compile kernels with numba, once per machine.
 
-Compiled code lies in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources: numba does
-not notice changes in other modules than a kernel's own. If it cannot be kept there, every process compiles.
+Compiled code lies in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources and of the
+processor: numba does not notice changes in other modules than a kernel's own. If it cannot be kept there, every process
+compiles.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import logging
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numba
 import numba.core.config as numba_config
 from numba.core.caching import NullCache
+from numba.core.registry import cpu_target
 
 from rmod_pipeline.storage.folders import cache_folder
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = (".nbi", ".nbc")
+_COMPLETE, _LOCK = "complete", "lock"
+"""The file that says that all kernels of a folder are there, and the one that a process locks while it compiles."""
+
+WAIT_SECONDS = 60.0
+"""How long a process waits for another one that compiles. One that is stopped must not stop all others."""
+
+_CODE_SUFFIX = ".nbc"
 
 OLD_SECONDS = 30 * 24 * 3600
 """Kernels that were not used for so long are removed when others are compiled."""
@@ -39,7 +48,8 @@ _kernels: list[Any] = []
 @cache
 def kernels_folder() -> Path:
     """Return the folder of the compiled kernels of these sources, whether it exists or not."""
-    digest = hashlib.sha256()
+    # What code is compiled for, as numba names it: a cache folder may be shared by machines.
+    digest = hashlib.sha256(repr(cpu_target.target_context.codegen().magic_tuple()).encode())
     for package in ("numba", "llvmlite"):
         digest.update(f"{package} {version(package)}\n".encode())
     for source in sorted(Path(__file__).parent.rglob("*.py")):
@@ -61,8 +71,35 @@ def is_kept() -> bool:
 
 
 def is_compiled() -> bool:
-    """Return whether kernels were compiled and kept."""
-    return is_kept() and any(path.suffix in _SUFFIXES for path in kernels_folder().rglob("*"))
+    """Return whether all kernels were compiled and kept."""
+    return is_kept() and (kernels_folder() / _COMPLETE).exists()
+
+
+def remember_compiled() -> None:
+    """Record that all kernels are kept, if they are: on a full disk, some may be missing."""
+    with suppress(OSError):
+        if len(list(kernels_folder().rglob(f"*{_CODE_SUFFIX}"))) >= len(_kernels):
+            (kernels_folder() / _COMPLETE).touch()
+
+
+@contextmanager
+def lock_kernels() -> Iterator[None]:
+    """Wait while another process compiles. The lock of a process that is killed is gone with it."""
+    with ExitStack() as stack:
+        with suppress(OSError):  # a file system without locks: several may compile, and each replaces whole files
+            _wait_for_lock(stack.enter_context((kernels_folder().parent / _LOCK).open("w")))
+        yield
+
+
+def _wait_for_lock(file: IO[str]) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.1)
+        else:
+            return
 
 
 def remove_old() -> None:
@@ -97,6 +134,12 @@ def kernel(function: Callable[..., Any]) -> Any:
         settings.CACHE_DIR = before
     _kernels.append(compiled)
     return compiled
+
+
+def helper(function: Callable[..., Any]) -> Any:
+    """Compile a function that only kernels call: it is part of their files, and Python cannot call it."""
+    options: Any = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(**options)(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
+from rmod_pipeline.effects.engines.fused.compiled import helper, inlined, kernel
 from rmod_pipeline.effects.engines.fused.kernels.lanes import (
     BLOCK_FRAMES,
     TABLE_BYTES,
     VECTOR_BYTES,
+    ZERO,
     from_lanes,
     to_lanes,
 )
@@ -79,7 +80,7 @@ def _followed(x: Any, level: Any, attack: Any, release: Any) -> Any:
     return peak + kept * (level - peak)
 
 
-@kernel
+@helper
 def _follow_two(one: Any, other: Any, frames: Any, parameters: Any, second: Any, states: Any) -> None:
     """Replace frames of two times eight lanes by the levels that their compressors see.
 
@@ -98,7 +99,7 @@ def _follow_two(one: Any, other: Any, frames: Any, parameters: Any, second: Any,
     store(states + VECTOR_BYTES, second_level)
 
 
-@kernel
+@helper
 def _reduce(source: Any, levels: Any, to: Any, frames: Any, gain: Any, threshold: Any, power: Any) -> None:
     """Write a row times its gain and, where its level is above the threshold, times the gain of the compression."""
     amount, limit, curve, one = fill(gain), fill(threshold), fill(power), fill(np.float32(1))
@@ -111,7 +112,7 @@ def _reduce(source: Any, levels: Any, to: Any, frames: Any, gain: Any, threshold
         store(to + at, x)
 
 
-@kernel
+@helper
 def _reduce_rows(
     inputs: Any, start: Any, outputs: Any, to: Any, frames: Any, parameters: Any, lanes: Any, room: Any
 ) -> None:
@@ -120,7 +121,7 @@ def _reduce_rows(
     inputs, outputs: addresses of rows, from frames ``start`` and ``to`` on. room: a block of eight rows, and eight
     addresses of these rows.
     """
-    from_lanes(lanes, room + BLOCK_BYTES, 0, frames)
+    from_lanes(lanes, room + BLOCK_BYTES, ZERO, frames)
     for row in range(8):
         number = parameters + row * 4
         _reduce(
@@ -155,7 +156,7 @@ def compress_rows(inputs: Any, outputs: Any, frames: Any, halves: Any, parameter
             _reduce_rows(inputs + TABLE_BYTES, start, outputs + TABLE_BYTES, start, count, second, other, room)
 
 
-@kernel
+@helper
 def _clip_rows(inputs: Any, outputs: Any, to: Any, frames: Any, gains: Any) -> None:
     """Write frames of eight rows, times gains and clipped at full scale, to rows from frame ``to`` on."""
     one, minus_one = fill(np.float32(1)), fill(np.float32(-1))
@@ -179,16 +180,16 @@ def limit_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scratch:
     room = second_lanes + BLOCK_BYTES
     between = room + BLOCK_BYTES + TABLE_BYTES
     table = between + BLOCK_BYTES
-    before = 0
+    before = ZERO
     for start in range(0, frames + BLOCK_FRAMES, BLOCK_FRAMES):
         count = max(min(BLOCK_FRAMES, frames - start), 0)
         to_lanes(inputs, start, count, first_lanes)
-        to_lanes(table, 0, before, second_lanes)
+        to_lanes(table, ZERO, before, second_lanes)
         # A half that has fewer frames follows what is left of another block: the first one in the beginning, when its
         # lanes hold zeros, or the last one in the end.
         _follow_two(first_lanes, second_lanes, max(count, before), parameters, second, scratch)
         if before:
-            _reduce_rows(table, 0, table, 0, before, second, second_lanes, room)
+            _reduce_rows(table, ZERO, table, ZERO, before, second, second_lanes, room)
             _clip_rows(table, outputs, start - BLOCK_FRAMES, before, parameters + LIMITING_BYTES)
-        _reduce_rows(inputs, start, table, 0, count, parameters, first_lanes, room)
+        _reduce_rows(inputs, start, table, ZERO, count, parameters, first_lanes, room)
         before = count

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
+import numpy as np
+
+from rmod_pipeline.effects.engines.fused.compiled import helper, inlined
 from rmod_pipeline.effects.engines.fused.kernels.vectors import load, load_address, store, transpose
 
 BLOCK_FRAMES = 256
@@ -15,6 +17,8 @@ BLOCK_FRAMES = 256
 VECTOR_BYTES = 32
 TABLE_BYTES = 64
 """Eight addresses."""
+ZERO = np.int64(0)
+"""For a plain 0 as an argument, numba compiles another version of the function that gets it."""
 
 
 @inlined
@@ -30,7 +34,7 @@ def store_columns(to: Any, columns: Any) -> None:
     store(to + 224, columns[7])
 
 
-@kernel
+@helper
 def to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
     """Write frames [start, start + frames) of eight rows to ``lanes`` [frames, 8]; both divide by 8.
 
@@ -53,7 +57,7 @@ def to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
         store_columns(lanes + frame * VECTOR_BYTES, columns)
 
 
-@kernel
+@helper
 def from_lanes(lanes: Any, rows: Any, start: Any, frames: Any) -> None:
     """Write ``lanes`` [frames, 8] to frames [start, start + frames) of eight rows; the inverse of ``to_lanes``."""
     for frame in range(0, frames, 8):

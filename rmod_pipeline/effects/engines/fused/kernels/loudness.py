@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
+from rmod_pipeline.effects.engines.fused.compiled import helper, inlined, kernel
 from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES, VECTOR_BYTES, store_columns
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     fill,
@@ -24,7 +24,7 @@ DOUBLES_BYTES = 64
 """Bytes of a vector of doubles."""
 
 
-@kernel
+@helper
 def _shorts_to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
     """Write 16-bit frames [start, start + frames) of eight rows to ``lanes`` [frames, 8], full scale being 1."""
     scale = fill(FULL_SCALE)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
+from rmod_pipeline.effects.engines.fused.compiled import helper, inlined, kernel
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
     add_double,
@@ -85,7 +85,7 @@ def measure(row: Any, frames: Any) -> Any:
     return squares, np.float64(peak)
 
 
-@kernel
+@helper
 def _sum_block(
     rows: Any, gains: Any, count: Any, at: Any, frames: Any, scratch: Any, total: Any, to: Any, levels: Any
 ) -> None:

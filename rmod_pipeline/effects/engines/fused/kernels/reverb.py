@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import kernel
+from rmod_pipeline.effects.engines.fused.compiled import helper, kernel
 from rmod_pipeline.effects.engines.fused.kernels.lanes import VECTOR_BYTES, from_lanes, to_lanes
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     fill,
@@ -35,7 +35,8 @@ RING_WORDS = 3
 RING_BYTES = 8 * RING_WORDS
 PARAMETERS = 7
 """Vectors: gains of both inputs, feedback, damping, one minus damping, gain of the own channel and of the other."""
-_COMBS, _ALL_PASSES = len(COMB_FRAMES), len(ALL_PASS_FRAMES)
+_COMBS, _ALL_PASSES = np.int64(len(COMB_FRAMES)), np.int64(len(ALL_PASS_FRAMES))
+# For a plain number as an argument, numba compiles another version of the function that gets it.
 RINGS = 2 * (_COMBS + _ALL_PASSES)
 LAST_BYTES = _COMBS * VECTOR_BYTES
 """The last frames of the low-passes of a channel."""
@@ -47,7 +48,7 @@ def list_delays(sample_rate: int) -> list[int]:
     return [sample_rate * (delay + spread) // REFERENCE_RATE for spread in (0, SPREAD_FRAMES) for delay in delays]
 
 
-@kernel
+@helper
 def _mix_inputs(lefts: Any, rights: Any, start: Any, count: Any, parameters: Any, lanes: Any, room: Any) -> None:
     """Write the sum of both channels of eight sounds times their gains to ``lanes`` [count, 8]. room: as large."""
     gain_left, gain_right = load(parameters), load(parameters + 32)
@@ -57,7 +58,7 @@ def _mix_inputs(lefts: Any, rights: Any, start: Any, count: Any, parameters: Any
         store(lanes + at, load(lanes + at) * gain_left + load(room + at) * gain_right)
 
 
-@kernel
+@helper
 def _run_combs(
     source: Any,
     total: Any,
@@ -123,7 +124,7 @@ def _run_combs(
     store(last + 224, last_h)
 
 
-@kernel
+@helper
 def _run_all_passes(block: Any, size: Any, a: Any, b: Any, c: Any, d: Any) -> None:
     """Replace ``size`` bytes of a block by the output of four all-passes in series; a to d: places in their rings."""
     half = fill(np.float32(0.5))
@@ -143,7 +144,7 @@ def _run_all_passes(block: Any, size: Any, a: Any, b: Any, c: Any, d: Any) -> No
         store(block + at, y - x)
 
 
-@kernel
+@helper
 def _until_end(rings: Any, count: Any, size: Any) -> Any:
     """Return how many of ``size`` bytes can be done before one of ``count`` rings ends."""
     for number in range(count):
@@ -152,7 +153,7 @@ def _until_end(rings: Any, count: Any, size: Any) -> Any:
     return size
 
 
-@kernel
+@helper
 def _advance(rings: Any, count: Any, size: Any) -> None:
     """Move the positions of rings on by ``size`` bytes; at its end, a ring begins again."""
     for number in range(count):
@@ -161,13 +162,13 @@ def _advance(rings: Any, count: Any, size: Any) -> None:
         store_address(ring + 16, 0 if position == load_address(ring + 8) else position)
 
 
-@kernel
+@helper
 def _place(ring: Any) -> Any:
     """Return the address of the present position in a ring."""
     return load_address(ring) + load_address(ring + 16)
 
 
-@kernel
+@helper
 def _run_channel(source: Any, block: Any, size: Any, rings: Any, last: Any, parameters: Any) -> None:
     """Write the reverb of a channel to ``block``, ``size`` bytes, in parts between the ends of rings."""
     done = 0
@@ -206,7 +207,7 @@ def _run_channel(source: Any, block: Any, size: Any, rings: Any, last: Any, para
         done += part
 
 
-@kernel
+@helper
 def _mix_outputs(own: Any, other: Any, rows: Any, start: Any, count: Any, parameters: Any, room: Any) -> None:
     """Write a channel of the reverb of eight sounds to their rows, from frame ``start`` on.
 

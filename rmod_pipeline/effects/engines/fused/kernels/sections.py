@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import inlined, kernel
+from rmod_pipeline.effects.engines.fused.compiled import helper, inlined, kernel
 from rmod_pipeline.effects.engines.fused.kernels.lanes import (
     BLOCK_FRAMES,
     TABLE_BYTES,
@@ -38,7 +38,7 @@ def _snapped(state: Any) -> Any:
     return where_larger(absolute(state), fill(TINY), state, fill(np.float32(0)))
 
 
-@kernel
+@helper
 def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
     p1, p2, q1, q2 = load(states), load(states + 32), load(states + 64), load(states + 96)
     r1, r2, t1, t2 = load(states + 128), load(states + 160), load(states + 192), load(states + 224)

@@ -391,7 +391,7 @@ def _overload(symbol: Any, of: Any, operate: Callable[[Any, Any, Any], Any]) -> 
     """Give vectors of a type an operator."""
     apply = _binary(operate, of)
 
-    @overload(symbol)
+    @overload(symbol, target="cpu")
     def choose(a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         return (lambda a, b: apply(a, b)) if a == of and b == of else None  # noqa: PLW0108 (numba wants a function)
 
