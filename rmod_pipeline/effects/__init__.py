@@ -39,9 +39,9 @@ def check_engine(engine: str) -> str:
 def prepare_engine(engine: str) -> None:
     """Compile what an engine needs, so that not every process does it at the same time."""
     if engine == FUSED:
-        from rmod_pipeline.effects.engines.fused.warm_up import compile_kernels
+        from rmod_pipeline.effects.engines.fused.loading import load_kernels
 
-        compile_kernels()
+        load_kernels()
 
 
 if TYPE_CHECKING:

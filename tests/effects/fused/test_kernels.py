@@ -17,7 +17,7 @@ from rmod_pipeline.audio import Audio, Pcm, peak, rms, to_channels, to_pcm
 from rmod_pipeline.effects.engines.fused import levels
 from rmod_pipeline.effects.engines.fused.calls import echo_row
 from rmod_pipeline.effects.engines.fused.kernels import dynamics, vectors
-from rmod_pipeline.effects.engines.fused.kernels.vectors import LANES
+from rmod_pipeline.effects.engines.fused.kernels.layout import LANES
 from rmod_pipeline.effects.engines.fused.rows import (
     Channel,
     RowPool,

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.effects.engines.fused.kernels import dynamics, mixing, reverb, sections
-from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES
-from rmod_pipeline.effects.engines.fused.kernels.vectors import FLOAT_BYTES, LANES
+from rmod_pipeline.effects.engines.fused import table
+from rmod_pipeline.effects.engines.fused.kernels.layout import (
+    AT_ONCE,
+    BLOCK_FRAMES,
+    COMPRESSION_PARAMETERS,
+    FLOAT_BYTES,
+    LANES,
+    LAST_BYTES,
+    REVERB_BLOCK_BYTES,
+    REVERB_GAIN,
+    REVERB_PARAMETERS,
+    RING_WORDS,
+    RINGS,
+    list_delays,
+)
+from rmod_pipeline.effects.engines.fused.machine_code import Kernel
 from rmod_pipeline.effects.engines.fused.rows import Channel, Channels, Row, RowPool, padded_frames
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
@@ -39,14 +52,14 @@ def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: Ro
         numbers, gains = _list_sections(channels, steps, group, 1)
         scratch = np.zeros(2 * _BLOCK, np.float32)
         places = [each.ctypes.data for each in (gains, numbers, scratch)]
-        _run(sections.filter_rows_once, channels, outputs, group, pool, _count_halves(group), *places)
+        _run(table.filter_rows_once, channels, outputs, group, pool, _count_halves(group), *places)
     for group in _groups(several, LANES):
         most = max(len(steps[index].sections) for index in group)
-        count = -(-most // sections.AT_ONCE) * sections.AT_ONCE
+        count = -(-most // AT_ONCE) * AT_ONCE
         numbers, gains = _list_sections(channels, steps, group, count)
         scratch = np.zeros(count * 2 * LANES + _BLOCK, np.float32)
         places = [each.ctypes.data for each in (gains, numbers)]
-        _run(sections.filter_rows, channels, outputs, group, pool, *places, count, scratch.ctypes.data)
+        _run(table.filter_rows, channels, outputs, group, pool, *places, count, scratch.ctypes.data)
     return outputs
 
 
@@ -77,7 +90,7 @@ def compress_all(channels: Sequence[Channel], steps: Sequence[Compression], pool
         scratch = np.zeros(2 * LANES + 2 * _BLOCK + _ROOM, np.float32)
         _point_at_rows(scratch, 2 * LANES + 3 * _BLOCK, 2 * LANES + 2 * _BLOCK)
         places = [each.ctypes.data for each in (numbers, scratch)]
-        _run(dynamics.compress_rows, channels, outputs, group, pool, _count_halves(group), *places)
+        _run(table.compress_rows, channels, outputs, group, pool, _count_halves(group), *places)
     return outputs
 
 
@@ -96,7 +109,7 @@ def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowP
         scratch = np.zeros(between + _ROOM, np.float32)
         _point_at_rows(scratch, between - _ADDRESSES, between - _ROOM)
         _point_at_rows(scratch, between + _BLOCK, between)
-        _run(dynamics.limit_rows, channels, outputs, group, pool, parameters.ctypes.data, scratch.ctypes.data)
+        _run(table.limit_rows, channels, outputs, group, pool, parameters.ctypes.data, scratch.ctypes.data)
     return outputs
 
 
@@ -104,7 +117,7 @@ def echo_row(row: Row, step: Echoing, pool: RowPool) -> Row:
     """Return the echoes of a row."""
     output = pool.take()
     frames = padded_frames(pool.frames)
-    mixing.echo(row.address, output.address, frames, min(step.frames, frames), np.float32(step.feedback))
+    table.echo(row.address, output.address, frames, min(step.frames, frames), step.feedback)
     return output
 
 
@@ -113,26 +126,26 @@ def reverberate_all(
 ) -> list[tuple[Row, Row]]:
     """Return the reverb of each sound of two channels."""
     outputs = [(pool.take(), pool.take()) for _ in sounds]
-    delays = reverb.list_delays(sample_rate)
+    delays = list_delays(sample_rate)
     memory = _borrow_memory(sum(delays) * LANES)
-    rings = np.zeros((reverb.RINGS, reverb.RING_WORDS), np.int64)
+    rings = np.zeros((RINGS, RING_WORDS), np.int64)
     starts = np.cumsum([0, *delays[:-1]]) * LANES * FLOAT_BYTES
     rings[:, 0], rings[:, 1] = memory.ctypes.data + starts, np.array(delays) * LANES * FLOAT_BYTES
-    scratch = np.empty((2 * reverb.LAST_BYTES + 3 * reverb.BLOCK_BYTES) // FLOAT_BYTES, np.float32)
+    scratch = np.empty((2 * LAST_BYTES + 3 * REVERB_BLOCK_BYTES) // FLOAT_BYTES, np.float32)
     for group in _groups(range(len(sounds)), LANES):
         memory[:] = 0
-        scratch[: 2 * reverb.LAST_BYTES // FLOAT_BYTES] = 0
+        scratch[: 2 * LAST_BYTES // FLOAT_BYTES] = 0
         rings[:, 2] = 0
-        numbers = np.zeros((reverb.PARAMETERS, LANES), np.float32)
+        numbers = np.zeros((REVERB_PARAMETERS, LANES), np.float32)
         for place, index in enumerate(group):
             step, (left, right) = steps[index], sounds[index]
-            numbers[:2, place] = reverb.INPUT_GAIN * left.gain, reverb.INPUT_GAIN * right.gain
+            numbers[:2, place] = REVERB_GAIN * left.gain, REVERB_GAIN * right.gain
             numbers[2:, place] = step.feedback, step.damping, 0, step.direct, step.crossed
         numbers[4] = np.float32(1) - numbers[3]
         tables = [_list_addresses([sounds[index][side].row for index in group], pool.silence) for side in range(2)] + [
             _list_addresses([outputs[index][side] for index in group], pool.waste) for side in range(2)
         ]
-        reverb.reverberate_rows(
+        table.reverberate_rows(
             *(table.ctypes.data for table in tables),
             padded_frames(pool.frames),
             numbers.ctypes.data,
@@ -165,7 +178,7 @@ def _count_halves(group: Sequence[int]) -> int:
 
 
 def _run(
-    kernel: Callable[..., None],
+    kernel: Kernel,
     channels: Sequence[Channel],
     outputs: Sequence[Row],
     group: Sequence[int],
@@ -188,7 +201,7 @@ def _list_addresses(rows: Sequence[Row], spare: Row) -> NDArray[np.int64]:
 
 def _idle(compressions: int) -> NDArray[np.float32]:
     """Return parameters [compressions, PARAMETERS, 8] with which lanes do nothing."""
-    numbers = np.zeros((compressions, dynamics.PARAMETERS, LANES), np.float32)
+    numbers = np.zeros((compressions, COMPRESSION_PARAMETERS, LANES), np.float32)
     numbers[:, 3] = np.inf  # thresholds
     return numbers
 

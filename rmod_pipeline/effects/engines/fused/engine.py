@@ -26,6 +26,7 @@ from rmod_pipeline.effects.engines.fused.calls import (
     reverberate_all,
 )
 from rmod_pipeline.effects.engines.fused.levels import convert_channels
+from rmod_pipeline.effects.engines.fused.loading import load_kernels
 from rmod_pipeline.effects.engines.fused.rows import (
     Channel,
     Channels,
@@ -54,7 +55,6 @@ from rmod_pipeline.effects.engines.fused.steps import (
     Step,
     Widening,
 )
-from rmod_pipeline.effects.engines.fused.warm_up import compile_kernels
 
 SAFE = 0.999999
 """A level that stays below this share of a threshold does not reach it, whatever is rounded."""
@@ -99,7 +99,7 @@ def mix_chains(pairs: Sequence[PairChains], sample_rate: int, *, keep_tracks: bo
     All dry tracks have equal lengths. The bits of a pair do not depend on the other pairs, which only fill lanes. The
     audio of tracks is kept if ``keep_tracks``.
     """
-    compile_kernels()
+    load_kernels()
     pool = borrow_pool(pairs[0].tracks[0].dry.shape[1])
     inserts = [
         [_Run(make_channels(track.dry, pool), track.inserts, sample_rate, measures=True) for track in pair.tracks]
@@ -146,7 +146,7 @@ def _convert(total: Channels, mastered: Channels) -> tuple[Pcm, bool]:
 
 def apply_one(audio: Audio, effect: Effect, sample_rate: int) -> Audio:
     """Return audio [1 or 2, frames] after one effect, without its RMS match."""
-    compile_kernels()
+    load_kernels()
     pool = borrow_pool(audio.shape[1])
     run = _Run(make_channels(audio, pool), [effect], sample_rate, matches=False)
     _run_all([run], pool)

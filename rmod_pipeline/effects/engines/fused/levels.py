@@ -13,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import SILENCE_DB, Audio, Pcm
-from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES
-from rmod_pipeline.effects.engines.fused.kernels.loudness import sum_weighted
-from rmod_pipeline.effects.engines.fused.kernels.samples import FULL_SCALE, measure_shorts, to_shorts
-from rmod_pipeline.effects.engines.fused.kernels.vectors import LANES
+from rmod_pipeline.effects.engines.fused.kernels.layout import BLOCK_FRAMES, FULL_SCALE, LANES
 from rmod_pipeline.effects.engines.fused.rows import Channels
+from rmod_pipeline.effects.engines.fused.table import measure_shorts, sum_weighted, to_shorts
 
 BLOCK_SECONDS, OVERLAP = 0.4, 0.75
 """Blocks of the loudness, ITU-R BS.1770-4."""
@@ -30,8 +28,9 @@ def convert_to_pcm(audio: Audio) -> Pcm:
     audio = np.ascontiguousarray(audio, np.float32)
     frames = audio.shape[1]
     whole, pcm = frames - frames % LANES, np.empty(audio.shape, np.int16)
+    broken = np.zeros(1, np.int64)
     for channel, result in zip(audio, pcm, strict=True):
-        to_shorts(channel.ctypes.data, np.float32(1), result.ctypes.data, whole)
+        to_shorts(channel.ctypes.data, 1.0, result.ctypes.data, whole, broken.ctypes.data)
     last = np.rint(np.clip(audio[:, whole:], -1, 1) * np.float32(FULL_SCALE))
     pcm[:, whole:] = last.astype(np.int16)
     return pcm
@@ -41,11 +40,10 @@ def convert_channels(channels: Channels) -> tuple[Pcm, bool]:
     """Return two channels in 16 bit [2, frames], and whether all their frames are finite."""
     frames = channels[0].row.pool.frames
     pcm = np.empty((2, -(-frames // LANES) * LANES), np.int16)
-    finite = [
-        to_shorts(channel.row.address, np.float32(channel.gain), result.ctypes.data, result.size)
-        for channel, result in zip(channels, pcm, strict=True)
-    ]
-    return pcm[:, :frames], all(finite)
+    broken = np.zeros(1, np.int64)
+    for channel, result in zip(channels, pcm, strict=True):
+        to_shorts(channel.row.address, channel.gain, result.ctypes.data, result.size, broken.ctypes.data)
+    return pcm[:, :frames], not broken[0]
 
 
 def measure_samples(pcm: Pcm) -> tuple[float, float, float, float, int, float]:
@@ -53,7 +51,7 @@ def measure_samples(pcm: Pcm) -> tuple[float, float, float, float, int, float]:
     frames, pcm = pcm.shape[1], _in_rows(pcm)
     padded = pcm if frames % LANES == 0 else np.pad(pcm, ((0, 0), (0, -frames % LANES)), mode="edge")
     out = np.zeros(8)
-    measure_shorts(padded[0].ctypes.data, padded[1].ctypes.data, padded.shape[1], out)
+    measure_shorts(padded[0].ctypes.data, padded[1].ctypes.data, padded.shape[1], out.ctypes.data)
     if padded is not pcm:
         # The padding repeats the last frame, so peaks are right, and its squares are taken off again.
         left, right = (np.float64(x) / FULL_SCALE for x in pcm[:, -1])

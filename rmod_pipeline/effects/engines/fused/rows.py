@@ -13,15 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import Audio
-from rmod_pipeline.effects.engines.fused.kernels.mixing import (
-    BLOCK_BYTES,
-    TRACK_BYTES,
-    add_tracks,
-    combine,
-    measure,
-    sum_windows,
-)
-from rmod_pipeline.effects.engines.fused.kernels.vectors import LANES
+from rmod_pipeline.effects.engines.fused.kernels.layout import FLOAT_BYTES, LANES, SUM_BYTES, TRACK_BYTES
+from rmod_pipeline.effects.engines.fused.table import add_tracks, combine, measure, sum_windows
 
 FRAMES_STEP = 1024
 """Rows are padded to a multiple of this: the longest block of a kernel."""
@@ -86,7 +79,9 @@ class Row:
 
     def _measure(self) -> tuple[float, float]:
         if self._levels is None:
-            self._levels = measure(self.address, self.pool.frames)
+            levels = np.zeros(2)
+            measure(self.address, self.pool.frames, levels.ctypes.data)
+            self._levels = float(levels[0]), float(levels[1])
         return self._levels
 
     @property
@@ -196,7 +191,8 @@ class TrackSum:
         """Return the RMS in mono of windows of ``frames`` frames, which end with the audio at the latest."""
         sums, last = np.zeros(len(starts)), self.pool.frames
         addresses = [record.ctypes.data for record in self.records]
-        sum_windows(*addresses, np.array(starts, np.int64), frames, last, sums)
+        places = np.array(starts, np.int64)
+        sum_windows(*addresses, places.ctypes.data, len(starts), frames, last, sums.ctypes.data)
         lengths = [min(start + frames, last) - start for start in starts]
         return [math.sqrt(total / length) if length > 0 else 0.0 for total, length in zip(sums, lengths, strict=True)]
 
@@ -204,7 +200,7 @@ class TrackSum:
 def sum_all(tracks: Sequence[TrackSum], pool: RowPool) -> Channels:
     """Return the sum of tracks, and measure each of them."""
     left, right = pool.take(), pool.take()
-    records, scratch = np.concatenate([track.records for track in tracks]), make_row(BLOCK_BYTES // 4)
+    records, scratch = np.concatenate([track.records for track in tracks]), make_row(SUM_BYTES // FLOAT_BYTES)
     add_tracks(records.ctypes.data, len(tracks), left.address, right.address, pool.frames, scratch.ctypes.data)
     for index, track in enumerate(tracks):
         track.take_levels(records[2 * index : 2 * index + 2])

@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import helper, inlined, kernel
-from rmod_pipeline.effects.engines.fused.kernels.lanes import (
+from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
+from rmod_pipeline.effects.engines.fused.kernels.lanes import ZERO, from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.layout import (
     BLOCK_FRAMES,
+    COMPRESSION_PARAMETERS,
     TABLE_BYTES,
     VECTOR_BYTES,
-    ZERO,
-    from_lanes,
-    to_lanes,
 )
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
@@ -34,9 +33,7 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import (
 
 BLOCK_BYTES = BLOCK_FRAMES * VECTOR_BYTES
 ROW_BYTES = BLOCK_FRAMES * 4
-PARAMETERS = 5
-"""Vectors of parameters of a compression: gain of the input, attack, release, threshold, power."""
-COMPRESSION_BYTES = PARAMETERS * VECTOR_BYTES
+COMPRESSION_BYTES = COMPRESSION_PARAMETERS * VECTOR_BYTES
 LIMITING_BYTES = 2 * COMPRESSION_BYTES
 
 _ROOT = np.float32(1.4142135)
@@ -135,7 +132,6 @@ def _reduce_rows(
         )
 
 
-@kernel
 def compress_rows(inputs: Any, outputs: Any, frames: Any, halves: Any, parameters: Any, scratch: Any) -> None:
     """Compress eight rows or sixteen, 1 or 2 ``halves``; all arguments but these and the frames are addresses.
 
@@ -167,7 +163,6 @@ def _clip_rows(inputs: Any, outputs: Any, to: Any, frames: Any, gains: Any) -> N
             store(target + at, larger(smaller(load(source + at) * gain, one), minus_one))
 
 
-@kernel
 def limit_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scratch: Any) -> None:
     """Limit eight rows: two compressions, a gain, and a clip at full scale.
 

@@ -9,14 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import helper, inlined
+from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
+from rmod_pipeline.effects.engines.fused.kernels.layout import VECTOR_BYTES
 from rmod_pipeline.effects.engines.fused.kernels.vectors import load, load_address, store, transpose
 
-BLOCK_FRAMES = 256
-"""Frames in lanes at a time: 8 KiB, so that they stay in the fastest cache."""
-VECTOR_BYTES = 32
-TABLE_BYTES = 64
-"""Eight addresses."""
 ZERO = np.int64(0)
 """For a plain 0 as an argument, numba compiles another version of the function that gets it."""
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import helper, inlined, kernel
-from rmod_pipeline.effects.engines.fused.kernels.lanes import BLOCK_FRAMES, VECTOR_BYTES, store_columns
+from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
+from rmod_pipeline.effects.engines.fused.kernels.lanes import store_columns
+from rmod_pipeline.effects.engines.fused.kernels.layout import BLOCK_FRAMES, FULL_SCALE, VECTOR_BYTES
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     fill,
     load,
@@ -19,7 +20,6 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     widen,
 )
 
-FULL_SCALE = np.float32(32767.0)
 DOUBLES_BYTES = 64
 """Bytes of a vector of doubles."""
 
@@ -27,7 +27,7 @@ DOUBLES_BYTES = 64
 @helper
 def _shorts_to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
     """Write 16-bit frames [start, start + frames) of eight rows to ``lanes`` [frames, 8], full scale being 1."""
-    scale = fill(FULL_SCALE)
+    scale = fill(np.float32(FULL_SCALE))
     for frame in range(0, frames, 8):
         at = (start + frame) * 2
         columns = transpose(
@@ -56,7 +56,6 @@ def _weighted(x: Any, s1: Any, s2: Any, c: Any) -> Any:
     )
 
 
-@kernel
 def sum_weighted(rows: Any, frames: Any, bounds: Any, parts: Any, sums: Any, coefficients: Any, scratch: Any) -> None:
     """Write the sums of squares of eight K-weighted 16-bit channels between bounds; all but the counts are addresses.
 

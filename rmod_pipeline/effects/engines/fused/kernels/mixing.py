@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import helper, inlined, kernel
+from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
+from rmod_pipeline.effects.engines.fused.kernels.layout import SUM_BYTES, SUM_FRAMES, TRACK_BYTES
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
     add_double,
@@ -20,12 +21,6 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     store_float,
 )
 
-SUM_FRAMES = 1024
-"""Squares are summed in float32 over this many frames, and in float64 over the sums."""
-BLOCK_BYTES = 4 * SUM_FRAMES
-TRACK_BYTES = 72
-"""Bytes of a record of a channel, for ``add_tracks``."""
-
 
 @inlined
 def _combine_at(rows: Any, gains: Any, count: Any, at: Any) -> Any:
@@ -36,14 +31,12 @@ def _combine_at(rows: Any, gains: Any, count: Any, at: Any) -> Any:
     return total
 
 
-@kernel
 def combine(rows: Any, gains: Any, count: Any, to: Any, frames: Any) -> None:
     """Write the sum of rows times their gains. rows, gains: addresses of ``count`` addresses and floats; to: a row."""
     for at in range(0, frames * 4, 32):
         store(to + at, _combine_at(rows, gains, count, at))
 
 
-@kernel
 def echo(source: Any, to: Any, frames: Any, delay: Any, feedback: Any) -> None:
     """Write the echoes of a row to another: y[n] = x[n - delay] + feedback y[n - delay]; delay: 1 frame at least."""
     zero, back = np.float32(0), fill(feedback)
@@ -61,9 +54,8 @@ def echo(source: Any, to: Any, frames: Any, delay: Any, feedback: Any) -> None:
         frame += 1
 
 
-@kernel
-def measure(row: Any, frames: Any) -> Any:
-    """Return the sum of squares of a row, and its largest absolute frame."""
+def measure(row: Any, frames: Any, out: Any) -> None:
+    """Add to two doubles at ``out``, zeros: the sum of squares of a row, and its largest absolute frame."""
     squares = 0.0
     highest, zero = fill(np.float32(0)), fill(np.float32(0))
     whole = frames - frames % 8
@@ -82,7 +74,8 @@ def measure(row: Any, frames: Any) -> Any:
         x = load_float(row + frame * 4)
         squares += np.float64(x) * np.float64(x)
         peak = max(peak, abs(x))
-    return squares, np.float64(peak)
+    add_double(out, squares)
+    add_double(out + 8, np.float64(peak))
 
 
 @helper
@@ -95,12 +88,12 @@ def _sum_block(
     ``to``: a row that also gets the block, or 0.
     """
     zero = fill(np.float32(0))
-    for here in range(0, BLOCK_BYTES, 32):
+    for here in range(0, SUM_BYTES, 32):
         store(scratch + here, _combine_at(rows, gains, count, at + here))
     for frame in range(max(frames, 0), SUM_FRAMES):
         store_float(scratch + frame * 4, np.float32(0))
     squares, highest = zero, load(levels + 8)
-    for here in range(0, BLOCK_BYTES, 32):
+    for here in range(0, SUM_BYTES, 32):
         x = load(scratch + here)
         squares = squares + x * x
         highest = larger(highest, absolute(x))
@@ -109,11 +102,10 @@ def _sum_block(
     for index in range(8):
         add_double(levels, np.float64(lane(squares, index)))
     if to:
-        for here in range(0, BLOCK_BYTES, 32):
+        for here in range(0, SUM_BYTES, 32):
             store(to + at + here, load(scratch + here))
 
 
-@kernel
 def add_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any, scratch: Any) -> None:
     """Write the sum of tracks, which are sums of rows, to two rows, and measure each track on the way.
 
@@ -125,7 +117,7 @@ def add_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any
     zero = fill(np.float32(0))
     for start in range(0, frames, SUM_FRAMES):
         at = start * 4
-        for here in range(at, at + BLOCK_BYTES, 32):
+        for here in range(at, at + SUM_BYTES, 32):
             store(to_left + here, zero)
             store(to_right + here, zero)
         for number in range(2 * count):
@@ -143,15 +135,15 @@ def add_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any
             )
 
 
-@kernel
-def sum_windows(left: Any, right: Any, starts: Any, length: Any, frames: Any, sums: Any) -> None:
-    """Write to ``sums`` the sums of squares, in mono, of windows of a track, which end with the audio at the latest.
+def sum_windows(left: Any, right: Any, starts: Any, count: Any, length: Any, frames: Any, sums: Any) -> None:
+    """Add the sums of squares, in mono, of windows of a track, which end with the audio at the latest.
 
-    left, right: records as in ``add_tracks``. starts: 64-bit integers. length, frames: of a window and of the audio.
+    left, right: records as in ``add_tracks``. starts: ``count`` 64-bit integers. length, frames: of a window and of the
+    audio. sums: ``count`` doubles, zeros.
     """
     half = fill(np.float32(0.5))
-    for number in range(starts.size):
-        start = starts[number]
+    for number in range(count):
+        start = load_address(starts + 8 * number)
         end = min(start + length, frames)
         total = fill(np.float32(0))
         squares = 0.0
@@ -168,4 +160,4 @@ def sum_windows(left: Any, right: Any, starts: Any, length: Any, frames: Any, su
             frame += 8
         for index in range(8):
             squares += np.float64(lane(total, index))
-        sums[number] = squares
+        add_double(sums + 8 * number, squares)

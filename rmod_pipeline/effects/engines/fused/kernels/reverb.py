@@ -12,8 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import helper, kernel
-from rmod_pipeline.effects.engines.fused.kernels.lanes import VECTOR_BYTES, from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.functions import helper
+from rmod_pipeline.effects.engines.fused.kernels.lanes import from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.layout import (
+    ALL_PASS_FRAMES,
+    COMB_FRAMES,
+    LAST_BYTES,
+    REVERB_BLOCK_BYTES,
+    REVERB_BLOCK_FRAMES,
+    RING_WORDS,
+    VECTOR_BYTES,
+)
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     fill,
     load,
@@ -22,30 +31,9 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     store_address,
 )
 
-COMB_FRAMES = (1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617)
-ALL_PASS_FRAMES = (556, 441, 341, 225)
-SPREAD_FRAMES = 23
-"""The delays of the right channel are longer by this."""
-REFERENCE_RATE = 44_100
-INPUT_GAIN = 0.015
-BLOCK_FRAMES = 4096
-BLOCK_BYTES = VECTOR_BYTES * BLOCK_FRAMES
-RING_WORDS = 3
-"""64-bit words of a ring's record: its address, its size and its position in bytes."""
 RING_BYTES = 8 * RING_WORDS
-PARAMETERS = 7
-"""Vectors: gains of both inputs, feedback, damping, one minus damping, gain of the own channel and of the other."""
 _COMBS, _ALL_PASSES = np.int64(len(COMB_FRAMES)), np.int64(len(ALL_PASS_FRAMES))
 # For a plain number as an argument, numba compiles another version of the function that gets it.
-RINGS = 2 * (_COMBS + _ALL_PASSES)
-LAST_BYTES = _COMBS * VECTOR_BYTES
-"""The last frames of the low-passes of a channel."""
-
-
-def list_delays(sample_rate: int) -> list[int]:
-    """Return the delays in frames: combs and all-passes of the left channel, then those of the right."""
-    delays = (*COMB_FRAMES, *ALL_PASS_FRAMES)
-    return [sample_rate * (delay + spread) // REFERENCE_RATE for spread in (0, SPREAD_FRAMES) for delay in delays]
 
 
 @helper
@@ -219,7 +207,6 @@ def _mix_outputs(own: Any, other: Any, rows: Any, start: Any, count: Any, parame
     from_lanes(room, rows, start, count)
 
 
-@kernel
 def reverberate_rows(
     lefts: Any, rights: Any, to_lefts: Any, to_rights: Any, frames: Any, parameters: Any, rings: Any, scratch: Any
 ) -> None:
@@ -229,9 +216,9 @@ def reverberate_rows(
     records of rings that hold zeros. scratch: the last frames of both channels, zeros, then three blocks.
     """
     source = scratch + 2 * LAST_BYTES
-    left, right = source + BLOCK_BYTES, source + 2 * BLOCK_BYTES
-    for start in range(0, frames, BLOCK_FRAMES):
-        count = min(BLOCK_FRAMES, frames - start)
+    left, right = source + REVERB_BLOCK_BYTES, source + 2 * REVERB_BLOCK_BYTES
+    for start in range(0, frames, REVERB_BLOCK_FRAMES):
+        count = min(REVERB_BLOCK_FRAMES, frames - start)
         _mix_inputs(lefts, rights, start, count, parameters, source, left)
         _run_channel(source, left, count * VECTOR_BYTES, rings, scratch, parameters)
         right_rings = rings + (_COMBS + _ALL_PASSES) * RING_BYTES

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import kernel
-from rmod_pipeline.effects.engines.fused.kernels.mixing import SUM_FRAMES
+from rmod_pipeline.effects.engines.fused.kernels.layout import FULL_SCALE, SUM_FRAMES
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
+    add_double,
     any_not_equal,
     fill,
     lane,
@@ -18,18 +18,16 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     load_shorts,
     rounded,
     smaller,
+    store_address,
     store_shorts,
     where_larger,
 )
 
-FULL_SCALE = 32767.0
 
+def to_shorts(source: Any, gain: Any, to: Any, frames: Any, broken_frames: Any) -> None:
+    """Round frames of a channel times a gain to 16 bit, clipped.
 
-@kernel
-def to_shorts(source: Any, gain: Any, to: Any, frames: Any) -> Any:
-    """Round frames of a channel times a gain to 16 bit, clipped. Return whether all are finite.
-
-    frames: how many, a multiple of 8.
+    frames: how many, a multiple of 8. broken_frames: the address of a 64-bit 0, which becomes 1 unless all are finite.
     """
     scale, one, minus_one = fill(np.float32(FULL_SCALE)), fill(np.float32(1)), fill(np.float32(-1))
     amount, broken = fill(gain), fill(np.float32(0))
@@ -37,12 +35,15 @@ def to_shorts(source: Any, gain: Any, to: Any, frames: Any) -> Any:
         x = load(source + frame * 4) * amount
         broken = broken + (x - x)  # NaN for infinity and NaN, else 0
         store_shorts(to + frame * 2, rounded(larger(smaller(x, one), minus_one) * scale))
-    return not any_not_equal(broken, broken)
+    if any_not_equal(broken, broken):
+        store_address(broken_frames, 1)
 
 
-@kernel
 def measure_shorts(left: Any, right: Any, frames: Any, out: Any) -> None:
-    """Write to ``out``: sums of squares of left, right, middle and side; peak, clipped samples, range of the mean."""
+    """Add to eight doubles at ``out``, zeros, what is measured.
+
+    They are the sums of squares of left, right, middle and side; peak, clipped samples, range of the mean.
+    """
     scale, half = fill(np.float32(FULL_SCALE)), fill(np.float32(0.5))
     zero, one = fill(np.float32(0)), fill(np.float32(1))
     almost = fill(np.float32(FULL_SCALE - 0.5))
@@ -67,9 +68,16 @@ def measure_shorts(left: Any, right: Any, frames: Any, out: Any) -> None:
             squares_middle += np.float64(lane(sum_middle, index))
             squares_side += np.float64(lane(sum_side, index))
             clipped += np.float64(lane(count, index))
-    out[0], out[1], out[2], out[3], out[5] = squares_left, squares_right, squares_middle, squares_side, clipped
-    out[4], out[6], out[7] = lane(peak, 0), lane(highest, 0), lane(lowest, 0)
+    most, last_high, last_low = lane(peak, 0), lane(highest, 0), lane(lowest, 0)
     for index in range(1, 8):
-        out[4] = max(out[4], lane(peak, index))
-        out[6] = max(out[6], lane(highest, index))
-        out[7] = min(out[7], lane(lowest, index))
+        most = max(most, lane(peak, index))
+        last_high = max(last_high, lane(highest, index))
+        last_low = min(last_low, lane(lowest, index))
+    add_double(out, squares_left)
+    add_double(out + 8, squares_right)
+    add_double(out + 16, squares_middle)
+    add_double(out + 24, squares_side)
+    add_double(out + 32, np.float64(most))
+    add_double(out + 40, clipped)
+    add_double(out + 48, np.float64(last_high))
+    add_double(out + 56, np.float64(last_low))

@@ -6,21 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.effects.engines.fused.compiled import helper, inlined, kernel
-from rmod_pipeline.effects.engines.fused.kernels.lanes import (
-    BLOCK_FRAMES,
-    TABLE_BYTES,
-    VECTOR_BYTES,
-    from_lanes,
-    to_lanes,
-)
+from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
+from rmod_pipeline.effects.engines.fused.kernels.lanes import from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.layout import AT_ONCE, BLOCK_FRAMES, TABLE_BYTES, VECTOR_BYTES
 from rmod_pipeline.effects.engines.fused.kernels.vectors import absolute, fill, load, store, where_larger
 
 SNAP_FRAMES = 8192
 """Frames after which tiny states become zero, as in the reference."""
 TINY = np.float32(1e-8)
-AT_ONCE = 4
-"""Sections in one pass: while one waits for its last result, the others compute."""
 SECTION_BYTES = 5 * VECTOR_BYTES
 STATE_BYTES = 2 * VECTOR_BYTES
 
@@ -59,7 +52,6 @@ def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
     store(states + 224, t2)
 
 
-@kernel
 def filter_rows(
     inputs: Any, outputs: Any, frames: Any, gains: Any, coefficients: Any, sections: Any, scratch: Any
 ) -> None:
@@ -85,7 +77,6 @@ def filter_rows(
         from_lanes(lanes, outputs, start, count)
 
 
-@kernel
 def filter_rows_once(
     inputs: Any, outputs: Any, frames: Any, halves: Any, gains: Any, coefficients: Any, scratch: Any
 ) -> None:

@@ -19,15 +19,13 @@ from numba.core import types
 from numba.core.datamodel import models
 from numba.extending import overload, register_model
 
+from rmod_pipeline.effects.engines.fused.kernels.layout import FLOAT_BYTES, LANES
+
 
 def intrinsic(generate: Callable[..., Any]) -> Any:
     """Make a function from a generator of LLVM code, whose first argument is the context of its types."""
     return numba.extending.intrinsic(generate)
 
-
-LANES = 8
-"""Floats in a vector."""
-FLOAT_BYTES = 4
 
 _F32 = ir.FloatType()
 _I32 = ir.IntType(32)

@@ -1,0 +1,51 @@
+"""The layout of what kernels read and write. Imports no numba, which takes a process half a second."""
+
+from __future__ import annotations
+
+LANES = 8
+"""Floats in a vector."""
+FLOAT_BYTES = 4
+VECTOR_BYTES = FLOAT_BYTES * LANES
+TABLE_BYTES = 8 * LANES
+"""Eight addresses."""
+BLOCK_FRAMES = 256
+"""Frames in lanes at a time: 8 KiB, so that they stay in the fastest cache."""
+
+AT_ONCE = 4
+"""Second-order sections in one pass: while one waits for its last result, the others compute."""
+
+COMPRESSION_PARAMETERS = 5
+"""Vectors of parameters of a compression: gain of the input, attack, release, threshold, power."""
+
+SUM_FRAMES = 1024
+"""Squares are summed in float32 over this many frames, and in float64 over the sums."""
+SUM_BYTES = FLOAT_BYTES * SUM_FRAMES
+TRACK_BYTES = 72
+"""Bytes of a record of a channel, for ``add_tracks``."""
+
+COMB_FRAMES = (1116, 1188, 1277, 1356, 1422, 1491, 1557, 1617)
+ALL_PASS_FRAMES = (556, 441, 341, 225)
+SPREAD_FRAMES = 23
+"""The delays of the right channel of a reverb are longer by this."""
+REVERB_RATE = 44_100
+"""The sample rate of these delays."""
+REVERB_GAIN = 0.015
+"""Gain of the input of a reverb."""
+REVERB_BLOCK_FRAMES = 4096
+REVERB_BLOCK_BYTES = VECTOR_BYTES * REVERB_BLOCK_FRAMES
+RING_WORDS = 3
+"""64-bit words of a ring's record: its address, its size and its position in bytes."""
+RINGS = 2 * (len(COMB_FRAMES) + len(ALL_PASS_FRAMES))
+REVERB_PARAMETERS = 7
+"""Vectors: gains of both inputs, feedback, damping, one minus damping, gain of the own channel and of the other."""
+LAST_BYTES = len(COMB_FRAMES) * VECTOR_BYTES
+"""The last frames of the low-passes of a channel."""
+
+FULL_SCALE = 32767.0
+"""Of 16-bit samples."""
+
+
+def list_delays(sample_rate: int) -> list[int]:
+    """Return the delays of a reverb in frames: combs and all-passes of the left channel, then those of the right."""
+    delays = (*COMB_FRAMES, *ALL_PASS_FRAMES)
+    return [sample_rate * (delay + spread) // REVERB_RATE for spread in (0, SPREAD_FRAMES) for delay in delays]
