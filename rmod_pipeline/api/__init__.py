@@ -10,6 +10,10 @@ Every function raises a subclass of ``rmod_pipeline.errors.RmodError`` for a mis
 message says what is wrong, where, and what to do, with the names of parameters. ``progress=False`` turns progress off.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from rmod_pipeline.api.codecs import fetch_codec, list_codecs, open_codec, train_codec
 from rmod_pipeline.api.datasets import (
     build,
@@ -37,8 +41,10 @@ from rmod_pipeline.pipeline.executors.config import ComputeConfig
 from rmod_pipeline.reading.data_set import DataPair, DataSet
 from rmod_pipeline.recipe import Recipe, recipe_schema
 from rmod_pipeline.recipe import resolve_recipe as load_recipe
-from rmod_pipeline.releases.folder.check import ReleaseCheck
-from rmod_pipeline.releases.make import Release
+
+if TYPE_CHECKING:
+    from rmod_pipeline.releases.folder.check import ReleaseCheck
+    from rmod_pipeline.releases.make import Release
 
 __all__ = [
     "BuildResult",
@@ -85,3 +91,16 @@ __all__ = [
     "verify",
     "verify_release",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: what makes a release imports reports and pages, which a build does without.
+    if name == "Release":
+        from rmod_pipeline.releases.make import Release
+
+        return Release
+    if name == "ReleaseCheck":
+        from rmod_pipeline.releases.folder.check import ReleaseCheck
+
+        return ReleaseCheck
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rmod_pipeline.api.arguments import DataLike, location_of, speaks_python
-from rmod_pipeline.releases.folder.check import ReleaseCheck
-from rmod_pipeline.releases.make import Release
 from rmod_pipeline.storage import parse_local_path
+
+if TYPE_CHECKING:
+    from rmod_pipeline.releases.folder.check import ReleaseCheck
+    from rmod_pipeline.releases.make import Release
 
 
 @speaks_python

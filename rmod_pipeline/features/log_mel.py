@@ -11,13 +11,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from rmod_pipeline.codec.window import Mono
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 MelLevels = NDArray[np.uint8]
 """[windows, bands, frames]: levels in steps of ``LogMel.step_db`` above ``LogMel.floor_db``."""
@@ -115,6 +117,7 @@ def _mel_filters(sample_rate: int, transform: int, bands: int, lowest_hz: float,
     Sparse, because most weights are 0, and because its product adds in one order whatever the number of threads.
     """
     import librosa
+    from scipy.sparse import csr_array
 
     filters = librosa.filters.mel(
         sr=sample_rate, n_fft=transform, n_mels=bands, fmin=lowest_hz, fmax=min(highest_hz, sample_rate / 2), norm=None
