@@ -26,6 +26,14 @@ REST_FRAMES = 128
 REST_DB = -60.0
 """Level of an offset and of changes, relative to the sound's peak, below which they do not count."""
 
+ROW_STEP = 1024
+"""The frames of a row are a multiple of this: the longest block of the fused engine."""
+SPARE_FRAMES = 8
+"""Frames after a row that the fused engine may read, but does not use."""
+
+_LINE_FRAMES = 16
+"""Frames of a cache line, at which rows begin."""
+
 _BLOCK = 1024
 _NEAR_EXTREME = 0.05
 _MAX_PULSE_SHARE = 0.4
@@ -116,6 +124,22 @@ def _is_pulse(level: Audio, above: Audio, below: Audio) -> bool:
     return is_extreme and abs(value) > _MAX_PULSE_SHARE * largest and opposite > abs(value) / 2
 
 
+def padded_frames(frames: int) -> int:
+    """Return the frames of a row that holds ``frames`` frames of audio."""
+    return -(-frames // ROW_STEP) * ROW_STEP
+
+
+def make_silence(channels: int, frames: int) -> Audio:
+    """Return silence [channels, frames] in rows, which the fused engine reads without a copy.
+
+    After the frames of a channel, silence follows up to the end of its row.
+    """
+    padded = padded_frames(frames)
+    memory = np.zeros(channels * padded + _LINE_FRAMES + SPARE_FRAMES, np.float32)
+    start = -memory.ctypes.data // memory.itemsize % _LINE_FRAMES
+    return memory[start : start + channels * padded].reshape(channels, padded)[:, :frames]
+
+
 def to_channels(audio: Audio, channels: int) -> Audio:
     """Return the audio with 1 or 2 channels: mono is copied to both channels, stereo is averaged."""
     if audio.shape[0] == channels:
@@ -124,14 +148,6 @@ def to_channels(audio: Audio, channels: int) -> Audio:
         mono: Audio = audio.mean(axis=0, keepdims=True, dtype=np.float32)
         return mono
     return np.repeat(audio[:1], channels, axis=0)
-
-
-def fit_length(audio: Audio, frames: int) -> Audio:
-    """Return exactly ``frames`` frames: cut the end, or pad it with silence."""
-    length = audio.shape[1]
-    if length >= frames:
-        return audio[:, :frames]
-    return np.pad(audio, ((0, 0), (0, frames - length)))
 
 
 def to_pcm(audio: Audio) -> Pcm:

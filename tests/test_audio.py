@@ -14,7 +14,6 @@ from hypothesis.extra.numpy import arrays
 from rmod_pipeline.audio import (
     SILENCE_DB,
     db_to_gain,
-    fit_length,
     from_pcm,
     gain_to_db,
     peak,
@@ -65,15 +64,6 @@ def test_channels() -> None:
     assert stereo.tolist() == [[1, 2], [1, 2]]
     assert to_channels(stereo, 2) is stereo
     assert to_channels(np.array([[1, 2], [3, 0]], np.float32), 1).tolist() == [[2, 1]]
-
-
-@given(audio, st.integers(0, 4000))
-def test_fit_cuts_or_pads_at_the_end(sound: np.ndarray, frames: int) -> None:
-    fitted = fit_length(sound, frames)
-    kept = min(frames, sound.shape[1])
-    assert fitted.shape == (sound.shape[0], frames)
-    assert np.array_equal(fitted[:, :kept], sound[:, :kept])
-    assert not fitted[:, kept:].any()
 
 
 @given(audio)

@@ -43,10 +43,13 @@ class Sounds:
         """
 
         def prepare() -> Audio:
-            return prepare_one_shot(change_speed(self._one_shot(layer), layer.semitones), settings)
+            return prepare_one_shot(self._one_shot(layer), settings)
 
-        # A speed drawn from a range is almost never drawn again, so the cache would not help.
-        return prepare() if layer.semitones else self._get_or_make(("one-shot", layer.sha256, settings), prepare)
+        if not layer.semitones:
+            return self._get_or_make(("one-shot", layer.sha256, settings), prepare)
+        # A speed drawn from a range is almost never drawn again, so the sound is kept as it is.
+        sound = self._get_or_make(("sound", layer.sha256), lambda: self._one_shot(layer).copy())
+        return prepare_one_shot(change_speed(sound, layer.semitones), settings)
 
     def loop(self, track: LoopTrack, settings: Settings) -> Audio:
         """Return the loop of a track [1 or 2, frames], shifted in pitch. The array is read-only.

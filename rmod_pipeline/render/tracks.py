@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rmod_pipeline.audio import Audio, db_to_gain, fit_length, peak
+from rmod_pipeline.audio import Audio, db_to_gain, make_silence, peak
 from rmod_pipeline.library.read import resample
 from rmod_pipeline.spec import Note, Settings
 
@@ -62,7 +62,7 @@ def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings)
     one_shot [channels, samples]; returns [channels, frames]. The amplitude is (velocity + 1) / 128. Before a cut the
     old hit fades out over ``truncation_fade_frames``; 0 is the hard cut of the paper.
     """
-    loop = np.zeros((one_shot.shape[0], settings.frames), dtype=np.float32)
+    loop = make_silence(len(one_shot), settings.frames)
     onsets = [settings.onset(note.tick) for note in notes]
     for note, onset, end in zip(notes, onsets, [*onsets, settings.frames][1:], strict=True):
         hit = one_shot[:, : end - onset] * np.float32((note.velocity + 1) / 128)
@@ -91,8 +91,12 @@ def render_backing_loop(shifted: Audio, period_frames: int, settings: Settings) 
 
     shifted [channels, samples]; returns [channels, frames].
     """
-    period = fit_length(shifted, period_frames).copy()
+    repeats = -(-settings.frames // period_frames)
+    loop = make_silence(len(shifted), repeats * period_frames)
+    period, sound = loop[:, :period_frames], shifted[:, :period_frames]
+    period[:, : sound.shape[1]] = sound
     fade_in(period, settings.loop_fade_frames)
     fade_out(period, settings.loop_fade_frames)
-    repeats = -(-settings.frames // period_frames)
-    return np.tile(period, (1, repeats))[:, : settings.frames]
+    for start in range(period_frames, loop.shape[1], period_frames):
+        loop[:, start : start + period_frames] = period
+    return loop[:, : settings.frames]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rmod_pipeline.audio import padded_frames
 from rmod_pipeline.effects.engines.fused import table
 from rmod_pipeline.effects.engines.fused.kernels.layout import (
     AT_ONCE,
@@ -24,7 +25,7 @@ from rmod_pipeline.effects.engines.fused.kernels.layout import (
     list_delays,
 )
 from rmod_pipeline.effects.engines.fused.machine_code import Kernel
-from rmod_pipeline.effects.engines.fused.rows import Channel, Channels, Row, RowPool, padded_frames
+from rmod_pipeline.effects.engines.fused.rows import Channel, Channels, Row, RowPool
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
     Echoing,

@@ -12,27 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.audio import Audio
+from rmod_pipeline.audio import SPARE_FRAMES, Audio, padded_frames
 from rmod_pipeline.effects.engines.fused.kernels.layout import FLOAT_BYTES, LANES, SUM_BYTES, TRACK_BYTES
 from rmod_pipeline.effects.engines.fused.table import add_tracks, combine, measure, sum_windows
 
-FRAMES_STEP = 1024
-"""Rows are padded to a multiple of this: the longest block of a kernel."""
 _ALIGNMENT_BYTES = 64
 LARGEST = float(np.finfo(np.float32).max)
 
 
-def padded_frames(frames: int) -> int:
-    """Return the frames of a row that holds ``frames`` frames of audio."""
-    return -(-frames // FRAMES_STEP) * FRAMES_STEP
-
-
 def make_row(frames: int) -> NDArray[np.float32]:
     """Return a row of float32 [padded frames] that begins at a cache line. It holds anything."""
-    spare = _ALIGNMENT_BYTES // 4 + LANES  # kernels may read, but not write, up to a vector after the end
+    spare = _ALIGNMENT_BYTES // FLOAT_BYTES + SPARE_FRAMES
     memory = np.empty(padded_frames(frames) + spare, np.float32)
     offset = -memory.ctypes.data % _ALIGNMENT_BYTES // 4
     return memory[offset : offset + padded_frames(frames)]
+
+
+def _find_padded(channel: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Return a channel with the silence that follows it in its memory; None if there is not enough of it."""
+    memory, padded = channel.base, padded_frames(channel.size)
+    if not isinstance(memory, np.ndarray) or memory.ndim != 1 or memory.dtype != np.float32:
+        return None
+    start = (channel.ctypes.data - memory.ctypes.data) // FLOAT_BYTES
+    row: NDArray[np.float32] = memory[start : start + padded]
+    is_row = channel.strides == memory.strides == (FLOAT_BYTES,) and start + padded + SPARE_FRAMES <= memory.size
+    return row if is_row and not row[channel.size :].any() else None
 
 
 class RowPool:
@@ -58,6 +62,9 @@ class RowPool:
 
     def hold(self, channel: NDArray[np.float32]) -> Row:
         """Return a row with a channel of audio [frames], and silence after it."""
+        padded = _find_padded(channel)
+        if padded is not None:
+            return Row(self, padded, padded.ctypes.data, is_own=False)
         row = self.take()
         row.samples[: channel.size] = channel
         row.samples[channel.size :] = 0
@@ -67,15 +74,18 @@ class RowPool:
 class Row:
     """One row of a pool, with its levels."""
 
-    __slots__ = ("_levels", "address", "pool", "samples")
+    __slots__ = ("_is_own", "_levels", "address", "pool", "samples")
 
-    def __init__(self, pool: RowPool, samples: NDArray[np.float32], address: int) -> None:
+    def __init__(self, pool: RowPool, samples: NDArray[np.float32], address: int, *, is_own: bool = True) -> None:
+        """Describe memory that comes back to the pool if ``is_own``, or that belongs to audio, which stays as it is."""
         self.pool, self.samples, self.address = pool, samples, address
+        self._is_own = is_own
         self._levels: tuple[float, float] | None = None
 
     def __del__(self) -> None:
-        with suppress(ReferenceError):  # the pool is gone
-            self.pool.free.append((self.samples, self.address))
+        if self._is_own:
+            with suppress(ReferenceError):  # the pool is gone
+                self.pool.free.append((self.samples, self.address))
 
     def _measure(self) -> tuple[float, float]:
         if self._levels is None:
