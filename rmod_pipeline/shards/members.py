@@ -83,11 +83,12 @@ def encode_audio(pcm: Pcm, sample_rate: int, audio_format: str) -> bytes:
 
 def _interleave(pcm: Pcm) -> Pcm:
     """Return 16-bit audio [channels, samples] as [samples, channels], little-endian; faster than a transposed copy."""
-    if len(pcm) == 2:  # noqa: PLR2004 (stereo)
+    if len(pcm) == 2:
         # A frame is one 32-bit number, whose lower half is the left sample.
         frames = pcm[1].astype("<u4") << np.uint32(16)
         frames |= pcm[0].astype("<u2")
-        return frames.view("<i2").reshape(-1, 2)
+        stereo: Pcm = frames.view("<i2").reshape(-1, 2)
+        return stereo
     samples = np.empty((pcm.shape[1], pcm.shape[0]), "<i2")
     for index, channel in enumerate(pcm):
         samples[:, index] = channel

@@ -13,13 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from rmod_pipeline.audio import Audio, Pcm, peak, rms, to_channels, to_pcm
+from rmod_pipeline.audio import Audio, Pcm, make_silence, padded_frames, peak, rms, to_channels, to_pcm
 from rmod_pipeline.effects.engines.fused import levels
-from rmod_pipeline.effects.engines.fused.calls import echo_row
+from rmod_pipeline.effects.engines.fused.calls import compress_all, echo_row, filter_all, limit_all
 from rmod_pipeline.effects.engines.fused.kernels import dynamics, vectors
 from rmod_pipeline.effects.engines.fused.kernels.layout import LANES
 from rmod_pipeline.effects.engines.fused.rows import (
     Channel,
+    Row,
     RowPool,
     TrackSum,
     find_rms,
@@ -28,7 +29,7 @@ from rmod_pipeline.effects.engines.fused.rows import (
     mix_audio,
     sum_all,
 )
-from rmod_pipeline.effects.engines.fused.steps import Echoing
+from rmod_pipeline.effects.engines.fused.steps import Compression, Echoing, Filtering, Limiting, Section
 from rmod_pipeline.render.measure import NUMPY_METER, open_meter
 
 FLOATS = st.floats(2.0**-100, 2.0**100, width=32)
@@ -189,6 +190,46 @@ def test_audio_in_any_order_of_memory_is_converted_alike() -> None:
         assert np.array_equal(levels.convert_to_pcm(other), expected)
     transposed = np.asfortranarray(expected)
     assert levels.measure_samples(transposed) == levels.measure_samples(expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 4000), st.integers(1, 17), st.integers(0, 2**31))
+def test_levels_that_kernels_measure_on_the_way_are_those_of_the_finished_rows(
+    frames: int, count: int, seed: int
+) -> None:
+    pool, draw = RowPool(frames), np.random.default_rng(seed)
+    channels = make_channels(draw.standard_normal((count, frames)).astype(np.float32), pool)
+    section, compression = Section(0.9, -0.3, 0.1, -0.5, 0.2), Compression(0.1, -0.5, 0.9, 0.99)
+    rows: list[Row] = []
+    for number in (1, 3, 4):
+        rows += filter_all(channels, [Filtering((section,) * number)] * count, pool, measures=True)
+    rows += compress_all(channels, [compression] * count, pool, measures=True)
+    rows += limit_all(channels, [Limiting(compression, compression, 2)] * count, pool, measures=True)
+    for row in rows:
+        found, row.levels = row.levels, None
+        assert found == (row.squares, row.peak)
+    assert filter_all(channels, [Filtering((section,))] * count, pool, measures=False)[0].levels is None
+
+
+@given(st.integers(1, 2), st.integers(1, 3000))
+def test_audio_that_was_made_in_rows_is_held_without_a_copy_and_stays_as_it_is(count: int, frames: int) -> None:
+    pool, audio = RowPool(frames), make_silence(count, frames)
+    audio[:] = np.arange(frames)
+    assert audio.shape == (count, frames)
+    channels = make_channels(audio, pool)
+    assert [channel.row.address for channel in channels] == [channel.ctypes.data for channel in audio]
+    assert all(channel.row.samples.size == padded_frames(frames) for channel in channels)
+    assert not any(channel.row.samples[frames:].any() for channel in channels)
+    assert all(channel.row.address % 64 == 0 for channel in channels)
+    del channels
+    assert not pool.free
+    # What is heard after the frames, or is another layout, is copied.
+    for other in (make_silence(count, frames + 5)[:, 2:-3], np.repeat(audio, 2, axis=1)[:, ::2], audio.copy()):
+        other[:] = audio
+        beyond = np.ones(count * padded_frames(frames) * 2 + 64, np.float32)[5 : 5 + frames]
+        for each in (*make_channels(other, pool), *make_channels(beyond[None], pool)):
+            assert each.row.address not in (channel.ctypes.data for channel in (*other, beyond))
+            assert not each.row.samples[frames:].any()
 
 
 def test_a_row_that_nobody_needs_is_used_again() -> None:

@@ -17,6 +17,7 @@ from rmod_pipeline.effects.engines.fused.kernels.layout import (
     FLOAT_BYTES,
     LANES,
     LAST_BYTES,
+    LEVELS_BYTES,
     REVERB_BLOCK_BYTES,
     REVERB_GAIN,
     REVERB_PARAMETERS,
@@ -44,7 +45,7 @@ _ROOM = _BLOCK + _ADDRESSES
 """Floats of a block of eight rows, and of their addresses."""
 
 
-def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: RowPool) -> list[Row]:
+def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: RowPool, *, measures: bool) -> list[Row]:
     """Return each channel, with its gain, after its sections."""
     outputs = [pool.take() for _ in channels]
     single = [index for index, step in enumerate(steps) if len(step.sections) == 1]
@@ -53,14 +54,14 @@ def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: Ro
         numbers, gains = _list_sections(channels, steps, group, 1)
         scratch = np.zeros(2 * _BLOCK, np.float32)
         places = [each.ctypes.data for each in (gains, numbers, scratch)]
-        _run(table.filter_rows_once, channels, outputs, group, pool, _count_halves(group), *places)
+        _run(table.filter_rows_once, channels, outputs, group, pool, measures, _count_halves(group), *places)
     for group in _groups(several, LANES):
         most = max(len(steps[index].sections) for index in group)
         count = -(-most // AT_ONCE) * AT_ONCE
         numbers, gains = _list_sections(channels, steps, group, count)
         scratch = np.zeros(count * 2 * LANES + _BLOCK, np.float32)
         places = [each.ctypes.data for each in (gains, numbers)]
-        _run(table.filter_rows, channels, outputs, group, pool, *places, count, scratch.ctypes.data)
+        _run(table.filter_rows, channels, outputs, group, pool, measures, *places, count, scratch.ctypes.data)
     return outputs
 
 
@@ -80,7 +81,9 @@ def _list_sections(
     return numbers, gains
 
 
-def compress_all(channels: Sequence[Channel], steps: Sequence[Compression], pool: RowPool) -> list[Row]:
+def compress_all(
+    channels: Sequence[Channel], steps: Sequence[Compression], pool: RowPool, *, measures: bool
+) -> list[Row]:
     """Return each channel, with its gain, after its compression."""
     outputs = [pool.take() for _ in channels]
     for group in _groups(range(len(channels)), 2 * LANES):
@@ -91,11 +94,11 @@ def compress_all(channels: Sequence[Channel], steps: Sequence[Compression], pool
         scratch = np.zeros(2 * LANES + 2 * _BLOCK + _ROOM, np.float32)
         _point_at_rows(scratch, 2 * LANES + 3 * _BLOCK, 2 * LANES + 2 * _BLOCK)
         places = [each.ctypes.data for each in (numbers, scratch)]
-        _run(table.compress_rows, channels, outputs, group, pool, _count_halves(group), *places)
+        _run(table.compress_rows, channels, outputs, group, pool, measures, _count_halves(group), *places)
     return outputs
 
 
-def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowPool) -> list[Row]:
+def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowPool, *, measures: bool) -> list[Row]:
     """Return each channel, with its gain, after its limiter."""
     outputs = [pool.take() for _ in channels]
     for group in _groups(range(len(channels)), LANES):
@@ -110,7 +113,7 @@ def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowP
         scratch = np.zeros(between + _ROOM, np.float32)
         _point_at_rows(scratch, between - _ADDRESSES, between - _ROOM)
         _point_at_rows(scratch, between + _BLOCK, between)
-        _run(table.limit_rows, channels, outputs, group, pool, parameters.ctypes.data, scratch.ctypes.data)
+        _run(table.limit_rows, channels, outputs, group, pool, measures, parameters.ctypes.data, scratch.ctypes.data)
     return outputs
 
 
@@ -184,13 +187,22 @@ def _run(
     outputs: Sequence[Row],
     group: Sequence[int],
     pool: RowPool,
+    measures: bool,
     *rest: int,
 ) -> None:
-    """Call a kernel with the inputs and outputs of a group, and with what is special to it."""
+    """Call a kernel with the inputs and outputs of a group, and with what is special to it.
+
+    If the outputs will be measured, it measures each block while that is in the cache, which is faster than later.
+    """
     # Both tables must exist while the kernel reads them.
     sources = _list_addresses([channels[index].row for index in group], pool.silence)
     results = _list_addresses([outputs[index] for index in group], pool.waste)
-    kernel(sources.ctypes.data, results.ctypes.data, padded_frames(pool.frames), *rest)
+    levels = np.zeros((2 * LANES, LEVELS_BYTES // 8))
+    place = levels.ctypes.data if measures else 0
+    kernel(sources.ctypes.data, results.ctypes.data, padded_frames(pool.frames), pool.frames, place, *rest)
+    if measures:
+        for index, record in zip(group, levels.tolist(), strict=False):
+            outputs[index].levels = record[0], record[1]
 
 
 def _list_addresses(rows: Sequence[Row], spare: Row) -> NDArray[np.int64]:

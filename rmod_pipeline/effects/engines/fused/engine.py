@@ -171,6 +171,8 @@ class _Run:
         self._measures, self._matches = measures, matches
         self._level: float | None = None
         """RMS of the channels; None if it is not known."""
+        self._waits = False
+        """Whether the effect that is next has to be computed."""
         self.step: Step | None = None
         """The step that is next; None for an effect with a function of its own."""
 
@@ -181,19 +183,24 @@ class _Run:
             self._level = find_rms(self.channels)
         return self._level
 
+    @property
+    def needs_level(self) -> bool:
+        """Whether the level after the effect that is next is needed."""
+        return self._measures or (self._left[0].match_rms and self._matches)
+
     def advance(self) -> bool:
         """Apply effects that cost nothing; return whether one is next that has to be computed."""
-        while self._left:
+        while self._left and not self._waits:
             self.step = self._plan(self._left[0])
             light = self._apply_light(self.step) if self.step is not None else None
-            if light is None:
-                return True
-            self.finish(light)
-        return False
+            self._waits = light is None
+            if light is not None:
+                self.finish(light)
+        return self._waits
 
     def finish(self, channels: Channels) -> None:
         """Take the channels after the effect that is next, match their RMS if it wants that, and measure its gain."""
-        effect = self._left.popleft()
+        effect, self._waits = self._left.popleft(), False
         match = effect.match_rms and self._matches
         if not (match or self._measures):
             self.channels, self._level = channels, None
@@ -285,7 +292,7 @@ def _filter(runs: Sequence[_Run], pool: RowPool) -> None:
         own = [Channel(run.channels[0].row)] if two_gains else list(dict.fromkeys(run.channels))
         inputs += own
         steps += [run.step] * len(own)
-    results = iter(filter_all(inputs, steps, pool))
+    results = iter(filter_all(inputs, steps, pool, measures=_need_levels(runs)))
     for run in runs:
         if _has_two_gains(run.channels):
             row = next(results)
@@ -295,13 +302,18 @@ def _filter(runs: Sequence[_Run], pool: RowPool) -> None:
             run.finish(tuple(after[channel] for channel in run.channels))
 
 
+def _need_levels(runs: Sequence[_Run]) -> bool:
+    """Return whether the level is needed after the effect that is next."""
+    return any(run.needs_level for run in runs)
+
+
 def _has_two_gains(channels: Channels) -> bool:
     """Return whether channels share a row, at different gains."""
     return channels[0].row is channels[-1].row and channels[0].gain != channels[-1].gain
 
 
 def _level(
-    apply: Callable[[Sequence[Channel], Sequence[Any], RowPool], list[Row]],
+    apply: Callable[..., list[Row]],
 ) -> Callable[[Sequence[_Run], RowPool], None]:
     """Return a function that compresses or limits. Its results depend on gains: equal channels are computed once."""
 
@@ -312,7 +324,7 @@ def _level(
             own = list(dict.fromkeys(run.channels))
             inputs += own
             steps += [run.step] * len(own)
-        results = iter(apply(inputs, steps, pool))
+        results = iter(apply(inputs, steps, pool, measures=_need_levels(runs)))
         for run in runs:
             after = {channel: Channel(next(results)) for channel in dict.fromkeys(run.channels)}
             run.finish(tuple(after[channel] for channel in run.channels))

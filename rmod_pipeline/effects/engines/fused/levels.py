@@ -49,7 +49,10 @@ def convert_channels(channels: Channels) -> tuple[Pcm, bool]:
 def measure_samples(pcm: Pcm) -> tuple[float, float, float, float, int, float]:
     """Return peak, RMS, RMS of middle and of side, number of clipped samples, and swing of 16-bit audio [2, frames]."""
     frames, pcm = pcm.shape[1], _in_rows(pcm)
-    padded = pcm if frames % LANES == 0 else np.pad(pcm, ((0, 0), (0, -frames % LANES)), mode="edge")
+    padded = pcm
+    if frames % LANES:
+        padded = np.empty((2, frames + -frames % LANES), np.int16)
+        padded[:, :frames], padded[:, frames:] = pcm, pcm[:, -1:]
     out = np.zeros(8)
     measure_shorts(padded[0].ctypes.data, padded[1].ctypes.data, padded.shape[1], out.ctypes.data)
     if padded is not pcm:

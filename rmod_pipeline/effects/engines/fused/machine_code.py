@@ -41,6 +41,10 @@ class Kernel:
 
     def __call__(self, *arguments: Any) -> None:
         """Call it with Python's integers and floats."""
+        if self._call is None:
+            from rmod_pipeline.effects.engines.fused.loading import load_kernels
+
+            load_kernels()
         if self._call(*self._first, *arguments):
             raise RuntimeError(f"the kernel {self.name} failed")
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import SPARE_FRAMES, Audio, padded_frames
-from rmod_pipeline.effects.engines.fused.kernels.layout import FLOAT_BYTES, LANES, SUM_BYTES, TRACK_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.layout import FLOAT_BYTES, SUM_BYTES, TRACK_BYTES
 from rmod_pipeline.effects.engines.fused.table import add_tracks, combine, measure, sum_windows
 
 _ALIGNMENT_BYTES = 64
@@ -29,14 +29,15 @@ def make_row(frames: int) -> NDArray[np.float32]:
 
 
 def _find_padded(channel: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Return a channel with the silence that follows it in its memory; None if there is not enough of it."""
-    memory, padded = channel.base, padded_frames(channel.size)
+    """Return a channel with the silence that follows it in its memory; None if it is no row: see ``make_silence``."""
+    memory, address, padded = channel.base, channel.ctypes.data, padded_frames(channel.size)
     if not isinstance(memory, np.ndarray) or memory.ndim != 1 or memory.dtype != np.float32:
         return None
-    start = (channel.ctypes.data - memory.ctypes.data) // FLOAT_BYTES
+    if address % _ALIGNMENT_BYTES or not channel.strides == memory.strides == (FLOAT_BYTES,):
+        return None
+    start = (address - memory.ctypes.data) // FLOAT_BYTES
     row: NDArray[np.float32] = memory[start : start + padded]
-    is_row = channel.strides == memory.strides == (FLOAT_BYTES,) and start + padded + SPARE_FRAMES <= memory.size
-    return row if is_row and not row[channel.size :].any() else None
+    return row if start + padded + SPARE_FRAMES <= memory.size and not row[channel.size :].any() else None
 
 
 class RowPool:
@@ -74,13 +75,14 @@ class RowPool:
 class Row:
     """One row of a pool, with its levels."""
 
-    __slots__ = ("_is_own", "_levels", "address", "pool", "samples")
+    __slots__ = ("_is_own", "address", "levels", "pool", "samples")
 
     def __init__(self, pool: RowPool, samples: NDArray[np.float32], address: int, *, is_own: bool = True) -> None:
         """Describe memory that comes back to the pool if ``is_own``, or that belongs to audio, which stays as it is."""
         self.pool, self.samples, self.address = pool, samples, address
         self._is_own = is_own
-        self._levels: tuple[float, float] | None = None
+        self.levels: tuple[float, float] | None = None
+        """Sum of squares and largest absolute frame; None before they are measured."""
 
     def __del__(self) -> None:
         if self._is_own:
@@ -88,11 +90,11 @@ class Row:
                 self.pool.free.append((self.samples, self.address))
 
     def _measure(self) -> tuple[float, float]:
-        if self._levels is None:
-            levels = np.zeros(2)
+        if self.levels is None:
+            levels = np.empty(2)
             measure(self.address, self.pool.frames, levels.ctypes.data)
-            self._levels = float(levels[0]), float(levels[1])
-        return self._levels
+            self.levels = float(levels[0]), float(levels[1])
+        return self.levels
 
     @property
     def squares(self) -> float:

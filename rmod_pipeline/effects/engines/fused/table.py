@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from rmod_pipeline.effects.engines.fused.machine_code import Kernel
 
-filter_rows_once = Kernel("sections", "filter_rows_once", "iiiiiii")
-filter_rows = Kernel("sections", "filter_rows", "iiiiiii")
+filter_rows_once = Kernel("sections", "filter_rows_once", "iiiiiiiii")
+filter_rows = Kernel("sections", "filter_rows", "iiiiiiiii")
 reverberate_rows = Kernel("reverb", "reverberate_rows", "iiiiiiii")
-compress_rows = Kernel("dynamics", "compress_rows", "iiiiii")
-limit_rows = Kernel("dynamics", "limit_rows", "iiiii")
+compress_rows = Kernel("dynamics", "compress_rows", "iiiiiiii")
+limit_rows = Kernel("dynamics", "limit_rows", "iiiiiii")
 sum_weighted = Kernel("loudness", "sum_weighted", "iiiiiii")
 combine = Kernel("mixing", "combine", "iiiii")
 echo = Kernel("mixing", "echo", "iiiif")

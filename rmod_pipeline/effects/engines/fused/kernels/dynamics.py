@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
-from rmod_pipeline.effects.engines.fused.kernels.lanes import ZERO, from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.lanes import ONE, ZERO, from_lanes, to_lanes
 from rmod_pipeline.effects.engines.fused.kernels.layout import (
     BLOCK_FRAMES,
     COMPRESSION_PARAMETERS,
+    SUM_FRAMES,
     TABLE_BYTES,
     VECTOR_BYTES,
 )
+from rmod_pipeline.effects.engines.fused.kernels.peaks import end_rows, measure_block
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
     any_larger,
@@ -132,9 +134,12 @@ def _reduce_rows(
         )
 
 
-def compress_rows(inputs: Any, outputs: Any, frames: Any, halves: Any, parameters: Any, scratch: Any) -> None:
-    """Compress eight rows or sixteen, 1 or 2 ``halves``; all arguments but these and the frames are addresses.
+def compress_rows(
+    inputs: Any, outputs: Any, frames: Any, audio: Any, levels: Any, halves: Any, parameters: Any, scratch: Any
+) -> None:
+    """Compress eight rows or sixteen, 1 or 2 ``halves``, and measure them; all arguments but the counts are addresses.
 
+    frames: a multiple of 1024, of which ``audio`` count. levels: a record per row, as in ``measure_block``.
     parameters: [2, 5, 8] floats. scratch: [2, 8] floats and two blocks of lanes, all zeros, and room as for
     ``_reduce_rows``.
     """
@@ -150,6 +155,9 @@ def compress_rows(inputs: Any, outputs: Any, frames: Any, halves: Any, parameter
         _reduce_rows(inputs, start, outputs, start, count, parameters, one, room)
         if halves > 1:
             _reduce_rows(inputs + TABLE_BYTES, start, outputs + TABLE_BYTES, start, count, second, other, room)
+        if (start + count) % SUM_FRAMES == 0:
+            measure_block(outputs, halves, start + count - SUM_FRAMES, audio, levels)
+    end_rows(outputs, halves, audio, levels)
 
 
 @helper
@@ -163,12 +171,12 @@ def _clip_rows(inputs: Any, outputs: Any, to: Any, frames: Any, gains: Any) -> N
             store(target + at, larger(smaller(load(source + at) * gain, one), minus_one))
 
 
-def limit_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scratch: Any) -> None:
-    """Limit eight rows: two compressions, a gain, and a clip at full scale.
+def limit_rows(inputs: Any, outputs: Any, frames: Any, audio: Any, levels: Any, parameters: Any, scratch: Any) -> None:
+    """Limit eight rows, by two compressions, a gain and a clip at full scale, and measure them.
 
     The second compression works on the block before that of the first, so that neither waits for its last level.
-    parameters: two times [5, 8] floats, then [8] gains. scratch: as for ``compress_rows``, then a block of eight rows,
-    the eight addresses of its rows, and zeros.
+    frames, audio, levels: as for ``compress_rows``. parameters: two times [5, 8] floats, then [8] gains. scratch: as
+    for ``compress_rows``, then a block of eight rows, the eight addresses of its rows, and zeros.
     """
     first_lanes = scratch + 2 * VECTOR_BYTES
     second_lanes, second = first_lanes + BLOCK_BYTES, parameters + COMPRESSION_BYTES
@@ -186,5 +194,9 @@ def limit_rows(inputs: Any, outputs: Any, frames: Any, parameters: Any, scratch:
         if before:
             _reduce_rows(table, ZERO, table, ZERO, before, second, second_lanes, room)
             _clip_rows(table, outputs, start - BLOCK_FRAMES, before, parameters + LIMITING_BYTES)
+            done = start - BLOCK_FRAMES + before
+            if done % SUM_FRAMES == 0:
+                measure_block(outputs, ONE, done - SUM_FRAMES, audio, levels)
         _reduce_rows(inputs, start, table, ZERO, count, parameters, first_lanes, room)
         before = count
+    end_rows(outputs, ONE, audio, levels)

@@ -13,8 +13,8 @@ from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inline
 from rmod_pipeline.effects.engines.fused.kernels.layout import VECTOR_BYTES
 from rmod_pipeline.effects.engines.fused.kernels.vectors import load, load_address, store, transpose
 
-ZERO = np.int64(0)
-"""For a plain 0 as an argument, numba compiles another version of the function that gets it."""
+ZERO, ONE = np.int64(0), np.int64(1)
+"""For a plain number as an argument, numba compiles another version of the function that gets it."""
 
 
 @inlined

@@ -20,6 +20,8 @@ COMPRESSION_PARAMETERS = 5
 SUM_FRAMES = 1024
 """Squares are summed in float32 over this many frames, and in float64 over the sums."""
 SUM_BYTES = FLOAT_BYTES * SUM_FRAMES
+LEVELS_BYTES = 64
+"""Bytes of a record of the levels of a row: sum of squares, largest absolute frame, a gap, and a vector for the sum."""
 TRACK_BYTES = 72
 """Bytes of a record of a channel, for ``add_tracks``."""
 

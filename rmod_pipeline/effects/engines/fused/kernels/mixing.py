@@ -8,6 +8,7 @@ import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
 from rmod_pipeline.effects.engines.fused.kernels.layout import SUM_BYTES, SUM_FRAMES, TRACK_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.peaks import end_levels
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
     add_double,
@@ -55,7 +56,7 @@ def echo(source: Any, to: Any, frames: Any, delay: Any, feedback: Any) -> None:
 
 
 def measure(row: Any, frames: Any, out: Any) -> None:
-    """Add to two doubles at ``out``, zeros: the sum of squares of a row, and its largest absolute frame."""
+    """Write two doubles to ``out``: the sum of squares of a row, and its largest absolute frame."""
     squares = 0.0
     highest, zero = fill(np.float32(0)), fill(np.float32(0))
     whole = frames - frames % 8
@@ -67,15 +68,7 @@ def measure(row: Any, frames: Any, out: Any) -> None:
             highest = larger(highest, absolute(x))
         for index in range(8):
             squares += np.float64(lane(total, index))
-    peak = np.float32(0)
-    for index in range(8):
-        peak = max(peak, lane(highest, index))
-    for frame in range(whole, frames):
-        x = load_float(row + frame * 4)
-        squares += np.float64(x) * np.float64(x)
-        peak = max(peak, abs(x))
-    add_double(out, squares)
-    add_double(out + 8, np.float64(peak))
+    end_levels(row, frames, squares, highest, out)
 
 
 @helper

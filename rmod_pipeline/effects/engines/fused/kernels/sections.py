@@ -7,8 +7,15 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
-from rmod_pipeline.effects.engines.fused.kernels.lanes import from_lanes, to_lanes
-from rmod_pipeline.effects.engines.fused.kernels.layout import AT_ONCE, BLOCK_FRAMES, TABLE_BYTES, VECTOR_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.lanes import ONE, from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.layout import (
+    AT_ONCE,
+    BLOCK_FRAMES,
+    SUM_FRAMES,
+    TABLE_BYTES,
+    VECTOR_BYTES,
+)
+from rmod_pipeline.effects.engines.fused.kernels.peaks import end_rows, measure_block
 from rmod_pipeline.effects.engines.fused.kernels.vectors import absolute, fill, load, store, where_larger
 
 SNAP_FRAMES = 8192
@@ -53,13 +60,22 @@ def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
 
 
 def filter_rows(
-    inputs: Any, outputs: Any, frames: Any, gains: Any, coefficients: Any, sections: Any, scratch: Any
+    inputs: Any,
+    outputs: Any,
+    frames: Any,
+    audio: Any,
+    levels: Any,
+    gains: Any,
+    coefficients: Any,
+    sections: Any,
+    scratch: Any,
 ) -> None:
-    """Filter eight rows, times gains, by a multiple of 4 sections in series.
+    """Filter eight rows, times gains, by a multiple of 4 sections in series, and measure them.
 
-    All arguments but the two counts are addresses. inputs, outputs: of eight addresses of rows with ``frames`` frames,
-    a multiple of 8; they may be the same. gains: [8] floats. coefficients: [sections, 5, 8] floats. scratch:
-    [sections, 2, 8] floats, zeros, and [BLOCK_FRAMES, 8] floats.
+    All arguments but the three counts are addresses. inputs, outputs: of eight addresses of rows, which may be the
+    same. frames: a multiple of 1024, of which ``audio`` count. levels: eight records, as in ``measure_block``. gains:
+    [8] floats. coefficients: [sections, 5, 8] floats. scratch: [sections, 2, 8] floats, zeros, and [BLOCK_FRAMES, 8]
+    floats.
     """
     states = scratch
     lanes = scratch + sections * STATE_BYTES
@@ -75,16 +91,28 @@ def filter_rows(
         for first in range(0, sections, AT_ONCE):
             _run_four(lanes, count, coefficients + first * SECTION_BYTES, states + first * STATE_BYTES)
         from_lanes(lanes, outputs, start, count)
+        if (start + count) % SUM_FRAMES == 0:
+            measure_block(outputs, ONE, start + count - SUM_FRAMES, audio, levels)
+    end_rows(outputs, ONE, audio, levels)
 
 
 def filter_rows_once(
-    inputs: Any, outputs: Any, frames: Any, halves: Any, gains: Any, coefficients: Any, scratch: Any
+    inputs: Any,
+    outputs: Any,
+    frames: Any,
+    audio: Any,
+    levels: Any,
+    halves: Any,
+    gains: Any,
+    coefficients: Any,
+    scratch: Any,
 ) -> None:
-    """Filter eight rows or sixteen, 1 or 2 ``halves``, times gains, by one section.
+    """Filter eight rows or sixteen, 1 or 2 ``halves``, times gains, by one section, and measure them.
 
     While one half waits for its last result, the other computes. All arguments but the counts are addresses. inputs,
-    outputs: of sixteen addresses of rows with ``frames`` frames, a multiple of 8; they may be the same. gains: [2, 8]
-    floats. coefficients: [2, 5, 8] floats. scratch: two times [BLOCK_FRAMES, 8] floats, zeros.
+    outputs: of sixteen addresses of rows with ``frames`` frames, a multiple of 1024, of which ``audio`` count; they may
+    be the same. levels: sixteen records, as in ``measure_block``. gains: [2, 8] floats. coefficients: [2, 5, 8] floats.
+    scratch: two times [BLOCK_FRAMES, 8] floats, zeros.
     """
     other, c = scratch + BLOCK_FRAMES * VECTOR_BYTES, coefficients + SECTION_BYTES
     gain, other_gain = load(gains), load(gains + VECTOR_BYTES)
@@ -104,3 +132,6 @@ def filter_rows_once(
         from_lanes(scratch, outputs, start, count)
         if halves > 1:
             from_lanes(other, outputs + TABLE_BYTES, start, count)
+        if (start + count) % SUM_FRAMES == 0:
+            measure_block(outputs, halves, start + count - SUM_FRAMES, audio, levels)
+    end_rows(outputs, halves, audio, levels)

@@ -179,6 +179,27 @@ def store_float(typing: Any, address: Any, value: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
+def load_double(typing: Any, address: Any) -> Any:  # noqa: ARG001
+    """Return the double at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.load(_pointer(builder, arguments[0], ir.DoubleType()))
+
+    return types.float64(types.int64), generate
+
+
+@intrinsic
+def store_double(typing: Any, address: Any, value: Any) -> Any:  # noqa: ARG001
+    """Write a double at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        builder.store(arguments[1], _pointer(builder, arguments[0], ir.DoubleType()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.float64), generate
+
+
+@intrinsic
 def add_double(typing: Any, address: Any, value: Any) -> Any:  # noqa: ARG001
     """Add a double to the one at an address."""
 

@@ -1,0 +1,91 @@
+"""Levels of rows: the sum of squares and the largest absolute frame, of one row or of eight as they are written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rmod_pipeline.effects.engines.fused.kernels.functions import helper
+from rmod_pipeline.effects.engines.fused.kernels.layout import LEVELS_BYTES, SUM_FRAMES, VECTOR_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.vectors import (
+    absolute,
+    add_double,
+    fill,
+    lane,
+    larger,
+    load,
+    load_address,
+    load_double,
+    load_float,
+    store,
+    store_double,
+)
+
+
+@helper
+def end_levels(row: Any, frames: Any, squares: Any, highest: Any, out: Any) -> None:
+    """Write two doubles to ``out``: what was found in whole vectors of a row, with the frames after them."""
+    peak = np.float32(0)
+    for index in range(8):
+        peak = max(peak, lane(highest, index))
+    for frame in range(frames - frames % 8, frames):
+        x = load_float(row + frame * 4)
+        squares += np.float64(x) * np.float64(x)
+        peak = max(peak, abs(x))
+    store_double(out, squares)
+    store_double(out + 8, np.float64(peak))
+
+
+@helper
+def _measure_four(rows: Any, start: Any, stop: Any, levels: Any) -> None:
+    """Add bytes [start, stop) of four rows to their records: while one waits for its last sum, the others compute."""
+    a, b, c, d = load_address(rows), load_address(rows + 8), load_address(rows + 16), load_address(rows + 24)
+    total_a = total_b = total_c = total_d = fill(np.float32(0))
+    high = levels + VECTOR_BYTES
+    high_a, high_b = load(high), load(high + LEVELS_BYTES)
+    high_c, high_d = load(high + 2 * LEVELS_BYTES), load(high + 3 * LEVELS_BYTES)
+    for at in range(start, stop, VECTOR_BYTES):
+        x = load(a + at)
+        total_a = total_a + x * x
+        high_a = larger(high_a, absolute(x))
+        x = load(b + at)
+        total_b = total_b + x * x
+        high_b = larger(high_b, absolute(x))
+        x = load(c + at)
+        total_c = total_c + x * x
+        high_c = larger(high_c, absolute(x))
+        x = load(d + at)
+        total_d = total_d + x * x
+        high_d = larger(high_d, absolute(x))
+    store(high, high_a)
+    store(high + LEVELS_BYTES, high_b)
+    store(high + 2 * LEVELS_BYTES, high_c)
+    store(high + 3 * LEVELS_BYTES, high_d)
+    for index in range(8):
+        add_double(levels, np.float64(lane(total_a, index)))
+        add_double(levels + LEVELS_BYTES, np.float64(lane(total_b, index)))
+        add_double(levels + 2 * LEVELS_BYTES, np.float64(lane(total_c, index)))
+        add_double(levels + 3 * LEVELS_BYTES, np.float64(lane(total_d, index)))
+
+
+@helper
+def measure_block(rows: Any, halves: Any, start: Any, frames: Any, levels: Any) -> None:
+    """Add the block of rows that begins at frame ``start`` to their records, while it is in the cache.
+
+    halves: of eight rows. frames: of audio in a row; those after it do not count. levels: the address of a record per
+    row, zeros at first, or 0.
+    """
+    stop = min(start + SUM_FRAMES, frames - frames % 8)
+    if levels and start < stop:
+        for number in range(2 * halves):
+            _measure_four(rows + 32 * number, start * 4, stop * 4, levels + 4 * LEVELS_BYTES * number)
+
+
+@helper
+def end_rows(rows: Any, halves: Any, frames: Any, levels: Any) -> None:
+    """Complete the records of rows, for the same arguments."""
+    if levels:
+        for row in range(8 * halves):
+            record = levels + row * LEVELS_BYTES
+            end_levels(load_address(rows + 8 * row), frames, load_double(record), load(record + VECTOR_BYTES), record)
