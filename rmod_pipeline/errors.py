@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-_COMMAND = re.compile(r"(`rmod [^`\n]*`|`?rmod (?:library |recipe |codec |dose |release )?[a-z]+(?: [^`;:,()\n]*)?`?)")
+_COMMAND = re.compile(
+    r"(`rmod [^`\n]*`|`?rmod (?:library |patterns |recipe |codec |dose |release )?[a-z]+(?: [^`;:,()\n]*)?`?)"
+)
 """An ``rmod`` command in a message: its flags stay flags in Python too."""
 
 _DATA_SET = re.compile(r"(?<=`rmod verify )OUT(?=`)")
@@ -26,6 +28,7 @@ _PARAMETERS = {
     "no-audio": "audio=False",
     "no-space-check": "check_space=False",
     "splits": "shares",
+    "map": "drum_map",
     "creator": "creators",
     "keyword": "keywords",
     "allow-licence": "allow_licences",

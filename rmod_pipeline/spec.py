@@ -6,6 +6,7 @@ from the JSON stored with it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from operator import not_
@@ -69,10 +70,16 @@ class Settings:
     """Longest part of a loop that is read and pitch-shifted."""
     loop_fade_frames: Frames
     """Fade at both ends of every repeat of a loop; 0 is a hard cut."""
+    velocity_exponent: Annotated[float, Field(gt=0, le=4, exclude_if=lambda exponent: exponent == 1)] = 1.0
+    """Curve from velocity to amplitude, see ``amplitude``. The JSON omits the key if it is 1."""
 
     def onset(self, tick: int) -> int:
         """Return the frame of a grid point, rounded to nearest, halves up, in integer arithmetic."""
         return onset_frame(tick, self.frames, self.grid)
+
+    def amplitude(self, velocity: int) -> float:
+        """Return the linear gain of a hit: ((velocity + 1) / 128) to the power of ``velocity_exponent``."""
+        return float(((velocity + 1) / 128) ** self.velocity_exponent)
 
 
 def onset_frame(tick: int, frames: int, grid: int) -> int:
@@ -87,7 +94,10 @@ class Note:
     tick: Count
     """Position on the grid."""
     velocity: Annotated[int, Field(ge=1, le=127)]
-    """MIDI velocity, 1..127; the amplitude is (velocity + 1) / 128."""
+    """MIDI velocity, 1..127; ``Settings.amplitude`` is its gain."""
+    end: Annotated[int | None, Field(ge=1, exclude_if=not_)] = None
+    """Position at which another drum chokes the hit, as a closed hi-hat does an open one. The JSON omits it if none
+    does before the next hit of the drum."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +138,15 @@ class DrumTrack:
     """Effects of the layered one-shot before it is played: part of the target. The JSON omits an empty chain."""
 
 
+def note_ends(notes: Sequence[Note], grid: int) -> list[int]:
+    """Return where each hit of a drum ends: where it is choked, at the next hit of the drum, or at the end of the grid.
+
+    The ends are points of the grid. One-shots may end before.
+    """
+    following = [*(note.tick for note in notes[1:]), grid]
+    return [end if note.end is None else min(note.end, end) for note, end in zip(notes, following, strict=False)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopTrack:
     """A backing loop: shifted in pitch, cut and repeated."""
@@ -146,6 +165,27 @@ Track = DrumTrack | LoopTrack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Groove:
+    """The window of a performance that the hits of a pair come from."""
+
+    performance: str
+    """Its id in the manifest of grooves."""
+    sha256: str
+    """Of the MIDI file."""
+    drummer: str
+    group: str
+    """Performances that must stay in one split share a group."""
+    licence: str
+    source: str
+    bar: Count
+    """Number of the bar with which the window begins, from 0."""
+    start_seconds: Annotated[float, Field(ge=0)]
+    """Position of the window in the performance."""
+    tempo: Annotated[float, Field(gt=0)]
+    """Beats per minute at that bar."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairSpec:
     """The plan of one pair: its identity, its tracks and the master chain."""
 
@@ -156,6 +196,8 @@ class PairSpec:
     drums: tuple[DrumTrack, ...]
     loops: tuple[LoopTrack, ...]
     master: tuple[AnyEffect, ...]
+    groove: Annotated[Groove | None, Field(exclude_if=not_)] = None
+    """Where the hits come from; None for random ones. The JSON omits it then."""
     original_key: Annotated[str, Field(exclude_if=not_)] = ""
     """The name of an imported pair in the folder that it came from. The JSON of a rendered pair omits the key."""
 
@@ -211,10 +253,12 @@ class PairSpec:
             field = ".".join(str(part) for part in first["loc"]) or "the file"
             raise SpecError(about, f"{field}: {first['msg']}", _HINT) from error
         for drum in spec.drums:
-            ticks = [note.tick for note in drum.notes]
-            if ticks != sorted(set(ticks)) or any(tick >= spec.settings.grid for tick in ticks) or not drum.layers:
+            ticks, grid = [note.tick for note in drum.notes], spec.settings.grid
+            if ticks != sorted(set(ticks)) or any(tick >= grid for tick in ticks) or not drum.layers:
                 found = f"drums.{drum.kind}: notes are not in ascending order within the grid, or there are no layers"
                 raise SpecError(about, found, _HINT)
+            if any(note.end is not None and not note.tick < note.end <= grid for note in drum.notes):
+                raise SpecError(about, f"drums.{drum.kind}: a note ends before it begins, or after the grid", _HINT)
         return spec
 
 

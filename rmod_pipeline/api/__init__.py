@@ -27,16 +27,18 @@ from rmod_pipeline.api.datasets import (
     status,
     verify,
 )
+from rmod_pipeline.api.grooves import check_grooves, open_grooves, scan_grooves
 from rmod_pipeline.api.libraries import check_library, open_library, scan
 from rmod_pipeline.api.models import evaluate, extract, import_checkpoint, train
 from rmod_pipeline.api.releases import release, verify_release
 from rmod_pipeline.api.reports import ReportFiles, report
-from rmod_pipeline.api.results import BuildResult, ImportResult, IncompleteBuildError, ScanResult
+from rmod_pipeline.api.results import BuildResult, GrooveScanResult, ImportResult, IncompleteBuildError, ScanResult
 from rmod_pipeline.codec import CodecChoice
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
 from rmod_pipeline.inspection.full_check import Verification
 from rmod_pipeline.library.asset import Library
+from rmod_pipeline.patterns.manifest import Grooves
 from rmod_pipeline.pipeline.executors.config import ComputeConfig
 from rmod_pipeline.reading.data_set import DataPair, DataSet
 from rmod_pipeline.recipe import Recipe, recipe_schema
@@ -54,6 +56,8 @@ __all__ = [
     "DataSet",
     "Extraction",
     "ExtractionConfig",
+    "GrooveScanResult",
+    "Grooves",
     "ImportResult",
     "IncompleteBuildError",
     "Library",
@@ -65,6 +69,7 @@ __all__ = [
     "ScanResult",
     "Verification",
     "build",
+    "check_grooves",
     "check_library",
     "compute_features",
     "decode",
@@ -78,6 +83,7 @@ __all__ = [
     "load_recipe",
     "open_codec",
     "open_dataset",
+    "open_grooves",
     "open_library",
     "preview",
     "recipe_schema",
@@ -85,6 +91,7 @@ __all__ = [
     "report",
     "rerender",
     "scan",
+    "scan_grooves",
     "status",
     "train",
     "train_codec",

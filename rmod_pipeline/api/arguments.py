@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from rmod_pipeline.codec import CodecChoice
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.library.asset import Library
+from rmod_pipeline.patterns.manifest import Grooves
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.storage import Location, StorePath, parse_location
@@ -21,6 +22,9 @@ RecipeLike = str | Path | Mapping[str, Any] | Recipe
 
 LibraryLike = str | Path | Location | Library
 """``builtin``, a manifest, a folder of sounds, or an open library."""
+
+GroovesLike = str | Path | Location | Grooves
+"""A manifest of grooves, or open ones."""
 
 CodecLike = str | Path | CodecChoice
 """The name of a codec, the path of its weights, or a ``CodecChoice`` with device, precision and batch."""

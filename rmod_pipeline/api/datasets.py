@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rmod_pipeline.api.arguments import CodecLike, DataLike, LibraryLike, RecipeLike, location_of, speaks_python
+from rmod_pipeline.api.arguments import (
+    CodecLike,
+    DataLike,
+    GroovesLike,
+    LibraryLike,
+    RecipeLike,
+    location_of,
+    speaks_python,
+)
+from rmod_pipeline.api.grooves import open_grooves
 from rmod_pipeline.api.libraries import open_library
 from rmod_pipeline.api.results import BuildResult, ImportResult, IncompleteBuildError
 from rmod_pipeline.inspection.full_check import Verification
@@ -31,6 +40,7 @@ def build(
     *,
     library: LibraryLike,
     out: str | Location,
+    grooves: GroovesLike | None = None,
     pairs: str | Mapping[str, int] = "train=100,valid=10,test=10",
     seed: int = 0,
     shard_size: int = 100,
@@ -50,6 +60,7 @@ def build(
 ) -> BuildResult:
     """Build a data set, or what is missing of it. The same arguments give the same bytes.
 
+    grooves: the manifest of the performances, for a recipe that plays grooves; by default that which the recipe names.
     pairs: number of pairs per split. shard_size: pairs per tar. stems: store every track too. audio: keep the audio;
     without it, ``codec`` or ``features`` is required. licences: ``permissive``, ``attribution`` or ``share-alike``
     leaves out sounds whose licences ask more. codec: make its tokens too. features: make log-mel spectrograms of the
@@ -79,6 +90,7 @@ def build(
         engine=engine,
         cache_gb=cache_gb,
         licences=licences,
+        grooves=None if grooves is None else open_grooves(grooves),
     )
     if codec is not None:
         job = add_tokens(job, codec_choice(codec), is_remote=executor.is_remote)
@@ -217,13 +229,14 @@ def verify(
     rerender: int = 0,
     compare: int = 200,
     library: str | Path | None = None,
+    grooves: str | Path | None = None,
     progress: bool = True,
 ) -> Verification:
     """Check a data set: checksums, tars, index, splits, leakage.
 
     rerender: number of pairs to compose and render again. compare: pairs per split whose one-shots are compared across
-    splits by sound. library: the manifest for ``rerender``; by default where it lay at the build. ``.ok`` of the result
-    says whether nothing was found.
+    splits by sound. library, grooves: the manifests for ``rerender``; by default where they lay at the build.
+    ``.ok`` of the result says whether nothing was found.
     """
     from rmod_pipeline.inspection.full_check import verify_data_set
     from rmod_pipeline.progress import count_progress
@@ -233,6 +246,7 @@ def verify(
         rerender=rerender,
         compare=compare,
         library=None if library is None else str(library),
+        grooves=None if grooves is None else str(grooves),
         progress=lambda step: count_progress(step, progress),
     )
 
@@ -245,13 +259,15 @@ def preview(
     split: str = "train",
     page: str | Path | None = None,
     library: LibraryLike | None = None,
+    grooves: GroovesLike | None = None,
     codec: str | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Path:
     """Write a page to hear and see some pairs of a data set, or the first pairs of a recipe. Return its path.
 
-    library, seed: for a recipe. codec: for a data set, whose tokens to decode; by default all whose weights are known.
+    library, grooves, seed: for a recipe. codec: for a data set, whose tokens to decode; by default all whose weights
+    are known.
     """
     from rmod_pipeline.errors import UsageError
     from rmod_pipeline.pages.preview import write_preview
@@ -266,6 +282,9 @@ def preview(
         if library is not None:
             found = f"{location} is a data set, whose sounds are chosen already"
             raise UsageError("--library", found, "leave it out, or name a recipe in place of the data set")
+        if grooves is not None:
+            found = f"{location} is a data set, whose grooves are chosen already"
+            raise UsageError("--grooves", found, "leave it out, or name a recipe in place of the data set")
         content = data_set_content(location, split, pairs, codec)
     else:
         name = check_recipe_name(str(source)) if isinstance(source, str | Path) else source
@@ -277,6 +296,7 @@ def preview(
                 split,
                 pairs,
                 seed=seed,
+                grooves=None if grooves is None else open_grooves(grooves),
                 on_pair=lambda: advance(1),
             )
     target = target or content.page

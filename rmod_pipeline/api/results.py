@@ -10,6 +10,8 @@ from rmod_pipeline.errors import BuildError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.scanning.scan import Scan
+from rmod_pipeline.patterns.manifest import Grooves, load_grooves
+from rmod_pipeline.patterns.scan import GrooveScan
 from rmod_pipeline.pipeline.import_folder import PAIR_LIST, PairCounts
 from rmod_pipeline.pipeline.run import BuildSummary
 from rmod_pipeline.reading.data_set import DataSet
@@ -31,6 +33,23 @@ class ScanResult:
     def library(self) -> Library:
         """The library of the manifest, ready for ``build``."""
         return load_library(self.manifest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrooveScanResult:
+    """The result of a scan of MIDI performances."""
+
+    manifest: Path
+    """The CSV file, one row per usable performance."""
+    report: Path
+    """A CSV file with every warning, every dropped file and every group of copies."""
+    scan: GrooveScan
+    """Performances, dropped files with reasons, copies, warnings."""
+
+    @property
+    def grooves(self) -> Grooves:
+        """The performances of the manifest, ready for ``build``."""
+        return load_grooves(self.manifest)
 
 
 class BuildResult(DataSet):

@@ -20,7 +20,7 @@ from rmod_pipeline.cli.encode import encode
 from rmod_pipeline.cli.evaluate import evaluate
 from rmod_pipeline.cli.extract import extract
 from rmod_pipeline.cli.features import features
-from rmod_pipeline.cli.groups import codec, dose, library, recipe, release
+from rmod_pipeline.cli.groups import codec, dose, library, patterns, recipe, release
 from rmod_pipeline.cli.groups.help_format import Command, Group
 from rmod_pipeline.cli.import_pairs import import_pairs
 from rmod_pipeline.cli.preview import preview
@@ -75,6 +75,7 @@ with findings or failures, 2 a mistake in the input, 130 stopped.
 )
 
 app.add_typer(library.app, name="library", help="Scan folders of sounds into a library: scan, check.")
+app.add_typer(patterns.app, name="patterns", help="Scan folders of MIDI performances into grooves: scan, check.")
 app.add_typer(recipe.app, name="recipe", help="What a data set holds: show, check, schema.")
 app.add_typer(codec.app, name="codec", help="Codecs, which turn audio into tokens: list, fetch, show, train.")
 app.add_typer(dose.app, name="dose", help="DOSE models, which extract one-shots from mixtures: import.")

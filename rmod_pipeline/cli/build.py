@@ -19,6 +19,7 @@ from rmod_pipeline.cli.shared.options import (
     DeviceOption,
     EncodersOption,
     ExecutorOption,
+    GroovesOption,
     LibraryOption,
     PrecisionOption,
     ShardMinutesOption,
@@ -41,6 +42,7 @@ def build(
             rich_help_panel=WHAT,
         ),
     ],
+    grooves: GroovesOption = None,
     pairs: Annotated[
         str, typer.Option(metavar="SPLIT=N,...", help="Number of pairs per split.", rich_help_panel=WHAT)
     ] = "train=100,valid=10,test=10",
@@ -140,6 +142,8 @@ def build(
 
         rmod build rmod --library lib.csv --out OUT --pairs train=100000,valid=1000 --codec dac-44khz --no-audio
 
+        rmod build rmod_grooves --library lib.csv --grooves grooves.csv --out OUT --pairs test=300
+
         rmod build rmod --library s3://bucket/lib.csv --out s3://bucket/data --pairs train=100000 --workers 16
 
         rmod build rmod --library lib.csv --out OUT --pairs train=100000 --shards 100:200 --workers 16
@@ -151,6 +155,7 @@ def build(
             recipe,
             library=library,
             out=out,
+            grooves=grooves,
             pairs=pairs,
             seed=seed,
             shard_size=shard_size,

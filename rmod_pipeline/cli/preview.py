@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rmod_pipeline.cli.shared.options import OpenFlag
+from rmod_pipeline.cli.shared.options import GroovesOption, OpenFlag
 from rmod_pipeline.storage import parse_local_path
 
 
@@ -36,6 +36,7 @@ def preview(
         str | None,
         typer.Option(metavar="LIBRARY", help="For a recipe: manifest or folder of sounds. Default: builtin."),
     ] = None,
+    grooves: GroovesOption = None,
     codec: Annotated[
         str | None,
         typer.Option(
@@ -65,7 +66,9 @@ def preview(
     """
     from rmod_pipeline import api
 
-    written = api.preview(source, pairs=pairs, split=split, page=page, library=library, codec=codec, seed=seed)
+    written = api.preview(
+        source, pairs=pairs, split=split, page=page, library=library, grooves=grooves, codec=codec, seed=seed
+    )
     typer.echo(f"{written}: {written.stat().st_size / 1e6:.1f} MB")
     if show:
         typer.launch(written.resolve().as_uri())

@@ -31,6 +31,12 @@ def verify(
         str | None,
         typer.Option(metavar="NAME.csv", help="The manifest for --rerender. Default: where it lay at the build."),
     ] = None,
+    grooves: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROOVES.csv", help="The manifest of grooves for --rerender. Default: where it lay at the build."
+        ),
+    ] = None,
 ) -> None:
     """Check that a data set is what it says: checksums, tars, index, and no sound in two splits.
 
@@ -51,7 +57,7 @@ def verify(
     """
     from rmod_pipeline import api
 
-    result = api.verify(out, rerender=rerender, compare=compare, library=library)
+    result = api.verify(out, rerender=rerender, compare=compare, library=library, grooves=grooves)
     _print_report(out, result.report)
     _print_leaks(result)
     if result.rerendered:
@@ -101,4 +107,4 @@ def _print_rerendered(result: Verification) -> None:
     if result.recomposed:
         typer.echo("Their specs were composed again too, from recipe, library and seed.")
     else:
-        typer.echo("The library has changed since the build: the specs could not be composed again.")
+        typer.echo("The library or the grooves are not those of the build: the specs could not be composed again.")

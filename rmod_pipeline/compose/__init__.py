@@ -1,6 +1,19 @@
-"""Compose pairs: recipe + library + pair id -> PairSpec. Reads no audio."""
+"""Compose pairs: recipe + library + grooves + pair id -> PairSpec. Reads no audio."""
 
 from rmod_pipeline.compose.pair import compose_pair
-from rmod_pipeline.compose.split_assets import SplitAssets, make_settings
+from rmod_pipeline.compose.split_assets import (
+    SplitAssets,
+    check_sounds,
+    list_silent_hits,
+    make_settings,
+    open_recipe_grooves,
+)
 
-__all__ = ["SplitAssets", "compose_pair", "make_settings"]
+__all__ = [
+    "SplitAssets",
+    "check_sounds",
+    "compose_pair",
+    "list_silent_hits",
+    "make_settings",
+    "open_recipe_grooves",
+]

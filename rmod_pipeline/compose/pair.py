@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+import math
+
 from rmod_pipeline import OUTPUT_VERSION
 from rmod_pipeline.compose.chain import compose_chain, compose_sends
+from rmod_pipeline.compose.grooves import compose_groove
 from rmod_pipeline.compose.split_assets import SplitAssets
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.effects.crossover import Crossover
 from rmod_pipeline.library.asset import Asset
-from rmod_pipeline.recipe import DrumRanges, LoopRanges, Recipe
-from rmod_pipeline.recipe.schema import Layering, OneShots
+from rmod_pipeline.recipe import DrumRanges, Humanise, LoopRanges, RandomPatterns, Recipe
+from rmod_pipeline.recipe.schema import GROOVE, Layering, OneShots
 from rmod_pipeline.spec import DrumTrack, Layer, LoopTrack, Note, PairId, PairSpec, Settings
 
 
 def compose_pair(recipe: Recipe, assets: SplitAssets, settings: Settings, pair_id: PairId) -> PairSpec:
-    """Return the spec of a pair. This is a pure function with the same result on every machine."""
+    """Return the spec of a pair. This is a pure function with the same result on every machine.
+
+    Performances are read from their MIDI files, whose checksums are known. Raises AssetError if that fails.
+    """
     draw = Draw.of(pair_id.seed, pair_id.split, pair_id.index, pair_id.attempt)
-    drums = (
-        compose_drum(kind, ranges, recipe, assets.by_kind[kind], draw.at(kind))
+    present = [
+        kind
         for kind, ranges in recipe.drums.items()
-        if _is_present(ranges.presence, draw.at(kind))
+        if kind in assets.by_kind and _is_present(ranges.presence, draw.at(kind))
+    ]
+    composed = None
+    if recipe.grooves and assets.grooves:
+        composed = compose_groove(assets.grooves, present, recipe.grooves.chokes, settings, draw.at(GROOVE))
+    drums = (
+        compose_drum(
+            kind,
+            recipe.drums[kind],
+            recipe,
+            assets.by_kind[kind],
+            draw.at(kind),
+            notes=None if composed is None else composed.notes.get(kind, ()),
+        )
+        for kind in present
+        if composed is None or kind in composed.notes or recipe.drums[kind].target
     )
     loops = (
         compose_loop(kind, ranges, settings, assets.by_kind[kind], draw.at(kind))
@@ -34,6 +55,7 @@ def compose_pair(recipe: Recipe, assets: SplitAssets, settings: Settings, pair_i
         drums=tuple(drums),
         loops=tuple(loops),
         master=compose_chain(recipe.master, draw.at("master")),
+        groove=None if composed is None else composed.groove,
     )
 
 
@@ -43,13 +65,21 @@ BAND_WEIGHT = 0.5
 """The gain of each band. They are equal, so that two bands of one sound would be that sound."""
 
 
-def compose_drum(kind: str, ranges: DrumRanges, recipe: Recipe, assets: tuple[Asset, ...], draw: Draw) -> DrumTrack:
-    """Draw the layers, notes and effects of a drum."""
+def compose_drum(
+    kind: str,
+    ranges: DrumRanges,
+    recipe: Recipe,
+    assets: tuple[Asset, ...],
+    draw: Draw,
+    *,
+    notes: tuple[Note, ...] | None = None,
+) -> DrumTrack:
+    """Draw the layers and effects of a drum, and its notes unless they are given."""
     return DrumTrack(
         kind=kind,
         target=ranges.target,
         layers=compose_layers(recipe.one_shots, assets, draw.at("layers")),
-        notes=compose_notes(ranges, recipe.grid, draw.at("notes")),
+        notes=compose_notes(ranges, recipe, draw.at("notes")) if notes is None else notes,
         inserts=compose_chain(ranges.inserts, draw.at("inserts")),
         sends=compose_sends(ranges.sends, draw.at("sends")),
         one_shot=compose_chain(recipe.one_shots.effects, draw.at("one-shot")),
@@ -91,14 +121,37 @@ def compose_bands(layering: Layering, draw: Draw) -> tuple[Crossover, ...]:
     return tuple(Crossover(passes=band, hz=hz) for band in BANDS)
 
 
-def compose_notes(ranges: DrumRanges, grid: int, draw: Draw) -> tuple[Note, ...]:
-    """Draw the hits of a drum at different grid points; all sets of points are equally likely."""
-    ticks = draw.at("ticks").distinct(ranges.hits.sample(draw.at("hits")), grid)
+def compose_notes(ranges: DrumRanges, recipe: Recipe, draw: Draw) -> tuple[Note, ...]:
+    """Draw the hits of a drum at different points of the grid, or at different steps; all sets are equally likely."""
+    grid = recipe.grid
+    steps = (recipe.patterns.steps if isinstance(recipe.patterns, RandomPatterns) else None) or grid
+    chosen = draw.at("ticks").distinct(ranges.hits.sample(draw.at("hits")), steps)
     velocity = draw.at("velocity")
-    return tuple(
-        Note(tick=tick, velocity=round(ranges.velocity.sample(velocity.at(number))))
-        for number, tick in enumerate(ticks)
-    )
+    notes = [
+        Note(tick=step * grid // steps, velocity=round(ranges.velocity.sample(velocity.at(number))))
+        for number, step in enumerate(chosen)
+    ]
+    if ranges.humanise:
+        ticks_per_ms = grid / (recipe.seconds * 1000)
+        notes = humanise_notes(notes, ranges.humanise, grid, ticks_per_ms, draw.at("humanise"))
+    return tuple(notes)
+
+
+def humanise_notes(notes: list[Note], ranges: Humanise, grid: int, ticks_per_ms: float, draw: Draw) -> list[Note]:
+    """Move each hit, and change its velocity. Hits stay on the grid, and keep their order and their number."""
+    moved = []
+    for number, note in enumerate(notes):
+        shift = ranges.timing_ms.sample(draw.at("timing_ms", number)) * ticks_per_ms
+        velocity = note.velocity + ranges.velocity.sample(draw.at("velocity", number))
+        moved.append((math.floor(note.tick + shift + 0.5), min(max(round(velocity), 1), 127)))
+    humanised = []
+    least = 0
+    for number, (tick, velocity) in enumerate(sorted(moved)):
+        # A point for this hit after the one before, and points left for those that follow.
+        point = min(max(tick, least), grid - len(moved) + number)
+        humanised.append(Note(tick=point, velocity=velocity))
+        least = point + 1
+    return humanised
 
 
 def compose_loop(kind: str, ranges: LoopRanges, settings: Settings, assets: tuple[Asset, ...], draw: Draw) -> LoopTrack:

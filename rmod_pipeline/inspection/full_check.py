@@ -39,7 +39,7 @@ class Verification:
     exact: bool = True
     """Whether pairs must agree bit by bit: the versions and the processor family are those of the build."""
     recomposed: bool = True
-    """Whether the specs were composed again too: the library is that of the build."""
+    """Whether the specs were composed again too: the library is that of the build, and so are the grooves."""
 
     @property
     def ok(self) -> bool:
@@ -53,13 +53,14 @@ def verify_data_set(
     rerender: int = 0,
     compare: int = 200,
     library: str | None = None,
+    grooves: str | None = None,
     progress: OpenProgress = lambda _step: nullcontext(lambda _done, _total: None),
 ) -> Verification:
     """Check a data set.
 
     rerender: number of pairs to render again. compare: pairs per split whose one-shots are compared across splits.
-    library: the manifest for ``rerender``; by default where it lay at the build. Raises ShardError if there is no
-    data set, UsageError or ManifestError if the library cannot be found.
+    library, grooves: the manifests for ``rerender``; by default where they lay at the build. Raises ShardError if there
+    is no data set, UsageError or ManifestError if the library cannot be found.
     """
     with progress("shards") as on_shard:
         report = verify_shards(out, on_shard)
@@ -70,7 +71,8 @@ def verify_data_set(
     if report.keys:
         _compare_across_splits(out, result, compare)
         if rerender:
-            _render_again(out, result, rerender, library, progress)
+            with progress("pairs rendered again") as on_pair:
+                _render_again(ReproductionCheck(out, library, grooves), result, rerender, on_pair)
     return result
 
 
@@ -85,12 +87,11 @@ def _compare_across_splits(out: Location, result: Verification, count: int) -> N
     result.compared = len(keys)
 
 
-def _render_again(out: Location, result: Verification, count: int, library: str | None, progress: OpenProgress) -> None:
-    reproduction, keys = ReproductionCheck(out, library), pick_evenly(result.report.keys, count)
-    result.exact, result.recomposed, result.rerendered = reproduction.exact, reproduction.same_library, len(keys)
-    with progress("pairs rendered again") as on_pair:
-        for done, key in enumerate(keys):
-            on_pair(done, len(keys))
-            findings = reproduction.check(key)
-            if findings:
-                result.differing[key] = findings
+def _render_again(reproduction: ReproductionCheck, result: Verification, count: int, on_pair: CountProgress) -> None:
+    keys = pick_evenly(result.report.keys, count)
+    result.exact, result.recomposed, result.rerendered = reproduction.exact, reproduction.same_sources, len(keys)
+    for done, key in enumerate(keys):
+        on_pair(done, len(keys))
+        findings = reproduction.check(key)
+        if findings:
+            result.differing[key] = findings

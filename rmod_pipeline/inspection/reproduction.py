@@ -11,13 +11,13 @@ from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.errors import RmodError, ShardError
 from rmod_pipeline.inspection.findings import Finding
 from rmod_pipeline.inspection.rerender import Difference, compare_checksums, compare_files
-from rmod_pipeline.inspection.sounds import open_data_set_sounds
+from rmod_pipeline.inspection.sounds import open_data_set_grooves, open_data_set_sounds
 from rmod_pipeline.pipeline.event_log import read_library_record
 from rmod_pipeline.reading.pairs import StoredPair, read_index_row, read_pair
 from rmod_pipeline.reading.shard_list import verify_hint
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render import render_pair
-from rmod_pipeline.shards.fingerprint import output_versions, read_fingerprint
+from rmod_pipeline.shards.fingerprint import GROOVES, output_versions, read_fingerprint
 from rmod_pipeline.shards.layout import Layout, parse_key, shard_name
 from rmod_pipeline.shards.members import MIX, decode_audio, find_audio_member
 from rmod_pipeline.shards.tar import read_members
@@ -38,14 +38,18 @@ def has_build_environment(out: Location) -> bool:
 class ReproductionCheck:
     """Composes and renders pairs of a data set again, and reports what differs."""
 
-    def __init__(self, out: Location, manifest: str | None = None) -> None:
-        """Open the library of a data set, as ``open_data_set_sounds`` does."""
+    def __init__(self, out: Location, manifest: str | None = None, grooves: str | None = None) -> None:
+        """Open the library and the grooves of a data set, as ``open_data_set_sounds`` and its like do."""
         self._out, self._fingerprint = out, read_fingerprint(Layout(out).build)
         self._sounds = open_data_set_sounds(out, manifest)
         self.exact = has_build_environment(out)
         """Whether audio must be equal bit by bit; otherwise it may differ by ``BOUND_DB``."""
-        self.same_library = self._sounds.store.library.digest == self._fingerprint["library"]["digest"]
-        """Whether the library is that of the build, so that specs can be composed again."""
+        self._grooves = open_data_set_grooves(out, grooves)
+        self.same_sources = self._sounds.store.library.digest == self._fingerprint["library"]["digest"] and (
+            GROOVES not in self._fingerprint
+            or (self._grooves is not None and self._grooves.digest == self._fingerprint[GROOVES]["digest"])
+        )
+        """Whether library and grooves are those of the build, so that specs can be composed again."""
 
     def check(self, key: str) -> list[Finding]:
         """Return what differs in a pair; an empty list if it is reproduced."""
@@ -57,7 +61,7 @@ class ReproductionCheck:
                 if self.exact or not difference.within_bound
             ]
             findings += self._compare_features(stored)
-            if self.same_library and not self._is_composed_equally(stored.spec()):
+            if self.same_sources and not self._is_composed_equally(stored.spec()):
                 found = "its spec is not that of recipe, library and seed"
                 findings.append(Finding(about=f"{key}.json", found=found))
         except RmodError as error:
@@ -108,7 +112,7 @@ class ReproductionCheck:
         if self._fingerprint["versions"]["rmod output"] != str(OUTPUT_VERSION):
             return True  # another output version may compose another spec
         recipe = Recipe.model_validate(self._fingerprint["recipe"])
-        assets = SplitAssets.of(recipe, self._sounds.store.library, spec.address.split)
+        assets = SplitAssets.of(recipe, self._sounds.store.library, spec.address.split, self._grooves)
         settings = make_settings(recipe, self._fingerprint["engine"])
         pair_id = replace(spec.address, seed=self._fingerprint["seed"])
         return compose_pair(recipe, assets, settings, pair_id) == spec

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rmod_pipeline.inspection.findings import ExpectedContent, Finding
+from rmod_pipeline.recipe.schema import GROOVE
 from rmod_pipeline.shards.layout import Layout, ShardPlan
 from rmod_pipeline.shards.receipt import FileRecord, Receipt
 from rmod_pipeline.storage.publish import file_digest
@@ -36,6 +37,8 @@ def matches_index(text: bytes, row: Mapping[str, Any], expected: ExpectedContent
         sounds = [
             (drum["kind"], layer["asset"], layer["sha256"]) for drum in spec["drums"] for layer in drum["layers"]
         ] + [(loop["kind"], loop["asset"], loop["sha256"]) for loop in spec["loops"]]
+        if "groove" in spec:
+            sounds.append((GROOVE, spec["groove"]["performance"], spec["groove"]["sha256"]))
         return (
             address == {"seed": expected.seed, **{name: row[name] for name in ("split", "index", "attempt")}}
             and spec["settings"]["engine"] == expected.engine

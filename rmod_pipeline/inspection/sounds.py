@@ -8,11 +8,12 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.licences import LICENCE_CLASSES, LicenceClass, select_by_class
 from rmod_pipeline.library.manifest import BUILTIN, load_library
 from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.patterns.manifest import Grooves, load_grooves, select_grooves_by_class
 from rmod_pipeline.pipeline.event_log import read_library_record
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
 from rmod_pipeline.render import PreparedCache, Sounds
 from rmod_pipeline.render.prepared import prepared_folder
-from rmod_pipeline.shards.fingerprint import LICENCES, Fingerprint, is_imported, read_fingerprint
+from rmod_pipeline.shards.fingerprint import GROOVES, LICENCES, Fingerprint, is_imported, read_fingerprint
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.storage import Location, parse_location
 
@@ -49,8 +50,27 @@ def open_data_set_sounds(out: Location, manifest: str | None = None) -> Sounds:
     return make_sounds(library, int(fingerprint["recipe"]["sample_rate"]))
 
 
+def open_data_set_grooves(out: Location, manifest: str | None = None) -> Grooves | None:
+    """Return the grooves that a data set plays, as far as they can be found; None if it plays random hits.
+
+    ``manifest`` overrides the one recorded at the build. Without either, and where the recorded one is gone, the result
+    is None too: pairs can be rendered without it. Raises the errors of ``load_grooves``.
+    """
+    layout = Layout(out)
+    fingerprint = read_fingerprint(layout.build)
+    path = manifest or read_library_record(layout.log).get(GROOVES)
+    if GROOVES not in fingerprint or path is None or (manifest is None and not parse_location(path).is_file()):
+        return None
+    return select_grooves_by_class(load_grooves(path), _licence_class(fingerprint))
+
+
 def limit_to_build(library: Library, fingerprint: Fingerprint) -> Library:
     """Return the library with the licences that a build was limited to; the library itself if it was not."""
+    return select_by_class(library, _licence_class(fingerprint))
+
+
+def _licence_class(fingerprint: Fingerprint) -> LicenceClass:
+    """Return the class of licences that a build was limited to."""
     record = fingerprint["library"]
     name = record.get(LICENCES, LicenceClass.ANY.value) if isinstance(record, dict) else LicenceClass.ANY.value
-    return select_by_class(library, LicenceClass(name)) if name in LICENCE_CLASSES else library
+    return LicenceClass(name) if name in LICENCE_CLASSES else LicenceClass.ANY

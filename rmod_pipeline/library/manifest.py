@@ -83,10 +83,10 @@ def load_library(manifest: Location | str) -> Library:
     rows = list(read_csv_rows(path, MANIFEST_COLUMNS))
     if not rows:
         raise ManifestError(path, "a header but no rows", f"scan a folder that holds audio: {scan_command}")
-    root = _read_root(path)
+    root = read_root(path)
     real_root = None if isinstance(root, StorePath) else os.path.realpath(root)
     assets = tuple(sorted((_parse_asset(row, real_root) for row in rows), key=lambda asset: asset.id))
-    _check_unique(rows)
+    check_unique(rows)
     return Library(assets=assets, root=root, manifest=path, digest=compute_library_digest(assets))
 
 
@@ -200,14 +200,14 @@ def find_path_problem(text: str) -> str:
     return _LEAVES_FOLDER if ".." in text.split("/") else ""
 
 
-def _check_inside(row: CsvRow, path: str, real_root: str) -> None:
+def check_inside(row: CsvRow, path: str, real_root: str) -> None:
     """Raise ManifestError if symbolic links lead a path out of the root folder, whose real path is given."""
     real = os.path.realpath(os.path.join(real_root, path))  # noqa: PTH118  (five times faster, for 20,000 rows)
     if os.path.commonpath([real_root, real]) != real_root:
         raise row.error("path", f"{path!r} is a link that leaves the folder", "replace the link by a copy of the file")
 
 
-def _read_root(path: Location) -> Location:
+def read_root(path: Location) -> Location:
     """Return the folder that a manifest's paths are relative to. Raises ManifestError for an absolute one."""
     folder = path.absolute().parent
     for line in csv.reader(io.StringIO(_read_text(path), newline="")):
@@ -238,35 +238,37 @@ def _join_root(folder: Location, root: str, manifest: Location) -> Location:
 def _parse_asset(row: CsvRow, real_root: str | None) -> Asset:
     path = parse_path(row)
     if real_root is not None:  # object stores have no links
-        _check_inside(row, path, real_root)
+        check_inside(row, path, real_root)
     return Asset(
-        id=_parse_text(row, "id"),
+        id=parse_text_cell(row, "id"),
         path=path,
         kind=parse_kind(row),
-        group=_parse_text(row, "group"),
-        split=_parse_split(row),
-        sha256=_parse_sha256(row),
+        group=parse_text_cell(row, "group"),
+        split=parse_split(row),
+        sha256=parse_sha256(row),
         kit=row.cells["kit"].strip(),
         licence=parse_licence_cell(row),
         source=row.cells["source"].strip(),
-        sample_rate=_parse_count(row, "sample_rate"),
-        channels=_parse_count(row, "channels"),
-        frames=_parse_count(row, "frames"),
+        sample_rate=parse_count(row, "sample_rate"),
+        channels=parse_count(row, "channels"),
+        frames=parse_count(row, "frames"),
         peak_dbfs=_parse_level(row, "peak_dbfs"),
         rms_dbfs=_parse_level(row, "rms_dbfs"),
     )
 
 
-def _parse_text(row: CsvRow, column: str) -> str:
+def parse_text_cell(row: CsvRow, column: str) -> str:
+    """Return a cell that must not be empty. Raises ManifestError, also for control characters."""
     text = row.cells[column].strip()
     if not text:
-        raise row.error(column, "empty", f"every sound needs a value for {column}: scan again to generate it")
+        raise row.error(column, "empty", f"every row needs a value for {column}: scan again to generate it")
     if _CONTROL.search(text):
         raise row.error(column, f"{text!r} holds a control character", "write it in one line of plain text")
     return text
 
 
-def _parse_split(row: CsvRow) -> str:
+def parse_split(row: CsvRow) -> str:
+    """Return a row's split. Raises ManifestError."""
     split = row.cells["split"].strip()
     if split not in SPLITS:
         found = f"{split!r} is none of {', '.join(SPLITS)}{nearest(split, SPLITS)}"
@@ -274,14 +276,16 @@ def _parse_split(row: CsvRow) -> str:
     return split
 
 
-def _parse_sha256(row: CsvRow) -> str:
+def parse_sha256(row: CsvRow) -> str:
+    """Return a row's checksum in small letters. Raises ManifestError."""
     text = row.cells["sha256"].strip().lower()
     if not _SHA256.fullmatch(text):
         raise row.error("sha256", f"{text!r} is not 64 hexadecimal digits", "scan again to have it measured")
     return text
 
 
-def _parse_count(row: CsvRow, column: str) -> int:
+def parse_count(row: CsvRow, column: str) -> int:
+    """Return a cell that holds a whole number above 0. Raises ManifestError."""
     text = row.cells[column].strip()
     # isdecimal() and a length limit: int() accepts underscores, and takes seconds for a million digits.
     if not (text.isascii() and text.isdecimal() and len(text) < 16 and int(text) > 0):
@@ -301,10 +305,10 @@ def _parse_level(row: CsvRow, column: str) -> float:
     return value
 
 
-def _check_unique(rows: Iterable[CsvRow]) -> None:
+def check_unique(rows: Iterable[CsvRow], id_column: str = "id") -> None:
     """Raise ManifestError if two rows have the same id or the same path."""
     for column, hint in (
-        ("id", "ids are unique: give one of the two rows another id"),
+        (id_column, "ids are unique: give one of the two rows another id"),
         ("path", "delete one of the two rows"),
     ):
         first_line: dict[str, int] = {}

@@ -119,22 +119,34 @@ def _explain_uneven_split(sounds: Sequence[SplitItem], assignment: SplitAssignme
     return f"{reason} -> name kits with --labels, add other kits, or choose other --splits"
 
 
-def check_splits(library: Library, kinds: Iterable[str], splits: Iterable[str], at_least: int = 1) -> None:
-    """Raise LibraryError, with every lack and its remedy, unless each split has ``at_least`` sounds of each kind."""
+def check_splits(
+    library: Library,
+    kinds: Iterable[str],
+    splits: Iterable[str],
+    at_least: int = 1,
+    sounds: Mapping[str, Collection[str]] | None = None,
+) -> None:
+    """Raise LibraryError, with every lack and its remedy, unless each split has ``at_least`` sounds of each kind.
+
+    ``sounds`` names the kinds of the library that count for a kind; by default the kind itself.
+    """
+    sounds = sounds or {}
     counts = Counter((asset.kind, asset.split) for asset in library.assets)
     known = library.kinds()
     lacks: list[str] = []
     unknown_kinds: list[str] = []
     lacking: list[tuple[str, str]] = []
     for kind in dict.fromkeys(kinds):
-        if kind not in known:
+        counted = set(sounds.get(kind, (kind,)))
+        if not counted & set(known):
             lacks.append(f"no {kind} at all{nearest(kind, known)}")
             unknown_kinds.append(kind)
             continue
         for split in dict.fromkeys(splits):
-            if counts[kind, split] < at_least:
-                by_split = ", ".join(f"{name} {counts[kind, name]}" for name in SPLITS)
-                lacks.append(f"{split} has {_format_count(counts[kind, split], kind)}, {at_least} needed ({by_split})")
+            by_name = {name: sum(counts[each, name] for each in counted) for name in SPLITS}
+            if by_name[split] < at_least:
+                by_split = ", ".join(f"{name} {count}" for name, count in by_name.items())
+                lacks.append(f"{split} has {_format_count(by_name[split], kind)}, {at_least} needed ({by_split})")
                 lacking.append((kind, split))
     remedies = []
     if unknown_kinds:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from rmod_pipeline.codec import CodecChoice
 from rmod_pipeline.codec.catalogue import is_weights_path
+from rmod_pipeline.compose import open_recipe_grooves
 from rmod_pipeline.effects import FUSED, check_engine
 from rmod_pipeline.errors import UsageError, check_seed, nearest
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.licences import LicenceClass, parse_licence_class, select_by_class
+from rmod_pipeline.patterns.manifest import Grooves, select_grooves_by_class
 from rmod_pipeline.pipeline.encoding import TokenSettings
 from rmod_pipeline.pipeline.executors.config import check_at_least
 from rmod_pipeline.pipeline.jobs.build import BuildJob
@@ -43,12 +45,14 @@ def configure_build(
     engine: str = FUSED,
     cache_gb: float = 4.0,
     licences: str = LicenceClass.ANY,
+    grooves: Grooves | None = None,
 ) -> BuildJob:
     """Return a checked build without tokens. Raises UsageError for an invalid option.
 
     ``pairs``: the number of pairs per split, as a mapping or as ``train=300,valid=30``. ``shard_size``: the number of
     pairs per shard; by default all pairs of a split. ``licences``: the class of licences to limit the library to; see
-    ``rmod_pipeline.library.licences``. Raises LibraryError if it leaves no sound.
+    ``rmod_pipeline.library.licences``. ``grooves``: the performances that the recipe plays; by default those that it
+    names. Raises LibraryError if no sound or performance is left.
     """
     counts = parse_counts(pairs)
     if audio_format not in FORMATS:
@@ -58,9 +62,16 @@ def configure_build(
     licence_class = parse_licence_class(licences)
     if out.exists() and not out.is_dir():
         raise UsageError("--out", f"{out} is a file", "give a folder")
+    if grooves is not None and recipe.grooves is None:
+        found = f"the recipe {recipe.name} plays random hits"
+        raise UsageError(
+            "--grooves", found, "leave it out, or choose a recipe that plays grooves, such as rmod_grooves"
+        )
+    opened = open_recipe_grooves(recipe, grooves)
     return BuildJob(
         recipe=recipe,
         library=select_by_class(library, licence_class),
+        grooves=None if opened is None else select_grooves_by_class(opened, licence_class),
         licences=licence_class,
         seed=check_seed(seed),
         counts=counts,

@@ -79,19 +79,21 @@ def read_events(log: Location) -> list[Event]:
     return events
 
 
-def record_library(log: Location, manifest: Location, drafts: Path) -> None:
-    """Record the library's manifest for `verify --rerender`, because build.json has only the library's digest.
+def record_library(log: Location, manifest: Location, drafts: Path, grooves: Location | None = None) -> None:
+    """Record the manifests of the library and of the grooves for `verify --rerender`: build.json has digests only.
 
     Also records the processor families of all runs: audio is equal only within one family.
     """
     families = read_library_record(log).get("processor", "").split(" and ")
     processors = sorted({*filter(None, families), processor_family()})
     content = {"manifest": str(manifest.resolve()), "processor": " and ".join(processors)}
+    if grooves is not None:
+        content["grooves"] = str(grooves.resolve())
     publish_bytes(json.dumps(content, indent=1).encode() + b"\n", log / LIBRARY, drafts)
 
 
 def read_library_record(log: Location) -> dict[str, str]:
-    """Return what ``record_library`` wrote, with the keys ``manifest`` and ``processor``; empty if it is missing."""
+    """Return what ``record_library`` wrote: ``manifest``, ``processor``, ``grooves`` if any; empty if it is missing."""
     try:
         content = json.loads((log / LIBRARY).read_bytes())
     except (OSError, ValueError):

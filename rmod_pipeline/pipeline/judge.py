@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rmod_pipeline.audio import SILENCE_DB
 from rmod_pipeline.recipe import RejectLimits
 from rmod_pipeline.render import PairLevels
 
@@ -30,6 +31,6 @@ def judge(measured: PairLevels, limits: RejectLimits) -> Reject | None:
     for kind in measured.targets:
         track = measured.tracks.get(kind)  # an imported pair has no tracks
         audible = track.audible_db if track else None
-        if audible is not None and audible < -limits.buried_db:
+        if audible is not None and (audible < -limits.buried_db or audible <= SILENCE_DB):
             return Reject(stage="mix", reason=f"buried {kind}")
     return None

@@ -5,15 +5,18 @@ A run checks the job and the folder, makes the missing shards, and summarises th
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from rmod_pipeline.compose import check_sounds, list_silent_hits
 from rmod_pipeline.effects import prepare_engine
 from rmod_pipeline.errors import BuildError, LibraryError
 from rmod_pipeline.library.licences import LicenceClass
-from rmod_pipeline.library.splits import check_groups, check_splits
+from rmod_pipeline.library.splits import check_groups
+from rmod_pipeline.patterns.manifest import check_groove_groups
 from rmod_pipeline.pipeline.event_log import END, append_event, record_library
 from rmod_pipeline.pipeline.executors import Executor
 from rmod_pipeline.pipeline.jobs.base import Job
@@ -31,6 +34,8 @@ from rmod_pipeline.shards.receipt import Receipt
 from rmod_pipeline.shards.windows.family import WindowFamily, check_family, claim_family
 from rmod_pipeline.storage.publish import sweep_drafts
 from rmod_pipeline.storage.writing import report_unwritable
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +120,17 @@ def check_job(job: BuildJob) -> None:
     """Raise RecipeError or LibraryError for a job whose first pair would fail."""
     check_kinds(job.recipe.kinds, f"recipe {job.recipe.name}")
     try:
-        check_splits(job.library, job.recipe.loops, job.counts)
-        check_splits(job.library, job.recipe.drums, job.counts, at_least=job.recipe.one_shots.layering.most)
+        check_sounds(job.recipe, job.library, job.counts)
     except LibraryError as error:
         if job.licences is LicenceClass.ANY:
             raise
         found = f"of the sounds under {job.licences} licences, {error.found}"
         raise LibraryError(error.about, found, f"choose a wider --licences; or {error.hint}") from error
     check_groups(job.library)
+    if job.grooves:
+        check_groove_groups(job.grooves)
+    for line in list_silent_hits(job.recipe, job.library, job.counts, job.grooves):
+        logger.warning(line)
 
 
 def open_folder(job: BuildJob, has_build: bool = False, families: Iterable[WindowFamily] | None = None) -> None:
@@ -138,7 +146,7 @@ def open_folder(job: BuildJob, has_build: bool = False, families: Iterable[Windo
         for family in job.window_families if families is None else families:
             claim_family(family, layout)
         sweep_drafts(layout.drafts)
-        record_library(layout.log, job.library.manifest, layout.drafts)
+        record_library(layout.log, job.library.manifest, layout.drafts, job.grooves.manifest if job.grooves else None)
 
 
 def collect_receipts(layout: Layout, families: Iterable[str], plans: Sequence[ShardPlan]) -> list[Receipt]:

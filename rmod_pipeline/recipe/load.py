@@ -16,6 +16,7 @@ from rmod_pipeline.recipe.find import find_recipe, recipe_names
 from rmod_pipeline.recipe.problems import Problem, describe_value, list_problems
 from rmod_pipeline.recipe.schema import Recipe
 from rmod_pipeline.recipe.yaml_tree import find_line, parse_yaml
+from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.folders import shipped_folder
 
 RecipeModel = TypeVar("RecipeModel", bound=BaseModel)
@@ -36,6 +37,7 @@ _SECTIONS: Sections = {
     "one_shots": {"layering": {}},
     "drums": {_ANY_KEY: {}},
     "loops": {_ANY_KEY: {}},
+    "patterns": {},
     "reject": {},
 }
 """The mappings that ``extends`` merges key by key. Any other value, such as a distribution, is replaced as a whole."""
@@ -49,7 +51,7 @@ def load_recipe(path: Path) -> Recipe:
     return _load(_read_text(path), path, path)
 
 
-def load_yaml_as(model: type[RecipeModel], path: Path, example: Path) -> RecipeModel:
+def load_yaml_as(model: type[RecipeModel], path: Location, example: Path) -> RecipeModel:
     """Load and check a recipe of another kind, such as a training recipe; ``example`` names a valid one.
 
     Raises RecipeError that lists every problem with its line.
@@ -99,12 +101,17 @@ def resolve_recipe(recipe: str | Path | Mapping[str, Any] | Recipe) -> Recipe:
     return load_recipe(find_recipe(str(recipe)))
 
 
+def dump_decisive(recipe: Recipe) -> dict[str, Any]:
+    """Return the content of a recipe that decides the bytes: all but where the grooves lie."""
+    return recipe.model_dump(mode="json", exclude={"patterns": {"manifest"}})
+
+
 def recipe_digest(recipe: Recipe) -> str:
     """Return the SHA-256 of the meaning of a recipe: comments, key order and short forms do not change it.
 
     The order of drums and loops does, because it is the order of tracks in a spec.
     """
-    return hashlib.sha256(json.dumps(recipe.model_dump(mode="json")).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(dump_decisive(recipe)).encode()).hexdigest()
 
 
 def _load(text: str, about: object, path: Path | None) -> Recipe:
@@ -157,9 +164,9 @@ def _merge(base: dict[str, Any], own: dict[str, Any], sections: Sections) -> dic
     return merged
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Location) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(path, f"cannot be read: {error}", "a recipe is a YAML file in UTF-8") from error
 

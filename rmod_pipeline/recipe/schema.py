@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from rmod_pipeline.distributions import Integer, Number, Probability, Strict, Within
 from rmod_pipeline.effects import AnyRanges
+from rmod_pipeline.recipe.patterns import GroovePatterns, Humanise, Patterns, RandomPatterns
 from rmod_pipeline.storage.naming import NAME
 
 Name = Annotated[str, Field(pattern=NAME)]
@@ -58,7 +59,7 @@ class TrackRanges(Strict):
 
 
 class DrumRanges(TrackRanges):
-    """A drum: a layered one-shot that is played at random grid points."""
+    """A drum: a layered one-shot that is played at random points of the grid, or where a groove has its hits."""
 
     target: bool = Field(default=True, description="Whether the dry one-shot is a target, which a model must extract.")
     token_frames: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
@@ -68,12 +69,25 @@ class DrumRanges(TrackRanges):
     hits: Annotated[Integer, Within("hits", 1, 1024)] = Field(
         default=[2, 4],
         validate_default=True,
-        description="Number of hits in a mixture; a pair of numbers is a range with both ends.",
+        description="Number of hits in a mixture; a pair of numbers is a range with both ends. Grooves have their own.",
     )
     velocity: Annotated[Number, Within("MIDI velocity", 1, 127)] = Field(
         default={"normal": [100, 3], "clip": [1, 127]},
         validate_default=True,
-        description="Velocity of a hit, rounded to a whole number; the amplitude is (velocity + 1) / 128.",
+        description="Velocity of a hit, rounded to a whole number; the amplitude is (velocity + 1) / 128. "
+        "Grooves have their own.",
+    )
+    # A dump omits these keys if they are empty, so that they did not change the fingerprint of older recipes.
+    humanise: Humanise | None = Field(
+        default=None, exclude_if=not_, description="Deviations of random hits from their points; default none."
+    )
+    sounds: tuple[Name, ...] = Field(
+        default=(), exclude_if=not_, description="Kinds of the library whose sounds the drum plays; default its own."
+    )
+    optional: bool = Field(
+        default=False,
+        exclude_if=not_,
+        description="Whether the drum is left out where the library has too few sounds; otherwise that is an error.",
     )
 
     @model_validator(mode="after")
@@ -81,6 +95,8 @@ class DrumRanges(TrackRanges):
         if self.target and self.presence < 1:
             remedy = "write `target: false` or `presence: 1`"
             raise ValueError(f"presence is {self.presence:g}, but every pair contains its targets: {remedy}")
+        if self.target and self.optional:
+            raise ValueError("a target cannot be optional, as every pair contains its targets: write `target: false`")
         return self
 
 
@@ -176,6 +192,10 @@ class RejectLimits(Strict):
     )
 
 
+MOST_POINTS = 5_760_000
+"""Points of a grid: one for every two frames of a minute at 192 kHz."""
+
+
 class Recipe(Strict):
     """What to build: the sounds of a mixture, their effects and the limits for rejects."""
 
@@ -183,8 +203,14 @@ class Recipe(Strict):
     description: str = Field(default="", description="Description of the data set, for its card.")
     sample_rate: Annotated[int, Field(ge=8_000, le=192_000)] = Field(default=44_100, description="Sample rate in Hz.")
     seconds: Annotated[float, Field(ge=0.5, le=60)] = Field(default=4.0, description="Length of a mixture in s.")
-    grid: Annotated[int, Field(ge=16, le=100_000)] = Field(
+    grid: Annotated[int, Field(ge=16, le=MOST_POINTS)] = Field(
         default=1_920, description="Points of the MIDI grid over a mixture; 1920 over 4 s are 480 per beat at 60 bpm."
+    )
+    # A dump omits the default, so that the key did not change the fingerprint of older recipes.
+    patterns: Patterns = Field(
+        default_factory=RandomPatterns,
+        exclude_if=lambda patterns: patterns == RandomPatterns(),
+        description="Where the hits of the drums come from: random points (the default), or grooves.",
     )
     one_shots: OneShots = Field(default_factory=OneShots, description="How one-shots are prepared and played.")
     loop_max_seconds: Annotated[float, Field(ge=0.5, le=600)] = Field(
@@ -211,6 +237,16 @@ class Recipe(Strict):
         return tuple(kind for kind, drum in self.drums.items() if drum.target)
 
     @property
+    def grooves(self) -> GroovePatterns | None:
+        """The patterns, if they are grooves."""
+        return self.patterns if isinstance(self.patterns, GroovePatterns) else None
+
+    @property
+    def drum_sounds(self) -> dict[str, tuple[str, ...]]:
+        """The kinds of the library whose sounds each drum plays."""
+        return {kind: drum.sounds or (kind,) for kind, drum in self.drums.items()}
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """All kinds of drums and loops, in order."""
         return (*self.drums, *self.loops)
@@ -218,6 +254,7 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _check_consistency(self) -> Recipe:
         self._check_drums()
+        self._check_patterns()
         self._check_loops()
         for key, highest_hz in _list_frequencies(self):
             # Above half the sample rate a filter has another frequency, or an infinite response.
@@ -235,6 +272,27 @@ class Recipe(Strict):
             most_hits = int(drum.hits.support()[1])
             if most_hits > self.grid:
                 raise _make_error(f"drums.{kind}.hits", f"{most_hits} hits do not fit on a grid of {self.grid} points")
+            if isinstance(self.patterns, RandomPatterns) and most_hits > (self.patterns.steps or self.grid):
+                message = f"{most_hits} hits do not fit on {self.patterns.steps} steps"
+                raise _make_error(f"drums.{kind}.hits", message)
+
+    def _check_patterns(self) -> None:
+        patterns = self.patterns
+        if isinstance(patterns, RandomPatterns):
+            if (patterns.steps or 0) > self.grid:
+                message = f"{patterns.steps} steps do not fit on a grid of {self.grid} points"
+                raise _make_error("patterns.steps", message)
+            return
+        for kind, drum in self.drums.items():
+            if drum.humanise:
+                message = "grooves keep the timing and the velocities of their drummers: remove the key"
+                raise _make_error(f"drums.{kind}.humanise", message)
+        if GROOVE in self.kinds:
+            raise _make_error(f"drums.{GROOVE}", f"the index names performances '{GROOVE}': give the kind another name")
+        if 2 * self.grid < self.frames:
+            # Otherwise an onset in the audio could be more than one frame from that of the performance.
+            message = f"{self.grid} points are too coarse for grooves: write grid: {-(-self.frames // 2)}, or more"
+            raise _make_error("grid", message)
 
     def _check_loops(self) -> None:
         for kind in sorted(self.drums.keys() & self.loops.keys()):
@@ -244,6 +302,10 @@ class Recipe(Strict):
             if longest > self.seconds:
                 message = f"{longest:g} s is longer than the mixture, {self.seconds:g} s"
                 raise _make_error(f"loops.{kind}.seconds", message)
+
+
+GROOVE = "groove"
+"""The kind under which the sources of a pair list the performance that its hits come from."""
 
 
 def _make_error(key: str, message: str) -> PydanticCustomError:

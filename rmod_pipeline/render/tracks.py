@@ -8,7 +8,7 @@ import numpy as np
 
 from rmod_pipeline.audio import Audio, db_to_gain, make_silence, peak
 from rmod_pipeline.library.read import resample
-from rmod_pipeline.spec import Note, Settings
+from rmod_pipeline.spec import Note, Settings, note_ends
 
 FAINT_DB = -40.0
 """If the part of a one-shot that is kept is this far below its peak, it counts as silent: the hit comes later."""
@@ -57,15 +57,15 @@ def scale_to_peak(audio: Audio, target_peak: float) -> Audio:
 
 
 def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings) -> Audio:
-    """Place a one-shot at every note; a new hit cuts the hit that still sounds.
+    """Place a one-shot at every note; a new hit cuts the hit that still sounds, and so does the end of a choked note.
 
-    one_shot [channels, samples]; returns [channels, frames]. The amplitude is (velocity + 1) / 128. Before a cut the
-    old hit fades out over ``truncation_fade_frames``; 0 is the hard cut of the paper.
+    one_shot [channels, samples]; returns [channels, frames]. Velocities give amplitudes by the settings' curve. Before
+    a cut the old hit fades out over ``truncation_fade_frames``; 0 is the hard cut of the paper.
     """
     loop = make_silence(len(one_shot), settings.frames)
-    onsets = [settings.onset(note.tick) for note in notes]
-    for note, onset, end in zip(notes, onsets, [*onsets, settings.frames][1:], strict=True):
-        hit = one_shot[:, : end - onset] * np.float32((note.velocity + 1) / 128)
+    for note, last_tick in zip(notes, note_ends(notes, settings.grid), strict=True):
+        onset, end = settings.onset(note.tick), settings.onset(last_tick)
+        hit = one_shot[:, : end - onset] * np.float32(settings.amplitude(note.velocity))
         if hit.shape[1] < one_shot.shape[1] and end < settings.frames:
             fade_out(hit, settings.truncation_fade_frames)
         loop[:, onset : onset + hit.shape[1]] = hit

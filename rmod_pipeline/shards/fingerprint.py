@@ -31,6 +31,9 @@ REQUIRED_KEYS = ("recipe", "library", "seed", "pairs", "shard_size", "engine", "
 LICENCES = "licences"
 """Key below ``library``: the class of licences that the sounds were limited to. It is absent if they were not."""
 
+GROOVES = "grooves"
+"""Key of the performances that the pairs play: digest and number. It is absent if they play random hits."""
+
 Fingerprint = Mapping[str, Any]
 """The content of a build.json, a codec.json or a features.json."""
 

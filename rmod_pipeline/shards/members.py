@@ -14,10 +14,11 @@ import numpy as np
 from rmod_pipeline.audio import Pcm
 from rmod_pipeline.errors import LibraryError, RecipeError, ShardError, nearest
 from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.recipe.schema import GROOVE
 from rmod_pipeline.render import Pair
 from rmod_pipeline.shards.layout import main_family
 from rmod_pipeline.shards.midi import encode_midi
-from rmod_pipeline.spec import PairSpec
+from rmod_pipeline.spec import Groove, PairSpec
 
 WAV = "wav"
 FORMATS = (WAV, "flac")
@@ -137,8 +138,9 @@ def describe_pair(pair: Pair, library: Library) -> dict[str, Any]:
 
 
 def list_sources(spec: PairSpec, library: Library) -> list[dict[str, str]]:
-    """Return the sounds that a pair is made of, with the licence and source of each."""
-    return [_describe_source(kind, _find_asset(asset, library)) for kind, asset, _ in spec.sources()]
+    """Return the sounds of a pair, and the performance that it plays, with the licence and source of each."""
+    sounds = [_describe_source(kind, _find_asset(asset, library)) for kind, asset, _ in spec.sources()]
+    return sounds if spec.groove is None else [*sounds, _describe_groove(spec.groove)]
 
 
 def check_kinds(kinds: Iterable[str], about: object) -> None:
@@ -165,6 +167,18 @@ def _find_asset(asset: str, library: Library) -> Asset:
             "use the library that the pair was built from",
         )
     return library.by_id[asset]
+
+
+def _describe_groove(groove: Groove) -> dict[str, str]:
+    return {
+        "kind": GROOVE,
+        "id": groove.performance,
+        "sha256": groove.sha256,
+        "kit": groove.drummer,
+        "group": groove.group,
+        "licence": groove.licence,
+        "source": groove.source,
+    }
 
 
 def _describe_source(kind: str, asset: Asset) -> dict[str, str]:

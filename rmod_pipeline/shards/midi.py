@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
-from rmod_pipeline.spec import DrumTrack, PairSpec
+from rmod_pipeline.patterns.drum_maps import general_midi_keys
+from rmod_pipeline.spec import DrumTrack, PairSpec, note_ends
 
 TICKS_PER_BEAT = 480
 LONGEST_BEAT_US = 2**24 - 1
 """Microseconds: a tempo is a number of 24 bits."""
-MOST_TICKS = 32_767
-"""Ticks per beat that the header of a MIDI file can hold."""
 
 GENERAL_MIDI = {"kick": 36, "snare": 38, "clap": 39, "hihat": 42, "tom": 45, "openhat": 46, "cymbal": 49, "cowbell": 56}
-"""Keys of the General MIDI drum map. Other kinds get the keys above the map, in the recipe's order."""
+"""Keys of random hits. Other kinds get the keys above those of General MIDI, in the recipe's order.
+
+The table of ``patterns.drum_maps`` has more kinds, but MIDI files of random hits keep the bytes that they had before.
+"""
+MOST_TICKS_PER_BEAT = 2**15 - 1
+"""The header of a MIDI file has 15 bits for them."""
 
 FIRST_FREE_KEY = 82
 FREE_KEYS = 128 - FIRST_FREE_KEY
@@ -28,28 +33,39 @@ _END = b"\x01\xff\x2f\x00"
 def encode_midi(spec: PairSpec) -> bytes:
     """Return a MIDI file with one drum track per kind, at 480 ticks per beat (60 bpm for the paper's 4 s).
 
-    A beat of a coarse grid that would be longer than MIDI allows, 16.8 s, has fewer ticks.
+    A beat of a coarse grid that would be longer than MIDI allows, 16.8 s, has fewer ticks. A groove has its own tempo,
+    unless a beat would have more ticks than MIDI allows, 32,767: then a beat is half as long, or a quarter.
     """
     settings = spec.settings
     tick_us = 1_000_000 * settings.frames / settings.sample_rate / settings.grid
+    keys = GENERAL_MIDI if spec.groove is None else general_midi_keys()
     # The grid of an imported pair is frames: a beat of half a second keeps their times exact.
-    usual = min(settings.sample_rate // 2, MOST_TICKS) if spec.is_imported else TICKS_PER_BEAT
+    usual = min(settings.sample_rate // 2, MOST_TICKS_PER_BEAT) if spec.is_imported else TICKS_PER_BEAT
     ticks_per_beat = min(usual, int(LONGEST_BEAT_US / tick_us))
+    if spec.groove is not None:
+        ticks_per_beat = _fit_beat(60_000_000 / spec.groove.tempo / tick_us)
     tempo = b"\x00\xff\x51\x03" + round(ticks_per_beat * tick_us).to_bytes(3, "big")
     tracks = [tempo + _TIME_SIGNATURE + _END]
-    tracks += [_encode_track(drum, position, settings.grid) for position, drum in enumerate(spec.drums)]
+    tracks += [_encode_track(drum, position, settings.grid, keys) for position, drum in enumerate(spec.drums)]
     header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), ticks_per_beat)
     return header + b"".join(struct.pack(">4sI", b"MTrk", len(track)) + track for track in tracks)
 
 
-def _encode_track(drum: DrumTrack, position: int, grid: int) -> bytes:
-    """Return the events of a drum, which is the ``position``-th. A hit lasts until the next of its kind cuts it."""
-    key = GENERAL_MIDI.get(drum.kind, FIRST_FREE_KEY + position % FREE_KEYS)
+def _fit_beat(ticks: float) -> int:
+    """Return the ticks of a beat, or of the half, quarter ... of one that MIDI allows."""
+    while ticks > MOST_TICKS_PER_BEAT:
+        ticks /= 2
+    return max(round(ticks), 1)
+
+
+def _encode_track(drum: DrumTrack, position: int, grid: int, keys: Mapping[str, int]) -> bytes:
+    """Return the events of a drum, which is the ``position``-th. A hit lasts until it is choked or the next one."""
+    key = keys.get(drum.kind, FIRST_FREE_KEY + position % FREE_KEYS)
     name = drum.kind.encode("latin1", errors="replace")
     events = bytearray(b"\x00\xff\x03" + _encode_number(len(name)) + name)
     events += bytes((0, _PROGRAM, 0))
-    now, ends = 0, [*(note.tick for note in drum.notes), grid][1:]
-    for note, end in zip(drum.notes, ends, strict=True):
+    now = 0
+    for note, end in zip(drum.notes, note_ends(drum.notes, grid), strict=True):
         events += _encode_number(note.tick - now) + bytes((_NOTE_ON, key, note.velocity))
         events += _encode_number(end - note.tick) + bytes((_NOTE_OFF, key, note.velocity))
         now = end

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmod_pipeline.cli.groups.help_format import Command, Group
+from rmod_pipeline.cli.shared.options import GroovesOption
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ Examples:
     rmod recipe check my.yaml --library builtin
 
     rmod recipe check my.yaml --library samples/library.csv --splits train
+
+    rmod recipe check rmod_grooves --library builtin --grooves grooves.csv
 """
 
 _SCHEMA_HELP = """Print the JSON Schema of recipes: every key with its meaning, unit, limits and default.
@@ -75,6 +78,7 @@ def check(
     library: Annotated[
         str | None, typer.Option(metavar="NAME.csv", help="Also check this manifest, or `builtin`, for its sounds.")
     ] = None,
+    grooves: GroovesOption = None,
     splits: Annotated[str, typer.Option(metavar="A,B", help="The splits to check.")] = "train,valid,test",
 ) -> None:
     """Check a recipe."""
@@ -87,10 +91,13 @@ def check(
     from rmod_pipeline.compose import SplitAssets
 
     sounds = api.open_library(library)
-    all_assets = [SplitAssets.of(recipe, sounds, split) for split in split_names]
+    opened = None if grooves is None else api.open_grooves(grooves)
+    all_assets = [SplitAssets.of(recipe, sounds, split, opened) for split in split_names]
     for assets in all_assets:
         counts = ", ".join(f"{kind} {len(sounds)}" for kind, sounds in assets.by_kind.items())
         typer.echo(f"{library}: {assets.split} has enough: {counts}")
+        if assets.grooves:
+            typer.echo(f"{assets.split} has {len(assets.grooves.entries)} performances that are long enough")
 
 
 @app.command(cls=Command, help=_SCHEMA_HELP)

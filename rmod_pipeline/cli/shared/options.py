@@ -36,6 +36,15 @@ LibraryOption = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
+GroovesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--grooves",
+        metavar="GROOVES.csv",
+        help="For a recipe that plays grooves: the manifest that `rmod patterns scan` wrote.",
+        rich_help_panel=WHAT,
+    ),
+]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY", help="A pair, such as train-00000012.")]
 EngineOption = Annotated[
     str,

@@ -15,7 +15,7 @@ from rmod_pipeline.effects.crossover import Crossover
 from rmod_pipeline.effects.equalizer import EqualizerRanges
 from rmod_pipeline.effects.level_gain import LevelGainRanges
 from rmod_pipeline.inspection.report.laws import Law, Rounded, add_chances, equal_chances, find_chances
-from rmod_pipeline.recipe import Chain, Recipe, SendRanges
+from rmod_pipeline.recipe import Chain, RandomPatterns, Recipe, SendRanges
 from rmod_pipeline.recipe.schema import AnyOrder, Layering, TrackRanges
 from rmod_pipeline.spec import DrumTrack, LoopTrack, PairSpec, Send, Track
 
@@ -43,18 +43,35 @@ def list_draws(recipe: Recipe, spec: PairSpec, sounds: SoundIds | None = None) -
             yield f"{kind} seconds", law, period
             yield from _list_track(kind, loop_ranges, loop)
     for kind, drum_ranges in recipe.drums.items():
-        yield f"{kind} present", yes(drum_ranges.presence), kind in tracks
+        if is_presence_drawn(recipe, kind):
+            yield f"{kind} present", yes(drum_ranges.presence), kind in tracks
         drum = tracks.get(kind)
         if isinstance(drum, DrumTrack):
             yield from _list_layers(kind, recipe, drum, sounds)
-            yield f"{kind} hits", drum_ranges.hits, len(drum.notes)
-            for note in drum.notes:
-                yield f"{kind} ticks", _numbers(recipe.grid), note.tick
-                yield f"{kind} velocity", Rounded(drum_ranges.velocity), note.velocity
+            yield from _list_notes(kind, recipe, drum)
             yield from _list_track(kind, drum_ranges, drum)
     yield from _list_chain("master", recipe.master, spec.master)
     if 2 <= len(recipe.loops) <= _MOST_LOOPS:
         yield "loops together", _sets_of_loops(recipe), tuple(kind in tracks for kind in recipe.loops)
+
+
+def is_presence_drawn(recipe: Recipe, kind: str) -> bool:
+    """Return whether chance alone decides if a drum is there: neither the sounds of the library, nor a groove."""
+    drum = recipe.drums[kind]
+    return not drum.optional and (recipe.grooves is None or drum.target)
+
+
+def _list_notes(kind: str, recipe: Recipe, drum: DrumTrack) -> Iterator[DrawnValue]:
+    """Yield the values of random hits; of those that are humanised only their number, which nothing else changes."""
+    ranges, patterns = recipe.drums[kind], recipe.patterns
+    if not isinstance(patterns, RandomPatterns):
+        return
+    yield f"{kind} hits", ranges.hits, len(drum.notes)
+    if ranges.humanise:
+        return
+    for note in drum.notes:
+        yield f"{kind} ticks", _step_ticks(recipe.grid, patterns.steps or recipe.grid), note.tick
+        yield f"{kind} velocity", Rounded(ranges.velocity), note.velocity
 
 
 @lru_cache(maxsize=256)
@@ -73,8 +90,8 @@ def loop_period(recipe: Recipe, kind: str, frames: int) -> tuple[Law, float]:
 
 
 @lru_cache(maxsize=16)
-def _numbers(count: int) -> Mapping[int, float]:
-    return equal_chances(range(count))
+def _step_ticks(grid: int, steps: int) -> Mapping[int, float]:
+    return equal_chances([step * grid // steps for step in range(steps)])
 
 
 @lru_cache(maxsize=256)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rmod_pipeline.inspection.report.draws import SoundIds, list_draws, loop_period, yes
+from rmod_pipeline.inspection.report.draws import SoundIds, is_presence_drawn, list_draws, loop_period, yes
 from rmod_pipeline.inspection.report.index_scan import IndexCounts
 from rmod_pipeline.inspection.report.laws import (
     FEWEST,
@@ -22,6 +22,7 @@ from rmod_pipeline.inspection.report.laws import (
 )
 from rmod_pipeline.inspection.report.records import INDEX_ROWS, KEPT_KEYS, SAMPLE, DrawTest
 from rmod_pipeline.recipe import Recipe
+from rmod_pipeline.recipe.schema import GROOVE
 from rmod_pipeline.spec import PairSpec
 
 
@@ -111,11 +112,15 @@ def _index_laws(
         laws[f"{kind} semitones"] = loop.semitones
         laws[f"{kind} seconds"] = loop_period(recipe, kind, 0)[0]
     for kind, drum in recipe.drums.items():
-        laws[f"{kind} present"] = yes(drum.presence)
-        laws[f"{kind} hits"] = drum.hits
+        if is_presence_drawn(recipe, kind):
+            laws[f"{kind} present"] = yes(drum.presence)
+        if recipe.grooves is None:
+            laws[f"{kind} hits"] = drum.hits
         laws[f"{kind} layered"] = yes(1 - recipe.one_shots.layering.none)
     found = {name: (law, counts.draws[name]) for name, law in laws.items() if counts.draws.get(name)}
     for (split, kind), ids in sorted(counts.first_sounds.items()):
+        if kind == GROOVE:  # a performance without a window for the recipe is drawn and not used
+            continue
         name = f"{kind} asset" if kind in recipe.loops else f"{kind} loudest layer"
         known = sounds[split][kind] if sounds else tuple(sorted(ids))
         found[_sound_name(split, name)] = (equal_chances(known), ids)

@@ -27,6 +27,7 @@ from rmod_pipeline.library.audio_fingerprint import (
     make_excerpt,
 )
 from rmod_pipeline.library.read import decode_verified
+from rmod_pipeline.recipe.schema import GROOVE
 from rmod_pipeline.shards.layout import Layout, parse_key, shard_name
 from rmod_pipeline.shards.members import decode_audio, find_audio_member
 from rmod_pipeline.shards.tar import read_members
@@ -97,7 +98,12 @@ def compare_library(
     Raises AssetError for a file that is missing, has changed since the build, or cannot be read.
     """
     assets = {asset.sha256: asset for asset in library.assets}
-    used = sorted({(kind, sound.sha256, split) for (split, kind), sounds in counts.use.items() for sound in sounds})
+    used = sorted(
+        (kind, sha256, split)
+        for (split, kind), sounds in counts.use.items()
+        if kind != GROOVE
+        for sha256 in {sound.sha256 for sound in sounds}
+    )
     by_kind: dict[str, SoundsOfKind] = defaultdict(SoundsOfKind)
     for done, (kind, sha256, split) in enumerate(used):
         progress(done, len(used))

@@ -230,11 +230,16 @@ class _ReportMaker:
     def _library_ids(self) -> dict[str, dict[str, tuple[str, ...]]]:
         """Return the ids of the sounds that each split may draw from, by split and kind."""
         assert self._library is not None
-        splits = {receipt.split for receipt in self._receipts}
+        sounds = {**self._recipe.drum_sounds, **{kind: (kind,) for kind in self._recipe.loops}}
         return {
-            split: {kind: tuple(asset.id for asset in self._library.select(kind, split)) for kind in self._recipe.kinds}
-            for split in splits
+            split: {kind: self._ids_of(split, of_kind) for kind, of_kind in sounds.items()}
+            for split in {receipt.split for receipt in self._receipts}
         }
+
+    def _ids_of(self, split: str, kinds: Sequence[str]) -> tuple[str, ...]:
+        """Return the ids of the library's sounds of some kinds, in the order in which a build draws from them."""
+        assert self._library is not None
+        return tuple(sorted(asset.id for kind in set(kinds) for asset in self._library.select(kind, split)))
 
     def _find_equal(self, counts: IndexCounts) -> tuple[tuple[DuplicateCount, ...], dict[str, Sequence[str]]]:
         """Return how many files are equal, and the library's files that are used in several splits, with pairs."""

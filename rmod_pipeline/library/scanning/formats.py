@@ -19,6 +19,7 @@ _UNREADABLE_SUFFIXES = frozenset({
     ".oma", ".pcm", ".ra", ".raw", ".rcy", ".rex", ".rx2", ".tak", ".tta", ".weba", ".wma", ".wv",
 })  # fmt: skip
 NOT_AUDIO = "not audio"
+NOT_MIDI = "not MIDI"
 UNREADABLE_FORMAT = "a format that rmod does not read: convert it to WAV or FLAC"
 NOT_REGULAR = "not a regular file"
 
@@ -39,6 +40,9 @@ _MP3_BIT_RATES = (
 _MP3_SAMPLE_RATES = (44_100, 48_000, 32_000)
 
 
+MIDI_SUFFIXES = frozenset({".mid", ".midi", ".smf", ".kar"})
+
+
 def find_reason_to_skip(path: Path) -> str:
     """Return why a file is not read as audio; empty if its suffix or its first bytes are those of a readable format."""
     if path.suffix.lower() in AUDIO_SUFFIXES:
@@ -53,6 +57,17 @@ def find_reason_to_skip(path: Path) -> str:
         return ""
     is_audio = path.suffix.lower() in _UNREADABLE_SUFFIXES or _MP4_AUDIO.match(head)
     return UNREADABLE_FORMAT if is_audio else NOT_AUDIO
+
+
+def find_reason_to_skip_midi(path: Path) -> str:
+    """Return why a file is not read as MIDI; empty if its suffix or its first bytes are those of a MIDI file."""
+    try:
+        head = _read_head(path)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    if head is None:
+        return NOT_REGULAR
+    return "" if path.suffix.lower() in MIDI_SUFFIXES or head.startswith(b"MThd") else NOT_MIDI
 
 
 def suffix_of(path: Path) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from rmod_pipeline.errors import LibraryError, ManifestError, UsageError
 from rmod_pipeline.library.asset import Library
@@ -18,7 +19,7 @@ from rmod_pipeline.library.manifest import (
     write_csv_rows,
     write_manifest,
 )
-from rmod_pipeline.library.scanning.scan import Scan
+from rmod_pipeline.library.scanning.scan import DroppedFile, IgnoredFiles, Scan
 from rmod_pipeline.library.splits import Shares, check_splits
 from rmod_pipeline.storage.writing import check_writable_folder
 
@@ -34,12 +35,12 @@ def report_path(manifest: Path) -> Path:
     return manifest.with_suffix(".report.csv")
 
 
-def refuse_overwriting(manifest: Path) -> None:
+def refuse_overwriting(manifest: Path, manifest_columns: Sequence[str] = MANIFEST_COLUMNS) -> None:
     """Raise UsageError if the manifest or its report would replace a file that no scan wrote, or has no folder."""
     if not manifest.absolute().parent.is_dir():
         raise UsageError(manifest, "its folder does not exist", "create it, or choose another --out")
     check_writable_folder(manifest.absolute().parent, "choose an --out in a folder that you can write to")
-    for path, columns in ((manifest, MANIFEST_COLUMNS), (report_path(manifest), REPORT_COLUMNS)):
+    for path, columns in ((manifest, manifest_columns), (report_path(manifest), REPORT_COLUMNS)):
         if path.is_dir():
             raise UsageError(path, "is a folder", "write --out NAME.csv")
         if not path.exists():
@@ -68,7 +69,19 @@ def write_scan(scan: Scan, manifest: Path, shares: Shares) -> None:
     write_manifest(manifest, scan.assets, scan.root)
 
 
-def describe_unused(scan: Scan) -> Iterator[str]:
+class UnusedFiles(Protocol):
+    """What a scan says of the files that it does not use."""
+
+    @property
+    def dropped(self) -> list[DroppedFile]:
+        """Files that cannot be used, with the reason."""
+
+    @property
+    def ignored_files(self) -> list[IgnoredFiles]:
+        """Files of other kinds, counted."""
+
+
+def describe_unused(scan: UnusedFiles) -> Iterator[str]:
     """Yield one line per reason with the number of files that a scan does not use, for a summary."""
     for reason, count in Counter(file.reason.split(":")[0] for file in scan.dropped).most_common():
         yield f"dropped {count}: {reason}"
@@ -79,13 +92,18 @@ def describe_unused(scan: Scan) -> Iterator[str]:
         yield f"ignored {sum(files.count for files in of_reason)}: {reason} ({suffixes}{more})"
 
 
-def _report_rows(scan: Scan) -> Iterator[tuple[str, str, str, str]]:
-    for warning in scan.warnings:
-        yield "warning", "", "", warning
+def list_unused(scan: UnusedFiles) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the rows of a report about files that a scan does not use."""
     for file in scan.dropped:
         yield "dropped", "", _to_printable(file.path), file.reason
     for files in scan.ignored_files:
         yield "ignored", "", "", f"{files.suffix} {files.count}: {files.reason}"
+
+
+def _report_rows(scan: Scan) -> Iterator[tuple[str, str, str, str]]:
+    for warning in scan.warnings:
+        yield "warning", "", "", warning
+    yield from list_unused(scan)
     for number, paths in enumerate(scan.copies, start=1):
         for path in paths:
             yield "copies", str(number), path, f"{len(paths)} files hold one sound"

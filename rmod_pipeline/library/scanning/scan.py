@@ -22,7 +22,7 @@ from rmod_pipeline.library.scanning.measure import MeasuredFile, MeasureTask, Un
 from rmod_pipeline.library.scanning.near_duplicates import FingerprintedFile, group_copies
 from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.rows import KeptFile, make_assets
-from rmod_pipeline.library.scanning.walk import find_audio_files, require_folder
+from rmod_pipeline.library.scanning.walk import ScanPaths, find_audio_files
 from rmod_pipeline.library.splits import Shares, SplitAssignment, SplitItem, assign_splits, find_uneven_splits
 from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, PathDescription, describe_paths
 
@@ -107,9 +107,9 @@ def scan_folder(
     Raises UsageError if the folder cannot be read, and LibraryError if it holds no audio file. A problem with a single
     file is recorded in ``dropped``.
     """
-    paths = _ScanPaths.of(folder, manifest)
+    paths = ScanPaths.of(folder, manifest)
     contents = find_audio_files(paths.folder, paths.root)
-    ignored_files = _count_ignored(contents.ignored, manifest)
+    ignored_files = count_ignored(contents.ignored, manifest)
     if not contents.files and not contents.dropped:
         raise _no_audio_error(folder, ignored_files)
     previous, dropped = previous or PreviousManifest.empty(), _DroppedFiles(paths)
@@ -140,41 +140,18 @@ def scan_folder(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _ScanPaths:
-    """The scanned folder, and the root that paths in the manifest are relative to; both are real paths."""
-
-    folder: Path
-    root: Path
-
-    @classmethod
-    def of(cls, folder: Path, manifest: Path) -> _ScanPaths:
-        """Use the manifest's folder as root if it contains the scanned folder, else the scanned folder."""
-        scanned = Path(os.path.realpath(require_folder(folder)))
-        manifest_folder = Path(os.path.realpath(manifest.absolute().parent))
-        return cls(scanned, manifest_folder if scanned.is_relative_to(manifest_folder) else scanned)
-
-    def name(self, path: Path) -> str:
-        """Return a path relative to the root, POSIX."""
-        return path.relative_to(self.root).as_posix()
-
-    def root_relative_to(self, manifest: Path) -> str:
-        """Return the root relative to the manifest's folder, POSIX."""
-        return Path(os.path.relpath(self.root, os.path.realpath(manifest.absolute().parent))).as_posix()
-
-
 @dataclass(slots=True)
 class _DroppedFiles:
     """Collects the files that are not used."""
 
-    paths: _ScanPaths
+    paths: ScanPaths
     rows: list[DroppedFile] = field(default_factory=list)
 
     def add(self, path: Path, reason: str) -> None:
         self.rows.append(DroppedFile(self.paths.name(path), reason))
 
 
-def _count_ignored(ignored: Iterable[tuple[Path, str]], manifest: Path) -> list[IgnoredFiles]:
+def count_ignored(ignored: Iterable[tuple[Path, str]], manifest: Path) -> list[IgnoredFiles]:
     """Count the ignored files by reason and suffix, without the manifest and the report of an earlier scan."""
     own_files = {os.path.realpath(path) for path in (manifest, manifest.with_suffix(".report.csv"))}
     counts = Counter(
@@ -194,7 +171,7 @@ def _no_audio_error(folder: Path, ignored_files: Sequence[IgnoredFiles]) -> Libr
 
 
 def _describe_files(
-    files: Iterable[Path], paths: _ScanPaths, labels: Labels | None, config: ScanConfig, dropped: _DroppedFiles
+    files: Iterable[Path], paths: ScanPaths, labels: Labels | None, config: ScanConfig, dropped: _DroppedFiles
 ) -> dict[Path, PathDescription]:
     """Return the description of each file; files of unknown kind, and loops of drums by their names, are dropped."""
     relative_paths: dict[Path, PurePosixPath] = {}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.library.scanning.formats import NOT_AUDIO, NOT_REGULAR, find_reason_to_skip
+from rmod_pipeline.library.scanning.formats import NOT_AUDIO, NOT_MIDI, NOT_REGULAR, find_reason_to_skip
 
 HIDDEN = "hidden"
 
@@ -25,8 +26,40 @@ class FolderContents:
     listed."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScanPaths:
+    """The scanned folder, and the root that paths in the manifest are relative to; both are real paths."""
+
+    folder: Path
+    root: Path
+
+    @classmethod
+    def of(cls, folder: Path, manifest: Path) -> ScanPaths:
+        """Use the manifest's folder as root if it contains the scanned folder, else the scanned folder."""
+        scanned = Path(os.path.realpath(require_folder(folder)))
+        manifest_folder = Path(os.path.realpath(manifest.absolute().parent))
+        return cls(scanned, manifest_folder if scanned.is_relative_to(manifest_folder) else scanned)
+
+    def name(self, path: Path) -> str:
+        """Return a path relative to the root, POSIX."""
+        return path.relative_to(self.root).as_posix()
+
+    def root_relative_to(self, manifest: Path) -> str:
+        """Return the root relative to the manifest's folder, POSIX."""
+        return Path(os.path.relpath(self.root, os.path.realpath(manifest.absolute().parent))).as_posix()
+
+
+ReasonToSkip = Callable[[Path], str]
+"""Returns why a file is not read; empty if it is."""
+
+
 def find_audio_files(folder: Path, boundary: Path) -> FolderContents:
-    """Return the audio files in a folder and its subfolders.
+    """Return the audio files in a folder and its subfolders, as ``find_files`` does."""
+    return find_files(folder, boundary, find_reason_to_skip)
+
+
+def find_files(folder: Path, boundary: Path, reason_to_skip: ReasonToSkip) -> FolderContents:
+    """Return the files in a folder and its subfolders for which there is no reason to skip them.
 
     A link to a file is used if its target is inside ``boundary`` and not found otherwise; links to folders are not
     followed. Raises UsageError if the folder itself cannot be read.
@@ -44,7 +77,7 @@ def find_audio_files(folder: Path, boundary: Path) -> FolderContents:
             contents.dropped.append((current, f"folder cannot be read: {error.strerror}"))
             continue
         for entry in entries:
-            _classify_entry(entry, contents, links, pending)
+            _classify_entry(entry, contents, links, pending, reason_to_skip)
     _resolve_links(links, contents, os.path.realpath(boundary))
     contents.files.sort()
     return contents
@@ -58,7 +91,13 @@ def require_folder(path: Path) -> Path:
     return path
 
 
-def _classify_entry(entry: os.DirEntry[str], contents: FolderContents, links: list[Path], pending: list[Path]) -> None:
+def _classify_entry(
+    entry: os.DirEntry[str],
+    contents: FolderContents,
+    links: list[Path],
+    pending: list[Path],
+    reason_to_skip: ReasonToSkip,
+) -> None:
     """Add an entry to the files, the dropped or ignored entries, the links or the pending folders."""
     path = Path(entry.path)
     if entry.name.startswith(".") or entry.name == "__MACOSX":
@@ -67,8 +106,8 @@ def _classify_entry(entry: os.DirEntry[str], contents: FolderContents, links: li
         contents.dropped.append((path, "a link to a folder is not followed"))
     elif entry.is_dir(follow_symlinks=False):
         pending.append(path)
-    elif reason := find_reason_to_skip(path):
-        is_ignored = reason in (NOT_AUDIO, NOT_REGULAR)
+    elif reason := reason_to_skip(path):
+        is_ignored = reason in (NOT_AUDIO, NOT_MIDI, NOT_REGULAR)
         (contents.ignored if is_ignored else contents.dropped).append((path, reason))
     elif entry.is_symlink():
         links.append(path)

@@ -11,6 +11,7 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import BUILTIN
 from rmod_pipeline.pages.preview.sounds import PageSoundGroup
 from rmod_pipeline.pages.preview.tokens import group_decoded_sounds, open_decoders, replace_audio_with_decoded
+from rmod_pipeline.patterns.manifest import Grooves
 from rmod_pipeline.pipeline.configure import configure_build
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.pipeline.jobs.context import WorkerContext
@@ -56,10 +57,17 @@ def data_set_content(out: Location, split: str, count: int, codec: str | None = 
 
 
 def recipe_content(
-    recipe: Recipe, library: Library, split: str, count: int, *, seed: int, on_pair: Callable[[], None] = lambda: None
+    recipe: Recipe,
+    library: Library,
+    split: str,
+    count: int,
+    *,
+    seed: int,
+    grooves: Grooves | None = None,
+    on_pair: Callable[[], None] = lambda: None,
 ) -> PageContent:
     """Return the first ``count`` pairs that a build of a recipe would store, with stems. Raises BuildError."""
-    job = configure_build(recipe, library, Path(), pairs={split: count}, seed=seed, stems=True)
+    job = configure_build(recipe, library, Path(), pairs={split: count}, seed=seed, stems=True, grooves=grooves)
     sounds = "the built-in kit" if library.manifest.name == f"{BUILTIN}.csv" else library.manifest.name
     note = f"{recipe.description} The first {count} {split} pairs, made of {sounds}.".strip()
     pairs = make_first_pairs(job, split, count, on_pair)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from rmod_pipeline.pages.preview.formatting import format_kind, format_signed
 from rmod_pipeline.pages.preview.svg import element, percent, tooltip
-from rmod_pipeline.spec import DrumTrack, LoopTrack, PairSpec, Settings
+from rmod_pipeline.spec import DrumTrack, LoopTrack, PairSpec, Settings, note_ends
 
 LANE = 26
 """Height of a lane in pixels."""
@@ -70,7 +70,7 @@ def _draw_hits(track: DrumTrack, settings: Settings, seconds: float) -> Iterator
     """Draw every hit as high as its velocity, with a tail up to its end or to the next hit."""
     notes = sorted(track.notes, key=lambda note: note.tick)
     starts = [settings.onset(note.tick) for note in notes]
-    ends = [*starts[1:], settings.frames]
+    ends = [settings.onset(end) for end in note_ends(notes, settings.grid)]
     for note, start, end in zip(notes, starts, ends, strict=True):
         duration = min(end - start, round(seconds * settings.sample_rate))
         height = max(2.0, note.velocity / 127 * (LANE - 4))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.licences import LicenceClass
+from rmod_pipeline.patterns.manifest import Grooves
 from rmod_pipeline.pipeline.encoding import EncodeBatch, TokenSettings
 from rmod_pipeline.pipeline.jobs.base import Job
 from rmod_pipeline.pipeline.jobs.context import WorkerContext
 from rmod_pipeline.pipeline.plan import Counts
-from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.shards.fingerprint import LICENCES, fingerprint_digest, output_versions
+from rmod_pipeline.recipe import Recipe, dump_decisive
+from rmod_pipeline.shards.fingerprint import GROOVES, LICENCES, fingerprint_digest, output_versions
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import AudioStorage
 from rmod_pipeline.shards.windows.family import WindowFamily
@@ -22,7 +24,9 @@ from rmod_pipeline.shards.windows.feature_family import FeatureFamily
 from rmod_pipeline.storage import Location, StorePath
 
 SAMPLED_SOUNDS = 16
-"""Number of a library's sounds that show whether a machine can read it."""
+"""Number of a library's sounds, or of performances, that show whether a machine can read them."""
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +35,8 @@ class BuildJob(Job):
 
     recipe: Recipe
     library: Library
+    grooves: Grooves | None = None
+    """The performances that the recipe plays; None if it plays random hits."""
     seed: int
     counts: Counts
     shard_size: int
@@ -70,8 +76,9 @@ class BuildJob(Job):
         later.
         """
         return {
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": dump_decisive(self.recipe),
             "library": self._library_record,
+            **self._groove_record,
             "seed": self.seed,
             "pairs": dict(self.counts),
             "shard_size": self.shard_size,
@@ -89,6 +96,12 @@ class BuildJob(Job):
         limited = self.licences is not LicenceClass.ANY
         return {**record, LICENCES: self.licences.value} if limited else record
 
+    @property
+    def _groove_record(self) -> dict[str, Any]:
+        """The grooves in the fingerprint, where the recipe plays some."""
+        grooves = self.grooves
+        return {GROOVES: {"digest": grooves.digest, "performances": len(grooves.entries)}} if grooves else {}
+
     @cached_property
     def digest(self) -> str:
         """The digest of the fingerprint."""
@@ -105,12 +118,19 @@ class BuildJob(Job):
         return [*([self.encoding.family] if self.encoding else []), *([self.features] if self.features else [])]
 
     def required_files(self) -> list[Location]:
-        """Return build.json and a sample of the library's sounds; on a store one sound, to save requests."""
-        assets = self.library.assets
-        count = 1 if isinstance(self.library.root, StorePath) else SAMPLED_SOUNDS
-        sample = assets[:: max(1, -(-len(assets) // count))]
-        return [self.layout.build, *(self.library.path_of(asset) for asset in sample)]
+        """Return build.json and a sample of sounds and performances; on a store one of each, to save requests."""
+        sounds = _sample(self.library.assets, self.library.root)
+        files = [self.layout.build, *(self.library.path_of(asset) for asset in sounds)]
+        if self.grooves:
+            files += map(self.grooves.path_of, _sample(self.grooves.entries, self.grooves.root))
+        return files
 
     def open(self, encode: EncodeBatch | None = None) -> WorkerContext:
         """Open the build in a worker. ``encode`` encodes batches, if the build makes tokens."""
         return WorkerContext(self, encode)
+
+
+def _sample(items: Sequence[Item], root: Location) -> Sequence[Item]:
+    """Return items spread over all of them."""
+    count = 1 if isinstance(root, StorePath) else SAMPLED_SOUNDS
+    return items[:: max(1, -(-len(items) // count))]

@@ -59,7 +59,7 @@ class WorkerContext(ShardMaker):
     def assets(self, split: str) -> SplitAssets:
         """Return the sounds of a split, ready for drawing. Raises LibraryError if there are too few for the recipe."""
         if split not in self._assets:
-            self._assets[split] = SplitAssets.of(self.recipe, self.job.library, split)
+            self._assets[split] = SplitAssets.of(self.recipe, self.job.library, split, self.job.grooves)
         return self._assets[split]
 
     def open_output(self, plan: ShardPlan) -> ShardOutput:

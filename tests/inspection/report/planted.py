@@ -20,7 +20,7 @@ from rmod_pipeline.pipeline import shard
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
-from rmod_pipeline.recipe import DrumRanges
+from rmod_pipeline.recipe import DrumRanges, Recipe
 from rmod_pipeline.recipe.load import parse_recipe
 from rmod_pipeline.render.measure import measure_mix
 from rmod_pipeline.render.pair import Pair, render_pair, render_pairs
@@ -84,8 +84,8 @@ def bias_draws(patch: pytest.MonkeyPatch) -> None:
             return (replace(effects[0], gain_db=max(effects[0].gain_db, -9.0)),)
         return effects
 
-    def fewer(ranges: DrumRanges, grid: int, draw: Any) -> tuple[Note, ...]:
-        notes: tuple[Note, ...] = compose_notes(ranges, grid, draw)
+    def fewer(ranges: DrumRanges, recipe: Recipe, draw: Any) -> tuple[Note, ...]:
+        notes: tuple[Note, ...] = compose_notes(ranges, recipe, draw)
         return notes if len(notes) < 3 else (notes[0], notes[2])
 
     patch.setattr(compose, "compose_chain", narrow)
