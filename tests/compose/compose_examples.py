@@ -10,6 +10,7 @@ from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.recipe import Recipe, find_recipe, load_recipe
 from rmod_pipeline.spec import PairId, PairSpec
+from tests.tiny_grooves import shared_grooves
 
 COUNTS: Mapping[str, int] = {"kick": 40, "snare": 30, "hihat": 20, "bass": 12, "piano": 10, "guitar": 9, "vocal": 8}
 """Number of sounds of each kind in each split."""
@@ -62,7 +63,8 @@ class Composer:
     def __init__(self, recipe: Recipe, library: Library = LIBRARY) -> None:
         self.recipe = recipe
         self.settings = make_settings(recipe, "pedalboard")
-        self.assets = {split: SplitAssets.of(recipe, library, split) for split in SPLITS}
+        grooves = shared_grooves() if recipe.grooves else None
+        self.assets = {split: SplitAssets.of(recipe, library, split, grooves) for split in SPLITS}
 
     def at(self, index: int, split: str = "train", seed: int = 0, attempt: int = 0) -> PairSpec:
         pair_id = PairId(seed=seed, split=split, index=index, attempt=attempt)

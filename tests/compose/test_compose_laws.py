@@ -98,7 +98,8 @@ def test_every_part_of_the_pair_id_changes_the_spec(composer: Composer, pair_id:
     # Hits, effects and master all change.
     assert spec.master != changed.master
     assert [drum.inserts for drum in spec.drums] != [drum.inserts for drum in changed.drums]
-    assert [drum.notes for drum in spec.drums] != [drum.notes for drum in changed.drums]
+    if composer.recipe.grooves is None:  # there are few grooves, so two pairs may play the same window
+        assert [drum.notes for drum in spec.drums] != [drum.notes for drum in changed.drums]
 
 
 def test_an_attempt_changes_everything(rmod: Composer, many: list[PairSpec]) -> None:

@@ -56,7 +56,8 @@ def test_a_shipped_recipe_has_the_name_of_its_file(name: str) -> None:
 
 
 def test_the_shipped_recipes() -> None:
-    names = ["quick", "rmod", "rmod_drums_only", "rmod_drums_only_varied", "rmod_ear", "rmod_varied", "rmod_wide"]
+    names = ["quick", "rmod", "rmod_drums_only", "rmod_drums_only_varied", "rmod_ear", "rmod_grooves"]
+    names += ["rmod_grooves_drums_only", "rmod_varied", "rmod_wide"]
     assert recipe_names() == names
 
 
