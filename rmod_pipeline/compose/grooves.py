@@ -88,6 +88,6 @@ def _describe(window: GrooveWindow, start: int) -> Groove:
         licence=entry.licence,
         source=entry.source,
         bar=window.bar,
-        start_seconds=round(start / performance.units_per_second, 6),
+        start_seconds=round(start / performance.units_per_second, 9),
         tempo=performance.bpm(window.bar),
     )

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from rmod_pipeline.distributions import Strict
 from rmod_pipeline.errors import UsageError, nearest
 from rmod_pipeline.recipe.load import load_yaml_as
+from rmod_pipeline.recipe.schema import make_key_error
 from rmod_pipeline.storage import Location, parse_location
 from rmod_pipeline.storage.folders import require_file
 from rmod_pipeline.storage.naming import NAME
@@ -42,7 +43,8 @@ class DrumMap(Strict):
         for kind, keys in self.keys.items():
             for key in keys:
                 if kinds.setdefault(key, kind) != kind:
-                    raise ValueError(f"key {key} is both {kinds[key]} and {kind}: leave it in one of them")
+                    message = f"key {key} is both {kinds[key]} and {kind}: leave it in one of them"
+                    raise make_key_error(f"keys.{kind}", message)
         return self
 
     def kinds_by_key(self) -> dict[int, str]:

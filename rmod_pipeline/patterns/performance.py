@@ -119,7 +119,7 @@ def _find_tempo_problem(sequence: MidiSequence) -> str:
     for _, microseconds in sequence.tempos:
         if not SLOWEST_BPM <= 60 * MICROSECONDS / max(microseconds, 1) <= FASTEST_BPM:
             bpm = 60 * MICROSECONDS / max(microseconds, 1)
-            return f"odd tempo: {bpm:.6g} bpm; from {SLOWEST_BPM} to {FASTEST_BPM} are played"
+            return f"odd tempo: {bpm:.4g} bpm; from {SLOWEST_BPM} to {FASTEST_BPM} are played"
     return ""
 
 
@@ -147,6 +147,8 @@ class Clock:
         return self.tempos[self._find(tick)]
 
     def _find(self, tick: int) -> int:
+        if tick >= self._ticks[-1]:  # most performances have one tempo
+            return len(self._ticks) - 1
         return bisect_left(self._ticks, tick + 1) - 1
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.errors import ManifestError
-from rmod_pipeline.library.manifest import read_csv_rows
+from rmod_pipeline.library.manifest import MissingColumnError, read_csv_rows
 from rmod_pipeline.library.taxonomy import describe_path
 from rmod_pipeline.patterns.drum_maps import GENERAL_MIDI, ROLAND_TD
 
@@ -67,6 +67,8 @@ def read_folder_facts(folder: Path) -> FolderFacts:
         return FolderFacts()
     try:
         rows = list(read_csv_rows(path, _COLUMNS))
+    except MissingColumnError:
+        return FolderFacts()  # the list of something else
     except ManifestError as error:
         return FolderFacts(warnings=(f"{INFO} is not used: {error.found}",))
     listed = {}

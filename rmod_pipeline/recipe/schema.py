@@ -192,8 +192,8 @@ class RejectLimits(Strict):
     )
 
 
-MOST_POINTS = 5_760_000
-"""Points of a grid: one for every two frames of a minute at 192 kHz."""
+MOST_POINTS = 11_520_000
+"""Points of a grid: one for every frame of a minute at 192 kHz."""
 
 
 class Recipe(Strict):
@@ -260,55 +260,59 @@ class Recipe(Strict):
             # Above half the sample rate a filter has another frequency, or an infinite response.
             if highest_hz > self.sample_rate / 2:
                 limit = f"at {self.sample_rate} Hz the highest frequency is {self.sample_rate / 2:g} Hz"
-                raise _make_error(key, f"{highest_hz:g} Hz is too high: {limit}")
+                raise make_key_error(key, f"{highest_hz:g} Hz is too high: {limit}")
         return self
 
     def _check_drums(self) -> None:
         if not self.targets:
-            raise _make_error("drums", "no drum is a target: leave out `target: false` for at least one")
+            raise make_key_error("drums", "no drum is a target: leave out `target: false` for at least one")
         if self.grid > self.frames:
-            raise _make_error("grid", f"{self.grid} points are more than the {self.frames} frames of the mixture")
+            raise make_key_error("grid", f"{self.grid} points are more than the {self.frames} frames of the mixture")
         for kind, drum in self.drums.items():
             most_hits = int(drum.hits.support()[1])
             if most_hits > self.grid:
-                raise _make_error(f"drums.{kind}.hits", f"{most_hits} hits do not fit on a grid of {self.grid} points")
+                raise make_key_error(
+                    f"drums.{kind}.hits", f"{most_hits} hits do not fit on a grid of {self.grid} points"
+                )
             if isinstance(self.patterns, RandomPatterns) and most_hits > (self.patterns.steps or self.grid):
                 message = f"{most_hits} hits do not fit on {self.patterns.steps} steps"
-                raise _make_error(f"drums.{kind}.hits", message)
+                raise make_key_error(f"drums.{kind}.hits", message)
 
     def _check_patterns(self) -> None:
         patterns = self.patterns
         if isinstance(patterns, RandomPatterns):
             if (patterns.steps or 0) > self.grid:
                 message = f"{patterns.steps} steps do not fit on a grid of {self.grid} points"
-                raise _make_error("patterns.steps", message)
+                raise make_key_error("patterns.steps", message)
             return
         for kind, drum in self.drums.items():
             if drum.humanise:
                 message = "grooves keep the timing and the velocities of their drummers: remove the key"
-                raise _make_error(f"drums.{kind}.humanise", message)
+                raise make_key_error(f"drums.{kind}.humanise", message)
         if GROOVE in self.kinds:
-            raise _make_error(f"drums.{GROOVE}", f"the index names performances '{GROOVE}': give the kind another name")
+            raise make_key_error(
+                f"drums.{GROOVE}", f"the index names performances '{GROOVE}': give the kind another name"
+            )
         if 2 * self.grid < self.frames:
             # Otherwise an onset in the audio could be more than one frame from that of the performance.
-            message = f"{self.grid} points are too coarse for grooves: write grid: {-(-self.frames // 2)}, or more"
-            raise _make_error("grid", message)
+            message = f"{self.grid} points are too coarse for grooves: write grid: {self.frames}, a point per frame"
+            raise make_key_error("grid", message)
 
     def _check_loops(self) -> None:
         for kind in sorted(self.drums.keys() & self.loops.keys()):
-            raise _make_error(f"loops.{kind}", f"'{kind}' is under drums too: a kind is a drum or a loop")
+            raise make_key_error(f"loops.{kind}", f"'{kind}' is under drums too: a kind is a drum or a loop")
         for kind, loop in self.loops.items():
             longest = loop.seconds.support()[1]
             if longest > self.seconds:
                 message = f"{longest:g} s is longer than the mixture, {self.seconds:g} s"
-                raise _make_error(f"loops.{kind}.seconds", message)
+                raise make_key_error(f"loops.{kind}.seconds", message)
 
 
 GROOVE = "groove"
 """The kind under which the sources of a pair list the performance that its hits come from."""
 
 
-def _make_error(key: str, message: str) -> PydanticCustomError:
+def make_key_error(key: str, message: str) -> PydanticCustomError:
     """Return an error about a key such as ``drums.kick.hits``, for which the loader finds the line."""
     return PydanticCustomError("inconsistent", "{message}", {"message": message, "key": key})
 

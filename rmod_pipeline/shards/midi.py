@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 
 from rmod_pipeline.patterns.drum_maps import general_midi_keys
 from rmod_pipeline.spec import DrumTrack, PairSpec, note_ends
@@ -33,41 +34,56 @@ _END = b"\x01\xff\x2f\x00"
 def encode_midi(spec: PairSpec) -> bytes:
     """Return a MIDI file with one drum track per kind, at 480 ticks per beat (60 bpm for the paper's 4 s).
 
-    A beat of a coarse grid that would be longer than MIDI allows, 16.8 s, has fewer ticks. A groove has its own tempo,
-    unless a beat would have more ticks than MIDI allows, 32,767: then a beat is half as long, or a quarter.
+    A beat of a coarse grid that would be longer than MIDI allows, 16.8 s, has fewer ticks. A groove has its own tempo;
+    where a beat would have more ticks than MIDI allows, 32,767, a tick is two points of the grid, or more.
     """
     settings = spec.settings
     tick_us = 1_000_000 * settings.frames / settings.sample_rate / settings.grid
     keys = GENERAL_MIDI if spec.groove is None else general_midi_keys()
     # The grid of an imported pair is frames: a beat of half a second keeps their times exact.
     usual = min(settings.sample_rate // 2, MOST_TICKS_PER_BEAT) if spec.is_imported else TICKS_PER_BEAT
-    ticks_per_beat = min(usual, int(LONGEST_BEAT_US / tick_us))
+    ticks_per_beat, points = min(usual, int(LONGEST_BEAT_US / tick_us)), 1
     if spec.groove is not None:
-        ticks_per_beat = _fit_beat(60_000_000 / spec.groove.tempo / tick_us)
+        points_per_beat = 60_000_000 / spec.groove.tempo / tick_us
+        points = math.ceil(points_per_beat / MOST_TICKS_PER_BEAT)
+        ticks_per_beat = max(round(points_per_beat / points), 1)
+        tick_us *= points
     tempo = b"\x00\xff\x51\x03" + round(ticks_per_beat * tick_us).to_bytes(3, "big")
     tracks = [tempo + _TIME_SIGNATURE + _END]
-    tracks += [_encode_track(drum, position, settings.grid, keys) for position, drum in enumerate(spec.drums)]
+    tracks += [
+        _encode_track(_list_events(drum, settings.grid, points), drum.kind, keys.get(drum.kind, _free_key(position)))
+        for position, drum in enumerate(spec.drums)
+    ]
     header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), ticks_per_beat)
     return header + b"".join(struct.pack(">4sI", b"MTrk", len(track)) + track for track in tracks)
 
 
-def _fit_beat(ticks: float) -> int:
-    """Return the ticks of a beat, or of the half, quarter ... of one that MIDI allows."""
-    while ticks > MOST_TICKS_PER_BEAT:
-        ticks /= 2
-    return max(round(ticks), 1)
+def _free_key(position: int) -> int:
+    """Return the key of the ``position``-th drum, if its kind has none."""
+    return FIRST_FREE_KEY + position % FREE_KEYS
 
 
-def _encode_track(drum: DrumTrack, position: int, grid: int, keys: Mapping[str, int]) -> bytes:
-    """Return the events of a drum, which is the ``position``-th. A hit lasts until it is choked or the next one."""
-    key = keys.get(drum.kind, FIRST_FREE_KEY + position % FREE_KEYS)
-    name = drum.kind.encode("latin1", errors="replace")
+def _list_events(drum: DrumTrack, grid: int, points: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the beginning and the end of each hit, in ticks of ``points`` points, and its velocity.
+
+    A hit lasts until it is choked, or until the next one.
+    """
+    last = 0
+    for note, end in zip(drum.notes, note_ends(drum.notes, grid), strict=True):
+        start = max((2 * note.tick + points) // (2 * points), last)
+        last = max((2 * end + points) // (2 * points), start)
+        yield start, last, note.velocity
+
+
+def _encode_track(hits: Iterable[tuple[int, int, int]], kind: str, key: int) -> bytes:
+    """Return the events of the hits of a drum."""
+    name = kind.encode("latin1", errors="replace")
     events = bytearray(b"\x00\xff\x03" + _encode_number(len(name)) + name)
     events += bytes((0, _PROGRAM, 0))
     now = 0
-    for note, end in zip(drum.notes, note_ends(drum.notes, grid), strict=True):
-        events += _encode_number(note.tick - now) + bytes((_NOTE_ON, key, note.velocity))
-        events += _encode_number(end - note.tick) + bytes((_NOTE_OFF, key, note.velocity))
+    for start, end, velocity in hits:
+        events += _encode_number(start - now) + bytes((_NOTE_ON, key, velocity))
+        events += _encode_number(end - start) + bytes((_NOTE_OFF, key, velocity))
         now = end
     return bytes(events) + _END
 

@@ -61,6 +61,8 @@ def find_reason_to_skip(path: Path) -> str:
 
 def find_reason_to_skip_midi(path: Path) -> str:
     """Return why a file is not read as MIDI; empty if its suffix or its first bytes are those of a MIDI file."""
+    if path.suffix.lower() in MIDI_SUFFIXES and path.is_symlink():
+        return ""  # what it leads to is looked at later
     try:
         head = _read_head(path)
     except OSError as error:

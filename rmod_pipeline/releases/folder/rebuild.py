@@ -15,7 +15,7 @@ from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.recipe.show import recipe_yaml
 from rmod_pipeline.releases.card.markdown import as_block, as_code
 from rmod_pipeline.releases.formats import ReleaseRequest
-from rmod_pipeline.shards.fingerprint import LICENCES, Fingerprint, is_imported, read_fingerprint
+from rmod_pipeline.shards.fingerprint import GROOVES, LICENCES, Fingerprint, is_imported, read_fingerprint
 from rmod_pipeline.shards.layout import TOKENS, Layout
 from rmod_pipeline.shards.token_family import family_names, read_family
 from rmod_pipeline.storage import Location
@@ -23,7 +23,7 @@ from rmod_pipeline.storage import Location
 RECIPE = "recipe.yaml"
 REBUILD = "REBUILD.md"
 
-_LIBRARY, _OUT, _FOLDER, _TABLE = "LIBRARY.csv", "OUT", "DIR", "TABLE.csv"
+_LIBRARY, _GROOVES, _OUT, _FOLDER, _TABLE = "LIBRARY.csv", "GROOVES.csv", "OUT", "DIR", "TABLE.csv"
 
 
 def write_rebuild_files(folder: Path, request: ReleaseRequest) -> None:
@@ -36,11 +36,12 @@ def write_rebuild_files(folder: Path, request: ReleaseRequest) -> None:
 def rebuild_commands(out: Location) -> list[str]:
     """Return the commands that build a data set again from ``recipe.yaml``, quoted for a shell.
 
-    ``OUT`` and, unless the sounds are the built-in ones, ``LIBRARY.csv`` stand for the paths of the reader. Imported
-    pairs are imported again, from the folder ``DIR`` with the table ``TABLE.csv``.
+    ``OUT``, ``GROOVES.csv`` and, unless the sounds are the built-in ones, ``LIBRARY.csv`` stand for the paths of the
+    reader. Imported pairs are imported again, from the folder ``DIR`` with the table ``TABLE.csv``.
     """
     fingerprint = read_fingerprint(Layout(out).build)
-    words = ["rmod", "build", RECIPE, "--library", _library_name(out), "--out", _OUT, *_options(fingerprint)]
+    sources = ["--library", _library_name(out), *(["--grooves", _GROOVES] if GROOVES in fingerprint else [])]
+    words = ["rmod", "build", RECIPE, *sources, "--out", _OUT, *_options(fingerprint)]
     if is_imported(fingerprint):
         words = ["rmod", "import-pairs", _FOLDER, "--out", _OUT, *_import_options(fingerprint)]
     codecs = [_codec_options(out, name) for name in family_names(out)]
@@ -104,6 +105,7 @@ def _describe(request: ReleaseRequest, fingerprint: Fingerprint) -> str:
         "",
         f"- {sounds} and the digest {as_code(library['digest'])}.",
         "  `ATTRIBUTION.csv` names those in use, with their checksums.",
+        *(f"- {line}" for line in _describe_grooves(fingerprint)),
         *(f"- {line}" for line in _describe_choices(request, fingerprint)),
         "",
         "Versions that decide the bytes:",
@@ -113,6 +115,13 @@ def _describe(request: ReleaseRequest, fingerprint: Fingerprint) -> str:
         *(f"| {as_code(name)} | {as_code(version)} |" for name, version in fingerprint["versions"].items()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _describe_grooves(fingerprint: Fingerprint) -> Iterator[str]:
+    if GROOVES in fingerprint:
+        grooves: Mapping[str, Any] = fingerprint[GROOVES]
+        yield f"The grooves are {grooves['performances']} performances with the digest {as_code(grooves['digest'])}."
+        yield "`rmod patterns scan` makes their manifest; `ATTRIBUTION.csv` names those in use."
 
 
 def _describe_choices(request: ReleaseRequest, fingerprint: Fingerprint) -> Iterator[str]:

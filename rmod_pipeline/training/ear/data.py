@@ -71,11 +71,14 @@ def _check_instrument(data: FeatureData, recipe: EarRecipe, instrument: str, abo
 
 
 def count_most_hits(out: Location, instrument: str) -> int:
-    """Return the largest number of hits of an instrument in a mixture. Raises ModelError for hits that are unknown."""
+    """Return the largest number of hits of an instrument in a mixture: by the recipe, or by the index.
+
+    The index counts the hits of grooves and of imported pairs. Raises ModelError for hits that are unknown.
+    """
     fingerprint = read_fingerprint(Layout(out).build)
-    if not is_imported(fingerprint):
-        drums = Recipe.model_validate(fingerprint["recipe"]).drums
-        return int(drums[instrument].hits.support()[1])
+    recipe = Recipe.model_validate(fingerprint["recipe"])
+    if recipe.grooves is None and not is_imported(fingerprint):
+        return int(recipe.drums[instrument].hits.support()[1])
     rows = [row for row in DataSet(out).index(columns=["status", "drums"]) if row["status"] == PAIR]
     counts = [drum["hits"] for row in rows for drum in row["drums"] if drum["kind"] == instrument]
     unknown = sum(count == 0 for count in counts)
