@@ -66,13 +66,15 @@ def choke_notes(notes: Mapping[str, tuple[Note, ...]], group: Collection[str]) -
     choked = dict(notes)
     for kind in group:
         others = sorted({note.tick for other in group if other != kind for note in notes.get(other, ())})
-        if kind not in notes or not others:
+        own = choked.get(kind, ())
+        if not own or not others:
             continue
-        own = notes[kind]
         ended = []
         for note, following in zip(own, [*(later.tick for later in own[1:]), None], strict=True):
             at = bisect_right(others, note.tick)
-            is_choked = at < len(others) and (following is None or others[at] < following)
+            # Another group may have choked it before.
+            least = min((end for end in (following, note.end) if end is not None), default=None)
+            is_choked = at < len(others) and (least is None or others[at] < least)
             ended.append(replace(note, end=others[at]) if is_choked else note)
         choked[kind] = tuple(ended)
     return choked

@@ -52,9 +52,8 @@ class FolderFacts:
         """
         if str(path) in self.listed:
             return self.listed[str(path)]
-        described = describe_path(path)
         drummer = path.parts[0] if len(path.parts) > 1 else ""
-        return PerformanceFacts(drummer=drummer, licence=described.licence, source=described.source)
+        return PerformanceFacts(drummer=drummer, licence=describe_path(path).licence)
 
 
 def read_folder_facts(folder: Path) -> FolderFacts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import miditoolkit
 import pytest
@@ -60,7 +61,7 @@ def test_windows_hold_every_kind_and_end_in_time(tmp_path: Path) -> None:
     assert found.find_windows(int(Fraction(17) * found.units_per_second), ("kick",)) == ()
 
 
-PROBLEMS = {
+PROBLEMS: dict[str, tuple[dict[str, Any], str]] = {
     "3/4": ({"metres": {0: (3, 4)}}, "metre 3/4"),
     "changing metre": ({"metres": {0: (4, 4), BAR: (3, 4)}}, "changing metre: 3/4, 4/4"),
     "melody": ({"is_drum": False}, "no drums: no note on channel 10"),

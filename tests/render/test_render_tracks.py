@@ -22,7 +22,7 @@ from rmod_pipeline.spec import Note, Settings
 from tests.render.render_examples import RATE, SETTINGS, noise
 
 
-def settings_of(**changed: int) -> Settings:
+def settings_of(**changed: float) -> Settings:
     values = {name: getattr(SETTINGS, name) for name in Settings.__slots__}
     return Settings(**{**values, **changed})
 
@@ -38,8 +38,14 @@ def drum_loop_by_hand(one_shot: Audio, notes: list[Note], settings: Settings) ->
             continue
         current = started[-1]
         age = frame - starts[current]
-        sample = one_shot[:, age] * np.float32((notes[current].velocity + 1) / 128)
+        sample = one_shot[:, age] * np.float32(((notes[current].velocity + 1) / 128) ** settings.velocity_exponent)
         until_cut = starts[current + 1] - starts[current] if current + 1 < len(notes) else length
+        choke = notes[current].end
+        if choke is not None and choke < settings.grid:
+            choked = int(np.floor(choke * settings.frames / settings.grid + 0.5))
+            until_cut = min(until_cut, choked - starts[current]) if choked < settings.frames else until_cut
+        if age >= until_cut:
+            continue
         steps = min(fade, until_cut)
         if until_cut < length and age >= until_cut - steps:
             ramp = np.linspace(1.0, 0.0, steps, dtype=np.float32)
@@ -81,10 +87,15 @@ def test_scaling_to_a_peak(channels: int, frames: int, target_peak: float, gain:
 def drum_loops(draw: st.DrawFn) -> tuple[Audio, list[Note], Settings]:
     frames, grid = draw(st.integers(1, 400)), draw(st.integers(1, 60))
     ticks = sorted(draw(st.sets(st.integers(0, grid - 1), max_size=min(grid, 8))))
-    notes = [Note(tick=tick, velocity=draw(st.integers(1, 127))) for tick in ticks]
+    notes = [
+        Note(tick=tick, velocity=draw(st.integers(1, 127)), end=draw(st.none() | st.integers(tick + 1, grid)))
+        for tick in ticks
+    ]
     one_shot = noise(draw(st.integers(1, 2)), draw(st.integers(1, 300)), seed=draw(st.integers(0, 9)))
     fade = draw(st.sampled_from([0, 0, 1, 5, 30]))
-    return one_shot, notes, settings_of(frames=frames, grid=grid, truncation_fade_frames=fade)
+    exponent = draw(st.sampled_from([1.0, 1.0, 2.0, 0.5]))
+    settings = settings_of(frames=frames, grid=grid, truncation_fade_frames=fade, velocity_exponent=exponent)
+    return one_shot, notes, settings
 
 
 @given(drum_loops())
@@ -105,6 +116,14 @@ def test_an_onset_is_the_nearest_frame_of_its_grid_point(tick: int) -> None:
 def test_the_amplitude_of_a_hit_is_its_velocity_and_one_over_128(velocity: int) -> None:
     loop = render_drum_loop(np.ones((1, 10), np.float32), [Note(tick=0, velocity=velocity)], SETTINGS)
     assert loop[0, 0] == np.float32((velocity + 1) / 128)
+
+
+def test_a_choked_hit_ends_at_its_end() -> None:
+    one_shot = np.ones((1, RATE), np.float32)
+    loop = render_drum_loop(one_shot, [Note(tick=0, velocity=127, end=48), Note(tick=960, velocity=127)], SETTINGS)[0]
+    assert np.flatnonzero(loop)[[0, SETTINGS.onset(48) - 1]].tolist() == [0, SETTINGS.onset(48) - 1]
+    assert not loop[SETTINGS.onset(48) : SETTINGS.onset(960)].any()
+    assert loop[SETTINGS.onset(960) :][: RATE // 2].all()
 
 
 def test_without_a_fade_the_cut_is_hard() -> None:

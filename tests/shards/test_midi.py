@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.reading.pairs import list_keys, read_pair
 from rmod_pipeline.shards.midi import GENERAL_MIDI, encode_midi
+from rmod_pipeline.spec import Groove, Note
 
 
 def test_midi_plays_the_notes_of_the_spec(tiny_built: Path) -> None:
@@ -70,3 +71,46 @@ def test_midi_is_what_miditoolkit_writes(
     stream = io.BytesIO()
     expected.dump(file=stream)
     assert written == stream.getvalue()
+
+
+GROOVE = Groove(
+    performance="ann/take-0",
+    sha256="0" * 64,
+    drummer="ann",
+    group="drummer/ann",
+    licence="CC0-1.0",
+    source="a test",
+    bar=3,
+    start_seconds=6.5,
+    tempo=120.0,
+)
+
+
+@given(
+    st.dictionaries(st.integers(0, 176_399), st.integers(1, 127), min_size=1, max_size=20),
+    st.sampled_from([20.0, 40.1, 59.9, 80.7, 80.8, 97.3, 120.0, 400.0]),
+    st.sampled_from([(176_400, 4.0), (88_200, 4.0), (2_646_000, 60.0)]),
+)
+def test_a_groove_keeps_its_tempo_and_its_times(
+    tiny_built: Path, hits: dict[int, int], tempo: float, grid_seconds: tuple[int, float]
+) -> None:
+    spec, (grid, seconds) = read_pair(tiny_built, "train-00000000").spec(), grid_seconds
+    notes = tuple(Note(tick=tick, velocity=velocity) for tick, velocity in sorted(hits.items()) if tick < grid)
+    drums = [replace(spec.drums[0], kind=kind, notes=notes) for kind in ("kick", "open_hihat", "ride", "sitar")]
+    settings = replace(spec.settings, sample_rate=44_100, grid=grid, frames=round(seconds * 44_100))
+    groove = replace(GROOVE, tempo=tempo)
+    midi = miditoolkit.MidiFile(
+        file=io.BytesIO(encode_midi(replace(spec, drums=tuple(drums), settings=settings, groove=groove)))
+    )
+    assert midi.tempo_changes[0].tempo == pytest.approx(tempo, rel=0.51 / midi.ticks_per_beat + 1e-6)
+    assert [track.notes[0].pitch for track in midi.instruments if track.notes] == [36, 46, 51, 85][: 4 * bool(notes)]
+    times = midi.get_tick_to_time_mapping()
+    half_a_tick = 60 / tempo / midi.ticks_per_beat * 44_100 / 2
+    assert midi.ticks_per_beat > 2**14 or half_a_tick < 1.01
+    for track in midi.instruments:
+        onsets = [(times[note.start] * 44_100, note.velocity) for note in track.notes]
+        # Two hits of one drum within a frame may become one, which no drummer plays.
+        if len(onsets) == len(notes):
+            for (at, velocity), note in zip(sorted(onsets), notes, strict=True):
+                assert abs(at - settings.onset(note.tick)) <= half_a_tick + 0.5 + seconds * 44_100 * 2e-6
+                assert velocity == note.velocity
