@@ -129,6 +129,14 @@ def padded_frames(frames: int) -> int:
     return -(-frames // ROW_STEP) * ROW_STEP
 
 
+def fit_length(audio: Audio, frames: int) -> Audio:
+    """Return exactly ``frames`` frames: cut the end, or pad it with silence."""
+    length = audio.shape[1]
+    if length >= frames:
+        return audio[:, :frames]
+    return np.pad(audio, ((0, 0), (0, frames - length)))
+
+
 def make_silence(channels: int, frames: int) -> Audio:
     """Return silence [channels, frames] in rows, which the fused engine reads without a copy.
 
