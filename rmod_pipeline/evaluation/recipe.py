@@ -146,7 +146,7 @@ SystemChoice = Annotated[
 class EmbeddingChoice(Strict):
     """An embedding for distances between distributions."""
 
-    name: str = Field(description="ear, codec, yamnet, vggish or clap.")
+    name: str = Field(description="ear, codec-latents, YAMNet, VGGish or CLAP.")
     weights: str | None = Field(default=None, description="File of its weights, where rmod ships none.")
 
 
