@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
 from gpu_parts.build import data_folder, evaluation_folder
@@ -24,8 +22,10 @@ from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe, load_dose_recipe
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.evaluation.compare import EXTRACTED
-from rmod_pipeline.evaluation.evaluate import Evaluation, evaluate_checkpoint
+from rmod_pipeline.evaluation.figures.results import DISTANCE, EvaluationResults
+from rmod_pipeline.evaluation.recipe import EvaluationRecipe
+from rmod_pipeline.evaluation.run import evaluate_recipe, open_set_works
+from rmod_pipeline.extraction.extractor import read_checkpoints
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.training.dose.train import TrainingConfig, choose_models, train_dose
 from rmod_pipeline.training.loop.fit import TrainingReport
@@ -46,7 +46,8 @@ LOADERS = 8
 TRIAL_PAIRS = 2
 """Test pairs whose time says how many can be evaluated."""
 
-RESAMPLES = 4000
+TEST, TRAINED, AGAINST = "test", "trained", "against"
+"""Names of the test set, of the new model, and of the one that it is compared with."""
 SPEEDS, LOSSES, DISTANCES = "Training speed", "Held-out losses", "Distance to the true one-shots"
 
 
@@ -215,51 +216,51 @@ def evaluate_all(options: Options, results: Results, clock: Clock, best: Path) -
         results.skip("the evaluation", f"{test} has no pairs: run the part build before, or give --test")
         return
     begun = clock.spent
-    evaluate(options, best, TRIAL_PAIRS)
-    models = {"trained": best, **({"against": options.against} if options.against else {})}
-    each = (clock.spent - begun) / TRIAL_PAIRS * len(models)
+    models = {TRAINED: best, **({AGAINST: options.against} if options.against else {})}
+    evaluate(options, models, TRIAL_PAIRS)
+    each = (clock.spent - begun) / TRIAL_PAIRS
     pairs = TRIAL_PAIRS if options.miniature else min(int(0.7 * clock.left / each), options.sizes.test_pairs)
     if pairs < TRIAL_PAIRS:
         results.skip("the evaluation", f"{clock.left:.0f} s left, a pair takes {each:.0f}")
         return
-    found = {}
-    for label, path in models.items():
-        found[label] = evaluate(options, path, pairs)
-        (options.work / f"evaluation-{label}.json").write_text(json.dumps(found[label].to_dict()), encoding="utf-8")
-        for comparison in found[label].comparisons:
-            means = {system: comparison.mean(system) for system in comparison.distances}
-            row = {"model": label, "instrument": comparison.instrument, "pairs": len(comparison.keys), **means}
-            results.row(DISTANCES, row)
+    found = evaluate(options, models, pairs)
+    (options.work / "evaluation.json").write_text(json.dumps(found.to_dict()), encoding="utf-8")
+    for kind in found.recipe.kinds:
+        for system in found.systems(TEST):
+            cell = found.cell(TEST, system, kind)
+            if DISTANCE in cell.figures:
+                distance = cell.figures[DISTANCE].mean
+                results.row(DISTANCES, {"system": system, "kind": kind, "pairs": len(cell.keys), "distance": distance})
     if options.against is None:
         results.absent("a comparison with another model", "no --against")
-        return
-    for instrument, differences in pair_up(found["trained"], found["against"]).items():
-        low, high = bootstrap(differences)
-        text = f"{differences.mean():+.3f}, 95 % interval {low:+.3f} to {high:+.3f} over pairs; below 0 is nearer"
-        results.figure(f"{instrument}: trained minus against", text)
+    for each_found in found.comparisons:
+        if (each_found.system, each_found.other, each_found.metric) == (TRAINED, AGAINST, DISTANCE):
+            difference = each_found.comparison
+            interval = f"95 % interval {difference.low:+.3f} to {difference.high:+.3f} over kits; below 0 is nearer"
+            results.figure(f"{each_found.kind}: trained minus against", f"{difference.difference:+.3f}, {interval}")
 
 
-def evaluate(options: Options, path: Path, pairs: int) -> Evaluation:
-    """Evaluate a checkpoint on the first pairs of the test split."""
-    return evaluate_checkpoint(
-        path, evaluation_folder(options), pairs=pairs, tries=options.sizes.tries, codec=options.token_codec,
-        device=options.device, threads=options.workers,
-    )  # fmt: skip
-
-
-def pair_up(one: Evaluation, other: Evaluation) -> dict[str, NDArray[np.float64]]:
-    """Return the differences of the distances of two models, pair by pair, by instrument; only of common ones."""
-    others = {each.instrument: each for each in other.comparisons}
-    return {
-        each.instrument: np.subtract(each.distances[EXTRACTED], others[each.instrument].distances[EXTRACTED])
-        for each in one.comparisons
-        if each.instrument in others and each.keys == others[each.instrument].keys
-    }
-
-
-def bootstrap(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of values, from drawing them again with replacement."""
-    array = np.asarray(values)
-    drawn = np.random.default_rng(0).integers(len(array), size=(RESAMPLES, len(array)))
-    low, high = np.percentile(array[drawn].mean(1), [2.5, 97.5])
-    return float(low), float(high)
+def evaluate(options: Options, models: Mapping[str, Path], pairs: int) -> EvaluationResults:
+    """Evaluate checkpoints on the first pairs of the test split, beside guesses and the codec."""
+    codec, tries = options.token_codec, options.sizes.tries
+    dose = {"system": "dose", "codec": codec, "tries": tries}
+    systems = [
+        *({**dose, "name": label, "checkpoint": str(path)} for label, path in models.items()),
+        {"system": "another", "of": TRAINED},
+        {"system": "chance"},
+        {"system": "typical"},
+        {"system": "codec", "codec": codec},
+    ]
+    recipe = EvaluationRecipe.model_validate(
+        {
+            "kinds": read_checkpoints(models[TRAINED])[0].instruments,
+            "pairs": pairs,
+            "sets": [{"name": TEST, "data": str(evaluation_folder(options))}],
+            "systems": systems,
+            "compare_with": AGAINST if AGAINST in models else TRAINED,
+            "embeddings": [],
+            "listen": 0,
+        }
+    )
+    works = open_set_works(recipe, options.work / f"evaluation-{pairs}", options.device)
+    return evaluate_recipe(recipe, works)

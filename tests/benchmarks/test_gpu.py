@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from gpu_parts.clock import Clock, OutOfTimeError, run_limited, share_out
-from gpu_parts.dose import bootstrap
 from gpu_parts.encode import count_encoder_flops
 from gpu_parts.files import BUNDLE, read_bundle, split_file
 from gpu_parts.options import PARTS, check_minutes, choose_parts
@@ -178,13 +177,6 @@ def test_minutes_are_enough_where_every_part_gets_its_least() -> None:
 def test_the_encoder_of_dac_takes_the_operations_that_are_known() -> None:
     """A kernel's channels times its width, twice, at each rate: 61 GFLOP per second of audio at full size."""
     assert count_encoder_flops({}) / 1e9 == pytest.approx(61, abs=1)
-
-
-def test_the_interval_of_a_mean_contains_it() -> None:
-    values = np.random.default_rng(0).normal(1.0, 0.5, 200)
-    low, high = bootstrap(values)
-    assert low < values.mean() < high
-    assert high - low == pytest.approx(4 * 0.5 / 200**0.5, rel=0.2)
 
 
 @pytest.mark.slow
