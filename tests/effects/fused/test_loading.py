@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,14 @@ def test_the_table_names_every_kernel() -> None:
     assert {(kernel.module, kernel.name) for kernel in KERNELS} == set(found)
     for kernel in KERNELS:
         assert len(found[kernel.module, kernel.name].parameters) == len(kernel.arguments)
+
+
+def test_code_is_loaded_once_however_many_threads_need_it() -> None:
+    load_kernels()
+    engines = [kernel._engine for kernel in KERNELS]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: load_kernels.__wrapped__(), range(8)))
+    assert all(kernel._engine is engine for kernel, engine in zip(KERNELS, engines, strict=True))
 
 
 def test_a_process_that_finds_kernels_compiled_does_not_import_numba() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -26,6 +27,9 @@ from rmod_pipeline.storage.process_identity import available_cores
 
 logger = logging.getLogger(__name__)
 
+_lock = threading.Lock()
+"""Code that is loaded a second time would replace code that another thread may be running."""
+
 MOST_PROCESSES = 4
 """Processes that compile at once; with more of them, the longest kernel would take as long."""
 
@@ -33,14 +37,15 @@ MOST_PROCESSES = 4
 @cache
 def load_kernels() -> None:
     """Load every kernel. Where they have to be compiled first, say so: it takes some seconds of all cores."""
-    if not can_keep_code():
-        _announce("in each process")
-        _compile(KERNELS)
-    elif _find_missing():
-        _announce("once per machine")
-        with lock_kernels():
-            remove_old()
-            _compile_together(_find_missing())
+    with _lock:
+        if not can_keep_code():
+            _announce("in each process")
+            _compile([kernel for kernel in KERNELS if not kernel.is_loaded])
+        elif _find_missing():
+            _announce("once per machine")
+            with lock_kernels():
+                remove_old()
+                _compile_together(_find_missing())
 
 
 def _announce(often: str) -> None:
