@@ -61,18 +61,11 @@ class _DamageError(Exception):
 
 
 def _parse_file(data: bytes) -> MidiSequence:
-    if data[:4] != HEADER or len(data) < 14:
-        raise _DamageError("not MIDI: it does not begin with a header" if data else "not MIDI: it is empty")
-    length, form = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:10], "big")
-    division = int.from_bytes(data[12:14], "big")
-    if form > 1 or length < 6:
-        raise _DamageError(f"type {form}: its tracks do not play together" if form == 2 else "not MIDI: unknown type")
-    if division & 0x8000:
-        raise _DamageError("SMPTE time: its ticks are parts of a video frame, not of a beat")
-    if division == 0:
-        raise _DamageError("damaged: a beat has 0 ticks")
-    sequence, position, tracks = MidiSequence(division), 8 + length, 0
+    sequence, position = _parse_header(data)
+    tracks, announced = 0, int.from_bytes(data[10:12], "big")
     while position < len(data):
+        if tracks >= announced and data[position : position + 4] != TRACK:
+            break  # bytes that some programs leave behind the last track
         name, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "big")
         position += 8
         if position + size > len(data):
@@ -86,6 +79,21 @@ def _parse_file(data: bytes) -> MidiSequence:
     for events in (sequence.notes, sequence.tempos, sequence.metres):
         events.sort(key=lambda event: event[0])
     return sequence
+
+
+def _parse_header(data: bytes) -> tuple[MidiSequence, int]:
+    """Return a sequence without events, and the position after the header."""
+    if data[:4] != HEADER or len(data) < 14:
+        raise _DamageError("not MIDI: it does not begin with a header" if data else "not MIDI: it is empty")
+    length, form = int.from_bytes(data[4:8], "big"), int.from_bytes(data[8:10], "big")
+    division = int.from_bytes(data[12:14], "big")
+    if form > 1 or length < 6:
+        raise _DamageError(f"type {form}: its tracks do not play together" if form == 2 else "not MIDI: unknown type")
+    if division & 0x8000:
+        raise _DamageError("SMPTE time: its ticks are parts of a video frame, not of a beat")
+    if division == 0:
+        raise _DamageError("damaged: a beat has 0 ticks")
+    return MidiSequence(division), 8 + length
 
 
 def _parse_track(data: bytes, sequence: MidiSequence) -> None:

@@ -76,7 +76,7 @@ class SplitGrooves:
 def open_performance(grooves: Grooves, entry: GrooveEntry) -> Performance:
     """Read the performance of an entry. Raises AssetError for a file that is missing, changed or damaged."""
     path = grooves.path_of(entry)
-    hint = f"scan the folder again, or remove its row from {grooves.manifest}"
+    hint = "put it back, or give the command of the scan again and build into another --out"
     try:
         data = path.read_bytes()
     except OSError as error:

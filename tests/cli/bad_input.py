@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.cli.bad_ears import EAR_CASES
 from tests.cli.bad_evaluations import EVALUATION_CASES
 from tests.cli.bad_imports import CASES as IMPORT_CASES
+from tests.cli.bad_grooves import GROOVE_CASES
 from tests.cli.bad_input_acts import (
     broken_build_json,
     built_with,
@@ -274,6 +275,7 @@ GROUPS: dict[str, list[Case]] = {
         Case(name="`--cache-gb -1`", act=options("--cache-gb", -1), says=("--cache-gb", "-1.0 is too small", "->")),
         Case(name="an unknown option", act=options("--worker", 2), says=("--worker",)),
     ],
+    "Grooves": GROOVE_CASES,
     "Codecs and tokens": TOKEN_CASES,
     "Models": MODEL_CASES,
     "Features, ears and picked sounds": EAR_CASES,

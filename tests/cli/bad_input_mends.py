@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.cli.bad_ears import EAR_MENDS
 from tests.cli.bad_evaluations import EVALUATION_MENDS
 from tests.cli.bad_import_mends import MENDS as IMPORT_MENDS
+from tests.cli.bad_grooves import GROOVE_MENDS
 from tests.cli.bad_input_world import MISTAKE, Arguments, World
 from tests.cli.bad_model_mends import MENDS as MODEL_MENDS
 from tests.cli.bad_release_mends import MENDS as RELEASE_MENDS
@@ -176,6 +177,7 @@ MENDS: dict[str, dict[str, Sequence[Mend]]] = {
         "`--cache-gb -1`": [proposed("--cache-gb", r"give ([\d.]+) or more")],
         "an unknown option": [lambda fault: [word.replace("--worker", "--workers") for word in fault.arguments]],
     },
+    "Grooves": GROOVE_MENDS,
     "Codecs and tokens": TOKEN_MENDS,
     "Models": MODEL_MENDS,
     "Features, ears and picked sounds": EAR_MENDS,

@@ -123,6 +123,12 @@ def test_other_chunks_and_longer_headers_are_passed_over() -> None:
     assert found.notes == [(0, 10, 36, 64)]
 
 
+@given(st.binary(max_size=12).filter(lambda data: not data.startswith(b"MTrk")))
+def test_bytes_after_the_last_track_are_passed_over(rest: bytes) -> None:
+    track = b"\x00\x99\x24\x40\x0a\x89\x24\x40" + END
+    assert parse_midi(midi_of(track) + rest, "x").notes == [(0, 10, 36, 64)]
+
+
 @pytest.fixture(scope="module")
 def performance(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_performance(tmp_path_factory.mktemp("midi") / "take.mid", rock(4)).read_bytes()
