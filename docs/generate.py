@@ -178,10 +178,12 @@ def _parts(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _heading(path: str, part: dict[str, Any]) -> str:
     """Return the heading of a model: its place in a recipe, and the value that chooses it among others there."""
-    chosen = part["properties"].get("system", {})
-    names = [chosen["const"]] if "const" in chosen else chosen.get("enum", [])
-    suffix = f", `system: {'` or `'.join(names)}`" if names else ""
-    return path and f"`{path}`{suffix}"
+    for key in ("system", "source"):
+        chosen = part["properties"].get(key, {})
+        names = [chosen["const"]] if "const" in chosen else chosen.get("enum", [])
+        if names:
+            return f"`{path}` with `{key}: {'` or `'.join(names)}`"
+    return path and f"`{path}`"
 
 
 def _common_part(effect: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +238,7 @@ def _type_words(field: dict[str, Any]) -> str:  # noqa: PLR0911
         words = [_type_words(form) for form in forms if not form.get("$ref", "").endswith("Choice_str_")]
         return " or ".join([*words, *(["null"] if nullable else [])])
     if "oneOf" in field:
-        return "an effect" if field.get("discriminator", {}).get("propertyName") == "effect" else "one of those below"
+        return "an effect" if field.get("discriminator", {}).get("propertyName") == "effect" else "keys below"
     kind = field.get("type")
     if kind == "array":
         items = field.get("items", {})

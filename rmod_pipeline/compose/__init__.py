@@ -3,7 +3,7 @@
 from rmod_pipeline.compose.pair import compose_pair
 from rmod_pipeline.compose.split_assets import (
     SplitAssets,
-    check_split_sounds,
+    check_enough_sounds,
     list_silent_hits,
     make_settings,
     open_recipe_grooves,
@@ -11,7 +11,7 @@ from rmod_pipeline.compose.split_assets import (
 
 __all__ = [
     "SplitAssets",
-    "check_split_sounds",
+    "check_enough_sounds",
     "compose_pair",
     "list_silent_hits",
     "make_settings",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.patterns.performance import Hit, select_hits
+from rmod_pipeline.patterns.performance import Hit, hits_between
 from rmod_pipeline.patterns.windows import GrooveWindow, SplitGrooves
 from rmod_pipeline.spec import Groove, Note, Settings
 
@@ -35,7 +35,7 @@ def compose_groove(
     # At least one unit beyond the window, so that rounding decides which hits are in it.
     length = settings.frames * units // settings.sample_rate + 1
     notes = {
-        kind: make_notes(select_hits(performance.hits.get(kind, ()), start, start + length), start, units, settings)
+        kind: make_notes(hits_between(performance.hits.get(kind, ()), start, start + length), start, units, settings)
         for kind in kinds
     }
     notes = {kind: of_kind for kind, of_kind in notes.items() if of_kind}

@@ -32,7 +32,7 @@ class SplitAssets:
         Raises LibraryError if the split lacks a kind, has too few one-shots to layer, or has no groove for the recipe,
         and UsageError if the recipe plays grooves and names none.
         """
-        check_split_sounds(recipe, library, (split,))
+        check_enough_sounds(recipe, library, (split,))
         lacking = find_silent_drums(recipe, library, split)
         by_kind = {kind: library.select(kind, split) for kind in recipe.loops}
         for kind, sounds in recipe.drum_sounds.items():
@@ -63,7 +63,7 @@ def open_split_grooves(recipe: Recipe, grooves: Grooves, split: str) -> SplitGro
     return SplitGrooves(grooves, split, Fraction(recipe.frames, recipe.sample_rate), recipe.targets)
 
 
-def check_split_sounds(recipe: Recipe, library: Library, splits: Collection[str]) -> None:
+def check_enough_sounds(recipe: Recipe, library: Library, splits: Collection[str]) -> None:
     """Raise LibraryError unless each split has enough sounds for every loop and every drum that is not optional."""
     needed = {kind: sounds for kind, sounds in recipe.drum_sounds.items() if not recipe.drums[kind].optional}
     check_splits(library, recipe.loops, splits)

@@ -52,7 +52,7 @@ class Performance:
         """Return the time at which a window of this bar begins: at the bar line, or at an early hit of its downbeat."""
         line = self.bars[bar]
         beat = (self.bars[bar + 1] - line) // BEATS_PER_BAR
-        firsts = (select_hits(hits, line - beat // EARLY_BEATS + 1, line)[:1] for hits in self.hits.values())
+        firsts = (hits_between(hits, line - beat // EARLY_BEATS + 1, line)[:1] for hits in self.hits.values())
         return max(min((first[0][0] for first in firsts if first), default=line), 0)
 
     def find_windows(self, length: int, kinds: Iterable[str]) -> tuple[int, ...]:
@@ -63,12 +63,12 @@ class Performance:
             if line + length > self.bars[-1]:
                 break
             start = self.start_of(bar)
-            if all(select_hits(self.hits.get(kind, ()), start, start + length) for kind in kinds):
+            if all(hits_between(self.hits.get(kind, ()), start, start + length) for kind in kinds):
                 bars.append(bar)
         return tuple(bars)
 
 
-def select_hits(hits: Sequence[Hit], start: int, end: int) -> Sequence[Hit]:
+def hits_between(hits: Sequence[Hit], start: int, end: int) -> Sequence[Hit]:
     """Return the hits from ``start`` until before ``end``."""
     return hits[bisect_left(hits, (start, 0)) : bisect_left(hits, (end, 0))]
 

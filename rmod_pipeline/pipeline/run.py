@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rmod_pipeline.compose import check_split_sounds, list_silent_hits
+from rmod_pipeline.compose import check_enough_sounds, list_silent_hits
 from rmod_pipeline.effects import prepare_engine
 from rmod_pipeline.errors import BuildError, LibraryError
 from rmod_pipeline.library.licences import LicenceClass
@@ -120,7 +120,7 @@ def check_job(job: BuildJob) -> None:
     """Raise RecipeError or LibraryError for a job whose first pair would fail."""
     check_kinds(job.recipe.kinds, f"recipe {job.recipe.name}")
     try:
-        check_split_sounds(job.recipe, job.library, job.counts)
+        check_enough_sounds(job.recipe, job.library, job.counts)
     except LibraryError as error:
         if job.licences is LicenceClass.ANY:
             raise

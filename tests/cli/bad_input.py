@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tests.cli.bad_ears import EAR_CASES
 from tests.cli.bad_evaluations import EVALUATION_CASES
-from tests.cli.bad_imports import CASES as IMPORT_CASES
 from tests.cli.bad_grooves import GROOVE_CASES
+from tests.cli.bad_imports import CASES as IMPORT_CASES
 from tests.cli.bad_input_acts import (
     broken_build_json,
     built_with,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.cli.bad_ears import EAR_MENDS
 from tests.cli.bad_evaluations import EVALUATION_MENDS
-from tests.cli.bad_import_mends import MENDS as IMPORT_MENDS
 from tests.cli.bad_grooves import GROOVE_MENDS
+from tests.cli.bad_import_mends import MENDS as IMPORT_MENDS
 from tests.cli.bad_input_world import MISTAKE, Arguments, World
 from tests.cli.bad_model_mends import MENDS as MODEL_MENDS
 from tests.cli.bad_release_mends import MENDS as RELEASE_MENDS
