@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
     from rmod_pipeline.training.loop.fit import TrainingReport
 
+SPLIT, TRIES = "test", 8
+"""What is evaluated without a recipe: the split, and sampled candidates per mixture."""
+
 
 @speaks_python
 def train(
@@ -161,10 +164,10 @@ def evaluate(
     *,
     data: DataLike | None = None,
     out: str | Path | None = None,
-    split: str = "test",
+    split: str = SPLIT,
     pairs: int | None = None,
     codec: str | None = None,
-    tries: int = 8,
+    tries: int = TRIES,
     answers: Mapping[str, str | Path] | None = None,
     library: str | None = None,
     device: str = "auto",
@@ -226,6 +229,12 @@ def _find_evaluation(
         if data is not None:
             hint = "name the data set under `sets:` in the recipe, and leave --data out"
             raise UsageError("--data", "is of no use to a recipe, which names its test sets", hint)
+        given = {"--codec": codec is not None, "--answers": bool(answers), "--library": library is not None}
+        given |= {"--tries": tries != TRIES, "--split": split != SPLIT}
+        for option, is_given in given.items():
+            if is_given:
+                hint = "write it into the recipe, and leave the option out"
+                raise UsageError(option, "is of no use to a recipe, which says it for each system or set", hint)
         recipe = source if isinstance(source, EvaluationRecipe) else load_evaluation_recipe(str(source))
         return recipe if pairs is None else recipe.model_copy(update={"pairs": pairs})
     if data is None:

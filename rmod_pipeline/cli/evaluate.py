@@ -113,12 +113,15 @@ def _parse_answers(answers: list[str] | None) -> dict[str, str]:
         name, separator, folder = text.partition("=")
         if not separator or not name or not folder:
             raise UsageError(f"--answers {text}", "has no name", f"give NAME=DIR, such as demucs={text or 'answers'}")
+        if name in parsed:
+            raise UsageError(f"--answers {text}", f"{name} is given twice", "give each folder another name")
         parsed[name] = folder
     return parsed
 
 
 def _print_tables(results: EvaluationResults) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from rmod_pipeline.pages.evaluation.tables import make_result_tables
@@ -126,11 +129,12 @@ def _print_tables(results: EvaluationResults) -> None:
     console = Console(highlight=False)
     for result in make_result_tables(results):
         if result.is_open:
-            table = Table(*result.headings, title=result.title, title_justify="left")
+            # Names of systems may have brackets, which are no markup.
+            table = Table(*map(escape, result.headings), title=escape(result.title), title_justify="left")
             for row in result.rows:
-                table.add_row(*row)
+                table.add_row(*map(escape, row))
             console.print(table)
-            console.print(result.note)
+            console.print(escape(result.note))
 
 
 def _print_votes(votes: Path, out: Path | None) -> None:

@@ -21,14 +21,13 @@ from rmod_pipeline.audio import from_pcm, peak, to_pcm
 from rmod_pipeline.codec.torch_support import use_threads
 from rmod_pipeline.codec.window import Mono, fit_window
 from rmod_pipeline.ear.model import describe_levels
-from rmod_pipeline.errors import RmodError
 from rmod_pipeline.evaluation.embeddings import Embedding, open_embedding
 from rmod_pipeline.evaluation.metrics import METRICS, SoundAnalysis, analyse_sounds, compare_analyses
-from rmod_pipeline.evaluation.recipe import EvaluationRecipe
+from rmod_pipeline.evaluation.recipe import ALL_KINDS, TRUTH, EmbeddingChoice, EvaluationRecipe
 from rmod_pipeline.evaluation.sets.pairs import EvaluationItem, EvaluationSet
 from rmod_pipeline.evaluation.song_fit import explain_song
-from rmod_pipeline.evaluation.store import TRUTH, ChunkOrigin, chunk_path, read_origin, read_rows, write_chunk
-from rmod_pipeline.evaluation.systems.base import Mixture, System
+from rmod_pipeline.evaluation.store import ChunkOrigin, chunk_path, read_origin, read_rows, write_chunk
+from rmod_pipeline.evaluation.systems.base import RememberedSystem
 from rmod_pipeline.evaluation.systems.open import open_systems
 from rmod_pipeline.evaluation.systems.training_sounds import window_samples
 from rmod_pipeline.features import LogMel
@@ -38,8 +37,6 @@ from rmod_pipeline.shards.members import decode_audio, encode_audio
 ANSWERED = "answered"
 NO_ANSWER = "no answer"
 LEVELS, EMBEDDING = "levels", "embedding "
-ALL_KINDS = "all"
-"""The kind of the rows about the answers for all kinds of a song together."""
 EXPLAINED, SHUFFLED = "explained", "shuffled"
 """The share of a song's drums that answers explain, and what they explain with their kinds exchanged."""
 DESCRIPTION_FRAMES = 24
@@ -65,7 +62,7 @@ class SetWork:
 class OpenedSet:
     """A set with its systems, and what measures their answers."""
 
-    systems: Mapping[str, System]
+    systems: Mapping[str, RememberedSystem]
     embeddings: Mapping[str, Embedding]
     mel: LogMel
 
@@ -73,11 +70,14 @@ class OpenedSet:
 @lru_cache(maxsize=1)
 def _open_set(work: SetWork) -> OpenedSet:
     use_threads(1)
-    embeddings = {}
-    for choice in work.recipe.embeddings:
-        embedding = open_embedding(choice.name, None if choice.weights is None else Path(choice.weights))
-        embeddings[embedding.name] = embedding
-    return OpenedSet(open_systems(work.recipe, work.test_set, work.device), embeddings, LogMel())
+    systems = open_systems(work.recipe, work.test_set, work.device)
+    return OpenedSet(systems, open_embeddings(work.recipe.embeddings), LogMel())
+
+
+def open_embeddings(choices: Sequence[EmbeddingChoice]) -> dict[str, Embedding]:
+    """Open embeddings by name. Raises the errors of their weights."""
+    opened = [open_embedding(each.name, None if each.weights is None else Path(each.weights)) for each in choices]
+    return {embedding.name: embedding for embedding in opened}
 
 
 def work_on_chunk(work: SetWork, number: int, keys: Sequence[str]) -> int:
@@ -154,30 +154,17 @@ def _answer(
     """Return the answers of a system to mixtures, those of an earlier evaluation if there are any."""
     if recalled is not None:
         return recalled
-    mixtures = [item.mixture for item in items]
     if name == TRUTH:
-        sounds: Sequence[Mono | str | None] = [item.truths.get(kind) for item in items]
+        sounds, failures = [item.truths.get(kind) for item in items], dict[str, str]()
     else:
-        sounds = _extract_all(opened.systems[name], mixtures, kind)
+        system = opened.systems[name]
+        sounds, failures = system.extract_all([item.mixture for item in items], kind), system.failures
     return [
-        Answer(sound) if isinstance(sound, str) else Answer.of(sound, kind, mixture.sample_rate)
-        for sound, mixture in zip(sounds, mixtures, strict=True)
+        Answer(failures[item.mixture.key])
+        if item.mixture.key in failures
+        else Answer.of(sound, kind, item.mixture.sample_rate)
+        for sound, item in zip(sounds, items, strict=True)
     ]
-
-
-def _extract_all(system: System, mixtures: Sequence[Mixture], kind: str) -> Sequence[Mono | str | None]:
-    """Return the answers; for one that cannot be made or read, such as a damaged file, the reason."""
-    try:
-        return system.extract_all(mixtures, kind)
-    except RmodError:
-        return [_extract(system, mixture, kind) for mixture in mixtures]
-
-
-def _extract(system: System, mixture: Mixture, kind: str) -> Mono | str | None:
-    try:
-        return system.extract(mixture, kind)
-    except RmodError as error:
-        return f"{Path(error.about).name}: {error.found}"
 
 
 def measure_answers(
@@ -235,10 +222,12 @@ def explain_mixtures(
         if item.truths or not item.mixture.onsets:
             continue
         given = {kind: several[place].audio for kind, several in answers.items()}
-        one_shots = {kind: audio for kind, audio in given.items() if audio is not None}
-        status = ANSWERED if one_shots else NO_ANSWER
+        # Hits of a drum without an answer count too: silence explains nothing of them.
+        silence = np.zeros(1, np.float32)
+        one_shots = {kind: silence if audio is None else audio for kind, audio in given.items()}
+        status = ANSWERED if any(audio is not None for audio in given.values()) else NO_ANSWER
         row = {"kind": ALL_KINDS, "key": item.mixture.key, "status": status, "flac": None, "sha256": None}
-        if not one_shots:
+        if status == NO_ANSWER:
             yield row
             continue
         fit = explain_song(item.mixture.audio, item.mixture.sample_rate, one_shots, item.mixture.onsets)

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rmod_pipeline.codec.catalogue import find_known_name, make_plain_name
-from rmod_pipeline.errors import ShardError
+from pydantic import ValidationError
+
+from rmod_pipeline.codec.catalogue import find_known_name
+from rmod_pipeline.errors import ShardError, UsageError
 from rmod_pipeline.evaluation.recipe import (
     AnotherPair,
     CodecCopy,
-    DoseModel,
     EarPick,
     EvaluationRecipe,
     Guess,
     NearestSound,
-    OtherAnswers,
     PairsChoice,
     Slice,
 )
@@ -60,12 +60,12 @@ def make_default_recipe(
     if checkpoint is not None:
         model = {"system": "dose", "checkpoint": str(checkpoint), "codec": codec, "tries": tries}
         systems += [
-            DoseModel.model_validate({**model, "name": MODEL}),
+            {**model, "name": MODEL},
             AnotherPair(system="another", name="another's", of=MODEL),
-            DoseModel.model_validate({**model, "name": "agreed", "rank": "agreed"}),
-            DoseModel.model_validate({**model, "name": "greedy", "rank": "greedy"}),
+            {**model, "name": "agreed", "rank": "agreed"},
+            {**model, "name": "greedy", "rank": "greedy"},
         ]
-    systems += [OtherAnswers(system="answers", name=name, folder=str(path)) for name, path in (answers or {}).items()]
+    systems += [{"system": "answers", "name": name, "folder": str(path)} for name, path in (answers or {}).items()]
     systems.append(Slice(system="slice", name=SLICED, onsets="known"))
     if is_usual:
         systems.append(Slice(system="slice", name="sliced, found hit", onsets="found"))
@@ -81,13 +81,17 @@ def make_default_recipe(
     if has_codec:
         systems.append(CodecCopy(system="codec", codec=codec_name))
     systems.append(Guess(system="silence"))
-    return EvaluationRecipe(
-        name=make_plain_name(checkpoint.stem if checkpoint is not None else "evaluation"),
-        kinds=kinds,
-        pairs=pairs,
-        sets=(PairsChoice(name=split, data=str(data), split=split),),
-        systems=tuple(systems),
-    )
+    content = {
+        "kinds": kinds,
+        "pairs": pairs,
+        "sets": [PairsChoice(name="pairs", data=str(data), split=split)],
+        "systems": systems,
+    }
+    try:
+        return EvaluationRecipe.model_validate(content)
+    except ValidationError as error:
+        found = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise UsageError("the evaluation", found, "give --answers another NAME, and --pairs 1 or more") from error
 
 
 def _list_train_keys(data: Location) -> list[str]:

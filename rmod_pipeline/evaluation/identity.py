@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from rmod_pipeline.audio import processor_family
 from rmod_pipeline.codec.catalogue import find_weights
 from rmod_pipeline.ear.checkpoint import SHIPPED_EAR
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.evaluation.recipe import EvaluationRecipe, PairsChoice, name_of
+from rmod_pipeline.evaluation.recipe import TRUTH, EvaluationRecipe, name_of
 from rmod_pipeline.evaluation.sets.pairs import EvaluationSet, digest_keys
-from rmod_pipeline.evaluation.store import TRUTH, ChunkOrigin
+from rmod_pipeline.evaluation.store import ChunkOrigin
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.shards.fingerprint import fingerprint_digest, read_fingerprint
 from rmod_pipeline.shards.layout import Layout
@@ -74,21 +74,30 @@ def digest_listing(folder: Path) -> str:
     return digest_keys([f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states])
 
 
-def list_origins(recipe: EvaluationRecipe, test_set: EvaluationSet, systems: list[str]) -> dict[str, ChunkOrigin]:
-    """Return for the truth and each system what decides the content of its files."""
+def list_origins(
+    recipe: EvaluationRecipe, test_set: EvaluationSet, systems: Sequence[str], embeddings: Sequence[str]
+) -> dict[str, ChunkOrigin]:
+    """Return for the truth and each system what decides the content of its files.
+
+    embeddings: their identities.
+    """
     mixtures = [test_set.digest, digest_keys(test_set.keys), list(recipe.kinds), processor_family(), __version__]
     extra: list[Any] = [recipe.seed]
-    if isinstance(test_set.choice, PairsChoice):
-        sounds = parse_location(test_set.choice.sounds or test_set.choice.data)
-        extra.append(fingerprint_digest(read_fingerprint(Layout(sounds).build)))
-        if test_set.choice.stems is not None:
-            extra.append(digest_listing(Path(test_set.choice.stems)))
-    embeddings = [choice.model_dump(mode="json") for choice in recipe.embeddings]
-    measures = _digest([MEASURES_VERSION, mixtures, embeddings])
+    sounds = test_set.choice.sounds or getattr(test_set.choice, "data", None)
+    if sounds is not None:
+        extra.append(fingerprint_digest(read_fingerprint(Layout(parse_location(sounds)).build)))
+    stems = getattr(test_set.choice, "stems", None)
+    if stems is not None:
+        extra.append(digest_listing(Path(stems)))
+    measures = _digest([MEASURES_VERSION, mixtures, list(embeddings)])
     by_name = {name_of(choice): describe_system(choice, recipe) for choice in recipe.systems}
-    descriptions = {TRUTH: {}, **{name: by_name[name] for name in systems}}
+    descriptions: dict[str, dict[str, Any]] = {TRUTH: {}, **{name: by_name[name] for name in systems}}
     return {
-        name: ChunkOrigin(answers=_digest([ANSWERS_VERSION, mixtures, extra, description]), measures=measures)
+        name: ChunkOrigin(
+            answers=_digest([ANSWERS_VERSION, mixtures, extra, description]),
+            measures=measures,
+            system=description,
+        )
         for name, description in descriptions.items()
     }
 

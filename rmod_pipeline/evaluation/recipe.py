@@ -11,17 +11,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from rmod_pipeline.codec.catalogue import make_plain_name
+from rmod_pipeline.codec.catalogue import KNOWN, make_plain_name
 from rmod_pipeline.distributions import Strict
 from rmod_pipeline.errors import MAX_SEED
 from rmod_pipeline.library.manifest import BUILTIN
 from rmod_pipeline.recipe.find import find_recipe, recipe_names
 from rmod_pipeline.recipe.load import load_yaml_as
 from rmod_pipeline.storage.folders import shipped_folder
+from rmod_pipeline.storage.locations import expand_home
 from rmod_pipeline.storage.naming import NAME
 
 FOLDER = "evaluation"
 """The folder of the shipped recipes of evaluations."""
+
+TRUTH, ALL_KINDS = "truth", "all"
+"""What stands for the true one-shots among systems, and for all kinds together."""
 
 Kind = Annotated[str, Field(pattern=NAME)]
 Label = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\n|<>]+$")]
@@ -179,8 +183,16 @@ class EvaluationRecipe(Strict):
             repeated = next((name for name, slug in zip(names, plain, strict=True) if plain.count(slug) > 1), None)
             if repeated is not None:
                 raise ValueError(f"two {what}s are called {repeated}; give each another `name`")
+        taken = next((name for name in self.names if make_plain_name(name) == TRUTH), None)
+        if taken is not None:
+            raise ValueError(f"no system may be called {taken}, which stands for the true one-shots")
         if len(set(self.kinds)) < len(self.kinds):
             raise ValueError(f"a kind is listed twice: {', '.join(self.kinds)}")
+        if ALL_KINDS in self.kinds:
+            raise ValueError(f"no kind may be called {ALL_KINDS}, which stands for all of them together")
+        embeddings = [choice.name.lower() for choice in self.embeddings]
+        if len(set(embeddings)) < len(embeddings):
+            raise ValueError(f"an embedding is listed twice: {', '.join(embeddings)}")
         known: list[str] = []
         for choice in self.systems:
             used = getattr(choice, "of", None)
@@ -223,9 +235,9 @@ def resolve_paths(recipe: EvaluationRecipe, folder: Path) -> EvaluationRecipe:
     for part in _iterate_parts(content):
         for key in _PATHS:
             value = part.get(key)
-            # A name such as builtin or mini, or an address, is no path below the folder.
-            if isinstance(value, str) and "://" not in value and (folder / value).exists():
-                part[key] = str(folder / value)
+            # A name that rmod knows, such as builtin or mini, or an address, is no path below the folder.
+            if isinstance(value, str) and "://" not in value and value not in (BUILTIN, *KNOWN):
+                part[key] = str(folder / expand_home(value))
     return EvaluationRecipe.model_validate(content)
 
 

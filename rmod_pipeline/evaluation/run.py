@@ -13,16 +13,16 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from rmod_pipeline.errors import RecipeError
-from rmod_pipeline.evaluation.chunk import SetWork, work_on_chunk
+from rmod_pipeline.errors import RecipeError, UsageError, nearest
+from rmod_pipeline.evaluation.chunk import SetWork, open_embeddings, work_on_chunk
 from rmod_pipeline.evaluation.figures.results import EvaluationResults, summarise_evaluation
 from rmod_pipeline.evaluation.identity import list_origins
 from rmod_pipeline.evaluation.recipe import EvaluationRecipe, PairsChoice
 from rmod_pipeline.evaluation.sets.pairs import EvaluationSet, open_pair_set, split_into_chunks
 from rmod_pipeline.evaluation.sets.songs import open_song_set
-from rmod_pipeline.evaluation.store import TRUTH
 from rmod_pipeline.evaluation.systems.open import open_systems
 from rmod_pipeline.extraction.listening.ear import open_ear
 from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start
@@ -46,7 +46,7 @@ def evaluate_recipe(
     workers: int = 1,
     on_mixtures: OnMixtures = lambda _done, _total: None,
 ) -> EvaluationResults:
-    """Answer, measure and summarise_evaluation; what an earlier run with the same folder has done is not done again."""
+    """Answer, measure and summarise; what an earlier run with the same folder has done is not done again."""
     tasks = [
         (work, number, keys) for work in works for number, keys in enumerate(split_into_chunks(work.test_set.keys))
     ]
@@ -62,21 +62,28 @@ def open_set_work(recipe: EvaluationRecipe, choice: object, out: Path, device: s
     test_set: EvaluationSet
     if isinstance(choice, PairsChoice):
         test_set = open_pair_set(choice, recipe.pairs)
+        _check_kinds(recipe, test_set)
     else:
         test_set = open_song_set(choice, open_ear(), recipe.pairs)  # type: ignore[arg-type]
     systems = list(open_systems(recipe, test_set, device))
     if not systems:
         hint = "add one that hears: ear, dose, answers, or slice with `onsets: found`"
         raise RecipeError(f"the set {test_set.choice.name}", "no system can be evaluated on songs without truth", hint)
-    origins = list_origins(recipe, test_set, systems)
+    embeddings = [each.identity for each in open_embeddings(recipe.embeddings).values()]
+    origins = list_origins(recipe, test_set, systems, embeddings)
     digests = {name: [origin.answers, origin.measures] for name, origin in origins.items()}
     digest = hashlib.sha256(json.dumps([str(out), test_set.choice.name, device, digests]).encode()).hexdigest()
     return SetWork(digest, recipe, test_set, origins, out, device)
 
 
-def list_systems(work: SetWork) -> list[str]:
-    """Return the names of the systems of a set, in order."""
-    return [name for name in work.origins if name != TRUTH]
+def _check_kinds(recipe: EvaluationRecipe, test_set: EvaluationSet) -> None:
+    """Raise RecipeError for a kind of which a set of pairs has no one-shots."""
+    (item,) = test_set.read(test_set.keys[:1])
+    missing = [kind for kind in recipe.kinds if item.truths and kind not in item.truths]
+    if missing:
+        known = ", ".join(item.truths)
+        found = f"no one-shots of {', '.join(missing)}{nearest(missing[0], item.truths)}; it has {known}"
+        raise RecipeError(f"the set {test_set.choice.name}", found, f"write `kinds: [{known}]`")
 
 
 def _run_tasks(tasks: list[tuple[SetWork, int, tuple[str, ...]]], workers: int) -> Iterator[int]:
@@ -93,6 +100,9 @@ def _run_tasks(tasks: list[tuple[SetWork, int, tuple[str, ...]]], workers: int) 
             futures = [pool.submit(work_on_chunk, *task) for task in tasks]
         for future in as_completed(futures):
             yield future.result()
+    except BrokenProcessPool as error:
+        hint = "give fewer --workers, or check the memory; the same command resumes what was done"
+        raise UsageError("--workers", "a worker process ended, which happens if memory runs out", hint) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

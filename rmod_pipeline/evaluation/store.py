@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,6 @@ from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable
 
 WORK = "work"
-TRUTH = "truth"
-"""The name under which the true one-shots are kept, beside the answers of systems."""
 _ANSWERS, _MEASURES = b"rmod.answers", b"rmod.measures"
 
 
@@ -35,6 +33,8 @@ class ChunkOrigin:
     """Digest of the mixtures and of the system: what decides the answers."""
     measures: str
     """Digest of what is measured."""
+    system: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """The options of the system and checksums of what it reads, for the results."""
 
 
 def chunk_path(out: Path, test_set: str, system: str, chunk: int) -> Path:

@@ -6,6 +6,7 @@ sees it by accident.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -76,6 +77,11 @@ def encode_key(trials: Sequence[Trial]) -> str:
     return json.dumps({"trials": [asdict(trial) for trial in trials]}, indent=1, ensure_ascii=False) + "\n"
 
 
+def digest_trials(trials: Sequence[Trial]) -> str:
+    """Return a name of a test that tells it from others: votes bear it, and it tells nothing of who is who."""
+    return hashlib.sha256(encode_key(trials).encode()).hexdigest()[:16]
+
+
 def find_key(votes: Path, folder: Path) -> Path:
     """Return the key of the test whose votes a file holds, in the folder of the evaluation. Raises UsageError."""
     content = _read_json(votes, "give the file that the blind page saved")
@@ -91,7 +97,9 @@ def read_trials(path: Path) -> list[Trial]:
     try:
         return [Trial(**trial) for trial in content["trials"]]
     except (KeyError, TypeError) as error:
-        raise UsageError(path, f"not the key of a blind test: {error!r}", "give blind-key.json") from error
+        raise UsageError(
+            path, f"not the key of a blind test: {error!r}", "give the key that stands beside the blind page"
+        ) from error
 
 
 def count_votes(votes: Path, key: Path) -> list[VoteCount]:
@@ -104,7 +112,7 @@ def count_votes(votes: Path, key: Path) -> list[VoteCount]:
     trials, content = read_trials(key), _read_json(votes, "give the file that the blind page saved")
     counts: dict[tuple[str, str], list[int]] = {}
     given = content.get("votes") if isinstance(content, dict) else None
-    if not isinstance(given, dict) or content.get("trials") != len(trials):
+    if not isinstance(given, dict) or content.get("key") != digest_trials(trials):
         found = "not the votes of this test"
         raise UsageError(votes, found, f"give the file that the blind page beside {key} saved")
     for number, vote in given.items():

@@ -20,10 +20,10 @@ from rmod_pipeline.errors import CodecError, RecipeError, ShardError, UsageError
 from rmod_pipeline.evaluation import chunk
 from rmod_pipeline.evaluation.figures import copies as copies_module
 from rmod_pipeline.evaluation.figures.results import DISTANCE, EvaluationResults
-from rmod_pipeline.evaluation.recipe import EvaluationRecipe, OtherAnswers
+from rmod_pipeline.evaluation.recipe import TRUTH, EvaluationRecipe, OtherAnswers
 from rmod_pipeline.evaluation.run import evaluate_recipe, open_set_works
 from rmod_pipeline.evaluation.sets.pairs import CHUNK, read_item, split_into_chunks
-from rmod_pipeline.evaluation.store import TRUTH, read_rows
+from rmod_pipeline.evaluation.store import read_rows
 from rmod_pipeline.shards.members import decode_audio
 
 SYSTEMS: list[dict[str, Any]] = [

@@ -50,8 +50,9 @@ def _read_sounds(work: SetWork, kind: str) -> Iterator[tuple[Mono, int]]:
     choice = work.test_set.choice
     if isinstance(choice, PairsChoice):
         try:
-            training = TrainingSounds.of(parse_location(choice.sounds or choice.data), "train")
+            rate = work.test_set.sample_rate
+            training = TrainingSounds.of(parse_location(choice.sounds or choice.data), "train", rate)
+            for key in pick_evenly(training.keys, MOST_PAIRS):
+                yield training.read(training.keys.index(key), kind), rate
         except ShardError:
-            return  # a set without a train split
-        for key in pick_evenly(training.keys, MOST_PAIRS):
-            yield training.read(training.keys.index(key), kind), work.test_set.sample_rate
+            return  # a set without a train split, or without this kind

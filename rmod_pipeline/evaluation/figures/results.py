@@ -6,6 +6,7 @@ results.cell("RMOD", "DOSE", "kick").figures["spectral_distance"].over_kits
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.evaluation.chunk import ALL_KINDS, ANSWERED, EMBEDDING, EXPLAINED, SetWork
+from rmod_pipeline.evaluation.chunk import ANSWERED, EMBEDDING, EXPLAINED, SetWork
 from rmod_pipeline.evaluation.figures.condition_use import ConditionUse, measure_model
 from rmod_pipeline.evaluation.figures.copies import CopyAudit, audit_copies
 from rmod_pipeline.evaluation.figures.distribution_distances import (
@@ -34,16 +35,14 @@ from rmod_pipeline.evaluation.figures.statistics import (
     compare_paired,
 )
 from rmod_pipeline.evaluation.metrics import METRICS
-from rmod_pipeline.evaluation.recipe import DoseModel, EvaluationRecipe, Guess, name_of
+from rmod_pipeline.evaluation.recipe import ALL_KINDS, TRUTH, DoseModel, EvaluationRecipe, Guess, name_of
 from rmod_pipeline.evaluation.sets.pairs import PairSet, split_into_chunks
-from rmod_pipeline.evaluation.store import TRUTH, chunk_path, read_rows
+from rmod_pipeline.evaluation.store import chunk_path, read_rows
 
 DISTANCE, MSS = "spectral_distance", "mss"
 """The metric that systems are compared by, and the one of the paper."""
 PROJECTED = 64
 """Main components of the truth to which an embedding is projected for FAD, where it has as many dimensions as items."""
-FEW_KITS = 40
-"""From this number of kits on, an interval over kits differs little from one over pairs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +130,8 @@ class EvaluationResults:
     recipe: EvaluationRecipe
     sets: Mapping[str, Mapping[str, Any]]
     """By set: what identifies it."""
-    origins: Mapping[str, Mapping[str, str]]
-    """By set and system: the digest of all that decides the answers."""
+    origins: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    """By set and system: its options, checksums of what it reads, and the digest of all that decides its answers."""
     cells: tuple[Cell, ...]
     truths: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
     """By set and kind: what is known of each pair: key, kit, hits, audible_db, instruments, sha256."""
@@ -164,7 +163,8 @@ class EvaluationResults:
             columns = zip(cell.keys, cell.kits, cell.sha256, strict=True)
             for number, (key, kit, digest) in enumerate(columns):
                 names = {"set": cell.test_set, "system": cell.system, "kind": cell.kind, "key": key, "kit": kit}
-                metrics = {metric: float(values[number]) for metric, values in cell.values.items()}
+                values = {metric: float(column[number]) for metric, column in cell.values.items()}
+                metrics = {metric: value for metric, value in values.items() if math.isfinite(value)}
                 yield {**names, "sha256": digest, **metrics}
 
     def to_dict(self) -> dict[str, Any]:
@@ -205,7 +205,10 @@ def summarise_evaluation(recipe: EvaluationRecipe, works: Sequence[SetWork]) -> 
         recipe=recipe,
         sets={work.test_set.choice.name: work.test_set.describe() for work in works},
         origins={
-            work.test_set.choice.name: {name: origin.answers for name, origin in work.origins.items()} for work in works
+            work.test_set.choice.name: {
+                name: {**origin.system, "answers_sha256": origin.answers} for name, origin in work.origins.items()
+            }
+            for work in works
         },
         cells=tuple(cells),
         truths=truths,
@@ -256,9 +259,10 @@ def _summarise_cell(
     kit_of = {row["key"]: row.get("kit") or "" for row in truths}
     answered = [row for row in rows if row["status"] == ANSWERED]
     kits = tuple(kit_of.get(row["key"], "") for row in answered)
-    # Songs have no truth: nothing is measured there but how well the answers explain them.
-    columns = [name for name in (answered[0] if answered else ()) if name in METRICS or name.startswith(EXPLAINED)]
-    values = {name: np.array([row[name] or 0.0 for row in answered], np.float64) for name in columns}
+    # Songs have no truth: nothing is measured there but how well the answers for all kinds explain them.
+    names_in_rows = dict.fromkeys(name for row in answered for name, value in row.items() if value is not None)
+    columns = [name for name in names_in_rows if name in METRICS or name.startswith(EXPLAINED)]
+    values = {name: np.array([_number(row.get(name)) for row in answered]) for name in columns}
     return Cell(
         test_set=test_set,
         system=system,
@@ -273,8 +277,18 @@ def _summarise_cell(
     )
 
 
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
 def make_figure(values: NDArray[np.float64], kits: Sequence[str], seed: int) -> MetricFigure:
-    """Return the mean of values [n], with intervals over pairs and, if all kits are known, over kits."""
+    """Return the mean of values [n], with intervals over pairs and, if all kits are known, over kits.
+
+    NaN stands for a value that is not known, and is left out.
+    """
+    known = np.isfinite(values)
+    kits = [kit for kit, is_known in zip(kits, known, strict=True) if is_known]
+    values = values[known]
     knows_kits = all(kits) and len(set(kits)) < len(kits)
     return MetricFigure(
         over_pairs=bootstrap_interval(values, seed=seed),
@@ -296,18 +310,23 @@ def _measure_distributions(
         keys = [row["key"] for row in answered]
         for distance in DISTANCES.values():
             embedding = column.removeprefix(EMBEDDING)
-            one, other, name = _project(distance, estimate, reference, embedding)
+            one, other, name = _project(distance, estimate, reference, embedding, len(by_key))
             sides = _Sides(estimate=one, reference=other, groups=groups, keys=keys)
             yield name, _measure_distribution(distance, sides, seed)
 
 
 def _project(
-    distance: DistributionDistance, estimate: NDArray[np.float64], reference: NDArray[np.float64], embedding: str
+    distance: DistributionDistance,
+    estimate: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    embedding: str,
+    pairs: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
     """Return embeddings for a distance, and its name; for FAD in main components where dimensions are too many."""
     name = distance.label(embedding)
-    items, dimensions = reference.shape
-    if distance.name != "FAD" or items > 2 * dimensions or items <= 2 * PROJECTED or dimensions <= PROJECTED:
+    dimensions = reference.shape[1]
+    # By the size of the set, so that systems with fewer answers have the same figure.
+    if distance.name != "FAD" or pairs > dimensions or dimensions <= PROJECTED or len(reference) <= PROJECTED:
         return estimate, reference, name
     projection = fit_projection(reference, PROJECTED)
     return projection.apply(estimate), projection.apply(reference), f"{name}-{PROJECTED}"
@@ -351,15 +370,19 @@ def _compare_systems(recipe: EvaluationRecipe, cells: Sequence[Cell]) -> Iterato
 
 def _compare(cell: Cell, other: Cell, metric: str, seed: int) -> Iterator[SystemComparison]:
     """Yield the comparison on the pairs that both systems answered."""
-    theirs = dict(zip(other.keys, other.values[metric], strict=True))
-    places = [place for place, key in enumerate(cell.keys) if key in theirs]
+    own, theirs = cell.values[metric], dict(zip(other.keys, other.values[metric], strict=True))
+    places = [
+        place
+        for place, key in enumerate(cell.keys)
+        if key in theirs and math.isfinite(own[place]) and math.isfinite(theirs[key])
+    ]
     if not places:
         return
     kits = [cell.kits[place] for place in places]
     comparison = compare_paired(
-        cell.values[metric][places],
+        own[places],
         np.array([theirs[cell.keys[place]] for place in places]),
-        kits if all(kits) and len(set(kits)) > 1 else None,
+        kits if all(kits) and len(set(kits)) < len(kits) and len(set(kits)) > 1 else None,
         seed=seed,
     )
     yield SystemComparison(

@@ -68,7 +68,9 @@ class SongSet:
         onsets = self.windows[key].onsets
         mixture = Mixture(key=key, audio=audio, sample_rate=self.sample_rate, onsets=onsets)
         hits = {kind: len(times) for kind, times in onsets.items()}
-        return EvaluationItem(mixture=mixture, truths={}, kits={}, hits=hits, audible_db={}, instruments=None)
+        # Windows of one song have the same drums, so a song stands for a kit.
+        kits = dict.fromkeys(onsets, self.windows[key].path.name)
+        return EvaluationItem(mixture=mixture, truths={}, kits=kits, hits=hits, audible_db={}, instruments=None)
 
     def read_other_names(self) -> Mapping[str, str]:
         """Return the name of each window's song without its ending, so that one answer may stand for all windows."""

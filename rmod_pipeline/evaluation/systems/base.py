@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.errors import RmodError
 
 Value = TypeVar("Value")
 
@@ -59,9 +60,14 @@ class System(ABC):
 
 @dataclass(slots=True)
 class RememberedSystem(System):
-    """A system that remembers its last answers, so that others can build upon them at no cost."""
+    """A system that remembers its last answers, so that others can build upon them at no cost.
+
+    An answer that cannot be made or read, such as a damaged file, is none, and ``failures`` has the reason.
+    """
 
     system: System
+    failures: dict[str, str] = field(default_factory=dict, init=False)
+    """By key of the last mixtures: why there is no answer."""
     _last: tuple[tuple[str, ...], str] | None = field(default=None, init=False)
     _answers: list[Mono | None] = field(default_factory=list, init=False)
 
@@ -73,5 +79,19 @@ class RememberedSystem(System):
         """Return the answers to several mixtures: those of the last call, if it asked for the same."""
         identity = tuple(mixture.key for mixture in mixtures), kind
         if identity != self._last:
-            self._answers, self._last = self.system.extract_all(mixtures, kind), identity
+            self.failures = {}
+            self._answers, self._last = self._extract_new(mixtures, kind), identity
         return list(self._answers)
+
+    def _extract_new(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
+        try:
+            return self.system.extract_all(mixtures, kind)
+        except RmodError:
+            return [self._extract_one(mixture, kind) for mixture in mixtures]
+
+    def _extract_one(self, mixture: Mixture, kind: str) -> Mono | None:
+        try:
+            return self.system.extract(mixture, kind)
+        except RmodError as error:
+            self.failures[mixture.key] = error.found
+            return None

@@ -163,7 +163,7 @@ class SystemOpener:
         if data is None:
             hint = "leave chance and typical out, or evaluate on pairs"
             raise UsageError(f"the set {choice.name}", "has no training one-shots to guess from", hint)
-        return guesses.TrainingSounds.of(parse_location(data), "train")
+        return guesses.TrainingSounds.of(parse_location(data), "train", self.test_set.sample_rate)
 
     def read_truths(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
         """Return the true one-shots of a kind."""
@@ -178,7 +178,7 @@ class SystemOpener:
 
 def open_systems(
     recipe: choices.EvaluationRecipe, test_set: EvaluationSet, device: str = "auto"
-) -> Mapping[str, System]:
+) -> Mapping[str, RememberedSystem]:
     """Open all systems of a recipe that a set allows, by name, in order. Songs allow only those that need no truth."""
     opener = SystemOpener(recipe, test_set, device)
     for choice in recipe.systems:

@@ -15,6 +15,8 @@ from rmod_pipeline.errors import ShardError
 from rmod_pipeline.evaluation.sets.pairs import read_item
 from rmod_pipeline.evaluation.systems.base import Mixture, System
 from rmod_pipeline.reading.pairs import list_keys
+from rmod_pipeline.shards.fingerprint import read_fingerprint
+from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.storage import Location
 
 TYPICAL_OF = 64
@@ -37,9 +39,13 @@ class TrainingSounds:
     keys: tuple[str, ...]
 
     @classmethod
-    def of(cls, out: Location, split: str) -> TrainingSounds:
-        """List the pairs. Raises ShardError for a data set without this split."""
+    def of(cls, out: Location, split: str, sample_rate: int) -> TrainingSounds:
+        """List the pairs. Raises ShardError for a data set without this split, or at another rate in Hz."""
         keys = list_keys(out, split)
+        own = int(read_fingerprint(Layout(out).build)["recipe"]["sample_rate"])
+        if own != sample_rate:
+            found = f"one-shots at {own} Hz, the test set has {sample_rate} Hz"
+            raise ShardError(out, found, "name a data set of that rate with `sounds:`")
         if not keys:
             raise ShardError(f"{out}, split {split}", "all of its pairs were rejected", "name another with `sounds:`")
         return cls(out, split, tuple(keys))
@@ -100,11 +106,13 @@ class AnotherPairSystem(System):
 
     system: System
 
-    def extract(self, mixture: Mixture, kind: str) -> Mono | None:
-        """Return the system's answer to this mixture, for want of another."""
-        return self.extract_all([mixture], kind)[0]
+    def extract(self, mixture: Mixture, kind: str) -> Mono | None:  # noqa: ARG002
+        """Return no answer: there is no other mixture."""
+        return None
 
     def extract_all(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
         """Return for each mixture the answer to the one before it, and for the first that to the last."""
+        if len(mixtures) == 1:
+            return [None]
         answers = self.system.extract_all(mixtures, kind)
         return [*answers[-1:], *answers[:-1]]

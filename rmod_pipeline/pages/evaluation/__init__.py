@@ -23,9 +23,9 @@ from rmod_pipeline import __version__
 from rmod_pipeline.codec.catalogue import make_plain_name
 from rmod_pipeline.evaluation.chunk import SetWork
 from rmod_pipeline.evaluation.figures.results import EvaluationResults
-from rmod_pipeline.evaluation.recipe import CodecCopy, EvaluationRecipe, Guess, name_of
-from rmod_pipeline.evaluation.store import TRUTH
-from rmod_pipeline.evaluation.votes import Trial, encode_key, plan_trials
+from rmod_pipeline.evaluation.recipe import TRUTH, CodecCopy, EvaluationRecipe, Guess, name_of
+from rmod_pipeline.evaluation.sets.pairs import PairSet
+from rmod_pipeline.evaluation.votes import Trial, digest_trials, encode_key, plan_trials
 from rmod_pipeline.pages.evaluation.listening import list_played_pairs, make_mixture_sound, read_answers
 from rmod_pipeline.pages.evaluation.plots import make_factor_figures, make_legend
 from rmod_pipeline.pages.evaluation.tables import ResultTable, make_result_tables, render_markdown
@@ -58,18 +58,25 @@ def write_evaluation(results: EvaluationResults, works: Sequence[SetWork], out: 
     """Write all files of an evaluation and return their paths. Raises UsageError for a folder that is not writable."""
     tables = make_result_tables(results)
     files = {
-        PAGE: evaluation_html(results, works, tables),
         MARKDOWN: render_markdown(results, tables),
         JSON: json.dumps(results.to_dict(), indent=1, ensure_ascii=False) + "\n",
     }
+    pages = []
     for work in works if results.recipe.listen else ():
+        name = work.test_set.choice.name
+        pages.append((f"Listen: {name}", listening_name(work)))
         files[listening_name(work)] = listening_html(results, work)
-        trials = plan_trials(results, work.test_set.choice.name, _choose_blind_systems(results, work))
+        trials = plan_trials(results, name, _choose_blind_systems(results, work))
         if trials:
+            pages.append((f"Blind test: {name}", f"{_blind_name(work)}.html"))
             files[f"{_blind_name(work)}.html"] = blind_html(trials, work)
             files[f"{_blind_name(work)}-key.json"] = encode_key(trials)
+    files[PAGE] = evaluation_html(results, tables, pages)
+    rows = list(results.items())
+    # Songs have other columns than pairs, and pyarrow takes the columns from the first row.
+    names = dict.fromkeys(name for row in rows for name in row)
     stream = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(results.items())), stream, compression="zstd")
+    pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), stream, compression="zstd")
     contents = {name: text.encode() for name, text in files.items()} | {ITEMS: stream.getvalue()}
     with report_unwritable(out):
         for name, content in contents.items():
@@ -86,16 +93,14 @@ def _blind_name(work: SetWork) -> str:
     return f"blind-{make_plain_name(work.test_set.choice.name)}"
 
 
-def evaluation_html(results: EvaluationResults, works: Sequence[SetWork], tables: Sequence[ResultTable]) -> str:
-    """Return the HTML of the page with tables and plots."""
+def evaluation_html(results: EvaluationResults, tables: Sequence[ResultTable], pages: Sequence[tuple[str, str]]) -> str:
+    """Return the HTML of the page with tables and plots; ``pages`` are links with their texts."""
     sections = [(name, make_legend(results, name), tuple(make_factor_figures(results, name))) for name in results.sets]
     return page_template(PACKAGE, "evaluation.html.j2").render(
         title=results.recipe.name,
         tables=tables,
         sections=[section for section in sections if section[2]],
-        pages=[(work.test_set.choice.name, listening_name(work), f"{_blind_name(work)}.html") for work in works]
-        if results.recipe.listen
-        else [],
+        pages=pages,
         version=__version__,
     )
 
@@ -105,6 +110,7 @@ def listening_html(results: EvaluationResults, work: SetWork) -> str:
     return page_template(PACKAGE, "listening.html.j2").render(
         title=f"{results.recipe.name}: {work.test_set.choice.name}",
         pairs=list_played_pairs(results, work),
+        has_truth=isinstance(work.test_set, PairSet),
         colours=_choose_colours(results.recipe.kinds),
         no_colour=NO_COLOUR,
         mix_format=compressed_format(),
@@ -118,6 +124,8 @@ def blind_html(trials: Sequence[Trial], work: SetWork) -> str:
     return page_template(PACKAGE, "blind.html.j2").render(
         title=f"Blind test: {work.test_set.choice.name}",
         name=_blind_name(work),
+        digest=digest_trials(trials),
+        has_truth=isinstance(work.test_set, PairSet),
         trials=views,
         colours=_choose_colours(tuple(dict.fromkeys(trial.kind for trial in trials))),
         no_colour=NO_COLOUR,

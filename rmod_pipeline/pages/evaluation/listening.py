@@ -9,10 +9,11 @@ import numpy as np
 
 from rmod_pipeline.audio import to_pcm
 from rmod_pipeline.codec.window import Mono
-from rmod_pipeline.evaluation.chunk import ALL_KINDS, EXPLAINED, SetWork
+from rmod_pipeline.evaluation.chunk import EXPLAINED, SetWork
 from rmod_pipeline.evaluation.figures.results import DISTANCE, Cell, EvaluationResults
+from rmod_pipeline.evaluation.recipe import ALL_KINDS, TRUTH
 from rmod_pipeline.evaluation.sets.pairs import split_into_chunks
-from rmod_pipeline.evaluation.store import TRUTH, chunk_path, read_rows
+from rmod_pipeline.evaluation.store import chunk_path, read_rows
 from rmod_pipeline.pages.preview.formatting import format_kind
 from rmod_pipeline.pages.preview.players import PlayerGroup, make_player_group
 from rmod_pipeline.pages.preview.sounds import FLAC, PageSound, PageSoundGroup, encode_compressed

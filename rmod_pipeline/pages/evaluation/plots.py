@@ -41,25 +41,28 @@ class Line:
 
 def make_factor_figures(results: EvaluationResults, test_set: str) -> Iterator[Figure]:
     """Yield a plot per kind and factor, and one per kind of the kits that are hardest."""
+    legend = make_legend(results, test_set)
     for kind in results.recipe.kinds:
         known = {row["key"]: row for row in results.truths[test_set, kind]}
         cells = [cell for cell in results.cells if (cell.test_set, cell.kind) == (test_set, kind)]
         cells = [cell for cell in cells if DISTANCE in cell.values]
+        shown = [cell for cell in cells if cell.system in legend]
         for factor, (title, note) in FACTORS.items():
             values = [row[factor] for row in known.values() if row.get(factor) is not None]
             if cells and len(set(values)) > 1:
                 edges, labels = make_bins(values)
-                lines = [make_line(cell, known, factor, edges) for cell in _choose_cells(results, cells)]
+                lines = {legend.index(cell.system): make_line(cell, known, factor, edges) for cell in shown}
                 title_of_kind = f"{format_kind(kind)}: distance by {title}"
                 yield Figure(title=title_of_kind, note=note, picture=draw_lines(lines, labels))
         yield from _plot_kits(results, kind, cells)
 
 
-def _choose_cells(results: EvaluationResults, cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells that fit into a plot: the baseline first, then the others in order, without silence."""
+def make_legend(results: EvaluationResults, test_set: str) -> tuple[str, ...]:
+    """Return the systems that fit into a plot, in the order of their colours: the baseline first, without silence."""
+    measured = {cell.system for cell in results.cells if cell.test_set == test_set and DISTANCE in cell.values}
     baseline = choose_baseline(results.recipe)
-    others = [cell for cell in cells if cell.system not in (baseline, "silence")]
-    return [*(cell for cell in cells if cell.system == baseline), *others][:MOST_LINES]
+    others = [system for system in results.systems(test_set) if system not in (baseline, "silence")]
+    return tuple(system for system in (baseline, *others) if system in measured)[:MOST_LINES]
 
 
 def make_bins(values: Sequence[float]) -> tuple[list[float], list[str]]:
@@ -82,9 +85,9 @@ def make_line(cell: Cell, known: Mapping[str, Mapping[str, Any]], factor: str, e
     return Line(system=cell.system, means=means)
 
 
-def draw_lines(lines: Sequence[Line], labels: Sequence[str]) -> Markup:
-    """Draw a line per system over the bins, with the numbers as tooltips."""
-    highest = max((mean for line in lines for mean in line.means if mean is not None), default=1.0) or 1.0
+def draw_lines(lines: Mapping[int, Line], labels: Sequence[str]) -> Markup:
+    """Draw a line per system over the bins, with the numbers as tooltips; ``lines`` by their place in the legend."""
+    highest = max((mean for line in lines.values() for mean in line.means if mean is not None), default=1.0) or 1.0
     step = (WIDTH - LEFT - MARGIN) / len(labels)
 
     def place(number: int, mean: float) -> tuple[float, float]:
@@ -99,7 +102,7 @@ def draw_lines(lines: Sequence[Line], labels: Sequence[str]) -> Markup:
         element("text", label, class_="tick", x=LEFT + step * (number + 0.5), y=HEIGHT - 7)
         for number, label in enumerate(labels)
     ]
-    for number, line in enumerate(lines):
+    for number, line in lines.items():
         known = [(index, mean) for index, mean in enumerate(line.means) if mean is not None]
         points = [(*place(index, mean), mean, labels[index]) for index, mean in known]
         if points:
@@ -139,13 +142,6 @@ def _draw_bars(rows: Sequence[tuple[str, Sequence[float]]]) -> Markup:
             element("text", f"{mean:.2f} ({len(values)})", class_="end", x=left + width + 5, y=middle + 3.5),
         ]
     return _draw_plot(parts)
-
-
-def make_legend(results: EvaluationResults, test_set: str) -> tuple[str, ...]:
-    """Return the systems of the lines, in the order of their colours."""
-    cells = [cell for cell in results.cells if cell.test_set == test_set and DISTANCE in cell.values]
-    kind = next((cell.kind for cell in cells), None)
-    return tuple(cell.system for cell in _choose_cells(results, [cell for cell in cells if cell.kind == kind]))
 
 
 def _draw_plot(parts: Sequence[Markup]) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rmod_pipeline.evaluation.chunk import ALL_KINDS, EXPLAINED, SHUFFLED
+from rmod_pipeline.evaluation.chunk import EXPLAINED, SHUFFLED
 from rmod_pipeline.evaluation.figures import paper
 from rmod_pipeline.evaluation.figures.results import (
     DISTANCE,
@@ -17,7 +17,7 @@ from rmod_pipeline.evaluation.figures.results import (
 )
 from rmod_pipeline.evaluation.figures.statistics import Interval
 from rmod_pipeline.evaluation.metrics import METRICS
-from rmod_pipeline.evaluation.recipe import PairsChoice
+from rmod_pipeline.evaluation.recipe import ALL_KINDS, PairsChoice
 from rmod_pipeline.pages.preview.formatting import format_kind
 
 NO_FIGURE = "–"
@@ -171,7 +171,7 @@ def _make_song_table(results: EvaluationResults, test_set: str) -> ResultTable:
 def _make_comparison_table(results: EvaluationResults) -> ResultTable:
     baseline, rows = choose_baseline(results.recipe), []
     for each in results.comparisons:
-        if each.other == baseline and each.metric != MSS:
+        if each.other == baseline and each.metric == DISTANCE:
             found = each.comparison
             interval = format_interval(Interval(mean=found.difference, low=found.low, high=found.high))
             share = f"{found.share_a_lower:.0%}"
@@ -294,11 +294,15 @@ def _make_set_table(results: EvaluationResults) -> ResultTable:
     )
 
 
+def _escape_cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
 def render_markdown(results: EvaluationResults, tables: Sequence[ResultTable]) -> str:
     """Return all tables as Markdown."""
     parts = [f"# {results.recipe.name}\n"]
     for table in tables:
-        lines = ["| " + " | ".join(row) + " |" for row in (table.headings, *table.rows)]
+        lines = ["| " + " | ".join(map(_escape_cell, row)) + " |" for row in (table.headings, *table.rows)]
         lines.insert(1, "|" + "---|" * len(table.headings))
         parts.append(f"\n## {table.title}\n\n{table.note}\n\n" + "\n".join(lines) + "\n")
     return "".join(parts)
