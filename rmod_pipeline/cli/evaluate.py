@@ -83,7 +83,7 @@ def evaluate(
         rmod evaluate models/kick.pth --data OUT
         rmod evaluate table.yaml --out evaluation --workers 2
         rmod evaluate --data OUT --answers demucs=answers/
-        rmod evaluate --votes blind-test-votes.json --out evaluation
+        rmod evaluate --votes blind-pairs-votes.json --out evaluation
     """
     from rmod_pipeline import api
     from rmod_pipeline.storage.writing import check_writable_file

@@ -27,7 +27,6 @@ from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.storage import Location
 
-EVERY_KIND: tuple[str, ...] = ("kick", "snare", "hihat")
 MODEL, CHANCE, SLICED = "DOSE", "chance", "sliced, known hit"
 
 
@@ -45,16 +44,17 @@ def make_default_recipe(
 ) -> EvaluationRecipe:
     """Return a recipe with a model and all systems that need nothing else, on one split of a data set.
 
-    The drums are those of the model; without one kick, snare and hi-hat. chance and typical are there if the data set
+    The drums are those of the model; without one, the targets of the data set. chance and typical are there if the data set
     has a train split. Raises the errors of the checkpoint and the codec.
     """
-    codec_name, kinds = codec or "mini", EVERY_KIND
+    recipe = read_fingerprint(Layout(data).build)["recipe"]
+    codec_name, kinds = codec or "mini", tuple(kind for kind, drum in recipe["drums"].items() if drum["target"])
     if checkpoint is not None:
         extractors, opened = open_extractors(checkpoint, (), codec, device)
         kinds = tuple(extractor.instrument for extractor in extractors)
         codec_name = codec or find_known_name(opened.identity.name) or codec_name
     # The ear and the codec that ship answer at their own rate alone.
-    is_usual = read_fingerprint(Layout(data).build)["recipe"]["sample_rate"] == LogMel().sample_rate
+    is_usual = recipe["sample_rate"] == LogMel().sample_rate
     has_codec = checkpoint is not None or codec is not None or is_usual
     systems: list[Any] = []
     if checkpoint is not None:

@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 import yaml
 
+from rmod_pipeline.evaluation.votes import digest_trials
 from tests.cli.bad_input_world import DONE, Arguments, Case, World, text_file
 from tests.cli.mending import Fault, Mend, again, option
 from tests.tiny_build import RATE
@@ -66,7 +67,7 @@ def votes_of_another_test(world: World) -> Arguments:
 
 
 def _right_votes(fault: Fault) -> Arguments:
-    votes = {"test": "blind-tiny", "trials": 0, "votes": {}}
+    votes = {"test": "blind-tiny", "key": digest_trials([]), "votes": {}}
     (fault.world / "votes.json").write_text(json.dumps(votes))
     return fault.arguments
 

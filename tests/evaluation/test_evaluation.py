@@ -20,7 +20,7 @@ from rmod_pipeline.dose.loss import TokenBatch, compute_losses
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.dose.recipe import DoseRecipe
 from rmod_pipeline.evaluation.figures.condition_use import measure_condition_use
-from rmod_pipeline.evaluation.votes import read_trials
+from rmod_pipeline.evaluation.votes import digest_trials, read_trials
 from rmod_pipeline.reading.loader import load_tokens
 from rmod_pipeline.shards.token_family import choose_family
 
@@ -90,17 +90,17 @@ def test_a_model_is_compared_with_simpler_systems(
     results = api.evaluate(
         path, data=tiny_tokens, split="valid", codec=str(tiny_weights), tries=2, device="cpu", progress=False
     )
-    assert results.systems("valid") == MODEL_SYSTEMS
-    own = results.cell("valid", "DOSE", "kick").sha256
-    assert results.cell("valid", "another's", "kick").sha256 == (own[1], own[0])
-    assert results.cell("valid", "coded chance", "kick").sha256 != results.cell("valid", "chance", "kick").sha256
+    assert results.systems("pairs") == MODEL_SYSTEMS
+    own = results.cell("pairs", "DOSE", "kick").sha256
+    assert results.cell("pairs", "another's", "kick").sha256 == (own[1], own[0])
+    assert results.cell("pairs", "coded chance", "kick").sha256 != results.cell("pairs", "chance", "kick").sha256
     (losses,) = results.condition_use.values()
     assert [each.instrument for each in losses] == ["kick", "snare"]
     one_try = api.evaluate(
         path, data=tiny_tokens, split="valid", codec=str(tiny_weights), tries=0, device="cpu", progress=False
     )
-    kick = one_try.cell("valid", "DOSE", "kick")
-    assert kick.sha256 == one_try.cell("valid", "greedy", "kick").sha256, "there is only one try"
+    kick = one_try.cell("pairs", "DOSE", "kick")
+    assert kick.sha256 == one_try.cell("pairs", "greedy", "kick").sha256, "there is only one try"
 
 
 def test_the_command_prints_tables_and_writes_every_file(
@@ -115,7 +115,7 @@ def test_the_command_prints_tables_and_writes_every_file(
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         *("evaluation.html", "evaluation.md", "evaluation.json", "items.parquet", "work"),
-        *("listen-valid.html", "blind-valid.html", "blind-valid-key.json"),
+        *("listen-pairs.html", "blind-pairs.html", "blind-pairs-key.json"),
     }
     content = json.loads((tmp_path / "figures.json").read_text())
     keys = {row["key"] for row in content["items"]}
@@ -124,8 +124,8 @@ def test_the_command_prints_tables_and_writes_every_file(
     again = evaluate(rmod, path, tiny_weights, *options)
     assert again.out == result.out, "a resumed evaluation says the same"
     votes = {
-        "test": "blind-valid",
-        "trials": len(read_trials(tmp_path / "out/blind-valid-key.json")),
+        "test": "blind-pairs",
+        "key": digest_trials(read_trials(tmp_path / "out/blind-pairs-key.json")),
         "votes": {"0": "A"},
     }
     (tmp_path / "votes.json").write_text(json.dumps(votes))

@@ -24,6 +24,7 @@ from rmod_pipeline.evaluation.recipe import TRUTH, EvaluationRecipe, OtherAnswer
 from rmod_pipeline.evaluation.run import evaluate_recipe, open_set_works
 from rmod_pipeline.evaluation.sets.pairs import CHUNK, read_item, split_into_chunks
 from rmod_pipeline.evaluation.store import read_rows
+from rmod_pipeline.evaluation.systems.base import RememberedSystem
 from rmod_pipeline.shards.members import decode_audio
 
 SYSTEMS: list[dict[str, Any]] = [
@@ -93,7 +94,7 @@ def test_answers_are_kept_when_something_else_is_measured(
     def refuse(*_: Any) -> Any:
         raise AssertionError("an answer was made again")
 
-    monkeypatch.setattr(chunk, "_extract_all", refuse)
+    monkeypatch.setattr(RememberedSystem, "extract_all", refuse)
     embeddings = [{"name": "ear"}, {"name": "codec-latents"}]
     second = run(make_recipe(tiny_built, embeddings=embeddings), tmp_path)
     own, more = (results.cell("tiny", "chance", "kick") for results in (first, second))

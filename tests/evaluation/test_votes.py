@@ -12,9 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.evaluation.votes import Trial, count_votes, encode_key, find_key, plan_trials, read_trials
+from rmod_pipeline.evaluation.votes import (
+    Trial,
+    count_votes,
+    digest_trials,
+    encode_key,
+    find_key,
+    plan_trials,
+    read_trials,
+)
 
 KEYS = tuple(f"test-{number:08d}" for number in range(20))
+TRIALS = [Trial(test_set="set", kind="kick", key=key, a="one", b="other") for key in KEYS[:8]]
 
 
 def make_results(seed: int = 0) -> Any:
@@ -55,7 +64,8 @@ def test_votes_count_for_the_system_that_was_played(votes: list[str], swapped: b
     a, b = ("other", "one") if swapped else ("one", "other")
     trials = [Trial(test_set="set", kind="kick", key=KEYS[number], a=a, b=b) for number in range(8)]
     with pytest.MonkeyPatch.context() as patch:
-        files = {"key.json": encode_key(trials), "votes.json": json.dumps(make_votes(votes))}
+        content = json.dumps(make_votes(votes, digest_trials(trials)))
+        files = {"key.json": encode_key(trials), "votes.json": content}
         patch.setattr(Path, "read_text", lambda path, encoding: files[path.name])
         counts = count_votes(Path("votes.json"), Path("key.json"))
     if not votes:
@@ -69,8 +79,9 @@ def test_votes_count_for_the_system_that_was_played(votes: list[str], swapped: b
     assert 0 < count.p <= 1
 
 
-def make_votes(votes: list[str], trials: int = 8) -> dict[str, Any]:
-    return {"test": "blind-set", "trials": trials, "votes": {str(number): vote for number, vote in enumerate(votes)}}
+def make_votes(votes: list[str], key: str = digest_trials(TRIALS)) -> dict[str, Any]:
+    votes_by_number = {str(number): vote for number, vote in enumerate(votes)}
+    return {"test": "blind-set", "key": key, "trials": 8, "votes": votes_by_number}
 
 
 @pytest.mark.parametrize(
@@ -78,15 +89,14 @@ def make_votes(votes: list[str], trials: int = 8) -> dict[str, Any]:
     [
         ("{", "not JSON"),
         ("[]", "not the votes"),
-        (json.dumps(make_votes(["A"], trials=3)), "not the votes of this test"),
+        (json.dumps(make_votes(["A"], key="0")), "not the votes of this test"),
         (json.dumps(make_votes(["C"])), "a vote 0: 'C'"),
         (json.dumps(make_votes([]) | {"votes": {"8": "A"}}), "a vote 8"),
         (json.dumps(make_votes([]) | {"test": "../other"}), "not the votes of a blind test"),
     ],
 )
 def test_other_files_are_refused(content: str, match: str, tmp_path: Path) -> None:
-    trials = [Trial(test_set="set", kind="kick", key=key, a="one", b="other") for key in KEYS[:8]]
-    (tmp_path / "blind-set-key.json").write_text(encode_key(trials))
+    (tmp_path / "blind-set-key.json").write_text(encode_key(TRIALS))
     (tmp_path / "votes.json").write_text(content)
     with pytest.raises(UsageError, match=match):
         count_votes(tmp_path / "votes.json", find_key(tmp_path / "votes.json", tmp_path))

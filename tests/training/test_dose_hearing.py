@@ -195,7 +195,7 @@ def test_a_model_that_hears_is_evaluated_and_extracts(
         checkpoint, data=tiny_tokens, split="valid", pairs=1, codec=str(tiny_weights), tries=1, device="cpu",
         progress=False,
     )  # fmt: skip
-    assert results.has("valid", "DOSE", "snare")
+    assert results.has("pairs", "DOSE", "snare")
     extractors, codec = open_extractors(checkpoint, (), str(tiny_weights), "cpu")
     answerers = Answerers.of_models(extractors, codec)
     encode, codec.encode = codec.encode, None  # type: ignore[method-assign,assignment]
