@@ -48,7 +48,8 @@ def make_default_recipe(
     has a train split. Raises the errors of the checkpoint and the codec.
     """
     recipe = read_fingerprint(Layout(data).build)["recipe"]
-    codec_name, kinds = codec or "mini", tuple(kind for kind, drum in recipe["drums"].items() if drum["target"])
+    kinds = tuple(kind for kind, drum in recipe["drums"].items() if drum["target"])
+    codec_name = codec or "mini"
     if checkpoint is not None:
         extractors, opened = open_extractors(checkpoint, (), codec, device)
         kinds = tuple(extractor.instrument for extractor in extractors)
