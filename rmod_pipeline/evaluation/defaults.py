@@ -44,8 +44,8 @@ def make_default_recipe(
 ) -> EvaluationRecipe:
     """Return a recipe with a model and all systems that need nothing else, on one split of a data set.
 
-    The drums are those of the model; without one, the targets of the data set. chance and typical are there if the data set
-    has a train split. Raises the errors of the checkpoint and the codec.
+    The drums are those of the model; without one, the targets of the data set. chance and typical are there if the data
+    set has a train split. Raises the errors of the checkpoint and the codec.
     """
     recipe = read_fingerprint(Layout(data).build)["recipe"]
     kinds = tuple(kind for kind, drum in recipe["drums"].items() if drum["target"])
