@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -178,3 +180,19 @@ def test_a_link_out_of_the_folder_is_refused(copy: Path, tmp_path: Path) -> None
     change(copy, lambda rows: rows[0].update(path="link.mid"))
     with pytest.raises(RmodError, match="a link that leaves the folder"):
         load_grooves(copy)
+
+
+def test_grooves_lie_on_a_store_too_and_travel_to_workers(copy: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    (copy.parent / "mine.yaml").write_text(MAP)
+    change(copy, lambda rows: [row.update(map="mine.yaml") for row in rows[:6]])
+    bucket = f"bucket-{uuid4().hex}"
+    store = fsspec.filesystem("memory")
+    for path in copy.parent.rglob("*"):
+        if path.is_file():
+            store.pipe(f"/{bucket}/{path.relative_to(copy.parent).as_posix()}", path.read_bytes())
+    grooves = load_grooves(f"memory://{bucket}/grooves.csv")
+    assert grooves.digest == load_grooves(copy).digest
+    received: Grooves = pickle.loads(pickle.dumps(grooves))
+    assert received == grooves
+    assert not list(find_groove_problems(received))[6:], "the maps of six rows lack the tom"

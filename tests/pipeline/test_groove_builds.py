@@ -15,14 +15,17 @@ import soundfile
 import rmod_pipeline as rmod
 from rmod_pipeline.api import ComputeConfig
 from rmod_pipeline.errors import BuildError, UsageError
+from rmod_pipeline.inspection.report.make import make_report
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.manifest import write_manifest
 from rmod_pipeline.patterns.manifest import load_grooves
 from rmod_pipeline.reading.pairs import list_keys, read_pair
+from rmod_pipeline.releases.folder.rebuild import rebuild_commands
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.index import read_index
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.shards.members import decode_audio
+from rmod_pipeline.training.ear import data as ear_data
 from tests.tiny_build import reproducible_files
 from tests.tiny_grooves import write_grooves
 
@@ -164,3 +167,21 @@ def test_a_pair_is_rendered_again_from_its_json_alone(sources: tuple[Path, Path]
     stored = read_pair(built, "test-00000001").members
     for path in written:
         assert Path(str(path)).read_bytes() == stored[path.name.partition(".")[2]]
+
+
+def test_a_report_tests_no_draws_that_a_drummer_made(built: Path) -> None:
+    report = make_report(built, sample=8)
+    names = {test.name for test in report.draws}
+    assert "kick present" in names
+    assert not any(name.endswith((" hits", " ticks", " velocity")) or name == "open_hihat present" for name in names)
+    assert {use.kind for use in report.use} >= {"kick", "groove"}
+
+
+def test_an_ear_needs_to_know_of_as_many_hits_as_a_drummer_played(built: Path) -> None:
+    hits = [drum for key in list_keys(built) for drum in read_pair(built, key).spec().drums if drum.kind == "hihat"]
+    assert ear_data._count_most_hits(built, "hihat") == max(len(drum.notes) for drum in hits)
+
+
+def test_a_release_says_that_it_is_built_with_grooves(built: Path) -> None:
+    (command,) = rebuild_commands(built)
+    assert "--library LIBRARY.csv --grooves GROOVES.csv --out OUT" in command
