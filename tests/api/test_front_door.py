@@ -22,6 +22,8 @@ BESIDE = {
     "features": "compute_features",
     "library scan": "scan",
     "library check": "check_library",
+    "patterns scan": "scan_grooves",
+    "patterns check": "check_grooves",
     "recipe show": "load_recipe",
     "recipe check": "load_recipe",
     "recipe schema": "recipe_schema",
