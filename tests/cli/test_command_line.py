@@ -25,16 +25,16 @@ Rmod = Callable[..., Any]
 COMMANDS = [
     [],
     *([name] for name in ("build", "status", "verify", "report", "show", "render", "encode", "features", "decode")),
-    *([name] for name in ("preview", "train", "evaluate", "extract")),
-    *([name] for name in ("library", "recipe", "codec", "dose", "release")),
-    *(["library", name] for name in ("scan", "check")),
+    *([name] for name in ("preview", "train", "evaluate", "extract", "import-pairs")),
+    *([name] for name in ("library", "patterns", "recipe", "codec", "dose", "release")),
+    *([group, name] for group in ("library", "patterns") for name in ("scan", "check")),
     *(["recipe", name] for name in ("show", "check", "schema")),
     *(["codec", name] for name in ("list", "fetch", "show", "train")),
     *(["dose", name] for name in ("import",)),
     *(["release", name] for name in ("make", "verify")),
 ]
 
-GROUPS = [[], ["library"], ["recipe"], ["codec"], ["dose"], ["release"]]
+GROUPS = [[], ["library"], ["patterns"], ["recipe"], ["codec"], ["dose"], ["release"]]
 
 # Pydantic is not among them: the command line's own library loads it where it is installed.
 HEAVY = ("torch", "lightning", "ray", "librosa", "scipy", "pyarrow", "numba", "pedalboard", "soundfile", "numpy")
