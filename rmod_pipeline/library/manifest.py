@@ -129,12 +129,14 @@ def write_csv_rows(
         temporary.replace(path)
 
 
-def read_csv_rows(path: Location, columns: Sequence[str]) -> Iterator[CsvRow]:
+def read_csv_rows(path: Location, columns: Sequence[str], data: bytes | None = None) -> Iterator[CsvRow]:
     """Yield the rows of a CSV file that has the given columns, in any order; other columns are allowed.
+
+    ``data``: the bytes of the file, if they were read already.
 
     Raises MissingColumnError, and ManifestError for text that is not CSV and for a row with too few or too many cells.
     """
-    text = _read_text(path)
+    text = _decode(path, _read_bytes(path) if data is None else data)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_detect_delimiter(text))
     try:
         header = _read_header(path, reader, columns)
@@ -210,7 +212,7 @@ def check_inside(row: CsvRow, path: str, real_root: str) -> None:
 def read_root(path: Location) -> Location:
     """Return the folder that a manifest's paths are relative to. Raises ManifestError for an absolute one."""
     folder = path.absolute().parent
-    for line in csv.reader(io.StringIO(_read_text(path), newline="")):
+    for line in csv.reader(io.StringIO(_decode(path, _read_bytes(path)), newline="")):
         cell = line[0].strip().rstrip(";\t") if line else ""
         if cell.startswith(ROOT_PREFIX):
             root = cell.removeprefix(ROOT_PREFIX).strip()
@@ -334,11 +336,14 @@ def _read_header(path: Location, reader: Iterator[list[str]], columns: Sequence[
     return header
 
 
-def _read_text(path: Location) -> str:
+def _read_bytes(path: Location) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ManifestError(path, f"cannot be read: {error.strerror}", "check the file's permissions") from error
+
+
+def _decode(path: Location, data: bytes) -> str:
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return data.decode(encoding)

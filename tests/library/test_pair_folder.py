@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path, PurePosixPath
 
@@ -83,6 +84,55 @@ def test_a_link_that_leaves_the_folder_is_not_followed(tmp_path: Path) -> None:
     folder = list_pair_folder(tmp_path / "pairs")
     assert not folder.pairs
     assert "leaves the folder" in folder.left_out[0].reason
+
+
+@pytest.mark.parametrize("suffix", [".mid", ".midi", ".csv"])
+def test_links_to_known_hits_are_used_as_links_to_sounds_are(suffix: str, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    for key in "12345":
+        (pairs / f"{key}.mix.wav").write_bytes(b"")
+    (tmp_path / f"secret{suffix}").write_text("kind,seconds\nkick,secret\n")
+    (pairs / ".hidden").write_text("kind,seconds\nkick,1\n")
+    for key, target in (("1", tmp_path / f"secret{suffix}"), ("2", pairs / "nowhere"), ("3", pairs / ".hidden")):
+        (pairs / f"{key}{suffix}").symlink_to(target)
+    os.mkfifo(pairs / f"4{suffix}")
+    (pairs / f"5{suffix}").write_text("kind,seconds\nkick,1\n")
+    folder = list_pair_folder(pairs)
+    assert [pair.onsets for pair in folder.pairs] == ["", "", f"3{suffix}", "", f"5{suffix}"]
+    reasons = {each.name: each.reason for each in folder.left_out}
+    assert set(reasons) == {f"1{suffix}", f"2{suffix}"}
+    assert "leaves the folder" in reasons[f"1{suffix}"]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "found"),
+    [
+        ("kick,ten,", "seconds", "'ten' is not a number"),
+        ("kick,nan,", "seconds", "nan is not a finite number"),
+        ("kick,-1,", "seconds", "-1 s is before the beginning"),
+        ("kick,1,inf", "velocity", "inf is not a finite number"),
+        ("kick,1,nan", "velocity", "nan is not a finite number"),
+        ("kick,1,loud", "velocity", "'loud' is not a number"),
+        ("kick,1,1e300", "velocity", "1e+300 is no MIDI velocity"),
+    ],
+)
+def test_a_cell_that_is_no_number_is_named(row: str, column: str, found: str) -> None:
+    """The bytes that were checked are read, and not the file again: there is none."""
+    data = f"kind,seconds,velocity\nkick,0.5,\n{row}\n".encode()
+    with pytest.raises(AssetError) as caught:
+        read_known_hits(Path("hits.csv"), data, ("kick",))
+    assert caught.value.about == f"hits.csv, line 3, column {column}"
+    assert caught.value.found == found
+    assert caught.value.hint
+
+
+@given(st.floats(0, allow_nan=False, allow_infinity=False), st.integers(1, 192_000))
+def test_hits_at_any_time_are_placed_or_come_after_the_end(seconds: float, sample_rate: int) -> None:
+    data = f"kind,seconds\nkick,{seconds!r}\n".encode()
+    hits = read_known_hits(Path("hits.csv"), data, ("kick",))
+    placed = frames_of_known_hits(hits, sample_rate, 1_000)["kick"]
+    assert bool(placed) == (seconds * sample_rate + 0.5 < 1_000)
 
 
 def midi_bytes(path: Path) -> bytes:

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.pairs.names import MIX, parse_sound_name
-from rmod_pipeline.library.scanning.walk import find_audio_files
+from rmod_pipeline.library.scanning.formats import NOT_AUDIO, find_reason_to_skip
+from rmod_pipeline.library.scanning.walk import find_files
 
 NO_NAME = "no sound or no pair in its name"
 TWICE = "a sound that is there twice"
@@ -68,16 +69,18 @@ def list_pair_folder(root: Path, kinds: Collection[str] = ()) -> PairFolder:
 
     ``kinds``: names of kinds beside those that rmod knows. Raises UsageError for a folder that cannot be read.
     """
-    contents = find_audio_files(root, root)
+    contents = find_files(root, root, _find_reason_to_skip)
     left_out = [LeftOut(name=_relative(path, root), reason=reason) for path, reason in contents.dropped]
     sounds: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for path in contents.files:
+        if _may_hold_onsets(path):
+            continue
         name = parse_sound_name(PurePosixPath(_relative(path, root)), kinds)
         if name.sound and name.key:
             sounds[name.split, name.key][name.sound].append(_relative(path, root))
         else:
             left_out.append(LeftOut(name=_relative(path, root), reason=NO_NAME))
-    onsets = _find_onsets((path for path, _ in contents.ignored), root)
+    onsets = _find_onsets(filter(_may_hold_onsets, contents.files), root)
     pairs: list[PairFiles] = []
     for split, key in sorted(sounds, key=_natural_order):
         paths = {**sounds[split, key], **({"onsets": onsets[split, key]} if (split, key) in onsets else {})}
@@ -152,10 +155,21 @@ def _find_onsets(paths: Iterable[Path], root: Path) -> dict[tuple[str, str], lis
     """Return the MIDI and CSV files by split and key."""
     onsets: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path in paths:
-        if path.suffix.lower() in _ONSET_SUFFIXES and not path.name.startswith("."):
-            name = parse_sound_name(PurePosixPath(_relative(path, root)))
-            onsets[name.split, name.key].append(_relative(path, root))
+        name = parse_sound_name(PurePosixPath(_relative(path, root)))
+        onsets[name.split, name.key].append(_relative(path, root))
     return onsets
+
+
+def _find_reason_to_skip(path: Path) -> str:
+    """Return why a file holds neither a sound nor known hits; empty if its name or its first bytes say that it does."""
+    if _may_hold_onsets(path) and path.is_symlink():
+        return ""  # what it leads to is looked at later
+    reason = find_reason_to_skip(path)
+    return "" if reason == NOT_AUDIO and _may_hold_onsets(path) else reason
+
+
+def _may_hold_onsets(path: Path) -> bool:
+    return path.suffix.lower() in _ONSET_SUFFIXES
 
 
 def _natural_order(pair: tuple[str, str]) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmod_pipeline.errors import AssetError, RmodError
-from rmod_pipeline.library.manifest import read_csv_rows
+from rmod_pipeline.library.manifest import CsvRow, read_csv_rows
 from rmod_pipeline.library.pairs.names import sound_of
 from rmod_pipeline.storage import Location
 
@@ -50,7 +50,7 @@ def read_known_hits(path: Location, data: bytes, kinds: Collection[str]) -> dict
     Raises AssetError for a file that is damaged, or that has no hits of one of the kinds.
     """
     try:
-        hits = _read_csv(path, kinds) if path.suffix.lower() == ".csv" else _read_midi(data, kinds)
+        hits = _read_csv(path, data, kinds) if path.suffix.lower() == ".csv" else _read_midi(data, kinds)
     except RmodError as error:
         raise AssetError(error.about, error.found, error.hint) from error
     except Exception as error:
@@ -62,19 +62,32 @@ def read_known_hits(path: Location, data: bytes, kinds: Collection[str]) -> dict
     return {kind: tuple(sorted(hits[kind])) for kind in kinds}
 
 
-def _read_csv(path: Location, kinds: Collection[str]) -> dict[str, list[KnownHit]]:
+def _read_csv(path: Location, data: bytes, kinds: Collection[str]) -> dict[str, list[KnownHit]]:
     hits: dict[str, list[KnownHit]] = defaultdict(list)
     known = frozenset(kinds)
-    for row in read_csv_rows(path, ("kind", "seconds")):
-        try:
-            seconds = float(row.cells["seconds"])
-            velocity = round(float(row.cells.get("velocity") or USUAL_VELOCITY))
-        except ValueError as error:
-            raise row.error("seconds", f"{row.cells['seconds']!r} is not a number of seconds") from error
-        if not (math.isfinite(seconds) and seconds >= 0 and 1 <= velocity <= 127):
-            raise row.error("seconds", f"{seconds:g} s with velocity {velocity}", "give 0 s or more, velocity 1..127")
+    for row in read_csv_rows(path, ("kind", "seconds"), data):
+        seconds, velocity = _read_number(row, "seconds"), USUAL_VELOCITY
+        if seconds < 0:
+            raise row.error("seconds", f"{seconds:g} s is before the beginning", "give 0 s or more")
+        if row.cells.get("velocity", "").strip():
+            exact = _read_number(row, "velocity")
+            velocity = round(exact)
+            if not 1 <= velocity <= 127:
+                raise row.error("velocity", f"{exact:g} is no MIDI velocity", "give 1 to 127, or leave it empty")
         hits[sound_of(row.cells["kind"], known)].append(KnownHit(seconds, velocity))
     return hits
+
+
+def _read_number(row: CsvRow, column: str) -> float:
+    """Return the number in a cell. Raises ManifestError if there is none, or none that is finite."""
+    text = row.cells[column].strip()
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise row.error(column, f"{text!r} is not a number", "write it as in 1.25") from error
+    if not math.isfinite(number):
+        raise row.error(column, f"{text} is not a finite number", "write it as in 1.25")
+    return number
 
 
 def _read_midi(data: bytes, kinds: Collection[str]) -> dict[str, list[KnownHit]]:
@@ -131,8 +144,10 @@ def frames_of_known_hits(
     for kind, several in hits.items():
         loudest: dict[int, int] = {}
         for hit in several:
-            frame = math.floor(hit.seconds * sample_rate + 0.5)
-            if frame < frames:
+            # Compared before it is rounded: the product of a number that is too large is infinite.
+            place = hit.seconds * sample_rate + 0.5
+            if place < frames:
+                frame = math.floor(place)
                 loudest[frame] = max(hit.velocity, loudest.get(frame, 0))
         placed[kind] = tuple(sorted(loudest.items()))
     return placed

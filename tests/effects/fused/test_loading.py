@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import inspect
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
+from filelock import FileLock, Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmod_pipeline.effects.engines.fused import code_files, loading
+from rmod_pipeline.effects.engines.fused import code_files, compiling, loading
 from rmod_pipeline.effects.engines.fused.loading import load_kernels
 from rmod_pipeline.effects.engines.fused.machine_code import Kernel
 from rmod_pipeline.effects.engines.fused.table import KERNELS
+from rmod_pipeline.errors import UsageError
 
 CALL = """
 import hashlib, logging, sys
@@ -112,12 +119,136 @@ def test_the_table_names_every_kernel() -> None:
         assert len(found[kernel.module, kernel.name].parameters) == len(kernel.arguments)
 
 
-def test_code_is_loaded_once_however_many_threads_need_it() -> None:
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch) -> tuple[Kernel, ...]:
+    """Kernels that are compiled, and not loaded into this process yet."""
     load_kernels()
-    engines = [kernel._engine for kernel in KERNELS]
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: load_kernels.__wrapped__(), range(8)))
-    assert all(kernel._engine is engine for kernel, engine in zip(KERNELS, engines, strict=True))
+    fresh = tuple(Kernel(kernel.module, kernel.name, kernel.arguments) for kernel in KERNELS)
+    monkeypatch.setattr(loading, "KERNELS", fresh)
+    return fresh
+
+
+@pytest.fixture
+def empty_cache(kernels: tuple[Kernel, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which no kernel was kept yet; those that are compiled come from where they were kept before."""
+    compiled = {kernel.name: code_files.read_code(kernel.name) for kernel in kernels}
+    folder = tmp_path / "kernels" / "mine"
+    monkeypatch.setattr(code_files, "kernels_folder", lambda: folder)
+    monkeypatch.setattr(loading, "can_keep_code", code_files.can_keep_code.__wrapped__)
+    monkeypatch.setattr(loading, "available_cores", lambda: 1)
+    monkeypatch.setattr(compiling, "compile_kernel", lambda kernel: compiled[kernel.name])
+    return folder
+
+
+def test_code_is_loaded_once_however_many_threads_need_it(
+    kernels: tuple[Kernel, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    load, begin = Kernel.load, threading.Barrier(8)
+
+    def count(kernel: Kernel, code: bytes) -> None:
+        asked.append(kernel.name)
+        load(kernel, code)
+        load(kernel, b"code that would end the process if it were loaded")
+
+    def need(_: int) -> None:
+        begin.wait()
+        load_kernels()
+        assert all(kernel.is_loaded for kernel in kernels)
+
+    monkeypatch.setattr(Kernel, "load", count)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(need, range(8)))
+    assert sorted(asked) == sorted(kernel.name for kernel in kernels)
+
+
+def test_kernels_that_are_there_are_read_even_where_nothing_can_be_written(
+    kernels: tuple[Kernel, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = code_files.kernels_folder()
+    os.utime(folder, (0, 0))
+    monkeypatch.setattr(loading, "can_keep_code", lambda: pytest.fail("nothing has to be written"))
+    load_kernels()
+    assert all(kernel.is_loaded for kernel in kernels)
+    assert folder.stat().st_mtime > 0, "a folder in use would be removed as old"
+
+
+def test_a_disk_that_fills_up_is_named_once_and_keeps_nobody_waiting(
+    kernels: tuple[Kernel, ...], empty_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compile_kernel, free = compiling.compile_kernel, []
+
+    @contextmanager
+    def fail(path: Path) -> Iterator[Path]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+        yield path
+
+    def compile_and_look(kernel: Kernel) -> bytes:
+        try:
+            with FileLock(empty_cache.parent / "lock", timeout=0):
+                free.append(True)
+        except Timeout:
+            free.append(False)
+        return compile_kernel(kernel)
+
+    monkeypatch.setattr(compiling, "compile_kernel", compile_and_look)
+    monkeypatch.setattr(code_files, "temporary_file", fail)
+    load_kernels()
+    assert all(kernel.is_loaded for kernel in kernels)
+    assert free == [False, *[True] * (len(kernels) - 1)]
+    assert [record.message.count("No space left") for record in caplog.records] == [0, 1]
+
+
+def test_a_full_disk_is_seen_before_anything_is_compiled(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def open_full(**_: Path) -> Iterator[BinaryIO]:
+        with Path("/dev/full").open("wb") as file:
+            yield file
+
+    assert loading.can_keep_code()
+    monkeypatch.setattr(code_files.tempfile, "TemporaryFile", open_full)
+    assert not loading.can_keep_code()
+
+
+def test_code_without_its_function_is_compiled_again(
+    kernels: tuple[Kernel, ...], empty_cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = kernels[:2]
+    empty_cache.mkdir(parents=True)
+    code_files.write_code(one.name, compiling.compile_kernel(other))
+    load_kernels()
+    assert one.is_loaded
+    assert code_files.read_code(one.name) == compiling.compile_kernel(one)
+    assert f"no function {one.name} in its code, so it is compiled again" in caplog.text
+
+
+def test_what_cannot_be_compiled_is_an_error_that_names_another_engine(
+    kernels: tuple[Kernel, ...], empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(kernel: Kernel) -> bytes:
+        raise AttributeError("no attribute 'magic_tuple'")
+
+    monkeypatch.setattr(compiling, "compile_kernel", fail)
+    with pytest.raises(UsageError, match="magic_tuple") as caught:
+        load_kernels()
+    assert "--engine pedalboard" in caught.value.hint
+    with FileLock(empty_cache.parent / "lock", timeout=0):
+        pass
+
+
+def test_what_changes_the_code_changes_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    find = code_files.kernels_folder.__wrapped__
+    folders = [find()]
+    for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX", "NUMBA_OPT", "NUMBA_BOUNDSCHECK"):
+        monkeypatch.setenv(name, "0")
+        folders.append(find())
+    for text in ("opt: 0", "opt: 1"):
+        (tmp_path / ".numba_config.yaml").write_text(text)
+        folders.append(find())
+    assert len(set(folders)) == len(folders)
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
+    assert find() == folders[-1]
 
 
 def test_a_process_that_finds_kernels_compiled_does_not_import_numba() -> None:
@@ -142,7 +273,8 @@ def test_a_damaged_file_counts_as_none(tmp_path: Path, monkeypatch: pytest.Monke
     path.unlink()
     path.mkdir()
     assert code_files.read_code("kernel") is None
-    code_files.write_code("kernel", b"code of a kernel")  # it cannot be kept, and nothing else happens
+    with pytest.raises(code_files.NotKeptError):
+        code_files.write_code("kernel", b"code of a kernel")
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -31,16 +31,24 @@ WAIT_SECONDS = 60.0
 """How long a process waits for another one that compiles. One that is stopped must not stop all others."""
 OLD_SECONDS = 30 * 24 * 3600
 """Kernels that were not used for so long are removed when others are compiled."""
+_ALL_BYTES = 2**17
+"""All kernels take less."""
+_HARMLESS_SETTINGS = frozenset({"NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_THREADING_LAYER"})
+"""Variables that people set, and that leave the code of kernels as it is. All others are taken to change it."""
 _DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class NotKeptError(Exception):
+    """The code of a kernel could not be written."""
 
 
 @cache
 def kernels_folder() -> Path:
     """Return the folder of the compiled kernels of these sources, whether it exists or not."""
     processor = [llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    # By these variables, numba compiles for another processor.
-    processor += [os.environ.get(name, "") for name in ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES")]
     digest = hashlib.sha256(" ".join(processor).encode())
+    for setting in _read_numba_settings():
+        digest.update(setting)
     for package in ("numba", "llvmlite"):
         digest.update(f"{package} {version(package)}\n".encode())
     for source in sorted(Path(__file__).parent.rglob("*.py")):
@@ -48,17 +56,33 @@ def kernels_folder() -> Path:
     return cache_folder() / "kernels" / digest.hexdigest()[:16]
 
 
+def _read_numba_settings() -> Iterator[bytes]:
+    """Yield what may change the code that numba compiles: its variables, and the file that has others of them."""
+    for name, value in sorted(os.environ.items()):
+        if name.startswith("NUMBA_") and name not in _HARMLESS_SETTINGS:
+            yield os.fsencode(f"{name}={value}\n")
+    with suppress(OSError):
+        yield Path(".numba_config.yaml").read_bytes()
+
+
 @cache
 def can_keep_code() -> bool:
     """Return whether compiled kernels can be kept."""
     try:
         kernels_folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=kernels_folder()):
-            os.utime(kernels_folder())
+        with tempfile.TemporaryFile(dir=kernels_folder()) as file:
+            file.write(bytes(_ALL_BYTES))  # a full disk has room for an empty file
+            file.flush()
             return True
     except OSError as error:
         logger.warning("every process compiles the fused engine, because nothing can be kept: %s", error)
         return False
+
+
+def mark_used() -> None:
+    """Note that the compiled kernels are used, so that nobody removes them as old."""
+    with suppress(OSError):
+        os.utime(kernels_folder())
 
 
 def read_code(name: str) -> bytes | None:
@@ -66,10 +90,8 @@ def read_code(name: str) -> bytes | None:
     path = _path(name)
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
-        return None
     except OSError as error:
-        logger.warning("%s cannot be read: %s", path, error)
+        logger.debug("%s cannot be read: %s", path, error)  # whether it can be written is found out later
         return None
     digest, code = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if _digest(name, code) != digest:
@@ -79,14 +101,14 @@ def read_code(name: str) -> bytes | None:
 
 
 def write_code(name: str, code: bytes) -> None:
-    """Keep the code of a kernel. If it cannot be kept, as on a full disk, a warning is logged."""
+    """Keep the code of a kernel. Raises NotKeptError if it cannot be kept, as on a full disk."""
     path = _path(name)
     try:
         with temporary_file(path.with_name(f".{uuid4().hex}.tmp")) as temporary:
             temporary.write_bytes(_digest(name, code) + code)
             temporary.replace(path)
     except OSError as error:
-        logger.warning("compiled kernels cannot be kept, so every process compiles them: %s", error)
+        raise NotKeptError(str(error)) from error
 
 
 def _digest(name: str, code: bytes) -> bytes:

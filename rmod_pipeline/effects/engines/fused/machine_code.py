@@ -32,12 +32,22 @@ class Kernel:
         return self._call is not None
 
     def load(self, code: bytes) -> None:
-        """Load an object file that has the function under its name."""
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _open_target())
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        self._engine.finalize_object()
+        """Load an object file that has the function under its name, unless one is loaded already.
+
+        Raises LookupError if the function is not there.
+        """
+        if self.is_loaded:
+            return  # replacing the code would free what another thread may be running
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _open_target())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        address = engine.get_function_address(self.name)
+        if not address:
+            raise LookupError(f"there is no function {self.name} in its code")
         types = [ctypes.c_void_p, ctypes.c_void_p, *(_TYPES[letter] for letter in self.arguments)]
-        self._call = ctypes.CFUNCTYPE(ctypes.c_int32, *types)(self._engine.get_function_address(self.name))
+        self._engine = engine
+        # Last: other threads call it from here on.
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int32, *types)(address)
 
     def __call__(self, *arguments: Any) -> None:
         """Call it with Python's integers and floats."""
