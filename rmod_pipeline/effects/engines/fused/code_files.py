@@ -1,7 +1,7 @@
 """Files of compiled kernels: one object file per kernel, after its checksum.
 
-They lie in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources, the versions and the
-processor: a cache folder may be shared by machines.
+They lie in ``kernels`` in rmod's cache folder, in a folder whose name is the hash of the sources, the versions, the
+processor and the settings of numba: a cache folder may be shared by machines.
 """
 
 from __future__ import annotations
