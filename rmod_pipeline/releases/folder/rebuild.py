@@ -68,13 +68,13 @@ def _import_options(fingerprint: Fingerprint) -> list[str]:
 
 
 def _codec_options(out: Location, name: str) -> list[str]:
-    """Return the options that make the tokens of a family, with a build or afterwards."""
+    """Return the options that make the tokens of a family, with a build or afterwards; none is left to a default."""
     codec = read_family(out, name).codec
     known = next((each for each in KNOWN if name.startswith(f"{each}-")), "WEIGHTS.pth")
     words = ["--codec", known, "--device", str(codec.get("device", "auto"))]
     words += ["--precision", str(codec.get("precision", "fp32")), "--batch", str(codec.get("batch", 1))]
-    words += ["--compile"] if codec.get("compiled") else []
-    return [*words, "--channels-last"] if codec.get("channels_last") else words
+    words.append("--compile" if codec.get("compiled") else "--no-compile")
+    return [*words, "--channels-last" if codec.get("channels_last") else "--no-channels-last"]
 
 
 def _library_name(out: Location) -> str:
