@@ -179,7 +179,7 @@ def test_the_encoder_of_dac_takes_the_operations_that_are_known() -> None:
     assert count_encoder_flops({}) / 1e9 == pytest.approx(61, abs=1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_part_that_fails_does_not_keep_the_others_from_running(tmp_path: Path) -> None:
     """DOSE has no pairs here: the part build did not run before."""
     out = tmp_path / "out"

@@ -27,8 +27,8 @@ def world(tmp_path: Path, cache: Path) -> World:
     return make_world(tmp_path)
 
 
-LONG = (RELEASES,)
-"""Groups whose remedies take long, because each makes a whole release."""
+LONG = (RELEASES, "Evaluations", "Folders of pairs")
+"""Groups that take long, because each case makes a whole release, an evaluation or a data set."""
 
 
 def marked_cases() -> list[Any]:

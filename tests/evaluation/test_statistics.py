@@ -50,6 +50,7 @@ def test_intervals_over_kits_cover_the_mean_and_those_over_pairs_do_not() -> Non
     assert count_covered(over_pairs) < 0.8
 
 
+@pytest.mark.long
 def test_intervals_of_kad_cover_the_distance() -> None:
     rng = np.random.default_rng(0)
     truth = kernel_distance(rng.standard_normal((3000, 4)), 1.2 * rng.standard_normal((3000, 4)) + 0.3)
@@ -60,6 +61,7 @@ def test_intervals_of_kad_cover_the_distance() -> None:
     assert 0.89 <= count_covered(trials) <= 0.99
 
 
+@pytest.mark.long
 def test_intervals_of_fad_cover_its_mean_at_that_number_of_items() -> None:
     rng = np.random.default_rng(0)
     intervals = [

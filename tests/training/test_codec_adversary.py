@@ -16,6 +16,7 @@ def adversarial_recipe(weight: float) -> CodecRecipe:
     return recipe.model_copy(update={"losses": recipe.losses.model_copy(update={"adversarial": weight})})
 
 
+@pytest.mark.long
 def test_discriminators_learn_to_tell_reconstructions_from_real_sounds() -> None:
     assert Adversary.of(adversarial_recipe(0.0), "cpu").state_dict() == {}
     torch.manual_seed(0)
