@@ -9,22 +9,24 @@
 - dose: a DOSE model trained on the pairs of `build`, in bf16 on a GPU, and its distance to the true one-shots.
 
 OUT/gpu.json and OUT/gpu.md are written anew after every figure. A part that runs over is ended, one that fails is
-named, and the next begins. Exits with 0 if all was measured, with 1 if something was skipped or has failed. On a
-machine without a GPU it measures the CPU. benchmarks/gpu_bundle.py packs what it needs for a machine without a network.
+named, and the next begins. The minutes count from the start of the script, imports included. Exits with 0 if all was
+measured, with 1 if something was skipped or has failed. On a machine without a GPU it measures the CPU.
+benchmarks/gpu_bundle.py packs what it needs for a machine without a network.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from gpu_parts.clock import END_SECONDS, Clock, OutOfTimeError, run_limited, share_out
-from gpu_parts.files import read_bundle
+from gpu_parts.clock import STARTED, Clock, OutOfTimeError, grace_of, raise_on_signals, run_limited, share_out
+from gpu_parts.files import clear, read_bundle
 from gpu_parts.options import (
     FULL_SIZE,
     PARTS,
@@ -33,6 +35,8 @@ from gpu_parts.options import (
     check_space,
     choose_device,
     choose_parts,
+    claim_work,
+    refuse_inside,
     require_folder,
 )
 from gpu_parts.results import DONE, RUNNING, Results
@@ -76,7 +80,7 @@ def parse() -> tuple[argparse.Namespace, tuple[str, float] | None]:
     parser.add_argument("--against", type=Path, help="a checkpoint to compare the trained model with")
     parser.add_argument("--bundle", type=Path, help="a folder that gpu_bundle.py made; default: where this script lies")
     parser.add_argument("--miniature", action="store_true", help="all parts in a minute, to see whether they run")
-    parser.add_argument("--alone", nargs=2, metavar=("PART", "SECONDS"), help=argparse.SUPPRESS)
+    parser.add_argument("--alone", nargs=2, metavar=("PART", "END"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     alone = options.alone
     return options, None if alone is None else (alone[0], float(alone[1]))
@@ -108,6 +112,9 @@ def check(options: argparse.Namespace) -> Options:
     check_writable_folder(out)
     work = (options.work or out.with_name(f"{out.name}-work")).resolve()
     if options.alone is None:
+        for option, path in (("--data", options.data), ("--test", test), ("--against", against)):
+            refuse_inside(option, path, work)
+        claim_work(work)
         check_space(out, work, WORK_BYTES[options.miniature])
     return Options(
         parts=parts, minutes=options.minutes, out=out, work=work, device=device, library=library,
@@ -120,18 +127,24 @@ def run_all(options: Options) -> int:
     """Run each part in a process of its own, which is ended when its time is over; return the exit code."""
     from gpu_parts.machine import describe_machine
 
-    clock = Clock(60 * options.minutes)
+    clock = Clock(60 * options.minutes, start=STARTED)
     Results(options.out).describe(
         **describe_machine(options.device), minutes=options.minutes, library=Path(options.library).name,
         miniature=options.miniature,
     )  # fmt: skip
     weights = {part: PARTS[part] for part in options.parts}
     for part in options.parts:
+        start = time.monotonic()
         seconds = share_out(clock.left, weights, part)
         Results(options.out, part).begin(seconds)
-        start = time.monotonic()
-        command = [sys.executable, __file__, *sys.argv[1:], "--alone", part, f"{seconds:.3f}"]
-        ran = run_limited(command, seconds + END_SECONDS, own_group=True, show=True)
+        # It is to end by itself before it is interrupted, which is before it is killed, all within its share.
+        end = start + seconds - 2 * grace_of(seconds)
+        command = [sys.executable, __file__, *sys.argv[1:], "--alone", part, f"{end:.3f}"]
+        try:
+            ran = run_limited(command, max(start + seconds - time.monotonic(), 0.0), own_group=True, show=True)
+        except BaseException:
+            Results(options.out, part).end("it was ended: the run was stopped", time.monotonic() - start)
+            raise
         results = Results(options.out, part)
         if results.own["status"] == RUNNING:
             why = "it was ended: its time was over" if ran.stopped else f"failed: its process ended with {ran.code}"
@@ -143,19 +156,22 @@ def run_all(options: Options) -> int:
     return 0 if complete else 1
 
 
-def run_alone(options: Options, part: str, seconds: float) -> int:
-    """Run one part in this process, and record how it ended."""
-    results, clock = Results(options.out, part), Clock(seconds)
+def run_alone(options: Options, part: str, end: float) -> int:
+    """Run one part in this process until a time of the monotonic clock at most, and record how it ended."""
+    results, clock = Results(options.out, part), Clock(end - STARTED, start=STARTED)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background command ignores it
     status = DONE
     try:
-        runner: Callable[[Options, Results, Clock], None] = getattr(
-            importlib.import_module(f"gpu_parts.{part}"), RUNNERS[part]
-        )
+        module = importlib.import_module(f"gpu_parts.{part}")
+        runner: Callable[[Options, Results, Clock], None] = getattr(module, RUNNERS[part])
+        clear(options.work, module.list_measured(options))
         runner(options, results, clock)
     except OutOfTimeError as error:
         results.skip("the rest", str(error))
     except KeyboardInterrupt:
         status = "it was ended: its time was over"
+    except SystemExit:
+        status = "it was ended by a signal"
     except RmodError as error:
         status = f"failed: {error}"
     except Exception as error:  # noqa: BLE001 - whatever it is, the other parts are measured
@@ -166,4 +182,5 @@ def run_alone(options: Options, part: str, seconds: float) -> int:
 
 
 if __name__ == "__main__":
+    raise_on_signals()
     sys.exit(main())

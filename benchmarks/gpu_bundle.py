@@ -49,6 +49,7 @@ SAMPLE_RATE = 44_100
 LONGEST_SECONDS = {"one-shot": 2.0, "loop": 8.0}
 LOOPS = ("bass", "piano", "guitar", "vocal")
 EXTRAS = ("codec", "train")
+OWN = "rmod-pipeline"
 WITHOUT_NEEDS = "descript-audio-codec"
 """Installed without the packages that it asks for: see requirements/lock-nodeps.txt."""
 
@@ -123,21 +124,22 @@ def read_installed(path: Path | None) -> frozenset[str]:
 
 def list_needed(installed: frozenset[str]) -> list[str]:
     """Return the packages that rmod needs for encoding and training and that are not installed, itself left out."""
-    waiting, seen = [("rmod-pipeline", extra) for extra in ("", *EXTRAS)], set[tuple[str, str]]()
+    waiting, seen = [(OWN, extra) for extra in ("", *EXTRAS)], set[tuple[str, str]]()
     while waiting:
         name, extra = waiting.pop()
-        if (name, extra) in seen or name in installed:
+        # rmod itself comes with the bundle, even where another version of it is installed.
+        if (name, extra) in seen or (name in installed and name != OWN):
             continue
         seen.add((name, extra))
         for needed in map(Requirement, _read_requirements(name)):
             if needed.marker is None or needed.marker.evaluate({"extra": extra}):
                 waiting += [(str(canonicalize_name(needed.name)), each) for each in ("", *needed.extras)]
-    return sorted(({name for name, _ in seen} | {WITHOUT_NEEDS}) - {"rmod-pipeline"} - installed)
+    return sorted(({name for name, _ in seen} | {WITHOUT_NEEDS}) - {OWN} - installed)
 
 
 def _read_requirements(name: str) -> Iterable[str]:
     """Return what a package of this environment asks for; of rmod, what pyproject.toml says."""
-    if name == "rmod-pipeline":
+    if name == OWN:
         import tomllib
 
         project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -31,6 +31,16 @@ CHECK_SHARE = 0.3
 BUILDS = "Builds"
 
 
+TESTS = ("test", "test-again", "test-audio")
+"""Folders of the test pairs: as they are built, a second time, and their audio, to be encoded alone."""
+
+
+def list_measured(options: Options) -> list[str]:
+    """Return the names in the working folder under which this part makes what it measures."""
+    folders = (folder(options, codec).name for codec in options.codecs for folder in (_built_folder, _trial_folder))
+    return [*folders, *TESTS, options.weights.name]
+
+
 def run_build_part(options: Options, results: Results, clock: Clock) -> None:
     """Build with each codec, then the test pairs, twice and from their audio."""
     builder = Builder(options, results)
@@ -49,9 +59,13 @@ def _built_folder(options: Options, codec: str) -> Path:
     return options.work / f"data-{Path(codec).stem}"
 
 
+def _trial_folder(options: Options, codec: str) -> Path:
+    return options.work / f"trial-{Path(codec).stem}"
+
+
 def evaluation_folder(options: Options) -> Path:
     """Return the folder of the pairs to evaluate on, of kits that no training has."""
-    return options.test or options.work / "test"
+    return options.test or options.work / TESTS[0]
 
 
 class Builder:
@@ -64,7 +78,7 @@ class Builder:
         """Build as many pairs of tokens as the time allows, and record the rate."""
         out, count = _built_folder(self.options, codec), self.sizes.train_pairs
         if count is None:
-            trial = self.options.work / f"trial-{Path(codec).stem}"
+            trial = _trial_folder(self.options, codec)
             shards = TRIAL_SHARDS * self.options.workers
             ran = self.build(trial, f"train={shards * self.sizes.shard_size}", codec, clock, "--no-audio")
             rate = summarize(trial, self.options.workers).get("pairs/s")
@@ -73,7 +87,7 @@ class Builder:
                 return
             count = max(round(SAFETY * clock.left * rate / self.sizes.shard_size), shards) * self.sizes.shard_size
         pairs = f"valid={self.sizes.valid_pairs},train={count}"
-        with GpuWatch() as watch:
+        with GpuWatch(self.options.device) as watch:
             ran = self.build(out, pairs, codec, clock, "--no-audio")
         row: dict[str, Any] = {"codec": codec, "workers": self.options.workers, **summarize(out, self.options.workers)}
         if self.options.device == "cuda":
@@ -88,19 +102,19 @@ class Builder:
         """Build the test pairs with audio and tokens, a second time, and encode the audio of the first alone."""
         codec = self.options.codecs[-1]
         pairs = f"test={self.sizes.test_pairs},train={self.sizes.reference_pairs}"
-        first, second, third = (self.options.work / name for name in ("test", "test-again", "test-audio"))
+        first, second, third = (self.options.work / name for name in TESTS)
         for out in (first, second):
             ran = self.build(out, pairs, codec, clock, "--format", "flac")
             if ran.stopped:
                 self.results.skip(f"the test pairs in {out.name}", "no time left")
                 return
-        self.results.figure("tokens equal to those of a second build", read_checksums(first) == read_checksums(second))
+        self.results.figure("tokens equal to those of a second build", have_equal_tokens(first, second))
         shutil.copytree(first, third, ignore=shutil.ignore_patterns("tokens", "log"), dirs_exist_ok=True)
         ran = self.run(["encode", third, *self.encoder_options(codec), "--workers", self.options.workers], clock)
         if ran.stopped:
             self.results.skip("tokens equal to those of `rmod encode`", "no time left")
             return
-        self.results.figure("tokens equal to those of `rmod encode`", read_checksums(first) == read_checksums(third))
+        self.results.figure("tokens equal to those of `rmod encode`", have_equal_tokens(first, third))
 
     def build(self, out: Path, pairs: str, codec: str, clock: Clock, *more: object) -> CommandResult:
         """Run `rmod build`."""
@@ -156,6 +170,12 @@ def describe_waits(waits: Mapping[str, float]) -> dict[str, str]:
     ):
         shares[name] = f"{waits[part] / waits[whole]:.0%}" if waits[whole] else "none there"
     return shares
+
+
+def have_equal_tokens(one: Path, other: Path) -> bool:
+    """Return whether two data sets have tokens, and the same."""
+    checksums = read_checksums(one)
+    return bool(checksums) and checksums == read_checksums(other)
 
 
 def read_checksums(out: Path) -> dict[str, str]:

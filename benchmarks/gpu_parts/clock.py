@@ -15,8 +15,14 @@ from dataclasses import dataclass
 RMOD = (sys.executable, "-c", "from rmod_pipeline.cli import main; main()")
 """The command `rmod` of this Python."""
 
+STARTED = time.monotonic()
+"""When this process began: scripts import this module before those that take seconds."""
+
 END_SECONDS = 15.0
-"""How long a process may take to end after it is asked to."""
+"""How long a process may take to end after it is asked to, at most."""
+
+END_SHARE = 0.1
+"""The same, as a share of the time that it is given."""
 
 
 class OutOfTimeError(Exception):
@@ -26,8 +32,9 @@ class OutOfTimeError(Exception):
 class Clock:
     """The time that is left of a limit in seconds."""
 
-    def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._now, self._start, self.limit = now, now(), seconds
+    def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic, start: float | None = None) -> None:
+        """Start now, or at a time ``start`` that ``now`` has told before."""
+        self._now, self._start, self.limit = now, now() if start is None else start, seconds
 
     @property
     def spent(self) -> float:
@@ -56,6 +63,22 @@ def share_out(seconds: float, weights: Mapping[str, float], part: str) -> float:
     return seconds * weights[part] / sum(weights[name] for name in later)
 
 
+def grace_of(seconds: float) -> float:
+    """Return how long before the end of its time a command is asked to end; after that it is killed."""
+    return min(END_SECONDS, END_SHARE * seconds)
+
+
+def raise_on_signals() -> None:
+    """Let what asks a process to end raise SystemExit, so that it ends the commands that it runs, too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _exit)
+
+
+def _exit(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandResult:
     """How a command ended."""
@@ -72,11 +95,11 @@ class CommandResult:
 def run_limited(
     command: Sequence[object], seconds: float, *, own_group: bool = False, show: bool = False
 ) -> CommandResult:
-    """Run a command for at most ``seconds``; then interrupt it, and kill it if that does not end it.
+    """Run a command for at most ``seconds``: interrupt it before their end, and kill it if it goes on until then.
 
     own_group: the command leads a process group, all of which is ended with it. show: print what it prints.
     """
-    start = time.monotonic()
+    start, grace = time.monotonic(), grace_of(seconds)
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [str(word) for word in command],
@@ -87,12 +110,12 @@ def run_limited(
         )
         stopped = False
         try:
-            process.wait(seconds)
+            process.wait(seconds - grace)
         except subprocess.TimeoutExpired:
             stopped = True
-            _end(process)
+            _end(process, grace)
         except BaseException:
-            _end(process)
+            _end(process, grace)
             raise
         finally:
             if own_group:
@@ -103,11 +126,11 @@ def run_limited(
     return CommandResult(code=process.returncode, seconds=time.monotonic() - start, stopped=stopped, output=text)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt a process as Ctrl-C does; kill it if it goes on."""
+def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Interrupt a process as Ctrl-C does; kill it if it goes on for so long."""
     process.send_signal(signal.SIGINT)
     try:
-        process.wait(END_SECONDS)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -24,6 +24,9 @@ from rmod_pipeline.training.codec.recipe import CodecRecipe, load_codec_recipe, 
 from rmod_pipeline.training.codec.train import WEIGHTS, CodecTrainer
 
 RECIPE, SHIPPED = "mini_adversarial", "mini"
+TRAINING = "codec"
+"""Folder of the training."""
+
 QUALITY_SHARE = 0.15
 """Share of the time after the sounds are rendered that is kept for the figures on held-out sounds."""
 
@@ -33,10 +36,15 @@ CHECKS = 6
 VALIDATIONS, QUALITY = "Held-out losses during the training", "Held-out sounds of other kits, beside the shipped codec"
 
 
+def list_measured(_options: Options) -> list[str]:
+    """Return the names in the working folder under which this part makes what it measures. Rendered sounds stay."""
+    return [TRAINING]
+
+
 def run_codec(options: Options, results: Results, clock: Clock) -> None:
     """Render the sounds, train, measure, and pack the checkpoint."""
     library, recipe = load_library(options.library), change_recipe(load_codec_recipe(RECIPE), options)
-    folder, material = options.work / "codec", options.work / "material"
+    folder, material = options.work / TRAINING, options.work / "material"
     valid, train = (prepare_material(recipe, [library], split, material) for split in ("valid", "train"))
     results.figure("sounds rendered after, in s", clock.spent)
     clock.check()

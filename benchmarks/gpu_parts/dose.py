@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from gpu_parts.build import data_folder, evaluation_folder
 from gpu_parts.clock import Clock, OutOfTimeError
 from gpu_parts.files import split_file
-from gpu_parts.machine import MIB, measure_products
+from gpu_parts.machine import MIB, count_flops, measure_products
 from gpu_parts.options import Options
 from gpu_parts.results import Results
 from rmod_pipeline.dose.checkpoint import encode_dose_checkpoint, read_dose_checkpoint
@@ -48,7 +48,16 @@ TRIAL_PAIRS = 2
 
 TEST, TRAINED, AGAINST = "test", "trained", "against"
 """Names of the test set, of the new model, and of the one that it is compared with."""
+TRIAL, MODEL, HALF, EVALUATION, RECORD = "trial-{}", "model-{}", "{}-bf16.pth", "evaluation-{}", "evaluation.json"
+"""Names in the working folder."""
+
 SPEEDS, LOSSES, DISTANCES = "Training speed", "Held-out losses", "Distance to the true one-shots"
+
+
+def list_measured(options: Options) -> list[str]:
+    """Return the names in the working folder under which this part makes what it measures."""
+    named = [name.format(model) for name in (TRIAL, MODEL, HALF) for model in options.sizes.models]
+    return [*named, RECORD, *(path.name for path in options.work.glob(EVALUATION.format("*")))]
 
 
 def run_dose(options: Options, results: Results, clock: Clock) -> None:
@@ -111,7 +120,7 @@ class DoseBench:
                 return None
             steps = int(TRAINING_SHARE * clock.left * meter.latest.steps_per_second)
         recipe = self.recipe(name, max(steps, 2))
-        out = self.options.work / f"model-{name}"
+        out = self.options.work / MODEL.format(name)
         meter = SpeedMeter(clock=clock)
         try:
             self.fit(recipe, out, meter)
@@ -123,7 +132,7 @@ class DoseBench:
         if path is None:
             self.results.skip(f"the checkpoint of {name}", "there was no time for a first validation")
             return None
-        half = self.options.work / f"{name}-bf16.pth"
+        half = self.options.work / HALF.format(name)
         checkpoint = read_dose_checkpoint(path)
         state = {key: value.bfloat16() for key, value in checkpoint.state.items()}
         half.write_bytes(encode_dose_checkpoint(replace(checkpoint, state=state)))
@@ -139,7 +148,7 @@ class DoseBench:
         schedule = recipe.schedule.model_copy(update={"check_every_steps": -(-recipe.schedule.steps // 2)})
         recipe = recipe.model_copy(update={"schedule": schedule})
         try:
-            self.fit(recipe, self.options.work / f"trial-{name}", meter)
+            self.fit(recipe, self.options.work / TRIAL.format(name), meter)
         except OutOfTimeError as error:
             self.results.skip(f"the speed of {name}", str(error))
             return None
@@ -203,10 +212,12 @@ def count_step_flops(recipe: DoseRecipe, device: str) -> float:
                 lengths=torch.full((1,), length),
                 instruments=torch.zeros(1, dtype=torch.int64) if len(instruments) > 1 else None,
             )
-            with FlopCounterMode(display=False) as counter:
-                compute_losses(model, batch, recipe.loss).total.backward()
-            total += counter.get_total_flops() / len(frames)
-    return float(total * recipe.schedule.batch)
+            total += count_flops(partial(_step, model, batch, recipe)) / len(frames)
+    return total * recipe.schedule.batch
+
+
+def _step(model: Dose, batch: TokenBatch, recipe: DoseRecipe) -> None:
+    compute_losses(model, batch, recipe.loss).total.backward()
 
 
 def evaluate_all(options: Options, results: Results, clock: Clock, best: Path) -> None:
@@ -224,7 +235,7 @@ def evaluate_all(options: Options, results: Results, clock: Clock, best: Path) -
         results.skip("the evaluation", f"{clock.left:.0f} s left, a pair takes {each:.0f}")
         return
     found = evaluate(options, models, pairs)
-    (options.work / "evaluation.json").write_text(json.dumps(found.to_dict()), encoding="utf-8")
+    (options.work / RECORD).write_text(json.dumps(found.to_dict()), encoding="utf-8")
     for kind in found.recipe.kinds:
         for system in found.systems(TEST):
             cell = found.cell(TEST, system, kind)
@@ -262,5 +273,5 @@ def evaluate(options: Options, models: Mapping[str, Path], pairs: int) -> Evalua
             "listen": 0,
         }
     )
-    works = open_set_works(recipe, options.work / f"evaluation-{pairs}", options.device)
+    works = open_set_works(recipe, options.work / EVALUATION.format(pairs), options.device)
     return evaluate_recipe(recipe, works)

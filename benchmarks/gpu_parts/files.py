@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,16 @@ def split_file(source: Path, out: Path, name: str, most_bytes: int = PART_BYTES)
     digest = hashlib.sha256(content).hexdigest()
     command = f"cat {name}.part-* > {name} && test \"$(sha256sum < {name})\" = '{digest}  -' && echo {name}: OK"
     return SplitFile(parts=tuple(parts), sha256=digest, command=command)
+
+
+def clear(folder: Path, names: Iterable[str]) -> None:
+    """Remove what a folder holds under some names, each a file or a folder: what was made before is not measured."""
+    for name in names:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def read_bundle(folder: Path) -> dict[str, Any]:

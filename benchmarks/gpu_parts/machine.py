@@ -17,6 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from rmod_pipeline.storage.process_identity import available_cores
 
@@ -90,6 +92,14 @@ def measure_products(precision: str, device: str, size: int, seconds: float) -> 
         torch.backends.cuda.matmul.allow_tf32 = before
 
 
+def count_flops(run: Callable[[], object]) -> float:
+    """Return the operations of the convolutions and products in a call, as torch counts them."""
+    # Of the ways to compute attention, torch knows the operations of all on a GPU, and of this one on a CPU.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        run()
+    return float(counter.get_total_flops())
+
+
 @contextmanager
 def peak_memory(device: str, report: Callable[[float], None]) -> Iterator[None]:
     """Report the most memory in MiB that torch held on a GPU within the context; nothing on a CPU."""
@@ -103,9 +113,10 @@ def peak_memory(device: str, report: Callable[[float], None]) -> Iterator[None]:
 
 
 class GpuWatch:
-    """Asks nvidia-smi twice a second, in a thread, how busy the first GPU is."""
+    """Asks nvidia-smi twice a second, in a thread, how busy the GPU is that torch uses."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
+        self.device = device
         self.busy: list[float] = []
         """Percent of each interval in which a kernel ran."""
         self._stop, self._thread = threading.Event(), threading.Thread(target=self._run, daemon=True)
@@ -122,9 +133,10 @@ class GpuWatch:
         if self._thread.is_alive():
             self._thread.join(10)
 
-    @staticmethod
-    def why_not() -> str | None:
+    def why_not(self) -> str | None:
         """Return why nothing can be watched; None if it can."""
+        if self.device == "cpu":
+            return "there is no GPU"
         return None if shutil.which("nvidia-smi") else "there is no nvidia-smi"
 
     @property
@@ -133,7 +145,9 @@ class GpuWatch:
         return statistics.mean(self.busy) if self.busy else None
 
     def _run(self) -> None:
-        command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0"]
+        # By its UUID: torch counts only those that CUDA_VISIBLE_DEVICES names, nvidia-smi counts all.
+        name = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+        command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", f"--id={name}"]
         while not self._stop.wait(WATCH_SECONDS):
             try:
                 answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout

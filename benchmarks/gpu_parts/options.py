@@ -16,6 +16,9 @@ PARTS: Mapping[str, float] = {"encode": 1.2, "build": 1.6, "codec": 2.0, "dose":
 LEAST_SECONDS = 6.0
 """A part with less time than this measures nothing."""
 
+WORK_MARK = "gpu-work.txt"
+"""The file by which a working folder is known."""
+
 FULL_SIZE = "full"
 """The codec that stands for a ``dac.DAC`` of full size with random weights."""
 
@@ -159,6 +162,23 @@ def require_folder(option: str, path: Path | None, file: str, what: str) -> None
     """Raise UsageError unless a folder that an option names holds a file; None is an option that is not given."""
     if path is not None and not (path / file).is_file():
         raise UsageError(f"{option} {path}", f"there is no {file} in it", f"give {what}")
+
+
+def refuse_inside(option: str, path: Path | None, work: Path) -> None:
+    """Raise UsageError if what an option names lies in the working folder, of which parts are removed."""
+    if path is not None and path.resolve().is_relative_to(work):
+        found = f"it lies in the working folder {work}, where a part may replace it"
+        raise UsageError(f"{option} {path}", found, "copy it elsewhere, leave the option out, or give another --work")
+
+
+def claim_work(work: Path) -> None:
+    """Mark a new folder as the script's own. Raises UsageError for one that holds something else."""
+    mark = work / WORK_MARK
+    if work.exists() and not mark.is_file() and (not work.is_dir() or any(work.iterdir())):
+        found = "not a working folder of this script, which removes what it made there before"
+        raise UsageError(f"--work {work}", found, "give a new or an empty folder")
+    work.mkdir(parents=True, exist_ok=True)
+    mark.write_text("benchmarks/gpu.py keeps here what its parts make, and replaces it in its next run.\n", "utf-8")
 
 
 def check_space(out: Path, work: Path, bytes_needed: float) -> None:

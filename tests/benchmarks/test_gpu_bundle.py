@@ -63,6 +63,7 @@ def test_what_the_machine_has_is_left_out(tmp_path: Path) -> None:
     assert not installed & set(needed)
     assert {"librosa", "soundfile", "cffi", "descript-audio-codec", "webdataset"} <= set(needed)
     assert "descript-audiotools" not in needed, "it is installed without what it asks for"
+    assert gpu_bundle.list_needed(installed | {"rmod-pipeline"}) == needed, "an older rmod may need less"
     # pip freeze, which writes the lock, leaves setuptools out.
     assert set(needed) - gpu_bundle.read_locked().keys() <= {"setuptools"}
 
