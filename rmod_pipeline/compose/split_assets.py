@@ -34,11 +34,12 @@ class SplitAssets:
         """
         check_enough_sounds(recipe, library, (split,))
         lacking = find_silent_drums(recipe, library, split)
-        by_kind = {kind: library.select(kind, split) for kind in recipe.loops}
+        by_kind: dict[str, tuple[Asset, ...]] = {}
         for kind, sounds in recipe.drum_sounds.items():
             if kind not in lacking:
                 assets = (asset for sound in dict.fromkeys(sounds) for asset in library.select(sound, split))
                 by_kind[kind] = tuple(sorted(assets, key=lambda asset: asset.id))
+        by_kind |= {kind: library.select(kind, split) for kind in recipe.loops}
         opened = open_recipe_grooves(recipe, grooves)
         of_split = None if opened is None else open_split_grooves(recipe, opened, split)
         return cls(split=split, by_kind=by_kind, grooves=of_split)

@@ -119,7 +119,7 @@ class DoseModel(Strict):
     tries: int = Field(default=8, ge=0, le=256, description="Sampled candidates per mixture beside the greedy one.")
     rank: Literal["extract", "agreed", "greedy"] = Field(
         default="extract",
-        description="As `rmod extract` ranks; by what the tries have in common alone; or the greedy one.",
+        description="As an extraction ranks; by what the tries have in common alone; or the greedy one.",
     )
 
 

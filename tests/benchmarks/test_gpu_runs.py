@@ -47,6 +47,7 @@ def make_options(folder: Path, *parts: str) -> Options:
     )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_script_that_is_told_to_end_ends_its_part(number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, text=True) as script:

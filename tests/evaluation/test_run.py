@@ -72,6 +72,7 @@ def test_a_figure_is_the_mean_distance_of_the_answers(tiny_built: Path, tmp_path
     assert all(row["kit"] for row in results.truths["tiny", "kick"])
 
 
+@pytest.mark.long
 def test_workers_and_resumes_do_not_change_results(tiny_built: Path, tmp_path: Path) -> None:
     sets = [{"name": split, "data": str(tiny_built), "split": split} for split in ("valid", "train")]
     recipe = make_recipe(tiny_built, sets=sets)

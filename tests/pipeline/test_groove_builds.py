@@ -179,7 +179,7 @@ def test_a_report_tests_no_draws_that_a_drummer_made(built: Path) -> None:
 
 def test_an_ear_needs_to_know_of_as_many_hits_as_a_drummer_played(built: Path) -> None:
     hits = [drum for key in list_keys(built) for drum in read_pair(built, key).spec().drums if drum.kind == "hihat"]
-    assert ear_data._count_most_hits(built, "hihat") == max(len(drum.notes) for drum in hits)
+    assert ear_data.count_most_hits(built, "hihat") == max(len(drum.notes) for drum in hits)
 
 
 def test_a_release_says_that_it_is_built_with_grooves(built: Path) -> None:
