@@ -49,7 +49,7 @@ class GroovePatterns(_Patterns):
     source: Literal["grooves"] = Field(description="grooves: the hits of MIDI performances.")
     manifest: str | None = Field(
         default=None,
-        description="The CSV that `rmod patterns scan DIR` wrote, seen from the current folder; `--grooves` overrides it.",
+        description="The CSV of a scan of performances, seen from the current folder; `--grooves` overrides it.",
     )
     chokes: tuple[Annotated[tuple[Kind, ...], Field(min_length=2)], ...] = Field(
         default=(("hihat", "open_hihat"),),

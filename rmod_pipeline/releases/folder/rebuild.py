@@ -121,7 +121,7 @@ def _describe_grooves(fingerprint: Fingerprint) -> Iterator[str]:
     if GROOVES in fingerprint:
         grooves: Mapping[str, Any] = fingerprint[GROOVES]
         yield f"The grooves are {grooves['performances']} performances with the digest {as_code(grooves['digest'])}."
-        yield "`rmod patterns scan DIR` makes their manifest; `ATTRIBUTION.csv` names those in use."
+        yield "A scan of their files makes their manifest; `ATTRIBUTION.csv` names those in use."
 
 
 def _describe_choices(request: ReleaseRequest, fingerprint: Fingerprint) -> Iterator[str]:
