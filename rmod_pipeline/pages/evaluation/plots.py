@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ MOST_LINES, MOST_KITS = 6, 8
 
 FACTORS: Mapping[str, tuple[str, str]] = {
     "hits": ("hits", "hits in the mixture"),
-    "audible_db": ("level", "level of the clearest hit above the rest of the mixture, in dB"),
+    "audible_db": ("level", "level of the clearest hit above the rest, in dB; fifths of the pairs, by their medians"),
     "instruments": ("instruments", "backing loops in the mixture"),
 }
 
@@ -66,13 +65,19 @@ def make_legend(results: EvaluationResults, test_set: str) -> tuple[str, ...]:
 
 
 def make_bins(values: Sequence[float]) -> tuple[list[float], list[str]]:
-    """Return the edges of bins with about equal numbers of values, and their labels; few whole numbers get one each."""
+    """Return the edges of bins with about equal numbers of values, and the median of each bin as its label.
+
+    Few whole numbers get a bin each.
+    """
     distinct = sorted(set(values))
     if len(distinct) <= BINS:
         return [*distinct[1:]], [format_number(float(value)) for value in distinct]
     edges = sorted({float(edge) for edge in np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])})
-    ends = [float(min(values)), *edges, float(max(values))]
-    return edges, [f"{format_number(low)} to {format_number(high)}" for low, high in pairwise(ends)]
+    bins = np.searchsorted(np.array(edges), np.array(values), side="right")
+    by_bin = [np.array(values)[bins == number] for number in range(len(edges) + 1)]
+    # Among equal values a bin may be empty.
+    medians = [float(np.median(some)) if some.size else edges[max(number - 1, 0)] for number, some in enumerate(by_bin)]
+    return edges, [format_number(round(median, 1)) for median in medians]
 
 
 def make_line(cell: Cell, known: Mapping[str, Mapping[str, Any]], factor: str, edges: Sequence[float]) -> Line:
@@ -135,7 +140,7 @@ def _draw_bars(rows: Sequence[tuple[str, Sequence[float]]]) -> Markup:
     for number, (kit, values) in enumerate(rows):
         mean, middle = float(np.mean(values)), (number + 0.5) * pitch
         width = max((WIDTH - left - 50) * mean / most, 1.5)
-        shown = kit if len(kit) <= 20 else f"{kit[:19]}…"
+        shown = kit if len(kit) <= 16 else f"{kit[:15]}…"
         parts += [
             element("text", shown, tooltip(kit), class_="name", x=left - 6, y=middle + 3.5),
             element("rect", class_="bar", x=left, y=middle - 5.0, width=width, height=10.0, rx=2),
