@@ -1,7 +1,7 @@
 """Answer and measure one chunk of a test set with every system: the unit of work of an evaluation.
 
-Answers are cut or padded to the window of their kind, scaled down if they exceed full scale, and rounded to 16 bits, as
-a WAV file holds them; so what is measured is what the page plays and what a resumed evaluation reads.
+Answers are cut or padded to the window of their kind, and scaled down if they exceed full scale. They are rounded to 16
+bits, as a WAV file holds them. So what is measured is what the page plays and what a resumed evaluation reads.
 """
 
 from __future__ import annotations
@@ -87,12 +87,14 @@ def work_on_chunk(work: SetWork, number: int, keys: Sequence[str]) -> int:
     if wanted:
         opened = _open_set(work)
         items = work.test_set.read(keys)
+        stored = {name: _read_stored(paths[name], work.origins[name]) for name in wanted}
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in wanted}
         answers: dict[str, dict[str, list[Answer]]] = {name: {} for name in wanted}
         for kind in work.recipe.kinds:
             truths = _analyse_truths(items, kind)
             for name in wanted:
-                recalled = _recall(paths[name], work.origins[name], kind, keys)
+                known = stored[name]
+                recalled = None if known is None else _recall(known, kind, keys)
                 answers[name][kind] = _answer(opened, name, items, kind, recalled)
                 rows[name] += measure_answers(opened, items, kind, answers[name][kind], truths, describes=name == TRUTH)
         for name in wanted:
@@ -117,28 +119,41 @@ class Answer:
             return cls(NO_ANSWER)
         if not np.isfinite(sound).all():
             return cls("not finite")
-        loudest = peak(sound[None]) if sound.size else 0.0
-        fitted = fit_window(sound / np.float32(max(loudest, 1.0)), window_samples(kind, sample_rate), 1).audio
-        pcm = to_pcm(fitted[None])
+        pcm = finish_sound(sound, kind, sample_rate)
         return cls(ANSWERED, encode_audio(pcm, sample_rate, "flac"), from_pcm(pcm)[0])
+
+
+def finish_sound(sound: Mono, kind: str, sample_rate: int) -> NDArray[np.int16]:
+    """Return a sound [samples] in the window of its kind, at full scale at most, as 16-bit samples [1, window]."""
+    loudest = peak(sound[None]) if sound.size else 0.0
+    fitted = fit_window(sound / np.float32(max(loudest, 1.0)), window_samples(kind, sample_rate), 1).audio
+    return to_pcm(fitted[None])
 
 
 def _analyse_truths(items: Sequence[EvaluationItem], kind: str) -> list[SoundAnalysis | None]:
     """Analyse the true one-shots once for all systems."""
-    rates = [item.mixture.sample_rate for item in items]
-    sounds = [Answer.of(item.truths.get(kind), kind, rate).audio for item, rate in zip(items, rates, strict=True)]
-    return [
-        None if sound is None else analyse_sounds(torch.from_numpy(sound[None]), rate)
-        for sound, rate in zip(sounds, rates, strict=True)
-    ]
+    analyses: list[SoundAnalysis | None] = []
+    for item in items:
+        truth, rate = item.truths.get(kind), item.mixture.sample_rate
+        if truth is None or not np.isfinite(truth).all():
+            analyses.append(None)
+        else:
+            sound = from_pcm(finish_sound(truth, kind, rate))
+            analyses.append(analyse_sounds(torch.from_numpy(sound), rate))
+    return analyses
 
 
-def _recall(path: Path, origin: ChunkOrigin, kind: str, keys: Sequence[str]) -> list[Answer] | None:
-    """Return the answers of an earlier evaluation that measured something else; None if they were others."""
+def _read_stored(path: Path, origin: ChunkOrigin) -> list[dict[str, Any]] | None:
+    """Return the rows of an earlier evaluation that measured something else; None if its answers were others."""
     known = read_origin(path)
     if known is None or known.answers != origin.answers:
         return None
-    rows = {row["key"]: row for row in read_rows(path, ["kind", "key", "status", "flac"]) if row["kind"] == kind}
+    return read_rows(path, ["kind", "key", "status", "flac"])
+
+
+def _recall(stored: Sequence[Mapping[str, Any]], kind: str, keys: Sequence[str]) -> list[Answer]:
+    """Return the stored answers for one kind."""
+    rows = {row["key"]: row for row in stored if row["kind"] == kind}
     return [_recall_answer(rows[key]) if key in rows else Answer(NO_ANSWER) for key in keys]
 
 

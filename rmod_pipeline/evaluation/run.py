@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -25,7 +23,7 @@ from rmod_pipeline.evaluation.sets.pairs import EvaluationSet, open_pair_set, sp
 from rmod_pipeline.evaluation.sets.songs import open_song_set
 from rmod_pipeline.evaluation.systems.open import open_systems
 from rmod_pipeline.extraction.listening.ear import open_ear
-from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start
+from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start, start_process_pool
 
 OnMixtures = Callable[[int, int], None]
 """Called with the number of finished mixtures, and of all."""
@@ -92,9 +90,7 @@ def _run_tasks(tasks: list[tuple[SetWork, int, tuple[str, ...]]], workers: int) 
         for task in tasks:
             yield work_on_chunk(*task)
         return
-    context = multiprocessing.get_context("spawn")
-    with report_failed_start():
-        pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_ignore_interrupts)
+    pool = start_process_pool(min(workers, len(tasks)))
     try:
         with report_failed_start(pool), hide_main_module():
             futures = [pool.submit(work_on_chunk, *task) for task in tasks]
@@ -105,8 +101,3 @@ def _run_tasks(tasks: list[tuple[SetWork, int, tuple[str, ...]]], workers: int) 
         raise UsageError("--workers", "a worker process ended, which happens if memory runs out", hint) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _ignore_interrupts() -> None:
-    """Leave interrupts to the parent process, which waits until the chunks in work are written."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

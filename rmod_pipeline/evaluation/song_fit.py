@@ -4,8 +4,8 @@ The one-shots are placed at the hits that were found, each hit at a gain of its 
 
 1. ``S``: magnitudes of the song in mel bands, frames of 46 ms every 12 ms at 44.1 kHz.
 2. ``T_h``: the same of the one-shot of hit ``h``, placed at the sample of the hit, cut at the next hit of its kind.
-3. ``W``: a weight per band and frame. It is the part of ``S`` above its running median over a second, so that what
-   is sustained does not count, over the RMS of the band, so that a hi-hat counts as much as a kick.
+3. ``W``: a weight per band and frame. It is the part of ``S`` above its running median over a second, divided by the
+   RMS of the band. So what is sustained does not count, and a hi-hat counts as much as a kick.
 4. Gains ``g_h >= 0`` minimise ``E = sum of (W (S - sum of g_h T_h))^2`` over the frames within 150 ms after a hit.
 5. The explained share is ``1 - E / E_0``, where ``E_0`` is the same without any sound: 0 if nothing is explained, 1 if
    everything is. It falls as the backing becomes louder.

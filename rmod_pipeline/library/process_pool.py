@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import TypeVar
 
-from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start
+from rmod_pipeline.storage.child_processes import (
+    hide_main_module,
+    ignore_interrupts,
+    report_failed_start,
+    start_process_pool,
+)
 
 Task = TypeVar("Task")
 TaskResult = TypeVar("TaskResult")
@@ -50,7 +53,7 @@ def _run_until_crash(
     function: BatchFunction[Task, TaskResult], batches: Iterator[list[Task]], workers: int
 ) -> Generator[tuple[Task, TaskResult | None], None, list[Task]]:
     """Yield results until all tasks are done or a worker crashes; return the tasks that were running at the crash."""
-    pool = _make_pool(workers)
+    pool = start_process_pool(workers, _initialize_worker)
     running: dict[Future[list[TaskResult]], list[Task]] = {}
     try:
         while True:
@@ -74,7 +77,7 @@ def _run_one_by_one(
     """Yield each task with its result, so that only the task that causes a crash is lost."""
     remaining = iter(tasks)
     while True:
-        with _make_pool(1) as pool:
+        with start_process_pool(1, _initialize_worker) as pool:
             for task in remaining:
                 try:
                     with report_failed_start(pool), hide_main_module():
@@ -87,16 +90,9 @@ def _run_one_by_one(
                 return
 
 
-def _make_pool(workers: int) -> ProcessPoolExecutor:
-    # Spawn, not fork: a forked child can inherit a lock that the progress bar's thread holds, and wait for it forever.
-    context = multiprocessing.get_context("spawn")
-    with report_failed_start():
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=_initialize_worker)
-
-
 def _initialize_worker() -> None:
     """Leave interrupts to the parent process, and discard what C decoders print to stderr about damaged files."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_interrupts()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 

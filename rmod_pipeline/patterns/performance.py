@@ -19,7 +19,7 @@ SLOWEST_BPM, FASTEST_BPM = 20, 400
 LONGEST_MINUTES = 20
 
 EARLY_BEATS = 8
-"""A hit less than one part in so many of a beat before a bar is an early hit of that bar: a 32nd note."""
+"""A hit less than a beat divided by this number before a bar is an early hit of that bar: a 32nd note."""
 
 Hit = tuple[int, int]
 """Time, and velocity 1..127."""

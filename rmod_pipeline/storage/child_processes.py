@@ -7,10 +7,11 @@ package.
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
@@ -66,3 +67,16 @@ def report_failed_start(pool: ProcessPoolExecutor | None = None) -> Iterator[Non
         reason = getattr(error, "strerror", None) or str(error) or "out of memory"
         hint = "give fewer --workers, or check the memory, the limit of processes (ulimit -u), /dev/shm and TMPDIR"
         raise UsageError("--workers", f"the worker processes cannot be started: {reason}", hint) from error
+
+
+def ignore_interrupts() -> None:
+    """Leave interrupts to the parent process, which waits until the tasks in work are done."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start_process_pool(workers: int, initializer: Callable[[], None] = ignore_interrupts) -> ProcessPoolExecutor:
+    """Return a pool whose workers call ``initializer`` first. Raises UsageError if it cannot be made."""
+    # Spawn, not fork: a forked child can inherit a lock that the progress bar's thread holds, and wait for it forever.
+    context = multiprocessing.get_context("spawn")
+    with report_failed_start():
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=initializer)

@@ -74,7 +74,7 @@ def test_a_system_without_locks_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("rmod_pipeline.library.process_pool.ProcessPoolExecutor", refuse)
+    monkeypatch.setattr("rmod_pipeline.storage.child_processes.ProcessPoolExecutor", refuse)
     with pytest.raises(UsageError, match="/dev/shm"):
         _run_in_two_processes()
 

@@ -19,7 +19,7 @@ EAR, CODEC_LATENTS = "ear", "codec-latents"
 class EarEmbedding:
     """The embedding of the ear for known one-shots.
 
-    The ear is told the kind of a sound and returns a vector of length 1 for the whole sound. Here the kind is not
+    The ear takes a sound with its kind and returns a vector of length 1 for the whole sound. Here the kind is not
     known: the vector is the mean over the kinds that the ear hears. It sees the first 0.28 s of a sound.
     """
 

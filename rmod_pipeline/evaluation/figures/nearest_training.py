@@ -8,9 +8,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import ShardError
-from rmod_pipeline.evaluation.chunk import Answer, SetWork, describe_sounds
+from rmod_pipeline.evaluation.chunk import SetWork, describe_sounds, finish_sound
 from rmod_pipeline.evaluation.recipe import EarPick, NearestSound, PairsChoice
 from rmod_pipeline.evaluation.systems.library_sounds import keep_split
 from rmod_pipeline.evaluation.systems.training_sounds import TrainingSounds
@@ -31,9 +32,9 @@ def describe_training_sounds(work: SetWork, kind: str) -> NDArray[np.float32] | 
     None where no training sound is known, as for songs and imported pairs.
     """
     parts = [
-        describe_sounds(LogMel(), finished.audio[None], rate)
+        describe_sounds(LogMel(), from_pcm(finished), rate)
         for sound, rate in _read_sounds(work, kind)
-        if (finished := Answer.of(sound, kind, rate)).audio is not None and finished.audio.any()
+        if np.isfinite(sound).all() and (finished := finish_sound(sound, kind, rate)).any()
     ]
     return np.concatenate(parts).astype(np.float32) if parts else None
 
@@ -53,6 +54,6 @@ def _read_sounds(work: SetWork, kind: str) -> Iterator[tuple[Mono, int]]:
             rate = work.test_set.sample_rate
             training = TrainingSounds.of(parse_location(choice.sounds or choice.data), "train", rate)
             for key in pick_evenly(training.keys, MOST_PAIRS):
-                yield training.read(training.keys.index(key), kind), rate
+                yield training.read(key, kind), rate
         except ShardError:
             return  # a set without a train split, or without this kind

@@ -26,7 +26,7 @@ class Mixture:
     """[samples] float32, the mean of the channels."""
     sample_rate: int
     onsets: Mapping[str, tuple[int, ...]]
-    """By kind: the samples at which the drum is hit, for systems that are told. Empty where nobody knows."""
+    """By kind: the samples at which the drum is hit, for systems that may know them. Empty where nobody knows."""
 
 
 @dataclass(slots=True)
@@ -58,8 +58,20 @@ class System(ABC):
         return [self.extract(mixture, kind) for mixture in mixtures]
 
 
+class BatchSystem(System):
+    """A system that answers in batches: it defines ``extract_all``, and one mixture is a batch of one."""
+
+    def extract(self, mixture: Mixture, kind: str) -> Mono | None:
+        """Return the answer to one mixture."""
+        return self.extract_all([mixture], kind)[0]
+
+    @abstractmethod
+    def extract_all(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
+        """Return the answers to several mixtures."""
+
+
 @dataclass(slots=True)
-class RememberedSystem(System):
+class RememberedSystem(BatchSystem):
     """A system that remembers its last answers, so that others can build upon them at no cost.
 
     An answer that cannot be made or read, such as a damaged file, is none, and ``failures`` has the reason.
@@ -70,10 +82,6 @@ class RememberedSystem(System):
     """By key of the last mixtures: why there is no answer."""
     _last: tuple[tuple[str, ...], str] | None = field(default=None, init=False)
     _answers: list[Mono | None] = field(default_factory=list, init=False)
-
-    def extract(self, mixture: Mixture, kind: str) -> Mono | None:
-        """Return the answer to one mixture."""
-        return self.extract_all([mixture], kind)[0]
 
     def extract_all(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
         """Return the answers to several mixtures: those of the last call, if it asked for the same."""

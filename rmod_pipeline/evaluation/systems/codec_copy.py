@@ -9,37 +9,29 @@ import numpy as np
 
 from rmod_pipeline.codec import Codec
 from rmod_pipeline.codec.window import Mono, fit_window, target_frames
-from rmod_pipeline.evaluation.systems.base import Mixture, System
+from rmod_pipeline.evaluation.systems.base import BatchSystem, Mixture, System
 
 ReadTruths = Callable[[Sequence[Mixture], str], list[Mono | None]]
 """Return the true one-shots of a kind for mixtures."""
 
 
 @dataclass(frozen=True, slots=True)
-class TruthSystem(System):
+class TruthSystem(BatchSystem):
     """The true one-shots. It is no system that listens: ceilings and checks build upon it."""
 
     read_truths: ReadTruths
 
-    def extract(self, mixture: Mixture, kind: str) -> Mono | None:
-        """Return the true one-shot [samples]; None where nobody knows it."""
-        return self.read_truths([mixture], kind)[0]
-
     def extract_all(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
-        """Return the true one-shots of several mixtures."""
+        """Return the true one-shots [samples]; None where nobody knows one."""
         return self.read_truths(mixtures, kind)
 
 
 @dataclass(frozen=True, slots=True)
-class CodecCopySystem(System):
+class CodecCopySystem(BatchSystem):
     """The answers of a system after the codec's encoder and decoder; of the truth, the best that tokens can do."""
 
     codec: Codec
     system: System
-
-    def extract(self, mixture: Mixture, kind: str) -> Mono | None:
-        """Return the copy of one answer."""
-        return self.extract_all([mixture], kind)[0]
 
     def extract_all(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
         """Return the copies of several answers, in the windows in which they are compared."""

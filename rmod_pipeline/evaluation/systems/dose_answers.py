@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rmod_pipeline.codec import Codec
 from rmod_pipeline.codec.window import Mono, fit_window
-from rmod_pipeline.evaluation.systems.base import Mixture, System
+from rmod_pipeline.evaluation.systems.base import BatchSystem, Mixture
 from rmod_pipeline.extraction.answers.generate import generate_candidates
 from rmod_pipeline.extraction.answers.pick import score_candidates_by_ear
 from rmod_pipeline.extraction.answers.ranking import rank_generated
@@ -57,15 +57,11 @@ Rank = Callable[[Tries, str, Window], GeneratedCandidate]
 
 
 @dataclass(frozen=True, slots=True)
-class DoseSystem(System):
+class DoseSystem(BatchSystem):
     """A DOSE model whose tries are ranked in one way."""
 
     model: DoseTries
     rank: Rank
-
-    def extract(self, mixture: Mixture, kind: str) -> Mono | None:
-        """Return the answer to one mixture."""
-        return self.extract_all([mixture], kind)[0]
 
     def extract_all(self, mixtures: Sequence[Mixture], kind: str) -> list[Mono | None]:
         """Return the chosen candidates; None for a kind that the model does not extract."""

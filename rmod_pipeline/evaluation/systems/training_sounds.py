@@ -50,14 +50,17 @@ class TrainingSounds:
             raise ShardError(f"{out}, split {split}", "all of its pairs were rejected", "name another with `sounds:`")
         return cls(out, split, tuple(keys))
 
-    def read(self, index: int, kind: str) -> Mono:
+    def read(self, key: str, kind: str) -> Mono:
         """Return the one-shot of a pair [samples]. Raises ShardError for one without this kind."""
-        key = self.keys[index]
         truths = read_item(self.out, key).truths
         if kind not in truths:
             found = f"contains no audio of its {kind}"
             raise ShardError(key, found, f"evaluate on a data set that was built from a recipe with a {kind}")
         return truths[kind]
+
+    def draw_key(self, draw: Draw) -> str:
+        """Return the key of a random pair."""
+        return self.keys[draw.below(len(self.keys))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class ChanceSystem(System):
 
     def extract(self, mixture: Mixture, kind: str) -> Mono | None:
         """Return the one-shot of a random training pair."""
-        return self.sounds.read(self.draw.at(kind, mixture.key).below(len(self.sounds.keys)), kind)
+        return self.sounds.read(self.sounds.draw_key(self.draw.at(kind, mixture.key)), kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,8 @@ class TypicalSystem(System):
         """Return the same one-shot for every mixture."""
         if kind not in self._chosen:
             stream, samples = self.draw.at(kind), window_samples(kind, mixture.sample_rate)
-            indices = [stream.at(number).below(len(self.sounds.keys)) for number in range(TYPICAL_OF)]
-            sounds = [fit_window(self.sounds.read(index, kind), samples, 1).audio for index in indices]
+            keys = [self.sounds.draw_key(stream.at(number)) for number in range(TYPICAL_OF)]
+            sounds = [fit_window(self.sounds.read(key, kind), samples, 1).audio for key in keys]
             nearest = int(distance_from_mean(torch.from_numpy(np.stack(sounds))).argmin())
             self._chosen[kind] = sounds[nearest]
         return self._chosen[kind]

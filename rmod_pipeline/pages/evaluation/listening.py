@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmod_pipeline.audio import to_pcm
+from rmod_pipeline.audio import from_pcm, to_pcm
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.evaluation.chunk import EXPLAINED, SetWork
 from rmod_pipeline.evaluation.figures.results import DISTANCE, Cell, EvaluationResults
@@ -79,8 +79,7 @@ def read_answers(work: SetWork, key: str, kind: str, systems: Sequence[str]) -> 
 
 def make_mixture_sound(audio: Mono, sample_rate: int) -> PageSound:
     """Return a mixture [samples] for a page."""
-    pcm_range = to_pcm(audio[None]).astype(np.float32) / 32767.0
-    data, mime = encode_compressed(pcm_range, sample_rate)
+    data, mime = encode_compressed(from_pcm(to_pcm(audio[None])), sample_rate)
     return PageSound(label="mixture", data=data, mime=mime)
 
 
