@@ -1,4 +1,4 @@
-"""`rmod library`: make a manifest from a folder of sounds, and check one."""
+"""`rmod library scan`: make a manifest from a folder of sounds."""
 
 from __future__ import annotations
 
@@ -7,23 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.groups.help_format import Command, Group
+from rmod_pipeline.cli.groups.library.counts import print_counts
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rmod_pipeline.api import ScanResult
-    from rmod_pipeline.library.asset import Asset
 
-app = typer.Typer(
-    cls=Group,
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    help="Scan a folder of sounds into a library for builds, and check it.",
-)
-
-_SCAN_HELP = """Read a folder of sounds and write a manifest: a CSV with one row per file, which you may edit.
+SCAN_HELP = """Read a folder of sounds and write a manifest: a CSV with one row per file, which you may edit.
 
 Reads WAV, AIFF, FLAC, OGG, MP3 and all other formats that libsndfile reads, at any rate. The kind of a file comes from
 a labels file, or else from file and folder names ("Pack A/snare 01.wav", "Kicks/..."). A file that cannot be used is
@@ -43,19 +33,7 @@ Examples:
     rmod library scan /media/packs --out mine.csv          # the manifest's first line names the folder
 """
 
-_CHECK_HELP = """Check that every file of a manifest exists and is unchanged, and count its sounds.
 
-Exits with 1 if there is anything to mend. `builtin` is the kit that comes with rmod.
-
-Examples:
-
-    rmod library check samples/library.csv
-
-    rmod library check builtin
-"""
-
-
-@app.command(cls=Command, help=_SCAN_HELP)
 def scan(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", parser=parse_local_path, help="The folder that holds the sounds.")
@@ -104,34 +82,13 @@ def scan(
     _print_scan(result)
 
 
-@app.command(cls=Command, help=_CHECK_HELP)
-def check(
-    manifest: Annotated[str, typer.Argument(metavar="NAME.csv", help="The manifest, or `builtin`.")],
-) -> None:
-    """Check every file of a manifest."""
-    from rich.console import Console
-
-    from rmod_pipeline import api
-
-    library = api.open_library(manifest)
-    problems = api.check_library(library)
-    console = Console(markup=False, highlight=False, soft_wrap=True)
-    _print_counts(console, library.assets, {})
-    for problem in problems:
-        console.print(problem)
-    if problems:
-        console.print(f"{len(problems)} to mend in {library.manifest}")
-        raise typer.Exit(1)
-    console.print(f"{len(library.assets)} files exist and are unchanged")
-
-
 def _print_scan(result: ScanResult) -> None:
     from rich.console import Console
 
     from rmod_pipeline.library.scanning.report import describe_unused
 
     console, scan = Console(markup=False, highlight=False, soft_wrap=True), result.scan
-    _print_counts(console, scan.assets, scan.split_by)
+    print_counts(console, scan.assets, scan.split_by)
     copies = sum(len(paths) for paths in scan.copies)
     if scan.copies:
         console.print(f"{copies} files are copies in {len(scan.copies)} groups, the largest of {len(scan.copies[0])}")
@@ -140,23 +97,3 @@ def _print_scan(result: ScanResult) -> None:
     for warning in scan.warnings:
         console.print(f"warning: {warning}")
     console.print(f"{result.manifest}: {len(scan.assets)} sounds; {result.report} has the details")
-
-
-def _print_counts(console: Console, assets: list[Asset] | tuple[Asset, ...], rule: dict[str, str]) -> None:
-    from collections import Counter
-
-    from rich.table import Table
-
-    from rmod_pipeline.library.scanning.check import count_kinds
-
-    table = Table("kind", *(["split by"] if rule else []))
-    for column in ("files", "groups", "train", "valid", "test", "minutes"):
-        table.add_column(column, justify="right")
-    for count in count_kinds(assets):
-        numbers = (count.files, count.groups, *count.by_split.values())
-        split_by = [rule[count.kind]] if rule else []
-        table.add_row(count.kind, *split_by, *map(str, numbers), f"{count.seconds / 60:.1f}")
-    console.print(table)
-    licences = Counter(asset.licence or "(unknown)" for asset in assets).most_common()
-    text = ", ".join(f"{licence} {count}" for licence, count in licences)
-    console.print(f"licences: {text}")
