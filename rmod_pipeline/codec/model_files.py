@@ -24,7 +24,7 @@ from rmod_pipeline.errors import ForeignFileError, ModelError, nearest
 RecipeModel = TypeVar("RecipeModel", bound=BaseModel)
 Network = TypeVar("Network", bound=nn.Module)
 
-KINDS = {"rmod_dose": "a DOSE checkpoint", "rmod_ear": "an ear"}
+KINDS = {"rmod_dose": "a DOSE checkpoint", "rmod_ear": "an ear", "rmod_classifier": "a classifier of sounds"}
 """What a file is, by its first key."""
 
 
