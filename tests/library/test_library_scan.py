@@ -267,7 +267,7 @@ def test_a_sound_of_no_measurement_and_one_that_was_measured_as_a_loop_are_dropp
     """Whatever crashes a worker; and a loop whose labels have since changed to a drum."""
     path = write_sound(tmp_path / "a.wav", np.tile(hit(1, 1.001), 10))
     measured = result and measure_file(MeasureTask(path=path, max_seconds=600))
-    assert scan_module._find_drop_reason(measured or None, 10) == reason
+    assert scan_module.find_drop_reason(measured or None, 10) == reason
 
 
 @pytest.mark.parametrize("header", ["fffbf000", "fffb0000", "fffb9c00", "ffeb9000"])

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.asset import Asset
+from rmod_pipeline.library.kinds.describe import PathDescription, describe_paths
 from rmod_pipeline.library.manifest import find_path_problem
 from rmod_pipeline.library.process_pool import ScanProgress, map_batches
 from rmod_pipeline.library.scanning.cache import ScanCache
@@ -24,7 +25,7 @@ from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.rows import KeptFile, make_assets
 from rmod_pipeline.library.scanning.walk import ScanPaths, find_audio_files
 from rmod_pipeline.library.splits import Shares, SplitAssignment, SplitItem, assign_splits, find_uneven_splits
-from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, PathDescription, describe_paths
+from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS
 
 SILENT_DBFS = -60.0
 """A file with a lower peak, in stereo or in mono and without a constant offset, is silent."""
@@ -220,8 +221,9 @@ class _FileReader:
             MeasureTask(path, self.config.max_seconds(description.kind)) for path, description in descriptions.items()
         ]
         kept = []
-        for done, (task, result) in enumerate(self._measure(tasks), start=1):
-            reason = _find_drop_reason(result, task.max_seconds) or self._find_loop_reason(
+        measured = measure_files(tasks, self.cache, self.config.workers)
+        for done, (task, result) in enumerate(measured, start=1):
+            reason = find_drop_reason(result, task.max_seconds) or self._find_loop_reason(
                 result, descriptions[task.path]
             )
             if isinstance(result, MeasuredFile) and not reason:
@@ -241,30 +243,31 @@ class _FileReader:
             return ""
         return f"{SEVERAL_HITS}: {result.hits} of like strength in {result.seconds:.1f} s; cut them apart"
 
-    def _measure(
-        self, tasks: Iterable[MeasureTask]
-    ) -> Iterator[tuple[MeasureTask, MeasuredFile | UnusableFile | None]]:
-        """Yield every file with its measurement, from the cache if the file has not changed; None after a crash."""
-        uncached: list[MeasureTask] = []
-        status: dict[Path, os.stat_result] = {}
-        for task in tasks:
-            try:
-                status[task.path] = task.path.stat()
-            except OSError as error:
-                yield task, UnusableFile(reason=f"cannot be read: {error.strerror}", lasting=False)
-                continue
-            cached = self.cache.load_measurement(task.path, status[task.path])
-            if cached:
-                yield task, cached
-            else:
-                uncached.append(task)
-        for task, result in map_batches(measure_batch, uncached, self.config.workers, len(uncached)):
-            if result:
-                self.cache.store_measurement(task.path, status[task.path], result)
-            yield task, result
+
+def measure_files(
+    tasks: Iterable[MeasureTask], cache: ScanCache, workers: int
+) -> Iterator[tuple[MeasureTask, MeasuredFile | UnusableFile | None]]:
+    """Yield every file with its measurement, from the cache if the file has not changed; None after a crash."""
+    uncached: list[MeasureTask] = []
+    status: dict[Path, os.stat_result] = {}
+    for task in tasks:
+        try:
+            status[task.path] = task.path.stat()
+        except OSError as error:
+            yield task, UnusableFile(reason=f"cannot be read: {error.strerror}", lasting=False)
+            continue
+        cached = cache.load_measurement(task.path, status[task.path])
+        if cached:
+            yield task, cached
+        else:
+            uncached.append(task)
+    for task, result in map_batches(measure_batch, uncached, workers, len(uncached)):
+        if result:
+            cache.store_measurement(task.path, status[task.path], result)
+        yield task, result
 
 
-def _find_drop_reason(result: MeasuredFile | UnusableFile | None, max_seconds: float) -> str:
+def find_drop_reason(result: MeasuredFile | UnusableFile | None, max_seconds: float) -> str:
     """Return why a file is dropped; empty if it is kept."""
     if result is None:
         return "the decoder crashed on it"
