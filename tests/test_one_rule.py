@@ -18,8 +18,8 @@ from rmod_pipeline.codec.catalogue import KNOWN, find_weights, is_weights_path
 from rmod_pipeline.dose.recipe import load_dose_recipe
 from rmod_pipeline.errors import MAX_SEED, ManifestError, RecipeError, RmodError, UsageError, check_seed
 from rmod_pipeline.extraction.results import ExtractionConfig
+from rmod_pipeline.library.licence_names import parse_licence
 from rmod_pipeline.library.manifest import load_library
-from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.pipeline.configure import codec_choice
 from rmod_pipeline.recipe import recipe_names, resolve_recipe
 from rmod_pipeline.recipe.find import find_recipe

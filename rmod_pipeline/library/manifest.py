@@ -22,7 +22,7 @@ from pathlib import Path
 from rmod_pipeline.errors import ManifestError, UsageError, nearest, quote
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.kinds.names import suggest_kind
-from rmod_pipeline.library.taxonomy import parse_licence
+from rmod_pipeline.library.licence_names import parse_licence
 from rmod_pipeline.storage import Location, StorePath, parse_location
 from rmod_pipeline.storage.folders import require_file
 from rmod_pipeline.storage.naming import NAME_IN_WORDS, is_name, nearest_name

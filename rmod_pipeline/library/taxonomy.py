@@ -1,105 +1,122 @@
-"""Guess the kind, kit, licence and source of a sound from folder and file names.
+"""Answer questions about classes and kinds of sounds, from the one table in ``taxonomy.yaml``.
 
-The kinds and kits of all files of a scan are guessed together, because the names beside a file tell what a folder's
-name is worth: a folder 808 with BD, SD and CP is a drum machine, and one with nothing but numbers holds kicks.
+A class is what a classifier tells apart, such as hihat. A subkind is a part of a class, such as open. A kind is what a
+manifest or a groove holds: ``open_hihat`` for that subkind, and the name of the class for most others.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 
-from rmod_pipeline.errors import UsageError
-from rmod_pipeline.library.kinds.folders import Folders, FolderTree
-from rmod_pipeline.library.kinds.kits import kit_of, pack_of
-from rmod_pipeline.library.kinds.names import ONE_SHOT_KINDS, guess_kind, read_name
+from rmod_pipeline.library.kinds.subkinds import find_subkind
+from rmod_pipeline.library.kinds.table import Kind, Taxonomy, load_taxonomy, parse_taxonomy
+from rmod_pipeline.library.kinds.vocabulary import ONE_SHOT_KINDS
 
-__all__ = ["ONE_SHOT_KINDS", "PathDescription", "describe_path", "describe_paths", "guess_kind", "parse_licence"]
+__all__ = [
+    "CLASSES",
+    "ONE_SHOT_KINDS",
+    "Kind",
+    "Taxonomy",
+    "aliases",
+    "class_of",
+    "kind_of",
+    "load_taxonomy",
+    "midi_kinds",
+    "parse_taxonomy",
+    "read_subkind",
+    "seven_class",
+    "subkinds_of",
+]
 
-_CC0 = re.compile(r"\bcc[ _-]?0\b|\bpublic[ _-]domain\b", re.IGNORECASE)
-_CC_BY = re.compile(r"\bcc[ _-]by((?:[ _-](?:nc|sa|nd))*)[ _-](\d\.\d)\b", re.IGNORECASE)
-_SPDX = re.compile(r"\(?[A-Za-z0-9.+-]+\)?(?: (?:AND|OR|WITH) \(?[A-Za-z0-9.+-]+\)?)*")
-_FREESOUND = re.compile(r"(?:^|__)(\d{2,8})__([^/]+?)__")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathDescription:
-    """Properties of a sound that are known before its audio is read; empty if unknown."""
-
-    kind: str = ""
-    kit: str = ""
-    licence: str = ""
-    source: str = ""
-    several_hits: str = ""
-    """The word in a name that says that the file holds several hits: loop, fill, roll; empty if there is none."""
-    is_roll: bool = False
-    """Whether that word is one for a roll or a flam."""
+CLASSES = tuple(row.class_name for row in load_taxonomy().classes)
+"""Names of the classes, in the order of the table."""
 
 
-def describe_paths(paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, PathDescription]:
-    """Guess the properties of sounds from their paths relative to the scanned folder."""
-    paths = list(paths)
-    tree = FolderTree((path.parts[:-1], path.stem) for path in paths)
-    return {path: _describe(path, tree) for path in paths}
+def subkinds_of(class_name: str) -> tuple[str, ...]:
+    """Return the subkinds of a class in the order of the table: closed, open, pedal; empty if it has none.
 
-
-def describe_path(path: PurePosixPath) -> PathDescription:
-    """Guess the properties of a single sound from its path relative to the scanned folder."""
-    return describe_paths([path])[path]
-
-
-def parse_licence(text: str) -> str:
-    """Return a licence unchanged. Raises UsageError if it does not have the form of an SPDX expression."""
-    if text and not _SPDX.fullmatch(text):
-        hint = "write an SPDX identifier (CC0-1.0, CC-BY-4.0, MIT) or LicenseRef-NAME"
-        raise UsageError("--licence", f"{text!r} is not an SPDX identifier", hint)
-    return text
-
-
-def _describe(path: PurePosixPath, tree: FolderTree) -> PathDescription:
-    folders = path.parts[:-1]
-    several_hits, is_roll = _find_several_hits(path.stem, folders)
-    return PathDescription(
-        kind=tree.kind_of(folders, path.stem),
-        kit=kit_of(folders, tree),
-        licence=_guess_licence(str(path)),
-        source=_guess_source(path.stem, folders, tree),
-        several_hits=several_hits,
-        is_roll=is_roll,
-    )
-
-
-def _find_several_hits(stem: str, folders: Sequence[str]) -> tuple[str, bool]:
-    """Return the word that says that a file holds several hits, and whether it is one for a roll.
-
-    The nearest name that says loop or one-shot decides. The title of a pack counts only if it ends with the word, as
-    "Techno Drum Loops" does, and if no folder inside is named after a kind alone.
+    Raises KeyError for a name that is no class.
     """
-    reading = read_name(stem)
-    if reading.several_hits or reading.says_single_hit:
-        return ("", False) if reading.says_single_hit else (reading.several_hits, reading.is_roll)
-    is_in_kind_folder = False
-    for folder in reversed(folders):
-        reading = read_name(folder)
-        if reading.several_hits and not reading.says_single_hit:
-            if reading.has_only_descriptors or (reading.is_about_several_hits and not is_in_kind_folder):
-                return reading.several_hits, reading.is_roll
-        elif reading.says_single_hit and not reading.several_hits:
-            return "", False
-        is_in_kind_folder |= bool(reading.kind) and reading.has_only_filler
-    return "", False
+    return tuple(subkind for name, subkind in _rows() if name == _row(class_name).class_name and subkind)
 
 
-def _guess_licence(text: str) -> str:
-    if match := _CC_BY.search(text):
-        return f"CC-BY{match[1].upper().replace(' ', '-').replace('_', '-')}-{match[2]}"
-    return "CC0-1.0" if _CC0.search(text) else ""
+def kind_of(class_name: str, subkind: str = "") -> str:
+    """Return the kind of a class in manifests: ``open_hihat`` for hihat and open, ``cymbal`` for cymbal and ride.
+
+    Raises KeyError for a name that is no class, or no subkind of it.
+    """
+    return _row(class_name, subkind).kind
 
 
-def _guess_source(stem: str, folders: Folders, tree: FolderTree) -> str:
-    """Return the Freesound id and author if the file name has Freesound's form, else the outermost pack's name."""
-    if match := _FREESOUND.search(stem):
-        return f"freesound:{match[1]} by {match[2]}"
-    return pack_of(folders, tree)
+def class_of(kind: str) -> tuple[str, str] | None:
+    """Return class and subkind of a kind in a manifest or a groove; the subkind is empty where the kind leaves it open.
+
+    ``open_hihat`` and ``openhat`` are (hihat, open), ``ride`` is (cymbal, ride), ``hihat`` is (hihat, ""), ``timbale``
+    is (percussion, ""), ``bass`` is (not_a_drum, ""). A subkind may stand before or after its class: ``low_tom``,
+    ``tom_low``. A kind is any word, so an unknown one is no mistake: it returns None.
+    """
+    return _classes_by_kind().get(kind)
+
+
+def seven_class(class_name: str) -> str | None:
+    """Return the class among the seven of the public roadmap for one-shot classification; None if it has none.
+
+    They are clap, cowbell, cymbal, hat, kick, snare and tom. Raises KeyError for a name that is no class.
+    """
+    return _row(class_name).seven_class
+
+
+def read_subkind(class_name: str, name: str) -> str:
+    """Return the subkind that the name of a file tells, if the sound is of a class; empty if it tells none or several.
+
+    ``Hat Open 02`` of hihat is open, ``Floor Tom`` of tom is low, ``Crash 16`` of cymbal is crash. Raises KeyError for
+    a name that is no class.
+    """
+    return find_subkind(_row(class_name).class_name, name)
+
+
+def midi_kinds(map_name: str) -> Mapping[int, Kind]:
+    """Return the row of the table that each key of a map from MIDI keys to kinds plays; empty for an unknown map."""
+    return _midi_kinds(map_name)
+
+
+def aliases() -> Mapping[str, str]:
+    """Return the kind in manifests for each other word for one: open_hihat for openhat."""
+    return _aliases()
+
+
+def _row(class_name: str, subkind: str = "") -> Kind:
+    return _rows()[class_name, subkind]
+
+
+@cache
+def _rows() -> Mapping[tuple[str, str], Kind]:
+    """Return the rows of classes and subkinds by their names."""
+    rows = {(row.class_name, row.subkind): row for row in load_taxonomy().kinds if not row.member}
+    return MappingProxyType(rows)
+
+
+@cache
+def _classes_by_kind() -> Mapping[str, tuple[str, str]]:
+    classes: dict[str, tuple[str, str]] = {}
+    for row in load_taxonomy().kinds:
+        names = [row.kind, row.groove_kind, *row.aliases]
+        if row.subkind:
+            names += [f"{row.class_name}_{row.subkind}", f"{row.subkind}_{row.class_name}"]
+        for name in names:
+            # The row of the class comes first, so that hihat is no closed one.
+            classes.setdefault(name, (row.class_name, row.subkind))
+    return MappingProxyType(classes)
+
+
+@cache
+def _midi_kinds(map_name: str) -> Mapping[int, Kind]:
+    rows = load_taxonomy().kinds
+    return MappingProxyType({key: row for row in rows for key in row.midi.get(map_name, ())})
+
+
+@cache
+def _aliases() -> Mapping[str, str]:
+    return MappingProxyType({alias: row.kind for row in load_taxonomy().kinds for alias in row.aliases})

@@ -10,13 +10,13 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.errors import LibraryError, RmodError, UsageError
+from rmod_pipeline.library.licence_names import parse_licence
 from rmod_pipeline.library.manifest import write_csv_rows
 from rmod_pipeline.library.scanning.formats import find_reason_to_skip_midi
 from rmod_pipeline.library.scanning.report import REPORT_COLUMNS, list_unused, refuse_overwriting, report_path
 from rmod_pipeline.library.scanning.scan import DroppedFile, IgnoredFiles, count_ignored
 from rmod_pipeline.library.scanning.walk import FolderContents, ScanPaths, find_files
 from rmod_pipeline.library.splits import SplitAssignment, SplitItem, assign_splits, find_uneven_splits, parse_shares
-from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.patterns.drum_maps import DrumMap, load_drum_map, map_names
 from rmod_pipeline.patterns.manifest import GROOVE_COLUMNS, METRE, GrooveEntry, format_counts, write_groove_manifest
 from rmod_pipeline.patterns.midi_file import MOST_BYTES, MidiError

@@ -24,7 +24,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "cowbell": ("Cowbell", "Cow Bell", "CowBell"),
     "shaker": ("Shaker", "Maraca", "Cabasa"),
     "tambourine": ("Tambourine", "Tamb"),
-    "conga": ("Conga", "Bongo"),
+    "conga": ("Conga",),
+    "bongo": ("Bongo",),
+    "clave": ("Clave", "Claves"),
 }
 FOLDERS: dict[str, tuple[str, ...]] = {
     "kick": ("Kicks", "Kick", "Kick Drums", "01 Kicks", "BD"),
@@ -38,7 +40,9 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "cowbell": ("Cowbells", "Cowbell"),
     "shaker": ("Shakers", "Shaker"),
     "tambourine": ("Tambourines", "Tambourine"),
-    "conga": ("Congas", "Bongos"),
+    "conga": ("Congas", "Conga"),
+    "bongo": ("Bongos", "Bongo"),
+    "clave": ("Claves", "Clave"),
 }
 CODES = {
     "kick": ("BD", "bd", "Kik"), "snare": ("SD", "SN", "Snr"), "hihat": ("CH", "HH", "CHH"),
@@ -92,7 +96,7 @@ PERSONS = ("Tom's", "Tom Petersen", "DJ Tom", "Tom Garcia", "TOM's", "Uncle Tom"
 USERS = ("tomsnare", "kickhat", "snare_king", "Clapotis", "hihatter", "jonas", "BassDrummer", "zgump", "crashtest")
 MICROPHONES = ("OH", "Room", "Close", "Overheads", "Kick Mic", "Snare Top", "Ambience", "Mono", "Far")
 LOOPS = ("Loop", "Fill", "Groove", "Break", "Roll", "Pattern", "loop")
-OTHERS = ("Clave", "Woodblock", "Riser", "Sweep", "Triangle", "Guiro", "Strings", "Organ", "Vibraslap", "Timbale")
+OTHERS = ("Djembe", "Woodblock", "Riser", "Sweep", "Triangle", "Guiro", "Strings", "Organ", "Vibraslap", "Timbale")
 DECOYS = ("sidekick", "Kickstart", "that", "Atom", "bottom", "stride", "machina", "chatter", "rhythmic", "bassoon")
 SUFFIXES = (".wav", ".wav", ".wav", ".WAV", ".aif", ".flac")
 DRUMS = tuple(WORDS)

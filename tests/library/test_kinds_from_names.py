@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmod_pipeline.library.kinds import vocabulary
-from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, PathDescription, describe_paths
+from rmod_pipeline.library.kinds.describe import PathDescription, describe_paths
+from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS
 from tests.library.pack_names import CODES, FOLDERS, HABITS, PERSONS, WORDS, NamedSound, make_pack_names
 
 KINDS = st.sampled_from(sorted(WORDS))

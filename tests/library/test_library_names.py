@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.library.taxonomy import describe_path, parse_licence
+from rmod_pipeline.library.kinds.describe import describe_path
+from rmod_pipeline.library.licence_names import parse_licence
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmod_pipeline.errors import UsageError
+from rmod_pipeline.library.licence_names import parse_licence
 from rmod_pipeline.library.licences import LicenceClass, terms_of
 from rmod_pipeline.library.licences.expressions import UNKNOWN_LICENCE
 from rmod_pipeline.library.licences.terms import TABLE
-from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.releases.folder.papers import ATTRIBUTION_COLUMNS, attribution_csv
 from rmod_pipeline.releases.licensing.compatibility import find_contradictions, may_become
 from rmod_pipeline.releases.licensing.gate import check_licences

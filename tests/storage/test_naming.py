@@ -11,8 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from rmod_pipeline import spec
 from rmod_pipeline.errors import ManifestError
+from rmod_pipeline.library.kinds.names import guess_kind
 from rmod_pipeline.library.manifest import CsvRow, parse_kind
-from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, guess_kind
+from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS
 from rmod_pipeline.recipe import schema
 from rmod_pipeline.storage.naming import is_name, nearest_name
 

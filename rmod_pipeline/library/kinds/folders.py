@@ -15,29 +15,22 @@ from functools import lru_cache
 from itertools import takewhile
 
 from rmod_pipeline.library.kinds import vocabulary as v
-from rmod_pipeline.library.kinds.names import (
-    HIHATS,
-    ONE_SHOT_KINDS,
-    NameReading,
-    guess_kind,
-    kinds_of_weak_codes,
-    read_name,
-)
-from rmod_pipeline.library.kinds.words import split_words, strip_accents
+from rmod_pipeline.library.kinds.names import NameReading, guess_kind, kinds_of_weak_codes, read_name
+from rmod_pipeline.library.kinds.plain_text import strip_accents
+from rmod_pipeline.library.kinds.words import split_words
 
 Folders = tuple[str, ...]
 """The names of a file's folders, the outermost first."""
 
-_FAMILIES = (HIHATS, frozenset({"snare", "rim"}))
+_ALIKE = (v.HIHATS, frozenset({"conga", "bongo"}))
+"""Kinds that a folder of one of them may hold too: bongos lie among congas."""
+_FAMILIES = (*_ALIKE, frozenset({"snare", "rim"}))
 """Kinds that lie in each other's folders: a rim shot is played on a snare drum."""
 _MAX_OTHERS = 1 / 8
 """Part of a folder's files that may name other kinds before its name decides nothing. A number in its name decides
 nothing as soon as one file names another kind."""
 
-_MACHINE_WORD_CODES = frozenset(
-    {"kick", "snare", "hat", "hats", "tom", "toms", "clap", "rim", "ride", "crash", "chh", "snr", "kik"}
-)
-_MACHINE_CODES = v.CODES.keys() | v.WEAK_CODES.keys() | v.OTHER_SOUNDS | _MACHINE_WORD_CODES
+_MACHINE_CODES = v.CODES.keys() | v.WEAK_CODES.keys() | v.OTHER_SOUNDS | v.MACHINE_WORDS_FOR_KINDS
 _MACHINE_AND_CODE = re.compile(r"(?P<machine>.*\w)[-_ ]+(?P<code>[^\W\d_]+)")
 _NUMBER_AND_CODE = re.compile(r"(?P<machine>\d{2,})(?P<code>[^\W\d_]+)")
 _CODE_AND_MACHINE = re.compile(r"(?P<code>[^\W\d_]+)[-_ ]+(?P<machine>\w.*)")
@@ -182,7 +175,7 @@ class FolderTree:
     def _choose(self, kinds: frozenset[str], folders: Folders) -> str:
         """Return which of several kinds that a file's name mentions its nearest folder names too."""
         for named in map(self._kind_of_folder_name, _ancestors(folders)):
-            chosen = kinds & (HIHATS if named in HIHATS else {named})
+            chosen = kinds & next((alike for alike in _ALIKE if named in alike), {named})
             if len(chosen) == 1:
                 return next(iter(chosen))
         return "rim" if kinds == {"snare", "rim"} else ""
@@ -232,7 +225,7 @@ class FolderTree:
         around = [reading, *(self._folders[path].reading for path in _ancestors(folders))]
         if _OVERHEAD in reading.weak_codes:
             return _are_of_machine(stems, around)
-        if any(other.names_drum_kit or _all_kinds(other) & ONE_SHOT_KINDS for other in around):
+        if any(other.names_drum_kit or _all_kinds(other) & v.ONE_SHOT_KINDS for other in around):
             return True
         if any(stem.weak_codes != reading.weak_codes and _drums(stem) for stem in stems):
             return True
@@ -280,9 +273,9 @@ class FolderTree:
 
     def _refine_hihat(self, kind: str, folders: Folders, reading: NameReading) -> str:
         """Return the open hi-hat for a hi-hat that the file, or a folder up to the one named after hats, calls open."""
-        if kind not in HIHATS:
+        if kind not in v.HIHATS:
             return kind
-        named_folders = [path for path in _ancestors(folders) if self._kind_of_folder_name(path) in HIHATS]
+        named_folders = [path for path in _ancestors(folders) if self._kind_of_folder_name(path) in v.HIHATS]
         # A folder that is called exactly like the kind sorts for a recipe: there, all hats are hats.
         if named_folders and named_folders[0][-1] == "hihat":
             return "hihat"
@@ -310,7 +303,7 @@ def _are_of_machine(neighbours: Sequence[NameReading], around: Iterable[NameRead
     if any(other.is_microphone and _OVERHEAD not in other.weak_codes for other in neighbours):
         return False
     return any(other.names_machine for other in around) or any(
-        other.codes & ONE_SHOT_KINDS or "ch" in other.weak_codes for other in neighbours
+        other.codes & v.ONE_SHOT_KINDS or "ch" in other.weak_codes for other in neighbours
     )
 
 
@@ -337,4 +330,4 @@ def _all_kinds(reading: NameReading) -> frozenset[str]:
 
 def _drums(reading: NameReading) -> frozenset[str]:
     """Return the kinds of single hits that words and unambiguous abbreviations of a name stand for."""
-    return (reading.kinds | reading.codes) & ONE_SHOT_KINDS
+    return (reading.kinds | reading.codes) & v.ONE_SHOT_KINDS

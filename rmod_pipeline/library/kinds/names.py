@@ -9,14 +9,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 from rmod_pipeline.library.kinds import vocabulary as v
-from rmod_pipeline.library.kinds.words import Word, singular, split_words, strip_accents
+from rmod_pipeline.library.kinds.plain_text import strip_accents
+from rmod_pipeline.library.kinds.words import Word, singular, split_words
 
-ONE_SHOT_KINDS = frozenset(
-    {"kick", "snare", "hihat", "open_hihat", "tom", "cymbal", "clap", "rim", "cowbell", "shaker", "tambourine", "conga"}
-)
-"""Kinds of single hits, which have a shorter length limit; every other kind is a loop or a phrase."""
-
-HIHATS = frozenset({"hihat", "open_hihat"})
 _MARK = "@"
 """Begins the mark that stands in a text for a phrase that names a kind: @kick."""
 _GAP = "/"
@@ -76,7 +71,7 @@ def read_name(name: str) -> NameReading:
     text = _leave_out_phrases(_mark_kinds(_leave_out_persons(words)))
     named_kinds = _find_kinds(text)
     rest = [word for word in text.split() if word != _GAP and not word.startswith(_MARK)]
-    is_open = any(word in _OPEN_WORDS for word in rest)
+    is_open = any(word in v.OPEN_WORDS for word in rest)
     kinds = _open_hihats(_resolve(named_kinds, words), is_open)
     last_part = name.rsplit("__", 1)[-1]
     if "__" in name and len(set(named_kinds)) > 1:
@@ -97,7 +92,7 @@ def read_name(name: str) -> NameReading:
         names_machine=any(word in v.MACHINE_WORDS or word in v.MACHINE_NUMBERS for word in rest),
         names_drum_kit=any(word in _DRUM_KIT_WORDS for word in rest),
         is_open=is_open,
-        is_closed=any(word.text in _CLOSED_WORDS for word in words),
+        is_closed=any(word.text in v.CLOSED_WORDS for word in words),
         several_hits=several_hits,
         is_about_several_hits=_is_last_word(several_hits, last_words),
         is_roll=is_roll,
@@ -122,7 +117,13 @@ def suggest_kind(text: str) -> tuple[str, bool]:
     kind = guess_kind(text, codes=True)
     marked = _mark_kinds([word.text for word in split_words(text)])
     rest = [word for word in marked.split() if not word.startswith(_MARK)]
-    ignored = v.FILLER_WORDS | v.CODES.keys() | {"808", "closed", "pedal"} | (_OPEN_WORDS if kind in HIHATS else set())
+    ignored = (
+        v.FILLER_WORDS
+        | v.CODES.keys()
+        | v.NUMBERS.keys()
+        | {"closed", "pedal"}
+        | (v.OPEN_WORDS if kind in v.HIHATS else set())
+    )
     return kind, bool(kind) and all(word in ignored for word in rest)
 
 
@@ -196,12 +197,12 @@ def _resolve(named_kinds: Sequence[str], words: Sequence[Word]) -> set[str]:
     """Return the kinds of a name, without those that only describe another one."""
     kinds, texts = set(named_kinds), {word.text for word in words}
     # A hi-hat is a pair of cymbals.
-    if kinds & HIHATS and texts & {"cymbal", "cymbals"}:
+    if kinds & v.HIHATS and texts & {"cymbal", "cymbals"}:
         kinds.discard("cymbal")
     # "tom petty kick" is no tom.
     if len(kinds) > 1 and _find_surname(words):
         kinds.discard("tom")
-    drums = kinds & ONE_SHOT_KINDS
+    drums = kinds & v.ONE_SHOT_KINDS
     if len(drums) == 1 and len(kinds) > 1 and named_kinds[-1] in drums:
         return drums
     # "Piano House Drums" is a pack of drums.
@@ -246,7 +247,7 @@ def _is_filler(word: str, is_beside_kind: bool) -> bool:
     """Return whether a word beside those for kinds names no kit."""
     if word.isdecimal() or word in v.FILLER_WORDS or word in v.CODES or word in v.WEAK_CODES:
         return True
-    if word in _OPEN_WORDS or word in v.MICROPHONE_POSITIONS or word in v.MICROPHONE_WORDS:
+    if word in v.OPEN_WORDS or word in v.MICROPHONE_POSITIONS or word in v.MICROPHONE_WORDS:
         return True
     is_descriptor = len(word) == 1 or word in v.DESCRIPTORS or word in _LOOP_WORDS or word in _PATTERN_WORDS
     return is_beside_kind and is_descriptor
@@ -270,14 +271,8 @@ _LESS = re.compile(rf"(?<!\S){_DRUM_NAME} (?:less|free)(?!\S)")
 _ONE_SHOT = re.compile(rf"\b(?:{_any_of(v.ONE_SHOT_WORDS)})s?\b")
 _NOT_LOOP = re.compile(rf"\b(?:{_any_of(v.NOT_LOOPS)})\b")
 _CHANNELS = frozenset({"l", "r", "left", "right", "st", "stereo", "mono"})
-_OPEN_WORDS = frozenset(
-    {"open", "opened", "opn", "op", "offen", "offene", "ouvert", "ouverte", "abierto", "aperto", "aberto"}
-)
 _DRUM_WORDS = frozenset({"drum", "drums", "drumkit", "drumkits", "percussion", "beat", "beats"})
 _DRUM_KIT_WORDS = v.MACHINE_WORDS | v.MACHINE_NUMBERS | v.KIT_WORDS
-_CLOSED_WORDS = frozenset(
-    {"closed", "close", "cl", "pedal", "foot", "tight", "chh", "closedhat", "closedhh", "ferme", "cerrado"}
-)
 _LOOP_WORDS, _PATTERN_WORDS, _ROLL_WORDS = (
     frozenset(map(strip_accents, words)) for words in (v.LOOP_WORDS, v.PATTERN_WORDS, v.ROLL_WORDS)
 )

@@ -1,92 +1,30 @@
 """The words that sample packs use in names: for kinds of sound, microphones, machines, loops and single hits.
 
-All words are in small letters. A word of a phrase may have a plural s in a name.
+All words are in small letters. A word of a phrase may have a plural s in a name. The words for kinds are those of the
+table ``library/taxonomy.yaml``.
 """
 
 from __future__ import annotations
 
-KIND_PHRASES: dict[str, tuple[str, ...]] = {
-    "kick": (
-        *("kick", "kick drum", "kickdrum", "bass drum", "bassdrum", "drum bass", "kik", "kck", "bdrum"),
-        *("kdrum", "große trommel", "grosse trommel", "basstrommel", "grosse caisse", "bombo", "cassa"),
-        *("gran cassa", "bumbo", "basdrum", "bastrumma", "stopa", "bas drum", "бочка", "бас бочка"),
-        *("большой барабан", "кик", "キック", "バスドラム", "キックドラム", "底鼓", "大鼓", "킥", "킥드럼"),
-    ),
-    "snare": (
-        *("snare", "snare drum", "snaredrum", "snr", "sdrum", "kleine trommel", "caisse claire", "rullante"),
-        *("caja", "redoblante", "tarola", "caixa", "werbel", "virvel", "virveltrumma", "малый барабан"),
-        *("снейр", "снэр", "рабочий барабан", "スネア", "スネアドラム", "军鼓", "軍鼓", "小鼓", "스네어"),
-    ),
-    "open_hihat": (
-        *("open hat", "open hi hat", "open hihat", "openhat", "openhihat", "openhh", "hat open", "open hh"),
-        *("hi hat open", "hihat open", "cymbal open", "open cymbal", "オープンハイハット", "开镲"),
-        *("오픈하이햇",),
-    ),
-    "hihat": (
-        *("hi hat", "hihat", "hat", "closed hat", "closed hi hat", "closed hihat", "closedhat", "closedhh"),
-        *("chh", "hat closed", "hi hat closed", "hihat closed", "cymbal closed", "closed cymbal"),
-        *("cymbal pedal", "pedal hat", "pedal hihat", "high hat", "highhat", "hhat", "charleston"),
-        *("charley", "contratiempo", "chimbal", "chimbau", "хай хэт", "хэт", "хайхэт", "хет"),
-        *("ハイハット", "クローズハイハット", "踩镲", "闭镲", "하이햇"),
-    ),
-    "tom": (
-        *("tom", "tom tom", "floor tom", "rack tom", "tomtom", "ltom", "mtom", "htom", "ftom", "standtom"),
-        *("hängetom", "том", "タム", "フロアタム", "桶鼓", "嗵鼓", "탐", "timbalão", "goliat"),
-    ),
-    "cymbal": (
-        *("cymbal", "crash", "ride", "china", "splash", "crash cymbal", "ride cymbal", "cymb", "ride bell"),
-        *("china cymbal", "becken", "cymbale", "platillo", "piatto", "piatti", "prato", "talerz", "тарелка"),
-        *("краш", "райд", "シンバル", "クラッシュ", "ライド", "吊镲", "镲", "심벌", "crsh"),
-    ),
-    "clap": (
-        *("clap", "hand clap", "handclap", "klatschen", "handklatschen", "palma", "palmada", "battimani"),
-        *("clapping", "хлопок", "хлопки", "клэп", "клап", "クラップ", "ハンドクラップ", "拍手", "클랩"),
-        *("박수",),
-    ),
-    "rim": (
-        *("rim", "rimshot", "rim shot", "side stick", "sidestick", "cross stick", "crossstick", "xstick"),
-        *("x stick", "sstick", "rim click", "rimclick", "римшот", "リムショット", "リム", "림샷", "边击"),
-    ),
-    "cowbell": (
-        *("cowbell", "cow bell", "kuhglocke", "cencerro", "campanaccio", "cloche à vache", "カウベル"),
-        *("牛铃", "카우벨", "ковбелл"),
-    ),
-    "shaker": (
-        *("shaker", "maraca", "cabasa", "rassel", "egg shaker", "シェイカー", "マラカス", "沙锤", "шейкер"),
-        *("셰이커", "afuche", "ganza", "shekere"),
-    ),
-    "tambourine": (
-        *("tambourine", "tamb", "tambo", "tambourin", "pandereta", "pandeiro", "pandeirola", "schellenring"),
-        *("tamburello", "タンバリン", "铃鼓", "탬버린", "бубен", "tambourim"),
-    ),
-    "conga": (
-        *("conga", "808 hc", "bongo", "tumba", "quinto", "コンガ", "ボンゴ", "康加鼓", "邦戈鼓", "конга"),
-        *("бонго",),
-    ),
-    "bass": (
-        *("bass", "sub bass", "subbass", "bassline", "bass line", "bass guitar", "e bass", "synth bass"),
-        *("reese", "kontrabass", "contrabass", "basse", "bajo", "basso", "baixo", "ベース", "贝斯", "бас"),
-    ),
-    "piano": (
-        *("piano", "keys", "rhodes", "wurlitzer", "electric piano", "keyboard", "wurli", "klavier"),
-        *("pianoforte", "ピアノ", "钢琴", "пианино", "рояль", "epiano"),
-    ),
-    "guitar": (
-        *("guitar", "gtr", "electric guitar", "acoustic guitar", "gitarre", "guitare", "guitarra"),
-        *("chitarra", "ギター", "吉他", "гитара", "gitara", "gitarr", "violão"),
-    ),
-    "vocal": (
-        *("vocal", "vox", "voice", "acapella", "acappella", "singing", "adlib", "ad lib", "gesang", "stimme"),
-        *("voix", "voz", "voce", "vocals", "ボーカル", "人声", "вокал", "голос"),
-    ),
-}
-"""Words for each kind. Accents do not matter: names are compared without them."""
+from rmod_pipeline.library.kinds.table import load_taxonomy
 
-STRONG_WORDS = {
-    "kick": "kick", "snare": "snare", "hihat": "hihat", "clap": "clap", "cymbal": "cymbal", "cowbell": "cowbell",
-    "rimshot": "rim", "shaker": "shaker", "conga": "conga", "bongo": "conga", "tambourine": "tambourine",
-    "openhat": "open_hihat", "closedhat": "hihat", "openhh": "open_hihat", "closedhh": "hihat", "bassdrum": "kick",
-}  # fmt: skip
+_ROWS = load_taxonomy().kinds
+_NAMING_ROWS = tuple(row for row in _ROWS if row.scan != "none")
+"""The rows of the table whose words name a kind in a scan."""
+
+ONE_SHOT_KINDS = frozenset(row.kind for row in _NAMING_ROWS if row.scan == "one_shot")
+"""Kinds of single hits that scans tell from names. They have a shorter length limit; every other kind is a loop or a
+phrase. Percussion is not among them, because recipes use loops of percussion too."""
+
+HIHATS = frozenset(row.kind for row in _ROWS if row.class_name == "hihat")
+
+KIND_PHRASES = {
+    kind: tuple(word for row in _NAMING_ROWS if row.kind == kind for word in row.words)
+    for kind in dict.fromkeys(row.kind for row in _NAMING_ROWS)
+}
+"""Words and phrases for each kind. Accents do not matter: names are compared without them."""
+
+STRONG_WORDS = frozenset(word for row in _NAMING_ROWS for word in row.strong_words)
 """Words that are recognised at the beginning or end of a longer word: clubkick, snare808, linnhihat."""
 
 NOT_GLUED = frozenset({
@@ -95,37 +33,26 @@ NOT_GLUED = frozenset({
 })  # fmt: skip
 """Words that begin or end like a strong word and mean something else."""
 
-CODES: dict[str, str] = {
-    "bd": "kick", "kk": "kick", "bdr": "kick", "sd": "snare", "sdr": "snare", "sn": "snare", "hh": "hihat",
-    "hhc": "hihat", "hhp": "hihat", "cht": "hihat", "hho": "open_hihat", "ohh": "open_hihat", "oht": "open_hihat",
-    "cp": "clap", "clp": "clap", "hcp": "clap", "cy": "cymbal", "cym": "cymbal", "crs": "cymbal", "rs": "rim",
-    "cb": "cowbell", "cow": "cowbell", "cowb": "cowbell", "shk": "shaker", "tmb": "tambourine", "cng": "conga",
-    "bng": "conga", "pno": "piano",
-}  # fmt: skip
+CODES = {code: row.kind for row in _NAMING_ROWS for code in row.codes}
 """Abbreviations that decide where no word does."""
 
-WEAK_CODES: dict[str, str] = {
-    "kd": "kick", "ch": "hihat", "oh": "open_hihat",
-    "ho": "open_hihat", "ph": "hihat", "fh": "hihat", "lt": "tom", "mt": "tom", "ht": "tom", "ft": "tom", "tm": "tom",
-    "tt": "tom", "cr": "cymbal", "rd": "cymbal", "rc": "cymbal", "lc": "conga", "mc": "conga",
-    "cg": "conga", "ma": "shaker", "sh": "shaker", "cab": "shaker", "mar": "shaker", "tb": "tambourine",
-    "ss": "rim", "rm": "rim", "vx": "vocal", "gt": "guitar",
-}  # fmt: skip
+WEAK_CODES = {code: row.kind for row in _NAMING_ROWS for code in row.weak_codes}
 """Abbreviations with other meanings (overhead, chorus, take): they decide only in the company of other drums."""
 
-NUMBERS = {"808": "kick"}
+MACHINE_WORDS_FOR_KINDS = frozenset(word for row in _NAMING_ROWS for word in row.machine_words)
+"""Words that are used like abbreviations in the names of a machine's folders: tr909-kick."""
+
+NUMBERS = {number: row.kind for row in _NAMING_ROWS for number in row.nicknames}
 """Numbers that are a nickname of a sound, and more often the name of a machine."""
 
-OTHER_SOUNDS = frozenset({
-    "clave", "claves", "woodblock", "block", "templeblock", "triangle", "agogo", "guiro", "cuica", "timbale",
-    "timbales", "djembe", "tabla", "timpani", "vibraslap", "whistle", "gong", "perc", "percussion", "percs", "cajon",
-    "castanet", "castanets", "darbuka", "udu", "snap", "snaps", "fingersnap", "stomp", "stomps", "fx", "sfx", "riser",
-    "risers", "uplifter", "downlifter", "sweep", "sweeps", "strings", "brass", "organ", "flute", "sax", "saxophone",
-    "trumpet", "violin", "cello", "harp", "marimba", "xylophone", "glockenspiel", "vibraphone", "kalimba", "pad",
-    "pads", "lead", "leads", "foley", "atmos", "drone", "chime", "chimes", "caxixi",
-    "surdo", "taiko", "ratchet", "scratch", "scratches", "metronome", "misc",
-})  # fmt: skip
-"""Words for sounds that belong to none of rmod's kinds."""
+OPEN_WORDS = frozenset(mark for row in _ROWS if row.path == "hihat/open" for mark in row.marks)
+"""Words beside a hi-hat that make it an open one."""
+
+CLOSED_WORDS = frozenset(mark for row in _ROWS if row.path in ("hihat/closed", "hihat/pedal") for mark in row.marks)
+"""Words beside a hi-hat that make it a closed one."""
+
+OTHER_SOUNDS = frozenset(word for row in _ROWS if row.scan == "none" for word in row.words) | {"misc"}
+"""Words for sounds that belong to none of the kinds of a scan, and one for sounds of any kind."""
 
 SPEECH = frozenset({
     "diphone", "diphones", "phoneme", "phonemes", "phone", "phones", "speech", "spoken", "talk", "talking", "tts",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rmod_pipeline.library.kinds import vocabulary as v
+from rmod_pipeline.library.kinds.plain_text import strip_accents
 
 _RUN = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL_CASE_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -17,12 +18,6 @@ _AUTHOR = re.compile(r"(^|__)\d{2,8}__[^/]+?__")
 _POSSESSIVE_TOM = re.compile(r"\btom['’´`]s\b", re.IGNORECASE)
 _PLURAL_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['’´`](?=s\b)", re.IGNORECASE)
 _MAX_GLUED_WORDS = 4
-
-
-def strip_accents(text: str) -> str:
-    """Return a text in small letters without accents and other combining marks."""
-    decomposed = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).lower()
 
 
 @dataclass(frozen=True, slots=True)

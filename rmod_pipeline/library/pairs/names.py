@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 
-from rmod_pipeline.library.kinds.names import ONE_SHOT_KINDS, suggest_kind
+from rmod_pipeline.library.kinds.names import suggest_kind
 from rmod_pipeline.library.manifest import SPLITS
+from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS
 
 MIX = "mix"
 """The name of the mixture among the sounds of a pair."""

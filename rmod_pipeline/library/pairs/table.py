@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from rmod_pipeline.errors import UsageError
+from rmod_pipeline.library.licence_names import parse_licence
 from rmod_pipeline.library.manifest import SPLITS, CsvRow, read_csv_rows
 from rmod_pipeline.library.pairs.folder import LeftOut, PairFiles
-from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.storage.folders import require_file
 
 TABLE_HINT = "a table has the column key, and any of licence, kit, group, source and split"

@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from rmod_pipeline.errors import ManifestError
+from rmod_pipeline.library.kinds.describe import PathDescription
 from rmod_pipeline.library.kinds.names import suggest_kind
 from rmod_pipeline.library.manifest import CsvRow, parse_kind, parse_licence_cell, parse_path, read_csv_rows
-from rmod_pipeline.library.taxonomy import PathDescription
 from rmod_pipeline.storage import expand_home
 from rmod_pipeline.storage.folders import require_file
 

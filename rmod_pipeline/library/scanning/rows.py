@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.library.asset import Asset
+from rmod_pipeline.library.kinds.describe import PathDescription
 from rmod_pipeline.library.scanning.measure import MeasuredFile
 from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.splits import SplitAssignment
-from rmod_pipeline.library.taxonomy import PathDescription
 
 
 @dataclass(frozen=True, slots=True)

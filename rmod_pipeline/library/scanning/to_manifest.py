@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rmod_pipeline.library.licence_names import parse_licence
 from rmod_pipeline.library.process_pool import ScanProgress
 from rmod_pipeline.library.scanning.cache import ScanCache, scan_cache_file
 from rmod_pipeline.library.scanning.labels import Labels
@@ -11,7 +12,6 @@ from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.report import refuse_overwriting, write_scan
 from rmod_pipeline.library.scanning.scan import Scan, ScanConfig, scan_folder
 from rmod_pipeline.library.splits import parse_shares
-from rmod_pipeline.library.taxonomy import parse_licence
 from rmod_pipeline.storage.process_identity import available_cores
 
 
