@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +66,27 @@ class OpenedSet:
     mel: LogMel
 
 
-@lru_cache(maxsize=1)
-def _open_set(work: SetWork) -> OpenedSet:
-    use_threads(1)
-    systems = open_systems(work.recipe, work.test_set, work.device)
-    return OpenedSet(systems, open_embeddings(work.recipe.embeddings), LogMel())
+_LATEST: dict[str, OpenedSet] = {}
+"""The set that this process opened last, by the digest of its work. One, because models are large."""
+
+
+def keep_opened(work: SetWork, opened: OpenedSet) -> None:
+    """Remember what was opened for a set, so that this process does not open it again."""
+    forget_opened()
+    _LATEST[work.digest] = opened
+
+
+def forget_opened() -> None:
+    """Free the memory of what was opened: workers open their own."""
+    _LATEST.clear()
+
+
+def _recall_opened(work: SetWork) -> OpenedSet:
+    """Return what was opened for a set, or open it: in a worker, and for all sets but the last one."""
+    if work.digest not in _LATEST:
+        systems = open_systems(work.recipe, work.test_set, work.device)
+        keep_opened(work, OpenedSet(systems, open_embeddings(work.recipe.embeddings), LogMel()))
+    return _LATEST[work.digest]
 
 
 def open_embeddings(choices: Sequence[EmbeddingChoice]) -> dict[str, Embedding]:
@@ -85,7 +100,8 @@ def work_on_chunk(work: SetWork, number: int, keys: Sequence[str]) -> int:
     paths = {name: chunk_path(work.out, work.test_set.choice.name, name, number) for name in work.origins}
     wanted = [name for name, path in paths.items() if read_origin(path) != work.origins[name]]
     if wanted:
-        opened = _open_set(work)
+        use_threads(1)
+        opened = _recall_opened(work)
         items = work.test_set.read(keys)
         stored = {name: _read_stored(paths[name], work.origins[name]) for name in wanted}
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in wanted}

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rmod_pipeline.codec.catalogue import find_known_name
-from rmod_pipeline.errors import ShardError, UsageError
+from rmod_pipeline.errors import UsageError
 from rmod_pipeline.evaluation.recipe import (
     AnotherPair,
     CodecCopy,
@@ -22,7 +22,7 @@ from rmod_pipeline.evaluation.recipe import (
 )
 from rmod_pipeline.extraction.extractor import open_extractors
 from rmod_pipeline.features import LogMel
-from rmod_pipeline.reading.pairs import list_keys
+from rmod_pipeline.reading.pairs import list_keys, read_receipts
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout
 from rmod_pipeline.storage import Location
@@ -45,7 +45,8 @@ def make_default_recipe(
     """Return a recipe with a model and all systems that need nothing else, on one split of a data set.
 
     The drums are those of the model; without one, the targets of the data set. chance and typical are there if the data
-    set has a train split. Raises the errors of the checkpoint and the codec.
+    set has a train split. Raises ShardError for a data set that cannot be read, and the errors of the checkpoint and
+    the codec.
     """
     recipe = read_fingerprint(Layout(data).build)["recipe"]
     kinds = tuple(kind for kind, drum in recipe["drums"].items() if drum["target"])
@@ -75,7 +76,7 @@ def make_default_recipe(
             NearestSound(system="library", name="nearest sound", of=SLICED, library=library),
             EarPick(system="ear", name="ear's pick", library=library),
         ]
-    if _list_train_keys(data):
+    if _has_train_pairs(data):
         systems += [Guess(system="chance", name=CHANCE), Guess(system="typical")]
         if has_codec:
             systems.append(CodecCopy(system="codec", name="coded chance", codec=codec_name, of=CHANCE))
@@ -95,9 +96,6 @@ def make_default_recipe(
         raise UsageError("the evaluation", found, "give --answers another NAME, and --pairs 1 or more") from error
 
 
-def _list_train_keys(data: Location) -> list[str]:
-    """Return the keys of the train split; none if there is no such split."""
-    try:
-        return list_keys(data, "train")
-    except ShardError:
-        return []
+def _has_train_pairs(data: Location) -> bool:
+    """Return whether there is a train split with pairs. Raises ShardError for a data set that cannot be read."""
+    return any(receipt.split == "train" for receipt in read_receipts(data)) and bool(list_keys(data, "train"))

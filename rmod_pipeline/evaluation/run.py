@@ -9,20 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from rmod_pipeline.errors import RecipeError, UsageError, nearest
-from rmod_pipeline.evaluation.chunk import SetWork, open_embeddings, work_on_chunk
+from rmod_pipeline.evaluation.chunk import (
+    OpenedSet,
+    SetWork,
+    forget_opened,
+    keep_opened,
+    open_embeddings,
+    work_on_chunk,
+)
+from rmod_pipeline.evaluation.embeddings import Embedding
 from rmod_pipeline.evaluation.figures.results import EvaluationResults, summarise_evaluation
 from rmod_pipeline.evaluation.identity import list_origins
-from rmod_pipeline.evaluation.recipe import EvaluationRecipe, PairsChoice
+from rmod_pipeline.evaluation.recipe import EvaluationRecipe, PairsChoice, SongsChoice
 from rmod_pipeline.evaluation.sets.pairs import EvaluationSet, open_pair_set, split_into_chunks
 from rmod_pipeline.evaluation.sets.songs import open_song_set
 from rmod_pipeline.evaluation.systems.open import open_systems
 from rmod_pipeline.extraction.listening.ear import open_ear
+from rmod_pipeline.features import LogMel
 from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start, start_process_pool
 
 OnMixtures = Callable[[int, int], None]
@@ -34,7 +43,8 @@ def open_set_works(recipe: EvaluationRecipe, out: Path, device: str = "auto") ->
 
     Raises the errors of the sets and systems.
     """
-    return [open_set_work(recipe, choice, out, device) for choice in recipe.sets]
+    embeddings = open_embeddings(recipe.embeddings)
+    return [open_set_work(recipe, choice, out, device, embeddings) for choice in recipe.sets]
 
 
 def evaluate_recipe(
@@ -55,23 +65,34 @@ def evaluate_recipe(
     return summarise_evaluation(recipe, works)
 
 
-def open_set_work(recipe: EvaluationRecipe, choice: object, out: Path, device: str) -> SetWork:
-    """Open a set and its systems, so that everything is checked, and return what workers need."""
+def open_set_work(
+    recipe: EvaluationRecipe,
+    choice: PairsChoice | SongsChoice,
+    out: Path,
+    device: str,
+    embeddings: Mapping[str, Embedding],
+) -> SetWork:
+    """Open a set and its systems, so that everything is checked, and return what workers need.
+
+    The process remembers what it opened, for the case that it works on this set itself. Raises the errors of the set
+    and the systems, and RecipeError if there is no system for the set.
+    """
     test_set: EvaluationSet
     if isinstance(choice, PairsChoice):
         test_set = open_pair_set(choice, recipe.pairs)
         _check_kinds(recipe, test_set)
     else:
-        test_set = open_song_set(choice, open_ear(), recipe.pairs)  # type: ignore[arg-type]
-    systems = list(open_systems(recipe, test_set, device))
+        test_set = open_song_set(choice, open_ear(), recipe.pairs)
+    systems = open_systems(recipe, test_set, device)
     if not systems:
         hint = "add one that hears: ear, dose, answers, or slice with `onsets: found`"
         raise RecipeError(f"the set {test_set.choice.name}", "no system can be evaluated on songs without truth", hint)
-    embeddings = [each.identity for each in open_embeddings(recipe.embeddings).values()]
-    origins = list_origins(recipe, test_set, systems, embeddings)
+    origins = list_origins(recipe, test_set, list(systems), [each.identity for each in embeddings.values()])
     digests = {name: [origin.answers, origin.measures] for name, origin in origins.items()}
     digest = hashlib.sha256(json.dumps([str(out), test_set.choice.name, device, digests]).encode()).hexdigest()
-    return SetWork(digest, recipe, test_set, origins, out, device)
+    work = SetWork(digest, recipe, test_set, origins, out, device)
+    keep_opened(work, OpenedSet(systems, embeddings, LogMel()))
+    return work
 
 
 def _check_kinds(recipe: EvaluationRecipe, test_set: EvaluationSet) -> None:
@@ -90,6 +111,7 @@ def _run_tasks(tasks: list[tuple[SetWork, int, tuple[str, ...]]], workers: int) 
         for task in tasks:
             yield work_on_chunk(*task)
         return
+    forget_opened()
     pool = start_process_pool(min(workers, len(tasks)))
     try:
         with report_failed_start(pool), hide_main_module():

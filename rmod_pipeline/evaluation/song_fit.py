@@ -12,7 +12,8 @@ The one-shots are placed at the hits that were found, each hit at a gain of its 
 
 Magnitudes of sounds add up only roughly, so true one-shots explain a little less than all. Wrong sounds explain
 something too: every drum begins loud and fades. So the share means something beside that of other sounds at the same
-hits: those of chance, and the song's own with their kinds exchanged. The measure is ours; no paper has figures of it.
+hits: those of other songs, and the song's own with their kinds exchanged. The measure is ours; no paper has figures
+of it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SongFit:
-    """How much of a song's drums some one-shots explain, beside other sounds at the same hits."""
+    """How much of a song's drums some one-shots explain, beside the same ones with their kinds exchanged."""
 
     explained: float
     """Explained share, 0..1; 0 for a song without hits, or silent around them."""
@@ -54,8 +55,6 @@ class SongFit:
     """By kind: how much the explained share falls if its hits are left out."""
     shuffled: float | None
     """Explained share with each kind's sound at the hits of the next kind; None for a single kind."""
-    chance: float | None
-    """Mean explained share of the sounds of chance; None if there are none."""
     hits: Mapping[str, int]
     """Number of hits by kind."""
 
@@ -82,17 +81,12 @@ class _PlacedHit:
 
 
 def explain_song(
-    song: Mono,
-    sample_rate: int,
-    one_shots: Mapping[str, Mono],
-    onsets: Mapping[str, Sequence[int]],
-    *,
-    chance: Sequence[Mapping[str, Mono]] = (),
+    song: Mono, sample_rate: int, one_shots: Mapping[str, Mono], onsets: Mapping[str, Sequence[int]]
 ) -> SongFit:
     """Return how well one-shots, placed at the hits of their kinds, explain the drums of a song.
 
     song, one_shots [samples] float32 at ``sample_rate``. onsets: sample of each hit by kind; kinds without a one-shot
-    are left out. chance: further sets of one-shots of the same kinds, to compare with.
+    are left out.
     """
     listed = {kind: _list_hits(onsets.get(kind, ()), len(song)) for kind in one_shots}
     hits = {kind: several for kind, several in listed.items() if several}
@@ -106,7 +100,6 @@ def explain_song(
         explained=explained,
         by_kind={kind: (energies[kind] / total if total else 0.0) for kind in kinds},
         shuffled=_measure(prepared, shuffled, hits, sample_rate)[0] if len(kinds) > 1 else None,
-        chance=float(np.mean([_measure(prepared, each, hits, sample_rate)[0] for each in chance])) if chance else None,
         hits={kind: len(several) for kind, several in hits.items()},
     )
 

@@ -18,6 +18,7 @@ from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.codec.spectral_distance import spectral_distance
 from rmod_pipeline.errors import CodecError, RecipeError, ShardError, UsageError
 from rmod_pipeline.evaluation import chunk
+from rmod_pipeline.evaluation import run as run_module
 from rmod_pipeline.evaluation.figures import copies as copies_module
 from rmod_pipeline.evaluation.figures.results import DISTANCE, EvaluationResults
 from rmod_pipeline.evaluation.recipe import TRUTH, EvaluationRecipe, OtherAnswers
@@ -25,6 +26,7 @@ from rmod_pipeline.evaluation.run import evaluate_recipe, open_set_works
 from rmod_pipeline.evaluation.sets.pairs import CHUNK, read_item, split_into_chunks
 from rmod_pipeline.evaluation.store import read_rows
 from rmod_pipeline.evaluation.systems.base import RememberedSystem
+from rmod_pipeline.evaluation.systems.open import open_systems
 from rmod_pipeline.shards.members import decode_audio
 
 SYSTEMS: list[dict[str, Any]] = [
@@ -85,6 +87,28 @@ def test_workers_and_resumes_do_not_change_results(tiny_built: Path, tmp_path: P
     assert run(recipe, tmp_path / "one").to_dict() == first.to_dict()
     made = {path for path in done if path.stat().st_mtime_ns != times[path]}
     assert made == {done[0], tmp_path / "one/work/train/silence/0000.parquet"}, "the others are kept"
+
+
+def test_what_was_opened_to_be_checked_is_not_opened_again(
+    tiny_built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+
+    def count(*arguments: Any) -> Any:
+        opened.append(arguments[1].choice.name)
+        return open_systems(*arguments)
+
+    for module in (run_module, chunk):
+        monkeypatch.setattr(module, "open_systems", count)
+    recipe = make_recipe(tiny_built)
+    works = open_set_works(recipe, tmp_path / "one", "cpu")
+    first = evaluate_recipe(recipe, works).to_dict()
+    assert opened == ["tiny"]
+    chunk.forget_opened()
+    again = open_set_works(recipe, tmp_path / "two", "cpu")
+    chunk.forget_opened()
+    assert evaluate_recipe(recipe, again).to_dict() == first, "as in a worker, which opens its own"
+    assert opened == ["tiny"] * 3
 
 
 def test_answers_are_kept_when_something_else_is_measured(

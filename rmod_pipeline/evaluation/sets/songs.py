@@ -5,7 +5,6 @@ A file that cannot be used is left out and named in the results; it ends no eval
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,7 +114,7 @@ def open_song_set(
         sample_rate=ear.features.sample_rate,
         windows=windows,
         excluded=tuple(excluded),
-        digest=hashlib.sha256("\n".join(digests).encode()).hexdigest(),
+        digest=digest_keys(digests),
     )
 
 

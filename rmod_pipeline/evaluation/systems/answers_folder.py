@@ -5,30 +5,17 @@ KEY is the key of a pair, such as ``test-00000003``, or the name that an importe
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmod_pipeline.audio import peak, swing, to_channels
+from rmod_pipeline.audio import to_channels
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.errors import AssetError, UsageError
 from rmod_pipeline.evaluation.systems.base import Mixture, System
 from rmod_pipeline.library.pairs.folder import list_pair_folder
 from rmod_pipeline.library.pairs.names import MIX
 from rmod_pipeline.library.read import read_sound, resample
-
-MISSING, UNREADABLE, SILENT, CLIPPED = "missing", "unreadable", "silent", "above full scale"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderAnswer:
-    """One answer of a folder."""
-
-    audio: Mono | None
-    """[samples] float32, the mean of the channels; None if it is missing or unreadable."""
-    notices: tuple[str, ...] = ()
-    """Why there is none, or what is unusual or was changed, in words that can be counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,36 +29,20 @@ class AnswersFolder(System):
     """The name of each imported pair in its folder, by its key."""
 
     def extract(self, mixture: Mixture, kind: str) -> Mono | None:
-        """Return the answer at the mixture's rate, of any length; None if it is missing.
+        """Return the answer [samples] at the mixture's rate, of any length; None if it is missing.
 
-        Raises AssetError if it cannot be read.
+        A silent answer is an answer. Two channels become their mean, as those of true one-shots do. Raises AssetError
+        if it cannot be read.
         """
-        answer = self.read(mixture.key, kind, mixture.sample_rate)
-        if UNREADABLE in answer.notices:
-            raise AssetError(self.root / str(self._find(mixture.key, kind)), UNREADABLE, "make the answer again")
-        return answer.audio
-
-    def read(self, key: str, kind: str, sample_rate: int) -> FolderAnswer:
-        """Return the answer for a kind to the mixture of a pair at ``sample_rate`` Hz, with what is to be said of it.
-
-        A silent answer is an answer. Two channels become their mean, as those of true one-shots do.
-        """
-        path = self._find(key, kind)
+        path = self._find(mixture.key, kind)
         if path is None:
-            return FolderAnswer(audio=None, notices=(MISSING,))
+            return None
         try:
             audio, rate = read_sound(self.root / path)
-        except AssetError:
-            return FolderAnswer(audio=None, notices=(UNREADABLE,))
-        notices = [f"resampled from {rate} Hz"] if rate != sample_rate else []
-        notices += [SILENT] if swing(to_channels(audio, 1)) == 0 else []
-        notices += [CLIPPED] if peak(audio) > 1.0 else []
-        mono: Mono = to_channels(resample(audio, rate, sample_rate), 1)[0]
-        return FolderAnswer(audio=mono, notices=tuple(notices))
-
-    def count_notices(self, keys: Iterable[str], kind: str, sample_rate: int) -> Counter[str]:
-        """Return how many answers for a kind are missing, unreadable, silent or changed. Reads every file."""
-        return Counter(notice for key in keys for notice in self.read(key, kind, sample_rate).notices)
+        except AssetError as error:
+            raise AssetError(self.root / path, "unreadable", "make the answer again") from error
+        mono: Mono = to_channels(resample(audio, rate, mixture.sample_rate), 1)[0]
+        return mono
 
     def _find(self, key: str, kind: str) -> str | None:
         for name in (key, self.original_keys.get(key)):
