@@ -266,6 +266,13 @@ def _mel_filters(size: int) -> Floats:
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
 
 
+def band_centres_hz() -> NDArray[np.float64]:
+    """Return the frequencies in Hz of the middle of each band of the mel spectra in a fingerprint [``MEL_BANDS``]."""
+    low, high = _hz_to_mel(np.array([_MIN_HZ, _MAX_HZ]))
+    mel = np.linspace(low, high, MEL_BANDS + 2)[1:-1]
+    return 700 * (10 ** (mel / 2595) - 1)
+
+
 def _hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return 2595 * np.log10(1 + hz / 700)
 
