@@ -110,6 +110,19 @@ def use_threads(count: int) -> None:
 
 
 @contextmanager
+def single_thread() -> Iterator[None]:
+    """Compute on one CPU thread within a context, because the last bits depend on the number of threads."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
 def flush_denormals() -> Iterator[None]:
     """Round denormal numbers to zero on the CPU within a context, because they are slow.
 

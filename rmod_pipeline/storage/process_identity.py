@@ -1,4 +1,4 @@
-"""Identify machines and processes, so that the owner of a lease or of a draft can be recognised."""
+"""Identify machines, processes and what computes in them: who owns a lease or a draft, and who computes equal bits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import os
 import socket
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from rmod_pipeline import OUTPUT_VERSION
+
+_COMPUTING_PACKAGES = ("librosa", "numpy", "scipy", "soundfile", "soxr", "torch")
 
 
 @cache
@@ -45,3 +50,22 @@ def available_cores() -> int:
     from joblib import cpu_count
 
     return int(cpu_count())
+
+
+@cache
+def computation_identity() -> tuple[str, ...]:
+    """Return what the last bits of a model's answer depend on besides model and sound: packages and processor family.
+
+    It is a part of the names under which answers are kept.
+    """
+    from rmod_pipeline.audio import processor_family  # with numpy, which most users of this module do without
+
+    packages = [f"{name} {_version_of(name)}" for name in _COMPUTING_PACKAGES]
+    return (f"rmod output {OUTPUT_VERSION}", *packages, processor_family())
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"

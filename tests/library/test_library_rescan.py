@@ -238,7 +238,7 @@ def test_a_scan_goes_on_without_a_cache_that_fails(tmp_path: Path, caplog: pytes
 def test_a_scan_goes_on_without_a_cache_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_kits(tmp_path / "s", kits=2)
     (tmp_path / "damaged").write_bytes(b"this is no database" * 100)
-    monkeypatch.setattr("rmod_pipeline.library.scanning.cache.remove_quietly", lambda _: None)
+    monkeypatch.setattr("rmod_pipeline.storage.cache_database.remove_quietly", lambda _: None)
     for path in (tmp_path / "s", tmp_path / "damaged"):
         assert len(scan(tmp_path / "s", cache=ScanCache(path)).assets) == 8
 

@@ -16,9 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,8 +24,6 @@ from uuid import uuid4
 import numpy as np
 import torch
 
-from rmod_pipeline import OUTPUT_VERSION
-from rmod_pipeline.audio import processor_family
 from rmod_pipeline.ear.model import Description
 from rmod_pipeline.extraction.answers.pick import FADE_SECONDS, LONGEST_SECONDS, SoundBank
 from rmod_pipeline.extraction.listening.ear import OpenedEar
@@ -35,6 +31,7 @@ from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.storage.folders import cache_folder
 from rmod_pipeline.storage.local_copies import remove_oldest
+from rmod_pipeline.storage.process_identity import computation_identity
 from rmod_pipeline.storage.writing import temporary_file
 
 logger = logging.getLogger(__name__)
@@ -99,7 +96,7 @@ class KnownSounds:
     def _path(self, folder: Path, instrument: str) -> Path:
         """Return the file for the sounds of an instrument, by the ear, the content of the sounds, and their order."""
         sounds = [asset.sha256 for asset in self._assets(instrument)]
-        parts = [self._ear.source["sha256"], instrument, LONGEST_SECONDS, FADE_SECONDS, sounds, _versions()]
+        parts = [self._ear.source["sha256"], instrument, LONGEST_SECONDS, FADE_SECONDS, sounds, computation_identity()]
         return folder / f"{sha256(json.dumps(parts).encode()).hexdigest()}.npz"
 
     def _keep(self, bank: SoundBank, path: Path) -> None:
@@ -153,10 +150,3 @@ def _check_arrays(audible: Any, levels: Any, embedding: Any, sounds: int, ear: O
         raise ValueError("not descriptions of the usual types")
     if not count or not np.array_equal(audible, np.unique(audible)) or audible[0] < 0 or audible[-1] >= sounds:
         raise ValueError(f"not a choice of {sounds} sounds")
-
-
-@cache
-def _versions() -> tuple[str, ...]:
-    """Return what the last bits depend on besides ear and sounds: package versions and processor family."""
-    packages = (f"{name} {version(name)}" for name in ("librosa", "numpy", "scipy", "soundfile", "soxr", "torch"))
-    return (f"rmod output {OUTPUT_VERSION}", *packages, processor_family())

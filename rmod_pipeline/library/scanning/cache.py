@@ -9,21 +9,12 @@ an interrupted scan can be resumed. Errors of the cache are logged and never sto
 from __future__ import annotations
 
 import json
-import logging
 import os
-import sqlite3
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from rmod_pipeline.library.scanning.measure import MEASURE_VERSION, MeasuredFile, UnusableFile, from_record, to_record
+from rmod_pipeline.storage.cache_database import CacheDatabase
 from rmod_pipeline.storage.folders import cache_folder
-from rmod_pipeline.storage.writing import remove_quietly
-
-log = logging.getLogger(__name__)
-
-QueryResult = TypeVar("QueryResult")
 
 _TABLES = """
 DROP TABLE IF EXISTS measured;
@@ -35,7 +26,6 @@ CREATE TABLE IF NOT EXISTS compared (
     one TEXT, other TEXT, version INTEGER, likeness REAL, PRIMARY KEY (one, other, version)
 ) WITHOUT ROWID;
 """
-_COMMIT_INTERVAL_SECONDS = 2.0
 
 
 def scan_cache_file() -> Path:
@@ -51,9 +41,8 @@ class ScanCache:
 
         ``fresh``: load no stored measurement, and replace it by the new one.
         """
-        self._connection = _connect(path) if path else None
+        self._database = CacheDatabase(path, _TABLES, "the scan")
         self._fresh = fresh
-        self._committed = time.monotonic()
 
     def load_measurement(self, path: Path, status: os.stat_result) -> MeasuredFile | UnusableFile | None:
         """Return the stored measurement of the file at a real path; None if there is none or the file has changed."""
@@ -62,7 +51,7 @@ class ScanCache:
             return None
         query = f"SELECT record, fingerprint FROM measurements WHERE {conditions}"
         parameters = (*_file_key(path, status), MEASURE_VERSION)
-        row = self._run(lambda database: database.execute(query, parameters).fetchone())
+        row = self._database.run(lambda database: database.execute(query, parameters).fetchone())
         try:
             return from_record(json.loads(row[0]), row[1]) if row else None
         except (ValueError, TypeError):
@@ -74,70 +63,32 @@ class ScanCache:
             return
         record, fingerprint = to_record(result)
         row = (*_file_key(path, status), MEASURE_VERSION, json.dumps(record), fingerprint)
-        self._run(lambda database: database.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?)", row))
-        self._commit_periodically()
+        self._database.run(
+            lambda database: database.execute("INSERT OR REPLACE INTO measurements VALUES (?,?,?,?,?,?,?)", row)
+        )
+        self._database.commit_periodically()
 
     def forget_measurement(self, path: Path) -> None:
         """Delete the stored measurement of the file at a real path."""
-        self._run(lambda database: database.execute("DELETE FROM measurements WHERE path=?", (str(path),)))
+        self._database.run(lambda database: database.execute("DELETE FROM measurements WHERE path=?", (str(path),)))
 
     def load_similarity(self, first: str, second: str, version: int) -> float | None:
         """Return the stored similarity of two sounds, given by their hashes."""
         query = "SELECT likeness FROM compared WHERE one=? AND other=? AND version=?"
         parameters = (*sorted((first, second)), version)
-        row = self._run(lambda database: database.execute(query, parameters).fetchone())
+        row = self._database.run(lambda database: database.execute(query, parameters).fetchone())
         return float(row[0]) if row else None
 
     def store_similarity(self, first: str, second: str, version: int, similarity: float) -> None:
         """Store the similarity of two sounds, given by their hashes."""
         row = (*sorted((first, second)), version, similarity)
-        self._run(lambda database: database.execute("INSERT OR REPLACE INTO compared VALUES (?,?,?,?)", row))
-        self._commit_periodically()
+        self._database.run(lambda database: database.execute("INSERT OR REPLACE INTO compared VALUES (?,?,?,?)", row))
+        self._database.commit_periodically()
 
     def close(self) -> None:
         """Commit and close."""
-        self._run(lambda database: database.commit())
-        if self._connection:
-            self._connection.close()
-            self._connection = None
-
-    def _commit_periodically(self) -> None:
-        if time.monotonic() - self._committed > _COMMIT_INTERVAL_SECONDS:
-            self._run(lambda database: database.commit())
-            self._committed = time.monotonic()
-
-    def _run(self, action: Callable[[sqlite3.Connection], QueryResult]) -> QueryResult | None:
-        """Return the action's result; None without a connection, and after an error, which disables the cache."""
-        if self._connection is None:
-            return None
-        try:
-            return action(self._connection)
-        except sqlite3.Error as error:
-            log.warning("the scan continues without its cache: %s", error)
-            self._connection = None
-            return None
+        self._database.close()
 
 
 def _file_key(path: Path, status: os.stat_result) -> tuple[str, int, int, int]:
     return str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _connect(path: Path) -> sqlite3.Connection | None:
-    for attempt in range(2):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, timeout=10)
-            connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _TABLES)
-            return connection
-        except sqlite3.OperationalError as error:
-            log.warning("the scan continues without the cache %s: %s", path, error)
-            return None
-        except sqlite3.DatabaseError as error:
-            # The cache file belongs to rmod, and everything in it can be measured again.
-            log.warning("the scan cache %s is damaged and is created again: %s", path, error)
-            if attempt == 0:
-                remove_quietly(path)
-        except OSError as error:
-            log.warning("the scan continues without the cache %s: %s", path, error)
-            return None
-    return None

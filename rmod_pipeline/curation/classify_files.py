@@ -1,0 +1,185 @@
+"""Classify many sound files in worker processes: in their order, with bounded memory, each sound once.
+
+    for result in classify_files(files, ClassifierChoice(), cache=cache, workers=4):
+        result.file.path, result.classification or result.reason
+
+Every sound is classified alone and by one thread. So the answer about a file depends on nothing but the file and the
+classifier, to the last bit: not on the other files, their order, or the number of workers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from rmod_pipeline.classification.results import Classification
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.curation.classification_cache import ClassificationCache, StoredAnswer, file_status
+from rmod_pipeline.curation.one_shot_files import RefusedFile, SoundFile, prepare_file
+from rmod_pipeline.library.process_pool import map_batches
+
+CRASHED = "the decoder crashed on it"
+
+CountProgress = Callable[[int, int], None]
+"""Called with how many files are done, and how many there are."""
+
+
+class Classifier(Protocol):
+    """What classifies sounds."""
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """Origin of the classifier: file and sha256."""
+
+    def classify(self, sounds: Sequence[Mono]) -> list[Classification]:
+        """Classify prepared sounds [samples] at 44,100 Hz."""
+
+
+class OpensClassifier(Protocol):
+    """Says which classifier to use. It is hashable and travels to worker processes, where it opens the classifier."""
+
+    def open(self) -> Classifier:
+        """Open the classifier. Raises ModelError for a bad file."""
+
+    def __hash__(self) -> int:
+        """Return equal numbers for equal choices."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierChoice:
+    """A classifier by its file or the folder of its training; by default the one that comes with rmod."""
+
+    path: Path | None = None
+
+    def open(self) -> Classifier:
+        """Open the classifier. Raises ModelError for a bad file."""
+        from rmod_pipeline.classification.classifier import open_classifier
+
+        return _OneByOne(open_classifier(self.path))
+
+
+@dataclass(frozen=True, slots=True)
+class _OneByOne:
+    """A classifier that hears one sound at a time: in a batch, the last bits depend on the other sounds."""
+
+    classifier: Classifier
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        return self.classifier.source
+
+    def classify(self, sounds: Sequence[Mono]) -> list[Classification]:
+        from rmod_pipeline.codec.torch_support import single_thread
+
+        with single_thread():
+            return [self.classifier.classify([sound])[0] for sound in sounds]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifiedFile:
+    """What a classifier says of one file, or why it says nothing."""
+
+    file: SoundFile
+    sha256: str = ""
+    """Of its bytes; empty if it could not be read."""
+    seconds: float = 0.0
+    """Its duration; 0 if it is not known."""
+    classification: Classification | None = None
+    """None if there is a reason against it."""
+    reason: str = ""
+    """Why the file could not be classified; empty if it was."""
+
+
+_NumberedFile = tuple[int, SoundFile]
+
+
+def classify_files(
+    files: Sequence[SoundFile],
+    choice: OpensClassifier,
+    *,
+    cache: ClassificationCache,
+    workers: int = 1,
+    progress: CountProgress | None = None,
+) -> Iterator[ClassifiedFile]:
+    """Yield every file with its classification or the reason against it, in the order of ``files``.
+
+    Answers in the cache are not computed again; new ones are stored as they come, so a stopped command resumes. Raises
+    ModelError for a bad classifier; no file raises an error.
+    """
+    new = [number for number, file in enumerate(files) if cache.load(file) is None]
+    results = _classify_in_order(files, new, choice, workers)
+    still_new = set(new)
+    for number, file in enumerate(files):
+        if number in still_new:
+            result, status = next(results)
+            _store(cache, result, status)
+        else:
+            result = _recall(cache, file, choice)
+        yield result
+        if progress:
+            progress(number + 1, len(files))
+
+
+def classify_batch(choice: OpensClassifier, files: Sequence[SoundFile]) -> list[ClassifiedFile]:
+    """Classify some files: the unit of work of a worker process."""
+    return [_classify_file(open_once(choice), file) for file in files]
+
+
+@lru_cache(maxsize=1)
+def open_once(choice: OpensClassifier) -> Classifier:
+    """Open a classifier, or return it if it is the one that this process opened last. Raises ModelError."""
+    return choice.open()
+
+
+def _classify_file(classifier: Classifier, file: SoundFile) -> ClassifiedFile:
+    prepared = prepare_file(file)
+    if isinstance(prepared, RefusedFile):
+        return ClassifiedFile(file=file, sha256=prepared.sha256, seconds=prepared.seconds, reason=prepared.reason)
+    (classification,) = classifier.classify([prepared.audio])
+    return ClassifiedFile(file=file, sha256=prepared.sha256, seconds=prepared.seconds, classification=classification)
+
+
+def _classify_in_order(
+    files: Sequence[SoundFile], new: Sequence[int], choice: OpensClassifier, workers: int
+) -> Iterator[tuple[ClassifiedFile, os.stat_result | None]]:
+    """Yield the results of the files with the numbers ``new``, in that order, each with its status before it was read.
+
+    Only the results that overtake an earlier one wait in memory.
+    """
+    status: dict[int, os.stat_result | None] = {}
+
+    def tasks() -> Iterator[_NumberedFile]:
+        for number in new:
+            status[number] = file_status(files[number])
+            yield number, files[number]
+
+    waiting: dict[int, ClassifiedFile] = {}
+    numbers = iter(new)
+    number = next(numbers, None)
+    for (done, file), result in map_batches(partial(_classify_numbered, choice), tasks(), workers, len(new)):
+        waiting[done] = result or ClassifiedFile(file=file, reason=CRASHED)
+        while number is not None and number in waiting:
+            yield waiting.pop(number), status.pop(number)
+            number = next(numbers, None)
+
+
+def _classify_numbered(choice: OpensClassifier, tasks: Sequence[_NumberedFile]) -> list[ClassifiedFile]:
+    return classify_batch(choice, [file for _, file in tasks])
+
+
+def _recall(cache: ClassificationCache, file: SoundFile, choice: OpensClassifier) -> ClassifiedFile:
+    """Return the stored answer about a file; classify the file if another process has removed the answer meanwhile."""
+    answer = cache.load(file)
+    if answer is None:
+        return classify_batch(choice, [file])[0]
+    return ClassifiedFile(file=file, sha256=answer.sha256, seconds=answer.seconds, classification=answer.classification)
+
+
+def _store(cache: ClassificationCache, result: ClassifiedFile, status: os.stat_result | None) -> None:
+    if result.classification is not None:
+        answer = StoredAnswer(sha256=result.sha256, seconds=result.seconds, classification=result.classification)
+        cache.store(result.file, status, answer)
