@@ -25,8 +25,7 @@ from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.library.read import decode_sound
 from rmod_pipeline.library.scanning.scan import ScanConfig, scan_folder
 from rmod_pipeline.library.splits import parse_shares
-from rmod_pipeline.patterns.drum_maps import FOLDER as DRUM_MAPS
-from rmod_pipeline.patterns.drum_maps import load_drum_map
+from rmod_pipeline.patterns.drum_maps import EXAMPLE, load_drum_map
 from rmod_pipeline.patterns.manifest import load_grooves
 from rmod_pipeline.patterns.performance import read_performance
 from rmod_pipeline.patterns.scan import scan_grooves_to_manifest
@@ -248,7 +247,7 @@ def groove_inputs(folder: Path) -> dict[str, tuple[bytes, Callable[[bytes], obje
         (folder / "mutated.yaml").write_bytes(data)
         return load_drum_map(folder / "mutated.yaml")
 
-    map_text = (DRUM_MAPS / "general_midi.yaml").read_bytes().replace(b"name: general_midi", b"name: mine")
+    map_text = EXAMPLE.read_bytes()
     return {
         "a MIDI performance": (midi_file(beats=400), lambda data: read_performance(data, drum_map, "performance")),
         "a manifest of grooves": ((folder / "grooves.csv").read_bytes(), read_manifest),

@@ -16,7 +16,9 @@ from rmod_pipeline.library.kinds.vocabulary import ONE_SHOT_KINDS
 
 __all__ = [
     "CLASSES",
+    "GENERAL_MIDI",
     "ONE_SHOT_KINDS",
+    "ROLAND_TD",
     "Kind",
     "Taxonomy",
     "aliases",
@@ -29,6 +31,9 @@ __all__ = [
     "seven_class",
     "subkinds_of",
 ]
+
+GENERAL_MIDI, ROLAND_TD = "general_midi", "roland_td"
+"""Names of the maps from MIDI keys to kinds."""
 
 CLASSES = tuple(row.class_name for row in load_taxonomy().classes)
 """Names of the classes, in the order of the table."""

@@ -1,7 +1,11 @@
-"""Tables from the keys of MIDI files to kinds of drums: those that come with rmod, and those of users."""
+"""Tables from the keys of MIDI files to kinds of drums: those that come with rmod, and those of users.
+
+The maps that come with rmod are part of the table of kinds, ``library/taxonomy.yaml``. Those of users are YAML files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +14,21 @@ from pydantic import Field, model_validator
 
 from rmod_pipeline.distributions import Strict
 from rmod_pipeline.errors import UsageError, nearest
+from rmod_pipeline.library.taxonomy import GENERAL_MIDI, Kind, load_taxonomy
 from rmod_pipeline.recipe.load import load_yaml_as
 from rmod_pipeline.recipe.schema import make_key_error
 from rmod_pipeline.storage import Location, parse_location
 from rmod_pipeline.storage.folders import require_file
 from rmod_pipeline.storage.naming import NAME
 
-FOLDER = Path(__file__).parent / "maps"
+__all__ = ["EXAMPLE", "GENERAL_MIDI", "DrumMap", "general_midi_keys", "load_drum_map", "load_shipped_map", "map_names"]
+
+EXAMPLE = Path(__file__).parent / "maps" / "my_kit.yaml"
+"""A map as users write it."""
 MAP_SUFFIXES = (".yaml", ".yml")
-GENERAL_MIDI, ROLAND_TD = "general_midi", "roland_td"
+
+_FIRST = ("kick", "snare", "rim", "clap", "hihat", "open_hihat", "tom", "cymbal", "ride", "tambourine", "cowbell")
+"""The order of these kinds in a map, which is part of the digest of grooves. The others follow as in the table."""
 
 KindName = Annotated[str, Field(pattern=NAME)]
 Key = Annotated[int, Field(ge=0, le=127)]
@@ -54,7 +64,7 @@ class DrumMap(Strict):
 
 def map_names() -> list[str]:
     """Return the names of the maps that come with rmod."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return sorted(load_taxonomy().maps)
 
 
 def load_drum_map(name: str | Location) -> DrumMap:
@@ -69,7 +79,7 @@ def load_drum_map(name: str | Location) -> DrumMap:
     if not str(name).lower().endswith(MAP_SUFFIXES):
         raise UsageError("--map", f"no map '{name}'{nearest(str(name), known)}", hint)
     path = require_file(parse_location(name), hint)
-    drum_map = load_yaml_as(DrumMap, path, FOLDER / f"{GENERAL_MIDI}.yaml")
+    drum_map = load_yaml_as(DrumMap, path, EXAMPLE)
     if drum_map.name in known:
         found = f"has the name of a map that comes with rmod, {drum_map.name}"
         raise UsageError(path, found, "give it another name")
@@ -78,11 +88,28 @@ def load_drum_map(name: str | Location) -> DrumMap:
 
 @cache
 def load_shipped_map(name: str) -> DrumMap:
-    """Load a map that comes with rmod."""
-    return load_yaml_as(DrumMap, FOLDER / f"{name}.yaml", FOLDER / f"{GENERAL_MIDI}.yaml")
+    """Return a map that comes with rmod. Raises KeyError for a name that is none."""
+    taxonomy = load_taxonomy()
+    facts, keys = taxonomy.maps[name], _keys_by_kind(taxonomy.kinds, name)
+    kinds = sorted(keys, key=lambda kind: _FIRST.index(kind) if kind in _FIRST else len(_FIRST))
+    return DrumMap(
+        name=name, description=facts.description, channels=facts.channels, keys={kind: keys[kind] for kind in kinds}
+    )
 
 
 @cache
 def general_midi_keys() -> dict[str, int]:
     """Return the key as which General MIDI writes each kind."""
     return {kind: keys[0] for kind, keys in load_shipped_map(GENERAL_MIDI).keys.items()}
+
+
+def _keys_by_kind(rows: Iterable[Kind], name: str) -> dict[str, tuple[int, ...]]:
+    """Return the keys of each kind in a map: first the one that the kind is written as, then the others, ascending.
+
+    The rows of one kind, such as a closed and a pedal hi-hat, share it; the first of them gives the key to write.
+    """
+    keys: dict[str, list[int]] = {}
+    for row in rows:
+        if name in row.midi:
+            keys.setdefault(row.groove_kind, []).extend(row.midi[name])
+    return {kind: (first, *sorted(others)) for kind, (first, *others) in keys.items()}

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from rmod_pipeline.errors import ManifestError
 from rmod_pipeline.library.kinds.describe import describe_path
 from rmod_pipeline.library.manifest import MissingColumnError, read_csv_rows
-from rmod_pipeline.patterns.drum_maps import GENERAL_MIDI, ROLAND_TD
+from rmod_pipeline.library.taxonomy import GENERAL_MIDI, ROLAND_TD
 
 INFO = "info.csv"
 """The list of the Groove MIDI Dataset, in its outermost folder."""

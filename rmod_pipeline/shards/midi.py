@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Iterator
+from functools import cache
 
+from rmod_pipeline.library.taxonomy import aliases
 from rmod_pipeline.patterns.drum_maps import general_midi_keys
 from rmod_pipeline.spec import DrumTrack, PairSpec, note_ends
 
@@ -13,10 +15,10 @@ TICKS_PER_BEAT = 480
 LONGEST_BEAT_US = 2**24 - 1
 """Microseconds: a tempo is a number of 24 bits."""
 
-GENERAL_MIDI = {"kick": 36, "snare": 38, "clap": 39, "hihat": 42, "tom": 45, "openhat": 46, "cymbal": 49, "cowbell": 56}
-"""Keys of random hits. Other kinds get the keys above those of General MIDI, in the recipe's order.
+KINDS_OF_RANDOM_HITS = ("kick", "snare", "clap", "hihat", "tom", "openhat", "cymbal", "cowbell")
+"""Kinds whose random hits have the keys of General MIDI. Others get the keys above those, in the recipe's order.
 
-The table of ``patterns.drum_maps`` has more kinds, but MIDI files of random hits keep the bytes that they had before.
+General MIDI has more kinds, but MIDI files of random hits keep the bytes that they had before.
 """
 MOST_TICKS_PER_BEAT = 2**15 - 1
 """The header of a MIDI file has 15 bits for them."""
@@ -39,7 +41,7 @@ def encode_midi(spec: PairSpec) -> bytes:
     """
     settings = spec.settings
     tick_us = 1_000_000 * settings.frames / settings.sample_rate / settings.grid
-    keys = GENERAL_MIDI if spec.groove is None else general_midi_keys()
+    keys = keys_of_random_hits() if spec.groove is None else general_midi_keys()
     # The grid of an imported pair is frames: a beat of half a second keeps their times exact.
     usual = min(settings.sample_rate // 2, MOST_TICKS_PER_BEAT) if spec.is_imported else TICKS_PER_BEAT
     ticks_per_beat, points = min(usual, int(LONGEST_BEAT_US / tick_us)), 1
@@ -56,6 +58,13 @@ def encode_midi(spec: PairSpec) -> bytes:
     ]
     header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), ticks_per_beat)
     return header + b"".join(struct.pack(">4sI", b"MTrk", len(track)) + track for track in tracks)
+
+
+@cache
+def keys_of_random_hits() -> dict[str, int]:
+    """Return the key of each kind whose random hits are written as General MIDI has them."""
+    keys, others = general_midi_keys(), aliases()
+    return {kind: keys[others.get(kind, kind)] for kind in KINDS_OF_RANDOM_HITS}
 
 
 def _free_key(position: int) -> int:

@@ -12,23 +12,12 @@ from typing import Any
 from rmod_pipeline.errors import AssetError, RmodError
 from rmod_pipeline.library.manifest import CsvRow, read_csv_rows
 from rmod_pipeline.library.pairs.names import sound_of
+from rmod_pipeline.library.taxonomy import GENERAL_MIDI, midi_kinds
 from rmod_pipeline.storage import Location
 
 USUAL_VELOCITY = 100
 """MIDI velocity of a hit whose velocity is not known."""
 
-_GENERAL_MIDI = {
-    **dict.fromkeys((35, 36), "kick"),
-    **dict.fromkeys((38, 40), "snare"),
-    **dict.fromkeys((42, 44), "hihat"),
-    **dict.fromkeys((41, 43, 45, 47, 48, 50), "tom"),
-    **dict.fromkeys((49, 51, 52, 53, 55, 57, 59), "cymbal"),
-    46: "open_hihat",
-    37: "rim",
-    39: "clap",
-    54: "tambourine",
-    56: "cowbell",
-}
 _TEMPO = 500_000
 """Microseconds per beat until a file names a tempo, by the MIDI standard."""
 _DRUM_CHANNEL = 9
@@ -114,7 +103,8 @@ def _read_midi(data: bytes, kinds: Collection[str]) -> dict[str, list[KnownHit]]
 
 def _kind_of_note(message: Any) -> str:
     """Return the kind of a note of the drum channel, or of any channel in a file that uses no drum channel."""
-    return _GENERAL_MIDI.get(message.note, "") if message.channel in (0, _DRUM_CHANNEL) else ""
+    row = midi_kinds(GENERAL_MIDI).get(message.note)
+    return row.kind if row and message.channel in (0, _DRUM_CHANNEL) else ""
 
 
 def _timed(track: Any) -> Iterator[tuple[int, Any]]:

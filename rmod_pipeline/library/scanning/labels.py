@@ -14,12 +14,13 @@ from rmod_pipeline.errors import ManifestError
 from rmod_pipeline.library.kinds.describe import PathDescription
 from rmod_pipeline.library.kinds.names import suggest_kind
 from rmod_pipeline.library.manifest import CsvRow, parse_kind, parse_licence_cell, parse_path, read_csv_rows
+from rmod_pipeline.library.taxonomy import aliases
 from rmod_pipeline.storage import expand_home
 from rmod_pipeline.storage.folders import require_file
 
 _RECIPE_DRUMS = frozenset({"kick", "snare", "hihat", "open_hihat"})
-_BUILTIN_KINDS = frozenset({"openhat"})
-"""Kinds of the built-in kit that scans call otherwise."""
+"""Kinds of which every other word in a labels file is taken for a misspelling; of others, words such as ride are kinds
+of their own."""
 LABEL_COLUMNS = ("path", "kind", "kit", "licence", "source")
 
 
@@ -79,7 +80,7 @@ class Labels:
         for kind, count in sorted(Counter(row.kind for row in self._rows.values()).items()):
             known, says_nothing_else = suggest_kind(kind)
             is_spelling = known in _RECIPE_DRUMS or kind.replace("_", "").rstrip("s") == known.replace("_", "")
-            if says_nothing_else and is_spelling and kind not in (known, *_BUILTIN_KINDS):
+            if says_nothing_else and is_spelling and kind not in (known, *aliases()):
                 yield kind, count, known
 
     def unused(self, folder: Path) -> list[str]:
