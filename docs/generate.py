@@ -1,4 +1,4 @@
-"""Write the pages of docs/ that are generated: the command line, the keys of recipes, licences, the notebook.
+"""Write the pages of docs/ that are generated: the command line, the keys of recipes, kinds, licences, the notebook.
 
 python docs/generate.py            write the pages
 python docs/generate.py --check    exit with 1 if a page is not what the code says
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from taxonomy_page import taxonomy_page
 
 DOCS = Path(__file__).parent
 NOTEBOOK = DOCS / "tutorials" / "read_the_shards.ipynb"
@@ -340,6 +342,7 @@ def notebook_page() -> str:
 PAGES = {
     DOCS / "reference" / "cli.md": cli_page,
     DOCS / "reference" / "recipe-keys.md": recipe_page,
+    DOCS / "reference" / "taxonomy.md": taxonomy_page,
     DOCS / "reference" / "licences.md": licence_page,
     DOCS / "tutorials" / "read-the-shards.md": notebook_page,
 }
