@@ -1,0 +1,206 @@
+"""Find the sounds of a file that may become pads: its parts, from onset to onset, each rated for every pad.
+
+Memory depends neither on the length of a file nor on the number of files: of each file, and of all files together, only
+the best places per pad are kept, without their sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmod_pipeline.audio import gain_to_db
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.curation.drum_kit.listen import Listen, rate_pad
+from rmod_pipeline.curation.drum_kit.measure import RATE, audible_samples
+from rmod_pipeline.curation.drum_kit.pads import PADS
+from rmod_pipeline.curation.drum_kit.results import Candidate, SoundPlace
+from rmod_pipeline.curation.harvest.onsets import find_attack, pick_onsets
+from rmod_pipeline.curation.harvest.results import SongLevels, SongSurvey
+from rmod_pipeline.curation.harvest.song import measure_levels, mix_to_one, read_ranges, survey_song
+from rmod_pipeline.errors import RmodError
+from rmod_pipeline.extraction.listening.song import Song, song_from_file
+from rmod_pipeline.library.read import resample
+from rmod_pipeline.library.scanning.scan import MIN_SECONDS, SILENT_DBFS
+from rmod_pipeline.render.tracks import fade_out
+from rmod_pipeline.storage.publish import file_digest
+
+LONGEST_SECONDS = 3.0
+"""A place is no longer than this."""
+SHORTEST_SECONDS = 0.02
+"""A place of which less can be heard is no drum."""
+MOST_ONSETS = 300
+"""Of a file with more onsets, the clearest are looked at."""
+BEST_OF_FILE = 8
+"""Places that are kept per pad and file."""
+LEAST_CLARITY_DB, MOST_CLARITY_DB = 6.0, 40.0
+
+_LEAST_PEAK_DB = -54.0
+"""A quieter place, relative to full scale, is noise by the time it is as loud as a drum."""
+_CLARITY_SECONDS = 0.03
+_SEARCH_SECONDS = 0.025
+"""An attack is at most this far from its coarse frame."""
+_LONG_VIEW, _SHORT_VIEW = round(1.5 * RATE), round(0.25 * RATE)
+_FADE = round(0.01 * RATE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileCandidates:
+    """What one file has to offer."""
+
+    source: str
+    """POSIX path relative to the folder of sounds."""
+    sha256: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    """The best places of each pad, in the order of time."""
+    sounds: int = 0
+    """Number of places that were rated."""
+    reason: str = ""
+    """Why the file has none; empty if it has some."""
+
+
+class CandidatePool:
+    """The best places of each pad over all files, whatever the order in which the files come."""
+
+    def __init__(self, most: int, most_per_file: int) -> None:
+        """Keep ``most`` places per pad, of which at most ``most_per_file`` are in one file or its copies."""
+        self._most, self._most_per_file = most, most_per_file
+        self._kept: dict[str, list[Candidate]] = {name: [] for name in PADS}
+
+    def add(self, candidates: Sequence[Candidate]) -> None:
+        """Add the places of a file."""
+        for pad, kept in self._kept.items():
+            best = _best(candidates, pad, self._most_per_file)
+            # Copies of a file are one place, known by the first path.
+            merged: dict[tuple[str, int], Candidate] = {}
+            for candidate in sorted((*kept, *best), key=lambda each: (*each.place.order, each.place.source)):
+                merged.setdefault(candidate.place.order, candidate)
+            self._kept[pad] = _best(list(merged.values()), pad, self._most)
+
+    def best_of(self, pad: str) -> tuple[Candidate, ...]:
+        """Return the best places of a pad, the best first."""
+        return tuple(self._kept[pad])
+
+
+def analyse_sound_file(path: Path, source: str, listen: Listen) -> FileCandidates:
+    """Return the places of a file that may become pads, or why there is none. Raises no error that a file can cause."""
+    try:
+        song = song_from_file(path)  # first, because it refuses what is no regular file
+        digest = file_digest(path)
+        survey = survey_song(song)
+        reason = _find_silence(song, survey)
+        if reason:
+            return FileCandidates(source=source, sha256=digest, reason=reason)
+        candidates = list(_rate_places(source, digest, song, survey, listen))
+    except RmodError as error:
+        return FileCandidates(source=source, reason=error.found)
+    except OSError as error:
+        return FileCandidates(source=source, reason=f"cannot be read: {error.strerror or error}")
+    except MemoryError:
+        return FileCandidates(source=source, reason="not enough memory to decode it")
+    if not candidates:
+        return FileCandidates(source=source, sha256=digest, reason="no sound begins in it that is long and loud enough")
+    best = {each.place.start: each for pad in PADS for each in _best(candidates, pad, BEST_OF_FILE)}
+    return FileCandidates(
+        source=source, sha256=digest, candidates=tuple(best[start] for start in sorted(best)), sounds=len(candidates)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundOnset:
+    """An onset of a file, to within some milliseconds."""
+
+    frame: int
+    end: int
+    """The next onset, or the end of the file."""
+    clarity_db: float
+
+
+def find_clear_onsets(levels: SongLevels, frames: int) -> list[FoundOnset]:
+    """Return the clear onsets of a file of ``frames`` frames by time: the clearest ``MOST_ONSETS`` of them."""
+    coarse = pick_onsets(levels)
+    clarity = np.maximum(
+        *(_measure_clarity(power, coarse // levels.hop, levels) for power in (levels.wave, levels.slope))
+    )
+    is_clear = clarity >= LEAST_CLARITY_DB
+    coarse, clarity = coarse[is_clear], clarity[is_clear]
+    ends = np.append(coarse[1:], frames)
+    clearest = np.sort(np.argsort(-clarity, kind="stable")[:MOST_ONSETS])
+    return [
+        FoundOnset(frame=int(coarse[index]), end=int(ends[index]), clarity_db=float(clarity[index]))
+        for index in clearest
+    ]
+
+
+def _measure_clarity(power: NDArray[np.float32], hops: NDArray[np.int64], levels: SongLevels) -> NDArray[np.float64]:
+    """Return the level after each hop relative to that before it, in dB, 0 to ``MOST_CLARITY_DB``."""
+    length = max(1, round(_CLARITY_SECONDS * levels.sample_rate / levels.hop))
+    sums = np.concatenate([np.zeros(length + 1), np.cumsum(power, dtype=np.float64)])
+    sums = np.pad(sums, (0, length + 1), mode="edge")
+    # A coarse onset may be a hop or two late: what is right before it belongs to neither side.
+    at = hops + length + 1
+    before = sums[np.maximum(at - 4, length)] - sums[np.maximum(at - 4 - length, 0)]
+    after = sums[at + length] - sums[at]
+    floor = 1e-9 * max(float(power.max(initial=0.0)), 1e-20)
+    ratio = 10 * np.log10((after + floor) / (before + floor))
+    clipped: NDArray[np.float64] = np.clip(ratio, 0.0, MOST_CLARITY_DB)
+    return clipped
+
+
+def _find_silence(song: Song, survey: SongSurvey) -> str:
+    """Return why a file has nothing to hear, with the limits of a scan; empty if it has."""
+    if survey.frames < MIN_SECONDS * song.sample_rate:
+        return f"too short: {survey.frames} frames, {1000 * survey.frames / song.sample_rate:.1f} ms"
+    level = gain_to_db(survey.peak)
+    return f"silent: peak {level:.1f} dBFS" if level < SILENT_DBFS else ""
+
+
+def _rate_places(source: str, digest: str, song: Song, survey: SongSurvey, listen: Listen) -> Iterator[Candidate]:
+    rate = song.sample_rate
+    onsets = find_clear_onsets(measure_levels(song, survey), survey.frames)
+    search, longest = round(_SEARCH_SECONDS * rate), round(LONGEST_SECONDS * rate)
+    ranges = [(max(onset.frame - search, 0), min(onset.end, onset.frame + longest)) for onset in onsets]
+    last = -search
+    for onset, (first, end), part in zip(onsets, ranges, read_ranges(song, survey, ranges), strict=True):
+        mono = mix_to_one(part)
+        attack = find_attack(mono[: 2 * search], rate, onset.frame - first)
+        if first + attack - last < search:
+            continue
+        last = first + attack
+        sound = resample(mono[None, attack:], rate, RATE)[0]
+        if audible_samples(sound) < SHORTEST_SECONDS * RATE or _peak_db(sound) < _LEAST_PEAK_DB:
+            continue
+        place = SoundPlace(
+            source=source, sha256=digest, sample_rate=rate, start=last, frames=min(first + part.shape[1], end) - last
+        )
+        yield _rate_place(place, sound, onset.clarity_db, listen)
+
+
+def _rate_place(place: SoundPlace, sound: Mono, clarity_db: float, listen: Listen) -> Candidate:
+    answers = listen(_make_views(sound))
+    scores = {name: max(rate_pad(pad, answer, clarity_db).score for answer in answers) for name, pad in PADS.items()}
+    return Candidate(place=place, scores=scores, clarity_db=clarity_db)
+
+
+def _make_views(sound: Mono) -> list[Mono]:
+    """Return the sound as a long and as a short drum would have it."""
+    views = []
+    for length in dict.fromkeys(min(length, sound.size) for length in (_LONG_VIEW, _SHORT_VIEW)):
+        view = sound[None, :length].copy()
+        fade_out(view, _FADE)
+        views.append(view[0])
+    return views
+
+
+def _peak_db(sound: Mono) -> float:
+    return gain_to_db(float(np.abs(sound).max(initial=0.0)))
+
+
+def _best(candidates: Sequence[Candidate], pad: str, most: int) -> list[Candidate]:
+    """Return the best candidates for a pad, the best first; places decide between equal scores."""
+    return nsmallest(most, candidates, key=lambda each: (-each.scores[pad], each.place.order))
