@@ -44,7 +44,8 @@ def subkinds_of(class_name: str) -> tuple[str, ...]:
 
     Raises KeyError for a name that is no class.
     """
-    return tuple(subkind for name, subkind in _rows() if name == _row(class_name).class_name and subkind)
+    whole = _row(class_name)
+    return tuple(subkind for name, subkind in _rows() if name == whole.class_name and subkind)
 
 
 def kind_of(class_name: str, subkind: str = "") -> str:

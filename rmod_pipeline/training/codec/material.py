@@ -31,7 +31,8 @@ from rmod_pipeline.training.codec.recipe import CodecRecipe
 logger = logging.getLogger(__name__)
 
 ONE_SHOTS = ("kick", "snare", "hihat", "openhat", "tom", "cymbal")
-"""Kinds of the library that count as one-shots; all others are music."""
+"""Kinds of the library that count as one-shots; all others are music. The table of kinds has more, but the codec that
+comes with rmod was trained on these."""
 
 LONGEST_ONE_SHOT_SECONDS = 2.0
 SILENT_DBFS = -60.0
