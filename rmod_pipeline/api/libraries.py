@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rmod_pipeline.api.arguments import LibraryLike, speaks_python
 from rmod_pipeline.api.results import ScanResult
+from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.storage import parse_local_path
+
+if TYPE_CHECKING:
+    from rmod_pipeline.library.scanning.listening import Listener
 
 
 @speaks_python
@@ -24,6 +29,8 @@ def scan(
     rolls: bool = False,
     workers: int = 0,
     fresh: bool = False,
+    listen: bool = False,
+    model: str | Path | None = None,
     progress: bool = True,
 ) -> ScanResult:
     """Read a folder of sounds and write a manifest and a report.
@@ -31,12 +38,16 @@ def scan(
     labels: a CSV with what names cannot tell. licence: SPDX, for files that nothing else gives one. shares: per cent
     of train/valid/test. previous: an earlier manifest whose sounds keep their split. max_one_shot, max_loop: seconds.
     rolls: keep drum hits whose names say roll or flam. workers: processes, 0 for one per core. fresh: read unchanged
-    files again. Raises UsageError, ManifestError and LibraryError.
+    files again. listen: have a classifier tell the kinds of files whose names say nothing, and doubt wrong names.
+    model: that classifier; by default the one that rmod ships. Raises UsageError, ManifestError, LibraryError and
+    ModelError.
     """
     from rmod_pipeline.library.scanning.report import report_path
     from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
     from rmod_pipeline.progress import scan_progress
 
+    if model is not None and not listen:
+        raise UsageError("--model", "is for --listen", "add --listen, or leave it out")
     manifest = parse_local_path(out)
     with scan_progress(progress) as on_progress:
         found = scan_to_manifest(
@@ -51,6 +62,7 @@ def scan(
             rolls=rolls,
             workers=workers,
             fresh=fresh,
+            listener=_make_listener(model, workers, fresh) if listen else None,
             progress=on_progress,
         )
     return ScanResult(manifest=manifest, report=report_path(manifest), scan=found)
@@ -75,3 +87,16 @@ def check_library(library: LibraryLike, *, progress: bool = True) -> list[str]:
     opened = open_library(library, progress=progress)
     with scan_progress(progress) as on_progress:
         return list(find_problems(opened, on_progress))
+
+
+def _make_listener(model: str | Path | None, workers: int, fresh: bool) -> Listener:
+    """Return what hears the kinds of files. Raises ModelError without torch."""
+    from rmod_pipeline.codec.torch_support import require_torch
+    from rmod_pipeline.curation.classify_files import ClassifierChoice
+    from rmod_pipeline.curation.listener import ClassifierListener
+    from rmod_pipeline.errors import ModelError
+    from rmod_pipeline.storage.process_identity import available_cores
+
+    require_torch(ModelError, "classify")
+    choice = ClassifierChoice(None if model is None else parse_local_path(model))
+    return ClassifierListener(choice=choice, workers=workers or available_cores(), fresh=fresh)

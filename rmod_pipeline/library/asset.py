@@ -37,6 +37,10 @@ class Asset:
     """At the file's sample rate."""
     peak_dbfs: float
     rms_dbfs: float
+    kind_from: str = ""
+    """Where the kind is from, if a scan has listened: name, labels or ear."""
+    confidence: float | None = None
+    """Probability of the kind's class by ear; None if nobody listened."""
 
     @property
     def seconds(self) -> float:

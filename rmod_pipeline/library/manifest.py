@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 
@@ -37,7 +37,9 @@ ROOT_PREFIX = "# root:"
 """Start of the first line of a manifest whose sounds are outside its own folder. The rest of the line is the folder of
 the sounds, relative to the manifest. Only this line may contain `..`."""
 
-MANIFEST_COLUMNS = tuple(field.name for field in fields(Asset))
+MANIFEST_COLUMNS = tuple(field.name for field in fields(Asset) if field.default is MISSING)
+HEARD_COLUMNS = tuple(field.name for field in fields(Asset) if field.default is not MISSING)
+"""Columns that only a scan with an ear writes."""
 
 _DIGEST_COLUMNS = ("id", "kind", "group", "split", "licence", "source", "sha256")
 
@@ -97,8 +99,11 @@ def write_manifest(path: Path, assets: Iterable[Asset], root: str = ".") -> None
     """
     ordered = sorted(assets, key=lambda asset: asset.id)
     first_row = [] if root == "." else [f"{ROOT_PREFIX} {root}"]
-    rows = ([_format_cell(getattr(asset, column)) for column in MANIFEST_COLUMNS] for asset in ordered)
-    write_csv_rows(path, MANIFEST_COLUMNS, rows, first_row)
+    columns = MANIFEST_COLUMNS
+    if any(asset.kind_from for asset in ordered):
+        columns += HEARD_COLUMNS
+    rows = ([_format_cell(getattr(asset, column)) for column in columns] for asset in ordered)
+    write_csv_rows(path, columns, rows, first_row)
 
 
 def compute_library_digest(assets: Iterable[Asset]) -> str:
@@ -256,6 +261,8 @@ def _parse_asset(row: CsvRow, real_root: str | None) -> Asset:
         frames=parse_count(row, "frames"),
         peak_dbfs=_parse_level(row, "peak_dbfs"),
         rms_dbfs=_parse_level(row, "rms_dbfs"),
+        kind_from=row.cells.get("kind_from", "").strip(),
+        confidence=_parse_confidence(row),
     )
 
 
@@ -304,6 +311,20 @@ def _parse_level(row: CsvRow, column: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise row.error(column, f"{text!r} is not a level in dB", "scan again to have it measured")
+    return value
+
+
+def _parse_confidence(row: CsvRow) -> float | None:
+    """Return the probability in a row, None if it has none. Raises ManifestError for a cell that is none."""
+    text = row.cells.get("confidence", "").strip()
+    if not text:
+        return None
+    try:
+        value = float(text.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise row.error("confidence", f"{text!r} is not a probability, 0 to 1", "correct the cell, or leave it empty")
     return value
 
 
@@ -360,4 +381,6 @@ def _detect_delimiter(text: str) -> str:
 
 
 def _format_cell(value: object) -> str:
+    if value is None:
+        return ""
     return f"{value:.2f}" if isinstance(value, float) else str(value)

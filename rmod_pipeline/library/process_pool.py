@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -47,6 +48,23 @@ def map_batches(
         if not lost_tasks:
             return
         yield from _run_one_by_one(function, lost_tasks)
+
+
+def map_in_order(
+    function: BatchFunction[Task, TaskResult], tasks: Iterable[Task], workers: int, count: int
+) -> Iterator[tuple[Task, TaskResult | None]]:
+    """Yield what ``map_batches`` yields, in the order of the tasks; a result that overtakes another waits in memory."""
+    waiting: dict[int, tuple[Task, TaskResult | None]] = {}
+    following = 0
+    for (number, task), result in map_batches(partial(_call_numbered, function), enumerate(tasks), workers, count):
+        waiting[number] = task, result
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
+def _call_numbered(function: BatchFunction[Task, TaskResult], tasks: list[tuple[int, Task]]) -> list[TaskResult]:
+    return function([task for _, task in tasks])
 
 
 def _run_until_crash(

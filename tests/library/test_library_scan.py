@@ -59,7 +59,7 @@ def test_every_unusable_file_is_dropped_with_a_reason(tmp_path: Path) -> None:
         "kick/empty.flac": "an empty file",
         "kick/cut.flac": "",
         "kick/pipe.wav": "not a regular file",
-        "things/b.wav": "kind unknown: use --labels",
+        "things/b.wav": "kind unknown: use --labels, or --listen",
     }
     assert reasons.keys() == expected.keys()
     for path, reason in expected.items():

@@ -31,6 +31,12 @@ class PathDescription:
     """The word in a name that says that the file holds several hits: loop, fill, roll; empty if there is none."""
     is_roll: bool = False
     """Whether that word is one for a roll or a flam."""
+    kind_from: str = "name"
+    """Where the kind is from: name, labels or ear."""
+    confidence: float | None = None
+    """Probability of the kind's class by ear; None if nobody listened."""
+    heard: str = ""
+    """What an ear guessed of a sound that has no kind; empty if nobody listened."""
 
 
 def describe_paths(paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, PathDescription]:

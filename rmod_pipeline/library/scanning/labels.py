@@ -14,6 +14,7 @@ from rmod_pipeline.errors import ManifestError
 from rmod_pipeline.library.kinds.describe import PathDescription
 from rmod_pipeline.library.kinds.names import suggest_kind
 from rmod_pipeline.library.manifest import CsvRow, parse_kind, parse_licence_cell, parse_path, read_csv_rows
+from rmod_pipeline.library.scanning.listening import LABELS
 from rmod_pipeline.library.taxonomy import aliases
 from rmod_pipeline.storage import expand_home
 from rmod_pipeline.storage.folders import require_file
@@ -63,7 +64,13 @@ class Labels:
         label = self._rows[key]
         # Only the kind falls back to the guess: an empty kit, licence or source in the list is intended.
         several_hits = "" if label.kind else guess.several_hits
-        return replace(label, kind=label.kind or guess.kind, several_hits=several_hits, is_roll=guess.is_roll)
+        return replace(
+            label,
+            kind=label.kind or guess.kind,
+            kind_from=LABELS if label.kind else guess.kind_from,
+            several_hits=several_hits,
+            is_roll=guess.is_roll,
+        )
 
     def check_used(self, folder: Path) -> None:
         """Raise ManifestError if no file of the scan is listed: the paths of the list are then wrong."""

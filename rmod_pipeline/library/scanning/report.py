@@ -103,6 +103,8 @@ def list_unused(scan: UnusedFiles) -> Iterator[tuple[str, str, str, str]]:
 def _report_rows(scan: Scan) -> Iterator[tuple[str, str, str, str]]:
     for warning in scan.warnings:
         yield "warning", "", "", warning
+    for suspect in scan.suspects:
+        yield "suspect", "", _to_printable(str(suspect.path)), suspect.detail
     yield from list_unused(scan)
     for number, paths in enumerate(scan.copies, start=1):
         for path in paths:

@@ -25,8 +25,13 @@ class KeptFile:
     measured: MeasuredFile
 
 
-def make_assets(kept: list[KeptFile], assignment: SplitAssignment, previous: PreviousManifest) -> list[Asset]:
-    """Return one row per file, with the ids of an earlier manifest for the files that it lists."""
+def make_assets(
+    kept: list[KeptFile], assignment: SplitAssignment, previous: PreviousManifest, listened: bool = False
+) -> list[Asset]:
+    """Return one row per file, with the ids of an earlier manifest for the files that it lists.
+
+    ``listened``: the kinds were heard too, so each row says where its kind is from.
+    """
     ids = _make_ids(kept, previous)
     return [
         Asset(
@@ -44,6 +49,8 @@ def make_assets(kept: list[KeptFile], assignment: SplitAssignment, previous: Pre
             frames=file.measured.frames,
             peak_dbfs=file.measured.peak_dbfs,
             rms_dbfs=file.measured.rms_dbfs,
+            kind_from=file.description.kind_from if listened else "",
+            confidence=file.description.confidence,
         )
         for file in kept
     ]

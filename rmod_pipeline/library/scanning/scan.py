@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +19,7 @@ from rmod_pipeline.library.process_pool import ScanProgress, map_batches
 from rmod_pipeline.library.scanning.cache import ScanCache
 from rmod_pipeline.library.scanning.formats import suffix_of
 from rmod_pipeline.library.scanning.labels import Labels
+from rmod_pipeline.library.scanning.listening import Listener, SuspectedLabel, hear_kinds
 from rmod_pipeline.library.scanning.measure import MeasuredFile, MeasureTask, UnusableFile, measure_batch
 from rmod_pipeline.library.scanning.near_duplicates import FingerprintedFile, group_copies
 from rmod_pipeline.library.scanning.previous import PreviousManifest
@@ -86,6 +87,8 @@ class Scan:
     """Folder that the assets' paths are relative to, itself relative to the manifest's folder, POSIX."""
     ignored_files: list[IgnoredFiles] = field(default_factory=list)
     """Files that are not audio, and hidden ones, by reason and suffix, the most frequent first."""
+    suspects: list[SuspectedLabel] = field(default_factory=list)
+    """Files whose names or labels an ear contradicts; their paths are relative to the root."""
 
     @property
     def ignored(self) -> int:
@@ -101,12 +104,14 @@ def scan_folder(
     labels: Labels | None = None,
     previous: PreviousManifest | None = None,
     cache: ScanCache | None = None,
+    listener: Listener | None = None,
     progress: ScanProgress | None = None,
 ) -> Scan:
     """Scan a folder into rows for a manifest at the path ``manifest``. Writes only to the cache.
 
-    Raises UsageError if the folder cannot be read, and LibraryError if it holds no audio file. A problem with a single
-    file is recorded in ``dropped``.
+    ``listener`` hears the kinds of files; without one they come from names and labels alone. Raises UsageError if the
+    folder cannot be read, and LibraryError if it holds no audio file. A problem with a single file is recorded in
+    ``dropped``.
     """
     paths = ScanPaths.of(folder, manifest)
     contents = find_audio_files(paths.folder, paths.root)
@@ -116,9 +121,11 @@ def scan_folder(
     previous, dropped = previous or PreviousManifest.empty(), _DroppedFiles(paths)
     for path, reason in contents.dropped:
         dropped.add(path, reason)
-    descriptions = _describe_files(contents.files, paths, labels, config, dropped)
+    described = _describe_files(contents.files, paths, labels, config, dropped)
     if labels:
         labels.check_used(paths.folder)
+    described, suspects = hear_kinds(described, listener, progress) if listener else (described, [])
+    descriptions = _drop_by_name(described, config, dropped, "" if listener else ", or --listen")
     cache = cache or ScanCache(None)
     kept = _FileReader(config, cache, progress).read(descriptions, dropped)
     fingerprinted = [FingerprintedFile(file.path, file.measured.sound, file.measured.fingerprint) for file in kept]
@@ -131,13 +138,14 @@ def scan_folder(
         *find_uneven_splits(items, assignment, config.shares),
     ]
     return Scan(
-        assets=make_assets(kept, assignment, previous),
+        assets=make_assets(kept, assignment, previous, listened=listener is not None),
         dropped=sorted(dropped.rows, key=lambda file: file.path),
         copies=_group_names(sound_of),
         split_by=assignment.split_by,
         warnings=warnings,
         root=paths.root_relative_to(manifest),
         ignored_files=ignored_files,
+        suspects=[replace(suspect, path=PurePosixPath(paths.name(Path(suspect.path)))) for suspect in suspects],
     )
 
 
@@ -174,7 +182,7 @@ def _no_audio_error(folder: Path, ignored_files: Sequence[IgnoredFiles]) -> Libr
 def _describe_files(
     files: Iterable[Path], paths: ScanPaths, labels: Labels | None, config: ScanConfig, dropped: _DroppedFiles
 ) -> dict[Path, PathDescription]:
-    """Return the description of each file; files of unknown kind, and loops of drums by their names, are dropped."""
+    """Return the description of each file by names and labels; files whose names no manifest can hold are dropped."""
     relative_paths: dict[Path, PurePosixPath] = {}
     for path in files:
         problem = find_path_problem(paths.name(path))
@@ -188,18 +196,30 @@ def _describe_files(
         description = guesses[relative_path]
         if labels:
             description = labels.override(path, description)
-        reason = _find_name_reason(description, config)
-        if reason:
-            dropped.add(path, reason)
-        else:
-            descriptions[path] = replace(description, licence=description.licence or config.licence)
+        descriptions[path] = replace(description, licence=description.licence or config.licence)
     return descriptions
 
 
-def _find_name_reason(description: PathDescription, config: ScanConfig) -> str:
+def _drop_by_name(
+    descriptions: Mapping[Path, PathDescription], config: ScanConfig, dropped: _DroppedFiles, remedy: str
+) -> dict[Path, PathDescription]:
+    """Return the descriptions without files of unknown kind and loops of drums by their names, which are dropped.
+
+    ``remedy``: what helps against an unknown kind, beside labels.
+    """
+    reasons = {path: _find_name_reason(description, config, remedy) for path, description in descriptions.items()}
+    for path, reason in reasons.items():
+        if reason:
+            dropped.add(path, reason)
+    return {path: description for path, description in descriptions.items() if not reasons[path]}
+
+
+def _find_name_reason(description: PathDescription, config: ScanConfig, remedy: str) -> str:
     """Return why a file is dropped before it is read; empty if it is not."""
+    if not description.kind and description.heard:
+        return f"kind unknown: by ear perhaps {description.heard}; use --labels"
     if not description.kind:
-        return "kind unknown: use --labels"
+        return f"kind unknown: use --labels{remedy}"
     if not description.several_hits or description.kind not in ONE_SHOT_KINDS:
         return ""
     if not description.is_roll:

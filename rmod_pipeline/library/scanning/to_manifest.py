@@ -8,6 +8,7 @@ from rmod_pipeline.library.licence_names import parse_licence
 from rmod_pipeline.library.process_pool import ScanProgress
 from rmod_pipeline.library.scanning.cache import ScanCache, scan_cache_file
 from rmod_pipeline.library.scanning.labels import Labels
+from rmod_pipeline.library.scanning.listening import Listener
 from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.report import refuse_overwriting, write_scan
 from rmod_pipeline.library.scanning.scan import Scan, ScanConfig, scan_folder
@@ -28,12 +29,14 @@ def scan_to_manifest(
     rolls: bool = False,
     workers: int = 0,
     fresh: bool = False,
+    listener: Listener | None = None,
     progress: ScanProgress | None = None,
 ) -> Scan:
     """Scan a folder and write its manifest and report.
 
     shares: percentages of train/valid/test. rolls: keep rolls and flams among one-shots. workers: number of processes,
-    0 for one per core. fresh: measure every file again. Raises UsageError, ManifestError and LibraryError.
+    0 for one per core. fresh: measure every file again. listener: what hears kinds. Raises UsageError, ManifestError
+    and LibraryError.
     """
     refuse_overwriting(manifest)
     config = ScanConfig(
@@ -53,6 +56,7 @@ def scan_to_manifest(
             labels=Labels.read(labels) if labels else None,
             previous=PreviousManifest.read(previous) if previous else None,
             cache=cache,
+            listener=listener,
             progress=progress,
         )
     finally:

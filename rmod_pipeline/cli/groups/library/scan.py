@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmod_pipeline.cli.groups.library.counts import print_counts
+from rmod_pipeline.cli.shared.options import ClassifierOption
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rmod_pipeline.api import ScanResult
+    from rmod_pipeline.library.scanning.scan import Scan
 
 SCAN_HELP = """Read a folder of sounds and write a manifest: a CSV with one row per file, which you may edit.
 
@@ -31,6 +35,8 @@ Examples:
     rmod library scan samples --out samples/library.csv --previous samples/library.csv   # after adding sounds
 
     rmod library scan /media/packs --out mine.csv          # the manifest's first line names the folder
+
+    rmod library scan unnamed --out unnamed.csv --listen   # "Sample 043.wav": a classifier tells what it is
 """
 
 
@@ -62,6 +68,10 @@ def scan(
     rolls: Annotated[bool, typer.Option("--rolls", help="Keep drum hits whose names say roll or flam.")] = False,
     workers: Annotated[int, typer.Option(min=0, metavar="N", help="Processes; 0 is one per core.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Read unchanged files again too.")] = False,
+    listen: Annotated[
+        bool, typer.Option("--listen", help="Tell kinds by ear where names say nothing, and doubt wrong names.")
+    ] = False,
+    model: ClassifierOption = None,
 ) -> None:
     """Scan a folder of sounds and write its manifest."""
     from rmod_pipeline import api
@@ -78,6 +88,8 @@ def scan(
         rolls=rolls,
         workers=workers,
         fresh=fresh,
+        listen=listen,
+        model=model,
     )
     _print_scan(result)
 
@@ -92,8 +104,21 @@ def _print_scan(result: ScanResult) -> None:
     copies = sum(len(paths) for paths in scan.copies)
     if scan.copies:
         console.print(f"{copies} files are copies in {len(scan.copies)} groups, the largest of {len(scan.copies[0])}")
+    for line in _describe_hearing(scan):
+        console.print(line)
     for line in describe_unused(scan):
         console.print(line)
     for warning in scan.warnings:
         console.print(f"warning: {warning}")
     console.print(f"{result.manifest}: {len(scan.assets)} sounds; {result.report} has the details")
+
+
+def _describe_hearing(scan: Scan) -> Iterator[str]:
+    """Yield what an ear has told of the kinds, if it was asked."""
+    from rmod_pipeline.library.scanning.listening import EAR
+
+    heard = sum(asset.kind_from == EAR for asset in scan.assets)
+    if heard:
+        yield f"{heard} kinds are by ear; the columns kind_from and confidence tell which"
+    if scan.suspects:
+        yield f"{len(scan.suspects)} names or labels are doubted by ear, the first: {scan.suspects[0].path}"

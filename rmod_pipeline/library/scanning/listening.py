@@ -1,0 +1,131 @@
+"""Let an ear tell the kinds of files whose names say nothing, and doubt names that are wrong.
+
+Names come first. The ear decides where a name says nothing, and where it is sure of another drum than a name says. What
+a labels file says always stays. The scan does not know what listens: see ``Listener``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Protocol
+
+from rmod_pipeline.library.kinds.describe import PathDescription
+from rmod_pipeline.library.process_pool import ScanProgress
+from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, class_of
+
+NAME, LABELS, EAR = "name", "labels", "ear"
+"""Where the kind of a sound is from."""
+NO_DRUM = "not_a_drum"
+SURE = 0.9
+"""An ear that is less confident than this overrules no name."""
+IMPROBABLE = 0.05
+"""A name is overruled only if the ear gives its class less than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardKind:
+    """What an ear says of one file."""
+
+    kind: str
+    """The most probable kind, as manifests call it: open_hihat."""
+    is_certain: bool
+    """Whether the ear is above its calibrated threshold."""
+    confidences: Mapping[str, float]
+    """Calibrated probability of each class of the taxonomy."""
+
+    @property
+    def class_name(self) -> str:
+        """The most probable class."""
+        return max(self.confidences, key=lambda name: self.confidences[name])
+
+    @property
+    def confidence(self) -> float:
+        """Probability of that class."""
+        return self.confidences[self.class_name]
+
+
+class Listener(Protocol):
+    """What hears files for a scan."""
+
+    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[HeardKind | None]:
+        """Yield what each file is, in order; None for one that cannot be read, or is too long for one sound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspectedLabel:
+    """A file whose name or label the ear contradicts."""
+
+    path: PurePath
+    """Of the scan: relative to the root."""
+    said: str
+    """The kind by its name or label."""
+    said_by: str
+    """``name`` or ``labels``."""
+    heard: str
+    """The kind by ear."""
+    confidence: float
+    used: str
+    """The kind that the manifest has."""
+
+    @property
+    def detail(self) -> str:
+        """The finding in words, for a report."""
+        source = "its name says" if self.said_by == NAME else "the labels say"
+        return f"{source} {self.said}, the ear hears {self.heard} ({self.confidence:.2f}); used as {self.used}"
+
+
+def hear_kinds(
+    descriptions: Mapping[Path, PathDescription], listener: Listener, progress: ScanProgress | None = None
+) -> tuple[dict[Path, PathDescription], list[SuspectedLabel]]:
+    """Return the descriptions with the kinds that an ear adds or corrects, and every contradiction.
+
+    Loops and phrases are not listened to: an ear for drums does not tell a bass from a piano.
+    """
+    to_hear = [path for path, description in descriptions.items() if _is_to_be_heard(description)]
+    decided, suspects = dict(descriptions), []
+    for path, heard in zip(to_hear, listener.hear(to_hear, progress), strict=True):
+        if heard is None:
+            continue
+        decided[path], suspect = _decide(path, descriptions[path], heard)
+        if suspect:
+            suspects.append(suspect)
+    return decided, suspects
+
+
+def _is_to_be_heard(description: PathDescription) -> bool:
+    return not description.several_hits and (not description.kind or description.kind in ONE_SHOT_KINDS)
+
+
+def _decide(
+    path: Path, description: PathDescription, heard: HeardKind
+) -> tuple[PathDescription, SuspectedLabel | None]:
+    """Return the description of one file with the kind to use, and the contradiction if there is one."""
+    if not description.kind:
+        return _name_unknown(description, heard), None
+    named = class_of(description.kind)
+    confidence = heard.confidences.get(named[0], 0.0) if named else 0.0
+    kept = replace(description, confidence=confidence)
+    is_contradicted = heard.is_certain and heard.confidence >= SURE and confidence <= IMPROBABLE
+    if not is_contradicted:
+        return kept, None
+    # What is said to be a drum is not thrown away because an ear hears none.
+    overruled = description.kind_from == NAME and heard.class_name != NO_DRUM
+    used = replace(kept, kind=heard.kind, kind_from=EAR, confidence=heard.confidence) if overruled else kept
+    suspect = SuspectedLabel(
+        path=path,
+        said=description.kind,
+        said_by=description.kind_from,
+        heard=heard.kind,
+        confidence=heard.confidence,
+        used=used.kind,
+    )
+    return used, suspect
+
+
+def _name_unknown(description: PathDescription, heard: HeardKind) -> PathDescription:
+    """Return the description of a file whose name says nothing."""
+    if not heard.is_certain or heard.class_name == NO_DRUM:
+        return replace(description, heard=f"{heard.kind} ({heard.confidence:.2f})")
+    return replace(description, kind=heard.kind, kind_from=EAR, confidence=heard.confidence)

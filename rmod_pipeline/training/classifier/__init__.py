@@ -1,0 +1,1 @@
+"""Train a classifier of one-shots on the sounds of libraries."""

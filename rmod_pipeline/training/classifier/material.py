@@ -1,0 +1,182 @@
+"""Compute what a classifier is trained on, once, into one file: the levels of every sound and of its varied copies.
+
+The file is a flat array of frames, memory-mapped, with a listing beside it. Its name is a digest of everything that
+decides its content, so it is never stale, and the folds of an experiment share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmod_pipeline.audio import processor_family
+from rmod_pipeline.classification.labels import NOT_A_DRUM
+from rmod_pipeline.classification.levels import LONGEST_READ_SECONDS, Levels, compute_levels, prepare_sound
+from rmod_pipeline.classification.recipe import ClassifierRecipe
+from rmod_pipeline.codec.window import Mono
+from rmod_pipeline.draw import Draw
+from rmod_pipeline.errors import AssetError, ModelError
+from rmod_pipeline.features import LogMel
+from rmod_pipeline.library.process_pool import ScanProgress, map_batches
+from rmod_pipeline.library.read import decode_verified
+from rmod_pipeline.storage import Location
+from rmod_pipeline.storage.publish import publish, publish_bytes
+from rmod_pipeline.storage.writing import report_unwritable, temporary_file
+from rmod_pipeline.training.classifier.sounds import PITCHED, LabelledSound
+from rmod_pipeline.training.classifier.variation import cut_part, vary_sound
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+"""A change that alters the levels gets another number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """The levels of all sounds."""
+
+    frames: NDArray[np.uint8]
+    """[frames of all sounds, windows, bands], memory-mapped."""
+    parts: tuple[tuple[tuple[int, int], ...], ...]
+    """For each sound, start and frames of the sound itself and of its copies; none for an unreadable sound."""
+
+    def read(self, sound: int, copy: int) -> Levels:
+        """Return the levels of a copy of a sound, 0 for the sound itself: uint8 [windows, bands, frames]."""
+        start, count = self.parts[sound][copy]
+        return np.ascontiguousarray(self.frames[start : start + count].transpose(1, 2, 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """One sound whose levels are to be computed."""
+
+    path: Location
+    sha256: str
+    partner: tuple[Location, str] | None
+    key: str
+    kind: str
+    recipe: ClassifierRecipe
+    features: LogMel
+
+
+def prepare_material(
+    sounds: Sequence[LabelledSound],
+    recipe: ClassifierRecipe,
+    features: LogMel,
+    folder: Path,
+    *,
+    workers: int = 1,
+    progress: ScanProgress | None = None,
+) -> Material:
+    """Return the levels of sounds and of their copies, computed now or before into the folder.
+
+    A sound that cannot be read is left out, with a warning. Raises ModelError if the folder cannot be written.
+    """
+    stem = folder / _make_digest(sounds, recipe, features)
+    listing, array = stem.with_suffix(".json"), stem.with_suffix(".npy")
+    if not listing.exists():
+        _write(_compute_all(sounds, recipe, features, workers, progress), array, listing, features)
+    parts = tuple(tuple((start, count) for start, count in rows) for rows in json.loads(listing.read_bytes()))
+    return Material(frames=np.load(array, mmap_mode="r"), parts=parts)
+
+
+def _make_digest(sounds: Sequence[LabelledSound], recipe: ClassifierRecipe, features: LogMel) -> str:
+    """Return a digest of everything that decides the levels."""
+    variation = recipe.variation.model_dump(mode="json")
+    settings = [FORMAT, processor_family(), recipe.seed, recipe.model.seconds, variation, features.to_dict()]
+    rows = [[sound.key, sound.kind, sound.partner[1] if sound.partner else None] for sound in sounds]
+    return hashlib.sha256(json.dumps([settings, rows]).encode()).hexdigest()[:16]
+
+
+def _write(computed: Iterator[Sequence[Levels]], array: Path, listing: Path, features: LogMel) -> None:
+    rows: list[list[tuple[int, int]]] = []
+    total = 0
+    shape = (len(features.windows), features.bands)
+    with report_unwritable(array, kind=ModelError):
+        array.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_file(array.with_suffix(".tmp.raw")) as raw, temporary_file(array.with_suffix(".tmp")) as final:
+            with raw.open("wb") as file:
+                for copies in computed:
+                    row = []
+                    for levels in copies:
+                        row.append((total, levels.shape[2]))
+                        total += levels.shape[2]
+                        file.write(np.ascontiguousarray(levels.transpose(2, 0, 1)).tobytes())
+                    rows.append(row)
+            content = np.memmap(raw, np.uint8, "r", shape=(total, *shape)) if total else np.zeros((0, *shape), np.uint8)
+            with final.open("wb") as file:
+                np.save(file, content)
+            publish(final, array)
+        # The listing is written last: an array without a listing counts as missing.
+        publish_bytes(json.dumps(rows).encode(), listing, listing.parent)
+
+
+def _compute_all(
+    sounds: Sequence[LabelledSound],
+    recipe: ClassifierRecipe,
+    features: LogMel,
+    workers: int,
+    progress: ScanProgress | None,
+) -> Iterator[Sequence[Levels]]:
+    """Yield the levels of each sound, in the order of the sounds; none for an unreadable one."""
+    tasks = [
+        _Task(
+            path=sound.path,
+            sha256=sound.sha256,
+            partner=sound.partner,
+            key=sound.key,
+            kind=sound.kind,
+            recipe=recipe,
+            features=features,
+        )
+        for sound in sounds
+    ]
+    finished: dict[str, Sequence[Levels]] = {}
+    waiting = iter(sounds)
+    expected = next(waiting, None)
+    for done, (task, result) in enumerate(map_batches(_compute_batch, tasks, workers, len(tasks)), start=1):
+        if result is None or isinstance(result, str):
+            logger.warning("left out: %s", result or f"{task.path}: its decoder crashed")
+        finished[task.key] = () if result is None or isinstance(result, str) else result
+        while expected is not None and expected.key in finished:
+            yield finished.pop(expected.key)
+            expected = next(waiting, None)
+        if progress:
+            progress("Varying", done, len(tasks))
+
+
+def _compute_batch(tasks: list[_Task]) -> list[Sequence[Levels] | str | None]:
+    return [_compute(task) for task in tasks]
+
+
+def _compute(task: _Task) -> Sequence[Levels] | str:
+    """Return the levels of a sound and of its copies, or why it cannot be read."""
+    try:
+        sound = _read(task.path, task.sha256, task.features.sample_rate)
+        partner = _read(*task.partner, task.features.sample_rate) if task.partner else None
+    except AssetError as error:
+        return str(error)
+    seconds, variation, rate = task.recipe.model.seconds, task.recipe.variation, task.features.sample_rate
+    heard = round(seconds * rate)
+    levels = [compute_levels(sound, task.features, seconds)]
+    semitones = variation.pitched_semitones if task.kind in PITCHED else variation.semitones
+    for copy in range(variation.copies):
+        draw = Draw.of("classifier", task.recipe.seed, task.key, copy)
+        # A phrase or a noise may begin anywhere. A drum begins at its beginning.
+        part = cut_part(sound, draw.at("part"), rate) if task.kind == NOT_A_DRUM else sound
+        varied = vary_sound(part[: 2 * heard], partner, draw, variation=variation, semitones=semitones, rate=rate)
+        levels.append(compute_levels(varied, task.features, seconds))
+    return levels
+
+
+def _read(path: Location, sha256: str, rate: int) -> Mono:
+    decoded = decode_verified(path, sha256)
+    frames = round(LONGEST_READ_SECONDS * decoded.sample_rate)
+    return prepare_sound(decoded.audio[:, :frames], decoded.sample_rate, rate)
