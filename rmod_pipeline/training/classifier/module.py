@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,7 +34,11 @@ _UNLIKELY = -1e9
 
 
 class ClassifierModule(TrainingModule):
-    """A classifier in training. The loss of the class on the valid split selects the best checkpoint."""
+    """A classifier in training.
+
+    The loss of the class on the valid split selects the best checkpoint. It is measured after calibration: a network
+    that has become too sure of itself is no worse for that, because one number mends it.
+    """
 
     kind, loss_parts, unit = "classifier", (CLASS, WRONG), "sounds"
     recipe: ClassifierRecipe
@@ -48,8 +52,8 @@ class ClassifierModule(TrainingModule):
         self.data, self.features, self.digest = data, features, digest
         self.model = SoundClassifierNet(recipe.model, len(data.leaves.names))
         self.register_buffer("class_indices", torch.from_numpy(data.leaves.class_indices), persistent=False)
-        self._valid: list[tuple[Tensor, Tensor]] = []
-        """Logits and classes of the valid sounds of the current validation."""
+        self._valid: list[tuple[Tensor, Tensor, Sequence[str]]] = []
+        """Logits, classes and keys of the batches of the current validation."""
 
     @property
     def name(self) -> str:
@@ -100,7 +104,7 @@ class ClassifierModule(TrainingModule):
         leaf = -torch.logsumexp(log_odds.masked_fill(~batch.leaves, _UNLIKELY), 1)
         smoothing = self.recipe.loss.smoothing
         total = (1 - smoothing) * leaf.mean() - smoothing * log_odds.mean()
-        nats, wrong = self._measure_classes(logits, batch.leaves)
+        nats, wrong = self._measure_classes(logits, self._find_classes(batch.leaves))
         return {"total": total, CLASS: nats.mean(), WRONG: wrong.float().mean()}
 
     def count_units(self, batch: SoundBatch) -> int:
@@ -113,19 +117,23 @@ class ClassifierModule(TrainingModule):
         self._valid = []
 
     def validation_step(self, batch: SoundBatch, batch_idx: int) -> None:  # noqa: ARG002
-        """Add the losses of a batch, for each class."""
+        """Keep the answers about a batch. Their losses are computed when all are there, because of the calibration."""
         logits = self.model(normalize_levels(batch.levels), batch.frames).logits
-        nats, wrong = self._measure_classes(logits, batch.leaves)
-        classes = self._find_classes(batch.leaves)
-        self._valid.append((logits.cpu(), classes.cpu()))
-        values = torch.stack([nats.double(), wrong.double()], dim=1)
-        sums = torch.zeros(len(self.instruments), len(self.loss_parts), 2, dtype=torch.float64, device=values.device)
-        sums.index_add_(0, classes, torch.stack([values, torch.ones_like(values)], dim=2))
-        self.add_validation(slice(None), sums, nats.mean(), batch.keys)
+        self._valid.append((logits.float(), self._find_classes(batch.leaves), batch.keys))
 
-    def _measure_classes(self, logits: Tensor, leaves: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the nats of the true class of each sound, and whether the answer is wrong: [n], [n]."""
-        classes = self._find_classes(leaves)
+    def on_validation_epoch_end(self) -> None:
+        """Calibrate, and compute the held-out losses of all ranks. Raises ModelError if they are not finite."""
+        temperature = self._calibrate().temperature
+        for logits, classes, keys in self._valid:
+            nats, wrong = self._measure_classes(logits / temperature, classes)
+            values = torch.stack([nats.double(), wrong.double()], dim=1)
+            sums = torch.zeros(len(self.instruments), len(self.loss_parts), 2, dtype=torch.float64, device=nats.device)
+            sums.index_add_(0, classes, torch.stack([values, torch.ones_like(values)], dim=2))
+            self.add_validation(slice(None), sums, nats.mean(), keys)
+        super().on_validation_epoch_end()
+
+    def _measure_classes(self, logits: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the nats of the class of each sound [n], and whether the answer is wrong: [n], [n]."""
         probabilities = sum_leaves(logits.float().softmax(1), self.class_indices, len(self.instruments))
         own = probabilities[torch.arange(len(classes), device=classes.device), classes]
         return -own.clamp_min(1e-9).log(), probabilities.argmax(1) != classes
@@ -137,8 +145,9 @@ class ClassifierModule(TrainingModule):
 
     def _calibrate(self) -> Calibration:
         # A rank knows its own share of the valid split; the first rank writes the file.
-        logits, classes = (torch.cat(parts) for parts in zip(*self._valid, strict=True))
-        return calibrate(logits.float(), classes, self.data.leaves, self.recipe.accuracy)
+        logits = torch.cat([logits for logits, _, _ in self._valid]).cpu()
+        classes = torch.cat([classes for _, classes, _ in self._valid]).cpu()
+        return calibrate(logits, classes, self.data.leaves, self.recipe.accuracy)
 
 
 def disturb_levels(levels: Tensor, settings: ClassifierLossSettings) -> Tensor:
