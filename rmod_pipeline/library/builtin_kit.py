@@ -12,7 +12,7 @@ import io
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from functools import partial
 from pathlib import Path
 
@@ -153,7 +153,9 @@ def _to_row(asset: Asset) -> dict[str, object]:
 
 def _to_csv(rows: Sequence[dict[str, str]]) -> bytes:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, [field.name for field in fields(Asset)], lineterminator="\n")
+    # What a listening scan adds has defaults. The kit is not scanned, so its manifest has no such columns.
+    columns = [field.name for field in fields(Asset) if field.default is MISSING]
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
