@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rmod_pipeline.api.classifying import ClassifyResult, classify
 from rmod_pipeline.api.codecs import fetch_codec, list_codecs, open_codec, train_codec
 from rmod_pipeline.api.datasets import (
     build,
@@ -28,12 +29,18 @@ from rmod_pipeline.api.datasets import (
     verify,
 )
 from rmod_pipeline.api.grooves import check_grooves, open_grooves, scan_grooves
+from rmod_pipeline.api.harvesting import HarvestResult, harvest
+from rmod_pipeline.api.kits import KitResult, LoopResult, make_kit, play_kit
 from rmod_pipeline.api.libraries import check_library, open_library, scan
 from rmod_pipeline.api.models import evaluate, extract, import_checkpoint, train
+from rmod_pipeline.api.organising import organise, undo_organise
 from rmod_pipeline.api.releases import release, verify_release
 from rmod_pipeline.api.reports import ReportFiles, report
 from rmod_pipeline.api.results import BuildResult, GrooveScanResult, ImportResult, IncompleteBuildError, ScanResult
+from rmod_pipeline.api.searching import LibraryMap, SimilarSounds, find_similar, map_library
 from rmod_pipeline.codec import CodecChoice
+from rmod_pipeline.curation.organise.run import OrganiseResult
+from rmod_pipeline.curation.organise.undo import UndoResult
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.extraction.results import Extraction, ExtractionConfig
 from rmod_pipeline.inspection.full_check import Verification
@@ -50,6 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildResult",
+    "ClassifyResult",
     "CodecChoice",
     "ComputeConfig",
     "DataPair",
@@ -58,33 +66,47 @@ __all__ = [
     "ExtractionConfig",
     "GrooveScanResult",
     "Grooves",
+    "HarvestResult",
     "ImportResult",
     "IncompleteBuildError",
+    "KitResult",
     "Library",
+    "LibraryMap",
+    "LoopResult",
+    "OrganiseResult",
     "Recipe",
     "Release",
     "ReleaseCheck",
     "ReportFiles",
     "RmodError",
     "ScanResult",
+    "SimilarSounds",
+    "UndoResult",
     "Verification",
     "build",
     "check_grooves",
     "check_library",
+    "classify",
     "compute_features",
     "decode",
     "encode",
     "evaluate",
     "extract",
     "fetch_codec",
+    "find_similar",
+    "harvest",
     "import_checkpoint",
     "import_pairs",
     "list_codecs",
     "load_recipe",
+    "make_kit",
+    "map_library",
     "open_codec",
     "open_dataset",
     "open_grooves",
     "open_library",
+    "organise",
+    "play_kit",
     "preview",
     "recipe_schema",
     "release",
@@ -95,6 +117,7 @@ __all__ = [
     "status",
     "train",
     "train_codec",
+    "undo_organise",
     "verify",
     "verify_release",
 ]

@@ -20,7 +20,7 @@ from rmod_pipeline.cli.encode import encode
 from rmod_pipeline.cli.evaluate import evaluate
 from rmod_pipeline.cli.extract import extract
 from rmod_pipeline.cli.features import features
-from rmod_pipeline.cli.groups import codec, dose, library, patterns, recipe, release
+from rmod_pipeline.cli.groups import classify, codec, dose, kit, library, patterns, recipe, release
 from rmod_pipeline.cli.groups.help_format import Command, Group
 from rmod_pipeline.cli.import_pairs import import_pairs
 from rmod_pipeline.cli.preview import preview
@@ -36,7 +36,11 @@ USER_MISTAKE = 2
 INTERRUPTED = 130
 
 STOPPED = "What is finished is kept; a build, an encoding or a training resumes when its command is given again."
-STOPPED_BY_COMMAND = {"extract": "Nothing of this extraction is kept; the same command begins anew."}
+STOPPED_BY_COMMAND = {
+    "classify": "Sounds that were classified are known when the same command is given again.",
+    "extract": "Nothing of this extraction is kept; the same command begins anew.",
+    "kit": "Files that were listened to are known when the same command is given again.",
+}
 """What remains of commands that cannot be resumed."""
 
 _ENVIRONMENT_ERRNOS = (
@@ -74,11 +78,13 @@ with findings or failures, 2 a mistake in the input, 130 stopped.
 """,
 )
 
-app.add_typer(library.app, name="library", help="Scan folders of sounds into a library: scan, check.")
+app.add_typer(library.app, name="library", help="Folders of sounds as a library: scan, check, near, map.")
+app.add_typer(classify.app, name="classify", help=classify.HELP)
 app.add_typer(patterns.app, name="patterns", help="Scan folders of MIDI performances into grooves: scan, check.")
 app.add_typer(recipe.app, name="recipe", help="What a data set holds: show, check, schema.")
 app.add_typer(codec.app, name="codec", help="Codecs, which turn audio into tokens: list, fetch, show, train.")
 app.add_typer(dose.app, name="dose", help="DOSE models, which extract one-shots from mixtures: import.")
+app.add_typer(kit.app, name="kit", help="Drum kits from sounds that are no drums: make, play.")
 app.add_typer(release.app, name="release", help=release.HELP)
 for command in (
     *(build, import_pairs, status, verify, report, show, render),

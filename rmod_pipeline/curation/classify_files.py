@@ -20,7 +20,7 @@ from rmod_pipeline.classification.results import Classification
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.curation.classification_cache import ClassificationCache, StoredAnswer, file_status
 from rmod_pipeline.curation.one_shot_files import RefusedFile, SoundFile, prepare_file
-from rmod_pipeline.library.process_pool import map_batches
+from rmod_pipeline.library.process_pool import map_in_order
 
 CRASHED = "the decoder crashed on it"
 
@@ -94,7 +94,7 @@ class ClassifiedFile:
     """Why the file could not be classified; empty if it was."""
 
 
-_NumberedFile = tuple[int, SoundFile]
+_FileAndStatus = tuple[SoundFile, os.stat_result | None]
 
 
 def classify_files(
@@ -148,27 +148,15 @@ def _classify_in_order(
 ) -> Iterator[tuple[ClassifiedFile, os.stat_result | None]]:
     """Yield the results of the files with the numbers ``new``, in that order, each with its status before it was read.
 
-    Only the results that overtake an earlier one wait in memory.
+    Only results that overtake another one wait in memory.
     """
-    status: dict[int, os.stat_result | None] = {}
-
-    def tasks() -> Iterator[_NumberedFile]:
-        for number in new:
-            status[number] = file_status(files[number])
-            yield number, files[number]
-
-    waiting: dict[int, ClassifiedFile] = {}
-    numbers = iter(new)
-    number = next(numbers, None)
-    for (done, file), result in map_batches(partial(_classify_numbered, choice), tasks(), workers, len(new)):
-        waiting[done] = result or ClassifiedFile(file=file, reason=CRASHED)
-        while number is not None and number in waiting:
-            yield waiting.pop(number), status.pop(number)
-            number = next(numbers, None)
+    tasks = ((files[number], file_status(files[number])) for number in new)
+    for (file, status), result in map_in_order(partial(_classify_tasks, choice), tasks, workers, len(new)):
+        yield result or ClassifiedFile(file=file, reason=CRASHED), status
 
 
-def _classify_numbered(choice: OpensClassifier, tasks: Sequence[_NumberedFile]) -> list[ClassifiedFile]:
-    return classify_batch(choice, [file for _, file in tasks])
+def _classify_tasks(choice: OpensClassifier, tasks: Sequence[_FileAndStatus]) -> list[ClassifiedFile]:
+    return classify_batch(choice, [file for file, _ in tasks])
 
 
 def _recall(cache: ClassificationCache, file: SoundFile, choice: OpensClassifier) -> ClassifiedFile:

@@ -92,17 +92,30 @@ def prepare_question(path: Path) -> PreparedFile:
     Raises UsageError if there is no such file, and AssetError if it cannot be read or has nothing to hear.
     """
     file = open_long_file(path)
-    if file.seconds <= LONGEST_SECONDS and path.stat().st_size <= _MOST_BYTES_UNSEEN:
-        decoded = decode_sound(read_bytes(path), path)  # as the sounds of a library are read, to the same samples
-        audio, seconds = decoded.audio, decoded.audio.shape[1] / decoded.sample_rate
-    else:
-        audio, seconds = _read_beginning(path), file.seconds
-    reason = find_reason(audio, file.sample_rate)
+    audio, sample_rate = read_beginning(path)
+    reason = find_reason(audio, sample_rate)
     if reason:
-        where = "" if seconds <= LONGEST_SECONDS else f" in its first {LONGEST_SECONDS:g} s"
+        where = "" if file.seconds <= LONGEST_SECONDS else f" in its first {LONGEST_SECONDS:g} s"
         raise AssetError(path, f"{reason}{where}", "give a sound that can be heard")
-    prepared = prepare_beginning(audio, file.sample_rate)
-    return PreparedFile(sha256=file_digest(path), seconds=seconds, audio=prepared)
+    return PreparedFile(sha256=file_digest(path), seconds=file.seconds, audio=prepare_beginning(audio, sample_rate))
+
+
+def read_beginning(path: Path) -> tuple[Audio, int]:
+    """Return the first ``LONGEST_SECONDS`` of a file of any length, [channels, frames], and its rate in Hz.
+
+    A file that is no longer is read as the sounds of a library are, to the same samples. A longer one is read in mono.
+    Raises UsageError if there is no such file, and AssetError if it cannot be read.
+    """
+    file = open_long_file(path)
+    if file.seconds <= LONGEST_SECONDS and path.stat().st_size <= _MOST_BYTES_UNSEEN:
+        return decode_sound(read_bytes(path), path).audio, file.sample_rate
+    wanted, blocks, frames = round(LONGEST_SECONDS * file.sample_rate), list[Mono](), 0
+    for block in file.blocks():
+        blocks.append(block.mean(axis=1, dtype=np.float32))
+        frames += len(block)
+        if frames >= wanted:
+            break
+    return np.concatenate(blocks or [np.zeros(0, np.float32)])[None, :wanted], file.sample_rate
 
 
 def find_reason(audio: Audio, sample_rate: int) -> str:
@@ -130,15 +143,3 @@ def _find_length_reason(path: Location) -> str:
         return ""
     seconds = open_long_file(path).seconds
     return f"too long: {seconds:.1f} s, at most {LONGEST_SECONDS:g} s" if seconds > LONGEST_SECONDS else ""
-
-
-def _read_beginning(path: Path) -> Audio:
-    """Return the first ``LONGEST_SECONDS`` of a file in mono: [1, frames]. Raises AssetError."""
-    file = open_long_file(path)
-    wanted, blocks, frames = round(LONGEST_SECONDS * file.sample_rate), list[Mono](), 0
-    for block in file.blocks():
-        blocks.append(block.mean(axis=1, dtype=np.float32))
-        frames += len(block)
-        if frames >= wanted:
-            break
-    return np.concatenate(blocks or [np.zeros(0, np.float32)])[None, :wanted]

@@ -30,16 +30,22 @@ _MIN_TASKS_FOR_POOL = 64
 
 
 def map_batches(
-    function: BatchFunction[Task, TaskResult], tasks: Iterable[Task], workers: int, count: int
+    function: BatchFunction[Task, TaskResult],
+    tasks: Iterable[Task],
+    workers: int,
+    count: int,
+    *,
+    batch_size: int = _BATCH_SIZE,
+    fewest_for_pool: int = _MIN_TASKS_FOR_POOL,
 ) -> Iterator[tuple[Task, TaskResult | None]]:
     """Yield every task with its result, in any order; the result is None if the task crashed its worker process.
 
     ``function`` maps a list of tasks to a list of results and must be importable from a module. ``tasks`` is consumed
     lazily; ``count`` is its approximate length. One worker or few tasks run in this process, because starting workers
-    would take longer.
+    would take longer. batch_size: tasks that are sent to a worker at once, 1 for long ones.
     """
-    batches = _make_batches(tasks)
-    if workers <= 1 or count < _MIN_TASKS_FOR_POOL:
+    batches = _make_batches(tasks, batch_size)
+    if workers <= 1 or count < fewest_for_pool:
         for batch in batches:
             yield from zip(batch, function(batch), strict=True)
         return
@@ -114,7 +120,7 @@ def _initialize_worker() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def _make_batches(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+def _make_batches(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
     remaining = iter(tasks)
-    while batch := list(islice(remaining, _BATCH_SIZE)):
+    while batch := list(islice(remaining, size)):
         yield batch

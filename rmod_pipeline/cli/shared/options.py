@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rmod_pipeline.storage import parse_location
+from rmod_pipeline.storage import parse_local_path, parse_location
 
 WHAT, WHERE, HOW, TOKENS = "What is made", "Where it runs", "How it runs", "Tokens"
 NONE = "none"
@@ -52,6 +53,15 @@ EngineOption = Annotated[
         "--engine",
         metavar="NAME",
         help="What applies the effects: pedalboard, fused (the same, faster) or console.",
+    ),
+]
+ClassifierOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="PATH",
+        parser=parse_local_path,
+        help="Another classifier, or the folder of its training. Default: the one that comes with rmod.",
     ),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]

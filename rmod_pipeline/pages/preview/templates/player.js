@@ -7,6 +7,8 @@
     audio.dataset.blob = "yes";
     const [head, text] = audio.getAttribute("src").split(",");
     const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    // Chromium pauses what is preloaded in part, and fails to resume a FLAC of a single block.
+    audio.preload = "auto";
     audio.src = URL.createObjectURL(new Blob([bytes], { type: head.slice(5, head.indexOf(";")) }));
   };
 
