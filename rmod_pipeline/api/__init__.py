@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rmod_pipeline.api.classifiers import train_classifier
 from rmod_pipeline.api.classifying import ClassifyResult, classify
 from rmod_pipeline.api.codecs import fetch_codec, list_codecs, open_codec, train_codec
 from rmod_pipeline.api.datasets import (
@@ -116,6 +117,7 @@ __all__ = [
     "scan_grooves",
     "status",
     "train",
+    "train_classifier",
     "train_codec",
     "undo_organise",
     "verify",

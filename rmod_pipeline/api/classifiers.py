@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,11 @@ from rmod_pipeline.library.manifest import BUILTIN
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
+    from rmod_pipeline.library.asset import Library
+    from rmod_pipeline.training.classifier.sounds import LabelledSound
     from rmod_pipeline.training.loop.fit import TrainingReport
+
+logger = logging.getLogger(__name__)
 
 
 @speaks_python
@@ -22,6 +27,9 @@ def train_classifier(
     out: str | Path,
     libraries: Sequence[LibraryLike] = (BUILTIN,),
     licences: str = "any",
+    pseudo_labels: Sequence[LibraryLike] = (),
+    above: float = 0.95,
+    teacher: str | Path | None = None,
     steps: int | None = None,
     until: int | None = None,
     device: str = "auto",
@@ -34,9 +42,11 @@ def train_classifier(
 
     recipe: ``sounds``, or a YAML file. libraries: names, manifests or folders; their valid splits select and calibrate
     the model, their test splits are not read. licences: use the sounds of a class of licences alone, such as
-    ``permissive``. steps: in place of the recipe's. until: stop after the validation at or after this step. workers:
-    processes that vary the sounds, 0 for one per core. Returns the report, on the first rank only. Raises RecipeError,
-    LibraryError, ModelError, UsageError.
+    ``permissive``. pseudo_labels: libraries whose kinds are not known; of these, the sounds that ``teacher`` is sure of
+    are learned too, with a confidence of at least ``above``; by default it is the classifier that rmod ships. steps: in
+    place of the recipe's. until: stop after the validation at or after this step. workers: processes that vary the
+    sounds, 0 for one per core. Returns the report, on the first rank only. Raises RecipeError, LibraryError,
+    ModelError, UsageError.
     """
     from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.errors import ModelError
@@ -54,17 +64,43 @@ def train_classifier(
         hint = "pip install 'rmod-pipeline[train]'"
         raise ModelError("training", f"needs {error.name}, which is not installed", hint) from error
     opened = [select_by_class(open_library(library, progress=progress), licence_class) for library in libraries]
+    unknown = [select_by_class(open_library(library, progress=progress), licence_class) for library in pseudo_labels]
+    processes = workers or available_cores()
     training = ClassifierTraining(
         recipe=loaded,
         libraries=opened,
+        extra=_label_by_ear(unknown, opened, teacher, above=above, workers=processes, progress=progress),
         out=parse_local_path(out, "--out"),
         until=until,
         wandb=wandb,
         machine=DeviceSettings(device=device),
-        workers=workers or available_cores(),
+        workers=processes,
     )
     with scan_progress(progress) as on_sound, training_progress(progress) as listener:
         report = train_classifier(training, listener, on_sound)
     if report is not None and on_report:
         on_report(report)
     return report
+
+
+def _label_by_ear(
+    unknown: Sequence[Library],
+    labelled: Sequence[Library],
+    teacher: str | Path | None,
+    *,
+    above: float,
+    workers: int,
+    progress: bool,
+) -> tuple[LabelledSound, ...]:
+    """Return the sounds of libraries that a classifier is sure of, and log how many there are."""
+    from rmod_pipeline.curation.classify_files import ClassifierChoice
+    from rmod_pipeline.curation.pseudo_labels import find_pseudo_labels
+    from rmod_pipeline.progress import scan_progress
+
+    if not unknown:
+        return ()
+    choice = ClassifierChoice(None if teacher is None else parse_local_path(teacher, "--teacher"))
+    with scan_progress(progress) as on_sound:
+        found = find_pseudo_labels(unknown, labelled, choice, above=above, workers=workers, progress=on_sound)
+    logger.warning("%s", found.describe())
+    return found.sounds

@@ -150,7 +150,7 @@ SystemChoice = Annotated[
 class EmbeddingChoice(Strict):
     """An embedding for distances between distributions."""
 
-    name: str = Field(description="ear, codec-latents, YAMNet, VGGish or CLAP.")
+    name: str = Field(description="ear, classifier, codec-latents, YAMNet, VGGish or CLAP.")
     weights: str | None = Field(default=None, description="File of its weights, where rmod ships none.")
 
 

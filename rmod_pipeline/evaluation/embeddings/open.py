@@ -9,12 +9,20 @@ from rmod_pipeline.codec.codec import select_device
 from rmod_pipeline.errors import ModelError, UsageError, nearest
 from rmod_pipeline.evaluation.embeddings.base import Embedding
 from rmod_pipeline.evaluation.embeddings.clap import CLAP, open_clap
-from rmod_pipeline.evaluation.embeddings.shipped import CODEC_LATENTS, EAR, open_codec_embedding, open_ear_embedding
+from rmod_pipeline.evaluation.embeddings.shipped import (
+    CLASSIFIER,
+    CODEC_LATENTS,
+    EAR,
+    open_classifier_embedding,
+    open_codec_embedding,
+    open_ear_embedding,
+)
 from rmod_pipeline.evaluation.embeddings.vggish import VGGISH, open_vggish
 from rmod_pipeline.evaluation.embeddings.yamnet import YAMNET, open_yamnet
 
 _OPENERS: Mapping[str, Callable[[Path | None, str, str | None], Embedding]] = {
     EAR: lambda weights, _device, _sha256: open_ear_embedding(weights),
+    CLASSIFIER: lambda weights, _device, _sha256: open_classifier_embedding(weights),
     CODEC_LATENTS: lambda weights, device, _sha256: open_codec_embedding(weights, device),
     YAMNET: lambda weights, _device, sha256: open_yamnet(weights, sha256),
     VGGISH: open_vggish,
@@ -23,7 +31,7 @@ _OPENERS: Mapping[str, Callable[[Path | None, str, str | None], Embedding]] = {
 
 EMBEDDINGS = tuple(_OPENERS)
 """The names of all embeddings."""
-SHIPPED = (EAR, CODEC_LATENTS)
+SHIPPED = (EAR, CLASSIFIER, CODEC_LATENTS)
 """Those that need no weights of the user."""
 
 
@@ -32,10 +40,10 @@ def open_embedding(
 ) -> Embedding:
     """Open an embedding by its name, in which capital letters do not matter.
 
-    weights: a file, for CLAP a folder; the ear and the codec have weights of their own. device: cpu, cuda, cuda:1 or
-    auto; the ear and YAMNet always run on the CPU. sha256: that of the weights, so that others are refused. Raises
-    UsageError for an unknown name or device, and ModelError or CodecError for weights that are missing, broken, of
-    another checksum or of another model, and for an extra that is not installed.
+    weights: a file, for CLAP a folder; those that rmod ships have weights of their own. device: cpu, cuda, cuda:1 or
+    auto; the ear, the classifier and YAMNet always run on the CPU. sha256: that of the weights, so that others are
+    refused. Raises UsageError for an unknown name or device, and ModelError or CodecError for weights that are missing,
+    broken, of another checksum or of another model, and for an extra that is not installed.
     """
     known = {each.lower(): each for each in EMBEDDINGS}
     if name.lower() not in known:

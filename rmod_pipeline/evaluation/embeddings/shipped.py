@@ -1,4 +1,4 @@
-"""The embeddings that rmod ships, so that a figure always exists: the ear, and the latents of a codec."""
+"""The embeddings that rmod ships, so that a figure always exists: the ear, the classifier, the latents of a codec."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rmod_pipeline.classification.classifier import SoundClassifier, open_classifier
 from rmod_pipeline.codec import Codec, open_codec
 from rmod_pipeline.evaluation.embeddings.base import Sounds, make_identity, prepare_batches, stack_vectors
 from rmod_pipeline.extraction.listening.ear import OpenedEar, open_ear
 
-EAR, CODEC_LATENTS = "ear", "codec-latents"
+EAR, CLASSIFIER, CODEC_LATENTS = "ear", "classifier", "codec-latents"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,30 @@ class EarEmbedding:
             )
             for batch in prepare_batches(sounds, sample_rate, self.ear.features.sample_rate)
         ]
+        return stack_vectors(batches, self.dimensions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierEmbedding:
+    """The embedding of the classifier of one-shots, which hears the first three seconds of a sound, of length 1."""
+
+    classifier: SoundClassifier
+    name: str = CLASSIFIER
+
+    @property
+    def identity(self) -> str:
+        """The name with a checksum of the weights."""
+        return make_identity(self.name, str(self.classifier.source["sha256"]))
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+        return self.classifier.dimensions
+
+    def embed(self, sounds: Sounds, sample_rate: int) -> NDArray[np.float32]:
+        """Return the vectors [n, dimensions] of sounds [n, samples]; see ``Embedding``."""
+        rate = self.classifier.features.sample_rate
+        batches = [self.classifier.embed(list(batch)) for batch in prepare_batches(sounds, sample_rate, rate)]
         return stack_vectors(batches, self.dimensions)
 
 
@@ -81,6 +106,11 @@ class CodecEmbedding:
 def open_ear_embedding(weights: Path | None = None) -> EarEmbedding:
     """Open an ear as an embedding, by default the one that rmod ships. Raises ModelError."""
     return EarEmbedding(ear=open_ear(weights))
+
+
+def open_classifier_embedding(weights: Path | None = None) -> ClassifierEmbedding:
+    """Open a classifier as an embedding, by default the one that rmod ships. Raises ModelError."""
+    return ClassifierEmbedding(classifier=open_classifier(weights))
 
 
 def open_codec_embedding(weights: Path | None = None, device: str = "cpu") -> CodecEmbedding:

@@ -53,6 +53,8 @@ class ClassifierTraining:
     recipe: ClassifierRecipe
     libraries: Sequence[Library]
     out: Path
+    extra: Sequence[LabelledSound] = ()
+    """More sounds to learn from, beside those of the libraries."""
     until: int | None = None
     """Stop after the first validation at or after this step; the training can be resumed."""
     wandb: str | None = None
@@ -70,7 +72,8 @@ def train_classifier(
     The valid splits select the best model and calibrate it; the test splits are not read. An interrupted training in
     the folder is resumed. Raises RmodError.
     """
-    sounds = [sound for sound in collect_sounds(training.libraries) if sound.split in (TRAIN, VALID)]
+    known = {sound.key: sound for sound in (*training.extra, *collect_sounds(training.libraries))}
+    sounds = [known[key] for key in sorted(known) if known[key].split in (TRAIN, VALID)]
     for split in (TRAIN, VALID):
         require_classes(sounds, split, training.libraries[0].manifest)
     features = LogMel(bands=training.recipe.model.bands)

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from rmod_pipeline.cli.groups.classify.list import LIST_HELP, list_command
+from rmod_pipeline.cli.groups.classify.train import TRAIN_HELP, train
 from rmod_pipeline.cli.groups.help_format import Command, DefaultGroup
 
 HELP = """
@@ -51,3 +52,4 @@ class _WithDefaultOptions(DefaultGroup):
 app = typer.Typer(no_args_is_help=True, cls=ListingGroup, rich_markup_mode="markdown", help=HELP)
 
 app.command("list", cls=Command, help=LIST_HELP)(list_command)
+app.command("train", cls=Command, help=TRAIN_HELP)(train)
