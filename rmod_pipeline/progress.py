@@ -114,6 +114,35 @@ def scan_progress(shown: bool = True) -> Iterator[ScanProgress]:
 
 
 @contextmanager
+def steps_progress(shown: bool = True) -> Iterator[ScanProgress]:
+    """Give the progress of a task of several steps: a bar for each, with rate and time left.
+
+    In a log it prints a line every half minute, and one at the end of each step.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+    console = stderr_console()
+    with _bar(console, BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"), shown=shown) as bar:
+        tasks: dict[str, Any] = {}
+        begun: dict[str, tuple[float, int]] = {}
+        last_line = time.monotonic()
+
+        def show(step: str, done: int, total: int) -> None:
+            nonlocal last_line
+            now = time.monotonic()
+            if step not in tasks:
+                tasks[step], begun[step] = bar.add_task(step, total=total, pace=""), (now, done)
+            start, first = begun[step]
+            text = pace(done - first, total - done, now - start, "items")
+            bar.update(tasks[step], completed=done, total=total, pace=text)
+            if shown and bar.disable and (now - last_line >= LINE_SECONDS or done == total):
+                last_line = now
+                console.print(f"{step}: {done:,} of {total:,}" + (f", {text}" if text else ""))
+
+        yield show
+
+
+@contextmanager
 def count_progress(description: str, shown: bool = True) -> Iterator[CountProgress]:
     """Give a callback that draws how many items are done."""
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn

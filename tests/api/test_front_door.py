@@ -27,6 +27,7 @@ BESIDE = {
     "recipe show": "load_recipe",
     "recipe check": "load_recipe",
     "recipe schema": "recipe_schema",
+    "classify compare": "compare_classifiers",
     "codec list": "list_codecs",
     "codec fetch": "fetch_codec",
     "codec show": "open_codec",

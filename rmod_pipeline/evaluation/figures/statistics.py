@@ -9,7 +9,7 @@ counter, so that a figure is the same on every machine and with every version of
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -74,6 +74,35 @@ def bootstrap_interval(
     means = clusters.draw_means(draws, seed)
     low, high = np.quantile(means, _expanded_levels(level, clusters.count))
     return Interval(mean=clusters.mean, low=float(low), high=float(high))
+
+
+def bootstrap_sums(
+    sums: NDArray[np.floating],
+    figure: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    groups: Sequence[str] | None = None,
+    *,
+    level: float = LEVEL,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Interval:
+    """Return a figure that is no mean but a function of sums, such as an F1 score, with its interval.
+
+    sums [n, k]: what each item adds. ``figure`` maps sums over items [m, k] to figures [m]. The interval is that of
+    ``bootstrap_interval``; draws whose figure is NaN, as when no item of a class is drawn, are left out. Raises
+    ValueError for no items.
+    """
+    clusters = _Clusters.of(np.zeros(len(sums)), groups)
+    per_group = np.zeros((clusters.count, sums.shape[1]))
+    np.add.at(per_group, clusters.indices, np.asarray(sums, np.float64))
+    found = float(figure(per_group.sum(0)[None])[0])
+    if clusters.count < 2:
+        return Interval(mean=found, low=None, high=None)
+    drawn = np.concatenate([figure(counts @ per_group) for counts in clusters.draw_counts(draws, seed)])
+    drawn = drawn[np.isfinite(drawn)]
+    if not drawn.size:
+        return Interval(mean=found, low=None, high=None)
+    low, high = np.quantile(drawn, _expanded_levels(level, clusters.count))
+    return Interval(mean=found, low=float(low), high=float(high))
 
 
 def compare_paired(

@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from rmod_pipeline.cli.groups.classify.compare import COMPARE_HELP, compare
 from rmod_pipeline.cli.groups.classify.list import LIST_HELP, list_command
 from rmod_pipeline.cli.groups.classify.train import TRAIN_HELP, train
 from rmod_pipeline.cli.groups.help_format import Command, DefaultGroup
@@ -53,3 +54,4 @@ app = typer.Typer(no_args_is_help=True, cls=ListingGroup, rich_markup_mode="mark
 
 app.command("list", cls=Command, help=LIST_HELP)(list_command)
 app.command("train", cls=Command, help=TRAIN_HELP)(train)
+app.command("compare", cls=Command, help=COMPARE_HELP)(compare)
