@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rmod_pipeline.api.classifier_comparison import ClassifierComparisonResult, compare_classifiers
 from rmod_pipeline.api.classifiers import train_classifier
 from rmod_pipeline.api.classifying import ClassifyResult, classify
 from rmod_pipeline.api.codecs import fetch_codec, list_codecs, open_codec, train_codec
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BuildResult",
+    "ClassifierComparisonResult",
     "ClassifyResult",
     "CodecChoice",
     "ComputeConfig",
@@ -88,6 +90,7 @@ __all__ = [
     "check_grooves",
     "check_library",
     "classify",
+    "compare_classifiers",
     "compute_features",
     "decode",
     "encode",
