@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from rmod_pipeline.classification.labels import NOT_A_DRUM, Leaves, make_leaves
@@ -88,12 +88,10 @@ def collect_sounds(libraries: Sequence[Library]) -> list[LabelledSound]:
 
 
 def _with_partners(sounds: Sequence[LabelledSound]) -> list[LabelledSound]:
-    """Give each sound the next one of its class and group as a partner; one that is alone has none."""
-    from dataclasses import replace
-
-    families: defaultdict[tuple[str, str], list[LabelledSound]] = defaultdict(list)
+    """Give each sound the next one of its class, group and split as a partner; one that is alone has none."""
+    families: defaultdict[tuple[str, str, str], list[LabelledSound]] = defaultdict(list)
     for sound in sounds:
-        families[sound.kind, sound.group].append(sound)
+        families[sound.kind, sound.group, sound.split].append(sound)
     partners: dict[str, tuple[Location, str]] = {}
     for family in families.values():
         if len(family) > 1 and family[0].kind != NOT_A_DRUM:

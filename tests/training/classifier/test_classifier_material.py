@@ -70,7 +70,7 @@ def test_a_part_lies_in_its_sound(samples: int, seed: int) -> None:
 
 
 def test_material_does_not_depend_on_workers_and_is_computed_once(tmp_path: Path) -> None:
-    sounds = collect_sounds([select(load_library("builtin"), 7)])
+    sounds = collect_sounds([select(load_library("builtin"), 9)])
     assert len(sounds) >= 64  # fewer would run in this process
     recipe = RECIPE.model_copy(update={"variation": SoundVariation(copies=1)})
     one = prepare_material(sounds, recipe, LogMel(), tmp_path / "one")
