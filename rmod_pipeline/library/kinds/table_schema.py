@@ -8,21 +8,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from rmod_pipeline.distributions import Strict
-from rmod_pipeline.library.kinds.plain_text import strip_accents
+from rmod_pipeline.library.kinds.plain_text import check_phrase, strip_accents
 from rmod_pipeline.storage.naming import NAME
 
 SevenClass = Literal["clap", "cowbell", "cymbal", "hat", "kick", "snare", "tom"]
 """The classes of the public roadmap for one-shot classification."""
 Scan = Literal["one_shot", "loop", "none"]
-
-
-def _check_text(text: str) -> str:
-    if not text or text != text.lower() or text != " ".join(text.split()):
-        raise ValueError(f"{text!r} is not in small letters with single spaces between words")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_check_text)]
+Text = Annotated[str, AfterValidator(check_phrase)]
 Texts = tuple[Text, ...]
 Name = Annotated[str, Field(pattern=NAME)]
 MidiKey = Annotated[int, Field(ge=0, le=127)]

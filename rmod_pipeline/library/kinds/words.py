@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rmod_pipeline.library.kinds import vocabulary as v
-from rmod_pipeline.library.kinds.plain_text import strip_accents
+from rmod_pipeline.library.kinds.plain_text import is_ideographic, strip_accents
 
 _RUN = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL_CASE_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -116,10 +116,6 @@ def singular(text: str) -> str:
     return text
 
 
-def _is_ideographic(word: str) -> bool:
-    return any("\u3040" <= character <= "\u9fff" for character in word)
-
-
 def _plain(words: Iterator[str] | frozenset[str] | dict[str, str]) -> frozenset[str]:
     return frozenset(strip_accents(word) for word in words)
 
@@ -130,7 +126,7 @@ _NAMING_WORDS = _plain(phrase for phrases in v.KIND_PHRASES.values() for phrase 
     code for code in v.CODES if len(code) > 1
 }
 _STRONG_WORDS = sorted(
-    {*v.STRONG_WORDS, *(word for word in _NAMING_WORDS if _is_ideographic(word))}, key=lambda word: (-len(word), word)
+    {*v.STRONG_WORDS, *(word for word in _NAMING_WORDS if is_ideographic(word))}, key=lambda word: (-len(word), word)
 )
 KNOWN_WORDS = (
     _KIND_WORDS
