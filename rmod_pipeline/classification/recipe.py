@@ -38,6 +38,7 @@ class SoundVariation(Strict):
     """How training sounds are varied, so that a few kits sound like many more. Every copy draws its own values."""
 
     copies: int = Field(default=8, ge=0, le=1000, description="Varied copies per sound, beside the sound itself.")
+    synthesised_copies: int = Field(default=2, ge=0, le=1000, description="The same of each synthesised sound.")
     semitones: float = Field(default=4.0, ge=0, le=24, description="Largest change of speed, up or down.")
     pitched_semitones: float = Field(
         default=1.5,
@@ -86,6 +87,12 @@ class ClassifierRecipe(Strict):
         default=0, ge=0, le=MAX_SEED, description="Seed of the first weights, the copies and their order."
     )
     model: ClassifierSize = Field(default_factory=ClassifierSize)
+    synthesised: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Synthesised sounds per class and subkind, beside those of the libraries.",
+    )
     variation: SoundVariation = Field(default_factory=SoundVariation)
     loss: ClassifierLossSettings = Field(default_factory=ClassifierLossSettings)
     accuracy: float = Field(

@@ -53,7 +53,7 @@ class SoundData:
             row[:, :, : each.shape[2]] = each
         chosen = [self.sounds[index] for index in indices]
         return SoundBatch(
-            keys=[str(sound.path) for sound in chosen],
+            keys=[sound.name for sound in chosen],
             levels=torch.from_numpy(stacked),
             frames=torch.tensor([each.shape[2] for each in levels]),
             leaves=torch.from_numpy(np.stack([self.leaves.mask(sound.kind, sound.subkind) for sound in chosen])),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import processor_family
-from rmod_pipeline.classification.labels import NOT_A_DRUM
+from rmod_pipeline.classification.labels import NOT_A_DRUM, SEPARATOR
 from rmod_pipeline.classification.levels import LONGEST_READ_SECONDS, Levels, compute_levels, prepare_sound
 from rmod_pipeline.classification.recipe import ClassifierRecipe
 from rmod_pipeline.codec.window import Mono
@@ -25,10 +25,12 @@ from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import AssetError, ModelError
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.library.process_pool import ScanProgress, map_batches
-from rmod_pipeline.library.read import decode_verified
+from rmod_pipeline.library.read import decode_verified, resample
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import publish, publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable, temporary_file
+from rmod_pipeline.synthesis.dsp import SAMPLE_RATE
+from rmod_pipeline.synthesis.random_drums import synthesize_random_drum
 from rmod_pipeline.training.classifier.sounds import PITCHED, LabelledSound
 from rmod_pipeline.training.classifier.variation import cut_part, vary_sound
 
@@ -57,11 +59,12 @@ class Material:
 class _Task:
     """One sound whose levels are to be computed."""
 
-    path: Location
+    path: Location | None
     sha256: str
     partner: tuple[Location, str] | None
     key: str
     kind: str
+    subkind: str
     recipe: ClassifierRecipe
     features: LogMel
 
@@ -133,6 +136,7 @@ def _compute_all(
             partner=sound.partner,
             key=sound.key,
             kind=sound.kind,
+            subkind=sound.subkind,
             recipe=recipe,
             features=features,
         )
@@ -159,7 +163,7 @@ def _compute_batch(tasks: list[_Task]) -> list[Sequence[Levels] | str | None]:
 def _compute(task: _Task) -> Sequence[Levels] | str:
     """Return the levels of a sound and of its copies, or why it cannot be read."""
     try:
-        sound = _read(task.path, task.sha256, task.features.sample_rate)
+        sound = _synthesize(task) if task.path is None else _read(task.path, task.sha256, task.features.sample_rate)
         partner = _read(*task.partner, task.features.sample_rate) if task.partner else None
     except AssetError as error:
         return str(error)
@@ -167,13 +171,20 @@ def _compute(task: _Task) -> Sequence[Levels] | str:
     heard = round(seconds * rate)
     levels = [compute_levels(sound, task.features, seconds)]
     semitones = variation.pitched_semitones if task.kind in PITCHED else variation.semitones
-    for copy in range(variation.copies):
+    for copy in range(variation.synthesised_copies if task.path is None else variation.copies):
         draw = Draw.of("classifier", task.recipe.seed, task.key, copy)
         # A phrase or a noise may begin anywhere. A drum begins at its beginning.
         part = cut_part(sound, draw.at("part"), rate) if task.kind == NOT_A_DRUM else sound
         varied = vary_sound(part[: 2 * heard], partner, draw, variation=variation, semitones=semitones, rate=rate)
         levels.append(compute_levels(varied, task.features, seconds))
     return levels
+
+
+def _synthesize(task: _Task) -> Mono:
+    leaf = f"{task.kind}{SEPARATOR}{task.subkind}" if task.subkind else task.kind
+    sound = synthesize_random_drum(leaf, Draw.of("classifier", task.recipe.seed, task.key))
+    mono: Mono = resample(sound.astype(np.float32)[None], SAMPLE_RATE, task.features.sample_rate)[0]
+    return mono
 
 
 def _read(path: Location, sha256: str, rate: int) -> Mono:

@@ -8,11 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from rmod_pipeline.classification.labels import NOT_A_DRUM, Leaves, make_leaves
+from rmod_pipeline.classification.labels import (
+    NOT_A_DRUM,
+    Leaves,
+    class_of_leaf,
+    make_leaves,
+    subkind_of_leaf,
+)
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.taxonomy import CLASSES, class_of, read_subkind, subkinds_of
 from rmod_pipeline.storage import Location
+from rmod_pipeline.synthesis.random_drums import RANDOM_DRUMS
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +32,11 @@ class LabelledSound:
     """One sound with its label."""
 
     key: str
-    """Names the sound in messages and decides the draws of its copies: the SHA-256 of its file."""
-    path: Location
+    """Decides the draws of its copies: the SHA-256 of its file, or the name of a synthesised sound."""
+    path: Location | None
+    """None for a synthesised sound."""
     sha256: str
+    """Of the file; empty for a synthesised sound."""
     kind: str
     """A class of the taxonomy."""
     subkind: str
@@ -37,6 +46,11 @@ class LabelledSound:
     split: str
     partner: tuple[Location, str] | None = None
     """Path and SHA-256 of another sound of the same class and group, which may be layered under this one."""
+
+    @property
+    def name(self) -> str:
+        """The name in messages."""
+        return self.key if self.path is None else str(self.path)
 
 
 def taxonomy_leaves() -> Leaves:
@@ -87,6 +101,23 @@ def collect_sounds(libraries: Sequence[Library]) -> list[LabelledSound]:
     return _with_partners(sorted(sounds.values(), key=lambda sound: sound.key))
 
 
+def synthesized_sounds(per_leaf: int) -> list[LabelledSound]:
+    """Return as many synthesised sounds of each leaf that can be synthesised, to learn from."""
+    return [
+        LabelledSound(
+            key=f"synthesised {leaf} {number}",
+            path=None,
+            sha256="",
+            kind=class_of_leaf(leaf),
+            subkind=subkind_of_leaf(leaf),
+            group=f"synthesised {leaf} {number}",
+            split="train",
+        )
+        for leaf in RANDOM_DRUMS
+        for number in range(per_leaf)
+    ]
+
+
 def _with_partners(sounds: Sequence[LabelledSound]) -> list[LabelledSound]:
     """Give each sound the next one of its class, group and split as a partner; one that is alone has none."""
     families: defaultdict[tuple[str, str, str], list[LabelledSound]] = defaultdict(list)
@@ -96,7 +127,8 @@ def _with_partners(sounds: Sequence[LabelledSound]) -> list[LabelledSound]:
     for family in families.values():
         if len(family) > 1 and family[0].kind != NOT_A_DRUM:
             for sound, partner in zip(family, [*family[1:], family[0]], strict=True):
-                partners[sound.key] = (partner.path, partner.sha256)
+                if partner.path is not None:
+                    partners[sound.key] = (partner.path, partner.sha256)
     return [replace(sound, partner=partners.get(sound.key)) for sound in sounds]
 
 

@@ -27,6 +27,7 @@ from rmod_pipeline.training.classifier.sounds import (
     LabelledSound,
     collect_sounds,
     require_classes,
+    synthesized_sounds,
     taxonomy_leaves,
 )
 from rmod_pipeline.training.loop.data import TRAIN, VALID
@@ -72,7 +73,9 @@ def train_classifier(
     The valid splits select the best model and calibrate it; the test splits are not read. An interrupted training in
     the folder is resumed. Raises RmodError.
     """
-    known = {sound.key: sound for sound in (*training.extra, *collect_sounds(training.libraries))}
+    synthesised = synthesized_sounds(training.recipe.synthesised)
+    own = collect_sounds(training.libraries)
+    known = {sound.key: sound for sound in (*synthesised, *training.extra, *own)}
     sounds = [known[key] for key in sorted(known) if known[key].split in (TRAIN, VALID)]
     for split in (TRAIN, VALID):
         require_classes(sounds, split, training.libraries[0].manifest)
@@ -142,7 +145,7 @@ def _check_recipe(recipe: ClassifierRecipe, features: LogMel) -> None:
 def _digest_labels(data: SoundData) -> str:
     """Return a digest of the sounds, their labels, and who learns from them."""
     rows = [
-        [data.sounds[index].sha256, data.sounds[index].kind, data.sounds[index].subkind, name]
+        [data.sounds[index].key, data.sounds[index].kind, data.sounds[index].subkind, name]
         for name, indices in ((TRAIN, data.train), (VALID, data.valid))
         for index in indices
     ]
