@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from rmod_pipeline.curation.classification_cache import ClassificationCache, classification_cache_file
-from rmod_pipeline.curation.classify_files import ClassifiedFile, ClassifierChoice, classify_files, open_once
+from rmod_pipeline.curation.classify_files import ClassifiedFile, OpensClassifier, classify_files, open_once
 from rmod_pipeline.curation.one_shot_files import SoundFile
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.process_pool import ScanProgress
@@ -44,7 +44,7 @@ class PseudoLabels:
 def find_pseudo_labels(
     unlabelled: Sequence[Library],
     labelled: Sequence[Library],
-    choice: ClassifierChoice,
+    choice: OpensClassifier,
     *,
     above: float,
     workers: int = 1,

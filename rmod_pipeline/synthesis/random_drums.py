@@ -328,7 +328,7 @@ def _other_percussion(draw: Draw) -> Signal:
     if kind == "guiro":
         frames = seconds_to_frames(_log(own, "seconds", 0.08, 0.45))
         rate = _flat(own, "rate", 30, 90)
-        teeth = np.exp(-12 * np.mod(rate * time_axis(frames), 1.0))
+        teeth: Signal = np.exp(-12 * np.mod(rate * time_axis(frames), 1.0))
         return band_pass(white_noise(own.at("noise"), frames), _log(own, "centre", 1800, 5000), 1.2) * teeth
     ranges = {
         "woodblock": ((500, 1600), (0.04, 0.18), (1.0, 1.5, 2.4, 3.7)),
