@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rmod_pipeline.api.arguments import speaks_python
 from rmod_pipeline.curation.organise.naming.pattern import DEFAULT_PATTERN
@@ -61,8 +61,11 @@ def organise(
     mode: Mode = "link" if links else "hard link" if hard_links else "copy"
     count = workers or available_cores()
     path = None if model is None else parse_local_path(model)
+    must_listen = listen or path is not None
+    if must_listen:
+        _open_classifier(path)  # a mistake is to be known before sounds are measured for an hour
     with scan_progress(progress) as on_progress, closing(ScanCache(scan_cache_file(), fresh=fresh)) as cache:
-        listener = _Listener(path, count, fresh, must_listen=listen or path is not None, progress=on_progress)
+        listener = _Listener(path, count, fresh, must_listen=must_listen, progress=on_progress)
         facts = FactOptions(
             workers=count,
             listen=None if names_only else listener,
@@ -103,27 +106,32 @@ class _Listener:
 
         Without torch or without a classifier names alone decide, unless somebody asked for it: that raises ModelError.
         """
-        from rmod_pipeline.codec.torch_support import require_torch
         from rmod_pipeline.curation.classification_cache import ClassificationCache, classification_cache_file
-        from rmod_pipeline.curation.classify_files import ClassifiedFile, ClassifierChoice, classify_files, open_once
+        from rmod_pipeline.curation.classify_files import ClassifiedFile, ClassifierChoice, classify_files
 
-        choice = ClassifierChoice(self._model)
         try:
-            require_torch(ModelError, "listen")
-            source = open_once(choice).source
+            source = _open_classifier(self._model)
         except ModelError as error:
             if self._must_listen:
                 raise
-            log.warning(
-                "%d sounds without a kind in their names stay unknown: %s: %s", len(files), error.about, error.found
-            )
+            log.warning("%d sounds whose names say no kind stay unknown: %s", len(files), error.found)
             yield from (ClassifiedFile(file=file, reason=error.found) for file in files)
             return
         with closing(ClassificationCache(classification_cache_file(), source, fresh=self._fresh)) as cache:
+            choice = ClassifierChoice(self._model)
             yield from classify_files(files, choice, cache=cache, workers=self._workers, progress=self._count)
 
     def _count(self, done: int, total: int) -> None:
         self._progress("Listening", done, total)
+
+
+def _open_classifier(model: Path | None) -> Mapping[str, Any]:
+    """Open a classifier and return its origin. Raises ModelError for a bad file, and without torch."""
+    from rmod_pipeline.codec import torch_support
+    from rmod_pipeline.curation.classify_files import ClassifierChoice, open_once
+
+    torch_support.require_torch(ModelError, "listen")
+    return open_once(ClassifierChoice(model)).source
 
 
 def _refuse_both(first: str, has_first: bool, second: str, has_second: bool) -> None:

@@ -78,13 +78,13 @@ def make_plan(
 
 
 def _sound_items(facts: SourceFacts, pattern: Pattern) -> Iterator[_Item]:
-    for sound in facts.sounds:
+    for sound in sorted(facts.sounds, key=lambda sound: sound.path):
         folders, name = pattern.render(sound)
         yield _Item(row=_make_row(sound, facts.folder), sound=sound.sound, folders=tuple(folders), name=name)
 
 
 def _leftover_items(facts: SourceFacts) -> Iterator[_Item]:
-    for leftover in facts.leftovers:
+    for leftover in sorted(facts.leftovers, key=lambda leftover: leftover.path):
         if leftover.sha256:
             row = OrganisedFile(
                 old_path=leftover.path,
