@@ -51,10 +51,10 @@ def compare_classifiers(
     in place of the recipe's. workers: processes that read and vary sounds, 0 for one per core. Raises UsageError,
     LibraryError, RecipeError, ModelError, and BuildError for a folder with another comparison.
     """
+    from rmod_pipeline.classification.recipe import load_classifier_recipe, with_steps
     from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.progress import steps_progress
     from rmod_pipeline.storage.process_identity import available_cores
-    from rmod_pipeline.training.classifier.recipes import load_classifier_recipe, with_steps
 
     check_workers(workers)
     if not isinstance(folds, int) or isinstance(folds, bool):

@@ -48,17 +48,17 @@ def train_classifier(
     sounds, 0 for one per core. Returns the report, on the first rank only. Raises RecipeError, LibraryError,
     ModelError, UsageError.
     """
+    from rmod_pipeline.classification.recipe import load_classifier_recipe, with_steps
     from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.errors import ModelError
     from rmod_pipeline.library.licences.selection import parse_licence_class, select_by_class
     from rmod_pipeline.progress import scan_progress, training_progress
     from rmod_pipeline.storage.process_identity import available_cores
-    from rmod_pipeline.training.classifier.recipes import load_classifier_recipe, with_steps
 
     loaded, licence_class = with_steps(load_classifier_recipe(str(recipe)), steps), parse_licence_class(licences)
     require_torch(ModelError, "train")
     try:
-        from rmod_pipeline.training.classifier.train import ClassifierTraining, train_classifier
+        from rmod_pipeline.training.classifier.train import ClassifierTraining, train_on_sounds
         from rmod_pipeline.training.loop.trainer import DeviceSettings
     except ModuleNotFoundError as error:
         hint = "pip install 'rmod-pipeline[train]'"
@@ -77,7 +77,7 @@ def train_classifier(
         workers=processes,
     )
     with scan_progress(progress) as on_sound, training_progress(progress) as listener:
-        report = train_classifier(training, listener, on_sound)
+        report = train_on_sounds(training, listener, on_sound)
     if report is not None and on_report:
         on_report(report)
     return report

@@ -24,8 +24,8 @@ from rmod_pipeline.classification.checkpoint import (
     read_classifier,
 )
 from rmod_pipeline.classification.labels import Leaves, subkind_of_leaf
-from rmod_pipeline.classification.levels import Levels, compute_levels, prepare_sound
-from rmod_pipeline.classification.model import Heard, SoundClassifierNet, normalize_levels
+from rmod_pipeline.classification.levels import Levels, compute_sound_levels, prepare_sound
+from rmod_pipeline.classification.model import NetworkOutput, SoundClassifierNet, normalize_levels
 from rmod_pipeline.classification.results import Classification, Guess
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.features import LogMel
@@ -67,19 +67,19 @@ class SoundClassifier:
     def classify(self, sounds: Sequence[Mono]) -> list[Classification]:
         """Return what each sound [samples] is, at the rate of the features, 44,100 Hz.
 
-        A sound may have any length and level; the first three seconds are heard. Prepare it by ``prepare_sound``.
+        A sound may have any length and level; the first three seconds count. Prepare it by ``prepare_sound``.
         Silence is not certain to be anything. Raises ValueError for NaN and infinite samples.
         """
-        levels = [compute_levels(sound, self.features, self.model.size.seconds) for sound in sounds]
+        levels = [compute_sound_levels(sound, self.features, self.model.size.seconds) for sound in sounds]
         return self.classify_levels(levels)
 
     def classify_levels(self, levels: Sequence[Levels]) -> list[Classification]:
         """Return the same for sounds whose levels are known: each [windows, bands, frames]."""
         answers: list[Classification | None] = [None] * len(levels)
         for indices in _group_by_length(levels):
-            heard = self._hear([levels[index] for index in indices])
-            probabilities = (heard.logits / self.calibration.temperature).softmax(1).double().numpy()
-            vectors = torch.nn.functional.normalize(heard.embedding, dim=1).numpy()
+            output = self._hear([levels[index] for index in indices])
+            probabilities = (output.logits / self.calibration.temperature).softmax(1).double().numpy()
+            vectors = torch.nn.functional.normalize(output.embedding, dim=1).numpy()
             for row, index in enumerate(indices):
                 is_silent = not levels[index].any()
                 answers[index] = self._answer(probabilities[row], vectors[row], is_silent)
@@ -90,12 +90,12 @@ class SoundClassifier:
         empty = np.zeros((0, self.dimensions), np.float32)
         return np.concatenate([empty, *(answer.embedding[None] for answer in self.classify(sounds))])
 
-    def _hear(self, levels: Sequence[Levels]) -> Heard:
+    def _hear(self, levels: Sequence[Levels]) -> NetworkOutput:
         stacked = torch.from_numpy(np.stack(levels))
         frames = torch.full((len(levels),), stacked.shape[3])
         with torch.inference_mode():
-            heard: Heard = self.model(normalize_levels(stacked), frames)
-        return heard
+            output: NetworkOutput = self.model(normalize_levels(stacked), frames)
+        return output
 
     def _answer(self, leaves: NDArray[np.float64], vector: NDArray[np.float32], is_silent: bool) -> Classification:
         """Return the answer for the probabilities of leaves [leaves]."""

@@ -20,7 +20,7 @@ REST_FRAMES = 6
 FRAME_STEP = 8
 """Lengths are multiples of this many frames, so that sounds of similar length can be heard together."""
 _CANCELLED = 0.1
-"""If the mean of two channels has less than this part of their peak, they cancel, and the left one is heard."""
+"""If the mean of two channels has less than this part of their peak, they cancel, and the left one is beginning."""
 LONGEST_READ_SECONDS = 30.0
 
 
@@ -37,19 +37,19 @@ def prepare_sound(audio: Audio, sample_rate: int, rate: int = 44_100) -> Mono:
     return prepared
 
 
-def compute_levels(sound: Mono, features: LogMel, seconds: float) -> Levels:
+def compute_sound_levels(sound: Mono, features: LogMel, seconds: float) -> Levels:
     """Return the levels of at most the first ``seconds`` of a sound [samples], scaled to a peak of 1.
 
     The frames are a multiple of ``FRAME_STEP``. Raises ValueError for a sound with NaN or infinite samples.
     """
-    heard = sound[: round(seconds * features.sample_rate)]
-    if not np.isfinite(heard).all():
+    beginning = sound[: round(seconds * features.sample_rate)]
+    if not np.isfinite(beginning).all():
         raise ValueError("NaN or infinite samples")
-    highest = np.float32(np.abs(heard).max(initial=0.0))
+    highest = np.float32(np.abs(beginning).max(initial=0.0))
     if highest > 0:
-        heard = heard / highest
-        last = int(np.flatnonzero(np.abs(heard) > db_to_gain(END_DB))[-1])
-        heard = heard[: last + 1]
-    frames = -(-heard.size // features.hop) + REST_FRAMES
+        beginning = beginning / highest
+        last = int(np.flatnonzero(np.abs(beginning) > db_to_gain(END_DB))[-1])
+        beginning = beginning[: last + 1]
+    frames = -(-beginning.size // features.hop) + REST_FRAMES
     frames += -frames % FRAME_STEP
-    return features.compute(np.pad(heard, (0, frames * features.hop - heard.size)).astype(np.float32))
+    return features.compute(np.pad(beginning, (0, frames * features.hop - beginning.size)).astype(np.float32))

@@ -22,7 +22,7 @@ TIME_STRIDE = 4
 _MASKED = -1e4
 
 
-class Heard(NamedTuple):
+class NetworkOutput(NamedTuple):
     """What the network makes of sounds."""
 
     embedding: Tensor
@@ -55,7 +55,7 @@ class SoundClassifierNet(nn.Module):
         self.embed = nn.Sequential(nn.Dropout(size.dropout), nn.Linear(3 * size.width, size.embedding))
         self.head = nn.Sequential(nn.SiLU(), nn.Linear(size.embedding, leaves))
 
-    def forward(self, levels: Tensor, frames: Tensor) -> Heard:
+    def forward(self, levels: Tensor, frames: Tensor) -> NetworkOutput:
         """Return embeddings and logits of levels [n, windows, bands, T], normalised, of which ``frames`` [n] count."""
         maps = self.frames(self.maps(levels).flatten(1, 2))
         steps = maps.shape[2]
@@ -65,7 +65,7 @@ class SoundClassifierNet(nn.Module):
         highest = maps.masked_fill(~counts[:, None], _MASKED).amax(2)
         mean = (maps * counts[:, None]).sum(2) / counts.sum(1, keepdim=True)
         embedding = self.embed(torch.cat([attended, highest, mean], dim=1))
-        return Heard(embedding, self.head(embedding))
+        return NetworkOutput(embedding, self.head(embedding))
 
 
 def normalize_levels(levels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Define the recipe of a classifier of one-shots: size, variation of sounds, loss and schedule. Imports no torch."""
+"""Define and find the recipe of a classifier of one-shots: size, variation, loss, schedule. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from pydantic import Field, model_validator
 from rmod_pipeline.distributions import Strict
 from rmod_pipeline.errors import MAX_SEED
 from rmod_pipeline.recipe import Chain
+from rmod_pipeline.recipe.find import find_recipe
+from rmod_pipeline.recipe.load import load_yaml_by_kind
 from rmod_pipeline.recipe.schedule import TrainingSchedule
+
+FOLDER = "classifier"
+SHIPPED = "sounds"
+"""The recipe of the classifier that rmod ships."""
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 
@@ -99,3 +105,21 @@ class ClassifierRecipe(Strict):
         default=0.95, gt=0, lt=1, description="Accuracy on the valid split that answers above the threshold have."
     )
     schedule: TrainingSchedule
+
+
+def load_classifier_recipe(name: str = SHIPPED) -> ClassifierRecipe:
+    """Read a recipe from a path, or by the name of one that ships with rmod. Raises RecipeError."""
+    return load_yaml_by_kind({FOLDER: ClassifierRecipe}, find_recipe(name, FOLDER), {FOLDER: f"{SHIPPED}.yaml"})
+
+
+def with_steps(recipe: ClassifierRecipe, steps: int | None) -> ClassifierRecipe:
+    """Return the recipe with another number of steps; unchanged for None. Validations and warm-up become as rare."""
+    if steps is None:
+        return recipe
+    share = steps / recipe.schedule.steps
+    changed = {
+        "steps": steps,
+        "warm_up_steps": min(round(recipe.schedule.warm_up_steps * share), steps - 1),
+        "check_every_steps": max(1, min(steps, round(recipe.schedule.check_every_steps * share))),
+    }
+    return recipe.model_copy(update={"schedule": recipe.schedule.model_copy(update=changed)})

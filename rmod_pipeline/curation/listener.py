@@ -12,7 +12,7 @@ from rmod_pipeline.curation.classification_cache import ClassificationCache, cla
 from rmod_pipeline.curation.classify_files import ClassifierChoice, classify_files, open_once
 from rmod_pipeline.curation.one_shot_files import SoundFile
 from rmod_pipeline.library.process_pool import ScanProgress
-from rmod_pipeline.library.scanning.listening import HeardKind
+from rmod_pipeline.library.scanning.listening import KindByEar
 from rmod_pipeline.library.taxonomy import kind_of
 
 
@@ -25,7 +25,7 @@ class ClassifierListener:
     fresh: bool = False
     """Listen to unchanged files again too."""
 
-    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[HeardKind | None]:
+    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[KindByEar | None]:
         """Yield what each file is, in order; None for one that cannot be classified. Raises ModelError."""
 
         def count(done: int, total: int) -> None:
@@ -36,13 +36,13 @@ class ClassifierListener:
         source = open_once(self.choice).source
         with closing(ClassificationCache(classification_cache_file(), source, fresh=self.fresh)) as cache:
             for result in classify_files(files, self.choice, cache=cache, workers=self.workers, progress=count):
-                yield to_heard_kind(result.classification) if result.classification else None
+                yield to_kind_by_ear(result.classification) if result.classification else None
 
 
-def to_heard_kind(classification: Classification) -> HeardKind:
+def to_kind_by_ear(classification: Classification) -> KindByEar:
     """Return a classification in the words of a scan."""
     best = classification.best
-    return HeardKind(
+    return KindByEar(
         kind=kind_of(best.kind, best.subkind),
         is_certain=classification.is_certain,
         confidences={guess.kind: guess.confidence for guess in classification.guesses},

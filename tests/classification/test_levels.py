@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmod_pipeline.classification.levels import FRAME_STEP, compute_levels, prepare_sound
+from rmod_pipeline.classification.levels import FRAME_STEP, compute_sound_levels, prepare_sound
 from rmod_pipeline.features import LogMel
 
 RATE = 44_100
@@ -23,13 +23,13 @@ def make_hit(seconds: float = 0.3, hz: float = 200.0, rate: int = RATE) -> np.nd
 def test_the_level_of_a_sound_is_not_heard(gain_db: float) -> None:
     sound = make_hit()
     louder = (sound * 10 ** (gain_db / 20)).astype(np.float32)
-    difference = compute_levels(sound, MEL, 3.0).astype(int) - compute_levels(louder, MEL, 3.0)
+    difference = compute_sound_levels(sound, MEL, 3.0).astype(int) - compute_sound_levels(louder, MEL, 3.0)
     assert np.abs(difference).max() <= 1  # a rounding of half a decibel
 
 
 @given(st.integers(0, 200_000))
 def test_levels_have_a_multiple_of_the_step_and_at_most_the_seconds(samples: int) -> None:
-    levels = compute_levels(np.resize(make_hit(), samples), MEL, 1.0)
+    levels = compute_sound_levels(np.resize(make_hit(), samples), MEL, 1.0)
     assert levels.shape[:2] == (2, 64)
     assert levels.shape[2] % FRAME_STEP == 0
     assert 0 < levels.shape[2] <= RATE / MEL.hop + 2 * FRAME_STEP
@@ -38,23 +38,25 @@ def test_levels_have_a_multiple_of_the_step_and_at_most_the_seconds(samples: int
 def test_what_comes_after_the_seconds_is_not_heard() -> None:
     sound = np.resize(make_hit(), 2 * RATE)
     changed = np.concatenate([sound[:RATE], -0.5 * sound[RATE:]])
-    assert np.array_equal(compute_levels(sound, MEL, 1.0), compute_levels(changed, MEL, 1.0))
+    assert np.array_equal(compute_sound_levels(sound, MEL, 1.0), compute_sound_levels(changed, MEL, 1.0))
 
 
 def test_a_silent_tail_is_not_heard() -> None:
     sound = make_hit()
-    assert np.array_equal(compute_levels(sound, MEL, 3.0), compute_levels(np.pad(sound, (0, 2 * RATE)), MEL, 3.0))
+    assert np.array_equal(
+        compute_sound_levels(sound, MEL, 3.0), compute_sound_levels(np.pad(sound, (0, 2 * RATE)), MEL, 3.0)
+    )
 
 
 def test_silence_is_silent() -> None:
-    assert not compute_levels(np.zeros(1000, np.float32), MEL, 3.0).any()
-    assert not compute_levels(np.zeros(0, np.float32), MEL, 3.0).any()
+    assert not compute_sound_levels(np.zeros(1000, np.float32), MEL, 3.0).any()
+    assert not compute_sound_levels(np.zeros(0, np.float32), MEL, 3.0).any()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_samples_that_are_no_numbers_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="NaN"):
-        compute_levels(np.array([0.5, value], np.float32), MEL, 3.0)
+        compute_sound_levels(np.array([0.5, value], np.float32), MEL, 3.0)
 
 
 @given(st.integers(1, 20_000), st.floats(-0.3, 0.3))

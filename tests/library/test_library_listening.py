@@ -20,7 +20,7 @@ from rmod_pipeline.library.scanning.listening import (
     NAME,
     NO_DRUM,
     SURE,
-    HeardKind,
+    KindByEar,
     hear_kinds,
 )
 from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
@@ -33,20 +33,20 @@ CLASSES = ("kick", "snare", "clap", "hihat", NO_DRUM)
 class FakeListener:
     """Hears what a table says by file name."""
 
-    def __init__(self, answers: Mapping[str, HeardKind | None]) -> None:
+    def __init__(self, answers: Mapping[str, KindByEar | None]) -> None:
         self.answers = answers
         self.asked: list[str] = []
 
-    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[HeardKind | None]:
+    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[KindByEar | None]:
         for path in paths:
             self.asked.append(path.name)
             yield self.answers.get(path.name)
 
 
-def heard(kind: str, confidence: float, certain: bool = True) -> HeardKind:
+def heard(kind: str, confidence: float, certain: bool = True) -> KindByEar:
     name = (class_of(kind) or (kind, ""))[0]
     rest = (1 - confidence) / (len(CLASSES) - 1)
-    return HeardKind(
+    return KindByEar(
         kind=kind, is_certain=certain, confidences={each: confidence if each == name else rest for each in CLASSES}
     )
 
@@ -77,7 +77,7 @@ def test_what_an_ear_may_change(kind: str, kind_from: str, ear: str, confidence:
         assert certain and confidence >= SURE and not is_same and ear != NO_DRUM
     if suspects:
         assert certain and confidence >= SURE and not is_same
-        assert (suspects[0].said, suspects[0].heard, suspects[0].used) == (kind, ear, used.kind)
+        assert (suspects[0].claimed, suspects[0].by_ear, suspects[0].used) == (kind, ear, used.kind)
     if kind and certain and not is_same and confidence >= 1 - IMPROBABLE:
         assert suspects
 

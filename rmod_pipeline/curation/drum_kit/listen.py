@@ -76,11 +76,11 @@ def _answer_exactly(classifier: object, sound: Mono) -> LeafAnswer:
     import torch
 
     from rmod_pipeline.classification.classifier import SoundClassifier
-    from rmod_pipeline.classification.levels import compute_levels
+    from rmod_pipeline.classification.levels import compute_sound_levels
     from rmod_pipeline.classification.model import normalize_levels
 
     assert isinstance(classifier, SoundClassifier)
-    levels = torch.from_numpy(compute_levels(sound, classifier.features, classifier.model.size.seconds)[None])
+    levels = torch.from_numpy(compute_sound_levels(sound, classifier.features, classifier.model.size.seconds)[None])
     with torch.inference_mode():
         output = classifier.model(normalize_levels(levels), torch.full((1,), levels.shape[3]))
         probabilities = output.logits.double().softmax(1)[0].numpy()

@@ -35,7 +35,7 @@ class PathDescription:
     """Where the kind is from: name, labels or ear."""
     confidence: float | None = None
     """Probability of the kind's class by ear; None if nobody listened."""
-    heard: str = ""
+    ear_guess: str = ""
     """What an ear guessed of a sound that has no kind; empty if nobody listened."""
 
 

@@ -25,7 +25,7 @@ IMPROBABLE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeardKind:
+class KindByEar:
     """What an ear says of one file."""
 
     kind: str
@@ -49,7 +49,7 @@ class HeardKind:
 class Listener(Protocol):
     """What hears files for a scan."""
 
-    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[HeardKind | None]:
+    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[KindByEar | None]:
         """Yield what each file is, in order; None for one that cannot be read, or is too long for one sound."""
 
 
@@ -59,11 +59,11 @@ class SuspectedLabel:
 
     path: PurePath
     """Of the scan: relative to the root."""
-    said: str
+    claimed: str
     """The kind by its name or label."""
-    said_by: str
+    claimed_by: str
     """``name`` or ``labels``."""
-    heard: str
+    by_ear: str
     """The kind by ear."""
     confidence: float
     used: str
@@ -72,8 +72,8 @@ class SuspectedLabel:
     @property
     def detail(self) -> str:
         """The finding in words, for a report."""
-        source = "its name says" if self.said_by == NAME else "the labels say"
-        return f"{source} {self.said}, the ear hears {self.heard} ({self.confidence:.2f}); used as {self.used}"
+        source = "its name says" if self.claimed_by == NAME else "the labels say"
+        return f"{source} {self.claimed}, the ear hears {self.by_ear} ({self.confidence:.2f}); used as {self.used}"
 
 
 def hear_kinds(
@@ -83,49 +83,49 @@ def hear_kinds(
 
     Loops and phrases are not listened to: an ear for drums does not tell a bass from a piano.
     """
-    to_hear = [path for path, description in descriptions.items() if _is_to_be_heard(description)]
+    to_hear = [path for path, description in descriptions.items() if _needs_ear(description)]
     decided, suspects = dict(descriptions), []
-    for path, heard in zip(to_hear, listener.hear(to_hear, progress), strict=True):
-        if heard is None:
+    for path, answer in zip(to_hear, listener.hear(to_hear, progress), strict=True):
+        if answer is None:
             continue
-        decided[path], suspect = _decide(path, descriptions[path], heard)
+        decided[path], suspect = _decide(path, descriptions[path], answer)
         if suspect:
             suspects.append(suspect)
     return decided, suspects
 
 
-def _is_to_be_heard(description: PathDescription) -> bool:
+def _needs_ear(description: PathDescription) -> bool:
     return not description.several_hits and (not description.kind or description.kind in ONE_SHOT_KINDS)
 
 
 def _decide(
-    path: Path, description: PathDescription, heard: HeardKind
+    path: Path, description: PathDescription, answer: KindByEar
 ) -> tuple[PathDescription, SuspectedLabel | None]:
     """Return the description of one file with the kind to use, and the contradiction if there is one."""
     if not description.kind:
-        return _name_unknown(description, heard), None
+        return _name_unknown(description, answer), None
     named = class_of(description.kind)
-    confidence = heard.confidences.get(named[0], 0.0) if named else 0.0
+    confidence = answer.confidences.get(named[0], 0.0) if named else 0.0
     kept = replace(description, confidence=confidence)
-    is_contradicted = heard.is_certain and heard.confidence >= SURE and confidence <= IMPROBABLE
+    is_contradicted = answer.is_certain and answer.confidence >= SURE and confidence <= IMPROBABLE
     if not is_contradicted:
         return kept, None
     # What is said to be a drum is not thrown away because an ear hears none.
-    overruled = description.kind_from == NAME and heard.class_name != NO_DRUM
-    used = replace(kept, kind=heard.kind, kind_from=EAR, confidence=heard.confidence) if overruled else kept
+    overruled = description.kind_from == NAME and answer.class_name != NO_DRUM
+    used = replace(kept, kind=answer.kind, kind_from=EAR, confidence=answer.confidence) if overruled else kept
     suspect = SuspectedLabel(
         path=path,
-        said=description.kind,
-        said_by=description.kind_from,
-        heard=heard.kind,
-        confidence=heard.confidence,
+        claimed=description.kind,
+        claimed_by=description.kind_from,
+        by_ear=answer.kind,
+        confidence=answer.confidence,
         used=used.kind,
     )
     return used, suspect
 
 
-def _name_unknown(description: PathDescription, heard: HeardKind) -> PathDescription:
+def _name_unknown(description: PathDescription, answer: KindByEar) -> PathDescription:
     """Return the description of a file whose name says nothing."""
-    if not heard.is_certain or heard.class_name == NO_DRUM:
-        return replace(description, heard=f"{heard.kind} ({heard.confidence:.2f})")
-    return replace(description, kind=heard.kind, kind_from=EAR, confidence=heard.confidence)
+    if not answer.is_certain or answer.class_name == NO_DRUM:
+        return replace(description, ear_guess=f"{answer.kind} ({answer.confidence:.2f})")
+    return replace(description, kind=answer.kind, kind_from=EAR, confidence=answer.confidence)

@@ -216,8 +216,8 @@ def _drop_by_name(
 
 def _find_name_reason(description: PathDescription, config: ScanConfig, remedy: str) -> str:
     """Return why a file is dropped before it is read; empty if it is not."""
-    if not description.kind and description.heard:
-        return f"kind unknown: by ear perhaps {description.heard}; use --labels"
+    if not description.kind and description.ear_guess:
+        return f"kind unknown: by ear perhaps {description.ear_guess}; use --labels"
     if not description.kind:
         return f"kind unknown: use --labels{remedy}"
     if not description.several_hits or description.kind not in ONE_SHOT_KINDS:

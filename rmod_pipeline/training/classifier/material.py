@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rmod_pipeline.audio import processor_family
 from rmod_pipeline.classification.labels import NOT_A_DRUM, SEPARATOR
-from rmod_pipeline.classification.levels import LONGEST_READ_SECONDS, Levels, compute_levels, prepare_sound
+from rmod_pipeline.classification.levels import LONGEST_READ_SECONDS, Levels, compute_sound_levels, prepare_sound
 from rmod_pipeline.classification.recipe import ClassifierRecipe
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.draw import Draw
@@ -168,15 +168,15 @@ def _compute(task: _Task) -> Sequence[Levels] | str:
     except AssetError as error:
         return str(error)
     seconds, variation, rate = task.recipe.model.seconds, task.recipe.variation, task.features.sample_rate
-    heard = round(seconds * rate)
-    levels = [compute_levels(sound, task.features, seconds)]
+    longest = round(seconds * rate)
+    levels = [compute_sound_levels(sound, task.features, seconds)]
     semitones = variation.pitched_semitones if task.kind in PITCHED else variation.semitones
     for copy in range(variation.synthesised_copies if task.path is None else variation.copies):
         draw = Draw.of("classifier", task.recipe.seed, task.key, copy)
         # A phrase or a noise may begin anywhere. A drum begins at its beginning.
         part = cut_part(sound, draw.at("part"), rate) if task.kind == NOT_A_DRUM else sound
-        varied = vary_sound(part[: 2 * heard], partner, draw, variation=variation, semitones=semitones, rate=rate)
-        levels.append(compute_levels(varied, task.features, seconds))
+        varied = vary_sound(part[: 2 * longest], partner, draw, variation=variation, semitones=semitones, rate=rate)
+        levels.append(compute_sound_levels(varied, task.features, seconds))
     return levels
 
 

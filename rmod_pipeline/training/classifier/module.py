@@ -157,8 +157,8 @@ def disturb_levels(levels: Tensor, settings: ClassifierLossSettings) -> Tensor:
     """
     count, _, bands, _ = levels.shape
     gain = (2 * torch.rand(count, 1, 1, 1, device=levels.device) - 1) * settings.gain_db / SCALE_DB
-    slope = torch.linspace(-1, 1, bands, device=levels.device)[None, None, :, None]
-    tilt = (2 * torch.rand(count, 1, 1, 1, device=levels.device) - 1) * settings.tilt_db / SCALE_DB * slope
+    ramp = torch.linspace(-1, 1, bands, device=levels.device)[None, None, :, None]
+    tilt = (2 * torch.rand(count, 1, 1, 1, device=levels.device) - 1) * settings.tilt_db / SCALE_DB * ramp
     changed = torch.where(levels > SILENCE, levels + gain + tilt, levels)
     width = torch.randint(0, settings.masked_bands + 1, (count, 1), device=levels.device)
     first = torch.randint(0, bands, (count, 1), device=levels.device)

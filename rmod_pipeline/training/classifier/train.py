@@ -1,6 +1,6 @@
 """Train a classifier on the sounds of libraries.
 
-report = train_classifier(ClassifierTraining(recipe=recipe, libraries=[library], out=Path("DIR")))
+report = train_on_sounds(ClassifierTraining(recipe=recipe, libraries=[library], out=Path("DIR")))
 report.best["held_out"]["all"]["wrong"], report.baselines["frequencies"]["all"]["wrong"]
 """
 
@@ -65,7 +65,7 @@ class ClassifierTraining:
     """Processes that vary the sounds."""
 
 
-def train_classifier(
+def train_on_sounds(
     training: ClassifierTraining, listener: ProgressListener | None = None, progress: ScanProgress | None = None
 ) -> TrainingReport | None:
     """Train a classifier on the train splits of libraries; return its report, on the first rank only.

@@ -10,7 +10,7 @@ from rmod_pipeline.classification.recipe import ClassifierRecipe, ClassifierSize
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import compute_library_digest
 from rmod_pipeline.recipe.schedule import TrainingSchedule
-from rmod_pipeline.training.classifier.train import ClassifierTraining, train_classifier
+from rmod_pipeline.training.classifier.train import ClassifierTraining, train_on_sounds
 from rmod_pipeline.training.loop.fit import TrainingReport
 from rmod_pipeline.training.loop.trainer import DeviceSettings
 
@@ -35,6 +35,6 @@ def train(library: Library, out: Path, until: int | None = None, recipe: Classif
     """Train a classifier, or resume its training."""
     machine = DeviceSettings(device="cpu")
     training = ClassifierTraining(recipe=recipe, libraries=[library], out=out, until=until, machine=machine)
-    report = train_classifier(training)
+    report = train_on_sounds(training)
     assert report is not None
     return report

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmod_pipeline.classification.recipe import SoundVariation
+from rmod_pipeline.classification.recipe import SoundVariation, load_classifier_recipe, with_steps
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.library.manifest import load_library
@@ -17,7 +17,6 @@ from rmod_pipeline.recipe import Chain
 from rmod_pipeline.training.classifier.calibration import find_threshold
 from rmod_pipeline.training.classifier.loaders import TrainBatches
 from rmod_pipeline.training.classifier.material import prepare_material
-from rmod_pipeline.training.classifier.recipes import load_classifier_recipe, with_steps
 from rmod_pipeline.training.classifier.sounds import collect_sounds
 from rmod_pipeline.training.classifier.train import select_sounds
 from rmod_pipeline.training.classifier.variation import cut_part, vary_sound

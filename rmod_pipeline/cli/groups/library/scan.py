@@ -117,8 +117,8 @@ def _describe_hearing(scan: Scan) -> Iterator[str]:
     """Yield what an ear has told of the kinds, if it was asked."""
     from rmod_pipeline.library.scanning.listening import EAR
 
-    heard = sum(asset.kind_from == EAR for asset in scan.assets)
-    if heard:
-        yield f"{heard} kinds are by ear; the columns kind_from and confidence tell which"
+    by_ear = sum(asset.kind_from == EAR for asset in scan.assets)
+    if by_ear:
+        yield f"{by_ear} kinds are by ear; the columns kind_from and confidence tell which"
     if scan.suspects:
         yield f"{len(scan.suspects)} names or labels are doubted by ear, the first: {scan.suspects[0].path}"
