@@ -22,6 +22,7 @@ BESIDE = {
     "features": "compute_features",
     "library scan": "scan",
     "library check": "check_library",
+    "library organise": "organise",
     "patterns scan": "scan_grooves",
     "patterns check": "check_grooves",
     "recipe show": "load_recipe",
