@@ -40,6 +40,7 @@ STOPPED_BY_COMMAND = {
     "classify": "Sounds that were classified are known when the same command is given again.",
     "extract": "Nothing of this extraction is kept; the same command begins anew.",
     "kit": "Files that were listened to are known when the same command is given again.",
+    "library": "What is finished is kept; the same command continues.",
 }
 """What remains of commands that cannot be resumed."""
 
