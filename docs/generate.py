@@ -98,6 +98,7 @@ def _param_line(param: Any, context: Any) -> str:
 
 def recipe_page() -> str:
     """Return the reference of all keys of recipes, read from the pydantic models."""
+    from rmod_pipeline.classification.recipe import ClassifierRecipe
     from rmod_pipeline.dose.recipe import DoseRecipe
     from rmod_pipeline.ear.recipe import EarRecipe
     from rmod_pipeline.evaluation.recipe import EvaluationRecipe
@@ -107,7 +108,7 @@ def recipe_page() -> str:
     lines = [
         "# Recipe keys",
         "",
-        "Every key of the five kinds of recipe. This page is generated from the schema that checks them.",
+        "Every key of the six kinds of recipe. This page is generated from the schema that checks them.",
         "`rmod recipe schema` prints the schema of data sets as JSON, for editors.",
         "",
         *_FORMS.splitlines(),
@@ -117,6 +118,7 @@ def recipe_page() -> str:
         ("A data set: `recipes/*.yaml`", Recipe),
         ("A DOSE model: `recipes/dose/*.yaml`", DoseRecipe),
         ("An ear: `recipes/ear/*.yaml`", EarRecipe),
+        ("A classifier: `recipes/classifier/*.yaml`", ClassifierRecipe),
         ("A codec: `recipes/codec/*.yaml`", CodecRecipe),
         ("An evaluation: `recipes/evaluation/*.yaml`", EvaluationRecipe),
     ):
