@@ -103,10 +103,12 @@ def _format_csv(cells: Iterable[object]) -> str:
 
 
 def _format_line(sound: ListedSound) -> str:
+    """Return a row of the table: one line, whatever the name of the file is."""
     seconds = "" if sound.seconds is None else f"{sound.seconds:.2f}"
-    path = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in sound.path)
     if sound.reason:
-        return f"{UNUSABLE:20} {'':5}  {'':16} {'':5}  {seconds:>7}  {path}: {sound.reason}\n"
-    kind = sound.guess if sound.kind else f"{UNCERTAIN} ({sound.guess})"
-    confidence = f"{sound.confidence:5.2f}  {sound.second:16} {sound.second_confidence:5.2f}"
-    return f"{kind:20} {confidence}  {seconds:>7}  {path}\n"
+        line = f"{UNUSABLE:20} {'':5}  {'':16} {'':5}  {seconds:>7}  {sound.path}: {sound.reason}"
+    else:
+        kind = sound.guess if sound.kind else f"{UNCERTAIN} ({sound.guess})"
+        confidence = f"{sound.confidence:5.2f}  {sound.second:16} {sound.second_confidence:5.2f}"
+        line = f"{kind:20} {confidence}  {seconds:>7}  {sound.path}"
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line) + "\n"

@@ -1,0 +1,57 @@
+"""Laws of processing many files: the order of the tasks, and results that do not depend on the workers."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmod_pipeline.library.process_pool import map_in_order
+
+
+def double(tasks: list[int]) -> list[int | None]:
+    return [2 * task for task in tasks]
+
+
+def double_slowly_at_first(tasks: list[int]) -> list[int | None]:
+    time.sleep(0.5 if 0 in tasks else 0)
+    return double(tasks)
+
+
+def double_or_crash(tasks: list[int]) -> list[int | None]:
+    if 33 in tasks:
+        os._exit(1)
+    return double(tasks)
+
+
+@given(st.lists(st.integers(), max_size=60))
+def test_results_have_the_order_of_the_tasks(tasks: list[int]) -> None:
+    assert list(map_in_order(double, tasks, 1, len(tasks))) == [(task, 2 * task) for task in tasks]
+
+
+@pytest.mark.slow
+def test_a_result_that_is_early_waits_for_the_others() -> None:
+    results = list(map_in_order(double_slowly_at_first, range(100), 2, 100))
+    assert results == [(task, 2 * task) for task in range(100)]
+
+
+@pytest.mark.slow
+def test_a_crash_keeps_the_order() -> None:
+    results = list(map_in_order(double_or_crash, range(100), 2, 100))
+    assert results == [(task, None if task == 33 else 2 * task) for task in range(100)]
+
+
+def test_tasks_are_taken_as_they_are_needed() -> None:
+    taken: list[int] = []
+
+    def tasks() -> object:
+        for task in range(1000):
+            taken.append(task)
+            yield task
+
+    results = map_in_order(double, tasks(), 1, 1000)  # type: ignore[arg-type]
+    next(results)
+    assert len(taken) < 100
