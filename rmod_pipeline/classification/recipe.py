@@ -69,6 +69,9 @@ class ClassifierLossSettings(Strict):
     """The loss, and the changes of levels that training makes."""
 
     smoothing: float = Field(default=0.05, ge=0, lt=1, description="Part of the loss that asks for all classes alike.")
+    averaging: float = Field(
+        default=0.99, ge=0, lt=1, description="The model is a running mean of weights over 1 / (1 - averaging) steps."
+    )
     balance: float = Field(
         default=0.5, ge=0, le=1, description="0: every sound is drawn equally often; 1: every class is."
     )

@@ -173,7 +173,7 @@ def _closed_hat(draw: Draw) -> Signal:
 
 
 def _open_hat(draw: Draw) -> Signal:
-    return _metal(draw, (0.35, 1.2), (0.4, 0.8), (300, 4000))
+    return _metal(draw, (0.3, 0.9), (0.4, 0.8), (300, 4000))
 
 
 def _pedal_hat(draw: Draw) -> Signal:

@@ -36,7 +36,7 @@ from rmod_pipeline.training.classifier.variation import cut_part, vary_sound
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """A change that alters the levels gets another number."""
 
 

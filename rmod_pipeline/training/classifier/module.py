@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -51,6 +52,8 @@ class ClassifierModule(TrainingModule):
         super().__init__(recipe, data.leaves.classes)
         self.data, self.features, self.digest = data, features, digest
         self.model = SoundClassifierNet(recipe.model, len(data.leaves.names))
+        self.average = deepcopy(self.model).requires_grad_(False)
+        """The network with the mean of the latest weights, which is validated and kept: it is right more often."""
         self.register_buffer("class_indices", torch.from_numpy(data.leaves.class_indices), persistent=False)
         self._valid: list[tuple[Tensor, Tensor, Sequence[str]]] = []
         """Logits, classes and keys of the batches of the current validation."""
@@ -73,7 +76,7 @@ class ClassifierModule(TrainingModule):
             features=self.features,
             calibration=self._calibrate(),
             progress=progress,
-            state=self.model.state_dict(),
+            state=self.average.state_dict(),
         )
         return encode_classifier(checkpoint)
 
@@ -95,6 +98,18 @@ class ClassifierModule(TrainingModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimizer of the recipe."""
         return make_optimizer(self.model, self.recipe.schedule, self.model)
+
+    def on_train_batch_end(self, *_args: Any) -> None:
+        """Move the averaged network towards the present one."""
+        # In the first steps a mean over many would be one over the random weights of the beginning.
+        share = max(1 - self.recipe.loss.averaging, 1 / (self.global_step + 1))
+        with torch.no_grad():
+            present = self.model.state_dict()
+            for name, value in self.average.state_dict().items():
+                if value.is_floating_point():
+                    value.lerp_(present[name], share)
+                else:
+                    value.copy_(present[name])
 
     def compute_step_losses(self, batch: SoundBatch) -> dict[str, Tensor]:
         """Return the losses of a training batch: the total with smoothing, the class, and the share of errors."""
@@ -118,7 +133,7 @@ class ClassifierModule(TrainingModule):
 
     def validation_step(self, batch: SoundBatch, batch_idx: int) -> None:  # noqa: ARG002
         """Keep the answers about a batch. Their losses are computed when all are there, because of the calibration."""
-        logits = self.model(normalize_levels(batch.levels), batch.frames).logits
+        logits = self.average(normalize_levels(batch.levels), batch.frames).logits
         self._valid.append((logits.float(), self._find_classes(batch.leaves), batch.keys))
 
     def on_validation_epoch_end(self) -> None:

@@ -18,8 +18,8 @@ from rmod_pipeline.spec import Settings
 
 ROOM_SECONDS = 0.3
 """Silence that is added after a sound for its room."""
-SHORTEST_SECONDS = 0.1
-"""The shortest part of a sound that is no drum."""
+SHORTEST_SECONDS = 0.4
+"""The shortest part of a sound that is no drum. Shorter parts of a bass or a piano are like a tom."""
 
 
 def vary_sound(
@@ -50,7 +50,7 @@ def vary_sound(
 
 
 def cut_part(sound: Mono, draw: Draw, rate: int) -> Mono:
-    """Return a part of a sound that is no drum, from anywhere in it and of any length above 0.1 s."""
+    """Return a part of a sound that is no drum, from anywhere in it, of 0.4 s or more."""
     shortest = min(round(SHORTEST_SECONDS * rate), sound.size)
     start = int(draw.at("start").uniform() * (sound.size - shortest))
     # Short parts are as frequent as long ones on a logarithmic scale, as drums have lengths of that kind.
