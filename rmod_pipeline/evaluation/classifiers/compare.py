@@ -25,6 +25,7 @@ from rmod_pipeline.evaluation.classifiers.results import (
     answers_path,
     claim_comparison,
     read_answers,
+    refuse_foreign_folder,
     write_answers,
 )
 from rmod_pipeline.evaluation.classifiers.scores import score
@@ -40,6 +41,7 @@ from rmod_pipeline.library.process_pool import ScanProgress
 from rmod_pipeline.library.taxonomy import CLASSES
 from rmod_pipeline.storage.writing import check_writable_folder
 from rmod_pipeline.training.classifier.material import Material, prepare_material
+from rmod_pipeline.training.classifier.sounds import LabelledSound, synthesized_sounds
 from rmod_pipeline.training.classifier.train import MATERIAL
 from rmod_pipeline.training.loop.monitor import ProgressListener
 
@@ -78,6 +80,7 @@ def compare_systems(comparison: ClassifierComparison) -> tuple[ComparisonResults
     """
     names, notes = choose_systems(comparison)
     check_writable_folder(comparison.out)
+    refuse_foreign_folder(comparison.out)
     compared = prepare_sounds(
         comparison.libraries, comparison.out, workers=comparison.workers, progress=comparison.progress
     )
@@ -85,7 +88,7 @@ def compare_systems(comparison: ClassifierComparison) -> tuple[ComparisonResults
     folds = make_folds(compared.kinds, compared.families, comparison.folds, about_library)
     scored = choose_scored_classes(compared, comparison.folds, about_library)
     about = describe(comparison, compared, folds)
-    claim_comparison(about, comparison.out)
+    claim_comparison(about, comparison.recipe, comparison.out)
     answer_folds(comparison, compared, folds, names)
     answers = {name: gather_answers(comparison.out, compared, folds, name) for name in names}
     notes += describe_unscored(compared, scored, comparison.folds)
@@ -217,7 +220,7 @@ def open_inputs(comparison: ClassifierComparison, shared: SharedInputs, fold: Fo
             recipe=comparison.recipe,
             features=LogMel(bands=comparison.recipe.model.bands),
             libraries=compared.libraries,
-            sounds=compared.sounds,
+            sounds=list_learned_sounds(compared, comparison.recipe),
             material=GuardedMaterial(frames=material.frames, parts=material.parts, guard=guard),
             folder=comparison.out / NETWORKS / f"fold-{fold.number + 1}",
             listener=_listen(comparison.progress, fold),
@@ -228,6 +231,11 @@ def open_inputs(comparison: ClassifierComparison, shared: SharedInputs, fold: Fo
         yamnet=None if shared.yamnet is None else GuardedVectors(vectors=shared.yamnet, guard=guard),
         network=network,
     )
+
+
+def list_learned_sounds(compared: ComparedSounds, recipe: ClassifierRecipe) -> tuple[LabelledSound, ...]:
+    """Return the sounds of a comparison and, after them, those that the recipe has synthesised for every network."""
+    return (*compared.sounds, *synthesized_sounds(recipe.synthesised))
 
 
 def _listen(progress: ScanProgress, fold: Fold) -> ProgressListener:
@@ -242,7 +250,7 @@ def _prepare_inputs(comparison: ClassifierComparison, compared: ComparedSounds, 
         yamnet = embed_sounds(compared, comparison.yamnet, comparison.out, comparison.progress)
     if any(SYSTEMS[name].needs_network for name in needed):
         material = prepare_material(
-            compared.sounds,
+            list_learned_sounds(compared, comparison.recipe),
             comparison.recipe,
             LogMel(bands=comparison.recipe.model.bands),
             comparison.out / MATERIAL,

@@ -68,6 +68,8 @@ def _fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = make(inputs.shape[1])
+        if isinstance(model, NeuralForest):
+            model.fit_leaves(inputs, truth)
         optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
         best, best_state, best_epoch = float("inf"), _copy_state(model), 0
         for epoch in range(EPOCHS):
@@ -82,8 +84,6 @@ def _fit(
 
 
 def _train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, inputs: Tensor, truth: Tensor, draw: Draw) -> None:
-    if isinstance(model, NeuralForest):
-        model.fit_leaves(inputs, truth)
     model.train()
     order = torch.tensor(draw.order(len(inputs)))
     for chosen in order.split(BATCH):

@@ -63,22 +63,22 @@ class NeuralForest(nn.Module):
         return self.answer_trees(self.route(vectors)).mean(1).clamp_min(_LEAST).log()
 
     @torch.no_grad()
-    def fit_leaves(self, vectors: Tensor, truth: Tensor, iterations: int = 10) -> None:
+    def fit_leaves(self, vectors: Tensor, truth: Tensor, iterations: int = 5) -> None:
         """Fit the distributions of the leaves to vectors [n, inputs] with their classes [n]; equation 11 of the paper.
 
-        A leaf at which nothing arrives keeps a uniform distribution.
+        The iteration begins with uniform distributions. A leaf at which nothing arrives keeps its own.
         """
         was_training = self.training
         self.eval()
-        arriving = self.route(vectors)
-        classes = self.leaf_distributions.shape[2]
+        arriving = self.route(vectors).transpose(0, 1)
+        trees, _, classes = self.leaf_distributions.shape
         fitted = torch.full_like(self.leaf_distributions, 1.0 / classes)
-        targets = nn.functional.one_hot(truth, classes).to(arriving.dtype)
+        targets = nn.functional.one_hot(truth, classes).to(arriving.dtype).expand(trees, -1, -1)
         for _ in range(iterations):
-            # The part of each tree's answer for the true class: [n, trees].
-            own = torch.einsum("ntl,tln->nt", arriving, fitted[:, :, truth]).clamp_min(_LEAST)
-            counts = fitted * torch.einsum("ntl,nc->tlc", arriving / own[:, :, None], targets)
+            # The answer of each tree for the true class: [trees, n, 1].
+            own = (arriving @ fitted * targets).sum(2, keepdim=True).clamp_min(_LEAST)
+            counts = fitted * ((arriving / own).transpose(1, 2) @ targets)
             totals = counts.sum(2, keepdim=True)
-            fitted = torch.where(totals > _LEAST, counts / totals.clamp_min(_LEAST), 1.0 / classes)
+            fitted = torch.where(totals > _LEAST, counts / totals.clamp_min(_LEAST), fitted)
         self.leaf_distributions.copy_(fitted)
         self.train(was_training)

@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmod_pipeline.classification.recipe import ClassifierRecipe
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.evaluation.classifiers.label_sets import LabelSet
 from rmod_pipeline.evaluation.classifiers.scores import Scores
 from rmod_pipeline.evaluation.classifiers.sounds import ComparedSounds
 from rmod_pipeline.evaluation.figures.statistics import PairedComparison
 from rmod_pipeline.library.taxonomy import CLASSES
+from rmod_pipeline.recipe.schedule import renew_recipe
 from rmod_pipeline.shards.fingerprint import encode_fingerprint, refuse_differences
 from rmod_pipeline.storage.publish import publish_bytes, publish_new
 from rmod_pipeline.storage.writing import report_unwritable
@@ -35,6 +37,8 @@ from rmod_pipeline.storage.writing import report_unwritable
 logger = logging.getLogger(__name__)
 
 COMPARISON, ANSWERS = "comparison.json", "answers"
+WRITTEN = (ANSWERS, "table.md", "table.json", "report.html")
+"""What stands in the folder of a comparison at its end; networks and computed levels are known by their own files."""
 DIGITS = 6
 """Digits after the point of a stored probability."""
 _TEMPORARY = "drafts"
@@ -109,7 +113,15 @@ def read_answers(path: Path, compared: ComparedSounds, test: Sequence[int]) -> N
     return values if np.isfinite(values).all() else None
 
 
-def claim_comparison(about: Mapping[str, Any], out: Path) -> None:
+def refuse_foreign_folder(out: Path) -> None:
+    """Raise UsageError if a folder has files of the names that a comparison writes, and none was made there."""
+    existing = [name for name in WRITTEN if (out / name).exists()]
+    if existing and not (out / COMPARISON).exists():
+        found = f"has {', '.join(existing)}, but no {COMPARISON}: no comparison made them"
+        raise UsageError(out, found, "choose another --out")
+
+
+def claim_comparison(about: Mapping[str, Any], recipe: ClassifierRecipe, out: Path) -> None:
     """Write what is compared to a new folder, or compare it with what the folder holds.
 
     Raises BuildError that names the differences, UsageError for a folder that cannot be written or is damaged.
@@ -127,5 +139,7 @@ def claim_comparison(about: Mapping[str, Any], out: Path) -> None:
         existing = None
     if not isinstance(existing, dict):
         raise UsageError(path, "does not say what was compared here", "choose another --out")
+    # A key that the recipe got later has its default value in the older one.
+    existing["recipe"] = renew_recipe(existing.get("recipe"), recipe)
     hint = "choose another --out, or give what the earlier comparison was given"
     refuse_differences(existing, about, out, "another comparison", hint)

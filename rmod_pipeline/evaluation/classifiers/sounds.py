@@ -130,8 +130,10 @@ def embed_sounds(
 def read_beginning(sound: LabelledSound) -> Mono:
     """Return what is heard of a sound [samples] at 44,100 Hz; silence of one sample for an empty one.
 
-    Raises AssetError.
+    Raises AssetError; ValueError for a synthesised sound, which has no file.
     """
+    if sound.path is None:
+        raise ValueError(f"{sound.key} has no file")
     decoded = decode_verified(sound.path, sound.sha256)
     audio = decoded.audio[:, : round(_SECONDS_READ * decoded.sample_rate)]
     heard = prepare_sound(audio, decoded.sample_rate, RATE)[: round(SECONDS * RATE)]

@@ -49,9 +49,10 @@ def format_share(interval: Interval) -> str:
 def make_main_table(table: LabelSetResults) -> ResultTable:
     """Return the table of a set of labels: a row per system, with intervals."""
     first = table.rows[0].scores
+    scored = len(table.labels.labels) - len(table.left_out)
     note = (
-        f"{first.sounds:,} sounds of {first.families} kits; 95 % intervals over kits. Chance is"
-        f" {100 / len(table.labels.labels):.1f} % of balanced accuracy."
+        f"{first.sounds:,} sounds of {first.families} kits; 95 % intervals over kits. One answer to all sounds has a"
+        f" balanced accuracy of {100 / scored:.1f} %."
     )
     if table.left_out:
         note += f" Without a score: {', '.join(table.left_out)}."
@@ -60,7 +61,7 @@ def make_main_table(table: LabelSetResults) -> ResultTable:
     return ResultTable(
         title=table.labels.title,
         note=note,
-        headings=("system", *(HEADINGS[name] for name in METRICS), "more errors than the best, points"),
+        headings=("system", *(HEADINGS[name] for name in METRICS), "behind the most accurate, points"),
         rows=tuple(_make_main_row(row) for row in table.rows),
     )
 

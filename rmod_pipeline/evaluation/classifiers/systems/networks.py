@@ -53,6 +53,7 @@ class FoldNetwork:
     features: LogMel
     libraries: Sequence[Library]
     sounds: Sequence[LabelledSound]
+    """The sounds of the comparison, and after them synthesised ones, from which every network learns."""
     material: GuardedMaterial
     folder: Path
     listener: ProgressListener = field(default_factory=ProgressListener)
@@ -63,7 +64,10 @@ class FoldNetwork:
         if self._classifier is not None:
             return
         splits = {**dict.fromkeys(fold.train, TRAIN), **dict.fromkeys(fold.valid, VALID)}
-        sounds = [replace(sound, split=splits.get(index, TEST)) for index, sound in enumerate(self.sounds)]
+        sounds = [
+            sound if sound.path is None else replace(sound, split=splits.get(index, TEST))
+            for index, sound in enumerate(self.sounds)
+        ]
         data = select_sounds(sounds, self.material, {TRAIN}, {VALID})
         machine = DeviceSettings(device="cpu")
         training = ClassifierTraining(recipe=self.recipe, libraries=self.libraries, out=self.folder, machine=machine)
