@@ -52,7 +52,7 @@ def classify(
     """
     from rmod_pipeline.curation.classification_cache import ClassificationCache, classification_cache_file
     from rmod_pipeline.curation.classify_files import ClassifierChoice, open_once
-    from rmod_pipeline.curation.listing import ListingCounts, find_sound_files, list_sounds
+    from rmod_pipeline.curation.listing import ListingCounts, find_sound_files, list_classes
     from rmod_pipeline.curation.listing_formats import choose_format, format_listing, refuse_foreign_file, write_listing
     from rmod_pipeline.progress import rate_progress
     from rmod_pipeline.storage.process_identity import available_cores
@@ -77,7 +77,7 @@ def classify(
         rate_progress("Classifying", progress) as on_progress,
     ):
         rows = count(
-            list_sounds(found, choice, cache=cache, workers=workers or available_cores(), progress=on_progress)
+            list_classes(found, choice, cache=cache, workers=workers or available_cores(), progress=on_progress)
         )
         sounds: tuple[ListedSound, ...] = ()
         if target is not None:

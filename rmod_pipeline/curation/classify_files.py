@@ -20,6 +20,7 @@ from rmod_pipeline.classification.results import Classification
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.curation.classification_cache import ClassificationCache, StoredAnswer, file_status
 from rmod_pipeline.curation.one_shot_files import RefusedFile, SoundFile, prepare_file
+from rmod_pipeline.errors import ModelError
 from rmod_pipeline.library.process_pool import map_in_order
 
 CRASHED = "the decoder crashed on it"
@@ -56,7 +57,10 @@ class ClassifierChoice:
     path: Path | None = None
 
     def open(self) -> Classifier:
-        """Open the classifier. Raises ModelError for a bad file."""
+        """Open the classifier. Raises ModelError for a bad file, and if torch is not installed."""
+        from rmod_pipeline.codec.torch_support import require_torch
+
+        require_torch(ModelError, "classify")
         from rmod_pipeline.classification.classifier import open_classifier
 
         return _OneByOne(open_classifier(self.path))

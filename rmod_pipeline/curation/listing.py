@@ -101,7 +101,7 @@ def find_sound_files(given: Sequence[Path]) -> FoundFiles:
     return found
 
 
-def list_sounds(
+def list_classes(
     found: FoundFiles,
     choice: OpensClassifier,
     *,

@@ -92,7 +92,7 @@ def prepare_question(path: Path) -> PreparedFile:
     Raises UsageError if there is no such file, and AssetError if it cannot be read or has nothing to hear.
     """
     file = open_long_file(path)
-    audio, sample_rate = read_beginning(path)
+    audio, sample_rate = read_first_seconds(path)
     reason = find_reason(audio, sample_rate)
     if reason:
         where = "" if file.seconds <= LONGEST_SECONDS else f" in its first {LONGEST_SECONDS:g} s"
@@ -100,7 +100,7 @@ def prepare_question(path: Path) -> PreparedFile:
     return PreparedFile(sha256=file_digest(path), seconds=file.seconds, audio=prepare_beginning(audio, sample_rate))
 
 
-def read_beginning(path: Path) -> tuple[Audio, int]:
+def read_first_seconds(path: Path) -> tuple[Audio, int]:
     """Return the first ``LONGEST_SECONDS`` of a file of any length, [channels, frames], and its rate in Hz.
 
     A file that is no longer is read as the sounds of a library are, to the same samples. A longer one is read in mono.

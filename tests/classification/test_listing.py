@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmod_pipeline.curation.classification_cache import ClassificationCache
-from rmod_pipeline.curation.listing import FoundFiles, ListedSound, ListingCounts, find_sound_files, list_sounds
+from rmod_pipeline.curation.listing import FoundFiles, ListedSound, ListingCounts, find_sound_files, list_classes
 from rmod_pipeline.curation.listing_formats import (
     COLUMNS,
     ListingFormat,
@@ -36,7 +36,7 @@ FORMATS: tuple[ListingFormat, ...] = ("table", "csv", "json")
 
 def list_all(found: FoundFiles, choice: FakeChoice = CHOICE) -> list[ListedSound]:
     with closing(ClassificationCache(None, choice.open().source)) as cache:
-        return list(list_sounds(found, choice, cache=cache))
+        return list(list_classes(found, choice, cache=cache))
 
 
 @pytest.fixture

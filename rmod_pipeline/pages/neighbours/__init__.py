@@ -11,7 +11,7 @@ import numpy as np
 from rmod_pipeline import __version__
 from rmod_pipeline.audio import Audio
 from rmod_pipeline.curation.neighbours.search import Neighbour, SearchResult
-from rmod_pipeline.curation.one_shot_files import LISTEN_SECONDS, read_beginning
+from rmod_pipeline.curation.one_shot_files import LISTEN_SECONDS, read_first_seconds
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.read import decode_sound, read_verified
@@ -62,7 +62,7 @@ def neighbours_html(results: Sequence[SearchResult], library: Library) -> str:
 def _make_view(result: SearchResult, library: Library) -> SearchView:
     question = result.question
     name = question.path.name
-    own_sound = _make_sound(name, question.kind, _caption_question(result), read_beginning(question.path))
+    own_sound = _make_sound(name, question.kind, _caption_question(result), read_first_seconds(question.path))
     found, missing = list[PageSound](), list[str]()
     for each in result.neighbours:
         try:
