@@ -18,10 +18,17 @@ from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, class_of
 NAME, LABELS, EAR = "name", "labels", "ear"
 """Where the kind of a sound is from."""
 NO_DRUM = "not_a_drum"
-SURE = 0.9
-"""An ear that is less confident than this overrules no name."""
-IMPROBABLE = 0.05
-"""A name is overruled only if the ear gives its class less than this."""
+SURE = 0.95
+"""An ear that is less confident than this doubts no name."""
+IMPROBABLE = 0.02
+"""A name is doubted only if the ear gives its class less than this."""
+FAMILIES = (
+    frozenset({"kick", "tom", "conga", "bongo"}),
+    frozenset({"snare", "clap", "rim"}),
+    frozenset({"hihat", "cymbal", "shaker", "tambourine"}),
+    frozenset({"cowbell", "clave", "percussion"}),
+)
+"""Classes that an ear takes for each other. A name is overruled only by a class of another family."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +114,13 @@ def _decide(
     named = class_of(description.kind)
     confidence = answer.confidences.get(named[0], 0.0) if named else 0.0
     kept = replace(description, confidence=confidence)
-    is_contradicted = answer.is_certain and answer.confidence >= SURE and confidence <= IMPROBABLE
+    # A drum is not doubted because an ear hears none: it has met few of all the sounds that are none.
+    is_contradicted = (
+        answer.is_certain and answer.class_name != NO_DRUM and answer.confidence >= SURE and confidence <= IMPROBABLE
+    )
     if not is_contradicted:
         return kept, None
-    # What is said to be a drum is not thrown away because an ear hears none.
-    overruled = description.kind_from == NAME and answer.class_name != NO_DRUM
+    overruled = description.kind_from == NAME and not (named and _are_alike(named[0], answer.class_name))
     used = replace(kept, kind=answer.kind, kind_from=EAR, confidence=answer.confidence) if overruled else kept
     suspect = SuspectedLabel(
         path=path,
@@ -122,6 +131,10 @@ def _decide(
         used=used.kind,
     )
     return used, suspect
+
+
+def _are_alike(first: str, second: str) -> bool:
+    return any(first in family and second in family for family in FAMILIES)
 
 
 def _name_unknown(description: PathDescription, answer: KindByEar) -> PathDescription:
