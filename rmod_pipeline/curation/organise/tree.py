@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rmod_pipeline.curation.organise.naming.safe_names import path_key
-from rmod_pipeline.curation.organise.records import OrganisedFile
+from rmod_pipeline.curation.organise.records import TO_PLACE, OrganisedFile
 from rmod_pipeline.curation.organise.table import OTHER_TO
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.storage.publish import file_digest
@@ -100,7 +100,7 @@ def check_space(files: Iterable[OrganisedFile], to: Path) -> None:
     """Raise UsageError if the files that are to be placed do not fit on the disk of the tree."""
     needed = 0
     for file in files:
-        if file.is_placed:
+        if file.action == TO_PLACE:
             needed += _BYTES_PER_ROW + math.ceil(_size(Path(file.folder, file.old_path)) / _BLOCK_BYTES) * _BLOCK_BYTES
     free = shutil.disk_usage(_nearest_folder(to)).free
     if needed > free:

@@ -240,7 +240,12 @@ def test_a_full_disk_is_found_before_anything_is_written(
     with pytest.raises(UsageError, match="are needed") as error:
         organise(messy, tmp_path / "new" / "tidy")
     assert "--links" in error.value.hint and not (tmp_path / "new").exists()
-    organise(messy, tmp_path / "tidy", OrganiseOptions(mode="link"))
+    organise(messy, tmp_path / "links", OrganiseOptions(mode="link"))
+    monkeypatch.undo()
+    monkeypatch.setenv("RMOD_CACHE", str(tmp_path / "cache"))
+    made = organise(messy, tmp_path / "tidy").files
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
+    assert organise(messy, tmp_path / "tidy").files == made, "what is placed needs no space"
 
 
 def test_a_tree_that_cannot_be_written_is_refused_before_the_sounds_are_read(
