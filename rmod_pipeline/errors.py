@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 
 _COMMAND = re.compile(
-    r"(`rmod [^`\n]*`|`?rmod (?:library |patterns |recipe |codec |dose |release )?[a-z]+(?: [^`;:,()\n]*)?`?)"
+    r"(`rmod [^`\n]*`|`?rmod (?:library |patterns |recipe |codec |dose |kit |release )?[a-z]+(?: [^`;:,()\n]*)?`?)"
 )
 """An ``rmod`` command in a message: its flags stay flags in Python too."""
 

@@ -148,24 +148,15 @@ def play(
 
 def _print_kit(console: Console, result: KitResult) -> None:
     """Print what was chosen for which pad, what is weak or missing, and what was not used."""
-    from rich.table import Table
-
     kit, counts = result.kit, result.kit.counts
-    table = Table("file", "source")
-    for column in ("at", "length", "pitch", "class", "a drum"):
-        table.add_column(column, justify="right")
+    width = max(len(sound.file) for sound in kit.sounds)
+    console.print(f"{'':{width}}   class  a drum  length   pitch")
     for sound in kit.sounds:
         candidate, place = sound.candidate, sound.candidate.place
-        table.add_row(
-            sound.file,
-            place.source,
-            f"{place.start / place.sample_rate:.3f} s",
-            f"{sound.seconds:.2f} s",
-            f"{candidate.tuning.semitones:+g}" if candidate.tuning.semitones else "",
-            f"{candidate.rating.probability:.1%}",
-            f"{candidate.rating.drum:.1%}",
-        )
-    console.print(table)
+        shares = f"{candidate.rating.probability:7.1%} {candidate.rating.drum:7.1%}"
+        pitch = f"{candidate.tuning.semitones:+g}" if candidate.tuning.semitones else ""
+        at = f"{place.start / place.sample_rate:.3f} s"
+        console.print(f"{sound.file:{width}} {shares}  {sound.seconds:4.2f} s  {pitch:>6}  {place.source} at {at}")
     console.print(f"{counts.sounds:,} sounds in {counts.used:,} of {counts.files:,} files")
     for sound in kit.weak:
         probability = sound.candidate.rating.probability

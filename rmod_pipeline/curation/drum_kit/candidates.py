@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from rmod_pipeline.audio import gain_to_db
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.curation.drum_kit.listen import Listen, rate_pad
-from rmod_pipeline.curation.drum_kit.measure import RATE, audible_samples
+from rmod_pipeline.curation.drum_kit.measure import AUDIBLE_DB, RATE, audible_samples
 from rmod_pipeline.curation.drum_kit.pads import PADS
 from rmod_pipeline.curation.drum_kit.results import Candidate, SoundPlace
-from rmod_pipeline.curation.harvest.onsets import find_attack, pick_onsets
+from rmod_pipeline.curation.harvest.onsets import pick_onsets, refine_onsets
 from rmod_pipeline.curation.harvest.results import SongLevels, SongSurvey
 from rmod_pipeline.curation.harvest.song import measure_levels, mix_to_one, read_ranges, survey_song
 from rmod_pipeline.errors import RmodError
@@ -36,15 +36,13 @@ SHORTEST_SECONDS = 0.02
 """A place of which less can be heard is no drum."""
 MOST_ONSETS = 300
 """Of a file with more onsets, the clearest are looked at."""
-BEST_OF_FILE = 8
+BEST_OF_FILE = 24
 """Places that are kept per pad and file."""
 LEAST_CLARITY_DB, MOST_CLARITY_DB = 6.0, 40.0
 
 _LEAST_PEAK_DB = -54.0
 """A quieter place, relative to full scale, is noise by the time it is as loud as a drum."""
 _CLARITY_SECONDS = 0.03
-_SEARCH_SECONDS = 0.025
-"""An attack is at most this far from its coarse frame."""
 _LONG_VIEW, _SHORT_VIEW = round(1.5 * RATE), round(0.25 * RATE)
 _FADE = round(0.01 * RATE)
 
@@ -68,23 +66,35 @@ class CandidatePool:
     """The best places of each pad over all files, whatever the order in which the files come."""
 
     def __init__(self, most: int, most_per_file: int) -> None:
-        """Keep ``most`` places per pad, of which at most ``most_per_file`` are in one file or its copies."""
+        """Keep ``most`` places per pad.
+
+        No more than ``most_per_file`` are of one file or its copies, unless the other files have too few.
+        """
         self._most, self._most_per_file = most, most_per_file
-        self._kept: dict[str, list[Candidate]] = {name: [] for name in PADS}
+        self._spread: dict[str, list[Candidate]] = {name: [] for name in PADS}
+        self._any: dict[str, list[Candidate]] = {name: [] for name in PADS}
 
     def add(self, candidates: Sequence[Candidate]) -> None:
         """Add the places of a file."""
-        for pad, kept in self._kept.items():
-            best = _best(candidates, pad, self._most_per_file)
-            # Copies of a file are one place, known by the first path.
-            merged: dict[tuple[str, int], Candidate] = {}
-            for candidate in sorted((*kept, *best), key=lambda each: (*each.place.order, each.place.source)):
-                merged.setdefault(candidate.place.order, candidate)
-            self._kept[pad] = _best(list(merged.values()), pad, self._most)
+        for pad in PADS:
+            few = _best(candidates, pad, self._most_per_file)
+            self._spread[pad] = _best(_merge(self._spread[pad], few), pad, self._most)
+            self._any[pad] = _best(_merge(self._any[pad], candidates), pad, self._most)
 
     def best_of(self, pad: str) -> tuple[Candidate, ...]:
         """Return the best places of a pad, the best first."""
-        return tuple(self._kept[pad])
+        spread = self._spread[pad]
+        taken = {each.place.order for each in spread}
+        others = [each for each in self._any[pad] if each.place.order not in taken]
+        return tuple(_best([*spread, *others[: self._most - len(spread)]], pad, self._most))
+
+
+def _merge(kept: Sequence[Candidate], added: Sequence[Candidate]) -> list[Candidate]:
+    """Return all candidates. Copies of a file are one place, known by the first path."""
+    merged: dict[tuple[str, int], Candidate] = {}
+    for candidate in sorted((*kept, *added), key=lambda each: (*each.place.order, each.place.source)):
+        merged.setdefault(candidate.place.order, candidate)
+    return list(merged.values())
 
 
 def analyse_sound_file(path: Path, source: str, listen: Listen) -> FileCandidates:
@@ -113,42 +123,54 @@ def analyse_sound_file(path: Path, source: str, listen: Listen) -> FileCandidate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundOnset:
-    """An onset of a file, to within some milliseconds."""
+    """An onset of a file."""
 
     frame: int
+    """The first frame of the attack."""
     end: int
     """The next onset, or the end of the file."""
     clarity_db: float
 
 
-def find_clear_onsets(levels: SongLevels, frames: int) -> list[FoundOnset]:
-    """Return the clear onsets of a file of ``frames`` frames by time: the clearest ``MOST_ONSETS`` of them."""
+def find_clear_onsets(song: Song, survey: SongSurvey, levels: SongLevels) -> list[FoundOnset]:
+    """Return the clear onsets of a file by time: the clearest ``MOST_ONSETS`` of them.
+
+    A file in which nothing begins clearly has one, where it becomes loud: it may be a swell.
+    """
     coarse = pick_onsets(levels)
-    clarity = np.maximum(
-        *(_measure_clarity(power, coarse // levels.hop, levels) for power in (levels.wave, levels.slope))
-    )
-    is_clear = clarity >= LEAST_CLARITY_DB
-    coarse, clarity = coarse[is_clear], clarity[is_clear]
-    ends = np.append(coarse[1:], frames)
+    coarse = coarse[_measure_clarity(coarse, levels) >= LEAST_CLARITY_DB / 2]
+    frames = refine_onsets(song, survey, coarse)
+    clarity = _measure_clarity(frames, levels)
+    frames, clarity = frames[clarity >= LEAST_CLARITY_DB], clarity[clarity >= LEAST_CLARITY_DB]
+    if not frames.size and levels.wave.size:
+        loud = np.flatnonzero(levels.wave > levels.wave.max() * 10 ** (AUDIBLE_DB / 10))
+        frames, clarity = loud[:1] * levels.hop, np.full(1, LEAST_CLARITY_DB)
+    ends = np.append(frames[1:], survey.frames)
     clearest = np.sort(np.argsort(-clarity, kind="stable")[:MOST_ONSETS])
     return [
-        FoundOnset(frame=int(coarse[index]), end=int(ends[index]), clarity_db=float(clarity[index]))
+        FoundOnset(frame=int(frames[index]), end=int(ends[index]), clarity_db=float(clarity[index]))
         for index in clearest
     ]
 
 
-def _measure_clarity(power: NDArray[np.float32], hops: NDArray[np.int64], levels: SongLevels) -> NDArray[np.float64]:
-    """Return the level after each hop relative to that before it, in dB, 0 to ``MOST_CLARITY_DB``."""
+def _measure_clarity(frames: NDArray[np.int64], levels: SongLevels) -> NDArray[np.float64]:
+    """Return the level after each frame relative to that before it, in dB, 0 to ``MOST_CLARITY_DB``.
+
+    The level is that of the wave, or of its slope, in which high sounds count more: the one that rises more.
+    """
     length = max(1, round(_CLARITY_SECONDS * levels.sample_rate / levels.hop))
-    sums = np.concatenate([np.zeros(length + 1), np.cumsum(power, dtype=np.float64)])
-    sums = np.pad(sums, (0, length + 1), mode="edge")
-    # A coarse onset may be a hop or two late: what is right before it belongs to neither side.
-    at = hops + length + 1
-    before = sums[np.maximum(at - 4, length)] - sums[np.maximum(at - 4 - length, 0)]
-    after = sums[at + length] - sums[at]
-    floor = 1e-9 * max(float(power.max(initial=0.0)), 1e-20)
-    ratio = 10 * np.log10((after + floor) / (before + floor))
-    clipped: NDArray[np.float64] = np.clip(ratio, 0.0, MOST_CLARITY_DB)
+    # What is right at the attack belongs to neither side.
+    after = frames // levels.hop + length
+    before = after - 1
+    ratios = []
+    for power in (levels.wave, levels.slope):
+        sums = np.pad(np.cumsum(power, dtype=np.float64), (length + 1, length), mode="constant")
+        sums[length + 1 + power.size :] = sums[length + power.size]
+        floor = 1e-9 * max(float(power.max(initial=0.0)), 1e-20)
+        risen = sums[np.minimum(after + 1 + length, sums.size - 1)] - sums[after + 1]
+        rested = sums[before + 1] - sums[np.maximum(before + 1 - length, 0)]
+        ratios.append(10 * np.log10((risen + floor) / (rested + floor)))
+    clipped: NDArray[np.float64] = np.clip(np.maximum(*ratios), 0.0, MOST_CLARITY_DB)
     return clipped
 
 
@@ -162,22 +184,14 @@ def _find_silence(song: Song, survey: SongSurvey) -> str:
 
 def _rate_places(source: str, digest: str, song: Song, survey: SongSurvey, listen: Listen) -> Iterator[Candidate]:
     rate = song.sample_rate
-    onsets = find_clear_onsets(measure_levels(song, survey), survey.frames)
-    search, longest = round(_SEARCH_SECONDS * rate), round(LONGEST_SECONDS * rate)
-    ranges = [(max(onset.frame - search, 0), min(onset.end, onset.frame + longest)) for onset in onsets]
-    last = -search
-    for onset, (first, end), part in zip(onsets, ranges, read_ranges(song, survey, ranges), strict=True):
-        mono = mix_to_one(part)
-        attack = find_attack(mono[: 2 * search], rate, onset.frame - first)
-        if first + attack - last < search:
-            continue
-        last = first + attack
-        sound = resample(mono[None, attack:], rate, RATE)[0]
+    onsets = find_clear_onsets(song, survey, measure_levels(song, survey))
+    ends = [min(onset.end, onset.frame + round(LONGEST_SECONDS * rate)) for onset in onsets]
+    ranges = [(onset.frame, end) for onset, end in zip(onsets, ends, strict=True)]
+    for onset, part in zip(onsets, read_ranges(song, survey, ranges), strict=True):
+        sound = resample(mix_to_one(part)[None], rate, RATE)[0]
         if audible_samples(sound) < SHORTEST_SECONDS * RATE or _peak_db(sound) < _LEAST_PEAK_DB:
             continue
-        place = SoundPlace(
-            source=source, sha256=digest, sample_rate=rate, start=last, frames=min(first + part.shape[1], end) - last
-        )
+        place = SoundPlace(source=source, sha256=digest, sample_rate=rate, start=onset.frame, frames=part.shape[1])
         yield _rate_place(place, sound, onset.clarity_db, listen)
 
 

@@ -17,12 +17,16 @@ from rmod_pipeline.curation.drum_kit.pads import ESSENTIAL, Pad
 from rmod_pipeline.curation.drum_kit.results import TunedCandidate
 from rmod_pipeline.draw import Draw
 
-LIKENESS_FROM = 0.5
+LIKENESS_FROM = 0.7
 """Cosine similarity of two embeddings from which sounds count as alike."""
-LIKENESS_WEIGHT = 3.0
-"""What full likeness to one other pad costs: as much as a probability that is 20 times smaller."""
-GOOD_MARGIN = 1.5
-"""Candidates whose score is less than this below the best of their pad may be drawn, and may be further layers."""
+LIKENESS_WEIGHT = 2.0
+"""What full likeness to one other pad costs: as much as a probability that is 7 times smaller."""
+GOOD_MARGIN = 1.0
+"""Candidates whose score is less than this below the best of their pad may be drawn."""
+DRAWN_SCALE = 0.5
+"""How far what is drawn outweighs scores: 0 would always draw the best."""
+LAYER_MARGIN = 1.5
+"""Candidates whose score is less than this below the best of their pad may be further layers."""
 LAYER_WEIGHT = 2.0
 """Worth of likeness between the layers of a pad, which should sound like one drum."""
 
@@ -56,7 +60,9 @@ def choose_layers(
             taken = [sound for of_pad in sounds.values() for sound in of_pad]
             best = max(each.rating.score for each in options[name])
             free = [
-                each for each in options[name] if each.rating.score >= best - GOOD_MARGIN and not _is_taken(each, taken)
+                each
+                for each in options[name]
+                if each.rating.score >= best - LAYER_MARGIN and not _is_taken(each, taken)
             ]
             if free:
                 sounds[name].append(min(free, key=lambda each: (-_layer_worth(each, first), each.place.order)))
@@ -83,7 +89,9 @@ def _draw_worth(options: Sequence[TunedCandidate], seed: int | None) -> list[flo
         return scores
     draw, best = Draw.of(seed, "drum kit"), max(scores)
     return [
-        score + _gumbel(draw.at(each.pad.name, *each.place.order)) if score >= best - GOOD_MARGIN else score
+        score + DRAWN_SCALE * _gumbel(draw.at(each.pad.name, *each.place.order))
+        if score >= best - GOOD_MARGIN
+        else score
         for each, score in zip(options, scores, strict=True)
     ]
 

@@ -55,14 +55,16 @@ def measure_shape(sound: Mono) -> SoundShape:
 
 def audible_samples(sound: Mono) -> int:
     """Return how many samples of a sound [samples] are audible, in steps of 10 ms; 0 for silence."""
-    if not sound.size:
-        return 0
-    frames = np.pad(sound, (0, -sound.size % _FRAME)).reshape(-1, _FRAME).astype(np.float64)
-    power = (frames**2).mean(axis=1)
-    if not power.max() > 0:
+    power = _frame_powers(sound)
+    if not power.max(initial=0.0) > 0:
         return 0
     last = int(np.flatnonzero(power > power.max() * 10 ** (AUDIBLE_DB / 10))[-1])
     return min((last + 1) * _FRAME, sound.size)
+
+
+def loudest_seconds(sound: Mono) -> float:
+    """Return when a sound [samples] is loudest, in steps of 10 ms; 0 for silence."""
+    return float(_frame_powers(sound).argmax() * _FRAME / RATE) if sound.size else 0.0
 
 
 def find_centre(sound: Mono) -> float:
@@ -92,6 +94,13 @@ def measure_loudness(sound: NDArray[np.float32]) -> float:
         power = 2 * float((np.abs(spectrum) ** 2 * _k_weights()).sum()) / _LOUDNESS_SAMPLES**2
         loudest = max(loudest, power)
     return max(_K_OFFSET_DB + 10 * float(np.log10(loudest)), SILENCE_DB) if loudest > 0 else SILENCE_DB
+
+
+def _frame_powers(sound: Mono) -> NDArray[np.float64]:
+    """Return the mean square of each 10 ms of a sound [samples]."""
+    frames = np.pad(sound, (0, -sound.size % _FRAME)).reshape(-1, _FRAME).astype(np.float64)
+    powers: NDArray[np.float64] = (frames**2).mean(axis=1)
+    return powers
 
 
 @cache

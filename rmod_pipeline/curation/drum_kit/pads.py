@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rmod_pipeline.errors import UsageError, nearest
 from rmod_pipeline.library.taxonomy import GENERAL_MIDI, class_of, kind_of, midi_kinds
 
-SNARE_LUFS = -16.0
-"""Loudness of the snare's loudest 93 ms. A usual one has its peak at -3 dBFS then."""
+SNARE_LUFS = -20.0
+"""Loudness of the snare's loudest 93 ms. A usual one has its peak at -7 dBFS then: room for sharp sounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,17 @@ import numpy as np
 from rmod_pipeline.audio import Audio, db_to_gain, gain_to_db, peak
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.curation.drum_kit.listen import Listen, rate_pad
-from rmod_pipeline.curation.drum_kit.measure import RATE, audible_samples, find_centre, measure_loudness
+from rmod_pipeline.curation.drum_kit.measure import (
+    RATE,
+    audible_samples,
+    find_centre,
+    loudest_seconds,
+    measure_loudness,
+)
 from rmod_pipeline.curation.drum_kit.pads import Pad
-from rmod_pipeline.curation.drum_kit.results import Candidate, TunedCandidate, Tuning
+from rmod_pipeline.curation.drum_kit.results import Candidate, Rating, TunedCandidate, Tuning
 from rmod_pipeline.curation.harvest.song import mix_to_one
+from rmod_pipeline.library.hits import count_hits
 from rmod_pipeline.library.read import resample
 from rmod_pipeline.render.tracks import change_speed, fade_in
 
@@ -29,6 +36,15 @@ PEAK_DB = -1.0
 PRE_ROLL_SECONDS = 0.002
 """A sound begins this long before its attack, and fades in during this time."""
 SHORTEST_SECONDS = 0.05
+
+SHORT_SHARE = 0.6
+"""A sound that is shorter than this share of the usual length is a poor one."""
+SHORT_PER_HALVING = 0.5
+"""Loss of score per halving of the length below that."""
+LATE_SECONDS, LATE_PER_SECOND, MOST_LATE = 0.03, 12.0, 1.5
+"""A drum is loudest within this time after its attack. Loss of score per second beyond it, and the most of it."""
+SEVERAL_HITS = 1.0
+"""Loss of score if several hits are heard."""
 
 _LEAST_GAIN = 0.05
 """What a change must add to the score."""
@@ -52,7 +68,10 @@ def tune_candidate(candidate: Candidate, pad: Pad, part: Audio, listen: Listen, 
     sounds = [apply_tuning(part, place.sample_rate, pad, option) for option in options]
     beginnings = [mix_to_one(each.audio)[lead_frames(RATE) :] for each in sounds]
     answers = listen(beginnings)
-    ratings = [rate_pad(pad, answer, candidate.clarity_db) for answer in answers]
+    ratings = [
+        _deduct_faults(rate_pad(pad, answer, candidate.clarity_db), pad, beginning)
+        for answer, beginning in zip(answers, beginnings, strict=True)
+    ]
     best = 0
     for number, rating in enumerate(ratings):
         if rating.score > ratings[best].score + _LEAST_GAIN:
@@ -97,6 +116,14 @@ def apply_tuning(part: Audio, sample_rate: int, pad: Pad, tuning: Tuning) -> Tun
     _fade_end(shaped, is_cut)
     gain_db = _find_gain(shaped, pad)
     return TunedSound(audio=shaped * np.float32(db_to_gain(gain_db)), gain_db=gain_db)
+
+
+def _deduct_faults(rating: Rating, pad: Pad, sound: Mono) -> Rating:
+    """Return a rating less what no classifier minds: a sound that is too short, loud too late, or several hits."""
+    halvings = max(math.log2(SHORT_SHARE * pad.seconds * RATE / sound.size), 0.0)
+    late = min(LATE_PER_SECOND * max(loudest_seconds(sound) - LATE_SECONDS, 0.0), MOST_LATE)
+    several = SEVERAL_HITS if count_hits(sound[None], RATE) > 1 else 0.0
+    return replace(rating, score=rating.score - SHORT_PER_HALVING * halvings - late - several)
 
 
 def lead_frames(sample_rate: int) -> int:

@@ -16,7 +16,6 @@ from rmod_pipeline.curation.drum_kit.measure import RATE
 from rmod_pipeline.curation.drum_kit.results import DrumKit, PadSound
 from rmod_pipeline.pages.drum_kit.patterns import STEPS, list_patterns
 from rmod_pipeline.pages.preview import DRUM_COLOURS, page_template, pictures, sounds
-from rmod_pipeline.pages.preview.formatting import format_number
 
 __all__ = ["kit_html"]
 
@@ -145,4 +144,4 @@ def _normalize(audio: Audio) -> Audio:
 
 
 def _format_percent(share: float) -> str:
-    return f"{format_number(100 * share, 2)} %"
+    return f"{100 * share:.0f} %"
