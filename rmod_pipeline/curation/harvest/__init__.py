@@ -1,0 +1,1 @@
+"""Cut one-shots from drum performances and loops: onsets, isolation, cuts, clusters, files."""
