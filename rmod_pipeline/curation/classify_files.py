@@ -115,15 +115,10 @@ def classify_files(
     ModelError for a bad classifier; no file raises an error.
     """
     new = [number for number, file in enumerate(files) if cache.load(file) is None]
-    results = _classify_in_order(files, new, choice, workers)
+    results = _classify_in_order(files, new, choice, cache, workers)
     still_new = set(new)
     for number, file in enumerate(files):
-        if number in still_new:
-            result, status = next(results)
-            _store(cache, result, status)
-        else:
-            result = _recall(cache, file, choice)
-        yield result
+        yield next(results) if number in still_new else _recall(cache, file, choice)
         if progress:
             progress(number + 1, len(files))
 
@@ -148,15 +143,27 @@ def _classify_file(classifier: Classifier, file: SoundFile) -> ClassifiedFile:
 
 
 def _classify_in_order(
-    files: Sequence[SoundFile], new: Sequence[int], choice: OpensClassifier, workers: int
-) -> Iterator[tuple[ClassifiedFile, os.stat_result | None]]:
-    """Yield the results of the files with the numbers ``new``, in that order, each with its status before it was read.
+    files: Sequence[SoundFile],
+    new: Sequence[int],
+    choice: OpensClassifier,
+    cache: ClassificationCache,
+    workers: int,
+) -> Iterator[ClassifiedFile]:
+    """Yield the results of the files with the numbers ``new``, in that order.
 
-    Only results that overtake another one wait in memory.
+    Only results that overtake another one wait in memory. They are stored before, so that a stop loses none of them.
     """
+
+    def store(task: _FileAndStatus, result: ClassifiedFile | None) -> None:
+        if result is not None and result.classification is not None:
+            answer = StoredAnswer(sha256=result.sha256, seconds=result.seconds, classification=result.classification)
+            cache.store(result.file, task[1], answer)
+
+    # The status is taken before the file is read.
     tasks = ((files[number], file_status(files[number])) for number in new)
-    for (file, status), result in map_in_order(partial(_classify_tasks, choice), tasks, workers, len(new)):
-        yield result or ClassifiedFile(file=file, reason=CRASHED), status
+    function = partial(_classify_tasks, choice)
+    for (file, _), result in map_in_order(function, tasks, workers, len(new), store):
+        yield result or ClassifiedFile(file=file, reason=CRASHED)
 
 
 def _classify_tasks(choice: OpensClassifier, tasks: Sequence[_FileAndStatus]) -> list[ClassifiedFile]:
@@ -169,9 +176,3 @@ def _recall(cache: ClassificationCache, file: SoundFile, choice: OpensClassifier
     if answer is None:
         return classify_batch(choice, [file])[0]
     return ClassifiedFile(file=file, sha256=answer.sha256, seconds=answer.seconds, classification=answer.classification)
-
-
-def _store(cache: ClassificationCache, result: ClassifiedFile, status: os.stat_result | None) -> None:
-    if result.classification is not None:
-        answer = StoredAnswer(sha256=result.sha256, seconds=result.seconds, classification=result.classification)
-        cache.store(result.file, status, answer)

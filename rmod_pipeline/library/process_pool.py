@@ -57,12 +57,20 @@ def map_batches(
 
 
 def map_in_order(
-    function: BatchFunction[Task, TaskResult], tasks: Iterable[Task], workers: int, count: int
+    function: BatchFunction[Task, TaskResult],
+    tasks: Iterable[Task],
+    workers: int,
+    count: int,
+    on_arrival: Callable[[Task, TaskResult | None], object] = lambda _task, _result: None,
 ) -> Iterator[tuple[Task, TaskResult | None]]:
-    """Yield what ``map_batches`` yields, in the order of the tasks; a result that overtakes another waits in memory."""
+    """Yield what ``map_batches`` yields, in the order of the tasks; a result that overtakes another waits in memory.
+
+    ``on_arrival`` is called with each task and its result as soon as it is there, before any waiting.
+    """
     waiting: dict[int, tuple[Task, TaskResult | None]] = {}
     following = 0
     for (number, task), result in map_batches(partial(_call_numbered, function), enumerate(tasks), workers, count):
+        on_arrival(task, result)
         waiting[number] = task, result
         while following in waiting:
             yield waiting.pop(following)

@@ -39,6 +39,16 @@ def test_a_result_that_is_early_waits_for_the_others() -> None:
 
 
 @pytest.mark.slow
+def test_results_are_announced_before_they_wait() -> None:
+    announced: list[int] = []
+    results = map_in_order(double_slowly_at_first, range(100), 2, 100, lambda task, _: announced.append(task))
+    next(results)
+    assert len(announced) > 16, "the first batch came last"
+    list(results)
+    assert sorted(announced) == list(range(100))
+
+
+@pytest.mark.slow
 def test_a_crash_keeps_the_order() -> None:
     results = list(map_in_order(double_or_crash, range(100), 2, 100))
     assert results == [(task, None if task == 33 else 2 * task) for task in range(100)]
