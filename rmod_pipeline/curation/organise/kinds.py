@@ -9,7 +9,7 @@ from rmod_pipeline.classification.labels import NOT_A_DRUM
 from rmod_pipeline.classification.results import Classification
 from rmod_pipeline.library.kinds.describe import PathDescription
 from rmod_pipeline.library.kinds.names import read_name
-from rmod_pipeline.library.scanning.listening import IMPROBABLE, SURE
+from rmod_pipeline.library.scanning.listening import FAMILIES, IMPROBABLE, SURE
 from rmod_pipeline.library.taxonomy import CLASSES, ONE_SHOT_KINDS, class_of, read_subkind
 
 NAME, EAR, BOTH, MANIFEST = "name", "ear", "both", "manifest"
@@ -67,8 +67,9 @@ def may_be_listened_to(kind: str) -> bool:
 def combine_answers(named: KindAnswer, classification: Classification | None) -> KindAnswer:
     """Return the answer of the name and the classifier together, by the rules of a scan that listens.
 
-    The classifier decides where a name says nothing. It overrules a name if it is sure of another drum and holds the
-    name for improbable; a manifest never. A guess that it is not certain of is noted.
+    The classifier decides where a name says nothing. It overrules a name if it is sure of a drum of another family and
+    holds the name for improbable; it only doubts one of the same family, and a manifest. Doubts and uncertain guesses
+    are noted.
     """
     if classification is None or not may_be_listened_to(named.kind):
         return named
@@ -89,12 +90,18 @@ def _check_name(named: KindAnswer, classification: Classification) -> KindAnswer
     probability = {guess.kind: guess.confidence for guess in classification.guesses}.get(named.kind, 0.0)
     if best.kind == named.kind and classification.is_certain:
         return replace(named, subkind=named.subkind or best.subkind, confidence=probability, kind_from=BOTH)
-    if not classification.is_certain or best.confidence < SURE or probability > IMPROBABLE:
+    is_doubted = classification.is_certain and best.confidence >= SURE and probability <= IMPROBABLE
+    # A drum is not doubted because an ear hears none: it has met few of all the sounds that are none.
+    if not is_doubted or best.kind == NOT_A_DRUM:
         return replace(named, confidence=probability)
-    if named.kind_from == MANIFEST or best.kind == NOT_A_DRUM:
+    if named.kind_from == MANIFEST or _are_alike(named.kind, best.kind):
         return replace(named, confidence=probability, note=f"by ear {best.name}, {best.confidence:.2f}")
     note = f"the name says {named.kind}"
     return KindAnswer(kind=best.kind, subkind=best.subkind, confidence=best.confidence, kind_from=EAR, note=note)
+
+
+def _are_alike(first: str, second: str) -> bool:
+    return any(first in family and second in family for family in FAMILIES)
 
 
 def _read_subkind(class_name: str, path: PurePosixPath) -> str:
