@@ -14,9 +14,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rmod_pipeline.api.classifier_comparison import ClassifierComparisonResult, compare_classifiers
-from rmod_pipeline.api.classifiers import train_classifier
-from rmod_pipeline.api.classifying import ClassifyResult, classify
 from rmod_pipeline.api.codecs import fetch_codec, list_codecs, open_codec, train_codec
 from rmod_pipeline.api.datasets import (
     build,
@@ -31,15 +28,18 @@ from rmod_pipeline.api.datasets import (
     verify,
 )
 from rmod_pipeline.api.grooves import check_grooves, open_grooves, scan_grooves
-from rmod_pipeline.api.harvesting import HarvestResult, harvest
-from rmod_pipeline.api.kits import KitResult, LoopResult, make_kit, play_kit
 from rmod_pipeline.api.libraries import check_library, open_library, scan
 from rmod_pipeline.api.models import evaluate, extract, import_checkpoint, train
-from rmod_pipeline.api.organising import organise, undo_organise
 from rmod_pipeline.api.releases import release, verify_release
 from rmod_pipeline.api.reports import ReportFiles, report
 from rmod_pipeline.api.results import BuildResult, GrooveScanResult, ImportResult, IncompleteBuildError, ScanResult
-from rmod_pipeline.api.searching import LibraryMap, SimilarSounds, find_similar, map_library
+from rmod_pipeline.api.sounds.classifier_comparison import ClassifierComparisonResult, compare_classifiers
+from rmod_pipeline.api.sounds.classifiers import train_classifier
+from rmod_pipeline.api.sounds.classifying import ClassifyResult, classify
+from rmod_pipeline.api.sounds.harvesting import HarvestResult, harvest
+from rmod_pipeline.api.sounds.kits import KitResult, LoopResult, make_kit, play_kit
+from rmod_pipeline.api.sounds.organising import organise, undo_organise
+from rmod_pipeline.api.sounds.searching import LibraryMap, SimilarSounds, find_similar, map_library
 from rmod_pipeline.codec import CodecChoice
 from rmod_pipeline.curation.organise.run import OrganiseResult
 from rmod_pipeline.curation.organise.undo import UndoResult

@@ -26,17 +26,18 @@ COMMANDS = [
     [],
     *([name] for name in ("build", "status", "verify", "report", "show", "render", "encode", "features", "decode")),
     *([name] for name in ("preview", "train", "evaluate", "extract", "import-pairs")),
-    *([name] for name in ("library", "classify", "patterns", "recipe", "codec", "dose", "release")),
+    *([name] for name in ("library", "classify", "patterns", "recipe", "codec", "dose", "kit", "release")),
     *([group, name] for group in ("library", "patterns") for name in ("scan", "check")),
-    *(["library", name] for name in ("near", "map")),
-    *(["classify", name] for name in ("list",)),
+    *(["library", name] for name in ("near", "map", "organise", "harvest")),
+    *(["classify", name] for name in ("list", "train", "compare")),
+    *(["kit", name] for name in ("make", "play")),
     *(["recipe", name] for name in ("show", "check", "schema")),
     *(["codec", name] for name in ("list", "fetch", "show", "train")),
     *(["dose", name] for name in ("import",)),
     *(["release", name] for name in ("make", "verify")),
 ]
 
-GROUPS = [[], ["library"], ["classify"], ["patterns"], ["recipe"], ["codec"], ["dose"], ["release"]]
+GROUPS = [[], ["library"], ["classify"], ["patterns"], ["recipe"], ["codec"], ["dose"], ["kit"], ["release"]]
 
 # Pydantic is not among them: the command line's own library loads it where it is installed.
 HEAVY = ("torch", "lightning", "ray", "librosa", "scipy", "pyarrow", "numba", "pedalboard", "soundfile", "numpy")

@@ -13,7 +13,7 @@ from rmod_pipeline.storage import parse_local_path
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rmod_pipeline.api.kits import KitResult
+    from rmod_pipeline.api.sounds.kits import KitResult
 
 MOST_UNUSED = 10
 """Unused files that are printed; all are in kit.report.csv."""

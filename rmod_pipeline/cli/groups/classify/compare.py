@@ -10,7 +10,7 @@ import typer
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
-    from rmod_pipeline.api.classifier_comparison import ClassifierComparisonResult
+    from rmod_pipeline.api.sounds.classifier_comparison import ClassifierComparisonResult
 
 COMPARE_HELP = """Compare systems that tell the kind of a one-shot, each on kits that it has not learned from.
 

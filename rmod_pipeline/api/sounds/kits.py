@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmod_pipeline.api.arguments import speaks_python
-from rmod_pipeline.api.classifying import check_workers
+from rmod_pipeline.api.sounds.classifying import check_workers
 from rmod_pipeline.errors import UsageError, check_seed
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.licence_names import parse_licence
@@ -79,8 +79,9 @@ def make_kit(
 
     Raises UsageError, LibraryError, AssetError, ManifestError and ModelError.
     """
-    from rmod_pipeline.curation.classify_files import ClassifierChoice, open_once
+    from rmod_pipeline.curation.classify_files import open_once
     from rmod_pipeline.curation.drum_kit.candidate_cache import CandidateCache, candidate_cache_file
+    from rmod_pipeline.curation.drum_kit.listen import LeafClassifierChoice
     from rmod_pipeline.curation.drum_kit.make import KitConfig, SourceFolder, make_drum_kit
     from rmod_pipeline.curation.drum_kit.pads import parse_pads
     from rmod_pipeline.curation.drum_kit.write import check_kit_folder, write_kit
@@ -105,7 +106,7 @@ def make_kit(
     listed = None if labels is None else Labels.read(parse_local_path(labels))
     check_kit_folder(target, layers)
     source = SourceFolder.open(parse_local_path(folder), target)
-    choice = ClassifierChoice(None if model is None else parse_local_path(model))
+    choice = LeafClassifierChoice(None if model is None else parse_local_path(model))
     cache = CandidateCache(candidate_cache_file(), open_once(choice).source, fresh=fresh)
     with scan_progress(progress) as on_progress, closing(cache):
         kit = make_drum_kit(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmod_pipeline.api.arguments import speaks_python
-from rmod_pipeline.api.classifying import check_workers
+from rmod_pipeline.api.sounds.classifying import check_workers
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.storage import parse_local_path
 
