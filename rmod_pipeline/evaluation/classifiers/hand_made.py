@@ -23,7 +23,7 @@ from rmod_pipeline.evaluation.metrics.spectra import centroid_octaves
 
 RATE = 44_100
 SECONDS = 3.0
-"""The beginning of a sound that is heard."""
+"""The beginning of a sound that is beginning."""
 WINDOW, HOP = 2048, 512
 COEFFICIENTS = 20
 BAND_EDGES_HZ = (0, 60, 120, 250, 500, 1000, 2000, 4000, 8000, RATE / 2)
@@ -45,31 +45,31 @@ def compute_hand_made(sound: Mono) -> NDArray[np.float32]:
 
     The level has no influence, silence has features too. Raises ValueError for NaN and infinite samples.
     """
-    heard = _prepare(sound)
-    values = np.concatenate([_describe_frames(heard), _describe_bands(heard), _describe_envelope(heard)])
+    beginning = _prepare(sound)
+    values = np.concatenate([_describe_frames(beginning), _describe_bands(beginning), _describe_envelope(beginning)])
     features: NDArray[np.float32] = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
     return features
 
 
 def _prepare(sound: Mono) -> Mono:
     """Return the beginning of a sound with a peak of 1, without its quiet end, padded to one window."""
-    heard = sound[: round(SECONDS * RATE)]
-    if not np.isfinite(heard).all():
+    beginning = sound[: round(SECONDS * RATE)]
+    if not np.isfinite(beginning).all():
         raise ValueError("NaN or infinite samples")
-    highest = np.float32(np.abs(heard).max(initial=0.0))
+    highest = np.float32(np.abs(beginning).max(initial=0.0))
     if highest > 0:
-        heard = heard / highest
-        heard = heard[: int(np.flatnonzero(np.abs(heard) > db_to_gain(END_DB))[-1]) + 1]
-    return np.pad(heard, (0, max(WINDOW - heard.size, 0))).astype(np.float32)
+        beginning = beginning / highest
+        beginning = beginning[: int(np.flatnonzero(np.abs(beginning) > db_to_gain(END_DB))[-1]) + 1]
+    return np.pad(beginning, (0, max(WINDOW - beginning.size, 0))).astype(np.float32)
 
 
-def _describe_frames(heard: Mono) -> NDArray[np.float64]:
+def _describe_frames(beginning: Mono) -> NDArray[np.float64]:
     """Return statistics over frames: of the cepstrum, of the shape of the spectrum, of zero crossings."""
     import librosa
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of empty mel bands and of silence
-        magnitudes = np.abs(librosa.stft(heard, n_fft=WINDOW, hop_length=HOP)) + _TINY
+        magnitudes = np.abs(librosa.stft(beginning, n_fft=WINDOW, hop_length=HOP)) + _TINY
         mel = librosa.feature.melspectrogram(S=magnitudes**2, sr=RATE, n_mels=64)
         cepstrum = librosa.feature.mfcc(S=librosa.power_to_db(mel, top_db=-FLOOR_DB), n_mfcc=COEFFICIENTS)
         frames = np.concatenate(
@@ -78,19 +78,30 @@ def _describe_frames(heard: Mono) -> NDArray[np.float64]:
                 np.log2(librosa.feature.spectral_bandwidth(S=magnitudes, sr=RATE) + 20),
                 np.log2(librosa.feature.spectral_rolloff(S=magnitudes, sr=RATE) + 20),
                 np.log10(librosa.feature.spectral_flatness(S=magnitudes)),
-                librosa.feature.zero_crossing_rate(heard, frame_length=WINDOW, hop_length=HOP)[
-                    :, : magnitudes.shape[1]
-                ],
+                _count_zero_crossings(beginning)[:, : magnitudes.shape[1]],
             ]
         )
     change = np.abs(np.diff(cepstrum, axis=1)).mean(1) if cepstrum.shape[1] > 1 else np.zeros(COEFFICIENTS)
     return np.concatenate([cepstrum.mean(1), cepstrum.std(1), change, frames.mean(1), frames.std(1)])
 
 
-def _describe_bands(heard: Mono) -> NDArray[np.float64]:
+def _count_zero_crossings(sound: Mono) -> NDArray[np.float64]:
+    """Return the share of samples whose sign is another than that of the one before, per frame: [1, frames].
+
+    librosa's function of that name does the same. It is compiled and stored by numba, and a file that numba has stored
+    badly ends the process.
+    """
+    padded = np.pad(sound, WINDOW // 2, mode="edge")
+    changes = np.diff(np.signbit(padded), prepend=np.signbit(padded[:1])).astype(np.float64)
+    frames = np.lib.stride_tricks.sliding_window_view(changes, WINDOW)[::HOP]
+    shares: NDArray[np.float64] = frames.mean(1)[None]
+    return shares
+
+
+def _describe_bands(beginning: Mono) -> NDArray[np.float64]:
     """Return the share of the energy in each band, in dB."""
-    energy = np.abs(np.fft.rfft(heard.astype(np.float64))) ** 2
-    frequencies = np.fft.rfftfreq(heard.size, 1 / RATE)
+    energy = np.abs(np.fft.rfft(beginning.astype(np.float64))) ** 2
+    frequencies = np.fft.rfftfreq(beginning.size, 1 / RATE)
     places = np.searchsorted(frequencies, BAND_EDGES_HZ)
     sums = np.array([energy[start:end].sum() for start, end in itertools.pairwise(places)])
     shares = sums / max(energy.sum(), _TINY)
@@ -98,15 +109,15 @@ def _describe_bands(heard: Mono) -> NDArray[np.float64]:
     return decibels
 
 
-def _describe_envelope(heard: Mono) -> NDArray[np.float64]:
+def _describe_envelope(beginning: Mono) -> NDArray[np.float64]:
     """Return attack and fall to -20 dB, decay time, transient, centroid, crest and length; times are logarithmic."""
-    batch = check_batch(torch.from_numpy(heard[None]))
+    batch = check_batch(torch.from_numpy(beginning[None]))
     aligned = align_onsets(batch)
     levels = envelope_levels(aligned, RATE)[0].numpy()
     loudest = int(levels.argmax())
     quiet = np.flatnonzero(levels[loudest:] < -20)
     fall = int(quiet[0]) if quiet.size else levels.size - loudest
-    crest = 20 * math.log10(1 / max(float(np.sqrt(np.mean(heard**2))), 1e-6))
+    crest = 20 * math.log10(1 / max(float(np.sqrt(np.mean(beginning**2))), 1e-6))
     return np.array(
         [
             math.log2(loudest + 1),
@@ -115,6 +126,6 @@ def _describe_envelope(heard: Mono) -> NDArray[np.float64]:
             float(transient_ratio_db(aligned, RATE)),
             float(centroid_octaves(batch, RATE)),
             crest,
-            math.log2(heard.size / RATE),
+            math.log2(beginning.size / RATE),
         ]
     )

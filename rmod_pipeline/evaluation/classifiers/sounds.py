@@ -128,7 +128,7 @@ def embed_sounds(
 
 
 def read_beginning(sound: LabelledSound) -> Mono:
-    """Return what is heard of a sound [samples] at 44,100 Hz; silence of one sample for an empty one.
+    """Return what is beginning of a sound [samples] at 44,100 Hz; silence of one sample for an empty one.
 
     Raises AssetError; ValueError for a synthesised sound, which has no file.
     """
@@ -136,10 +136,10 @@ def read_beginning(sound: LabelledSound) -> Mono:
         raise ValueError(f"{sound.key} has no file")
     decoded = decode_verified(sound.path, sound.sha256)
     audio = decoded.audio[:, : round(_SECONDS_READ * decoded.sample_rate)]
-    heard = prepare_sound(audio, decoded.sample_rate, RATE)[: round(SECONDS * RATE)]
-    if not np.isfinite(heard).all():
+    beginning = prepare_sound(audio, decoded.sample_rate, RATE)[: round(SECONDS * RATE)]
+    if not np.isfinite(beginning).all():
         raise AssetError(sound.path, "NaN or infinite samples", "remove the file from the library")
-    return heard if heard.size else np.zeros(1, np.float32)
+    return beginning if beginning.size else np.zeros(1, np.float32)
 
 
 def _measure_all(

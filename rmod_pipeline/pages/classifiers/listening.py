@@ -82,12 +82,12 @@ def list_error_groups(results: ComparisonResults, compared: ComparedSounds) -> l
 def _make_sounds(errors: list[ConfidentError], compared: ComparedSounds) -> Iterator[PageSound]:
     for error in errors:
         try:
-            heard = read_beginning(compared.sounds[error.index])
+            beginning = read_beginning(compared.sounds[error.index])
         except AssetError as problem:
             logger.warning("not on the page: %s", problem)
             continue
-        peak = float(np.abs(heard).max(initial=0.0))
-        audio = (heard * np.float32(_PEAK / peak) if peak > 0 else heard)[None]
+        peak = float(np.abs(beginning).max(initial=0.0))
+        audio = (beginning * np.float32(_PEAK / peak) if peak > 0 else beginning)[None]
         data, mime = encode_flac(from_pcm(to_pcm(audio)), RATE)
         shares = f"{100 * error.confidence:.0f} % sure, {100 * error.true_confidence:.0f} % for the true class"
         label = format_kind(error.answer)
