@@ -1,6 +1,6 @@
 """Train and measure the small network by which a harvest tells one drum from several that are struck at once.
 
-    python benchmarks/harvest_strikes.py --library LIB.csv --out rmod_pipeline/curation/harvest/weights/strikes.npz
+    python benchmarks/harvest_strikes.py --library LIB.csv --out FILE.npz
 
 LIB.csv is the manifest of a library of one-shots. Examples are made of its sounds under permissive licences, and of the
 built-in kit: half of them hold one drum, half two or three that begin within 20 ms, with tails of earlier sounds,
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from rmod_pipeline import api
 from rmod_pipeline.audio import db_to_gain
 from rmod_pipeline.codec.window import Mono
-from rmod_pipeline.curation.harvest.describe import RATE, describe_hit
-from rmod_pipeline.curation.harvest.strikes import StrikesNet, save_strikes_net
+from rmod_pipeline.curation.harvest.describing.describe import RATE, describe_hit
+from rmod_pipeline.curation.harvest.describing.strikes import StrikesNet, save_strikes_net
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.asset import Asset

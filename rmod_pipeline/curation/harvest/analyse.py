@@ -15,7 +15,13 @@ from rmod_pipeline.classification.results import Classification
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.curation.harvest.annotations import KnownStrike, find_known_onsets
 from rmod_pipeline.curation.harvest.cut import cut_sound, plan_cuts
-from rmod_pipeline.curation.harvest.describe import Description, describe_hit
+from rmod_pipeline.curation.harvest.describing.describe import Description, describe_hit
+from rmod_pipeline.curation.harvest.describing.strikes import (
+    StrikesNet,
+    alone_factor,
+    describe_chance,
+    open_strikes_net,
+)
 from rmod_pipeline.curation.harvest.isolation import measure_isolation
 from rmod_pipeline.curation.harvest.onsets import merge_near, pick_onsets, refine_onsets
 from rmod_pipeline.curation.harvest.results import (
@@ -30,7 +36,6 @@ from rmod_pipeline.curation.harvest.results import (
     SongSurvey,
 )
 from rmod_pipeline.curation.harvest.song import measure_levels, mix_to_one, read_ranges, survey_song
-from rmod_pipeline.curation.harvest.strikes import StrikesNet, alone_factor, describe_chance, open_strikes_net
 from rmod_pipeline.extraction.listening.song import Song
 from rmod_pipeline.library.hits import count_hits
 from rmod_pipeline.library.scanning.scan import SILENT_DBFS
@@ -72,7 +77,7 @@ def analyse_song(
         for part, (onset, cut, isolation) in zip(parts, candidates, strict=True)
     ]
     hits = tuple(hit for hit in described if hit.isolation.value >= config.described_from)
-    finding = "" if hits else f"none of {len(onsets)} hits is alone: all begin or end within the sound of others"
+    finding = "" if hits else f"none of {len(onsets)} hits is alone: others sound before, after or with them"
     return replace(analysis, onsets=len(onsets), hits=hits, finding=finding)
 
 

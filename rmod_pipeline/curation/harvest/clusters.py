@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import db_to_gain
-from rmod_pipeline.curation.harvest.describe import STEP_DB
+from rmod_pipeline.curation.harvest.describing.describe import STEP_DB
 from rmod_pipeline.curation.harvest.results import HarvestConfig, HarvestedHit, HarvestSong
 from rmod_pipeline.library.scanning.scan import SILENT_DBFS
 

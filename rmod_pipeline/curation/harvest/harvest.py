@@ -104,7 +104,7 @@ def harvest_songs(
     return replace(harvest, warnings=tuple(warnings))
 
 
-def analyse_batch(tasks: list[AnalysisTask]) -> list[str]:
+def analyse_some(tasks: list[AnalysisTask]) -> list[str]:
     """Analyse and store some songs: the unit of work of a worker process. Return why each failed; empty if it did not.
 
     Raises UsageError if an analysis cannot be stored.
@@ -152,7 +152,7 @@ def _analyse_songs(tasks: Sequence[AnalysisTask], workers: int, on_step: OnHarve
             done += seconds[task.song.name]
             on_step(FINDING, done, total)
         return failed
-    for task, result in map_batches(analyse_batch, new, workers, len(new), batch_size=1, fewest_for_pool=2):
+    for task, result in map_batches(analyse_some, new, workers, len(new), batch_size=1, fewest_for_pool=2):
         if reason := CRASHED if result is None else result:
             failed[task.song.name] = reason
         done += seconds[task.song.name]

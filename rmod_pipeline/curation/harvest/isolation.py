@@ -38,7 +38,7 @@ def measure_isolation(cut: Cut, levels: SongLevels) -> Isolation:
     """Return how alone the hit of a cut is in time; 0 for a song that is shorter than a hop."""
     if not levels.wave.size:
         return Isolation(before=0.0, after=0.0)
-    sides = [_measure_sides(signal, cut, levels) for signal in (levels.wave, levels.slope)]
+    sides = [_measure_sides(signal, cut, levels) for signal in (levels.wave, levels.difference)]
     before, after = (min(side) for side in zip(*sides, strict=True))
     return Isolation(before=round(before, 4), after=round(after, 4))
 

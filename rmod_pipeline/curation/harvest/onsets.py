@@ -57,7 +57,7 @@ def pick_onsets(levels: SongLevels) -> NDArray[np.int64]:
     is_peak = neighbours.argmax(axis=1) == reach
     surroundings = _moving_mean(flux, max(1, round(SURROUNDINGS_SECONDS / seconds)))
     is_onset = is_peak & (flux >= surroundings + LEAST_FLUX_DB)
-    is_onset &= np.maximum(_measure_rise(levels.wave), _measure_rise(levels.slope)) >= LEAST_RISE_DB
+    is_onset &= np.maximum(_measure_rise(levels.wave), _measure_rise(levels.difference)) >= LEAST_RISE_DB
     return np.flatnonzero(is_onset).astype(np.int64) * levels.hop
 
 
@@ -102,15 +102,15 @@ def find_attack(mono: Mono, sample_rate: int, expected: int = 0) -> int:
     ``expected`` on; what follows is not looked at.
     """
     wave = mono.astype(np.float64)
-    slope = np.diff(wave, prepend=wave[:1])
+    difference = np.diff(wave, prepend=wave[:1])
     if wave.size < 4:
         return 0
     length = max(1, round(_ENVELOPE_SECONDS * sample_rate))
-    envelope = np.convolve(slope**2, np.ones(length), "same")
+    envelope = np.convolve(difference**2, np.ones(length), "same")
     first = min(max(round(0.6 * expected), 0), wave.size - 1)
     loudest = first + int(envelope[first:].argmax())
     end = min(wave.size, loudest + max(4, round(_PEAK_MARGIN_SECONDS * sample_rate)))
-    return _split_by_variance(np.stack([wave[:end], slope[:end]]))
+    return _split_by_variance(np.stack([wave[:end], difference[:end]]))
 
 
 def _split_by_variance(signals: NDArray[np.float64]) -> int:

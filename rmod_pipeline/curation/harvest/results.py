@@ -75,7 +75,7 @@ class SongLevels:
     """[hops]: mean rise of level in dB over the mel bands, around the first sample of each hop."""
     wave: NDArray[np.float32]
     """[hops]: mean square of the mono wave within each hop."""
-    slope: NDArray[np.float32]
+    difference: NDArray[np.float32]
     """[hops]: mean square of the difference of neighbouring samples: what is high counts more in it."""
 
 

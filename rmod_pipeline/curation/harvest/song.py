@@ -91,7 +91,7 @@ def measure_levels(song: Song, survey: SongSurvey) -> SongLevels:
     hop = max(1, round(HOP_SECONDS * rate))
     flux = _FluxMeter(rate, hop, survey.peak)
     wave: list[NDArray[np.float32]] = []
-    slope: list[NDArray[np.float32]] = []
+    difference: list[NDArray[np.float32]] = []
     last, pending = np.zeros(1, np.float32), np.zeros(0, np.float32)
     for block in _read_mono(song, survey):
         flux.add(block)
@@ -99,7 +99,7 @@ def measure_levels(song: Song, survey: SongSurvey) -> SongLevels:
         whole = pending.size - pending.size % hop
         if whole:
             wave.append(_mean_squares(pending[:whole], hop))
-            slope.append(_mean_squares(np.diff(pending[:whole], prepend=last), hop))
+            difference.append(_mean_squares(np.diff(pending[:whole], prepend=last), hop))
             last, pending = pending[whole - 1 : whole], pending[whole:]
     empty = np.zeros(0, np.float32)
     hops = survey.frames // hop
@@ -108,7 +108,7 @@ def measure_levels(song: Song, survey: SongSurvey) -> SongLevels:
         hop=hop,
         flux=flux.finish()[:hops],
         wave=np.concatenate([empty, *wave]),
-        slope=np.concatenate([empty, *slope]),
+        difference=np.concatenate([empty, *difference]),
     )
 
 

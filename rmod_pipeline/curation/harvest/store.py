@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.curation.harvest.describe import DESCRIPTION_SIZE
+from rmod_pipeline.curation.harvest.describing.describe import DESCRIPTION_SIZE
 from rmod_pipeline.curation.harvest.results import (
     Cut,
     HarvestConfig,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -38,6 +38,7 @@ class SoundView:
     file: str
     """Address relative to the page."""
     name: str
+    label: str
     caption: str
     details: str
     seconds: float
@@ -86,7 +87,6 @@ def harvest_html(harvest: Harvest, out: Path) -> str:
     return page_template("rmod_pipeline.pages.harvest", "harvest.html.j2").render(
         title=f"Harvest of {len(harvest.songs)} song{'s' if len(harvest.songs) != 1 else ''}",
         facts=tuple(_facts(harvest)),
-        warnings=harvest.warnings,
         kinds=[_make_kind(kind, colours, sounds, out) for kind, sounds in by_kind.items()],
         findings=harvest.findings[:_MOST_FINDINGS],
         more_findings=max(len(harvest.findings) - _MOST_FINDINGS, 0),
@@ -122,6 +122,7 @@ def _make_sound(sound: KeptSound, longest: float, out: Path) -> SoundView:
     return SoundView(
         file=quote(sound.file),
         name=f"{sound.song.name} at {sound.time_seconds:.3f} s",
+        label=f"{sound.time_seconds:.2f} s of {PurePosixPath(sound.song.name).name}",
         caption=", ".join(_caption(sound)),
         details=f"before {isolation.before:.2f}, after {isolation.after:.2f}, alone {isolation.alone:.2f}",
         seconds=sound.seconds,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.curation.harvest.describe import Description
+from rmod_pipeline.curation.harvest.describing.describe import Description
 
 SHIPPED_STRIKES_NET = Path(__file__).parent / "weights" / "strikes.npz"
 
