@@ -12,7 +12,6 @@ from heapq import nsmallest
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmod_pipeline.audio import gain_to_db
 from rmod_pipeline.codec.window import Mono
@@ -20,8 +19,10 @@ from rmod_pipeline.curation.drum_kit.listen import Listen, rate_pad
 from rmod_pipeline.curation.drum_kit.measure import AUDIBLE_DB, RATE, audible_samples
 from rmod_pipeline.curation.drum_kit.pads import PADS
 from rmod_pipeline.curation.drum_kit.results import Candidate, SoundPlace
-from rmod_pipeline.curation.harvest.onsets import pick_onsets, refine_onsets
-from rmod_pipeline.curation.harvest.results import SongLevels, SongSurvey
+from rmod_pipeline.curation.harvest.cut import plan_cuts
+from rmod_pipeline.curation.harvest.isolation import FULL_DB, measure_isolation
+from rmod_pipeline.curation.harvest.onsets import merge_near, pick_onsets, refine_onsets
+from rmod_pipeline.curation.harvest.results import Cut, SongLevels, SongSurvey
 from rmod_pipeline.curation.harvest.song import measure_levels, mix_to_one, read_ranges, survey_song
 from rmod_pipeline.errors import RmodError
 from rmod_pipeline.extraction.listening.song import Song, song_from_file
@@ -38,11 +39,9 @@ MOST_ONSETS = 300
 """Of a file with more onsets, the clearest are looked at."""
 BEST_OF_FILE = 24
 """Places that are kept per pad and file."""
-LEAST_CLARITY_DB, MOST_CLARITY_DB = 6.0, 40.0
 
 _LEAST_PEAK_DB = -54.0
 """A quieter place, relative to full scale, is noise by the time it is as loud as a drum."""
-_CLARITY_SECONDS = 0.03
 _LONG_VIEW, _SHORT_VIEW = round(1.5 * RATE), round(0.25 * RATE)
 _FADE = round(0.01 * RATE)
 
@@ -121,57 +120,19 @@ def analyse_sound_file(path: Path, source: str, listen: Listen) -> FileCandidate
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundOnset:
-    """An onset of a file."""
+def find_cuts(song: Song, survey: SongSurvey, levels: SongLevels) -> list[tuple[Cut, float]]:
+    """Return the parts of a file by time, each with its clarity in dB: those of the clearest ``MOST_ONSETS`` onsets.
 
-    frame: int
-    """The first frame of the attack."""
-    end: int
-    """The next onset, or the end of the file."""
-    clarity_db: float
-
-
-def find_clear_onsets(song: Song, survey: SongSurvey, levels: SongLevels) -> list[FoundOnset]:
-    """Return the clear onsets of a file by time: the clearest ``MOST_ONSETS`` of them.
-
-    A file in which nothing begins clearly has one, where it becomes loud: it may be a swell.
+    A file in which nothing begins suddenly has one, from where it becomes loud: it may be a swell.
     """
-    coarse = pick_onsets(levels)
-    coarse = coarse[_measure_clarity(coarse, levels) >= LEAST_CLARITY_DB / 2]
-    frames = refine_onsets(song, survey, coarse)
-    clarity = _measure_clarity(frames, levels)
-    frames, clarity = frames[clarity >= LEAST_CLARITY_DB], clarity[clarity >= LEAST_CLARITY_DB]
+    frames = merge_near(refine_onsets(song, survey, pick_onsets(levels)), song.sample_rate)
     if not frames.size and levels.wave.size:
         loud = np.flatnonzero(levels.wave > levels.wave.max() * 10 ** (AUDIBLE_DB / 10))
-        frames, clarity = loud[:1] * levels.hop, np.full(1, LEAST_CLARITY_DB)
-    ends = np.append(frames[1:], survey.frames)
+        frames = loud[:1] * levels.hop
+    cuts = plan_cuts(frames, levels, survey.frames, LONGEST_SECONDS)
+    clarity = np.array([measure_isolation(cut, levels).before * FULL_DB for cut in cuts])
     clearest = np.sort(np.argsort(-clarity, kind="stable")[:MOST_ONSETS])
-    return [
-        FoundOnset(frame=int(frames[index]), end=int(ends[index]), clarity_db=float(clarity[index]))
-        for index in clearest
-    ]
-
-
-def _measure_clarity(frames: NDArray[np.int64], levels: SongLevels) -> NDArray[np.float64]:
-    """Return the level after each frame relative to that before it, in dB, 0 to ``MOST_CLARITY_DB``.
-
-    The level is that of the wave, or of its slope, in which high sounds count more: the one that rises more.
-    """
-    length = max(1, round(_CLARITY_SECONDS * levels.sample_rate / levels.hop))
-    # What is right at the attack belongs to neither side.
-    after = frames // levels.hop + length
-    before = after - 1
-    ratios = []
-    for power in (levels.wave, levels.slope):
-        sums = np.pad(np.cumsum(power, dtype=np.float64), (length + 1, length), mode="constant")
-        sums[length + 1 + power.size :] = sums[length + power.size]
-        floor = 1e-9 * max(float(power.max(initial=0.0)), 1e-20)
-        risen = sums[np.minimum(after + 1 + length, sums.size - 1)] - sums[after + 1]
-        rested = sums[before + 1] - sums[np.maximum(before + 1 - length, 0)]
-        ratios.append(10 * np.log10((risen + floor) / (rested + floor)))
-    clipped: NDArray[np.float64] = np.clip(np.maximum(*ratios), 0.0, MOST_CLARITY_DB)
-    return clipped
+    return [(cuts[index], float(clarity[index])) for index in clearest]
 
 
 def _find_silence(song: Song, survey: SongSurvey) -> str:
@@ -184,15 +145,14 @@ def _find_silence(song: Song, survey: SongSurvey) -> str:
 
 def _rate_places(source: str, digest: str, song: Song, survey: SongSurvey, listen: Listen) -> Iterator[Candidate]:
     rate = song.sample_rate
-    onsets = find_clear_onsets(song, survey, measure_levels(song, survey))
-    ends = [min(onset.end, onset.frame + round(LONGEST_SECONDS * rate)) for onset in onsets]
-    ranges = [(onset.frame, end) for onset, end in zip(onsets, ends, strict=True)]
-    for onset, part in zip(onsets, read_ranges(song, survey, ranges), strict=True):
+    cuts = find_cuts(song, survey, measure_levels(song, survey))
+    ranges = [(cut.attack, cut.stop) for cut, _ in cuts]
+    for (cut, clarity), part in zip(cuts, read_ranges(song, survey, ranges), strict=True):
         sound = resample(mix_to_one(part)[None], rate, RATE)[0]
         if audible_samples(sound) < SHORTEST_SECONDS * RATE or _peak_db(sound) < _LEAST_PEAK_DB:
             continue
-        place = SoundPlace(source=source, sha256=digest, sample_rate=rate, start=onset.frame, frames=part.shape[1])
-        yield _rate_place(place, sound, onset.clarity_db, listen)
+        place = SoundPlace(source=source, sha256=digest, sample_rate=rate, start=cut.attack, frames=part.shape[1])
+        yield _rate_place(place, sound, clarity, listen)
 
 
 def _rate_place(place: SoundPlace, sound: Mono, clarity_db: float, listen: Listen) -> Candidate:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.curation.classify_files import Classifier
 from rmod_pipeline.curation.drum_kit.pads import Pad
 from rmod_pipeline.curation.drum_kit.results import Rating
+from rmod_pipeline.errors import ModelError
 
 NOT_A_DRUM = "not_a_drum"
 DRUM_WEIGHT = 0.15
@@ -43,13 +46,30 @@ Listen = Callable[[Sequence[Mono]], list[LeafAnswer]]
 """Sounds [samples] at 44.1 kHz, each from its onset on, to the answer about each."""
 
 
-def listen_with(classifier: Classifier) -> Listen:
-    """Return a function that asks a classifier for the probabilities of its leaves."""
-    from rmod_pipeline.classification.classifier import SoundClassifier
+@dataclass(frozen=True, slots=True)
+class LeafClassifierChoice:
+    """A classifier by its file, opened so that it tells the probabilities of its leaves; by default that of rmod."""
 
-    if isinstance(classifier, SoundClassifier):
-        return lambda sounds: [_answer_exactly(classifier, sound) for sound in sounds]
-    return lambda sounds: [_answer_from_guesses(answer) for answer in classifier.classify(sounds)]
+    path: Path | None = None
+
+    def open(self) -> Classifier:
+        """Open the classifier. Raises ModelError for a bad file, and if torch is not installed."""
+        from rmod_pipeline.codec.torch_support import require_torch
+
+        require_torch(ModelError, "make a drum kit")
+        from rmod_pipeline.classification.classifier import open_classifier
+
+        return open_classifier(self.path)
+
+
+def listen_with(classifier: Classifier) -> Listen:
+    """Return a function that asks a classifier for the probabilities of its leaves.
+
+    A classifier that does not tell them is asked for its guesses.
+    """
+    if hasattr(classifier, "leaf_probabilities"):
+        return lambda sounds: [_ask_leaves(classifier, sound) for sound in sounds]
+    return lambda sounds: [_ask_guesses(answer) for answer in classifier.classify(sounds)]
 
 
 def rate_pad(pad: Pad, answer: LeafAnswer, clarity_db: float) -> Rating:
@@ -68,30 +88,18 @@ def _log(probability: float) -> float:
     return math.log(max(probability, LEAST_PROBABILITY))
 
 
-def _answer_exactly(classifier: object, sound: Mono) -> LeafAnswer:
-    """Return the probabilities of the leaves of a ``SoundClassifier``, at a temperature of 1.
+def _ask_leaves(classifier: Any, sound: Mono) -> LeafAnswer:
+    """Return the answer about one sound. In a batch, its last bits would depend on the other sounds."""
+    from rmod_pipeline.codec.torch_support import single_thread
 
-    Sound by sound, because the last bits of an answer depend on what is computed together.
-    """
-    import torch
-
-    from rmod_pipeline.classification.classifier import SoundClassifier
-    from rmod_pipeline.classification.levels import compute_sound_levels
-    from rmod_pipeline.classification.model import normalize_levels
-
-    assert isinstance(classifier, SoundClassifier)
-    levels = torch.from_numpy(compute_sound_levels(sound, classifier.features, classifier.model.size.seconds)[None])
-    with torch.inference_mode():
-        output = classifier.model(normalize_levels(levels), torch.full((1,), levels.shape[3]))
-        probabilities = output.logits.double().softmax(1)[0].numpy()
-        embedding = torch.nn.functional.normalize(output.embedding, dim=1)[0].numpy()
+    with single_thread():
+        probabilities, embedding = classifier.leaf_probabilities(sound)
     return LeafAnswer(
-        probabilities={name: float(value) for name, value in zip(classifier.leaves.names, probabilities, strict=True)},
-        embedding=embedding,
+        probabilities=dict(zip(classifier.leaves.names, probabilities.tolist(), strict=True)), embedding=embedding
     )
 
 
-def _answer_from_guesses(answer: Classification) -> LeafAnswer:
+def _ask_guesses(answer: Classification) -> LeafAnswer:
     return LeafAnswer(
         probabilities={guess.name: guess.confidence for guess in answer.guesses}, embedding=answer.embedding
     )

@@ -54,7 +54,7 @@ class Candidate:
     scores: Mapping[str, float]
     """Score as it is, untuned, by pad."""
     clarity_db: float
-    """Level after the onset relative to that before it, at most 40."""
+    """Level of the attack relative to what sounds before it, 0 to 30."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ sounds are written it only lists them, so that those of an interrupted run are k
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,11 +24,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rmod_pipeline import __version__
-from rmod_pipeline.audio import Audio, gain_to_db, peak, rms
+from rmod_pipeline.audio import gain_to_db, peak, rms
 from rmod_pipeline.curation.drum_kit import hydrogen, sfz
 from rmod_pipeline.curation.drum_kit.measure import RATE
 from rmod_pipeline.curation.drum_kit.pads import PADS
 from rmod_pipeline.curation.drum_kit.results import DrumKit, PadSound
+from rmod_pipeline.curation.harvest.output import encode_wav24
 from rmod_pipeline.errors import LibraryError, UsageError
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.manifest import write_csv_rows, write_manifest
@@ -77,7 +77,7 @@ def write_kit(kit: DrumKit, out: Path, page: str = "") -> dict[str, Path]:
     page: the HTML of the page; empty for none. Files of an earlier kit in this folder are replaced or removed. Raises
     UsageError, also if a file that no kit wrote would be replaced; then nothing is written.
     """
-    sounds = {sound.file: encode_sound(sound.audio) for sound in kit.sounds}
+    sounds = {sound.file: encode_wav24(sound.audio, RATE) for sound in kit.sounds}
     files = {**sounds, **_encode_tables(kit, sounds)}
     files |= {hydrogen.FILE: hydrogen.encode_hydrogen(kit), sfz.FILE: sfz.encode_sfz(kit)}
     files |= {PAGE: page.encode()} if page else {}
@@ -114,15 +114,6 @@ def describe_kit(kit: DrumKit, checksums: Mapping[str, str]) -> dict[str, Any]:
         "sounds": [_describe_sound(sound) for sound in kit.sounds],
         "files": {name: [digest] for name, digest in checksums.items()},
     }
-
-
-def encode_sound(audio: Audio) -> bytes:
-    """Return audio [channels, samples] at 44.1 kHz as a WAV file of 24 bits."""
-    import soundfile
-
-    stream = io.BytesIO()
-    soundfile.write(stream, audio.T, RATE, format="WAV", subtype="PCM_24")
-    return stream.getvalue()
 
 
 def _describe_sound(sound: PadSound) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 import rmod_pipeline as rmod
 from rmod_pipeline.cli.groups.kit import app
-from rmod_pipeline.curation.classify_files import ClassifierChoice, open_once
+from rmod_pipeline.curation.classify_files import open_once
+from rmod_pipeline.curation.drum_kit.listen import LeafClassifierChoice
 from rmod_pipeline.errors import RmodError, UsageError
 from tests.curation.drum_kit.kit_sounds import DRUMS, hide, kick, write_recordings
 from tests.curation.drum_kit.shape_classifier import ShapeClassifier
@@ -24,7 +25,7 @@ run = CliRunner().invoke
 @pytest.fixture(autouse=True)
 def shapes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Use the classifier of the tests, and a cache of their own."""
-    monkeypatch.setattr(ClassifierChoice, "open", lambda _: ShapeClassifier())
+    monkeypatch.setattr(LeafClassifierChoice, "open", lambda _: ShapeClassifier())
     monkeypatch.setenv("RMOD_CACHE", str(tmp_path / "cache"))
     open_once.cache_clear()
     yield
