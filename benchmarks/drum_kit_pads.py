@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from rmod_pipeline.audio import to_channels
-from rmod_pipeline.curation.drum_kit.measure import RATE, SoundShape, measure_loudness, measure_shape
+from rmod_pipeline.curation.drum_kit.measure import RATE, SoundShape, measure_pad_loudness, measure_shape
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.read import read_sound, resample, trim_leading_silence
 
@@ -70,7 +70,7 @@ def measure_all(folder: Path) -> tuple[dict[str, list[SoundShape]], dict[str, di
                 peak = float(np.abs(mono).max(initial=0))
                 if peak > 0:
                     shapes[pad].append(measure_shape(mono / np.float32(peak)))
-                    levels[row["kit"]][pad].append(measure_loudness(mono))
+                    levels[row["kit"]][pad].append(measure_pad_loudness(mono))
     return shapes, levels
 
 

@@ -20,7 +20,7 @@ from rmod_pipeline.codec.model_files import ModelFile, ModelFormat, load_network
 from rmod_pipeline.errors import ModelError
 from rmod_pipeline.features import LogMel
 
-HINT = "give a classifier that `rmod classify train` wrote, such as sounds.pth, or leave --model out"
+HINT = "give a classifier from a training, such as models/sounds.pth, or leave --model out"
 FORMAT = "rmod_classifier"
 FILES = ModelFormat(FORMAT, 1, HINT)
 

@@ -2,7 +2,7 @@
 
 classifier = open_classifier()
 sound = prepare_sound(audio, sample_rate)
-classifier.classify([sound])[0].best                # Guess(kind="hihat", subkind="open", confidence=0.97)
+classifier.classify([sound])[0].best                # ClassGuess(kind="hihat", subkind="open", confidence=0.97)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rmod_pipeline.classification.checkpoint import (
 from rmod_pipeline.classification.labels import Leaves, subkind_of_leaf
 from rmod_pipeline.classification.levels import Levels, compute_sound_levels, prepare_sound
 from rmod_pipeline.classification.model import NetworkOutput, SoundClassifierNet, normalize_levels
-from rmod_pipeline.classification.results import Classification, Guess
+from rmod_pipeline.classification.results import ClassGuess, Classification
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.features import LogMel
 
@@ -115,7 +115,7 @@ class SoundClassifier:
             total, best = float(leaves[own].sum()), own[leaves[own].argmax()]
             is_sure = leaves[best] > _SURE_SUBKIND * total
             subkind = subkind_of_leaf(names[best]) if is_sure else ""
-            guesses.append(Guess(kind=kind, subkind=subkind, confidence=round(total, 4)))
+            guesses.append(ClassGuess(kind=kind, subkind=subkind, confidence=round(total, 4)))
         guesses.sort(key=lambda guess: -guess.confidence)
         certain = not is_silent and guesses[0].confidence >= self.calibration.threshold
         return Classification(guesses=tuple(guesses), is_certain=certain, embedding=vector)

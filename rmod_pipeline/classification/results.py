@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
+class ClassGuess:
     """One class that a sound may belong to."""
 
     kind: str
@@ -29,7 +29,7 @@ class Guess:
 class Classification:
     """What a classifier hears in one sound."""
 
-    guesses: tuple[Guess, ...]
+    guesses: tuple[ClassGuess, ...]
     """All classes, the most probable first."""
     is_certain: bool
     """Whether the first guess is above the calibrated threshold. If not, the classifier abstains."""
@@ -37,12 +37,12 @@ class Classification:
     """[dimensions], of length 1: similar sounds have similar vectors."""
 
     @property
-    def best(self) -> Guess:
+    def best(self) -> ClassGuess:
         """The most probable class, whether certain or not."""
         return self.guesses[0]
 
     @property
-    def second(self) -> Guess:
+    def second(self) -> ClassGuess:
         """The second guess."""
         return self.guesses[1]
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.classification.results import Classification, Guess
+from rmod_pipeline.classification.results import ClassGuess, Classification
 from rmod_pipeline.curation.one_shot_files import LISTEN_SECONDS, SoundFile
 from rmod_pipeline.storage.cache_database import CacheDatabase
 from rmod_pipeline.storage.folders import cache_folder
@@ -146,7 +146,8 @@ def _decode_answer(digest: str, data: bytes) -> StoredAnswer:
     line, _, embedding = zlib.decompress(data).partition(b"\n")
     head = json.loads(line)
     guesses = tuple(
-        Guess(kind=kind, subkind=subkind, confidence=float(confidence)) for kind, subkind, confidence in head["guesses"]
+        ClassGuess(kind=kind, subkind=subkind, confidence=float(confidence))
+        for kind, subkind, confidence in head["guesses"]
     )
     classification = Classification(
         guesses=guesses,

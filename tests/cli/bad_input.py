@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tests.cli.bad_curation import CURATION_CASES
 from tests.cli.bad_ears import EAR_CASES
 from tests.cli.bad_evaluations import EVALUATION_CASES
 from tests.cli.bad_grooves import GROOVE_CASES
@@ -19,6 +20,7 @@ from tests.cli.bad_input_acts import (
     half_a_tar,
     holding,
     library_moved,
+    make_pair_a_folder,
     no_build_json,
     options,
     other_checksum,
@@ -41,17 +43,11 @@ from tests.cli.bad_input_acts import (
     without_column,
 )
 from tests.cli.bad_input_mends import MENDS
-from tests.cli.bad_input_world import DONE, FOUND, Arguments, Case, World, text_file
+from tests.cli.bad_input_world import DONE, FOUND, Case, World, text_file
 from tests.cli.bad_models import CASES as MODEL_CASES
 from tests.cli.bad_releases import CASES as RELEASE_CASES
 from tests.cli.bad_tokens import CASES as TOKEN_CASES
 from tests.tiny_build import make_library
-
-
-def make_pair_a_folder(world: World) -> Arguments:
-    world.pair.mkdir()
-    return world.render()
-
 
 RELEASES = "Releases and reports"
 
@@ -279,6 +275,7 @@ GROUPS: dict[str, list[Case]] = {
     "Codecs and tokens": TOKEN_CASES,
     "Models": MODEL_CASES,
     "Features, ears and picked sounds": EAR_CASES,
+    "Folders of sounds by ear": CURATION_CASES,
     "Folders of pairs": IMPORT_CASES,
     "Evaluations": EVALUATION_CASES,
     "Looking at a data set": [

@@ -203,3 +203,8 @@ def half_a_tar(world: World) -> Arguments:
 
 def show(*arguments: object) -> Callable[[World], Arguments]:
     return lambda world: ["show", world.built().out, *arguments]
+
+
+def make_pair_a_folder(world: World) -> Arguments:
+    world.pair.mkdir()
+    return world.render()

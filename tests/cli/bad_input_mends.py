@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.cli.bad_curation import CURATION_MENDS
 from tests.cli.bad_ears import EAR_MENDS
 from tests.cli.bad_evaluations import EVALUATION_MENDS
 from tests.cli.bad_grooves import GROOVE_MENDS
@@ -181,6 +182,7 @@ MENDS: dict[str, dict[str, Sequence[Mend]]] = {
     "Codecs and tokens": TOKEN_MENDS,
     "Models": MODEL_MENDS,
     "Features, ears and picked sounds": EAR_MENDS,
+    "Folders of sounds by ear": CURATION_MENDS,
     "Folders of pairs": IMPORT_MENDS,
     "Evaluations": EVALUATION_MENDS,
     "Looking at a data set": {

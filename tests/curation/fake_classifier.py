@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.classification.results import Classification, Guess
+from rmod_pipeline.classification.results import ClassGuess, Classification
 from rmod_pipeline.codec.window import Mono
 
 CLASSES = ("kick", "snare", "hihat")
@@ -43,7 +43,7 @@ class FakeClassifier:
         chances = thirds / thirds.sum()
         order = np.argsort(-chances, kind="stable")
         guesses = tuple(
-            Guess(kind=CLASSES[i], subkind="open" if i == 2 else "", confidence=round(float(chances[i]), 4))
+            ClassGuess(kind=CLASSES[i], subkind="open" if i == 2 else "", confidence=round(float(chances[i]), 4))
             for i in order
         )
         is_certain = guesses[0].confidence >= self.threshold

@@ -15,7 +15,7 @@ from typing import Any
 
 from rmod_pipeline.curation.drum_kit.candidates import FileCandidates
 from rmod_pipeline.curation.drum_kit.pads import PADS
-from rmod_pipeline.curation.drum_kit.results import Candidate, SoundPlace
+from rmod_pipeline.curation.drum_kit.results import PadCandidate, SoundPlace
 from rmod_pipeline.storage.cache_database import CacheDatabase
 from rmod_pipeline.storage.folders import cache_folder
 from rmod_pipeline.storage.process_identity import computation_identity
@@ -105,7 +105,7 @@ def _to_record(found: FileCandidates) -> dict[str, Any]:
 def _from_record(record: dict[str, Any], source: str) -> FileCandidates:
     """Undo ``_to_record``, for a file of another name. Raises TypeError or LookupError for other fields."""
     candidates = tuple(
-        Candidate(
+        PadCandidate(
             place=SoundPlace(**{**each["place"], "source": source}),
             scores=dict(each["scores"]),
             clarity_db=float(each["clarity_db"]),

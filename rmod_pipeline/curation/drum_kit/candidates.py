@@ -18,7 +18,7 @@ from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.curation.drum_kit.listen import Listen, rate_pad
 from rmod_pipeline.curation.drum_kit.measure import AUDIBLE_DB, RATE, audible_samples
 from rmod_pipeline.curation.drum_kit.pads import PADS
-from rmod_pipeline.curation.drum_kit.results import Candidate, SoundPlace
+from rmod_pipeline.curation.drum_kit.results import PadCandidate, SoundPlace
 from rmod_pipeline.curation.harvest.cut import plan_cuts
 from rmod_pipeline.curation.harvest.isolation import FULL_DB, measure_isolation
 from rmod_pipeline.curation.harvest.onsets import merge_near, pick_onsets, refine_onsets
@@ -53,7 +53,7 @@ class FileCandidates:
     source: str
     """POSIX path relative to the folder of sounds."""
     sha256: str = ""
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[PadCandidate, ...] = ()
     """The best places of each pad, in the order of time."""
     sounds: int = 0
     """Number of places that were rated."""
@@ -70,17 +70,17 @@ class CandidatePool:
         No more than ``most_per_file`` are of one file or its copies, unless the other files have too few.
         """
         self._most, self._most_per_file = most, most_per_file
-        self._spread: dict[str, list[Candidate]] = {name: [] for name in PADS}
-        self._any: dict[str, list[Candidate]] = {name: [] for name in PADS}
+        self._spread: dict[str, list[PadCandidate]] = {name: [] for name in PADS}
+        self._any: dict[str, list[PadCandidate]] = {name: [] for name in PADS}
 
-    def add(self, candidates: Sequence[Candidate]) -> None:
+    def add(self, candidates: Sequence[PadCandidate]) -> None:
         """Add the places of a file."""
         for pad in PADS:
             few = _best(candidates, pad, self._most_per_file)
             self._spread[pad] = _best(_merge(self._spread[pad], few), pad, self._most)
             self._any[pad] = _best(_merge(self._any[pad], candidates), pad, self._most)
 
-    def best_of(self, pad: str) -> tuple[Candidate, ...]:
+    def best_of(self, pad: str) -> tuple[PadCandidate, ...]:
         """Return the best places of a pad, the best first."""
         spread = self._spread[pad]
         taken = {each.place.order for each in spread}
@@ -88,9 +88,9 @@ class CandidatePool:
         return tuple(_best([*spread, *others[: self._most - len(spread)]], pad, self._most))
 
 
-def _merge(kept: Sequence[Candidate], added: Sequence[Candidate]) -> list[Candidate]:
+def _merge(kept: Sequence[PadCandidate], added: Sequence[PadCandidate]) -> list[PadCandidate]:
     """Return all candidates. Copies of a file are one place, known by the first path."""
-    merged: dict[tuple[str, int], Candidate] = {}
+    merged: dict[tuple[str, int], PadCandidate] = {}
     for candidate in sorted((*kept, *added), key=lambda each: (*each.place.order, each.place.source)):
         merged.setdefault(candidate.place.order, candidate)
     return list(merged.values())
@@ -143,7 +143,7 @@ def _find_silence(song: Song, survey: SongSurvey) -> str:
     return f"silent: peak {level:.1f} dBFS" if level < SILENT_DBFS else ""
 
 
-def _rate_places(source: str, digest: str, song: Song, survey: SongSurvey, listen: Listen) -> Iterator[Candidate]:
+def _rate_places(source: str, digest: str, song: Song, survey: SongSurvey, listen: Listen) -> Iterator[PadCandidate]:
     rate = song.sample_rate
     cuts = find_cuts(song, survey, measure_levels(song, survey))
     ranges = [(cut.attack, cut.stop) for cut, _ in cuts]
@@ -155,10 +155,10 @@ def _rate_places(source: str, digest: str, song: Song, survey: SongSurvey, liste
         yield _rate_place(place, sound, clarity, listen)
 
 
-def _rate_place(place: SoundPlace, sound: Mono, clarity_db: float, listen: Listen) -> Candidate:
+def _rate_place(place: SoundPlace, sound: Mono, clarity_db: float, listen: Listen) -> PadCandidate:
     answers = listen(_make_views(sound))
     scores = {name: max(rate_pad(pad, answer, clarity_db).score for answer in answers) for name, pad in PADS.items()}
-    return Candidate(place=place, scores=scores, clarity_db=clarity_db)
+    return PadCandidate(place=place, scores=scores, clarity_db=clarity_db)
 
 
 def _make_views(sound: Mono) -> list[Mono]:
@@ -175,6 +175,6 @@ def _peak_db(sound: Mono) -> float:
     return gain_to_db(float(np.abs(sound).max(initial=0.0)))
 
 
-def _best(candidates: Sequence[Candidate], pad: str, most: int) -> list[Candidate]:
+def _best(candidates: Sequence[PadCandidate], pad: str, most: int) -> list[PadCandidate]:
     """Return the best candidates for a pad, the best first; places decide between equal scores."""
     return nsmallest(most, candidates, key=lambda each: (-each.scores[pad], each.place.order))

@@ -27,8 +27,8 @@ from rmod_pipeline.curation.drum_kit.choose import choose_layers, choose_sounds
 from rmod_pipeline.curation.drum_kit.listen import listen_with
 from rmod_pipeline.curation.drum_kit.pads import PADS, Pad
 from rmod_pipeline.curation.drum_kit.results import (
-    Candidate,
     DrumKit,
+    PadCandidate,
     PadSound,
     SoundPlace,
     SourceCounts,
@@ -182,7 +182,7 @@ def tune_candidates(
     progress: ScanProgress | None = None,
 ) -> dict[str, list[TunedCandidate]]:
     """Return the candidates of each pad as it would play them, by the name of the pad, the best first."""
-    wanted: dict[str, list[tuple[str, Candidate]]] = defaultdict(list)
+    wanted: dict[str, list[tuple[str, PadCandidate]]] = defaultdict(list)
     for pad in config.pads:
         for candidate in pool.best_of(pad.name):
             wanted[candidate.place.source].append((pad.name, candidate))
@@ -206,7 +206,7 @@ class _TuneTask:
 
     root: Path
     source: str
-    wanted: tuple[tuple[str, Candidate], ...]
+    wanted: tuple[tuple[str, PadCandidate], ...]
 
 
 def analyse_batch(choice: OpensClassifier, root: Path, sources: list[str]) -> list[FileCandidates]:

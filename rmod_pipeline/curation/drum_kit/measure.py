@@ -49,7 +49,7 @@ class SoundShape:
 def measure_shape(sound: Mono) -> SoundShape:
     """Return the shape of a sound [samples] at 44.1 kHz that begins at its onset."""
     return SoundShape(
-        seconds=audible_samples(sound) / RATE, centre_hz=find_centre(sound), loudness_db=measure_loudness(sound)
+        seconds=audible_samples(sound) / RATE, centre_hz=find_centre(sound), loudness_db=measure_pad_loudness(sound)
     )
 
 
@@ -80,7 +80,7 @@ def find_centre(sound: Mono) -> float:
     return float(2.0 ** (float((weights * octaves).sum()) / total))
 
 
-def measure_loudness(sound: NDArray[np.float32]) -> float:
+def measure_pad_loudness(sound: NDArray[np.float32]) -> float:
     """Return the K-weighted level of the loudest 93 ms of a sound [samples] at 44.1 kHz, in LUFS (ITU-R BS.1770-4).
 
     ``SILENCE_DB`` for silence. The frames overlap by half and are padded with silence at the end.

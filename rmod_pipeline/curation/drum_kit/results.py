@@ -47,7 +47,7 @@ class SoundPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class PadCandidate:
     """A sound of a file that may become a pad."""
 
     place: SoundPlace

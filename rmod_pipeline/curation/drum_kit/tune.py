@@ -20,10 +20,10 @@ from rmod_pipeline.curation.drum_kit.measure import (
     audible_samples,
     find_centre,
     loudest_seconds,
-    measure_loudness,
+    measure_pad_loudness,
 )
 from rmod_pipeline.curation.drum_kit.pads import Pad
-from rmod_pipeline.curation.drum_kit.results import Candidate, Rating, TunedCandidate, Tuning
+from rmod_pipeline.curation.drum_kit.results import PadCandidate, Rating, TunedCandidate, Tuning
 from rmod_pipeline.curation.harvest.song import mix_to_one
 from rmod_pipeline.library.hits import count_hits
 from rmod_pipeline.library.read import resample
@@ -56,7 +56,7 @@ _SHORT_FADE_SECONDS = 0.005
 _STEP_SEMITONES = 0.5
 
 
-def tune_candidate(candidate: Candidate, pad: Pad, part: Audio, listen: Listen, *, tuned: bool) -> TunedCandidate:
+def tune_candidate(candidate: PadCandidate, pad: Pad, part: Audio, listen: Listen, *, tuned: bool) -> TunedCandidate:
     """Return a candidate as the pad plays it best.
 
     part [1 or 2, frames] at the rate of its file: from ``lead_frames`` before its attack on. tuned: whether pitches
@@ -136,7 +136,7 @@ def _find_gain(audio: Audio, pad: Pad) -> float:
     loudest = peak(audio)
     if not loudest > 0:
         return 0.0
-    return min(pad.loudness_db - measure_loudness(mix_to_one(audio)), PEAK_DB - gain_to_db(loudest))
+    return min(pad.loudness_db - measure_pad_loudness(mix_to_one(audio)), PEAK_DB - gain_to_db(loudest))
 
 
 def _list_tunings(sound: Mono, pad: Pad, tuned: bool) -> Iterator[Tuning]:

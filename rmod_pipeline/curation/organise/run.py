@@ -17,7 +17,7 @@ from rmod_pipeline.curation.organise.sources import open_source
 from rmod_pipeline.curation.organise.table import OTHER_TO, read_previous
 from rmod_pipeline.curation.organise.tree import (
     check_apart,
-    check_space,
+    check_copy_space,
     list_tree,
     lock_tree,
     remove_temporary_files,
@@ -91,7 +91,7 @@ def organise_sounds(
         remove_temporary_files(root)
         plan = make_plan(facts, pattern, previous=read_previous(root), existing=list_tree(root))
         if options.mode == "copy":
-            check_space(plan.files, root)
+            check_copy_space(plan.files, root)
         rows = apply_plan(plan.files, root, options.mode, progress)
     return OrganiseResult(folder=root, files=rows, is_dry_run=False, changed=plan.changed, source=facts.folder)
 

@@ -96,7 +96,7 @@ def check_apart(source: Path, to: Path, about: object) -> None:
         )
 
 
-def check_space(files: Iterable[OrganisedFile], to: Path) -> None:
+def check_copy_space(files: Iterable[OrganisedFile], to: Path) -> None:
     """Raise UsageError if the files that are to be placed do not fit on the disk of the tree."""
     needed = 0
     for file in files:

@@ -24,12 +24,12 @@ from rmod_pipeline.evaluation.classifiers.results import (
     SystemScores,
     answers_path,
     claim_comparison,
-    read_answers,
+    read_fold_answers,
     refuse_foreign_folder,
     write_answers,
 )
 from rmod_pipeline.evaluation.classifiers.scores import score
-from rmod_pipeline.evaluation.classifiers.sounds import ComparedSounds, embed_sounds, prepare_sounds
+from rmod_pipeline.evaluation.classifiers.sounds import ComparedSounds, embed_sounds, prepare_compared_sounds
 from rmod_pipeline.evaluation.classifiers.systems import SYSTEMS
 from rmod_pipeline.evaluation.classifiers.systems.base import FoldInputs, GuardedLabels, GuardedVectors, TestGuard
 from rmod_pipeline.evaluation.classifiers.systems.networks import FoldNetwork, GuardedMaterial
@@ -40,7 +40,7 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.process_pool import ScanProgress
 from rmod_pipeline.library.taxonomy import CLASSES
 from rmod_pipeline.storage.writing import check_writable_folder
-from rmod_pipeline.training.classifier.material import Material, prepare_material
+from rmod_pipeline.training.classifier.material import SoundMaterial, prepare_sound_material
 from rmod_pipeline.training.classifier.sounds import LabelledSound, synthesized_sounds
 from rmod_pipeline.training.classifier.train import MATERIAL
 from rmod_pipeline.training.loop.monitor import ProgressListener
@@ -81,7 +81,7 @@ def compare_systems(comparison: ClassifierComparison) -> tuple[ComparisonResults
     names, notes = choose_systems(comparison)
     check_writable_folder(comparison.out)
     refuse_foreign_folder(comparison.out)
-    compared = prepare_sounds(
+    compared = prepare_compared_sounds(
         comparison.libraries, comparison.out, workers=comparison.workers, progress=comparison.progress
     )
     about_library = comparison.libraries[0].manifest
@@ -92,7 +92,7 @@ def compare_systems(comparison: ClassifierComparison) -> tuple[ComparisonResults
     answer_folds(comparison, compared, folds, names)
     answers = {name: gather_answers(comparison.out, compared, folds, name) for name in names}
     notes += describe_unscored(compared, scored, comparison.folds)
-    tables = tuple(make_tables(compared, answers, scored))
+    tables = tuple(make_label_tables(compared, answers, scored))
     return ComparisonResults(about=about, tables=tables, answers=answers, notes=tuple(notes)), compared
 
 
@@ -172,7 +172,7 @@ def answer_folds(
         fold.number: [
             name
             for name in names
-            if read_answers(answers_path(comparison.out, name, fold.number), compared, fold.test) is None
+            if read_fold_answers(answers_path(comparison.out, name, fold.number), compared, fold.test) is None
         ]
         for fold in folds
     }
@@ -208,7 +208,7 @@ class SharedInputs:
     compared: ComparedSounds
     yamnet: NDArray[np.float32] | None
     """[sounds, dimensions]"""
-    material: Material | None
+    material: SoundMaterial | None
 
 
 def open_inputs(comparison: ClassifierComparison, shared: SharedInputs, fold: Fold, guard: TestGuard) -> FoldInputs:
@@ -249,7 +249,7 @@ def _prepare_inputs(comparison: ClassifierComparison, compared: ComparedSounds, 
     if comparison.yamnet is not None and any(SYSTEMS[name].needs_yamnet for name in needed):
         yamnet = embed_sounds(compared, comparison.yamnet, comparison.out, comparison.progress)
     if any(SYSTEMS[name].needs_network for name in needed):
-        material = prepare_material(
+        material = prepare_sound_material(
             list_learned_sounds(compared, comparison.recipe),
             comparison.recipe,
             LogMel(bands=comparison.recipe.model.bands),
@@ -265,14 +265,14 @@ def gather_answers(out: Path, compared: ComparedSounds, folds: Sequence[Fold], s
     gathered = np.full((len(compared.sounds), len(CLASSES)), np.nan)
     for fold in folds:
         path = answers_path(out, system, fold.number)
-        rows = read_answers(path, compared, fold.test)
+        rows = read_fold_answers(path, compared, fold.test)
         if rows is None:
             raise UsageError(path, "is missing or damaged", "give the same command again: what is missing is made")
         gathered[list(fold.test)] = rows
     return gathered
 
 
-def make_tables(
+def make_label_tables(
     compared: ComparedSounds, answers: dict[str, NDArray[np.float64]], scored: Sequence[str]
 ) -> Iterator[LabelSetResults]:
     """Yield the table of each set of labels of which at least two have sounds that are scored."""

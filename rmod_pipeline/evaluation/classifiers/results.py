@@ -95,7 +95,7 @@ def write_answers(path: Path, compared: ComparedSounds, test: Sequence[int], row
         publish_bytes(stream.getvalue().encode(), path, path.parent)
 
 
-def read_answers(path: Path, compared: ComparedSounds, test: Sequence[int]) -> NDArray[np.float64] | None:
+def read_fold_answers(path: Path, compared: ComparedSounds, test: Sequence[int]) -> NDArray[np.float64] | None:
     """Return the probabilities [n, classes] for the test sounds of a fold; None without a complete file."""
     try:
         rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))

@@ -44,7 +44,7 @@ def score(probabilities: NDArray[np.float64], truth: NDArray[np.int64], families
     if len(truth) == 0 or not len(truth) == len(probabilities) == len(families):
         raise ValueError(f"{len(probabilities)} answers, {len(truth)} labels, {len(families)} families: not the same")
     labels = probabilities.shape[1]
-    values = measure(probabilities, truth)
+    values = compute_figures(probabilities, truth)
     answers = probabilities.argmax(1)
     cells = np.zeros((len(truth), labels * labels))
     cells[np.arange(len(truth)), truth * labels + answers] = 1
@@ -70,7 +70,7 @@ def score(probabilities: NDArray[np.float64], truth: NDArray[np.int64], families
     )
 
 
-def measure(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> dict[str, float]:
+def compute_figures(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> dict[str, float]:
     """Return the figures of ``METRICS`` for probabilities [n, labels] and labels [n], by torchmetrics."""
     from torchmetrics.functional.classification import (
         multiclass_accuracy,

@@ -71,7 +71,7 @@ class ComparedSounds:
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def prepare_sounds(
+def prepare_compared_sounds(
     libraries: Sequence[Library], out: Path, *, workers: int = 1, progress: ScanProgress | None = None
 ) -> ComparedSounds:
     """Read all labelled sounds of libraries and compute their hand-made features, now or before into ``out``.

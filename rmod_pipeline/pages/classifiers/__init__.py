@@ -19,7 +19,7 @@ from rmod_pipeline.evaluation.classifiers.scores import METRICS
 from rmod_pipeline.evaluation.classifiers.sounds import ComparedSounds
 from rmod_pipeline.pages.classifiers.confusion import make_confusions
 from rmod_pipeline.pages.classifiers.listening import list_error_groups
-from rmod_pipeline.pages.classifiers.tables import make_tables, render_markdown, shown_system
+from rmod_pipeline.pages.classifiers.tables import comparison_markdown, comparison_tables, shown_system
 from rmod_pipeline.pages.preview import NO_COLOUR, page_template
 from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable
@@ -28,15 +28,15 @@ PACKAGE = "rmod_pipeline.pages.classifiers"
 PAGE, MARKDOWN, JSON = "report.html", "table.md", "table.json"
 TITLE = "Classifiers of one-shots compared"
 
-__all__ = ["JSON", "MARKDOWN", "PAGE", "report_html", "to_dict", "write_comparison"]
+__all__ = ["JSON", "MARKDOWN", "PAGE", "comparison_html", "to_dict", "write_comparison"]
 
 
 def write_comparison(results: ComparisonResults, compared: ComparedSounds, out: Path) -> list[Path]:
     """Write all files of a comparison and return their paths. Raises UsageError for a folder that is not writable."""
     contents = {
-        MARKDOWN: render_markdown(TITLE, results, make_tables(results, compared)),
+        MARKDOWN: comparison_markdown(TITLE, results, comparison_tables(results, compared)),
         JSON: json.dumps(to_dict(results), indent=1, ensure_ascii=False) + "\n",
-        PAGE: report_html(results, compared),
+        PAGE: comparison_html(results, compared),
     }
     with report_unwritable(out):
         for name, text in contents.items():
@@ -44,13 +44,13 @@ def write_comparison(results: ComparisonResults, compared: ComparedSounds, out: 
     return [out / name for name in contents]
 
 
-def report_html(results: ComparisonResults, compared: ComparedSounds) -> str:
+def comparison_html(results: ComparisonResults, compared: ComparedSounds) -> str:
     """Return the HTML of the page; the same results give the same bytes."""
     return page_template(PACKAGE, "report.html.j2").render(
         title=TITLE,
         facts=_list_facts(results),
         notes=results.notes,
-        tables=make_tables(results, compared),
+        tables=comparison_tables(results, compared),
         confusions=[(table, tuple(make_confusions(table))) for table in results.tables],
         shown=shown_system(results),
         errors=list_error_groups(results, compared),

@@ -20,7 +20,7 @@ HEADINGS = {
 }
 
 
-def make_tables(results: ComparisonResults, compared: ComparedSounds) -> list[ResultTable]:
+def comparison_tables(results: ComparisonResults, compared: ComparedSounds) -> list[ResultTable]:
     """Return a table per set of labels, one of the recalls of all classes, and one of the systems."""
     tables = [make_main_table(table) for table in results.tables]
     return [
@@ -107,7 +107,7 @@ def _make_system_table(results: ComparisonResults) -> ResultTable:
     )
 
 
-def render_markdown(title: str, results: ComparisonResults, tables: Sequence[ResultTable]) -> str:
+def comparison_markdown(title: str, results: ComparisonResults, tables: Sequence[ResultTable]) -> str:
     """Return all tables as Markdown."""
     about = results.about
     facts = f"{about['sounds']:,} sounds of {about['kits']} kits, {len(about['folds'])} folds, grouped by kit."

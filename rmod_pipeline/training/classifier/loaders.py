@@ -16,7 +16,7 @@ from rmod_pipeline.classification.labels import Leaves
 from rmod_pipeline.classification.levels import FRAME_STEP, Levels
 from rmod_pipeline.classification.recipe import ClassifierRecipe
 from rmod_pipeline.draw import Draw
-from rmod_pipeline.training.classifier.material import Material
+from rmod_pipeline.training.classifier.material import SoundMaterial
 from rmod_pipeline.training.classifier.sounds import LabelledSound
 from rmod_pipeline.training.loop.loaders import BatchLoader, IntervalLoader, LoaderSettings, batch_per_rank
 
@@ -38,7 +38,7 @@ class SoundData:
     """The sounds of a training, and what it hears of them."""
 
     sounds: Sequence[LabelledSound]
-    material: Material
+    material: SoundMaterial
     leaves: Leaves
     train: tuple[int, ...]
     """Indices of readable sounds to learn from."""

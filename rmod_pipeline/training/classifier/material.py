@@ -41,7 +41,7 @@ FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class SoundMaterial:
     """The levels of all sounds."""
 
     frames: NDArray[np.uint8]
@@ -69,7 +69,7 @@ class _Task:
     features: LogMel
 
 
-def prepare_material(
+def prepare_sound_material(
     sounds: Sequence[LabelledSound],
     recipe: ClassifierRecipe,
     features: LogMel,
@@ -77,7 +77,7 @@ def prepare_material(
     *,
     workers: int = 1,
     progress: ScanProgress | None = None,
-) -> Material:
+) -> SoundMaterial:
     """Return the levels of sounds and of their copies, computed now or before into the folder.
 
     A sound that cannot be read is left out, with a warning. Raises ModelError if the folder cannot be written.
@@ -87,7 +87,7 @@ def prepare_material(
     if not listing.exists():
         _write(_compute_all(sounds, recipe, features, workers, progress), array, listing, features)
     parts = tuple(tuple((start, count) for start, count in rows) for rows in json.loads(listing.read_bytes()))
-    return Material(frames=np.load(array, mmap_mode="r"), parts=parts)
+    return SoundMaterial(frames=np.load(array, mmap_mode="r"), parts=parts)
 
 
 def _make_digest(sounds: Sequence[LabelledSound], recipe: ClassifierRecipe, features: LogMel) -> str:

@@ -21,7 +21,7 @@ from rmod_pipeline.library.process_pool import ScanProgress
 from rmod_pipeline.storage.writing import check_writable_folder
 from rmod_pipeline.training.classifier.baseline import FrequencyBaseline
 from rmod_pipeline.training.classifier.loaders import SoundData
-from rmod_pipeline.training.classifier.material import Material, prepare_material
+from rmod_pipeline.training.classifier.material import SoundMaterial, prepare_sound_material
 from rmod_pipeline.training.classifier.module import ClassifierModule
 from rmod_pipeline.training.classifier.sounds import (
     LabelledSound,
@@ -81,10 +81,10 @@ def train_on_sounds(
         require_classes(sounds, split, training.libraries[0].manifest)
     features = LogMel(bands=training.recipe.model.bands)
     check_writable_folder(training.out, kind=ModelError)
-    material = prepare_material(
+    material = prepare_sound_material(
         sounds, training.recipe, features, training.out / MATERIAL, workers=training.workers, progress=progress
     )
-    data = select_sounds(sounds, material, {TRAIN}, {VALID})
+    data = split_sounds(sounds, material, {TRAIN}, {VALID})
     return fit_classifier(training, data, features, listener)
 
 
@@ -106,9 +106,9 @@ def fit_classifier(
     return report
 
 
-def select_sounds(
+def split_sounds(
     sounds: Sequence[LabelledSound],
-    material: Material,
+    material: SoundMaterial,
     train: Collection[str],
     valid: Collection[str],
     leaves: Leaves | None = None,

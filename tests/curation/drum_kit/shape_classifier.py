@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rmod_pipeline.classification.results import Classification, Guess
+from rmod_pipeline.classification.results import ClassGuess, Classification
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.curation.drum_kit.measure import measure_shape
 from rmod_pipeline.curation.drum_kit.pads import PADS
@@ -39,10 +39,12 @@ class ShapeClassifier:
         odds = {path: math.exp(-distance) for path, distance in distances.items()}
         total = sum(odds.values())
         guesses = [
-            Guess(kind=path.partition("/")[0], subkind=path.partition("/")[2], confidence=self.drum * value / total)
+            ClassGuess(
+                kind=path.partition("/")[0], subkind=path.partition("/")[2], confidence=self.drum * value / total
+            )
             for path, value in odds.items()
         ]
-        guesses.append(Guess(kind="not_a_drum", subkind="", confidence=1 - self.drum))
+        guesses.append(ClassGuess(kind="not_a_drum", subkind="", confidence=1 - self.drum))
         vector = np.array([1.0, math.log2(shape.centre_hz / 800), math.log2(max(shape.seconds, 0.01) / 0.3)])
         return Classification(
             guesses=tuple(sorted(guesses, key=lambda guess: -guess.confidence)),

@@ -22,7 +22,7 @@ from rmod_pipeline.curation.drum_kit.candidates import (
 )
 from rmod_pipeline.curation.drum_kit.listen import listen_with
 from rmod_pipeline.curation.drum_kit.pads import PADS
-from rmod_pipeline.curation.drum_kit.results import Candidate, SoundPlace
+from rmod_pipeline.curation.drum_kit.results import PadCandidate, SoundPlace
 from rmod_pipeline.library.read import resample
 from tests.curation.drum_kit.kit_sounds import DRUMS, hide
 from tests.curation.drum_kit.shape_classifier import ShapeClassifier
@@ -111,9 +111,9 @@ def test_stereo_and_many_channels_are_read(tmp_path: Path) -> None:
     assert max(starts) - min(starts) <= 2
 
 
-def candidate(sha256: str, start: int, score: float, source: str = "") -> Candidate:
+def candidate(sha256: str, start: int, score: float, source: str = "") -> PadCandidate:
     place = SoundPlace(source=source or f"{sha256}.wav", sha256=sha256, sample_rate=RATE, start=start, frames=100)
-    return Candidate(place=place, scores=dict.fromkeys(PADS, score), clarity_db=20.0)
+    return PadCandidate(place=place, scores=dict.fromkeys(PADS, score), clarity_db=20.0)
 
 
 files = st.lists(

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.audio import Audio, gain_to_db, peak
 from rmod_pipeline.curation.drum_kit.listen import LeafAnswer, listen_with, rate_pad
-from rmod_pipeline.curation.drum_kit.measure import RATE, measure_loudness
+from rmod_pipeline.curation.drum_kit.measure import RATE, measure_pad_loudness
 from rmod_pipeline.curation.drum_kit.pads import PADS, Pad
-from rmod_pipeline.curation.drum_kit.results import Candidate, SoundPlace, Tuning
+from rmod_pipeline.curation.drum_kit.results import PadCandidate, SoundPlace, Tuning
 from rmod_pipeline.curation.drum_kit.tune import MOST_SEMITONES, PEAK_DB, apply_tuning, lead_frames, tune_candidate
 from tests.curation.drum_kit.kit_sounds import kick, snare
 from tests.curation.drum_kit.shape_classifier import ShapeClassifier
@@ -24,9 +24,9 @@ def part_of(sound: Audio) -> Audio:
     return np.pad(sound, ((0, 0), (LEAD, 0)))
 
 
-def candidate_of(sound: Audio) -> Candidate:
+def candidate_of(sound: Audio) -> PadCandidate:
     place = SoundPlace(source="a.wav", sha256="a" * 64, sample_rate=RATE, start=5000, frames=sound.shape[1])
-    return Candidate(place=place, scores={}, clarity_db=40.0)
+    return PadCandidate(place=place, scores={}, clarity_db=40.0)
 
 
 @given(
@@ -44,7 +44,7 @@ def test_level_and_length_are_those_that_were_asked_for(
     sound = apply_tuning(part, RATE, pad, Tuning(seconds=seconds, semitones=semitones))
     assert sound.audio.shape[0] == channels and sound.audio.dtype == np.float32
     assert sound.audio.shape[1] == LEAD + round(seconds * RATE)
-    level, loudest = measure_loudness(sound.audio[0]), gain_to_db(peak(sound.audio))
+    level, loudest = measure_pad_loudness(sound.audio[0]), gain_to_db(peak(sound.audio))
     assert loudest <= PEAK_DB + 0.01
     assert level == pytest.approx(pad.loudness_db, abs=0.05) or loudest == pytest.approx(PEAK_DB, abs=0.01)
     assert abs(sound.audio[:, 0]).max() < 1e-6 and abs(sound.audio[:, -1]).max() < 1e-3, "both ends are silent"

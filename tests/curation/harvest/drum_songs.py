@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import Audio
-from rmod_pipeline.classification.results import Classification, Guess
+from rmod_pipeline.classification.results import ClassGuess, Classification
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.extraction.listening.song import Song, song_from_array
 
@@ -91,7 +91,10 @@ class FakeClassifier:
     def _classify(sound: Mono) -> Classification:
         crossings = float((np.diff(np.sign(sound[:2000])) != 0).mean())
         kind, subkind = ("kick", "") if crossings < 0.1 else ("snare", "") if crossings < 0.55 else ("hihat", "open")
-        guesses = (Guess(kind=kind, subkind=subkind, confidence=0.9), Guess(kind="tom", subkind="", confidence=0.1))
+        guesses = (
+            ClassGuess(kind=kind, subkind=subkind, confidence=0.9),
+            ClassGuess(kind="tom", subkind="", confidence=0.1),
+        )
         return Classification(guesses=guesses, is_certain=kind != "snare", embedding=np.full(4, 0.5, np.float32))
 
 

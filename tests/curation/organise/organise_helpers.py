@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 
-from rmod_pipeline.classification.results import Classification, Guess
+from rmod_pipeline.classification.results import ClassGuess, Classification
 from rmod_pipeline.curation.classify_files import ClassifiedFile
 from rmod_pipeline.curation.one_shot_files import SoundFile
 from rmod_pipeline.curation.organise.naming.pattern import DEFAULT_PATTERN, Pattern, parse_pattern
@@ -107,8 +107,8 @@ def classification(kind: str, subkind: str = "", confidence: float = 0.95, certa
     """Return what a classifier says that hears a kind."""
     rest = (1 - confidence) / 2
     others = [name for name in ("kick", "snare", "hihat", "not_a_drum") if name != kind][:2]
-    guesses = [Guess(kind=kind, subkind=subkind, confidence=confidence)]
-    guesses += [Guess(kind=name, subkind="", confidence=rest) for name in others]
+    guesses = [ClassGuess(kind=kind, subkind=subkind, confidence=confidence)]
+    guesses += [ClassGuess(kind=name, subkind="", confidence=rest) for name in others]
     return Classification(guesses=tuple(guesses), is_certain=certain, embedding=np.ones(1, np.float32))
 
 

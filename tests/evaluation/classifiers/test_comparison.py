@@ -30,7 +30,7 @@ from rmod_pipeline.features import LogMel
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.pages.classifiers import JSON, MARKDOWN, PAGE, write_comparison
-from rmod_pipeline.training.classifier.material import prepare_material
+from rmod_pipeline.training.classifier.material import prepare_sound_material
 from tests.evaluation.classifiers.comparison_examples import KINDS, make_comparison, pick_kits, write_library
 
 CHEAP = ("majority", "features-forest")
@@ -141,7 +141,7 @@ def test_the_page_needs_nothing_from_outside_and_plays_the_errors(finished: Fini
 
 def test_the_network_cannot_be_trained_on_test_sounds(finished: Finished, tmp_path: Path) -> None:
     compared, comparison = finished.compared, replace(finished.comparison, out=tmp_path)
-    material = prepare_material(compared.sounds, comparison.recipe, LogMel(), tmp_path / "material")
+    material = prepare_sound_material(compared.sounds, comparison.recipe, LogMel(), tmp_path / "material")
     fold = make_folds(compared.kinds, compared.families, 2, "library")[0]
     guard = TestGuard(fold.test)
     inputs = open_inputs(comparison, SharedInputs(compared=compared, yamnet=None, material=material), fold, guard)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rmod_pipeline.evaluation.classifiers.label_sets import list_label_sets
-from rmod_pipeline.evaluation.classifiers.scores import METRICS, measure, score
+from rmod_pipeline.evaluation.classifiers.scores import METRICS, compute_figures, score
 from rmod_pipeline.library.taxonomy import CLASSES
 
 PROBABILITIES = np.array(
@@ -56,7 +56,7 @@ def test_intervals_are_about_the_figures_of_torchmetrics(
     example: tuple[NDArray[np.float64], NDArray[np.int64], list[str]],
 ) -> None:
     rows, truth, kits = example
-    figures, scores = measure(rows, truth), score(rows, truth, ["one kit"] * len(truth))
+    figures, scores = compute_figures(rows, truth), score(rows, truth, ["one kit"] * len(truth))
     spread = score(rows, truth, kits)
     for name in METRICS:
         # One kit has no interval. With every sound drawn once, the sums of the bootstrap give the figure itself.
@@ -78,7 +78,7 @@ def test_sums_of_the_bootstrap_give_the_figures_of_torchmetrics(
     labels = rows.shape[1]
     confusion = np.zeros((1, labels, labels))
     np.add.at(confusion[0], (truth, rows.argmax(1)), 1)
-    figures = measure(rows, truth)
+    figures = compute_figures(rows, truth)
     assert module._accuracy(confusion)[0] == pytest.approx(figures["accuracy"], abs=1e-6)
     assert module._balanced_accuracy(confusion)[0] == pytest.approx(figures["balanced_accuracy"], abs=1e-6)
     assert module._macro_f1(confusion)[0] == pytest.approx(figures["macro_f1"], abs=1e-6)

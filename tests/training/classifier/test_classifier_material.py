@@ -16,9 +16,9 @@ from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.recipe import Chain
 from rmod_pipeline.training.classifier.calibration import find_threshold
 from rmod_pipeline.training.classifier.loaders import TrainBatches
-from rmod_pipeline.training.classifier.material import prepare_material
+from rmod_pipeline.training.classifier.material import prepare_sound_material
 from rmod_pipeline.training.classifier.sounds import collect_sounds
-from rmod_pipeline.training.classifier.train import select_sounds
+from rmod_pipeline.training.classifier.train import split_sounds
 from rmod_pipeline.training.classifier.variation import cut_part, vary_sound
 from tests.training.classifier.classifier_examples import RECIPE, select
 
@@ -72,25 +72,25 @@ def test_material_does_not_depend_on_workers_and_is_computed_once(tmp_path: Path
     sounds = collect_sounds([select(load_library("builtin"), 9)])
     assert len(sounds) >= 64  # fewer would run in this process
     recipe = RECIPE.model_copy(update={"variation": SoundVariation(copies=1)})
-    one = prepare_material(sounds, recipe, LogMel(), tmp_path / "one")
-    many = prepare_material(sounds, recipe, LogMel(), tmp_path / "many", workers=2)
+    one = prepare_sound_material(sounds, recipe, LogMel(), tmp_path / "one")
+    many = prepare_sound_material(sounds, recipe, LogMel(), tmp_path / "many", workers=2)
     assert one.parts == many.parts
     assert np.array_equal(one.frames, many.frames)
     assert all(len(parts) == 2 for parts in one.parts)
     calls: list[int] = []
-    again = prepare_material(
+    again = prepare_sound_material(
         sounds, recipe, LogMel(), tmp_path / "one", progress=lambda _name, done, _total: calls.append(done)
     )
     assert not calls
     assert again.parts == one.parts
     other = recipe.model_copy(update={"variation": SoundVariation(copies=0)})
-    assert all(len(parts) == 1 for parts in prepare_material(sounds, other, LogMel(), tmp_path / "one").parts)
+    assert all(len(parts) == 1 for parts in prepare_sound_material(sounds, other, LogMel(), tmp_path / "one").parts)
 
 
 def test_batches_depend_on_seed_epoch_and_rank_alone(tmp_path: Path) -> None:
     sounds = collect_sounds([select(load_library("builtin"), 2)])
-    material = prepare_material(sounds, RECIPE, LogMel(), tmp_path)
-    data = select_sounds(sounds, material, {"train"}, {"valid"})
+    material = prepare_sound_material(sounds, RECIPE, LogMel(), tmp_path)
+    data = split_sounds(sounds, material, {"train"}, {"valid"})
 
     def first_keys(rank: int, epoch: int) -> list[str]:
         batches = TrainBatches(data, RECIPE, rank, 16, 86.0)
@@ -112,8 +112,8 @@ def test_balance_makes_rare_classes_as_frequent_as_others(tmp_path: Path) -> Non
     from dataclasses import replace
 
     sounds = collect_sounds([replace(library, assets=(*few, *many, *valid))])
-    material = prepare_material(sounds, RECIPE, LogMel(), tmp_path)
-    data = select_sounds(sounds, material, {"train"}, {"valid"})
+    material = prepare_sound_material(sounds, RECIPE, LogMel(), tmp_path)
+    data = split_sounds(sounds, material, {"train"}, {"valid"})
     shares = {}
     for balance in (0.0, 1.0):
         loss = RECIPE.loss.model_copy(update={"balance": balance})

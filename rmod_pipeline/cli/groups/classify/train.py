@@ -101,7 +101,8 @@ def _print_report(report: TrainingReport) -> None:
     reason = report.ended or "not finished: the same command resumes it"
     typer.echo(f"{report.name}: {report.steps:,} steps, {reason}; best at step {report.best['step']:,}")
     systems = {"model": report.best["held_out"], **report.baselines}
-    for kind in ("all", *report.instruments):
+    known = [kind for kind in report.instruments if any(any(losses[kind].values()) for losses in systems.values())]
+    for kind in ("all", *known):
         listed = "; ".join(f"{system} {format_losses(losses[kind])}" for system, losses in systems.items())
         typer.echo(f"    valid split, {kind}: {listed}")
     typer.echo(f"    {report.model}")

@@ -36,7 +36,7 @@ Examples:
 
     rmod library harvest performances --out hits --onsets performances --labels performances/list.csv
 
-    rmod build quick --library hits/manifest.csv --out demo
+    rmod build rmod_drums_only --library hits/manifest.csv --out demo --pairs train=20
 """
 
 

@@ -6,14 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from rmod_pipeline.evaluation.classifiers.systems.base import FoldInputs, System
+from rmod_pipeline.evaluation.classifiers.systems.base import ClassifierSystem, FoldInputs
 from rmod_pipeline.evaluation.classifiers.systems.networks import (
     EmbeddingNeuralForest,
     EmbeddingPerceptron,
     NetworkHearing,
 )
-from rmod_pipeline.evaluation.classifiers.systems.simple import MajorityClass
-from rmod_pipeline.evaluation.classifiers.systems.vectors import AdaBoost, LogisticRegression, RandomForest
+from rmod_pipeline.evaluation.classifiers.systems.vectors import (
+    AdaBoost,
+    LogisticRegression,
+    MajorityClass,
+    RandomForest,
+)
 
 NETWORK = "network"
 """The network of rmod from end to end, as it is shipped."""
@@ -24,12 +28,12 @@ class SystemKind:
     """One system: its description, what it needs, and how it is opened for a fold."""
 
     title: str
-    open: Callable[[FoldInputs], System]
+    open: Callable[[FoldInputs], ClassifierSystem]
     needs_yamnet: bool = False
     needs_network: bool = False
 
 
-def _hear(seconds: float | None) -> Callable[[FoldInputs], System]:
+def _hear(seconds: float | None) -> Callable[[FoldInputs], ClassifierSystem]:
     return lambda inputs: NetworkHearing(inputs.require_network(), seconds)
 
 

@@ -20,7 +20,7 @@ class LeakError(RuntimeError):
     """Something that learns has asked for a test sound. It is a defect of the system, not of the input."""
 
 
-class System(Protocol):
+class ClassifierSystem(Protocol):
     """A classifier that is fitted on the training sounds of a fold, and answers its test sounds."""
 
     def fit(self, fold: Fold) -> None:

@@ -20,9 +20,9 @@ from rmod_pipeline.evaluation.classifiers.systems.base import GuardedLabels, Tes
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.taxonomy import CLASSES
-from rmod_pipeline.training.classifier.material import Material
+from rmod_pipeline.training.classifier.material import SoundMaterial
 from rmod_pipeline.training.classifier.sounds import LabelledSound
-from rmod_pipeline.training.classifier.train import ClassifierTraining, fit_classifier, select_sounds
+from rmod_pipeline.training.classifier.train import ClassifierTraining, fit_classifier, split_sounds
 from rmod_pipeline.training.loop.data import TRAIN, VALID
 from rmod_pipeline.training.loop.monitor import ProgressListener
 from rmod_pipeline.training.loop.trainer import DeviceSettings
@@ -34,7 +34,7 @@ SEED = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardedMaterial(Material):
+class GuardedMaterial(SoundMaterial):
     """The levels of all sounds, of which the test sounds cannot be read to learn."""
 
     guard: TestGuard
@@ -42,7 +42,7 @@ class GuardedMaterial(Material):
     def read(self, sound: int, copy: int) -> Levels:
         """Return the levels of a copy of a sound. Raises LeakError."""
         self.guard.check([sound])
-        return Material.read(self, sound, copy)
+        return SoundMaterial.read(self, sound, copy)
 
 
 @dataclass(kw_only=True)
@@ -68,7 +68,7 @@ class FoldNetwork:
             sound if sound.path is None else replace(sound, split=splits.get(index, TEST))
             for index, sound in enumerate(self.sounds)
         ]
-        data = select_sounds(sounds, self.material, {TRAIN}, {VALID})
+        data = split_sounds(sounds, self.material, {TRAIN}, {VALID})
         machine = DeviceSettings(device="cpu")
         training = ClassifierTraining(recipe=self.recipe, libraries=self.libraries, out=self.folder, machine=machine)
         report = fit_classifier(training, data, self.features, self.listener)

@@ -1,4 +1,4 @@
-"""Systems of scikit-learn over a vector per sound."""
+"""The most frequent class, and systems of scikit-learn over a vector per sound."""
 
 from __future__ import annotations
 
@@ -9,13 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.evaluation.classifiers.folds import Fold
-from rmod_pipeline.evaluation.classifiers.systems.base import GuardedLabels, GuardedVectors
+from rmod_pipeline.evaluation.classifiers.systems.base import FoldInputs, GuardedLabels, GuardedVectors
 
 SEED = 0
 TREES = 500
 BOOSTS = 150
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1)
 """Strengths of the logistic regression (C of scikit-learn) from which the validation sounds choose."""
+
+
+class MajorityClass:
+    """Answers the frequencies of classes among the training sounds, so always the most frequent class."""
+
+    def __init__(self, inputs: FoldInputs) -> None:
+        self._labels = inputs.labels
+        self._shares = np.zeros(inputs.labels.classes)
+
+    def fit(self, fold: Fold) -> None:
+        """Count the classes."""
+        counts = np.bincount(self._labels.read([*fold.train, *fold.valid]), minlength=self._labels.classes)
+        self._shares = counts / counts.sum()
+
+    def probabilities(self, indices: Sequence[int]) -> NDArray[np.float64]:
+        """Return the same frequencies for every sound: [n, classes]."""
+        return np.tile(self._shares, (len(indices), 1))
 
 
 class VectorSystem:
