@@ -23,10 +23,10 @@ shares of each class. In each fold all systems learn from the other folds and an
 
   yamnet-logistic, yamnet-forest: vectors of YAMNet with logistic regression, and with a random forest; need --yamnet
 
-  embedding-perceptron, embedding-neural-forest: embeddings of rmod's network with a perceptron, and with a deep neural
+  embedding-perceptron, embedding-neural-forest: embeddings of the network with a perceptron, and with a deep neural
   decision forest
 
-  network, network-2s, network-1s: rmod's network from end to end, which hears 3, 2 and 1 s of a sound
+  network, network-2s, network-1s: the network from end to end, which hears 3, 2 and 1 s of a sound
 
 The answers are scored for all classes, for the seven classes of the public roadmap for one-shots, and for kick, snare
 and hi-hat. A class with fewer kits than folds is learned and not scored. DIR/report.html has tables with intervals over
