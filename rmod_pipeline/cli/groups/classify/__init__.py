@@ -21,7 +21,7 @@ a subcommand is written `./train`.
 
     rmod classify samples loop.wav --out classes.csv
 
-    rmod classify samples --format json | jq '.sounds[] | select(.kind == "clap") | .path'
+    rmod classify samples --format json | jq '.sounds[] | select(.kind == "clap") | .path' > claps.txt
 
 A class below the calibrated confidence is not named: `?` stands there, and the guess in brackets. `-` stands for a file
 that cannot be classified, with the reason. Exits with 1 if there are such files.
