@@ -51,7 +51,7 @@ def write_harvest_manifest(
         for file, group in zip(kept, groups, strict=True)
     ]
     assignment = assign_splits(items, shares)
-    write_manifest(out / MANIFEST, make_assets(kept, assignment, PreviousManifest.empty()))
+    write_manifest(out / MANIFEST, make_assets(kept, assignment, PreviousManifest.empty(), listened=by_ear))
     unknown = len(written) - len(kept)
     warnings = [f"{unknown} sounds of unknown kind are not in the manifest"] if unknown else []
     if len(set(groups)) == 1:

@@ -108,7 +108,8 @@ def _is_inside(path: Path, folder: Path) -> bool:
 def _common_root(paths: Sequence[Path]) -> Path:
     """Return the folder that names are relative to: the one that holds all songs."""
     folders = [path.absolute() if path.is_dir() else path.absolute().parent for path in paths]
-    return Path(os.path.commonpath(folders))
+    # Without "..": commonpath takes it for the name of a folder.
+    return Path(os.path.commonpath(map(os.path.normpath, folders)))
 
 
 def _relative_name(path: Path, root: Path) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 
 from rmod_pipeline.curation.harvest.describing.describe import DESCRIPTION_SIZE
 from rmod_pipeline.curation.harvest.results import (
+    UNKNOWN,
     Cut,
     HarvestConfig,
     HarvestedHit,
@@ -27,6 +28,7 @@ from rmod_pipeline.curation.harvest.results import (
     SongAnalysis,
     SongSurvey,
 )
+from rmod_pipeline.library.taxonomy import kind_of
 from rmod_pipeline.storage.publish import publish_bytes
 
 WORK_FOLDER = ".harvest"
@@ -118,6 +120,8 @@ def _hit_from_dict(content: Mapping[str, Any]) -> HarvestedHit:
     description = np.frombuffer(base64.b64decode(content["description"]), np.uint8)
     if description.size != DESCRIPTION_SIZE:
         raise ValueError("a description of another size")
+    if content["kind"] != UNKNOWN:
+        kind_of(content["kind"], content["subkind"])  # it becomes the name of a folder, so it must be one of the table
     return HarvestedHit(
         cut=Cut(**content["cut"]),
         isolation=Isolation(**content["isolation"]),
