@@ -63,13 +63,15 @@ def train_classifier(
     except ModuleNotFoundError as error:
         hint = "pip install 'rmod-pipeline[train]'"
         raise ModelError("training", f"needs {error.name}, which is not installed", hint) from error
-    opened = [select_by_class(open_library(library, progress=progress), licence_class) for library in libraries]
+    whole = [open_library(library, progress=progress) for library in libraries]
+    opened = [select_by_class(library, licence_class) for library in whole]
     unknown = [select_by_class(open_library(library, progress=progress), licence_class) for library in pseudo_labels]
     processes = workers or available_cores()
     training = ClassifierTraining(
         recipe=loaded,
         libraries=opened,
-        extra=_label_by_ear(unknown, opened, teacher, above=above, workers=processes, progress=progress),
+        # The whole libraries: what is measured on is held out whatever its licence.
+        extra=_label_by_ear(unknown, whole, teacher, above=above, workers=processes, progress=progress),
         out=parse_local_path(out, "--out"),
         until=until,
         wandb=wandb,
