@@ -103,11 +103,11 @@ def read_fold_answers(path: Path, compared: ComparedSounds, test: Sequence[int])
         values = np.array([[float(value) for value in row[2:]] for row in rows[1:]], np.float64)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, IndexError) as error:
+    except (OSError, ValueError, IndexError, csv.Error) as error:
         logger.warning("%s is damaged and made again: %r", path, error)
         return None
     expected = [compared.sounds[index].key for index in test]
-    if rows[0][2:] != list(CLASSES) or keys != expected or values.shape != (len(test), len(CLASSES)):
+    if not rows or rows[0][2:] != list(CLASSES) or keys != expected or values.shape != (len(test), len(CLASSES)):
         logger.warning("%s has other sounds or classes and is made again", path)
         return None
     return values if np.isfinite(values).all() else None
