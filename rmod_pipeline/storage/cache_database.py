@@ -48,6 +48,8 @@ class CacheDatabase:
             return None
         try:
             return action(self._connection)
+        except UnicodeEncodeError:  # the path of a file that is not UTF-8: nothing is stored about it
+            return None
         except sqlite3.Error as error:
             if _is_damage(error):
                 self._replace_damaged(error)
