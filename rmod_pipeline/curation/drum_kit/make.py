@@ -90,15 +90,22 @@ class SourceFolder:
     def open(cls, folder: Path, out: Path) -> SourceFolder:
         """List the audio files of a folder, without those in ``out``. Raises UsageError, LibraryError for none."""
         root, own = Path(os.path.realpath(folder)), Path(os.path.realpath(out))
+        if own == root:
+            raise UsageError(out, "is the folder of the sounds, which is never written to", "choose another --out")
         contents = find_audio_files(folder, folder)
         real = {path: root / path.relative_to(folder) for path in contents.files}
         # The sounds of an earlier kit would otherwise be found in the next one.
-        is_inside = own != root and own.is_relative_to(root)
+        is_inside = own.is_relative_to(root)
         files = [path.relative_to(root).as_posix() for path in real.values() if not (is_inside and own in path.parents)]
         if not files:
             raise LibraryError(folder, "no audio files", "name a folder that holds WAV, FLAC, AIFF, OGG or MP3 files")
-        dropped = sorted((path.relative_to(folder).as_posix(), reason) for path, reason in contents.dropped)
+        dropped = sorted((_printable(path.relative_to(folder)), reason) for path, reason in contents.dropped)
         return cls(root=root, files=tuple(files), unused=tuple(dropped))
+
+
+def _printable(path: Path) -> str:
+    """Return a path as POSIX text that every file can hold, also of a name that is not UTF-8."""
+    return path.as_posix().encode("utf-8", "backslashreplace").decode()
 
 
 def make_drum_kit(
