@@ -67,7 +67,7 @@ def refuse_foreign_file(out: Path, form: ListingFormat) -> None:
     with report_unwritable(out, _HINT), out.open("rb") as file:
         is_listing = file.read(len(start)) == start
     if not is_listing:
-        raise UsageError(out, f"exists and is no list of `rmod classify` as {form}", f"{_HINT}, or remove it")
+        raise UsageError(out, f"exists and is no list of classified sounds as {form}", f"{_HINT}, or remove it")
 
 
 def write_listing(out: Path, texts: Iterable[str]) -> None:

@@ -109,7 +109,7 @@ def test_a_list_goes_to_a_file_and_a_second_run_writes_the_same_bytes(fake: None
     ("words", "message"),
     [
         (["classify", "missing"], "missing: no such file or folder"),
-        (["classify", "kicks", "--out", "mine.csv"], "is no list of `rmod classify`"),
+        (["classify", "kicks", "--out", "mine.csv"], "is no list of classified sounds"),
         (["classify", "kicks", "--out", "no/where.csv"], "its folder does not exist"),
         (["classify", "kicks", "--format", "xml"], "none of table, csv, json"),
         (["classify", "kicks", "--model", "mine.csv"], "mine.csv"),

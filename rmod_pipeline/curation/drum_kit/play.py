@@ -29,7 +29,7 @@ from rmod_pipeline.storage.writing import check_writable_file, report_unwritable
 PEAK_DB = -1.0
 """A louder mixture is turned down to this peak."""
 LONGEST_MINUTES = 10
-SOFTWARE = "rmod kit play"
+SOFTWARE = "rmod, a kit that plays"
 """The name of the program in the WAV file, by which a later run knows the file as its own."""
 
 _DEFAULT_TEMPO = 500_000
@@ -106,7 +106,7 @@ def check_loop_file(out: Path) -> None:
     """Raise UsageError unless ``out`` can become a file, or is one that an earlier run wrote."""
     check_writable_file(out)
     if out.exists() and not _is_own_file(out):
-        raise UsageError(out, "already exists and was not written by rmod kit play", "choose another --out")
+        raise UsageError(out, "already exists and is no loop that a kit has played", "choose another --out")
 
 
 def _find_hits(

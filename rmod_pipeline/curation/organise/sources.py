@@ -17,7 +17,7 @@ from rmod_pipeline.library.scanning.formats import UNREADABLE_FORMAT
 from rmod_pipeline.library.scanning.walk import FolderContents, find_audio_files
 from rmod_pipeline.storage import Location
 
-_SOURCE_HINT = "name a folder of sounds, or a manifest that `rmod library scan` wrote"
+_SOURCE_HINT = "name a folder of sounds, or the manifest of a scan"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,5 +150,5 @@ def _check(fold: Fold, kinds: Sequence[str], families: int, about: object) -> No
 
 def _more_kits(kits: int) -> str:
     """Return what to do about too few kits."""
-    more = "give more libraries, or name kits with `rmod library scan --labels`"
+    more = "give more libraries, or name kits by a labels file for the scan"
     return f"{more}, or give --folds {kits}" if kits > FEWEST_FOLDS else more

@@ -97,7 +97,7 @@ def collect_sounds(libraries: Sequence[Library]) -> list[LabelledSound]:
         logger.warning("left out, because the taxonomy has no such kind: %s", listed)
     if not sounds:
         found = "no sound of a kind that the taxonomy has"
-        raise LibraryError(libraries[0].manifest, found, "give sounds their kinds with `rmod library scan --labels`")
+        raise LibraryError(libraries[0].manifest, found, "give sounds their kinds by a labels file for the scan")
     return _with_partners(sorted(sounds.values(), key=lambda sound: sound.key))
 
 

@@ -149,7 +149,7 @@ def test_a_loop_replaces_an_earlier_loop_and_no_other_file(kit: StoredKit, tmp_p
         if not mine.exists():
             soundfile.write(mine, np.zeros(100), RATE)
         content = mine.read_bytes()
-        with pytest.raises(UsageError, match="was not written by rmod kit play"):
+        with pytest.raises(UsageError, match="no loop that a kit has played"):
             write_loop(played, mine)
         assert mine.read_bytes() == content
     with pytest.raises(UsageError):
