@@ -13,12 +13,13 @@ from typing import Any
 
 from torch import Tensor
 
-from rmod_pipeline.classification.labels import Leaves
+from rmod_pipeline.classification.labels import Leaves, class_of_leaf, subkind_of_leaf
 from rmod_pipeline.classification.model import FLOOR_DB, STEP_DB, SoundClassifierNet
 from rmod_pipeline.classification.recipe import ClassifierRecipe
 from rmod_pipeline.codec.model_files import ModelFile, ModelFormat, load_network
 from rmod_pipeline.errors import ModelError
 from rmod_pipeline.features import LogMel
+from rmod_pipeline.library.taxonomy import CLASSES, subkinds_of
 
 HINT = "give a classifier from a training, such as models/sounds.pth, or leave --model out"
 FORMAT = "rmod_classifier"
@@ -118,7 +119,17 @@ def _parse_leaves(file: ModelFile) -> Leaves:
     leaves = Leaves(tuple(names))
     if len(set(names)) < len(names) or len(leaves.classes) < 2:
         raise ModelError(file.path, "its list of classes repeats itself", HINT)
+    unknown = [name for name in names if not _is_known(name)]
+    if unknown:
+        found = f"tells apart {unknown[0]}, which the taxonomy of this rmod does not have"
+        raise ModelError(file.path, found, "train it again, or use the rmod that it was trained with")
     return leaves
+
+
+def _is_known(leaf: str) -> bool:
+    """Return whether a leaf is a class of the taxonomy, with one of its subkinds or with none."""
+    name, subkind = class_of_leaf(leaf), subkind_of_leaf(leaf)
+    return name in CLASSES and (not subkind or subkind in subkinds_of(name))
 
 
 def _parse_calibration(file: ModelFile) -> Calibration:

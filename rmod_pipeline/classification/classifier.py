@@ -91,13 +91,13 @@ class SoundClassifier:
         return np.concatenate([empty, *(answer.embedding[None] for answer in self.classify(sounds))])
 
     def leaf_probabilities(self, sound: Mono) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """Return the probabilities of all leaves [leaves], not calibrated and not rounded, and the embedding.
+        """Return the calibrated probabilities of all leaves [leaves], and the embedding [dimensions] of a sound.
 
-        What a sound that is no drum is most like stands in digits that ``classify`` rounds away.
+        They are not rounded: what a sound that is no drum is most like stands in digits that ``classify`` rounds away.
         """
         output = self._hear([compute_sound_levels(sound, self.features, self.model.size.seconds)])
         embedding: NDArray[np.float32] = torch.nn.functional.normalize(output.embedding, dim=1)[0].numpy()
-        return output.logits[0].double().softmax(0).numpy(), embedding
+        return (output.logits[0].double() / self.calibration.temperature).softmax(0).numpy(), embedding
 
     def _hear(self, levels: Sequence[Levels]) -> NetworkOutput:
         stacked = torch.from_numpy(np.stack(levels))

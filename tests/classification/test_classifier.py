@@ -137,6 +137,15 @@ def test_unfit_weights_are_refused(tmp_path: Path) -> None:
             open_classifier(path)
 
 
+def test_a_class_that_the_taxonomy_lacks_is_named(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    leaves = make_leaves([("kick", ()), ("snare", ()), ("hihat", ("closed", "ajar")), ("not_a_drum", ())])
+    (tmp_path / "sounds.pth").write_bytes(encode_classifier(replace(make_checkpoint(), leaves=leaves)))
+    with pytest.raises(ModelError, match="hihat/ajar"):
+        open_classifier(tmp_path)
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3)), min_size=2, unique_by=lambda each: each[0]))
 def test_every_leaf_belongs_to_one_class(classes: list[tuple[str, int]]) -> None:
     named = [(name, tuple(f"s{number}" for number in range(count))) for name, count in classes]

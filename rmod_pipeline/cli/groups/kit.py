@@ -32,7 +32,7 @@ pitch and level of that class. No two pads come from one place of a file, and pa
 The folder DIR then holds the sounds (44.1 kHz, 24 bits), `drumkit.xml` for Hydrogen, `kit.sfz` for samplers, `kit.csv`
 with the origin of each sound, `library.csv` for `rmod build`, and `kit.html` to play it.
 
-What is known of a file is kept in the cache, so another kit of the same sounds is made at once, and a stopped command
+What was heard in a file is kept in the cache, so another kit of the same sounds is made faster, and a stopped command
 resumes. Files of an earlier kit in DIR are replaced, others never. Exits with 1 if kick, snare or hi-hat got no sound.
 
 Examples:

@@ -20,7 +20,7 @@ from rmod_pipeline.storage.cache_database import CacheDatabase
 from rmod_pipeline.storage.folders import cache_folder
 from rmod_pipeline.storage.process_identity import computation_identity
 
-CANDIDATES_VERSION = 1
+CANDIDATES_VERSION = 2
 """Rises when other places or scores are found in the same file."""
 LIMIT_BYTES = 2**30
 """Disk space in the cache: a million short files."""

@@ -12,6 +12,7 @@ from heapq import nsmallest
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rmod_pipeline.audio import gain_to_db
 from rmod_pipeline.codec.window import Mono
@@ -37,6 +38,8 @@ SHORTEST_SECONDS = 0.02
 """A place of which less can be heard is no drum."""
 MOST_ONSETS = 300
 """Of a file with more onsets, the clearest are looked at."""
+LEAST_CLARITY_DB = 6.0
+"""A sound begins where the attack is this much louder than what sounds before it."""
 BEST_OF_FILE = 24
 """Places that are kept per pad and file."""
 
@@ -123,16 +126,24 @@ def analyse_sound_file(path: Path, source: str, listen: Listen) -> FileCandidate
 def find_cuts(song: Song, survey: SongSurvey, levels: SongLevels) -> list[tuple[Cut, float]]:
     """Return the parts of a file by time, each with its clarity in dB: those of the clearest ``MOST_ONSETS`` onsets.
 
-    A file in which nothing begins suddenly has one, from where it becomes loud: it may be a swell.
+    A part goes on over onsets that are not clear. A file without a clear one has one part, from where it becomes loud.
     """
     frames = merge_near(refine_onsets(song, survey, pick_onsets(levels)), song.sample_rate)
-    if not frames.size and levels.wave.size:
+    cuts, clarity = _plan_cuts(frames, survey, levels)
+    is_clear = clarity >= LEAST_CLARITY_DB
+    if not is_clear.any() and levels.wave.size:
         loud = np.flatnonzero(levels.wave > levels.wave.max() * 10 ** (AUDIBLE_DB / 10))
-        frames = loud[:1] * levels.hop
-    cuts = plan_cuts(frames, levels, survey.frames, LONGEST_SECONDS)
-    clarity = np.array([measure_isolation(cut, levels).before * FULL_DB for cut in cuts])
+        frames, is_clear = loud[:1] * levels.hop, np.ones(1, np.bool_)
+    cuts, clarity = _plan_cuts(frames[is_clear], survey, levels)
     clearest = np.sort(np.argsort(-clarity, kind="stable")[:MOST_ONSETS])
     return [(cuts[index], float(clarity[index])) for index in clearest]
+
+
+def _plan_cuts(
+    frames: NDArray[np.int64], survey: SongSurvey, levels: SongLevels
+) -> tuple[list[Cut], NDArray[np.float64]]:
+    cuts = plan_cuts(frames, levels, survey.frames, LONGEST_SECONDS)
+    return cuts, np.array([measure_isolation(cut, levels).before * FULL_DB for cut in cuts])
 
 
 def _find_silence(song: Song, survey: SongSurvey) -> str:

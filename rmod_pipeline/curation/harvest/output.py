@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -105,6 +105,7 @@ def write_sounds(
     nothing is written. Raises AssetError for a song that can no longer be read.
     """
     names = [sound.file for sound in sounds]
+    _refuse_links(out, [*names, *earlier])
     for name in names:
         if name not in earlier and (out / name).exists():
             raise UsageError(out / name, f"already exists and is not listed in {MARKER}: no harvest wrote it", _HINT)
@@ -164,6 +165,13 @@ def sound_gain(part: Audio, peak_db: float | None) -> float:
     if peak_db is not None:
         return peak_gain(part, peak_db)
     return min(1.0, 1 / max(peak(part), 1e-9))
+
+
+def _refuse_links(out: Path, names: Iterable[str]) -> None:
+    """Raise UsageError if a folder of sounds is a link: it may lead anywhere."""
+    for folder in sorted({(out / name).parent for name in names}):
+        if folder != out and folder.is_symlink():
+            raise UsageError(folder, "is a link, and a harvest writes into its own folder alone", "remove the link")
 
 
 def _write_sound(sound: KeptSound, part: Audio, out: Path, peak_db: float | None) -> WrittenSound:

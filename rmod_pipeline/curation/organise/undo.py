@@ -77,6 +77,10 @@ def _take_away_file(row: OrganisedFile, result: UndoResult) -> None:
     if not os.path.lexists(path):
         result.gone.append(row.new_path)
     elif _is_as_placed(path, row):
+        if not row.link and not os.path.lexists(Path(row.folder, row.old_path)):
+            # The copy may be the last one of the sound.
+            result.failed.append((row.new_path, f"its source {row.old_path} is gone: this copy is kept"))
+            return
         if not result.is_dry_run:
             path.unlink()
         result.removed.append(row.new_path)

@@ -84,10 +84,31 @@ def prepare_sound_material(
     """
     stem = folder / _make_digest(sounds, recipe, features)
     listing, array = stem.with_suffix(".json"), stem.with_suffix(".npy")
-    if not listing.exists():
+    stored = _load(array, listing, len(sounds))
+    if stored is None:
         _write(_compute_all(sounds, recipe, features, workers, progress), array, listing, features)
-    parts = tuple(tuple((start, count) for start, count in rows) for rows in json.loads(listing.read_bytes()))
-    return SoundMaterial(frames=np.load(array, mmap_mode="r"), parts=parts)
+        stored = _load(array, listing, len(sounds))
+    if stored is None:
+        raise ModelError(array, "cannot be read back", "check the disk, and give the same command again")
+    return stored
+
+
+def _load(array: Path, listing: Path, count: int) -> SoundMaterial | None:
+    """Return stored levels of ``count`` sounds; None if there are none, or if they are damaged."""
+    if not listing.exists():
+        return None
+    try:
+        rows = json.loads(listing.read_bytes())
+        frames = np.load(array, mmap_mode="r")
+        parts = tuple(tuple((int(start), int(length)) for start, length in copies) for copies in rows)
+    except (OSError, ValueError, TypeError) as error:
+        logger.warning("%s is damaged and is computed again: %s", array, error)
+        return None
+    ends = [start + length for copies in parts for start, length in copies]
+    if len(parts) != count or max(ends, default=0) > len(frames):
+        logger.warning("%s is damaged and is computed again: its listing does not fit", array)
+        return None
+    return SoundMaterial(frames=frames, parts=parts)
 
 
 def _make_digest(sounds: Sequence[LabelledSound], recipe: ClassifierRecipe, features: LogMel) -> str:

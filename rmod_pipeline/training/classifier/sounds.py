@@ -17,6 +17,7 @@ from rmod_pipeline.classification.labels import (
 )
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.library.manifest import SPLITS
 from rmod_pipeline.library.taxonomy import CLASSES, class_of, read_subkind, subkinds_of
 from rmod_pipeline.storage import Location
 from rmod_pipeline.synthesis.random_drums import RANDOM_DRUMS
@@ -80,17 +81,20 @@ def collect_sounds(libraries: Sequence[Library]) -> list[LabelledSound]:
             if label is None:
                 unknown[asset.kind] += 1
                 continue
-            sounds.setdefault(
-                asset.sha256,
-                LabelledSound(
-                    key=asset.sha256,
-                    path=library.path_of(asset),
-                    sha256=asset.sha256,
-                    kind=label[0],
-                    subkind=label[1],
-                    group=f"{number}:{asset.group}",
-                    split=asset.split,
-                ),
+            known = sounds.get(asset.sha256)
+            if known is not None:
+                # A file that is held out in one library is not learned because another one has it too.
+                split = max(known.split, asset.split, key=SPLITS.index)
+                sounds[asset.sha256] = replace(known, split=split)
+                continue
+            sounds[asset.sha256] = LabelledSound(
+                key=asset.sha256,
+                path=library.path_of(asset),
+                sha256=asset.sha256,
+                kind=label[0],
+                subkind=label[1],
+                group=f"{number}:{asset.group}",
+                split=asset.split,
             )
     if unknown:
         listed = ", ".join(f"{kind} {count}" for kind, count in unknown.most_common())

@@ -51,6 +51,8 @@ def vary_sound(
 
 def cut_part(sound: Mono, draw: Draw, rate: int) -> Mono:
     """Return a part of a sound that is no drum, from anywhere in it, of 0.4 s or more."""
+    if sound.size == 0:
+        return sound
     shortest = min(round(SHORTEST_SECONDS * rate), sound.size)
     start = int(draw.at("start").uniform() * (sound.size - shortest))
     # Short parts are as frequent as long ones on a logarithmic scale, as drums have lengths of that kind.

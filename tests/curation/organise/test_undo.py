@@ -55,6 +55,17 @@ def test_undo_keeps_a_changed_file_and_says_so(world: World) -> None:
     assert edited.read_bytes() == b"edited" and replaced.is_symlink() and not world.table.exists()
 
 
+def test_undo_keeps_a_copy_whose_source_is_gone(world: World) -> None:
+    for name in ("a", "b"):
+        world.add(f"{name}.wav", f"{name}.wav".encode())
+    rows = {row.old_path: row for row in world.organise()}
+    (world.source / "a.wav").unlink()
+    result = undo_table(world.table)
+    assert [path for path, _ in result.failed] == [rows["a.wav"].new_path]
+    assert (world.to / rows["a.wav"].new_path).read_bytes() == b"a.wav"
+    assert result.removed == [rows["b.wav"].new_path] and world.table.exists()
+
+
 @pytest.mark.parametrize("mode", ["link", "copy"])
 def test_undo_keeps_a_link_to_something_else(world: World, mode: Mode) -> None:
     world.add("a.wav")

@@ -87,6 +87,17 @@ def test_material_does_not_depend_on_workers_and_is_computed_once(tmp_path: Path
     assert all(len(parts) == 1 for parts in prepare_sound_material(sounds, other, LogMel(), tmp_path / "one").parts)
 
 
+def test_damaged_material_is_computed_again(tmp_path: Path) -> None:
+    sounds = collect_sounds([select(load_library("builtin"), 1)])
+    whole = prepare_sound_material(sounds, RECIPE, LogMel(), tmp_path)
+    expected = np.array(whole.frames)
+    (array,) = tmp_path.glob("*.npy")
+    for damage in (lambda: array.write_bytes(array.read_bytes()[:200]), array.unlink):
+        damage()
+        again = prepare_sound_material(sounds, RECIPE, LogMel(), tmp_path)
+        assert np.array_equal(again.frames, expected)
+
+
 def test_batches_depend_on_seed_epoch_and_rank_alone(tmp_path: Path) -> None:
     sounds = collect_sounds([select(load_library("builtin"), 2)])
     material = prepare_sound_material(sounds, RECIPE, LogMel(), tmp_path)

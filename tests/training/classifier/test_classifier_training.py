@@ -111,6 +111,14 @@ def test_every_file_is_collected_once_with_its_label(library: Library) -> None:
             assert partner.key != sound.key
 
 
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_file_that_is_held_out_in_one_library_is_not_learned_from_another(library: Library, split: str) -> None:
+    held_out = replace(library, assets=tuple(replace(asset, split=split) for asset in library.assets))
+    learned = replace(library, assets=tuple(replace(asset, split="train") for asset in library.assets))
+    for libraries in ([held_out, learned], [learned, held_out]):
+        assert {sound.split for sound in collect_sounds(libraries)} == {split}
+
+
 def test_kinds_without_a_class_are_left_out(library: Library, caplog: pytest.LogCaptureFixture) -> None:
     odd = tuple(replace(asset, kind="my_kind") for asset in library.assets if asset.kind == "kick")
     others = tuple(asset for asset in library.assets if asset.kind != "kick")
