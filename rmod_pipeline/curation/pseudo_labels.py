@@ -1,7 +1,8 @@
 """Label sounds by a classifier that is sure of them, so that another one can learn from them too.
 
 A wrong label that the classifier is sure of teaches the next one its mistake. So only sounds above a high confidence
-count, and never one of a kit, or with the bytes, of a sound that something is measured on.
+count, and never one of a kit, or with the bytes, of a sound that something is measured on. A copy at another level in
+another library is not recognised.
 """
 
 from __future__ import annotations

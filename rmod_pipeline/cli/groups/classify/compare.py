@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 COMPARE_HELP = """Compare systems that tell the kind of a one-shot, each on kits that it has not learned from.
 
-The sounds are divided into folds by kit, so that no kit and no copy of a sound is on both sides, with about equal
-shares of each class. In each fold all systems learn from the other folds and answer its sounds:
+The sounds are divided into folds by kit, so that no kit, and no copy that a scan has found, is on both sides, with
+about equal shares of each class. In each fold all systems learn from the other folds and answer its sounds:
 
   majority: the most frequent class
 
