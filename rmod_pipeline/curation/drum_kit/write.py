@@ -64,6 +64,9 @@ def check_kit_folder(out: Path, layers: int) -> None:
     check_writable_folder(out)
     sounds = [name_sound(pad, rank) for pad in PADS for rank in range(1, layers + 1)]
     _check_names(out, [*_FIXED_NAMES, *sounds])
+    if out.is_dir() and not (out / JSON).exists() and any(out.iterdir()):
+        # A kit among the samples of a user would be found by the next command that reads them.
+        raise UsageError(out, "holds other files, and is no kit", "choose an --out that is empty or does not exist")
 
 
 def name_sound(pad: str, rank: int) -> str:

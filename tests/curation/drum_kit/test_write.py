@@ -155,3 +155,11 @@ def test_a_folder_without_a_kit_and_a_damaged_one_are_named(tmp_path: Path) -> N
     files["kit.json"].write_text(json.dumps(content))
     with pytest.raises(LibraryError, match="not the file of a finished kit"):
         read_kit(tmp_path / "kit")
+
+
+def test_a_folder_with_other_files_is_no_place_for_a_kit(tmp_path: Path) -> None:
+    check_kit_folder(tmp_path, 1)
+    (tmp_path / "my sample.wav").write_bytes(b"mine")
+    with pytest.raises(UsageError, match="other files"):
+        check_kit_folder(tmp_path, 1)
+    check_kit_folder(tmp_path / "new", 1)
