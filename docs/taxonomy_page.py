@@ -43,7 +43,7 @@ assert CLASSES[:3] == ("kick", "snare", "clap")
 assert subkinds_of("hihat") == ("closed", "open", "pedal")
 assert kind_of("hihat", "open") == "open_hihat"
 assert class_of("timbale") == ("percussion", "")
-assert class_of("sitar") is None            # kinds are free words: an unknown one is no mistake
+assert class_of("sitar") is None  # kinds are free words: an unknown one is no mistake
 assert read_subkind("tom", "Floor Tom 2") == "low"
 ```\
 """

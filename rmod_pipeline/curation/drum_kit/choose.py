@@ -30,6 +30,9 @@ LAYER_MARGIN = 1.5
 LAYER_WEIGHT = 2.0
 """Worth of likeness between the layers of a pad, which should sound like one drum."""
 
+ESSENTIAL_WEIGHT = 2.0
+"""Weight of the scores of kick, snare and hi-hat against those of other pads, and against likeness."""
+
 _ESSENTIAL_BONUS = 1_000.0
 """Kick, snare and hi-hat get a sound first if there are fewer sounds than pads."""
 _MOST_ROUNDS = 20
@@ -45,7 +48,13 @@ def choose_sounds(
 
     options: the tuned candidates by the name of the pad.
     """
-    worth = {pad.name: _draw_worth(options.get(pad.name, ()), seed) for pad in pads}
+    worth = {
+        pad.name: [
+            value * (ESSENTIAL_WEIGHT if pad.kind in ESSENTIAL else 1.0)
+            for value in _draw_worth(options.get(pad.name, ()), seed)
+        ]
+        for pad in pads
+    }
     chosen = _assign(options, pads, worth)
     return _spread(options, pads, worth, chosen)
 

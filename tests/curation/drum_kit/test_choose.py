@@ -73,10 +73,11 @@ def test_the_order_of_what_is_offered_does_not_matter(options: Options, seed: in
 def test_a_sound_goes_to_the_pad_that_has_no_other() -> None:
     """Greedy choice would give the kick the best sound, and leave the snare a bad one."""
     options = {
-        "kick": [tuned("kick", score=-0.1, start=0), tuned("kick", score=-0.3, start=5000)],
+        "kick": [tuned("kick", score=-0.1, start=0), tuned("kick", score=-0.2, start=5000)],
         "snare": [tuned("snare", score=-0.4, start=0), tuned("snare", score=-6.0, start=5000)],
     }
-    spread = {name: [with_angle(each, 2 * n) for n, each in enumerate(of_pad)] for name, of_pad in options.items()}
+    # Unlike each other, so that likeness does not decide.
+    spread = {name: [with_angle(each, 4 * n) for n, each in enumerate(of_pad)] for name, of_pad in options.items()}
     chosen = choose_sounds(spread, [PADS["kick"], PADS["snare"]])
     assert (chosen["kick"].place.start, chosen["snare"].place.start) == (5000, 0)
 
@@ -106,6 +107,17 @@ def test_of_two_good_sounds_the_one_that_is_unlike_the_other_pads_is_chosen() ->
     }
     chosen = choose_sounds(options, [PADS["tom_low"], PADS["tom_mid"]])
     assert chosen["tom_mid"].place.start == 10_000
+
+
+def test_a_kick_is_not_given_up_to_make_another_pad_less_like_it() -> None:
+    options = {
+        "kick": [
+            with_angle(tuned("kick", start=0, score=-0.1), 0),
+            with_angle(tuned("kick", start=5000, score=-1.3), 4),
+        ],
+        "tom_low": [with_angle(tuned("tom_low", start=10_000, score=-0.1), 0)],
+    }
+    assert choose_sounds(options, [PADS["kick"], PADS["tom_low"]])["kick"].place.start == 0
 
 
 def test_a_seed_draws_among_good_candidates_only_and_always_the_same() -> None:
