@@ -41,10 +41,13 @@ class TreeEntry:
     _sha256: str | None = field(default=None, repr=False)
 
     def holds(self, row: OrganisedFile) -> bool:
-        """Return whether it is what a row places: a file with these bytes, or this link. Unreadable files are not."""
+        """Return whether it is what a row places: a file with these bytes, or this link, if it leads to a file.
+
+        A file that cannot be read is not.
+        """
         path = self.root / self.path
         if self.is_folder or path.is_symlink():
-            return path.is_symlink() and bool(row.link) and str(path.readlink()) == row.link
+            return bool(row.link) and path.is_symlink() and str(path.readlink()) == row.link and path.is_file()
         if row.link:
             return False
         if self._sha256 is None:

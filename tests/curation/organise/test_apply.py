@@ -134,6 +134,17 @@ def test_links_are_relative_so_that_both_folders_can_move_together(world: World,
     assert undo_table(moved / "tree" / TABLE_NAME).removed == [row.new_path]
 
 
+def test_links_to_a_source_that_was_moved_stand_for_nothing(world: World) -> None:
+    world.add("a.wav")
+    (old,) = world.organise("link")
+    moved = World(world.source.with_name("moved"), world.to)
+    shutil.move(world.source, moved.source)
+    rows = {row.folder: row for row in moved.organise("link")}
+    assert rows[str(world.source)] == old and not (world.to / old.new_path).exists()
+    assert (world.to / rows[str(moved.source)].new_path).read_bytes() == b"a.wav"
+    assert len(undo_table(world.table).removed) == 2
+
+
 def test_hard_links_are_second_names_of_the_same_file(world: World) -> None:
     file = world.add("a.wav")
     (row,) = world.organise("hard link")
