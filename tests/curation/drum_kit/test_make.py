@@ -172,6 +172,14 @@ def test_the_kit_inside_the_folder_is_no_source_of_the_next(tmp_path: Path) -> N
     assert contents(out) == before
 
 
+def test_the_folder_of_the_sounds_is_not_that_of_the_kit(tmp_path: Path) -> None:
+    write_recordings(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path)
+    for out in (tmp_path, tmp_path / "noise" / "..", tmp_path / "link"):
+        with pytest.raises(UsageError, match="is the folder of the sounds"):
+            SourceFolder.open(tmp_path, out)
+
+
 def test_licences_come_from_labels_then_names_then_the_option(tmp_path: Path) -> None:
     places = write_recordings(tmp_path / "sounds")
     first = places["kick"][0]
