@@ -91,8 +91,6 @@ class SourceFolder:
         """List the audio files of a folder, without those in ``out``. Raises UsageError, LibraryError for none."""
         root, own = Path(os.path.realpath(folder)), Path(os.path.realpath(out))
         if own == root:
-            raise UsageError(out, "is the folder of the sounds", "choose another --out, such as a new folder in it")
-        if own == root:
             raise UsageError(out, "is the folder of the sounds, which is never written to", "choose another --out")
         contents = find_audio_files(folder, folder)
         real = {path: root / path.relative_to(folder) for path in contents.files}
