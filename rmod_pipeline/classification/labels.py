@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 SEPARATOR = "/"
-NOT_A_DRUM = "not_a_drum"
 
 
 @dataclass(frozen=True)

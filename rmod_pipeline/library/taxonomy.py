@@ -17,6 +17,7 @@ from rmod_pipeline.library.kinds.vocabulary import ONE_SHOT_KINDS
 __all__ = [
     "CLASSES",
     "GENERAL_MIDI",
+    "NOT_A_DRUM",
     "ONE_SHOT_KINDS",
     "ROLAND_TD",
     "Kind",
@@ -32,6 +33,8 @@ __all__ = [
     "subkinds_of",
 ]
 
+NOT_A_DRUM = "not_a_drum"
+"""The class of sounds that are no drums."""
 GENERAL_MIDI, ROLAND_TD = "general_midi", "roland_td"
 """Names of the maps from MIDI keys to kinds."""
 

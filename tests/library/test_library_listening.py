@@ -19,16 +19,15 @@ from rmod_pipeline.library.scanning.listening import (
     IMPROBABLE,
     LABELS,
     NAME,
-    NO_DRUM,
     SURE,
     KindByEar,
     hear_kinds,
 )
 from rmod_pipeline.library.scanning.to_manifest import scan_to_manifest
-from rmod_pipeline.library.taxonomy import class_of
+from rmod_pipeline.library.taxonomy import NOT_A_DRUM, class_of
 from tests.library.library_sounds import hit, write_sound
 
-CLASSES = ("kick", "snare", "clap", "hihat", NO_DRUM)
+CLASSES = ("kick", "snare", "clap", "hihat", NOT_A_DRUM)
 
 
 class FakeListener:
@@ -55,7 +54,7 @@ def heard(kind: str, confidence: float, certain: bool = True) -> KindByEar:
 @given(
     st.sampled_from(["", "kick", "snare", "open_hihat", "bass"]),
     st.sampled_from([NAME, LABELS]),
-    st.sampled_from(["kick", "snare", "clap", "open_hihat", NO_DRUM]),
+    st.sampled_from(["kick", "snare", "clap", "open_hihat", NOT_A_DRUM]),
     st.floats(0.3, 1.0),
     st.booleans(),
 )
@@ -70,17 +69,17 @@ def test_what_an_ear_may_change(kind: str, kind_from: str, ear: str, confidence:
         return
     is_same = bool(kind) and class_of(kind)[0] == class_of(ear)[0]  # type: ignore[index]
     if not kind:
-        assert used.kind == (ear if certain and ear != NO_DRUM else "")
+        assert used.kind == (ear if certain and ear != NOT_A_DRUM else "")
         assert not suspects
     elif used.kind != kind:
         # A name is overruled only by an ear that is sure of another drum; a label never.
         assert (used.kind, used.kind_from, kind_from) == (ear, EAR, NAME)
-        assert certain and confidence >= SURE and not is_same and ear != NO_DRUM
+        assert certain and confidence >= SURE and not is_same and ear != NOT_A_DRUM
         assert not any({class_of(kind)[0], class_of(ear)[0]} <= family for family in FAMILIES)  # type: ignore[index]
     if suspects:
-        assert certain and confidence >= SURE and not is_same and ear != NO_DRUM
+        assert certain and confidence >= SURE and not is_same and ear != NOT_A_DRUM
         assert (suspects[0].claimed, suspects[0].by_ear, suspects[0].used) == (kind, ear, used.kind)
-    if kind and certain and not is_same and ear != NO_DRUM and confidence >= 1 - IMPROBABLE:
+    if kind and certain and not is_same and ear != NOT_A_DRUM and confidence >= 1 - IMPROBABLE:
         assert suspects
 
 
@@ -100,7 +99,7 @@ def folder(tmp_path: Path) -> Path:
 ANSWERS = {
     "Sample 1.wav": heard("open_hihat", 0.8),
     "Sample 2.wav": heard("clap", 0.6, certain=False),
-    "Sample 3.wav": heard(NO_DRUM, 0.99),
+    "Sample 3.wav": heard(NOT_A_DRUM, 0.99),
     "snare 4.wav": heard("kick", 0.97),
     "kick 5.wav": heard("kick", 0.7),
     "Sample 6.wav": None,

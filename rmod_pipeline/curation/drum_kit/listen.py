@@ -21,8 +21,8 @@ from rmod_pipeline.curation.classify_files import Classifier
 from rmod_pipeline.curation.drum_kit.pads import Pad
 from rmod_pipeline.curation.drum_kit.results import Rating
 from rmod_pipeline.errors import ModelError
+from rmod_pipeline.library.taxonomy import NOT_A_DRUM
 
-NOT_A_DRUM = "not_a_drum"
 DRUM_WEIGHT = 0.15
 """Weight of the log of the probability that a sound is a drum, against that of its class among the drums."""
 LEAST_PROBABILITY = 1e-9

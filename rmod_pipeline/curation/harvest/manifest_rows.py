@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.curation.harvest.output import MANIFEST, WrittenSound
-from rmod_pipeline.curation.harvest.results import NOT_A_DRUM, UNKNOWN
+from rmod_pipeline.curation.harvest.results import UNKNOWN
 from rmod_pipeline.library.groups import group_by_shared_names
 from rmod_pipeline.library.kinds.describe import PathDescription
 from rmod_pipeline.library.manifest import write_manifest
@@ -17,6 +17,7 @@ from rmod_pipeline.library.scanning.near_duplicates import FingerprintedFile, gr
 from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.rows import KeptFile, make_assets
 from rmod_pipeline.library.splits import Shares, SplitItem, assign_splits, find_uneven_splits
+from rmod_pipeline.library.taxonomy import NOT_A_DRUM
 
 _MOST_SECONDS = 120.0
 """No cut is longer."""

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.library.taxonomy import kind_of
+from rmod_pipeline.library.taxonomy import NOT_A_DRUM, kind_of
 
 UNKNOWN = "unknown"
 """Kind of a sound of which the classifier is not certain, and of every sound without a classifier."""
-NOT_A_DRUM = "not_a_drum"
-"""Class of the classifier for everything that is no drum."""
 
 LEAST_DESCRIBED = 0.3
 """Hits that are isolated at least so much are described and classified, so that a lower ``--min-isolation`` down to

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from rmod_pipeline.classification.labels import NOT_A_DRUM
 from rmod_pipeline.classification.results import Classification
+from rmod_pipeline.curation.listener import to_kind_by_ear
 from rmod_pipeline.library.kinds.describe import PathDescription
 from rmod_pipeline.library.kinds.names import read_name
-from rmod_pipeline.library.scanning.listening import FAMILIES, IMPROBABLE, SURE
-from rmod_pipeline.library.taxonomy import CLASSES, ONE_SHOT_KINDS, class_of, read_subkind
+from rmod_pipeline.library.scanning.listening import are_alike, contradicts
+from rmod_pipeline.library.taxonomy import CLASSES, NOT_A_DRUM, ONE_SHOT_KINDS, class_of, read_subkind
 
 NAME, EAR, BOTH, MANIFEST = "name", "ear", "both", "manifest"
 """What told a kind."""
@@ -86,22 +86,16 @@ def _answer_by_ear(classification: Classification) -> KindAnswer:
 
 def _check_name(named: KindAnswer, classification: Classification) -> KindAnswer:
     """Return the answer for a sound whose name or manifest says a kind."""
-    best = classification.best
-    probability = {guess.kind: guess.confidence for guess in classification.guesses}.get(named.kind, 0.0)
+    best, answer = classification.best, to_kind_by_ear(classification)
+    probability = answer.confidences.get(named.kind, 0.0)
     if best.kind == named.kind and classification.is_certain:
         return replace(named, subkind=named.subkind or best.subkind, confidence=probability, kind_from=BOTH)
-    is_doubted = classification.is_certain and best.confidence >= SURE and probability <= IMPROBABLE
-    # A drum is not doubted because an ear hears none: it has met few of all the sounds that are none.
-    if not is_doubted or best.kind == NOT_A_DRUM:
+    if not contradicts(answer, probability):
         return replace(named, confidence=probability)
-    if named.kind_from == MANIFEST or _are_alike(named.kind, best.kind):
+    if named.kind_from == MANIFEST or are_alike(named.kind, best.kind):
         return replace(named, confidence=probability, note=f"by ear {best.name}, {best.confidence:.2f}")
     note = f"the name says {named.kind}"
     return KindAnswer(kind=best.kind, subkind=best.subkind, confidence=best.confidence, kind_from=EAR, note=note)
-
-
-def _are_alike(first: str, second: str) -> bool:
-    return any(first in family and second in family for family in FAMILIES)
 
 
 def _read_subkind(class_name: str, path: PurePosixPath) -> str:

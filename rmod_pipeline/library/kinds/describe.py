@@ -35,8 +35,8 @@ class PathDescription:
     """Where the kind is from: name, labels or ear."""
     confidence: float | None = None
     """Probability of the kind's class by ear; None if nobody listened."""
-    ear_guess: str = ""
-    """What an ear guessed of a sound that has no kind; empty if nobody listened."""
+    ear_reason: str = ""
+    """Why an ear gives the sound no kind; empty if it gives one, or if nobody listened."""
 
 
 def describe_paths(paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, PathDescription]:

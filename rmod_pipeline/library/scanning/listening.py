@@ -13,11 +13,10 @@ from typing import Protocol
 
 from rmod_pipeline.library.kinds.describe import PathDescription
 from rmod_pipeline.library.process_pool import ScanProgress
-from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS, class_of
+from rmod_pipeline.library.taxonomy import NOT_A_DRUM, ONE_SHOT_KINDS, class_of
 
 NAME, LABELS, EAR = "name", "labels", "ear"
 """Where the kind of a sound is from."""
-NO_DRUM = "not_a_drum"
 SURE = 0.95
 """An ear that is less confident than this doubts no name."""
 IMPROBABLE = 0.02
@@ -114,13 +113,9 @@ def _decide(
     named = class_of(description.kind)
     confidence = answer.confidences.get(named[0], 0.0) if named else 0.0
     kept = replace(description, confidence=confidence)
-    # A drum is not doubted because an ear hears none: it has met few of all the sounds that are none.
-    is_contradicted = (
-        answer.is_certain and answer.class_name != NO_DRUM and answer.confidence >= SURE and confidence <= IMPROBABLE
-    )
-    if not is_contradicted:
+    if not contradicts(answer, confidence):
         return kept, None
-    overruled = description.kind_from == NAME and not (named and _are_alike(named[0], answer.class_name))
+    overruled = description.kind_from == NAME and not (named and are_alike(named[0], answer.class_name))
     used = replace(kept, kind=answer.kind, kind_from=EAR, confidence=answer.confidence) if overruled else kept
     suspect = SuspectedLabel(
         path=path,
@@ -133,12 +128,29 @@ def _decide(
     return used, suspect
 
 
-def _are_alike(first: str, second: str) -> bool:
+def contradicts(answer: KindByEar, named_confidence: float) -> bool:
+    """Return whether an ear is sure of another drum than a name says, whose class it gives ``named_confidence``.
+
+    A drum is not doubted because an ear hears none: it has met few of all the sounds that are none.
+    """
+    return (
+        answer.is_certain
+        and answer.class_name != NOT_A_DRUM
+        and answer.confidence >= SURE
+        and named_confidence <= IMPROBABLE
+    )
+
+
+def are_alike(first: str, second: str) -> bool:
+    """Return whether two classes are of one family: then an ear doubts a name and does not overrule it."""
     return any(first in family and second in family for family in FAMILIES)
 
 
 def _name_unknown(description: PathDescription, answer: KindByEar) -> PathDescription:
     """Return the description of a file whose name says nothing."""
-    if not answer.is_certain or answer.class_name == NO_DRUM:
-        return replace(description, ear_guess=f"{answer.kind} ({answer.confidence:.2f})")
+    guess = f"{answer.kind} ({answer.confidence:.2f})"
+    if answer.class_name == NOT_A_DRUM:
+        return replace(description, ear_reason=f"no drum by ear: {guess}; list it in --labels if it is one")
+    if not answer.is_certain:
+        return replace(description, ear_reason=f"kind unknown: by ear perhaps {guess}; use --labels")
     return replace(description, kind=answer.kind, kind_from=EAR, confidence=answer.confidence)

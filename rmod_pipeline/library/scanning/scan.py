@@ -19,7 +19,7 @@ from rmod_pipeline.library.process_pool import ScanProgress, map_batches
 from rmod_pipeline.library.scanning.cache import ScanCache
 from rmod_pipeline.library.scanning.formats import suffix_of
 from rmod_pipeline.library.scanning.labels import Labels
-from rmod_pipeline.library.scanning.listening import NO_DRUM, Listener, SuspectedLabel, hear_kinds
+from rmod_pipeline.library.scanning.listening import Listener, SuspectedLabel, hear_kinds
 from rmod_pipeline.library.scanning.measure import MeasuredFile, MeasureTask, UnusableFile, measure_batch
 from rmod_pipeline.library.scanning.near_duplicates import FingerprintedFile, group_copies
 from rmod_pipeline.library.scanning.previous import PreviousManifest
@@ -216,12 +216,8 @@ def _drop_by_name(
 
 def _find_name_reason(description: PathDescription, config: ScanConfig, remedy: str) -> str:
     """Return why a file is dropped before it is read; empty if it is not."""
-    if description.ear_guess.startswith(NO_DRUM):
-        return f"no drum by ear: {description.ear_guess}; list it in --labels if it is one"
-    if not description.kind and description.ear_guess:
-        return f"kind unknown: by ear perhaps {description.ear_guess}; use --labels"
     if not description.kind:
-        return f"kind unknown: use --labels{remedy}"
+        return description.ear_reason or f"kind unknown: use --labels{remedy}"
     if not description.several_hits or description.kind not in ONE_SHOT_KINDS:
         return ""
     if not description.is_roll:

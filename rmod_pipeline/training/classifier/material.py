@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import processor_family
-from rmod_pipeline.classification.labels import NOT_A_DRUM, SEPARATOR
+from rmod_pipeline.classification.labels import SEPARATOR
 from rmod_pipeline.classification.levels import LONGEST_READ_SECONDS, Levels, compute_sound_levels, prepare_sound
 from rmod_pipeline.classification.recipe import ClassifierRecipe
 from rmod_pipeline.codec.window import Mono
@@ -26,6 +26,7 @@ from rmod_pipeline.errors import AssetError, ModelError
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.library.process_pool import ScanProgress, map_batches
 from rmod_pipeline.library.read import decode_verified, resample
+from rmod_pipeline.library.taxonomy import NOT_A_DRUM
 from rmod_pipeline.storage import Location
 from rmod_pipeline.storage.publish import publish, publish_bytes
 from rmod_pipeline.storage.writing import report_unwritable, temporary_file

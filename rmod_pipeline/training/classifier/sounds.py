@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from rmod_pipeline.classification.labels import (
-    NOT_A_DRUM,
     Leaves,
     class_of_leaf,
     make_leaves,
@@ -18,7 +17,7 @@ from rmod_pipeline.classification.labels import (
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.manifest import SPLITS
-from rmod_pipeline.library.taxonomy import CLASSES, class_of, read_subkind, subkinds_of
+from rmod_pipeline.library.taxonomy import CLASSES, NOT_A_DRUM, class_of, read_subkind, subkinds_of
 from rmod_pipeline.storage import Location
 from rmod_pipeline.synthesis.random_drums import RANDOM_DRUMS
 
