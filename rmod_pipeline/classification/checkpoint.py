@@ -16,7 +16,7 @@ from torch import Tensor
 from rmod_pipeline.classification.labels import Leaves, class_of_leaf, subkind_of_leaf
 from rmod_pipeline.classification.model import FLOOR_DB, STEP_DB, SoundClassifierNet
 from rmod_pipeline.classification.recipe import ClassifierRecipe
-from rmod_pipeline.codec.model_files import ModelFile, ModelFormat, load_network
+from rmod_pipeline.codec.model_files import ModelFile, ModelFormat, describe_origin, load_network
 from rmod_pipeline.errors import ModelError
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.library.taxonomy import CLASSES, subkinds_of
@@ -61,9 +61,7 @@ class ClassifierCheckpoint:
 
     def describe_source(self) -> dict[str, Any]:
         """Return the origin of the classifier for results: file, sha256, recipe, step."""
-        step = self.progress.get("step")
-        source: dict[str, Any] = {"file": Path(self.about).name, "sha256": self.sha256, "recipe": self.recipe.name}
-        return {**source, **({"step": step} if isinstance(step, int) else {})}
+        return describe_origin(Path(self.about), self.sha256, self.recipe.name, self.progress)
 
 
 def encode_classifier(checkpoint: ClassifierCheckpoint) -> bytes:

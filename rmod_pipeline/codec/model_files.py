@@ -108,6 +108,13 @@ def load_network(make: Callable[[], Network], state: Mapping[str, Tensor], about
     return network.eval()
 
 
+def describe_origin(path: Path, sha256: str, recipe: str, progress: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the origin of a model for results: file, sha256, the name of its recipe, and its step if it is known."""
+    step = progress.get("step")
+    origin: dict[str, Any] = {"file": path.name, "sha256": sha256, "recipe": recipe}
+    return {**origin, **({"step": step} if isinstance(step, int) else {})}
+
+
 def require_equal_sizes(own: BaseModel, expected: BaseModel, about: str, ignored: Iterable[str] = ()) -> None:
     """Raise ModelError unless two sizes of models are equal; the fields ``ignored`` may differ."""
     existing, requested = own.model_dump(), expected.model_dump()

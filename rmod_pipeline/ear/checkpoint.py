@@ -13,7 +13,14 @@ from typing import Any
 
 from torch import Tensor
 
-from rmod_pipeline.codec.model_files import ModelFile, ModelFormat, find_class, load_network, require_equal_sizes
+from rmod_pipeline.codec.model_files import (
+    ModelFile,
+    ModelFormat,
+    describe_origin,
+    find_class,
+    load_network,
+    require_equal_sizes,
+)
 from rmod_pipeline.ear.model import Ear
 from rmod_pipeline.ear.recipe import EarRecipe, EarSize
 from rmod_pipeline.errors import ModelError
@@ -46,9 +53,7 @@ class EarCheckpoint:
 
     def describe_source(self) -> dict[str, Any]:
         """Return the origin of the ear for results: file, sha256, recipe, step."""
-        step = self.progress.get("step")
-        source: dict[str, Any] = {"file": Path(self.about).name, "sha256": self.sha256, "recipe": self.recipe.name}
-        return {**source, **({"step": step} if isinstance(step, int) else {})}
+        return describe_origin(Path(self.about), self.sha256, self.recipe.name, self.progress)
 
     def class_index(self, instrument: str) -> int:
         """Return the class of an instrument. Raises ModelError for one that the ear does not hear."""

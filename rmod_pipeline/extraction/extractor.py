@@ -13,6 +13,7 @@ from typing import Any
 
 from rmod_pipeline.codec import Codec, CodecChoice, CodecIdentity
 from rmod_pipeline.codec.catalogue import KNOWN, find_known_name
+from rmod_pipeline.codec.model_files import describe_origin
 from rmod_pipeline.dose.checkpoint import DoseCheckpoint, load_dose_model, read_dose_checkpoint
 from rmod_pipeline.dose.model import Dose
 from rmod_pipeline.errors import CodecError, DoseError, ForeignFileError, UsageError, nearest
@@ -170,10 +171,5 @@ def _open_codec(checkpoints: Sequence[DoseCheckpoint], chosen: str | None, devic
 
 
 def _describe_source(checkpoint: DoseCheckpoint) -> dict[str, Any]:
-    step = checkpoint.progress.get("step")
-    return {
-        "file": Path(checkpoint.about).name,
-        "sha256": file_digest(Path(checkpoint.about)),
-        "recipe": checkpoint.recipe.name,
-        **({"step": step} if isinstance(step, int) else {}),
-    }
+    path = Path(checkpoint.about)
+    return describe_origin(path, file_digest(path), checkpoint.recipe.name, checkpoint.progress)
