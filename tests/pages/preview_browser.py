@@ -6,11 +6,14 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = (
@@ -135,3 +138,18 @@ def open_browser(browser: str, profile: Path) -> Iterator[Tab]:
         process.wait(timeout=20)
         os.close(read)
         os.close(write)
+
+
+BROWSER = find_browser()
+
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
+
+PLAYING = "[...document.querySelectorAll('audio')].filter((audio) => !audio.paused)"
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until a condition holds; fail after the given time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not so after {seconds} s"
+        time.sleep(0.05)

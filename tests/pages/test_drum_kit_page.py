@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,8 @@ from rmod_pipeline.curation.drum_kit.results import DrumKit
 from rmod_pipeline.pages.drum_kit import KEYS, kit_html
 from rmod_pipeline.pages.drum_kit.patterns import STEPS, VELOCITIES, list_patterns
 from tests.curation.drum_kit.kit_sounds import make_kit_of
-from tests.pages.preview_browser import Tab, find_browser, open_browser
-from tests.pages.test_preview_browser import wait_until
+from tests.pages.preview_browser import Tab, needs_browser, wait_until
 
-BROWSER = find_browser()
 COUNT_HITS = """
     window.hits = 0;
     const start = AudioBufferSourceNode.prototype.start;
@@ -75,15 +72,8 @@ def test_patterns_are_bars_of_known_pads() -> None:
     assert set(rock["steps"]) == {"kick"}  # type: ignore[call-overload]
 
 
-@pytest.fixture(scope="module")
-def browser_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    assert BROWSER is not None
-    with open_browser(BROWSER, tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
+@needs_browser
 def test_the_page_plays_pads_by_key_and_its_pattern(browser_tab: Tab, tmp_path: Path) -> None:
     page = tmp_path / "kit.html"
     page.write_text(kit_html(KIT), encoding="utf-8")

@@ -13,10 +13,8 @@ from rmod_pipeline.library.asset import Library
 from rmod_pipeline.pages.neighbours import neighbours_html, write_neighbours
 from tests.curation.neighbours.libraries import CHOICE, make_index, write_library
 from tests.library.library_sounds import hit, write_sound
-from tests.pages.preview_browser import find_browser, open_browser
-from tests.pages.test_preview_browser import wait_until
+from tests.pages.preview_browser import BROWSER, needs_browser, open_browser, wait_until
 
-BROWSER = find_browser()
 LENGTHS = (0.02, 0.05, 0.09, 0.1, 0.5, 4.0)
 """In seconds; a FLAC of less than 0.093 s has a single block, which Chromium could not resume."""
 
@@ -59,7 +57,7 @@ def test_a_file_of_the_user_stays(searched: Searched, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH")
+@needs_browser
 def test_every_sound_plays_to_its_end(searched: Searched, tmp_path: Path) -> None:
     assert BROWSER is not None
     write_neighbours([searched[0]], searched[1], tmp_path / "page.html")

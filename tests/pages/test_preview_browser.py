@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from rmod_pipeline.pages.preview import write_preview
-from tests.pages.preview_browser import Tab, find_browser, open_browser
+from tests.pages.preview_browser import PLAYING, Tab, needs_browser, wait_until
 from tests.pages.preview_pairs import make_pair
-
-BROWSER = find_browser()
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH"),
+    needs_browser,
 ]
 
-PLAYING = "[...document.querySelectorAll('audio')].filter((audio) => !audio.paused)"
 CURRENT = "document.querySelector('.pair.current').id"
 KEYS = "[...document.querySelectorAll('.pair:not([hidden])')].map((pair) => pair.id)"
 
@@ -31,27 +26,12 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_preview(pairs, tmp_path_factory.mktemp("preview") / "page.html", "Three pairs")
 
 
-@pytest.fixture(scope="module")
-def browser_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    assert BROWSER is not None
-    with open_browser(BROWSER, tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
-
-
 @pytest.fixture
 def tab(browser_tab: Tab, page: Path) -> Tab:
     """The page, opened anew: no test sees what another one did to it."""
     browser_tab.set_window(1280, 1500, dark=False)
     browser_tab.open(page)
     return browser_tab
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until a condition holds; fail after the given time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not so after {seconds} s"
-        time.sleep(0.05)
 
 
 def test_space_plays_the_mix_and_stops_it(tab: Tab) -> None:

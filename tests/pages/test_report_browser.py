@@ -9,14 +9,11 @@ import pytest
 from PIL import Image
 
 import rmod_pipeline as rmod
-from tests.pages.preview_browser import Tab, find_browser, open_browser
-from tests.pages.test_preview_browser import PLAYING, wait_until
-
-BROWSER = find_browser()
+from tests.pages.preview_browser import BROWSER, PLAYING, Tab, needs_browser, open_browser, wait_until
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH"),
+    needs_browser,
 ]
 
 

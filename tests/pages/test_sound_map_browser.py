@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,14 +11,11 @@ import pytest
 from rmod_pipeline.curation.neighbours.index import SoundIndex
 from rmod_pipeline.pages.sound_map import write_sound_map
 from tests.curation.neighbours.libraries import make_index, make_library
-from tests.pages.preview_browser import Tab, find_browser, open_browser
-from tests.pages.test_preview_browser import wait_until
-
-BROWSER = find_browser()
+from tests.pages.preview_browser import Tab, needs_browser, wait_until
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH"),
+    needs_browser,
 ]
 
 PLAYED = "document.getElementById('player').dataset.sound"
@@ -52,13 +48,6 @@ def _sounds_in(page: Path) -> list[str]:
     from tests.pages.test_sound_map import content_of
 
     return list(content_of(page.read_text())["sound"])
-
-
-@pytest.fixture(scope="module")
-def browser_tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    assert BROWSER is not None
-    with open_browser(BROWSER, tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.fixture
