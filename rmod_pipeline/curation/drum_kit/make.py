@@ -49,7 +49,7 @@ MOST_LAYERS = 8
 CANDIDATES, CANDIDATES_PER_LAYER = 24, 12
 """Places per pad that are tuned."""
 PER_FILE, PER_FILE_AND_LAYER = 4, 4
-"""Of them, at most so many are in one file."""
+"""The most of them in one file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -232,5 +232,5 @@ class Harvest:
 
     @property
     def findings(self) -> tuple[SongOutcome, ...]:
-        """The songs of which nothing was cut, with the reasons."""
+        """The songs without a cut, with the reasons."""
         return tuple(song for song in self.songs if song.finding)

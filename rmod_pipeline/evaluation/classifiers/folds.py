@@ -13,7 +13,7 @@ from rmod_pipeline.library.asset import Asset, Library
 from rmod_pipeline.library.groups import group_by_shared_names
 
 VALID_PARTS = 7
-"""One of so many parts of the training kits of a fold selects and calibrates models."""
+"""Number of parts of the training kits of a fold. One of them selects and calibrates models."""
 FEWEST_FOLDS = 2
 
 

@@ -32,7 +32,7 @@ from rmod_pipeline.pages.sound_map.snippets import (
 __all__ = ["write_sound_map"]
 
 COLOURS, SHAPES = 8, 4
-"""A kind has one of so many colours, and one of so many shapes."""
+"""Number of colours and of shapes of kinds."""
 
 USUAL_KINDS = (
     *("kick", "snare", "hihat", "clap", "tom", "cymbal", "open_hihat", "rim", "cowbell", "shaker", "tambourine"),

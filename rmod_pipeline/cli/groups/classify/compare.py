@@ -15,23 +15,24 @@ if TYPE_CHECKING:
 COMPARE_HELP = """Compare systems that tell the kind of a one-shot, each on kits that it has not learned from.
 
 The sounds are divided into folds by kit, so that no kit, and no copy that a scan has found, is on both sides, with
-about equal shares of each class. In each fold all systems learn from the other folds and answer its sounds:
+about equal shares of each class. In each fold all systems learn from the other folds and answer its sounds.
 
-  majority: the most frequent class
+  majority: the most frequent class.
 
-  features-forest, features-adaboost: hand-made features with a random forest, and with AdaBoost
+  features-forest, features-adaboost: hand-made features with a random forest, and with AdaBoost.
 
-  yamnet-logistic, yamnet-forest: vectors of YAMNet with logistic regression, and with a random forest; need --yamnet
+  yamnet-logistic, yamnet-forest: vectors of YAMNet with logistic regression, and with a random forest.
 
   embedding-perceptron, embedding-neural-forest: embeddings of the network with a perceptron, and with a deep neural
-  decision forest
+  decision forest.
 
-  network, network-2s, network-1s: the network from end to end, which hears 3, 2 and 1 s of a sound
+  network, network-2s, network-1s: the network from end to end, which hears 3, 2 and 1 s of a sound.
 
-The answers are scored for all classes, for the seven classes of the public roadmap for one-shots, and for kick, snare
-and hi-hat. A class with fewer kits than folds is learned and not scored. DIR/report.html has tables with intervals over
-kits, confusions, and errors to listen to; DIR/table.md and DIR/table.json have the figures, DIR/answers all answers. A
-comparison that was stopped goes on when the same command is given again.
+The systems of YAMNet need --yamnet. The answers are scored for all classes, for the seven classes of the public roadmap
+for one-shots, and for kick, snare and hi-hat. A class with fewer kits than folds is learned and not scored.
+DIR/report.html has tables with intervals over kits, confusions, and errors to listen to. DIR/table.md and
+DIR/table.json have the figures, DIR/answers all answers. A comparison that was stopped goes on when the same command is
+given again.
 
 A training takes minutes per fold. Exits with 1 if sounds cannot be read; they are left out.
 
