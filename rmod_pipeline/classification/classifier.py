@@ -7,7 +7,7 @@ classifier.classify([sound])[0].best                # ClassGuess(kind="hihat", s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from rmod_pipeline.classification.checkpoint import (
     read_classifier,
 )
 from rmod_pipeline.classification.labels import Leaves, subkind_of_leaf
-from rmod_pipeline.classification.levels import Levels, compute_sound_levels, prepare_sound
+from rmod_pipeline.classification.levels import Levels, batch_by_length, compute_sound_levels, prepare_sound
 from rmod_pipeline.classification.model import NetworkOutput, SoundClassifierNet, normalize_levels
 from rmod_pipeline.classification.results import ClassGuess, Classification
 from rmod_pipeline.codec.window import Mono
@@ -55,11 +55,6 @@ class SoundClassifier:
         return self.leaves.classes
 
     @property
-    def identity(self) -> str:
-        """A name that changes with the weights: equal identities hear equal sounds alike."""
-        return f"classifier-{str(self.source.get('sha256', ''))[:16]}"
-
-    @property
     def dimensions(self) -> int:
         """The length of an embedding."""
         return self.model.size.embedding
@@ -76,7 +71,7 @@ class SoundClassifier:
     def classify_levels(self, levels: Sequence[Levels]) -> list[Classification]:
         """Return the same for sounds whose levels are known: each [windows, bands, frames]."""
         answers: list[Classification | None] = [None] * len(levels)
-        for indices in _group_by_length(levels):
+        for indices in batch_by_length([each.shape[2] for each in levels], BATCH):
             output = self._hear([levels[index] for index in indices])
             probabilities = (output.logits / self.calibration.temperature).softmax(1).double().numpy()
             vectors = torch.nn.functional.normalize(output.embedding, dim=1).numpy()
@@ -135,16 +130,3 @@ def open_classifier(path: Path | None = None) -> SoundClassifier:
         calibration=checkpoint.calibration,
         source=checkpoint.describe_source(),
     )
-
-
-def _group_by_length(levels: Sequence[Levels]) -> Iterator[list[int]]:
-    """Yield batches of indices of sounds that have the same number of frames.
-
-    Nothing is padded to the length of a neighbour, so what is heard of a sound does not depend on the others.
-    """
-    by_frames: dict[int, list[int]] = {}
-    for index, each in enumerate(levels):
-        by_frames.setdefault(each.shape[2], []).append(index)
-    for indices in by_frames.values():
-        for start in range(0, len(indices), BATCH):
-            yield indices[start : start + BATCH]

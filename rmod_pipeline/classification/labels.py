@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-SEPARATOR = "/"
+_SEPARATOR = "/"
 
 
 @dataclass(frozen=True)
@@ -40,29 +40,28 @@ class Leaves:
         """
         if kind not in self.classes:
             raise KeyError(kind)
-        name = f"{kind}{SEPARATOR}{subkind}" if subkind else kind
+        name = leaf_name(kind, subkind)
         if name in self.names:
             return np.array([leaf == name for leaf in self.names])
         mask: NDArray[np.bool_] = self.class_indices == self.classes.index(kind)
         return mask
 
 
+def leaf_name(kind: str, subkind: str) -> str:
+    """Return the name of a leaf: ``hihat/open``; the class alone without a subkind."""
+    return f"{kind}{_SEPARATOR}{subkind}" if subkind else kind
+
+
 def class_of_leaf(name: str) -> str:
     """Return the class of a leaf: hihat of ``hihat/open``."""
-    return name.partition(SEPARATOR)[0]
+    return name.partition(_SEPARATOR)[0]
 
 
 def subkind_of_leaf(name: str) -> str:
     """Return the subkind of a leaf: open of ``hihat/open``; empty if it has none."""
-    return name.partition(SEPARATOR)[2]
+    return name.partition(_SEPARATOR)[2]
 
 
 def make_leaves(classes: Sequence[tuple[str, Sequence[str]]]) -> Leaves:
     """Return the leaves of classes with their subkinds."""
-    return Leaves(
-        tuple(
-            f"{name}{SEPARATOR}{subkind}" if subkind else name
-            for name, subkinds in classes
-            for subkind in subkinds or ("",)
-        )
-    )
+    return Leaves(tuple(leaf_name(name, subkind) for name, subkinds in classes for subkind in subkinds or ("",)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ REST_FRAMES = 6
 FRAME_STEP = 8
 """Lengths are multiples of this many frames, so that sounds of similar length can be heard together."""
 _CANCELLED = 0.1
-"""If the mean of two channels has less than this part of their peak, they cancel, and the left one is beginning."""
+"""If the mean of two channels has less than this part of their peak, they cancel, and the left one is used."""
 LONGEST_READ_SECONDS = 30.0
 
 
@@ -42,14 +44,34 @@ def compute_sound_levels(sound: Mono, features: LogMel, seconds: float) -> Level
 
     The frames are a multiple of ``FRAME_STEP``. Raises ValueError for a sound with NaN or infinite samples.
     """
-    beginning = sound[: round(seconds * features.sample_rate)]
-    if not np.isfinite(beginning).all():
-        raise ValueError("NaN or infinite samples")
-    highest = np.float32(np.abs(beginning).max(initial=0.0))
-    if highest > 0:
-        beginning = beginning / highest
-        last = int(np.flatnonzero(np.abs(beginning) > db_to_gain(END_DB))[-1])
-        beginning = beginning[: last + 1]
+    beginning = normalize_beginning(sound[: round(seconds * features.sample_rate)])
     frames = -(-beginning.size // features.hop) + REST_FRAMES
     frames += -frames % FRAME_STEP
     return features.compute(np.pad(beginning, (0, frames * features.hop - beginning.size)).astype(np.float32))
+
+
+def normalize_beginning(beginning: Mono) -> Mono:
+    """Return the beginning of a sound [samples] with a peak of 1, without its quiet end.
+
+    Silence stays as it is. Raises ValueError for NaN and infinite samples.
+    """
+    if not np.isfinite(beginning).all():
+        raise ValueError("NaN or infinite samples")
+    highest = np.float32(np.abs(beginning).max(initial=0.0))
+    if highest == 0:
+        return beginning
+    beginning = beginning / highest
+    return beginning[: int(np.flatnonzero(np.abs(beginning) > db_to_gain(END_DB))[-1]) + 1]
+
+
+def batch_by_length(frames: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Yield batches of the indices of sounds that have the same number of frames, the shortest first.
+
+    No sound is padded to the length of a neighbour, so what is heard of it does not depend on the others.
+    """
+    by_frames: dict[int, list[int]] = {}
+    for index, count in enumerate(frames):
+        by_frames.setdefault(count, []).append(index)
+    for _, indices in sorted(by_frames.items()):
+        for start in range(0, len(indices), size):
+            yield indices[start : start + size]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rmod_pipeline.classification.labels import leaf_name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassGuess:
@@ -21,8 +23,8 @@ class ClassGuess:
 
     @property
     def name(self) -> str:
-        """Class and subclass in one word: ``hihat/open``."""
-        return f"{self.kind}/{self.subkind}" if self.subkind else self.kind
+        """Class and subkind in one word: ``hihat/open``."""
+        return leaf_name(self.kind, self.subkind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

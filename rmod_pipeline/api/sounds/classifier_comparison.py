@@ -62,7 +62,7 @@ def compare_classifiers(
     loaded, folder = with_steps(load_classifier_recipe(str(recipe)), steps), parse_local_path(out, "--out")
     require_torch(ModelError, "classify")
     try:
-        from rmod_pipeline.evaluation.classifiers.compare import ClassifierComparison, choose_systems, compare_systems
+        from rmod_pipeline.evaluation.classifiers.compare import ClassifierComparison, compare_systems
         from rmod_pipeline.pages.classifiers import write_comparison
     except ModuleNotFoundError as error:
         hint = "pip install 'rmod-pipeline[classify]'"
@@ -81,7 +81,6 @@ def compare_classifiers(
             workers=workers or available_cores(),
             progress=on_step,
         )
-        choose_systems(comparison)
         results, compared = compare_systems(comparison)
     files = write_comparison(results, compared, folder)
     return ClassifierComparisonResult(results=results, files=tuple(files), unreadable=compared.unreadable)

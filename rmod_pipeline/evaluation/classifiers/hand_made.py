@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rmod_pipeline.audio import db_to_gain
-from rmod_pipeline.classification.levels import END_DB
+from rmod_pipeline.classification.levels import normalize_beginning
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.evaluation.metrics.envelopes import decay_doublings, envelope_levels, transient_ratio_db
 from rmod_pipeline.evaluation.metrics.sounds import align_onsets, check_batch
@@ -23,7 +22,7 @@ from rmod_pipeline.evaluation.metrics.spectra import centroid_octaves
 
 RATE = 44_100
 SECONDS = 3.0
-"""The beginning of a sound that is beginning."""
+"""Only the beginning of a sound is measured."""
 WINDOW, HOP = 2048, 512
 COEFFICIENTS = 20
 BAND_EDGES_HZ = (0, 60, 120, 250, 500, 1000, 2000, 4000, 8000, RATE / 2)
@@ -53,13 +52,7 @@ def compute_hand_made(sound: Mono) -> NDArray[np.float32]:
 
 def _prepare(sound: Mono) -> Mono:
     """Return the beginning of a sound with a peak of 1, without its quiet end, padded to one window."""
-    beginning = sound[: round(SECONDS * RATE)]
-    if not np.isfinite(beginning).all():
-        raise ValueError("NaN or infinite samples")
-    highest = np.float32(np.abs(beginning).max(initial=0.0))
-    if highest > 0:
-        beginning = beginning / highest
-        beginning = beginning[: int(np.flatnonzero(np.abs(beginning) > db_to_gain(END_DB))[-1]) + 1]
+    beginning = normalize_beginning(sound[: round(SECONDS * RATE)])
     return np.pad(beginning, (0, max(WINDOW - beginning.size, 0))).astype(np.float32)
 
 

@@ -21,7 +21,7 @@ from rmod_pipeline.evaluation.classifiers.folds import find_families
 from rmod_pipeline.evaluation.classifiers.hand_made import NAMES, RATE, SECONDS, compute_hand_made
 from rmod_pipeline.evaluation.embeddings.base import Embedding
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.process_pool import ScanProgress, map_batches
+from rmod_pipeline.library.process_pool import ScanProgress, map_in_order
 from rmod_pipeline.library.read import decode_verified
 from rmod_pipeline.library.taxonomy import CLASSES
 from rmod_pipeline.storage.publish import publish_bytes
@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 VECTORS_VERSION = 1
 """A change of the features gets another number."""
 FOLDER = "vectors"
-_SECONDS_READ = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +127,14 @@ def embed_sounds(
 
 
 def read_beginning(sound: LabelledSound) -> Mono:
-    """Return what is beginning of a sound [samples] at 44,100 Hz; silence of one sample for an empty one.
+    """Return the beginning of a sound [samples] at 44,100 Hz; one sample of silence for an empty one.
 
     Raises AssetError; ValueError for a synthesised sound, which has no file.
     """
     if sound.path is None:
         raise ValueError(f"{sound.key} has no file")
     decoded = decode_verified(sound.path, sound.sha256)
-    audio = decoded.audio[:, : round(_SECONDS_READ * decoded.sample_rate)]
-    beginning = prepare_sound(audio, decoded.sample_rate, RATE)[: round(SECONDS * RATE)]
+    beginning = prepare_sound(decoded.audio, decoded.sample_rate, RATE)[: round(SECONDS * RATE)]
     if not np.isfinite(beginning).all():
         raise AssetError(sound.path, "NaN or infinite samples", "remove the file from the library")
     return beginning if beginning.size else np.zeros(1, np.float32)
@@ -146,15 +144,14 @@ def _measure_all(
     sounds: Sequence[LabelledSound], workers: int, progress: ScanProgress | None
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Return features [sounds, features], zeros for an unreadable sound, and for each the reason or an empty text."""
-    places = {sound.key: index for index, sound in enumerate(sounds)}
     vectors, reasons = np.zeros((len(sounds), len(NAMES)), np.float32), [""] * len(sounds)
-    for done, (sound, result) in enumerate(map_batches(_measure_batch, sounds, workers, len(sounds)), start=1):
+    for row, (sound, result) in enumerate(map_in_order(_measure_batch, sounds, workers, len(sounds))):
         if isinstance(result, str) or result is None:
-            reasons[places[sound.key]] = result or f"{sound.path}: its decoder crashed"
+            reasons[row] = result or f"{sound.path}: its decoder crashed"
         else:
-            vectors[places[sound.key]] = result
+            vectors[row] = result
         if progress:
-            progress("Measuring", done, len(sounds))
+            progress("Measuring", row + 1, len(sounds))
     return vectors, reasons
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from lightning.pytorch import Trainer
 
-from rmod_pipeline.training.classifier.module import CLASS, WRONG, ClassifierModule
+from rmod_pipeline.training.classifier.module import CLASS, WRONG, ClassifierModule, sum_by_class
 from rmod_pipeline.training.loop.baseline import Baseline
 from rmod_pipeline.training.loop.module import HeldOutLosses, TrainingModule, average_losses
 
@@ -26,7 +26,6 @@ class FrequencyBaseline(Baseline):
         # One more of each, so that a class that only the valid split has is not impossible.
         counts = torch.bincount(labels["train"], minlength=len(classes)).double() + 1
         nats = -(counts / counts.sum()).log()
-        values = torch.stack([nats[labels["valid"]], (labels["valid"] != counts.argmax()).double()], dim=1)
-        sums = torch.zeros(len(classes), 2, 2, dtype=torch.float64)
-        sums.index_add_(0, labels["valid"], torch.stack([values, torch.ones_like(values)], dim=2))
+        valid = labels["valid"]
+        sums = sum_by_class(nats[valid], valid != counts.argmax(), valid, len(classes))
         return average_losses(sums, classes, self.loss_parts)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from rmod_pipeline.classification.labels import Leaves
-from rmod_pipeline.classification.levels import FRAME_STEP, Levels
+from rmod_pipeline.classification.levels import FRAME_STEP, Levels, batch_by_length
 from rmod_pipeline.classification.recipe import ClassifierRecipe
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.training.classifier.material import SoundMaterial
@@ -113,13 +113,10 @@ class _ValidBatches(IterableDataset[SoundBatch]):
         self._indices = data.valid[rank::world_size]
 
     def __iter__(self) -> Iterator[SoundBatch]:
-        by_frames: dict[int, list[int]] = {}
-        for index in self._indices:
-            by_frames.setdefault(self._data.material.parts[index][0][1], []).append(index)
-        for _, indices in sorted(by_frames.items()):
-            for start in range(0, len(indices), self._batch):
-                chosen = indices[start : start + self._batch]
-                yield self._data.collate(chosen, [self._data.material.read(index, 0) for index in chosen])
+        frames = [self._data.material.parts[index][0][1] for index in self._indices]
+        for positions in batch_by_length(frames, self._batch):
+            chosen = [self._indices[position] for position in positions]
+            yield self._data.collate(chosen, [self._data.material.read(index, 0) for index in chosen])
 
 
 def open_train_loader(

@@ -11,20 +11,21 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import processor_family
-from rmod_pipeline.classification.labels import SEPARATOR
-from rmod_pipeline.classification.levels import LONGEST_READ_SECONDS, Levels, compute_sound_levels, prepare_sound
+from rmod_pipeline.classification.labels import leaf_name
+from rmod_pipeline.classification.levels import Levels, compute_sound_levels, prepare_sound
 from rmod_pipeline.classification.recipe import ClassifierRecipe
 from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import AssetError, ModelError
 from rmod_pipeline.features import LogMel
-from rmod_pipeline.library.process_pool import ScanProgress, map_batches
+from rmod_pipeline.library.process_pool import ScanProgress, map_in_order
 from rmod_pipeline.library.read import decode_verified, resample
 from rmod_pipeline.library.taxonomy import NOT_A_DRUM
 from rmod_pipeline.storage import Location
@@ -54,20 +55,6 @@ class SoundMaterial:
         """Return the levels of a copy of a sound, 0 for the sound itself: uint8 [windows, bands, frames]."""
         start, count = self.parts[sound][copy]
         return np.ascontiguousarray(self.frames[start : start + count].transpose(1, 2, 0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """One sound whose levels are to be computed."""
-
-    path: Location | None
-    sha256: str
-    partner: tuple[Location, str] | None
-    key: str
-    kind: str
-    subkind: str
-    recipe: ClassifierRecipe
-    features: LogMel
 
 
 def prepare_sound_material(
@@ -151,65 +138,48 @@ def _compute_all(
     progress: ScanProgress | None,
 ) -> Iterator[Sequence[Levels]]:
     """Yield the levels of each sound, in the order of the sounds; none for an unreadable one."""
-    tasks = [
-        _Task(
-            path=sound.path,
-            sha256=sound.sha256,
-            partner=sound.partner,
-            key=sound.key,
-            kind=sound.kind,
-            subkind=sound.subkind,
-            recipe=recipe,
-            features=features,
-        )
-        for sound in sounds
-    ]
-    finished: dict[str, Sequence[Levels]] = {}
-    waiting = iter(sounds)
-    expected = next(waiting, None)
-    for done, (task, result) in enumerate(map_batches(_compute_batch, tasks, workers, len(tasks)), start=1):
+    compute = partial(_compute_batch, recipe, features)
+    for done, (sound, result) in enumerate(map_in_order(compute, sounds, workers, len(sounds)), start=1):
         if result is None or isinstance(result, str):
-            logger.warning("left out: %s", result or f"{task.path}: its decoder crashed")
-        finished[task.key] = () if result is None or isinstance(result, str) else result
-        while expected is not None and expected.key in finished:
-            yield finished.pop(expected.key)
-            expected = next(waiting, None)
+            logger.warning("left out: %s", result or f"{sound.path}: its decoder crashed")
+        yield () if result is None or isinstance(result, str) else result
         if progress:
-            progress("Varying", done, len(tasks))
+            progress("Varying", done, len(sounds))
 
 
-def _compute_batch(tasks: list[_Task]) -> list[Sequence[Levels] | str | None]:
-    return [_compute(task) for task in tasks]
+def _compute_batch(
+    recipe: ClassifierRecipe, features: LogMel, sounds: Sequence[LabelledSound]
+) -> list[Sequence[Levels] | str | None]:
+    return [_compute(sound, recipe, features) for sound in sounds]
 
 
-def _compute(task: _Task) -> Sequence[Levels] | str:
+def _compute(sound: LabelledSound, recipe: ClassifierRecipe, features: LogMel) -> Sequence[Levels] | str:
     """Return the levels of a sound and of its copies, or why it cannot be read."""
+    rate = features.sample_rate
     try:
-        sound = _synthesize(task) if task.path is None else _read(task.path, task.sha256, task.features.sample_rate)
-        partner = _read(*task.partner, task.features.sample_rate) if task.partner else None
+        audio = _synthesize(sound, recipe.seed, rate) if sound.path is None else _read(sound.path, sound.sha256, rate)
+        partner = _read(*sound.partner, rate) if sound.partner else None
     except AssetError as error:
         return str(error)
-    seconds, variation, rate = task.recipe.model.seconds, task.recipe.variation, task.features.sample_rate
+    seconds, variation = recipe.model.seconds, recipe.variation
     longest = round(seconds * rate)
-    levels = [compute_sound_levels(sound, task.features, seconds)]
-    semitones = variation.pitched_semitones if task.kind in PITCHED else variation.semitones
-    for copy in range(variation.synthesised_copies if task.path is None else variation.copies):
-        draw = Draw.of("classifier", task.recipe.seed, task.key, copy)
+    levels = [compute_sound_levels(audio, features, seconds)]
+    semitones = variation.pitched_semitones if sound.kind in PITCHED else variation.semitones
+    for copy in range(variation.synthesised_copies if sound.path is None else variation.copies):
+        draw = Draw.of("classifier", recipe.seed, sound.key, copy)
         # A phrase or a noise may begin anywhere. A drum begins at its beginning.
-        part = cut_part(sound, draw.at("part"), rate) if task.kind == NOT_A_DRUM else sound
+        part = cut_part(audio, draw.at("part"), rate) if sound.kind == NOT_A_DRUM else audio
         varied = vary_sound(part[: 2 * longest], partner, draw, variation=variation, semitones=semitones, rate=rate)
-        levels.append(compute_sound_levels(varied, task.features, seconds))
+        levels.append(compute_sound_levels(varied, features, seconds))
     return levels
 
 
-def _synthesize(task: _Task) -> Mono:
-    leaf = f"{task.kind}{SEPARATOR}{task.subkind}" if task.subkind else task.kind
-    sound = synthesize_random_drum(leaf, Draw.of("classifier", task.recipe.seed, task.key))
-    mono: Mono = resample(sound.astype(np.float32)[None], SAMPLE_RATE, task.features.sample_rate)[0]
+def _synthesize(sound: LabelledSound, seed: int, rate: int) -> Mono:
+    audio = synthesize_random_drum(leaf_name(sound.kind, sound.subkind), Draw.of("classifier", seed, sound.key))
+    mono: Mono = resample(audio.astype(np.float32)[None], SAMPLE_RATE, rate)[0]
     return mono
 
 
 def _read(path: Location, sha256: str, rate: int) -> Mono:
     decoded = decode_verified(path, sha256)
-    frames = round(LONGEST_READ_SECONDS * decoded.sample_rate)
-    return prepare_sound(decoded.audio[:, :frames], decoded.sample_rate, rate)
+    return prepare_sound(decoded.audio, decoded.sample_rate, rate)

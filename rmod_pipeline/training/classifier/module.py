@@ -141,9 +141,7 @@ class ClassifierModule(TrainingModule):
         temperature = self._calibrate().temperature
         for logits, classes, keys in self._valid:
             nats, wrong = self._measure_classes(logits / temperature, classes)
-            values = torch.stack([nats.double(), wrong.double()], dim=1)
-            sums = torch.zeros(len(self.instruments), len(self.loss_parts), 2, dtype=torch.float64, device=nats.device)
-            sums.index_add_(0, classes, torch.stack([values, torch.ones_like(values)], dim=2))
+            sums = sum_by_class(nats, wrong, classes, len(self.instruments))
             self.add_validation(slice(None), sums, nats.mean(), keys)
         super().on_validation_epoch_end()
 
@@ -163,6 +161,13 @@ class ClassifierModule(TrainingModule):
         logits = torch.cat([logits for logits, _, _ in self._valid]).cpu()
         classes = torch.cat([classes for _, classes, _ in self._valid]).cpu()
         return calibrate(logits, classes, self.data.leaves, self.recipe.accuracy)
+
+
+def sum_by_class(nats: Tensor, wrong: Tensor, classes: Tensor, count: int) -> Tensor:
+    """Return sums and numbers of both losses of each class [count, 2, 2], given those of sounds [n] and classes [n]."""
+    values = torch.stack([nats.double(), wrong.double()], dim=1)
+    sums = torch.zeros(count, 2, 2, dtype=torch.float64, device=nats.device)
+    return sums.index_add_(0, classes, torch.stack([values, torch.ones_like(values)], dim=2))
 
 
 def disturb_levels(levels: Tensor, settings: ClassifierLossSettings) -> Tensor:

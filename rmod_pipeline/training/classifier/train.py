@@ -40,6 +40,7 @@ from rmod_pipeline.training.loop.fit import (
 )
 from rmod_pipeline.training.loop.loaders import batch_per_rank
 from rmod_pipeline.training.loop.monitor import ProgressListener
+from rmod_pipeline.training.loop.optimizer import require_adamw
 from rmod_pipeline.training.loop.run import claim_run
 from rmod_pipeline.training.loop.trainer import DeviceSettings, detect_devices
 
@@ -132,11 +133,7 @@ def split_sounds(
 
 
 def _check_recipe(recipe: ClassifierRecipe, features: LogMel) -> None:
-    if recipe.schedule.optimizer != "adamw":
-        found = (
-            f"schedule.optimizer is {recipe.schedule.optimizer}, which is for matrices; a classifier has convolutions"
-        )
-        raise ModelError(f"recipe {recipe.name}", found, "set schedule.optimizer: adamw")
+    require_adamw(recipe.name, recipe.schedule, "a classifier")
     if recipe.model.windows != len(features.windows):
         found = f"model.windows is {recipe.model.windows}, the features have {len(features.windows)}"
         raise ModelError(f"recipe {recipe.name}", found, f"set model.windows: {len(features.windows)}")

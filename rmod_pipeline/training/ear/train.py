@@ -28,6 +28,7 @@ from rmod_pipeline.training.loop.fit import (
 )
 from rmod_pipeline.training.loop.loaders import batch_per_rank
 from rmod_pipeline.training.loop.monitor import ProgressListener
+from rmod_pipeline.training.loop.optimizer import require_adamw
 from rmod_pipeline.training.loop.run import claim_run
 from rmod_pipeline.training.loop.trainer import DeviceSettings, detect_devices
 
@@ -57,7 +58,7 @@ def train_ear(training: EarTraining, listener: ProgressListener | None = None) -
     recipe, machine = training.recipe, detect_devices(training.machine)
     check_wandb(training.wandb)
     batch_per_rank(recipe, machine.world_size)
-    _check_optimizer(recipe)
+    require_adamw(recipe.name, recipe.schedule, "an ear")
     data = open_features(training.data, recipe, machine.world_size)
     checkpoint = _read_first_weights(training, data)
     digest = file_digest(training.begin_from) if training.begin_from else None
@@ -70,12 +71,6 @@ def train_ear(training: EarTraining, listener: ProgressListener | None = None) -
     if report is not None:
         yield report
         remove_empty_drafts(training.out)
-
-
-def _check_optimizer(recipe: EarRecipe) -> None:
-    if recipe.schedule.optimizer != "adamw":
-        found = f"schedule.optimizer is {recipe.schedule.optimizer}, which is for matrices; an ear has convolutions"
-        raise ModelError(f"recipe {recipe.name}", found, "set schedule.optimizer: adamw")
 
 
 def _read_first_weights(training: EarTraining, data: FeatureData) -> EarCheckpoint | None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rmod_pipeline.errors import ModelError
 from rmod_pipeline.recipe.schedule import TrainingSchedule
 
 RATE = "rate"
@@ -28,6 +29,13 @@ def learning_rate_at(schedule: TrainingSchedule, step: int) -> float:
     share = min(max(step - schedule.warm_up_steps, 0) / (schedule.steps - schedule.warm_up_steps), 1.0)
     cosine = schedule.final_rate + (1 - schedule.final_rate) * 0.5 * (1 + math.cos(math.pi * share))
     return schedule.learning_rate * warm_up * cosine
+
+
+def require_adamw(name: str, schedule: TrainingSchedule, model: str) -> None:
+    """Raise ModelError unless the recipe ``name`` asks for AdamW; ``model`` says what it trains, such as "an ear"."""
+    if schedule.optimizer != "adamw":
+        found = f"schedule.optimizer is {schedule.optimizer}, which is for matrices; {model} has convolutions"
+        raise ModelError(f"recipe {name}", found, "set schedule.optimizer: adamw")
 
 
 def make_optimizer(model: nn.Module, schedule: TrainingSchedule, layers: nn.Module) -> torch.optim.Optimizer:
