@@ -15,6 +15,7 @@ import mmap
 import os
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -42,10 +43,12 @@ DEFAULT_LIMIT = 4 * 2**30
 _KEPT_SHARE = 0.8
 """Share of the limit that a clean-up leaves, so that the next one is not due at once."""
 
+_ABANDONED_SECONDS = 3600.0
+"""A temporary file that was last written longer ago belongs to a process that has died."""
+
 _HEADER = struct.Struct("<8sIIQ40x")
 """Magic word, CRC-32 of the samples, channels, frames. 64 bytes, so that samples begin at a cache line."""
 _MAGIC = b"rmodsnd1"
-_FILES = "??/*.f32"
 
 
 def shift_pitch(loop: Audio, semitones: int, sample_rate: int) -> Audio:
@@ -128,15 +131,23 @@ class PreparedCache:
         return audio
 
     def clean_up(self) -> None:
-        """Remove the least recently used files until the folder is within its limit."""
+        """Remove the least recently used files until the folder is within its limit, and what dead processes left."""
         try:
             with FileLock(self.folder / "clean-up.lock", timeout=0):
+                self._remove_abandoned()
                 self._remove_oldest()
         except Timeout:
             return  # another process cleans up
 
+    def _remove_abandoned(self) -> None:
+        # A younger one may be renamed in the next moment by the process that writes it.
+        newest = time.time() - _ABANDONED_SECONDS
+        for written, _, path in self._files("??/.*.tmp"):
+            if written < newest:
+                path.unlink(missing_ok=True)
+
     def _remove_oldest(self) -> None:
-        files = sorted(self._files())
+        files = sorted(self._files("??/*.f32"))
         total = sum(size for _, size, _ in files)
         if total <= self.limit:
             return
@@ -146,12 +157,12 @@ class PreparedCache:
             path.unlink(missing_ok=True)
             total -= size
 
-    def _files(self) -> Iterator[tuple[float, int, Path]]:
-        for pattern in (_FILES, "??/.*.tmp"):
-            for path in self.folder.glob(pattern):
-                with suppress(FileNotFoundError):
-                    status = path.stat()
-                    yield status.st_mtime, status.st_size, path
+    def _files(self, pattern: str) -> Iterator[tuple[float, int, Path]]:
+        """Yield time of the last use, size in bytes and path of each file that is there."""
+        for path in self.folder.glob(pattern):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                yield status.st_mtime, status.st_size, path
 
 
 def _map_file(path: Path) -> mmap.mmap | bytes:

@@ -18,6 +18,7 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = (
     "--headless",
+    "--allow-pre-commit-input",  # else input that comes before the first frame of a page is dropped
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -65,11 +66,12 @@ class Tab:
             self.events.append(answer)
 
     def open(self, page: Path) -> None:
-        """Open a file and wait until it has loaded; forget the events of the page before."""
+        """Open a file and wait until it has loaded and is drawn; forget the events of the page before."""
         self.events.clear()
         self.call("Page.navigate", url=page.as_uri())
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._message())
+        self.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def evaluate(self, script: str) -> Any:
         """Return the value of a JavaScript expression, awaited."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +24,7 @@ from tests.tiny_build import (
     PATIENCE_SECONDS,
     RATE,
     child_processes,
-    command_line,
+    have_ended,
     make_job,
     reproducible_files,
     start_rmod,
@@ -108,16 +109,24 @@ def test_a_killed_build_resumes_to_equal_bytes(tiny_manifest: Path, recipe: Path
     """After the kill there is no partial object, and the leases of the dead process are taken over at once."""
     command = ["build", recipe, "--library", tiny_manifest, "--out", f"{bucket}/data", "--pairs", "train=60"]
     command += ["--shard-size", 10, "--workers", 2]
+    is_uploading, is_dead = threading.Event(), threading.Event()
+
+    def hold_upload(method: str, path: str) -> int | None:
+        """Let the upload of one shard wait until its process is dead; then it is lost."""
+        if is_dead.is_set() or not (method == "PUT" and path.endswith("audio/train-000003.tar")):
+            return None
+        is_uploading.set()
+        is_dead.wait(PATIENCE_SECONDS)
+        return 503
+
+    bucket.server.fault = hold_upload
     run = start_rmod(command)
-
-    def is_working() -> bool:
-        return len(bucket.keys("data/receipts/")) >= 2 and bool(bucket.keys("data/log/claims/"))
-
-    assert wait_until(lambda: is_working() or run.poll() is not None)
+    assert wait_until(lambda: is_uploading.is_set() and len(bucket.keys("data/receipts/")) >= 2)
     workers = child_processes(run.pid)
     run.kill()
     run.communicate(timeout=PATIENCE_SECONDS)
-    assert wait_until(lambda: not any(map(command_line, workers)))
+    assert wait_until(lambda: have_ended(workers))
+    is_dead.set()
     assert bucket.keys("data/log/claims/"), "it was killed while it held a lease"
     start = time.monotonic()
     run = start_rmod(command)

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import multiprocessing
 import os
+import time
 from functools import partial
 from pathlib import Path
 
@@ -171,6 +172,13 @@ def test_a_check_comes_before_every_sound_that_was_made_earlier(maps: bool, tmp_
         assert np.array_equal(found, SOUND)
         assert not found.flags.writeable
     assert len(checks) == 2
+
+
+def test_a_clean_up_leaves_what_another_process_is_writing(tmp_path: Path) -> None:
+    _put(tmp_path, "00/0.f32", 1000, time.time())
+    written = _put(tmp_path, "00/.half.tmp", 1000, time.time() - 60)
+    PreparedCache(tmp_path, limit=10).clean_up()
+    assert list(tmp_path.glob("??/*")) == [written]
 
 
 def test_a_running_clean_up_is_not_waited_for(tmp_path: Path) -> None:
