@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,10 @@ TERMS = {
     "heard": ("rmod_pipeline/ear/", "rmod_pipeline/extraction/", "rmod_pipeline/dose/", "rmod_pipeline/training/"),
 }
 """Where such a word is a term and may be used."""
+
+
+TAKE_EXTRA = {"require_torch", "require_packages", "import_extra"}
+"""Functions whose last argument is the extra that their error tells how to install."""
 
 
 def name_of(path: Path) -> str:
@@ -153,3 +158,25 @@ def test_docstrings_begin_with_a_sentence(path: Path) -> None:
         if first and not (re.match(r"[A-Z0-9`\"'*]", first) and re.search(r"[.!?:]([)`\"']|$|\s)", first)):
             bad.append(f"{name}: {first.splitlines()[0]}")
     assert not bad
+
+
+def named_extras(module: Path) -> Iterator[str]:
+    """Yield the extras that a module passes to a function which tells how to install them."""
+    for node in ast.walk(parse(module)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in TAKE_EXTRA:
+            extra = node.args[-1]
+            if isinstance(extra, ast.Constant):
+                yield str(extra.value)
+
+
+def test_every_extra_that_is_named_can_be_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = defaultdict(set)
+    for path in (*MODULES, ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for extra in re.findall(r"rmod-pipeline\[(\w+)\]", path.read_text(encoding="utf-8")):
+            named[extra].add(name_of(path))
+    for path in MODULES:
+        for extra in named_extras(path):
+            named[extra].add(name_of(path))
+    assert {"train", "classify", "codec"} <= set(named)
+    assert not {extra: places for extra, places in named.items() if extra not in project["optional-dependencies"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from inspect import signature
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from rmod_pipeline.codec import CodecChoice
-from rmod_pipeline.errors import RmodError
+from rmod_pipeline.errors import RmodError, UsageError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.patterns.manifest import Grooves
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.recipe import Recipe
-from rmod_pipeline.storage import Location, StorePath, parse_location
+from rmod_pipeline.storage import Location, StorePath, parse_local_path, parse_location
 
 RecipeLike = str | Path | Mapping[str, Any] | Recipe
 """The name of a recipe that comes with rmod, the path of a YAML file, a mapping of its keys, or a loaded recipe."""
@@ -60,3 +60,14 @@ def location_of(data: DataLike) -> Location:
     if isinstance(data, DataSet):
         return data.out
     return parse_location(data)
+
+
+def parse_local_paths(paths: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Return one or several local paths as a list. Raises UsageError for an address."""
+    return [parse_local_path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+
+
+def check_workers(workers: Any) -> None:
+    """Raise UsageError unless a number of worker processes is a whole number from 0 on."""
+    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
+        raise UsageError("--workers", f"{workers!r} is no number of processes", "give a whole number, 0 for all cores")

@@ -55,19 +55,16 @@ def train(
     of the tokens; ear, that of a recipe with ``condition: ear``, by default the one that rmod ships. Raises DoseError,
     ShardError, UsageError.
     """
-    from rmod_pipeline.codec.torch_support import require_torch
+    from rmod_pipeline.codec.torch_support import require_packages, require_torch
     from rmod_pipeline.errors import ModelError
     from rmod_pipeline.progress import training_progress
     from rmod_pipeline.training.recipes import load_training_recipe
 
     loaded = load_training_recipe(str(recipe))
     require_torch(ModelError, "train")
-    try:
+    with require_packages("training", "train"):
         from rmod_pipeline.training.loop.trainer import DeviceSettings
         from rmod_pipeline.training.run import TrainingOptions, train_recipe
-    except ModuleNotFoundError as error:
-        hint = "pip install 'rmod-pipeline[train]'"
-        raise ModelError("training", f"needs {error.name}, which is not installed", hint) from error
     options = TrainingOptions(
         data=location_of(data),
         out=parse_local_path(out, "--out"),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rmod_pipeline.errors import RmodError
+from rmod_pipeline.errors import ModelError, RmodError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,6 +32,16 @@ def require_torch(error_class: ErrorClass, extra: str) -> None:
         importlib.import_module("torch")
     except ImportError as error:
         raise error_class("torch", f"not installed: {error}", f'pip install "rmod-pipeline[{extra}]"') from error
+
+
+@contextmanager
+def require_packages(about: str, extra: str) -> Iterator[None]:
+    """Turn a failed import of an optional package into a ModelError with the install command of an extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        hint = f"pip install 'rmod-pipeline[{extra}]'"
+        raise ModelError(about, f"needs {error.name}, which is not installed", hint) from error
 
 
 def read_weights_file(path: Path, error_class: ErrorClass, hint: str) -> bytes:

@@ -73,21 +73,22 @@ class ClassificationCache:
         self._fresh = fresh
         self._database = CacheDatabase(path if digest else None, _TABLES, "the classification", LIMIT_BYTES)
 
+    def has(self, file: SoundFile) -> bool:
+        """Return whether there is an answer about a file, which may be damaged. It is not decoded, which takes long."""
+        return self._find_row("1", self._digest_of(file)) is not None
+
     def load(self, file: SoundFile) -> StoredAnswer | None:
         """Return the answer about a file; None if there is none, or if it is damaged."""
-        digest = "" if self._fresh else file.sha256 or self._find_sha256(file)
-        if not digest:
-            return None
-        query, parameters = "SELECT answer FROM answers WHERE sha256=? AND classifier=?", (digest, self._classifier)
-        row = self._database.run(lambda database: database.execute(query, parameters).fetchone())
-        if not row:
+        digest = self._digest_of(file)
+        row = self._find_row("answer", digest)
+        if row is None:
             return None
         try:
             return _decode_answer(digest, row[0])
         except (ValueError, TypeError, LookupError, zlib.error) as error:
             log.warning("the cache of classifications is damaged at %s, which is classified again: %r", digest, error)
             deletion = "DELETE FROM answers WHERE sha256=? AND classifier=?"
-            self._database.run(lambda database: database.execute(deletion, parameters))
+            self._database.run(lambda database: database.execute(deletion, (digest, self._classifier)))
             return None
 
     def store(self, file: SoundFile, status: os.stat_result | None, answer: StoredAnswer) -> None:
@@ -104,6 +105,20 @@ class ClassificationCache:
     def close(self) -> None:
         """Commit and close."""
         self._database.close()
+
+    def _digest_of(self, file: SoundFile) -> str:
+        """Return the SHA-256 by which an answer about a file may be found; empty if none may."""
+        return "" if self._fresh else file.sha256 or self._find_sha256(file)
+
+    def _find_row(self, column: str, digest: str) -> tuple[Any, ...] | None:
+        if not digest:
+            return None
+        query = f"SELECT {column} FROM answers WHERE sha256=? AND classifier=?"  # a column of ours
+        parameters = digest, self._classifier
+        row: tuple[Any, ...] | None = self._database.run(
+            lambda database: database.execute(query, parameters).fetchone()
+        )
+        return row
 
     def _find_sha256(self, file: SoundFile) -> str:
         """Return the SHA-256 of a file that has not changed since it was read; empty if that is not known."""

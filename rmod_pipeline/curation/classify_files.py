@@ -10,7 +10,8 @@ classifier, to the last bit: not on the other files, their order, or the number 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,15 +19,17 @@ from typing import Any, Protocol
 
 from rmod_pipeline.classification.results import Classification
 from rmod_pipeline.codec.window import Mono
-from rmod_pipeline.curation.classification_cache import ClassificationCache, StoredAnswer, file_status
+from rmod_pipeline.curation.classification_cache import (
+    ClassificationCache,
+    StoredAnswer,
+    classification_cache_file,
+    file_status,
+)
 from rmod_pipeline.curation.one_shot_files import RefusedFile, SoundFile, prepare_file
 from rmod_pipeline.errors import ModelError
-from rmod_pipeline.library.process_pool import map_in_order
+from rmod_pipeline.library.process_pool import CountProgress, map_in_order
 
 CRASHED = "the decoder crashed on it"
-
-CountProgress = Callable[[int, int], None]
-"""Called with how many files are done, and how many there are."""
 
 
 class Classifier(Protocol):
@@ -114,13 +117,20 @@ def classify_files(
     Answers in the cache are not computed again; new ones are stored as they come, so a stopped command resumes. Raises
     ModelError for a bad classifier; no file raises an error.
     """
-    new = [number for number, file in enumerate(files) if cache.load(file) is None]
+    new = [number for number, file in enumerate(files) if not cache.has(file)]
     results = _classify_in_order(files, new, choice, cache, workers)
     still_new = set(new)
     for number, file in enumerate(files):
         yield next(results) if number in still_new else _recall(cache, file, choice)
         if progress:
             progress(number + 1, len(files))
+
+
+@contextmanager
+def opened_cache(choice: OpensClassifier, *, fresh: bool = False) -> Iterator[ClassificationCache]:
+    """Open the user's cache of the answers of a classifier, which is opened too. Raises ModelError for a bad one."""
+    with closing(ClassificationCache(classification_cache_file(), open_once(choice).source, fresh=fresh)) as cache:
+        yield cache
 
 
 def classify_batch(choice: OpensClassifier, files: Sequence[SoundFile]) -> list[ClassifiedFile]:
@@ -154,15 +164,10 @@ def _classify_in_order(
     Only results that overtake another one wait in memory. They are stored before, so that a stop loses none of them.
     """
 
-    def store(task: _FileAndStatus, result: ClassifiedFile | None) -> None:
-        if result is not None and result.classification is not None:
-            answer = StoredAnswer(sha256=result.sha256, seconds=result.seconds, classification=result.classification)
-            cache.store(result.file, task[1], answer)
-
     # The status is taken before the file is read.
     tasks = ((files[number], file_status(files[number])) for number in new)
     function = partial(_classify_tasks, choice)
-    for (file, _), result in map_in_order(function, tasks, workers, len(new), store):
+    for (file, _), result in map_in_order(function, tasks, workers, len(new), partial(_store, cache)):
         yield result or ClassifiedFile(file=file, reason=CRASHED)
 
 
@@ -170,9 +175,18 @@ def _classify_tasks(choice: OpensClassifier, tasks: Sequence[_FileAndStatus]) ->
     return classify_batch(choice, [file for file, _ in tasks])
 
 
+def _store(cache: ClassificationCache, task: _FileAndStatus, result: ClassifiedFile | None) -> None:
+    if result is not None and result.classification is not None:
+        answer = StoredAnswer(sha256=result.sha256, seconds=result.seconds, classification=result.classification)
+        cache.store(result.file, task[1], answer)
+
+
 def _recall(cache: ClassificationCache, file: SoundFile, choice: OpensClassifier) -> ClassifiedFile:
-    """Return the stored answer about a file; classify the file if another process has removed the answer meanwhile."""
+    """Return the stored answer about a file; classify the file if it is damaged or another process has removed it."""
     answer = cache.load(file)
     if answer is None:
-        return classify_batch(choice, [file])[0]
+        status = file_status(file)
+        result = classify_batch(choice, [file])[0]
+        _store(cache, (file, status), result)
+        return result
     return ClassifiedFile(file=file, sha256=answer.sha256, seconds=answer.seconds, classification=answer.classification)

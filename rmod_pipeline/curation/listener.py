@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from rmod_pipeline.classification.results import Classification
-from rmod_pipeline.curation.classification_cache import ClassificationCache, classification_cache_file
-from rmod_pipeline.curation.classify_files import ClassifierChoice, classify_files, open_once
+from rmod_pipeline.curation.classify_files import ClassifierChoice, classify_files, opened_cache
 from rmod_pipeline.curation.one_shot_files import SoundFile
-from rmod_pipeline.library.process_pool import ScanProgress
+from rmod_pipeline.library.process_pool import ScanProgress, count_step
 from rmod_pipeline.library.scanning.listening import KindByEar
 from rmod_pipeline.library.taxonomy import kind_of
 
@@ -27,15 +25,10 @@ class ClassifierListener:
 
     def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[KindByEar | None]:
         """Yield what each file is, in order; None for one that cannot be classified. Raises ModelError."""
-
-        def count(done: int, total: int) -> None:
-            if progress:
-                progress("Listening", done, total)
-
         files = [SoundFile(path=path) for path in paths]
-        source = open_once(self.choice).source
-        with closing(ClassificationCache(classification_cache_file(), source, fresh=self.fresh)) as cache:
-            for result in classify_files(files, self.choice, cache=cache, workers=self.workers, progress=count):
+        on_file = count_step(progress, "Listening")
+        with opened_cache(self.choice, fresh=self.fresh) as cache:
+            for result in classify_files(files, self.choice, cache=cache, workers=self.workers, progress=on_file):
                 yield to_kind_by_ear(result.classification) if result.classification else None
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rmod_pipeline.curation.classification_cache import ClassificationCache
-from rmod_pipeline.curation.classify_files import ClassifiedFile, CountProgress, OpensClassifier, classify_files
+from rmod_pipeline.curation.classify_files import ClassifiedFile, OpensClassifier, classify_files
 from rmod_pipeline.curation.one_shot_files import SoundFile
 from rmod_pipeline.errors import LibraryError, UsageError
+from rmod_pipeline.library.process_pool import CountProgress
 from rmod_pipeline.library.scanning.walk import find_audio_files
 
 UNCERTAIN = "?"

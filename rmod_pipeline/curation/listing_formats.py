@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
-from uuid import uuid4
 
 from rmod_pipeline.curation.listing import UNCERTAIN, UNUSABLE, ListedSound
 from rmod_pipeline.errors import UsageError
-from rmod_pipeline.storage.writing import check_writable_file, report_unwritable, temporary_file
+from rmod_pipeline.storage.writing import check_writable_file, report_unwritable, write_texts
 
 ListingFormat = Literal["table", "csv", "json"]
 
@@ -71,21 +69,9 @@ def refuse_foreign_file(out: Path, form: ListingFormat) -> None:
 
 
 def write_listing(out: Path, texts: Iterable[str]) -> None:
-    """Write the pieces of a list to a file, completely or not at all. Raises UsageError if it cannot be written.
-
-    A device or a pipe such as ``/dev/stdout`` is written directly, because it cannot be replaced.
-    """
-    if out.exists() and not out.is_file():
-        with report_unwritable(out, _HINT), out.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(texts)
-        return
-    final = out.resolve()  # a symbolic link stays a link
-    with report_unwritable(out, _HINT), temporary_file(final.with_name(f".{uuid4().hex}.tmp")) as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(texts)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(final)
+    """Write the pieces of a list to a file, completely or not at all. Raises UsageError if it cannot be written."""
+    with report_unwritable(out, _HINT):
+        write_texts(out, texts, newline="")
 
 
 def _start(form: ListingFormat) -> str:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
-from rmod_pipeline.curation.classification_cache import ClassificationCache, classification_cache_file
-from rmod_pipeline.curation.classify_files import ClassifiedFile, OpensClassifier, classify_files, open_once
+from rmod_pipeline.curation.classify_files import ClassifiedFile, OpensClassifier, classify_files, opened_cache
 from rmod_pipeline.curation.one_shot_files import SoundFile
 from rmod_pipeline.library.asset import Asset, Library
-from rmod_pipeline.library.process_pool import ScanProgress
+from rmod_pipeline.library.process_pool import ScanProgress, count_step
 from rmod_pipeline.training.classifier.sounds import LabelledSound
 from rmod_pipeline.training.loop.data import TRAIN
 
@@ -58,13 +56,9 @@ def find_pseudo_labels(
     """
     candidates, held_out = _choose_candidates(unlabelled, labelled)
     files = [SoundFile(path=library.path_of(asset), sha256=asset.sha256) for library, asset in candidates]
-
-    def count(done: int, total: int) -> None:
-        if progress:
-            progress("Listening", done, total)
-
-    with closing(ClassificationCache(classification_cache_file(), open_once(choice).source)) as cache:
-        results = classify_files(files, choice, cache=cache, workers=workers, progress=count)
+    on_file = count_step(progress, "Listening")
+    with opened_cache(choice) as cache:
+        results = classify_files(files, choice, cache=cache, workers=workers, progress=on_file)
         answers = list(zip(candidates, results, strict=True))
     sounds = tuple(_label(answers, above))
     unreadable = sum(result.classification is None for _, result in answers)

@@ -12,7 +12,7 @@ import io
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import MISSING, asdict, fields
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from rmod_pipeline import synthesis
 from rmod_pipeline.audio import from_pcm, gain_to_db, peak, rms
 from rmod_pipeline.library.asset import Asset
+from rmod_pipeline.library.manifest import MANIFEST_COLUMNS
 from rmod_pipeline.library.process_pool import map_batches
 from rmod_pipeline.storage.folders import cache_folder, shipped_folder
 from rmod_pipeline.storage.writing import temporary_file
@@ -153,9 +154,7 @@ def _to_row(asset: Asset) -> dict[str, object]:
 
 def _to_csv(rows: Sequence[dict[str, str]]) -> bytes:
     text = io.StringIO(newline="")
-    # What a listening scan adds has defaults. The kit is not scanned, so its manifest has no such columns.
-    columns = [field.name for field in fields(Asset) if field.default is MISSING]
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, MANIFEST_COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()

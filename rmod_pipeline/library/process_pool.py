@@ -24,9 +24,17 @@ BatchFunction = Callable[[list[Task]], list[TaskResult]]
 ScanProgress = Callable[[str, int, int], None]
 """Called with the name of the step, the number of finished items, and the number of all items."""
 
+CountProgress = Callable[[int, int], None]
+"""Called with the number of finished items, and the number of all items."""
+
 _BATCH_SIZE = 16
 _BATCHES_PER_WORKER = 3
 _MIN_TASKS_FOR_POOL = 64
+
+
+def count_step(progress: ScanProgress | None, step: str) -> CountProgress | None:
+    """Return what reports the progress of one step; None if nothing is reported."""
+    return None if progress is None else partial(progress, step)
 
 
 def map_batches(

@@ -86,14 +86,17 @@ def read_subkind(class_name: str, name: str) -> str:
     return find_subkind(_row(class_name).class_name, name)
 
 
+@cache
 def midi_kinds(map_name: str) -> Mapping[int, Kind]:
     """Return the row of the table that each key of a map from MIDI keys to kinds plays; empty for an unknown map."""
-    return _midi_kinds(map_name)
+    rows = load_taxonomy().kinds
+    return MappingProxyType({key: row for row in rows for key in row.midi.get(map_name, ())})
 
 
+@cache
 def aliases() -> Mapping[str, str]:
     """Return the kind in manifests for each other word for one: open_hihat for openhat."""
-    return _aliases()
+    return MappingProxyType({alias: row.kind for row in load_taxonomy().kinds for alias in row.aliases})
 
 
 def _row(class_name: str, subkind: str = "") -> Kind:
@@ -118,14 +121,3 @@ def _classes_by_kind() -> Mapping[str, tuple[str, str]]:
             # The row of the class comes first, so that hihat is no closed one.
             classes.setdefault(name, (row.class_name, row.subkind))
     return MappingProxyType(classes)
-
-
-@cache
-def _midi_kinds(map_name: str) -> Mapping[int, Kind]:
-    rows = load_taxonomy().kinds
-    return MappingProxyType({key: row for row in rows for key in row.midi.get(map_name, ())})
-
-
-@cache
-def _aliases() -> Mapping[str, str]:
-    return MappingProxyType({alias: row.kind for row in load_taxonomy().kinds for alias in row.aliases})

@@ -8,17 +8,15 @@ from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.storage.writing import check_writable_file, report_unwritable, write_text
 
-GENERATOR = '<meta name="generator" content="rmod {command}">'
-"""A tag in the head of a page, which tells which command wrote it."""
-
-_MARK = b'<meta name="generator" content="rmod '
+_MARK = '<meta name="generator" content="rmod '
+"""Begins a tag in the head of a page, which tells which command wrote it."""
 _HEAD_BYTES = 4096
 _HINT = "choose another file, in a folder that you can write to"
 
 
 def generator_tag(command: str) -> str:
     """Return the tag that identifies a page of a command of rmod, such as ``library map``."""
-    return GENERATOR.format(command=command)
+    return f'{_MARK}{command}">'
 
 
 def name_library(library: Library) -> str:
@@ -33,7 +31,7 @@ def check_replaceable_page(page: Path) -> None:
     if not page.is_file():
         return
     with report_unwritable(page, _HINT), page.open("rb") as file:
-        is_page = _MARK in file.read(_HEAD_BYTES)
+        is_page = _MARK.encode() in file.read(_HEAD_BYTES)
     if not is_page:
         raise UsageError(page, "exists and is no page of rmod", "choose another file, or remove it")
 

@@ -9,25 +9,15 @@ from typing import Any
 import yaml
 
 from rmod_pipeline.errors import RecipeError
+from rmod_pipeline.storage.yaml_keys import MERGE_TAG, UniqueKeys, describe_yaml_error
 
 Key = str | int
 SourcePosition = tuple[Key, ...]
 """The position of a part in a YAML file: keys and list indices from the top."""
 
-_MERGE_TAG = "tag:yaml.org,2002:merge"
 
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A loader that refuses a key that appears twice; YAML would silently take the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.tag != _MERGE_TAG and key.value in seen:
-                problem = f"the key '{key.value}' appears twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+class _UniqueKeyLoader(UniqueKeys, yaml.SafeLoader):
+    """A loader that refuses a key that appears twice."""
 
 
 def parse_yaml(text: str, about: object, example: Path) -> tuple[yaml.Node, Any]:
@@ -45,10 +35,7 @@ def parse_yaml(text: str, about: object, example: Path) -> tuple[yaml.Node, Any]
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise RecipeError(about, f"{line}invalid YAML: {reason}", "check indent and quotes") from error
+        raise RecipeError(about, describe_yaml_error(error), "check indent and quotes") from error
     except (RecursionError, ValueError, TypeError) as error:
         raise RecipeError(about, f"invalid YAML: {error}", "check indent, dates and nesting") from error
 
@@ -97,7 +84,7 @@ def _find_child(node: yaml.Node | None, key: Key) -> yaml.Node | None:
 def _find_merged_child(node: yaml.MappingNode, key: Key) -> yaml.Node | None:
     """Return the child from a mapping that the node merges in with ``<<``."""
     for node_key, value in node.value:
-        if node_key.tag == _MERGE_TAG:
+        if node_key.tag == MERGE_TAG:
             for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                 child = _find_child(merged, key)
                 if child is not None:

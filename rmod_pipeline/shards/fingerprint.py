@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from rmod_pipeline.effects.console import console_version
 from rmod_pipeline.errors import BuildError, ShardError
 from rmod_pipeline.spec import IMPORTED
 from rmod_pipeline.storage import Location
+from rmod_pipeline.storage.process_identity import package_version
 from rmod_pipeline.storage.publish import publish_new
 
 DECISIVE_PACKAGES = (
@@ -41,11 +41,7 @@ Fingerprint = Mapping[str, Any]
 def output_versions(engine: str) -> dict[str, str]:
     """Return the version of rmod's output, and of every package that can change the bytes, by name."""
     versions = {"rmod output": str(OUTPUT_VERSION)}
-    for package in DECISIVE_PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "missing"
+    versions |= {package: package_version(package, "missing") for package in DECISIVE_PACKAGES}
     if engine == CONSOLE:
         versions["pymixconsole"] = console_version()
     if engine == FUSED:

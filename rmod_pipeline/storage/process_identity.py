@@ -60,12 +60,13 @@ def computation_identity() -> tuple[str, ...]:
     """
     from rmod_pipeline.audio import processor_family  # with numpy, which most users of this module do without
 
-    packages = [f"{name} {_version_of(name)}" for name in _COMPUTING_PACKAGES]
+    packages = [f"{name} {package_version(name, 'absent')}" for name in _COMPUTING_PACKAGES]
     return (f"rmod output {OUTPUT_VERSION}", *packages, processor_family())
 
 
-def _version_of(package: str) -> str:
+def package_version(package: str, otherwise: str) -> str:
+    """Return the version of an installed package, or the word ``otherwise`` if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return "absent"
+        return otherwise

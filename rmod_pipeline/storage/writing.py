@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -52,17 +52,25 @@ def remove_quietly(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, completely or not at all, in place of an existing one. Raises OSError.
+    """Write a text file in UTF-8, completely or not at all, in place of an existing one. Raises OSError."""
+    write_texts(path, [text])
+
+
+def write_texts(path: Path, texts: Iterable[str], newline: str | None = None) -> None:
+    """Write the pieces of a text like ``write_text``; ``newline`` is that of ``open``.
 
     A device or a pipe such as ``/dev/stdout`` is written directly, because it cannot be replaced.
     """
     if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
+        with path.open("w", encoding="utf-8", newline=newline) as file:
+            for text in texts:
+                file.write(text)
         return
     final = path.resolve()  # a symbolic link stays a link
     with temporary_file(final.with_name(f".{uuid4().hex}.tmp")) as temporary:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("w", encoding="utf-8", newline=newline) as file:
+            for text in texts:
+                file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(final)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rmod_pipeline.api.arguments import LibraryLike, speaks_python
+from rmod_pipeline.api.arguments import LibraryLike, check_workers, speaks_python
 from rmod_pipeline.api.libraries import open_library
-from rmod_pipeline.api.sounds.classifying import check_workers
 from rmod_pipeline.errors import ModelError, UsageError
 from rmod_pipeline.storage import parse_local_path
 
@@ -52,7 +51,7 @@ def compare_classifiers(
     LibraryError, RecipeError, ModelError, and BuildError for a folder with another comparison.
     """
     from rmod_pipeline.classification.recipe import load_classifier_recipe, with_steps
-    from rmod_pipeline.codec.torch_support import require_torch
+    from rmod_pipeline.codec.torch_support import require_packages, require_torch
     from rmod_pipeline.progress import steps_progress
     from rmod_pipeline.storage.process_identity import available_cores
 
@@ -61,12 +60,9 @@ def compare_classifiers(
         raise UsageError("--folds", f"{folds!r} is no number of folds", "give a whole number, such as 5")
     loaded, folder = with_steps(load_classifier_recipe(str(recipe)), steps), parse_local_path(out, "--out")
     require_torch(ModelError, "classify")
-    try:
+    with require_packages("the comparison", "classify"):
         from rmod_pipeline.evaluation.classifiers.compare import ClassifierComparison, compare_systems
         from rmod_pipeline.pages.classifiers import write_comparison
-    except ModuleNotFoundError as error:
-        hint = "pip install 'rmod-pipeline[classify]'"
-        raise ModelError("the comparison", f"needs {error.name}, which is not installed", hint) from error
     if not libraries or isinstance(libraries, str):
         raise UsageError("LIB", "no list of libraries is given", "give manifests, folders of sounds, or builtin")
     embedding = _open_yamnet(yamnet)

@@ -49,7 +49,7 @@ def train_classifier(
     ModelError, UsageError.
     """
     from rmod_pipeline.classification.recipe import load_classifier_recipe, with_steps
-    from rmod_pipeline.codec.torch_support import require_torch
+    from rmod_pipeline.codec.torch_support import require_packages, require_torch
     from rmod_pipeline.errors import ModelError
     from rmod_pipeline.library.licences.selection import parse_licence_class, select_by_class
     from rmod_pipeline.progress import scan_progress, training_progress
@@ -57,12 +57,9 @@ def train_classifier(
 
     loaded, licence_class = with_steps(load_classifier_recipe(str(recipe)), steps), parse_licence_class(licences)
     require_torch(ModelError, "train")
-    try:
+    with require_packages("training", "train"):
         from rmod_pipeline.training.classifier.train import ClassifierTraining, train_on_sounds
         from rmod_pipeline.training.loop.trainer import DeviceSettings
-    except ModuleNotFoundError as error:
-        hint = "pip install 'rmod-pipeline[train]'"
-        raise ModelError("training", f"needs {error.name}, which is not installed", hint) from error
     whole = [open_library(library, progress=progress) for library in libraries]
     opened = [select_by_class(library, licence_class) for library in whole]
     unknown = [select_by_class(open_library(library, progress=progress), licence_class) for library in pseudo_labels]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rmod_pipeline.api.arguments import speaks_python
-from rmod_pipeline.errors import UsageError
+from rmod_pipeline.api.arguments import check_workers, parse_local_paths, speaks_python
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
@@ -50,8 +48,7 @@ def classify(
     processes, 0 for one per core. fresh: listen to unchanged files again. A file that cannot be classified gets a row
     with the reason. Raises UsageError, LibraryError and ModelError.
     """
-    from rmod_pipeline.curation.classification_cache import ClassificationCache, classification_cache_file
-    from rmod_pipeline.curation.classify_files import ClassifierChoice, open_once
+    from rmod_pipeline.curation.classify_files import ClassifierChoice, open_once, opened_cache
     from rmod_pipeline.curation.listing import ListingCounts, find_sound_files, list_classes
     from rmod_pipeline.curation.listing_formats import choose_format, format_listing, refuse_foreign_file, write_listing
     from rmod_pipeline.progress import rate_progress
@@ -62,7 +59,7 @@ def classify(
     if target is not None:
         refuse_foreign_file(target, chosen)
     check_workers(workers)
-    found = find_sound_files([parse_local_path(path) for path in _as_sequence(paths)])
+    found = find_sound_files(parse_local_paths(paths))
     choice = ClassifierChoice(None if model is None else parse_local_path(model))
     source = open_once(choice).source
     counts = ListingCounts()
@@ -73,7 +70,7 @@ def classify(
             yield row
 
     with (
-        closing(ClassificationCache(classification_cache_file(), source, fresh=fresh)) as cache,
+        opened_cache(choice, fresh=fresh) as cache,
         rate_progress("Classifying", progress) as on_progress,
     ):
         rows = count(
@@ -88,13 +85,3 @@ def classify(
         else:
             sounds = tuple(rows)
     return ClassifyResult(sounds=sounds, counts=counts, not_audio=found.not_audio, out=target)
-
-
-def check_workers(workers: Any) -> None:
-    """Raise UsageError unless a number of worker processes is a whole number from 0 on."""
-    if not isinstance(workers, int) or isinstance(workers, bool) or workers < 0:
-        raise UsageError("--workers", f"{workers!r} is no number of processes", "give a whole number, 0 for all cores")
-
-
-def _as_sequence(paths: str | Path | Sequence[str | Path]) -> Sequence[str | Path]:
-    return [paths] if isinstance(paths, str | Path) else paths

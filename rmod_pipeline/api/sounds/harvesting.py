@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rmod_pipeline.api.arguments import speaks_python
-from rmod_pipeline.api.sounds.classifying import check_workers
+from rmod_pipeline.api.arguments import check_workers, parse_local_paths, speaks_python
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.storage import parse_local_path
 
@@ -73,7 +72,7 @@ def harvest(
     from rmod_pipeline.storage.process_identity import available_cores
 
     folder = parse_local_path(out, "--out")
-    paths = [parse_local_path(path) for path in ([songs] if isinstance(songs, str | Path) else songs)]
+    paths = parse_local_paths(songs)
     if not paths:
         raise UsageError("SONGS", "no song is given", "give audio files, or folders of them")
     if model is not None and not classify:

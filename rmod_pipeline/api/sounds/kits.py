@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rmod_pipeline.api.arguments import speaks_python
-from rmod_pipeline.api.sounds.classifying import check_workers
+from rmod_pipeline.api.arguments import check_workers, speaks_python
 from rmod_pipeline.errors import UsageError, check_seed
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.licence_names import parse_licence

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rmod_pipeline.api.arguments import speaks_python
 from rmod_pipeline.curation.organise.naming.pattern import DEFAULT_PATTERN
@@ -106,32 +106,34 @@ class _Listener:
 
         Without torch or without a classifier names alone decide, unless somebody asked for it: that raises ModelError.
         """
-        from rmod_pipeline.curation.classification_cache import ClassificationCache, classification_cache_file
-        from rmod_pipeline.curation.classify_files import ClassifiedFile, ClassifierChoice, classify_files
+        from rmod_pipeline.curation.classify_files import (
+            ClassifiedFile,
+            ClassifierChoice,
+            classify_files,
+            opened_cache,
+        )
+        from rmod_pipeline.library.process_pool import count_step
 
         try:
-            source = _open_classifier(self._model)
+            _open_classifier(self._model)
         except ModelError as error:
             if self._must_listen:
                 raise
             log.warning("%d sounds whose names say no kind stay unknown: %s", len(files), error.found)
             yield from (ClassifiedFile(file=file, reason=error.found) for file in files)
             return
-        with closing(ClassificationCache(classification_cache_file(), source, fresh=self._fresh)) as cache:
-            choice = ClassifierChoice(self._model)
-            yield from classify_files(files, choice, cache=cache, workers=self._workers, progress=self._count)
-
-    def _count(self, done: int, total: int) -> None:
-        self._progress("Listening", done, total)
+        choice, on_file = ClassifierChoice(self._model), count_step(self._progress, "Listening")
+        with opened_cache(choice, fresh=self._fresh) as cache:
+            yield from classify_files(files, choice, cache=cache, workers=self._workers, progress=on_file)
 
 
-def _open_classifier(model: Path | None) -> Mapping[str, Any]:
-    """Open a classifier and return its origin. Raises ModelError for a bad file, and without torch."""
+def _open_classifier(model: Path | None) -> None:
+    """Open a classifier. Raises ModelError for a bad file, and without torch."""
     from rmod_pipeline.codec import torch_support
     from rmod_pipeline.curation.classify_files import ClassifierChoice, open_once
 
-    torch_support.require_torch(ModelError, "listen")
-    return open_once(ClassifierChoice(model)).source
+    torch_support.require_torch(ModelError, "classify")
+    open_once(ClassifierChoice(model))
 
 
 def _refuse_both(first: str, has_first: bool, second: str, has_second: bool) -> None:

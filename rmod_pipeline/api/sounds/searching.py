@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rmod_pipeline.api.arguments import LibraryLike, speaks_python
+from rmod_pipeline.api.arguments import LibraryLike, check_workers, parse_local_paths, speaks_python
 from rmod_pipeline.api.libraries import open_library
-from rmod_pipeline.api.sounds.classifying import check_workers
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.storage import parse_local_path
@@ -73,7 +71,7 @@ def find_similar(
     from rmod_pipeline.pages.generated import check_replaceable_page
     from rmod_pipeline.pages.neighbours import write_neighbours
 
-    given = [parse_local_path(sound) for sound in ([sounds] if isinstance(sounds, str | Path) else sounds)]
+    given = parse_local_paths(sounds)
     if not given:
         raise UsageError("SOUND", "no sound is given", "give an audio file")
     if count < 1:
@@ -142,15 +140,10 @@ def _choose(model: str | Path | None) -> ClassifierChoice:
 
 
 def _index(library: Library, choice: ClassifierChoice, workers: int, progress: bool) -> SoundIndex:
-    from rmod_pipeline.curation.classification_cache import ClassificationCache, classification_cache_file
-    from rmod_pipeline.curation.classify_files import open_once
+    from rmod_pipeline.curation.classify_files import opened_cache
     from rmod_pipeline.curation.neighbours.index import index_library
     from rmod_pipeline.progress import rate_progress
     from rmod_pipeline.storage.process_identity import available_cores
 
-    source = open_once(choice).source
-    with (
-        closing(ClassificationCache(classification_cache_file(), source)) as cache,
-        rate_progress("Listening", progress) as on_progress,
-    ):
+    with opened_cache(choice) as cache, rate_progress("Listening", progress) as on_progress:
         return index_library(library, choice, cache=cache, workers=workers or available_cores(), progress=on_progress)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmod_pipeline.cli.groups.help_format import Command, Group
+from rmod_pipeline.cli.shared.counts import print_licences
 from rmod_pipeline.storage import parse_local_path
 
 if TYPE_CHECKING:
@@ -143,5 +144,4 @@ def _print_splits(console: Console, entries: Sequence[GrooveEntry]) -> None:
     for entry in entries:
         hits.update(entry.counts())
     console.print("hits: " + ", ".join(f"{kind} {count}" for kind, count in hits.most_common()))
-    licences = Counter(entry.licence or "(unknown)" for entry in entries).most_common()
-    console.print("licences: " + ", ".join(f"{licence} {count}" for licence, count in licences))
+    print_licences(console, (entry.licence for entry in entries))

@@ -56,7 +56,7 @@ class LeafClassifierChoice:
         """Open the classifier. Raises ModelError for a bad file, and if torch is not installed."""
         from rmod_pipeline.codec.torch_support import require_torch
 
-        require_torch(ModelError, "make a drum kit")
+        require_torch(ModelError, "classify")
         from rmod_pipeline.classification.classifier import open_classifier
 
         return open_classifier(self.path)

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.curation.classification_cache import ClassificationCache
-from rmod_pipeline.curation.classify_files import CountProgress, OpensClassifier, classify_files
+from rmod_pipeline.curation.classify_files import OpensClassifier, classify_files
 from rmod_pipeline.curation.one_shot_files import SoundFile
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.library.asset import Asset, Library
+from rmod_pipeline.library.process_pool import CountProgress
 
 Embeddings = NDArray[np.float32]
 """[sounds, dimensions], each of length 1: similar sounds have similar vectors."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Points = NDArray[np.float64]
 """[sounds, 2]: x and y, 0..1."""
 
+TSNE = "t-SNE"
 MOST_FOR_TSNE = 20_000
 FEWEST_FOR_TSNE = 8
 PERPLEXITY = 30.0
@@ -30,7 +31,7 @@ def project(embeddings: NDArray[np.float32], most_for_tsne: int = MOST_FOR_TSNE)
 
     # In several threads, sums are added in an order that differs from machine to machine, and from run to run.
     with threadpool_limits(limits=1):
-        if FEWEST_FOR_TSNE <= len(embeddings) <= most_for_tsne:
+        if name_method(len(embeddings), most_for_tsne) == TSNE:
             return _fit_square(_run_tsne(principal_components(embeddings, _COMPONENTS)))
         return _fit_square(principal_components(embeddings, 2))
 
@@ -50,7 +51,7 @@ def principal_components(embeddings: NDArray[np.float32], count: int) -> NDArray
 
 def name_method(sounds: int, most_for_tsne: int = MOST_FOR_TSNE) -> str:
     """Return the name of what ``project`` does with this many sounds."""
-    return "t-SNE" if FEWEST_FOR_TSNE <= sounds <= most_for_tsne else "principal components"
+    return TSNE if FEWEST_FOR_TSNE <= sounds <= most_for_tsne else "principal components"
 
 
 def _run_tsne(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

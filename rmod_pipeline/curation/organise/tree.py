@@ -100,12 +100,12 @@ def check_apart(source: Path, to: Path, about: object) -> None:
 
 
 def check_copy_space(files: Iterable[OrganisedFile], to: Path) -> None:
-    """Raise UsageError if the files that are to be placed do not fit on the disk of the tree."""
+    """Raise UsageError if the files that are to be placed do not fit on the disk of the tree, which exists."""
     needed = 0
     for file in files:
         if file.action == TO_PLACE:
             needed += _BYTES_PER_ROW + math.ceil(_size(Path(file.folder, file.old_path)) / _BLOCK_BYTES) * _BLOCK_BYTES
-    free = shutil.disk_usage(_nearest_folder(to)).free
+    free = shutil.disk_usage(to).free
     if needed > free:
         found = f"{needed / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free"
         raise UsageError(to, found, f"free space, {OTHER_TO}, or place links: --links")
@@ -136,10 +136,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # it will not be copied
-
-
-def _nearest_folder(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
 
 
 def _refuse_unreadable(error: OSError) -> None:

@@ -12,11 +12,11 @@ import yaml
 from pydantic import ValidationError
 
 from rmod_pipeline.errors import LibraryError
-from rmod_pipeline.library.kinds.table_schema import Class, Entry, Member, Subkind, TaxonomyFile
+from rmod_pipeline.library.kinds.table_schema import Class, Entry, Member, MidiMap, Subkind, TaxonomyFile
+from rmod_pipeline.storage.yaml_keys import UniqueKeys, describe_yaml_error
 
 TABLE = Path(__file__).parents[1] / "taxonomy.yaml"
 
-_MERGE_TAG = "tag:yaml.org,2002:merge"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -63,21 +63,12 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MidiMapFacts:
-    """What is known of a map from MIDI keys to kinds, beside its keys."""
-
-    description: str
-    channels: tuple[int, ...]
-    """MIDI channels of drums, 1..16."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Taxonomy:
     """The whole table."""
 
     kinds: tuple[Kind, ...]
     """Each class in order, followed by its subkinds and members."""
-    maps: Mapping[str, MidiMapFacts]
+    maps: Mapping[str, MidiMap]
 
     @property
     def classes(self) -> tuple[Kind, ...]:
@@ -85,18 +76,8 @@ class Taxonomy:
         return tuple(kind for kind in self.kinds if not kind.subkind and not kind.member)
 
 
-class _UniqueKeyLoader(_Loader):  # type: ignore[misc]
-    """A loader that refuses a key that appears twice; YAML would silently take the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.tag != _MERGE_TAG and key.value in seen:
-                problem = f"the key '{key.value}' appears twice"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen.add(key.value)
-        content: dict[Any, Any] = super().construct_mapping(node, deep)
-        return content
+class _UniqueKeyLoader(UniqueKeys, _Loader):  # type: ignore[misc]
+    """A loader that refuses a key that appears twice."""
 
 
 @cache
@@ -113,19 +94,13 @@ def parse_taxonomy(text: str, about: object) -> Taxonomy:
     try:
         file = TaxonomyFile.model_validate(yaml.load(text, _UniqueKeyLoader))
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise LibraryError(about, f"{line}invalid YAML: {reason}", "check indent and quotes") from error
+        raise LibraryError(about, describe_yaml_error(error), "check indent and quotes") from error
     except ValidationError as error:
         problems = "\n  ".join(_describe(problem) for problem in error.errors(include_url=False))
         raise LibraryError(about, f"no table of kinds\n  {problems}", f"see the comments of {TABLE}") from error
     return Taxonomy(
         kinds=tuple(_make_kind(file.classes[path.partition("/")[0]], path, entry) for path, entry in file.rows()),
-        maps={
-            name: MidiMapFacts(description=facts.description, channels=facts.channels)
-            for name, facts in file.maps.items()
-        },
+        maps=file.maps,
     )
 
 

@@ -27,6 +27,7 @@ class MidiMap(Strict):
 
     description: str
     channels: Annotated[tuple[Channel, ...], Field(min_length=1)]
+    """MIDI channels of drums."""
 
 
 class Entry(Strict):

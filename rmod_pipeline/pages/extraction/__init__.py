@@ -21,6 +21,7 @@ from rmod_pipeline.extraction.results import (
     PickedCandidate,
     Window,
 )
+from rmod_pipeline.pages.generated import generator_tag
 from rmod_pipeline.pages.preview import DRUM_COLOURS, NO_COLOUR, page_template, pianoroll, pictures, sounds
 from rmod_pipeline.pages.preview.formatting import format_kind, format_level, format_number
 from rmod_pipeline.pages.preview.players import Player, PlayerGroup, make_full_player, make_player_group
@@ -30,7 +31,7 @@ from rmod_pipeline.storage.writing import report_unwritable
 
 PAGE = "listen.html"
 
-GENERATOR_TAG = '<meta name="generator" content="rmod extract">'
+GENERATOR_TAG = generator_tag("extract")
 """A tag in the head of every page that rmod writes, which identifies the page as rmod's."""
 
 __all__ = ["PAGE", "check_page", "extraction_html", "write_page"]

@@ -35,7 +35,8 @@ class ListingGroup(DefaultGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of the group with arguments and options of its default command."""
-        shown = _WithDefaultOptions(
+        # It shows, and parses nothing.
+        shown = DefaultGroup(
             name=self.name,
             commands=dict(self.commands),
             help=self.help,
@@ -44,10 +45,6 @@ class ListingGroup(DefaultGroup):
             subcommand_metavar="| COMMAND [ARGS]...",
         )
         shown.format_help(ctx, formatter)
-
-
-class _WithDefaultOptions(DefaultGroup):
-    """What the help of a ``ListingGroup`` shows; nothing is parsed with it."""
 
 
 app = typer.Typer(no_args_is_help=True, cls=ListingGroup, rich_markup_mode="markdown", help=HELP)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from rmod_pipeline.cli.groups.library.counts import print_counts
+from rmod_pipeline.cli.shared.counts import print_counts
 
 CHECK_HELP = """Check that every file of a manifest exists and is unchanged, and count its sounds.
 

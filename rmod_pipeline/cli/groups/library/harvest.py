@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rmod_pipeline.cli.shared.counts import print_licences
 from rmod_pipeline.cli.shared.options import ClassifierOption, OpenFlag
 from rmod_pipeline.storage import parse_local_path
 
@@ -115,7 +116,6 @@ def harvest(
 
 
 def _print_harvest(result: HarvestResult) -> None:
-    from collections import Counter
 
     from rich.console import Console
     from rich.table import Table
@@ -137,8 +137,7 @@ def _print_harvest(result: HarvestResult) -> None:
         f"{len(harvest.songs)} songs, {minutes:.1f} minutes: {hits:,} hits, {isolated:,} of them isolated, "
         f"{harvest.clusters:,} clusters, {len(harvest.sounds):,} sounds kept"
     )
-    licences = Counter(sound.song.licence or "(unknown)" for sound in harvest.sounds).most_common()
-    console.print("licences: " + ", ".join(f"{licence} {count}" for licence, count in licences))
+    print_licences(console, (sound.song.licence for sound in harvest.sounds))
     for warning in harvest.warnings:
         console.print(f"warning: {warning}")
     for song in harvest.findings[:MOST_FINDINGS]:

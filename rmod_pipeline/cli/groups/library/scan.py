@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmod_pipeline.cli.groups.library.counts import print_counts
+from rmod_pipeline.cli.shared.counts import print_counts
 from rmod_pipeline.cli.shared.options import ClassifierOption
 from rmod_pipeline.storage import parse_local_path
 

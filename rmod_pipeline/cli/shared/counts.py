@@ -1,7 +1,9 @@
-"""Print how many sounds of each kind a library has."""
+"""Print how many sounds there are of each kind, and of each licence."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
 
 def print_counts(console: Console, assets: list[Asset] | tuple[Asset, ...], rule: dict[str, str]) -> None:
     """Print a table of kinds and a line of licences; ``rule``: by what each kind was split, if known."""
-    from collections import Counter
-
     from rich.table import Table
 
     from rmod_pipeline.library.scanning.check import count_kinds
@@ -26,6 +26,10 @@ def print_counts(console: Console, assets: list[Asset] | tuple[Asset, ...], rule
         split_by = [rule[count.kind]] if rule else []
         table.add_row(count.kind, *split_by, *map(str, numbers), f"{count.seconds / 60:.1f}")
     console.print(table)
-    licences = Counter(asset.licence or "(unknown)" for asset in assets).most_common()
-    text = ", ".join(f"{licence} {count}" for licence, count in licences)
-    console.print(f"licences: {text}")
+    print_licences(console, (asset.licence for asset in assets))
+
+
+def print_licences(console: Console, licences: Iterable[str]) -> None:
+    """Print a line with the number of each licence, the most frequent first; an empty one is unknown."""
+    counts = Counter(licence or "(unknown)" for licence in licences).most_common()
+    console.print("licences: " + ", ".join(f"{licence} {count}" for licence, count in counts))
