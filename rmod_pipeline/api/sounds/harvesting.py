@@ -63,8 +63,8 @@ def harvest(
     one per core. Raises UsageError, ManifestError, ModelError, and LibraryError if nothing can be cut.
     """
     from rmod_pipeline.curation.classify_files import ClassifierChoice
-    from rmod_pipeline.curation.harvest.harvest import harvest_songs
-    from rmod_pipeline.curation.harvest.output import MANIFEST, SONGS, SOUNDS
+    from rmod_pipeline.curation.harvest.harvest import harvest_songs, require_sounds
+    from rmod_pipeline.curation.harvest.own_files import MANIFEST, SONGS, SOUNDS
     from rmod_pipeline.curation.harvest.results import HarvestConfig
     from rmod_pipeline.library.splits import parse_shares
     from rmod_pipeline.pages.harvest import check_harvest_page, write_harvest_page
@@ -92,7 +92,9 @@ def harvest(
             workers=workers or available_cores(),
             on_step=on_step,
         )
+    # Before the error, so that no page of an earlier harvest shows sounds that are gone.
     page = write_harvest_page(harvested, folder)
+    require_sounds(harvested, folder)
     manifest = folder / MANIFEST
     return HarvestResult(
         out=folder,

@@ -35,12 +35,14 @@ class KnownStrike:
     subkind: str = ""
 
 
-def find_onsets_file(folder: Path, song: PurePosixPath) -> Path | None:
-    """Return the CSV of a song in a folder: at the song's path relative to the harvested folder, else by its name."""
-    for path in (folder / song.with_suffix(".csv"), folder / f"{song.stem}.csv"):
-        if path.is_file():
-            return path
-    return None
+def find_onsets_file(folder: Path, song: PurePosixPath, *, by_name: bool = True) -> Path | None:
+    """Return the CSV of a song in a folder, None if there is none.
+
+    It lies at the song's path relative to the harvested folder, else it has the song's name. by_name: whether the name
+    is enough, as it is not where several songs have it.
+    """
+    paths = [folder / song.with_suffix(".csv"), *([folder / f"{song.stem}.csv"] if by_name else [])]
+    return next((path for path in paths if path.is_file()), None)
 
 
 def read_strikes(path: Path) -> list[KnownStrike]:

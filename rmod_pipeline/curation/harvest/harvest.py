@@ -20,14 +20,8 @@ from rmod_pipeline.curation.harvest.analyse import analyse_song
 from rmod_pipeline.curation.harvest.annotations import read_strikes
 from rmod_pipeline.curation.harvest.clusters import SongHit, choose_best, is_isolated
 from rmod_pipeline.curation.harvest.manifest_rows import write_harvest_manifest
-from rmod_pipeline.curation.harvest.output import (
-    SONGS,
-    begin_harvest,
-    check_harvest_folder,
-    finish_harvest,
-    write_sounds,
-    write_tables,
-)
+from rmod_pipeline.curation.harvest.output import finish_harvest, write_sounds, write_tables
+from rmod_pipeline.curation.harvest.own_files import SONGS, begin_harvest, check_harvest_folder
 from rmod_pipeline.curation.harvest.results import (
     Harvest,
     HarvestConfig,
@@ -76,8 +70,8 @@ def harvest_songs(
 
     paths: files, and folders of songs. classifier: tells the kinds; None leaves them unknown. sources: what is known of
     the songs. shares: parts of train/valid/test. workers: processes. The files do not depend on workers, nor on the
-    order of paths. Raises UsageError, ManifestError, ModelError, and LibraryError if nothing can be cut; songs.csv then
-    names the reason for each song. A song that cannot be used is a finding, never an error.
+    order of paths. Raises UsageError, ManifestError, ModelError, and LibraryError if there is no song. A song that
+    cannot be used is a finding, never an error; if nothing was cut, songs.csv names the reason for each song.
     """
     config.check()
     on_step, shares = on_step or _ignore_step, shares or parse_shares("90/5/5")
@@ -96,12 +90,19 @@ def harvest_songs(
         written.append(each)
         on_step(WRITING, len(written), len(harvest.sounds))
     write_tables(harvest, written, out)
-    if not harvest.sounds:
-        finish_harvest(harvest, written, out, config, source)
-        raise _nothing_error(harvest, out)
     warnings = write_harvest_manifest(written, out, shares, workers, by_ear=classifier is not None)
     finish_harvest(harvest, written, out, config, source)
     return replace(harvest, warnings=tuple(warnings))
+
+
+def require_sounds(harvest: Harvest, out: Path) -> None:
+    """Raise LibraryError with the first reason if nothing was cut."""
+    if harvest.sounds:
+        return
+    reasons = [f"{song.name}: {song.finding}" for song in harvest.findings]
+    found = f"nothing was cut from {len(harvest.songs)} songs ({reasons[0]})" if reasons else "there is no song"
+    hint = "lower --min-isolation, or give songs with gaps between their hits"
+    raise LibraryError(out, found, f"{hint}; {out / SONGS} names the reason for each song")
 
 
 def analyse_some(tasks: list[AnalysisTask]) -> list[str]:
@@ -228,13 +229,6 @@ def _outcome(
         kept=sum(sound.song.name == song.name for sound in sounds),
         finding=finding,
     )
-
-
-def _nothing_error(harvest: Harvest, out: Path) -> LibraryError:
-    reasons = [f"{song.name}: {song.finding}" for song in harvest.findings]
-    found = f"nothing was cut from {len(harvest.songs)} songs ({reasons[0]})" if reasons else "there is no song"
-    hint = "lower --min-isolation, or give songs with gaps between their hits"
-    return LibraryError(out, found, f"{hint}; {out / SONGS} names the reason for each song")
 
 
 def _ignore_step(_step: str, _done: float, _total: float) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from rmod_pipeline.curation.harvest.output import MANIFEST, WrittenSound
+from rmod_pipeline.curation.harvest.output import WrittenSound
+from rmod_pipeline.curation.harvest.own_files import MANIFEST
 from rmod_pipeline.curation.harvest.results import UNKNOWN
 from rmod_pipeline.library.groups import group_by_shared_names
 from rmod_pipeline.library.kinds.describe import PathDescription

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from rmod_pipeline import __version__
 from rmod_pipeline.audio import Audio
-from rmod_pipeline.curation.harvest.output import PAGE
+from rmod_pipeline.curation.harvest.own_files import PAGE
 from rmod_pipeline.curation.harvest.results import Harvest, KeptSound, SongOutcome
 from rmod_pipeline.library.read import read_sound
 from rmod_pipeline.pages.generated import check_replaceable_page, generator_tag, publish_page

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from rmod_pipeline import api
 from rmod_pipeline.cli import app
 from rmod_pipeline.curation.harvest.annotations import read_strikes
-from rmod_pipeline.curation.harvest.harvest import harvest_songs
+from rmod_pipeline.curation.harvest.harvest import harvest_songs, require_sounds
 from rmod_pipeline.curation.harvest.results import Harvest, HarvestConfig
 from rmod_pipeline.curation.harvest.songs import SongSources, list_songs
 from rmod_pipeline.errors import AssetError, LibraryError, ManifestError, RmodError, UsageError
@@ -76,7 +76,7 @@ def test_hits_without_a_gap_are_named(tmp_path: Path) -> None:
     noise = place(hits, 2 * RATE, noise_db=-15)
     write_song(tmp_path / "songs" / "roll.wav", noise)
     with pytest.raises(LibraryError, match=r"is alone|isolated enough|no onset") as caught:
-        run(tmp_path / "songs", tmp_path / "hits")
+        require_sounds(run(tmp_path / "songs", tmp_path / "hits"), tmp_path / "hits")
     assert "--min-isolation" in str(caught.value)
 
 
@@ -131,6 +131,19 @@ def test_a_song_without_its_annotation_is_left_out(tmp_path: Path) -> None:
     assert reasons == {"a.wav": "", "b.wav": "no b.csv in the folder of --onsets"}
 
 
+def test_songs_of_one_name_do_not_share_an_annotation(tmp_path: Path) -> None:
+    folder, onsets = annotated(tmp_path, f"time\n{ATTACKS[0] / RATE}\n")
+    write_song(folder / "more" / "a.wav", make_loop(2))
+    with pytest.raises(LibraryError) as caught:
+        require_sounds(run(folder, tmp_path / "hits", onsets=tmp_path / "nowhere"), tmp_path / "hits")
+    assert "no a.csv in the folder of --onsets, and 2 songs are called a" in str(caught.value)
+    reasons = findings(run(folder, tmp_path / "hits", onsets=onsets))
+    assert reasons == {"a.wav": "", "more/a.wav": "no more/a.csv in the folder of --onsets, and 2 songs are called a"}
+    (onsets / "more").mkdir()
+    (onsets / "more" / "a.csv").write_text("time\n0.1\n")
+    assert findings(run(folder, tmp_path / "hits", onsets=onsets)) == {"a.wav": "", "more/a.wav": ""}
+
+
 @pytest.mark.parametrize("text", ["when\n1\n", "time\nsoon\n", "time\n-1\n", "time\nnan\n", "time,kind\n1\n"])
 def test_a_bad_annotation_is_a_finding(tmp_path: Path, text: str) -> None:
     folder, onsets = annotated(tmp_path, text)
@@ -171,6 +184,18 @@ def test_labels_that_name_no_song_are_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("path,kind,kit,licence,source\nb.wav,,,,\n")
     with pytest.raises(ManifestError, match="names no sound"):
         api.harvest(tmp_path / "songs", out=tmp_path / "hits", labels=tmp_path / "labels.csv", classify=False)
+
+
+def test_no_page_shows_sounds_that_are_gone(tmp_path: Path) -> None:
+    loop, out = write_song(tmp_path / "songs" / "a.wav", make_loop(1)), tmp_path / "hits"
+    harvested = api.harvest(tmp_path / "songs", out=out, classify=False, progress=False)
+    name = harvested.harvest.sounds[0].file
+    assert name in harvested.page.read_text()
+    write_song(loop, np.zeros((1, RATE), np.float32))
+    with pytest.raises(LibraryError, match="nothing was cut from 1 songs"):
+        api.harvest(tmp_path / "songs", out=out, classify=False, progress=False)
+    assert name not in harvested.page.read_text()
+    assert "a.wav" in harvested.page.read_text()
 
 
 def test_the_command_prints_what_was_cut_and_what_was_not(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ import pytest
 import soundfile
 
 from rmod_pipeline.curation.harvest import harvest as story
+from rmod_pipeline.curation.harvest import output
 from rmod_pipeline.curation.harvest.analyse import analyse_song
-from rmod_pipeline.curation.harvest.harvest import harvest_songs
-from rmod_pipeline.curation.harvest.output import MANIFEST, MARKER, SONGS, SOUNDS, write_sounds
+from rmod_pipeline.curation.harvest.harvest import harvest_songs, require_sounds
+from rmod_pipeline.curation.harvest.output import write_sounds
+from rmod_pipeline.curation.harvest.own_files import MANIFEST, MARKER, SONGS, SOUNDS, TABLES, note_file
 from rmod_pipeline.curation.harvest.results import Harvest, HarvestConfig
 from rmod_pipeline.curation.harvest.songs import SongSources
 from rmod_pipeline.curation.harvest.store import AnalysisStore, analysis_from_dict, analysis_to_dict
@@ -25,6 +27,7 @@ from rmod_pipeline.library.read import read_sound
 from rmod_pipeline.library.scanning.check import find_problems
 from rmod_pipeline.library.scanning.labels import Labels
 from rmod_pipeline.library.splits import parse_shares
+from rmod_pipeline.storage.publish import publish_bytes
 from tests.curation.harvest.drum_songs import KINDS, RATE, FakeChoice, make_hit, make_loop, place, write_song
 
 SONG_COUNT = 3
@@ -212,6 +215,77 @@ def test_a_file_that_somebody_changed_or_added_is_not_overwritten(songs: Path, t
     assert changed.read_bytes() == b"changed"
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_that_somebody_changed_is_not_overwritten(table: str, songs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "hits"
+    run(songs, out)
+    (out / table).write_text("mine")
+    with pytest.raises(UsageError, match="was changed since"):
+        run(songs, out)
+    assert (out / table).read_text() == "mine"
+
+
+def test_a_harvest_stopped_among_its_tables_resumes(
+    songs: Path, done: tuple[Path, Harvest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "hits"
+    run(songs, out, per_cluster=1)
+
+    def stop(*_: Any, **__: Any) -> list[str]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(story, "write_harvest_manifest", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(songs, out)
+    run(songs, out)
+    assert contents(out) == contents(done[0])
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+def test_a_sound_that_was_changed_after_a_stop_is_not_overwritten(
+    moment: str, songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stop comes before the sound is written again, when it is noted but not written, or after it is written."""
+    out = tmp_path / "hits"
+    first = run(songs, out)
+    sound = out / first.sounds[0].file
+    as_first = sound.read_bytes()
+
+    def stop_there(*arguments: Any) -> Iterator[Any]:
+        for written in write_sounds(*arguments):
+            if moment == "after" and written.sound.file == first.sounds[0].file:
+                raise KeyboardInterrupt
+            yield written
+
+    def stop_at_sound(data: bytes, final: Path, drafts: Path) -> None:
+        if final == sound and moment == "during":
+            raise KeyboardInterrupt
+        publish_bytes(data, final, drafts)
+
+    def stop_at_note(out: Path, name: str, *digest: str) -> None:
+        if name == first.sounds[0].file and moment == "before":
+            raise KeyboardInterrupt
+        note_file(out, name, *digest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(story, "write_sounds", stop_there)
+        patch.setattr(output, "publish_bytes", stop_at_sound)
+        patch.setattr(output, "note_file", stop_at_note)
+        with pytest.raises(KeyboardInterrupt):
+            run(songs, out, peak_db=-6.0)
+    assert (sound.read_bytes() == as_first) == (moment != "after")
+    stopped_with = sound.read_bytes()
+    sound.write_bytes(b"mine")
+    with pytest.raises(UsageError, match="was changed since"):
+        run(songs, out, peak_db=-6.0)
+    assert sound.read_bytes() == b"mine"
+    sound.write_bytes(stopped_with)
+    run(songs, out, peak_db=-6.0)
+    run(songs, tmp_path / "whole", peak_db=-6.0)
+    assert contents(out) == contents(tmp_path / "whole")
+
+
 def test_a_marker_that_lists_foreign_files_removes_none(songs: Path, tmp_path: Path) -> None:
     out = tmp_path / "hits"
     out.mkdir()
@@ -279,9 +353,18 @@ def test_an_analysis_survives_json(songs: Path, done: tuple[Path, Harvest]) -> N
 
 
 def test_nothing_to_cut_is_an_error_that_names_the_reason(tmp_path: Path) -> None:
-    write_song(tmp_path / "songs" / "silent.wav", np.zeros((1, RATE), np.float32))
+    """And what an earlier harvest left, which lists sounds that are gone, goes too."""
+    songs, out = tmp_path / "songs", tmp_path / "hits"
+    loop = write_song(songs / "loop.wav", place([(RATE // 2, make_hit("kick"), 1.0)], RATE))
+    write_song(songs / "silent.wav", np.zeros((1, RATE), np.float32))
+    first = run(songs, out)
+    require_sounds(first, out)
+    assert (out / MANIFEST).is_file()
+    loop.unlink()
+    harvest = run(songs, out)
     with pytest.raises(LibraryError, match="silent: its peak"):
-        run(tmp_path / "songs", tmp_path / "hits")
-    assert [row["finding"][:6] for row in rows(tmp_path / "hits" / SONGS)] == ["silent"]
-    write_song(tmp_path / "songs" / "loop.wav", place([(RATE // 2, make_hit("kick"), 1.0)], RATE))
-    assert len(run(tmp_path / "songs", tmp_path / "hits").sounds) == 1
+        require_sounds(harvest, out)
+    assert [row["finding"][:6] for row in rows(out / SONGS)] == ["silent"]
+    assert not rows(out / SOUNDS)
+    assert not (out / MANIFEST).exists()
+    assert not list(out.rglob("*.wav"))
