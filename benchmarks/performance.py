@@ -415,6 +415,12 @@ def measure(options: argparse.Namespace) -> str:
         return "\n\n".join(parts) + "\n"
 
 
+def write_section(section: str, begin: str, end: str) -> None:
+    """Replace what stands between two marks in the page."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(begin)
+    PAGE.write_text(f"{before}{begin}\n{section}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--library", default="builtin", help="a manifest, or builtin")
@@ -426,9 +432,7 @@ def main() -> None:
     section = measure(options)
     print(section)
     if options.write:
-        text = PAGE.read_text(encoding="utf-8")
-        before, rest = text.split(BEGIN)
-        PAGE.write_text(before + BEGIN + "\n" + section + "\n" + END + rest.split(END)[1], encoding="utf-8")
+        write_section(section, BEGIN, END)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
 from rmod_pipeline.effects import FUSED, PEDALBOARD
 from rmod_pipeline.library.asset import Library
-from rmod_pipeline.library.read import AudioStore
+from rmod_pipeline.library.read import AudioStore, trim_leading_silence
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.render import Pair, PreparedCache, Sounds, mixing, render_pairs
@@ -48,8 +48,8 @@ ALIKE_DB = -40.0
 def script_load(path: Path) -> np.ndarray:
     audio, rate = librosa.load(path, sr=None, mono=False)
     audio = np.atleast_2d(audio)
-    loud = np.abs(audio).max(axis=0) > 0.001 * np.abs(audio).max()
-    audio = librosa.resample(audio[:, int(loud.argmax()) :], orig_sr=rate, target_sr=SAMPLE_RATE)
+    # The pipeline's own rule, which knows offsets and channels that cancel: both must begin a sound at the same frame.
+    audio = librosa.resample(trim_leading_silence(audio), orig_sr=rate, target_sr=SAMPLE_RATE)
     return np.repeat(audio, 2, axis=0) if len(audio) == 1 else audio
 
 
