@@ -182,7 +182,7 @@ def evaluate(
     """
     from rmod_pipeline.codec.torch_support import require_torch
     from rmod_pipeline.errors import DoseError
-    from rmod_pipeline.progress import rate_progress
+    from rmod_pipeline.progress import steps_progress
     from rmod_pipeline.storage.writing import check_writable_folder
 
     require_torch(DoseError, "train")
@@ -198,10 +198,10 @@ def evaluate(
         check_writable_folder(folder)
     with TemporaryDirectory() as temporary:
         works = open_set_works(recipe, folder or Path(temporary), device)
-        with rate_progress("mixtures", progress) as on_mixtures:
-            results = evaluate_recipe(recipe, works, workers=workers, on_mixtures=on_mixtures)
-        if folder is not None:
-            write_evaluation(results, works, folder)
+        with steps_progress(progress) as on_step:
+            results = evaluate_recipe(recipe, works, workers=workers, on_step=on_step)
+            if folder is not None:
+                write_evaluation(results, works, folder, on_step)
     return results
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -24,7 +24,12 @@ from rmod_pipeline.evaluation.chunk import (
     work_on_chunk,
 )
 from rmod_pipeline.evaluation.embeddings import Embedding
-from rmod_pipeline.evaluation.figures.results import EvaluationResults, summarise_evaluation
+from rmod_pipeline.evaluation.figures.results import (
+    EvaluationResults,
+    OnEvaluationStep,
+    no_step,
+    summarise_evaluation,
+)
 from rmod_pipeline.evaluation.identity import list_origins
 from rmod_pipeline.evaluation.recipe import EvaluationRecipe, PairsChoice, SongsChoice
 from rmod_pipeline.evaluation.sets.pairs import EvaluationSet, open_pair_set, split_into_chunks
@@ -33,9 +38,6 @@ from rmod_pipeline.evaluation.systems.open import open_systems
 from rmod_pipeline.extraction.listening.ear import open_ear
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.storage.child_processes import hide_main_module, report_failed_start, start_process_pool
-
-OnMixtures = Callable[[int, int], None]
-"""Called with the number of finished mixtures, and of all."""
 
 
 def open_set_works(recipe: EvaluationRecipe, out: Path, device: str = "auto") -> list[SetWork]:
@@ -52,7 +54,7 @@ def evaluate_recipe(
     works: Sequence[SetWork],
     *,
     workers: int = 1,
-    on_mixtures: OnMixtures = lambda _done, _total: None,
+    on_step: OnEvaluationStep = no_step,
 ) -> EvaluationResults:
     """Answer, measure and summarise; what an earlier run with the same folder has done is not done again."""
     tasks = [
@@ -61,8 +63,8 @@ def evaluate_recipe(
     total, done = sum(len(keys) for *_, keys in tasks), 0
     for count in _run_tasks(tasks, workers):
         done += count
-        on_mixtures(done, total)
-    return summarise_evaluation(recipe, works)
+        on_step("mixtures", done, total)
+    return summarise_evaluation(recipe, works, on_step)
 
 
 def open_set_work(

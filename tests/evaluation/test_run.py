@@ -27,6 +27,7 @@ from rmod_pipeline.evaluation.sets.pairs import CHUNK, read_item, split_into_chu
 from rmod_pipeline.evaluation.store import read_rows
 from rmod_pipeline.evaluation.systems.base import RememberedSystem
 from rmod_pipeline.evaluation.systems.open import open_systems
+from rmod_pipeline.pages.evaluation import write_evaluation
 from rmod_pipeline.shards.members import decode_audio
 
 SYSTEMS: list[dict[str, Any]] = [
@@ -72,6 +73,22 @@ def test_a_figure_is_the_mean_distance_of_the_answers(tiny_built: Path, tmp_path
     assert results.systems("tiny") == ["cut", "chance", "typical", "another's chance", "silence"]
     assert {row["key"] for row in results.truths["tiny", "kick"]} == set(cell.keys)
     assert all(row["kit"] for row in results.truths["tiny", "kick"])
+
+
+def test_each_step_is_reported_up_to_its_end(tiny_built: Path, tmp_path: Path) -> None:
+    recipe = make_recipe(tiny_built, listen=1)
+    works = open_set_works(recipe, tmp_path, "cpu")
+    reported: dict[str, list[tuple[int, int]]] = {}
+
+    def on_step(step: str, done: int, total: int) -> None:
+        reported.setdefault(step, []).append((done, total))
+
+    write_evaluation(evaluate_recipe(recipe, works, on_step=on_step), works, tmp_path, on_step)
+    assert list(reported) == ["mixtures", "tables", "pages to listen to"]
+    for counts in reported.values():
+        assert counts == sorted(counts)
+        assert len({total for _, total in counts}) == 1
+        assert counts[-1][0] == counts[-1][1]
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -184,22 +184,36 @@ class EvaluationResults:
         }
 
 
-def summarise_evaluation(recipe: EvaluationRecipe, works: Sequence[SetWork]) -> EvaluationResults:
+OnEvaluationStep = Callable[[str, int, int], None]
+"""Called with the name of a step, the number of finished items, and the number of all items."""
+
+
+def no_step(_step: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
+def summarise_evaluation(
+    recipe: EvaluationRecipe, works: Sequence[SetWork], on_step: OnEvaluationStep = no_step
+) -> EvaluationResults:
     """Return the results of all sets from the files of their chunks."""
+    kinds = (*recipe.kinds, ALL_KINDS)
     cells: list[Cell] = []
     audits: list[CopyAudit] = []
     truths: dict[tuple[str, str], Sequence[Mapping[str, Any]]] = {}
+    done = 0
     for work in works:
         name = work.test_set.choice.name
         truth_rows = _read_system(work, TRUTH)
         systems = [each for each in work.origins if each != TRUTH]
         rows = {system: _read_system(work, system) for system in systems}
-        for kind in (*recipe.kinds, ALL_KINDS):
+        for kind in kinds:
             known = [row for row in truth_rows if row["kind"] == kind]
             truths[name, kind] = [{column: row.get(column) for column in _KNOWN} for row in known]
             own = {system: [row for row in rows[system] if row["kind"] == kind] for system in systems}
             cells += [_summarise_cell((name, system, kind), own[system], known, recipe.seed) for system in systems]
             audits += audit_copies(work, kind, known, own)
+            done += 1
+            on_step("tables", done, len(works) * len(kinds))
     cells = [cell for cell in cells if cell.keys or cell.missing]
     return EvaluationResults(
         recipe=recipe,
@@ -214,24 +228,21 @@ def summarise_evaluation(recipe: EvaluationRecipe, works: Sequence[SetWork]) -> 
         truths=truths,
         comparisons=tuple(_compare_systems(recipe, cells)),
         audits=tuple(audits),
-        condition_use=dict(_measure_models(recipe, works)),
+        condition_use=dict(_measure_models(recipe, works, on_step)),
     )
 
 
 def _measure_models(
-    recipe: EvaluationRecipe, works: Sequence[SetWork]
+    recipe: EvaluationRecipe, works: Sequence[SetWork], on_step: OnEvaluationStep
 ) -> Iterator[tuple[tuple[str, str], tuple[ConditionUse, ...]]]:
     """Yield the losses of every model on every set of pairs, once however many ranks its answers have."""
-    for work in works:
-        models = {
-            choice.checkpoint: name_of(choice) for choice in recipe.systems[::-1] if isinstance(choice, DoseModel)
-        }
-        for checkpoint, name in reversed(models.items()):
-            if isinstance(work.test_set, PairSet):
-                losses = measure_model(
-                    work.test_set.out, work.test_set.choice.split, Path(checkpoint), most=len(work.test_set.keys)
-                )
-                yield (work.test_set.choice.name, name), tuple(losses)
+    models = {choice.checkpoint: name_of(choice) for choice in recipe.systems[::-1] if isinstance(choice, DoseModel)}
+    sets = [work.test_set for work in works if isinstance(work.test_set, PairSet)]
+    tasks = [(test_set, checkpoint, name) for test_set in sets for checkpoint, name in reversed(models.items())]
+    for number, (test_set, checkpoint, name) in enumerate(tasks, start=1):
+        losses = measure_model(test_set.out, test_set.choice.split, Path(checkpoint), most=len(test_set.keys))
+        yield (test_set.choice.name, name), tuple(losses)
+        on_step("losses of models", number, len(tasks))
 
 
 _KNOWN = ("key", "kit", "hits", "audible_db", "instruments", "sha256")

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from rmod_pipeline import __version__
 from rmod_pipeline.codec.catalogue import make_plain_name
 from rmod_pipeline.evaluation.chunk import SetWork
-from rmod_pipeline.evaluation.figures.results import EvaluationResults
+from rmod_pipeline.evaluation.figures.results import EvaluationResults, OnEvaluationStep, no_step
 from rmod_pipeline.evaluation.recipe import TRUTH, CodecCopy, EvaluationRecipe, Guess, name_of
 from rmod_pipeline.evaluation.sets.pairs import PairSet
 from rmod_pipeline.evaluation.votes import Trial, digest_trials, encode_key, plan_trials
@@ -54,7 +54,9 @@ class TrialView:
     """A name for the players that tells nothing."""
 
 
-def write_evaluation(results: EvaluationResults, works: Sequence[SetWork], out: Path) -> list[Path]:
+def write_evaluation(
+    results: EvaluationResults, works: Sequence[SetWork], out: Path, on_step: OnEvaluationStep = no_step
+) -> list[Path]:
     """Write all files of an evaluation and return their paths. Raises UsageError for a folder that is not writable."""
     tables = make_result_tables(results)
     files = {
@@ -62,7 +64,8 @@ def write_evaluation(results: EvaluationResults, works: Sequence[SetWork], out: 
         JSON: json.dumps(results.to_dict(), indent=1, ensure_ascii=False) + "\n",
     }
     pages = []
-    for work in works if results.recipe.listen else ():
+    listened = works if results.recipe.listen else ()
+    for number, work in enumerate(listened, start=1):
         name = work.test_set.choice.name
         pages.append((f"Listen: {name}", listening_name(work)))
         files[listening_name(work)] = listening_html(results, work)
@@ -71,6 +74,7 @@ def write_evaluation(results: EvaluationResults, works: Sequence[SetWork], out: 
             pages.append((f"Blind test: {name}", f"{_blind_name(work)}.html"))
             files[f"{_blind_name(work)}.html"] = blind_html(trials, work)
             files[f"{_blind_name(work)}-key.json"] = encode_key(trials)
+        on_step("pages to listen to", number, len(listened))
     files[PAGE] = evaluation_html(results, tables, pages)
     rows = list(results.items())
     # Songs have other columns than pairs, and pyarrow takes the columns from the first row.
