@@ -17,8 +17,8 @@ from rmod_pipeline.spec import PairId, PairSpec
 if TYPE_CHECKING:
     from rmod_pipeline.pipeline.jobs.context import WorkerContext
 
-RENDERED_TOGETHER = 4
-"""Pairs that are rendered at once: they fill the lanes of the fused engine, and more of them would not be faster."""
+RENDERED_TOGETHER = 8
+"""Pairs that are rendered at once: they fill the lanes of the fused engine, and share what a call costs."""
 FRAMES_TOGETHER = RENDERED_TOGETHER * 400_000
 """With longer mixtures, fewer pairs: the fused engine keeps some 150 bytes per frame of each."""
 

@@ -19,12 +19,12 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import numpy as np
@@ -46,9 +46,16 @@ _KEPT_SHARE = 0.8
 _ABANDONED_SECONDS = 3600.0
 """A temporary file that was last written longer ago belongs to a process that has died."""
 
+_TOUCH_NANOSECONDS = 600 * 10**9
+"""A file that was used within this time is not marked as used again."""
+_SETTLED_NANOSECONDS = 2 * 10**9
+"""A file that is younger may be written to again and keep its time, where clocks of file systems are coarse."""
+
 _HEADER = struct.Struct("<8sIIQ40x")
 """Magic word, CRC-32 of the samples, channels, frames. 64 bytes, so that samples begin at a cache line."""
 _MAGIC = b"rmodsnd1"
+_Identity = tuple[int, int, int]
+"""Inode, bytes and time of a file: what changes if somebody writes to it or replaces it."""
 
 
 def shift_pitch(loop: Audio, semitones: int, sample_rate: int) -> Audio:
@@ -75,6 +82,8 @@ class PreparedCache:
     """Bytes."""
     maps: bool = True
     """Whether files are mapped into memory, or read. A file on a network may not vanish while it is mapped."""
+    _checked: dict[str, _Identity] = field(default_factory=dict, compare=False, repr=False)
+    """The files whose checksums this process has compared, by name: comparing them again would take most of a load."""
 
     def get(self, source: str, make: Callable[[], Audio], check: Callable[[], object] = lambda: None) -> Audio:
         """Return a sound [channels, frames], from the folder or made; ``source`` says how it is made.
@@ -116,18 +125,26 @@ class PreparedCache:
     def _load(self, path: Path) -> Audio | None:
         """Return the sound of a file; None if there is no such file, or if it is damaged."""
         try:
-            data = _map_file(path) if self.maps else path.read_bytes()
+            with path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                data = _map_file(file) if self.maps else file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
             logger.warning("%s cannot be read, and is made again: %s", path, error)
             return None
-        audio = _parse(data)
+        identity = (status.st_ino, status.st_size, status.st_mtime_ns)
+        audio = _parse(data, compares=self._checked.get(path.name) != identity)
         if audio is None:
             logger.warning("%s is damaged and is made again", path)
             return None
-        with suppress(OSError):
-            os.utime(path)  # its age decides when a clean-up removes it
+        now = time.time_ns()
+        if now - status.st_mtime_ns > _TOUCH_NANOSECONDS:
+            with suppress(OSError):
+                os.utime(path, ns=(now, now))  # its age decides when a clean-up removes it
+                identity = (status.st_ino, status.st_size, now)
+        if now - status.st_mtime_ns > _SETTLED_NANOSECONDS:
+            self._checked[path.name] = identity
         return audio
 
     def clean_up(self) -> None:
@@ -165,24 +182,25 @@ class PreparedCache:
                 yield status.st_mtime, status.st_size, path
 
 
-def _map_file(path: Path) -> mmap.mmap | bytes:
+def _map_file(file: IO[bytes]) -> mmap.mmap | bytes:
     """Map a file into memory. Until Python 3.13 each map holds a file descriptor."""
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            return b""  # it cannot be mapped
-        options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **options)
+    if os.fstat(file.fileno()).st_size == 0:
+        return b""  # it cannot be mapped
+    options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ, **options)
 
 
-def _parse(data: mmap.mmap | bytes) -> Audio | None:
-    """Return the samples of a file, after a look at its checksum; None if they are not whole."""
+def _parse(data: mmap.mmap | bytes, *, compares: bool) -> Audio | None:
+    """Return the samples of a file; None if they are not whole. compares: whether to compare their checksum."""
     if len(data) < _HEADER.size:
         return None
     magic, checksum, channels, frames = _HEADER.unpack_from(data)
     if magic != _MAGIC or len(data) != _HEADER.size + 4 * channels * frames:
         return None
     samples = np.frombuffer(data, "<f4", offset=_HEADER.size)
-    return samples.reshape(channels, frames) if zlib.crc32(samples.data) == checksum else None
+    if compares and zlib.crc32(samples.data) != checksum:
+        return None
+    return samples.reshape(channels, frames)
 
 
 @cache

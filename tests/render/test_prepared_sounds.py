@@ -8,8 +8,11 @@ import logging
 import multiprocessing
 import os
 import time
+import zlib
 from functools import partial
 from pathlib import Path
+from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -101,6 +104,36 @@ def test_a_damaged_file_is_replaced(damage: str, tmp_path: Path, caplog: pytest.
     assert "damaged" in caplog.text
     assert file.read_bytes() == whole
     assert np.array_equal(cache.get("loop", fail_if_called), SOUND)
+
+
+@pytest.mark.parametrize("maps", [True, False])
+def test_a_checksum_is_compared_again_if_somebody_wrote_to_the_file(
+    maps: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And only then, because comparing it takes most of a load."""
+    _, file = make_filled_cache(tmp_path)
+    os.utime(file, (1e9, 1e9))
+    compared: list[Any] = []
+
+    def compare(data: Any) -> int:
+        compared.append(data)
+        return crc32(data)
+
+    monkeypatch.setattr(zlib, "crc32", compare)
+    cache = PreparedCache(tmp_path, maps=maps)
+    for _ in range(3):
+        assert np.array_equal(cache.get("loop", fail_if_called), SOUND)
+    assert len(compared) == 1
+    copy = file.with_name("copy")
+    copy.write_bytes(file.read_bytes())
+    copy.replace(file)
+    assert np.array_equal(cache.get("loop", fail_if_called), SOUND)
+    assert len(compared) == 2
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    assert np.array_equal(cache.get("loop", lambda: SOUND), SOUND)
+    assert len(compared) >= 3
 
 
 def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from rmod_pipeline.audio import Audio, Pcm, gain_to_db
@@ -167,7 +167,7 @@ class _Run:
     ) -> None:
         self.channels, self.sample_rate = channels, sample_rate
         self.gains_db: list[float] = []
-        self._left = deque(effects)
+        self._left = deque((effect, self._plan(effect)) for effect in effects)
         self._measures, self._matches = measures, matches
         self._level: float | None = None
         """RMS of the channels; None if it is not known."""
@@ -185,13 +185,16 @@ class _Run:
 
     @property
     def needs_level(self) -> bool:
-        """Whether the level after the effect that is next is needed."""
-        return self._measures or (self._left[0].match_rms and self._matches)
+        """Whether the level after the effect that is next is needed: for it, or for what follows it."""
+        if self._measures or (self._left[0][0].match_rms and self._matches):
+            return True
+        following = islice((step for _, step in self._left if not isinstance(step, Scaling | Placing)), 1, None)
+        return isinstance(next(following, None), LevelScaling | Compression | Limiting)
 
     def advance(self) -> bool:
         """Apply effects that cost nothing; return whether one is next that has to be computed."""
         while self._left and not self._waits:
-            self.step = self._plan(self._left[0])
+            self.step = self._left[0][1]
             light = self._apply_light(self.step) if self.step is not None else None
             self._waits = light is None
             if light is not None:
@@ -200,7 +203,7 @@ class _Run:
 
     def finish(self, channels: Channels) -> None:
         """Take the channels after the effect that is next, match their RMS if it wants that, and measure its gain."""
-        effect, self._waits = self._left.popleft(), False
+        (effect, _), self._waits = self._left.popleft(), False
         match = effect.match_rms and self._matches
         if not (match or self._measures):
             self.channels, self._level = channels, None
@@ -219,7 +222,7 @@ class _Run:
 
     def apply_own(self, pool: RowPool) -> None:
         """Apply the effect that is next by its own function."""
-        effect = self._left[0]
+        effect, _ = self._left[0]
         audio = mix_audio([self.channels], pool)
         result = EFFECTS[effect.effect].engines[PEDALBOARD](audio, effect, self.sample_rate)
         self.finish(make_channels(result, pool))
@@ -272,9 +275,8 @@ def _run_all(runs: Sequence[_Run], pool: RowPool) -> None:
         waiting = [run for run in runs if run.advance()]
         if not waiting:
             return
-        kinds = Counter(type(run.step) for run in waiting)
-        # A tie goes to the kind of the first run, so that the order does not depend on anything else.
-        kind = max(kinds, key=lambda each: (kinds[each], -[type(run.step) for run in waiting].index(each)))
+        # Of kinds with equal counts, ``most_common`` names the one that it met first.
+        ((kind, _),) = Counter(type(run.step) for run in waiting).most_common(1)
         group = [run for run in waiting if type(run.step) is kind]
         _HEAVY[kind](group, pool)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import SPARE_FRAMES, Audio, padded_frames
-from rmod_pipeline.effects.engines.fused.kernels.layout import FLOAT_BYTES, SUM_BYTES, TRACK_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.layout import FLOAT_BYTES, LEVELS_BYTES, SUM_BYTES, TRACK_BYTES
 from rmod_pipeline.effects.engines.fused.table import add_tracks, combine, measure, sum_windows
 
 _ALIGNMENT_BYTES = 64
@@ -91,9 +91,9 @@ class Row:
 
     def _measure(self) -> tuple[float, float]:
         if self.levels is None:
-            levels = np.empty(2)
-            measure(self.address, self.pool.frames, levels.ctypes.data)
-            self.levels = float(levels[0]), float(levels[1])
+            record = np.zeros(LEVELS_BYTES // 8)
+            measure(self.address, self.pool.frames, record.ctypes.data)
+            self.levels = float(record[0]), float(record[1])
         return self.levels
 
     @property
@@ -210,10 +210,13 @@ class TrackSum:
 
 
 def sum_all(tracks: Sequence[TrackSum], pool: RowPool) -> Channels:
-    """Return the sum of tracks, and measure each of them."""
+    """Return the sum of tracks, and measure it and each of them."""
     left, right = pool.take(), pool.take()
     records, scratch = np.concatenate([track.records for track in tracks]), make_row(SUM_BYTES // FLOAT_BYTES)
-    add_tracks(records.ctypes.data, len(tracks), left.address, right.address, pool.frames, scratch.ctypes.data)
+    levels = np.zeros((2, LEVELS_BYTES // 8))
+    places = [each.ctypes.data for each in (levels, scratch)]
+    add_tracks(records.ctypes.data, len(tracks), left.address, right.address, pool.frames, *places)
+    left.levels, right.levels = ((squares, highest) for squares, highest, *_ in levels.tolist())
     for index, track in enumerate(tracks):
         track.take_levels(records[2 * index : 2 * index + 2])
     return Channel(left), Channel(right)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
-from rmod_pipeline.effects.engines.fused.kernels.layout import SUM_BYTES, SUM_FRAMES, TRACK_BYTES
-from rmod_pipeline.effects.engines.fused.kernels.peaks import end_levels
+from rmod_pipeline.effects.engines.fused.kernels.layout import LEVELS_BYTES, SUM_BYTES, SUM_FRAMES, TRACK_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.peaks import end_record, measure_part
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
     add_double,
@@ -23,6 +23,10 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import (
 )
 
 
+_STRIDE_FRAMES = 16 * SUM_FRAMES
+"""Frames of a row that are read before the next row: a processor reads ahead within a row."""
+
+
 @inlined
 def _combine_at(rows: Any, gains: Any, count: Any, at: Any) -> Any:
     """Return eight frames, ``at`` bytes from the start, of the sum of rows times their gains; see ``combine``."""
@@ -32,10 +36,61 @@ def _combine_at(rows: Any, gains: Any, count: Any, at: Any) -> Any:
     return total
 
 
+@helper
+def _sum_two(one: Any, other: Any, gain: Any, other_gain: Any, to: Any, size: Any) -> None:
+    """Write the sum of ``size`` bytes of two rows times their gains."""
+    amount, other_amount = fill(gain), fill(other_gain)
+    for at in range(0, size, 32):
+        store(to + at, load(one + at) * amount + load(other + at) * other_amount)
+
+
+@helper
+def _add_two(one: Any, other: Any, gain: Any, other_gain: Any, to: Any, size: Any) -> None:
+    """Add ``size`` bytes of two rows, first the one, then the other, times their gains."""
+    amount, other_amount = fill(gain), fill(other_gain)
+    for at in range(0, size, 32):
+        store(to + at, load(to + at) + load(one + at) * amount + load(other + at) * other_amount)
+
+
+@helper
+def _add_one(one: Any, gain: Any, to: Any, size: Any) -> None:
+    """Add ``size`` bytes of a row times its gain."""
+    amount = fill(gain)
+    for at in range(0, size, 32):
+        store(to + at, load(to + at) + load(one + at) * amount)
+
+
+@helper
+def _write_one(one: Any, gain: Any, to: Any, size: Any) -> None:
+    """Write ``size`` bytes of a row times its gain."""
+    amount = fill(gain)
+    for at in range(0, size, 32):
+        store(to + at, load(one + at) * amount)
+
+
+@helper
+def _sum_rows(rows: Any, gains: Any, count: Any, at: Any, to: Any, size: Any) -> None:
+    """Write ``size`` bytes of the sum of rows times their gains, ``at`` bytes from their start; see ``combine``.
+
+    A block goes through the rows two at a time: with all rows at once, each of its frames would read all addresses and
+    gains again. The sums are those of ``_combine_at``.
+    """
+    if count == 1:
+        _write_one(load_address(rows) + at, load_float(gains), to, size)
+        return
+    _sum_two(load_address(rows) + at, load_address(rows + 8) + at, load_float(gains), load_float(gains + 4), to, size)
+    for number in range(2, count - 1, 2):
+        row, gain = rows + 8 * number, gains + 4 * number
+        _add_two(load_address(row) + at, load_address(row + 8) + at, load_float(gain), load_float(gain + 4), to, size)
+    if count % 2:
+        last = count - 1
+        _add_one(load_address(rows + 8 * last) + at, load_float(gains + 4 * last), to, size)
+
+
 def combine(rows: Any, gains: Any, count: Any, to: Any, frames: Any) -> None:
     """Write the sum of rows times their gains. rows, gains: addresses of ``count`` addresses and floats; to: a row."""
-    for at in range(0, frames * 4, 32):
-        store(to + at, _combine_at(rows, gains, count, at))
+    for start in range(0, frames * 4, SUM_BYTES):
+        _sum_rows(rows, gains, count, start, to + start, min(SUM_BYTES, frames * 4 - start))
 
 
 def echo(source: Any, to: Any, frames: Any, delay: Any, feedback: Any) -> None:
@@ -55,20 +110,12 @@ def echo(source: Any, to: Any, frames: Any, delay: Any, feedback: Any) -> None:
         frame += 1
 
 
-def measure(row: Any, frames: Any, out: Any) -> None:
-    """Write two doubles to ``out``: the sum of squares of a row, and its largest absolute frame."""
-    squares = 0.0
-    highest, zero = fill(np.float32(0)), fill(np.float32(0))
-    whole = frames - frames % 8
-    for start in range(0, whole, SUM_FRAMES):
-        total = zero
-        for frame in range(start, min(start + SUM_FRAMES, whole), 8):
-            x = load(row + frame * 4)
-            total = total + x * x
-            highest = larger(highest, absolute(x))
-        for index in range(8):
-            squares += np.float64(lane(total, index))
-    end_levels(row, frames, squares, highest, out)
+def measure(row: Any, frames: Any, record: Any) -> None:
+    """Write to a record of LEVELS_BYTES, zeros, the sum of squares of a row and its largest absolute frame: doubles."""
+    whole = (frames - frames % 8) * 4
+    for start in range(0, whole, SUM_BYTES):
+        measure_part(row, start, min(start + SUM_BYTES, whole), record)
+    end_record(row, frames, record)
 
 
 @helper
@@ -81,8 +128,7 @@ def _sum_block(
     ``to``: a row that also gets the block, or 0.
     """
     zero = fill(np.float32(0))
-    for here in range(0, SUM_BYTES, 32):
-        store(scratch + here, _combine_at(rows, gains, count, at + here))
+    _sum_rows(rows, gains, count, at, scratch, SUM_BYTES)
     for frame in range(max(frames, 0), SUM_FRAMES):
         store_float(scratch + frame * 4, np.float32(0))
     squares, highest = zero, load(levels + 8)
@@ -99,33 +145,41 @@ def _sum_block(
             store(to + at + here, load(scratch + here))
 
 
-def add_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any, scratch: Any) -> None:
-    """Write the sum of tracks, which are sums of rows, to two rows, and measure each track on the way.
+def add_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any, levels: Any, scratch: Any) -> None:
+    """Write the sum of tracks, which are sums of rows, to two rows, and measure each track and the sum on the way.
 
     tracks: [count, 2] records of TRACK_BYTES, of the left and the right channel. A record has the address of its rows'
     addresses, that of their gains, their count, and a row that gets the channel, or 0. Then come a double and a vector,
     both 0, for the sum of squares and the largest absolute frames. ``frames``: of audio; what rows hold after it does
-    not count. scratch: a block.
+    not count. levels: two records of LEVELS_BYTES, of the rows, zeros. scratch: a block.
     """
-    zero = fill(np.float32(0))
-    for start in range(0, frames, SUM_FRAMES):
-        at = start * 4
-        for here in range(at, at + SUM_BYTES, 32):
-            store(to_left + here, zero)
-            store(to_right + here, zero)
+    zero, whole = fill(np.float32(0)), (frames - frames % 8) * 4
+    for first in range(0, frames, _STRIDE_FRAMES):
+        last = min(first + _STRIDE_FRAMES, frames)
+        for start in range(first, last, SUM_FRAMES):
+            for here in range(start * 4, start * 4 + SUM_BYTES, 32):
+                store(to_left + here, zero)
+                store(to_right + here, zero)
         for number in range(2 * count):
             record = tracks + number * TRACK_BYTES
-            _sum_block(
-                load_address(record),
-                load_address(record + 8),
-                load_address(record + 16),
-                at,
-                min(SUM_FRAMES, frames - start),
-                scratch,
-                to_right if number % 2 else to_left,
-                load_address(record + 24),
-                record + 32,
-            )
+            for start in range(first, last, SUM_FRAMES):
+                _sum_block(
+                    load_address(record),
+                    load_address(record + 8),
+                    load_address(record + 16),
+                    start * 4,
+                    min(SUM_FRAMES, frames - start),
+                    scratch,
+                    to_right if number % 2 else to_left,
+                    load_address(record + 24),
+                    record + 32,
+                )
+        for start in range(first, last, SUM_FRAMES):
+            stop = min(start * 4 + SUM_BYTES, whole)
+            measure_part(to_left, start * 4, stop, levels)
+            measure_part(to_right, start * 4, stop, levels + LEVELS_BYTES)
+    end_record(to_left, frames, levels)
+    end_record(to_right, frames, levels + LEVELS_BYTES)
 
 
 def sum_windows(left: Any, right: Any, starts: Any, count: Any, length: Any, frames: Any, sums: Any) -> None:

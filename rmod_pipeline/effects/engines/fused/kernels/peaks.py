@@ -38,6 +38,25 @@ def end_levels(row: Any, frames: Any, squares: Any, highest: Any, out: Any) -> N
 
 
 @helper
+def measure_part(row: Any, start: Any, stop: Any, record: Any) -> None:
+    """Add bytes [start, stop) of a row, at most ``SUM_FRAMES`` frames, to its record."""
+    total, highest = fill(np.float32(0)), load(record + VECTOR_BYTES)
+    for at in range(row + start, row + stop, VECTOR_BYTES):
+        x = load(at)
+        total = total + x * x
+        highest = larger(highest, absolute(x))
+    store(record + VECTOR_BYTES, highest)
+    for index in range(8):
+        add_double(record, np.float64(lane(total, index)))
+
+
+@helper
+def end_record(row: Any, frames: Any, record: Any) -> None:
+    """Complete the record of a row."""
+    end_levels(row, frames, load_double(record), load(record + VECTOR_BYTES), record)
+
+
+@helper
 def _measure_four(rows: Any, start: Any, stop: Any, levels: Any) -> None:
     """Add bytes [start, stop) of four rows to their records: while one waits for its last sum, the others compute."""
     a, b, c, d = load_address(rows), load_address(rows + 8), load_address(rows + 16), load_address(rows + 24)
@@ -87,5 +106,4 @@ def end_rows(rows: Any, halves: Any, frames: Any, levels: Any) -> None:
     """Complete the records of rows, for the same arguments."""
     if levels:
         for row in range(8 * halves):
-            record = levels + row * LEVELS_BYTES
-            end_levels(load_address(rows + 8 * row), frames, load_double(record), load(record + VECTOR_BYTES), record)
+            end_record(load_address(rows + 8 * row), frames, levels + row * LEVELS_BYTES)
