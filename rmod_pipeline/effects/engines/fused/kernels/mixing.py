@@ -22,7 +22,6 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     store_float,
 )
 
-
 _STRIDE_FRAMES = 16 * SUM_FRAMES
 """Frames of a row that are read before the next row: a processor reads ahead within a row."""
 
