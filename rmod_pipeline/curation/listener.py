@@ -23,13 +23,13 @@ class ClassifierListener:
     fresh: bool = False
     """Listen to unchanged files again too."""
 
-    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[KindByEar | None]:
-        """Yield what each file is, in order; None for one that cannot be classified. Raises ModelError."""
+    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[KindByEar | str]:
+        """Yield what each file is, in order; for one that cannot be classified, the reason. Raises ModelError."""
         files = [SoundFile(path=path) for path in paths]
         on_file = count_step(progress, "Listening")
         with opened_cache(self.choice, fresh=self.fresh) as cache:
             for result in classify_files(files, self.choice, cache=cache, workers=self.workers, progress=on_file):
-                yield to_kind_by_ear(result.classification) if result.classification else None
+                yield to_kind_by_ear(result.classification) if result.classification else result.reason
 
 
 def to_kind_by_ear(classification: Classification) -> KindByEar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,11 +59,15 @@ def index_library(
     Raises LibraryError if no sound can be heard, and ModelError for a bad classifier. A single file that cannot be used
     is listed in ``refused``.
     """
-    files = [SoundFile(path=library.path_of(asset), sha256=asset.sha256) for asset in library.assets]
+    paths = [library.path_of(asset) for asset in library.assets]
+    files = [SoundFile(path=path, sha256=asset.sha256) for path, asset in zip(paths, library.assets, strict=True)]
     assets, embeddings, refused = list[Asset](), list[Embeddings](), list[RefusedSound]()
     results = classify_files(files, choice, cache=cache, workers=workers, progress=progress)
-    for asset, result in zip(library.assets, results, strict=True):
-        if result.classification is None:
+    for asset, path, result in zip(library.assets, paths, results, strict=True):
+        # The cache remembers what a sound was like whose file is gone; nobody could play it. A store is not asked.
+        if isinstance(path, Path) and not path.is_file():
+            refused.append(RefusedSound(asset=asset, reason="no such file"))
+        elif result.classification is None:
             refused.append(RefusedSound(asset=asset, reason=result.reason))
         else:
             assets.append(asset)

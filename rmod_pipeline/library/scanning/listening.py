@@ -55,8 +55,8 @@ class KindByEar:
 class Listener(Protocol):
     """What hears files for a scan."""
 
-    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[KindByEar | None]:
-        """Yield what each file is, in order; None for one that cannot be read, or is too long for one sound."""
+    def hear(self, paths: Sequence[Path], progress: ScanProgress | None) -> Iterator[KindByEar | str]:
+        """Yield what each file is, in order; for one that cannot be heard, the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,9 @@ def hear_kinds(
     to_hear = [path for path, description in descriptions.items() if _needs_ear(description)]
     decided, suspects = dict(descriptions), []
     for path, answer in zip(to_hear, listener.hear(to_hear, progress), strict=True):
-        if answer is None:
+        if isinstance(answer, str):
+            if not descriptions[path].kind:
+                decided[path] = replace(descriptions[path], ear_reason=answer)
             continue
         decided[path], suspect = _decide(path, descriptions[path], answer)
         if suspect:

@@ -73,6 +73,8 @@ def prepare_sound_material(
     stem = folder / _make_digest(sounds, recipe, features)
     listing, array = stem.with_suffix(".json"), stem.with_suffix(".npy")
     stored = _load(array, listing, len(sounds))
+    if stored is not None and _has_mended_sounds(stored, sounds, features.sample_rate):
+        stored = None
     if stored is None:
         _write(_compute_all(sounds, recipe, features, workers, progress), array, listing, features)
         stored = _load(array, listing, len(sounds))
@@ -97,6 +99,12 @@ def _load(array: Path, listing: Path, count: int) -> SoundMaterial | None:
         logger.warning("%s is damaged and is computed again: its listing does not fit", array)
         return None
     return SoundMaterial(frames=frames, parts=parts)
+
+
+def _has_mended_sounds(stored: SoundMaterial, sounds: Sequence[LabelledSound], rate: int) -> bool:
+    """Return whether a sound that could not be read when the levels were computed can be read now."""
+    left_out = (sound for sound, copies in zip(sounds, stored.parts, strict=True) if not copies)
+    return any(sound.path is not None and _is_readable(sound.path, sound.sha256, rate) for sound in left_out)
 
 
 def _make_digest(sounds: Sequence[LabelledSound], recipe: ClassifierRecipe, features: LogMel) -> str:
@@ -178,6 +186,14 @@ def _synthesize(sound: LabelledSound, seed: int, rate: int) -> Mono:
     audio = synthesize_random_drum(leaf_name(sound.kind, sound.subkind), Draw.of("classifier", seed, sound.key))
     mono: Mono = resample(audio.astype(np.float32)[None], SAMPLE_RATE, rate)[0]
     return mono
+
+
+def _is_readable(path: Location, sha256: str, rate: int) -> bool:
+    try:
+        _read(path, sha256, rate)
+    except AssetError:
+        return False
+    return True
 
 
 def _read(path: Location, sha256: str, rate: int) -> Mono:

@@ -26,10 +26,19 @@ def test_a_cached_index_is_the_fresh_one_and_reads_no_sound(tmp_path: Path) -> N
     choice = FakeChoice(log=tmp_path / "log")
     fresh = make_index(library, choice, tmp_path / "c.sqlite")
     for asset in library.assets:
-        library.path_of(asset).unlink()
+        library.path_of(asset).write_bytes(b"not read")
     cached = make_index(library, choice, tmp_path / "c.sqlite")
     assert np.array_equal(cached.embeddings, fresh.embeddings) and cached.assets == fresh.assets
     assert count_answers(tmp_path / "log") == len(library.assets)
+
+
+def test_a_cached_sound_whose_file_is_gone_is_left_out(tmp_path: Path) -> None:
+    library = make_library(tmp_path / "s")
+    make_index(library, FakeChoice(), tmp_path / "c.sqlite")
+    (tmp_path / "s" / "kick" / "00.wav").unlink()
+    index = make_index(library, FakeChoice(), tmp_path / "c.sqlite")
+    assert [(sound.asset.path, sound.reason) for sound in index.refused] == [("kick/00.wav", "no such file")]
+    assert len(index.assets) == len(index.embeddings) == len(library.assets) - 1
 
 
 def test_a_new_sound_alone_is_listened_to(tmp_path: Path) -> None:

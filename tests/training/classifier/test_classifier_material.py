@@ -20,6 +20,7 @@ from rmod_pipeline.training.classifier.material import prepare_sound_material
 from rmod_pipeline.training.classifier.sounds import collect_sounds
 from rmod_pipeline.training.classifier.train import split_sounds
 from rmod_pipeline.training.classifier.variation import cut_part, vary_sound
+from tests.curation.neighbours.libraries import make_library
 from tests.training.classifier.classifier_examples import RECIPE, select
 
 RATE = 44_100
@@ -96,6 +97,26 @@ def test_damaged_material_is_computed_again(tmp_path: Path) -> None:
         damage()
         again = prepare_sound_material(sounds, RECIPE, LogMel(), tmp_path)
         assert np.array_equal(again.frames, expected)
+
+
+def test_a_sound_that_was_unreadable_once_is_tried_again(tmp_path: Path) -> None:
+    sounds = collect_sounds([make_library(tmp_path / "s", 4)])
+    file = next(sound.path for sound in sounds if isinstance(sound.path, Path))
+    content = file.read_bytes()
+    file.write_bytes(b"")
+    calls: list[int] = []
+
+    def prepare() -> list[int]:
+        calls.clear()
+        material = prepare_sound_material(
+            sounds, RECIPE, LogMel(), tmp_path / "work", progress=lambda _name, done, _total: calls.append(done)
+        )
+        return [len(copies) for copies in material.parts]
+
+    assert prepare().count(0) == 1 and calls
+    assert prepare().count(0) == 1 and not calls, "it is not computed again in vain"
+    file.write_bytes(content)
+    assert prepare().count(0) == 0 and calls
 
 
 def test_batches_depend_on_seed_epoch_and_rank_alone(tmp_path: Path) -> None:
