@@ -31,7 +31,8 @@ from rmod_pipeline.errors import UsageError
 from tests.benchmarks.conftest import BENCHMARKS
 
 STOPPED = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests under nohup ignore it
 sys.path.append({str(BENCHMARKS)!r})
 from gpu_parts.clock import raise_on_signals, run_limited
 raise_on_signals()

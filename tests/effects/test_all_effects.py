@@ -164,7 +164,7 @@ def test_a_package_that_is_not_installed_has_a_version_too(monkeypatch: pytest.M
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(console, "distribution", find_nothing)
-    monkeypatch.setattr("rmod_pipeline.shards.fingerprint.version", find_nothing)
+    monkeypatch.setattr("rmod_pipeline.storage.process_identity.version", find_nothing)
     versions = output_versions(console.CONSOLE)
     assert set(versions.values()) - {versions["rmod output"]} == {"missing"}
 

@@ -17,6 +17,8 @@ from rmod_pipeline.errors import RmodError
 
 logger = logging.getLogger(__name__)
 
+RENEWAL_SECONDS = 30.0
+"""How long a release waits for a renewal that is on its way."""
 STALL_SECONDS = 1200.0
 """How long a lease is renewed without progress, for instance while a large tar is uploaded. After that it expires."""
 
@@ -59,7 +61,7 @@ class Lease(ABC):
         self._released.set()
         # A renewal that is still running would write the lease again after its release.
         if self._thread:
-            self._thread.join(self.renew_seconds)
+            self._thread.join(RENEWAL_SECONDS)
         try:
             self._release()
         except (OSError, RmodError) as release_error:

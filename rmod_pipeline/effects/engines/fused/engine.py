@@ -271,10 +271,8 @@ def _widen_shared(channels: Channels, step: Widening) -> Channels | None:
 
 def _run_all(runs: Sequence[_Run], pool: RowPool) -> None:
     """Apply all effects of all runs: of those that are next, the most frequent kind first."""
-    while True:
-        waiting = [run for run in runs if run.advance()]
-        if not waiting:
-            return
+    waiting = runs
+    while waiting := [run for run in waiting if run.advance()]:
         # Of kinds with equal counts, ``most_common`` names the one that it met first.
         ((kind, _),) = Counter(type(run.step) for run in waiting).most_common(1)
         group = [run for run in waiting if type(run.step) is kind]
