@@ -417,8 +417,15 @@ def measure(options: argparse.Namespace) -> str:
 
 def write_section(section: str, begin: str, end: str) -> None:
     """Replace what stands between two marks in the page."""
+    before, after = read_around(begin, end)
+    PAGE.write_text(f"{before}{begin}\n{section}\n{end}{after}", encoding="utf-8")
+
+
+def read_around(begin: str, end: str) -> tuple[str, str]:
+    """Return what stands before and after two marks in the page. Raises ValueError if they are not there once."""
     before, rest = PAGE.read_text(encoding="utf-8").split(begin)
-    PAGE.write_text(f"{before}{begin}\n{section}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    _, after = rest.split(end)
+    return before, after
 
 
 def main() -> None:
@@ -429,6 +436,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", action="store_true", help=f"write the section into {PAGE.name}")
     options = parser.parse_args()
+    if options.write:
+        read_around(BEGIN, END)
     section = measure(options)
     print(section)
     if options.write:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from performance import PAGE, describe_machine, write_section
+from performance import PAGE, describe_machine, read_around, write_section
 from render import spread
 
 BEGIN, END = "<!-- written by benchmarks/versions.py -->\n", "<!-- end of versions -->\n"
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 def build(checkout: Path, options: argparse.Namespace, cache: Path, pairs: int) -> float:
     """Build pairs with the code of a checkout; return the processor time of the command and its workers, in s."""
     command = [sys.executable, "-c", "from rmod_pipeline.cli import main; main()", "build", options.recipe]
-    command += ["--library", str(Path(options.library).absolute()), "--pairs", f"train={pairs}", "--workers", "1"]
+    command += ["--library", options.library, "--pairs", f"train={pairs}", "--workers", "1"]
     variables = {"PYTHONPATH": str(checkout.absolute()), "RMOD_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as out:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -40,10 +40,12 @@ def build(checkout: Path, options: argparse.Namespace, cache: Path, pairs: int) 
 
 
 def describe_version(checkout: Path) -> str:
-    """Return commit and date of a checkout."""
-    command = ["git", "-C", str(checkout), "log", "-1", "--date=short", "--format=%h of %ad"]
-    run = subprocess.run(command, check=False, capture_output=True, text=True)
-    return run.stdout.strip() or checkout.name
+    """Return commit and date of a checkout; a commit that was changed since is named so."""
+    git = ["git", "-C", str(checkout)]
+    commands = ([*git, "describe", "--always", "--dirty"], [*git, "log", "-1", "--date=short", "--format=%ad"])
+    runs = [subprocess.run(command, check=False, capture_output=True, text=True) for command in commands]
+    commit, date = (run.stdout.strip() for run in runs)
+    return f"{commit} of {date}" if commit else checkout.name
 
 
 def measure(options: argparse.Namespace) -> str:
@@ -79,6 +81,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.name}")
     options = parser.parse_args()
+    if options.library != "builtin":
+        options.library = str(Path(options.library).absolute())
+    if options.write:
+        read_around(BEGIN, END)
     section = measure(options)
     print(section)
     if options.write:
