@@ -17,7 +17,9 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
+from typing import TextIO
 
 from rmod_pipeline.errors import ManifestError, UsageError, nearest, quote
 from rmod_pipeline.library.asset import Asset, Library
@@ -97,13 +99,21 @@ def write_manifest(path: Path, assets: Iterable[Asset], root: str = ".") -> None
 
     ``root`` is the folder that the assets' paths are relative to, itself relative to the manifest's folder.
     """
+    write_csv_rows(path, *_tabulate(assets), [] if root == "." else [f"{ROOT_PREFIX} {root}"])
+
+
+def encode_manifest(assets: Iterable[Asset]) -> bytes:
+    """Return a manifest in the folder that its paths are relative to, as ``write_manifest`` writes it."""
+    return encode_csv_rows(*_tabulate(assets))
+
+
+def _tabulate(assets: Iterable[Asset]) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
+    """Return columns and rows of a manifest."""
     ordered = sorted(assets, key=lambda asset: asset.id)
-    first_row = [] if root == "." else [f"{ROOT_PREFIX} {root}"]
     columns = MANIFEST_COLUMNS
     if any(asset.kind_from for asset in ordered):
         columns += HEARD_COLUMNS
-    rows = ([_format_cell(getattr(asset, column)) for column in columns] for asset in ordered)
-    write_csv_rows(path, columns, rows, first_row)
+    return columns, ([_format_cell(getattr(asset, column)) for column in columns] for asset in ordered)
 
 
 def compute_library_digest(assets: Iterable[Asset]) -> str:
@@ -124,14 +134,25 @@ def write_csv_rows(
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with report_unwritable(path, "choose an --out in a folder that you can write to"), temporary_file(temporary):
         with temporary.open("x", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            quoting_writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-            for row in (*((first_row,) if first_row else ()), columns, *rows):
-                # Python does not quote a lone carriage return when writing, but ends a row at it when reading.
-                (quoting_writer if any("\r" in cell for cell in row) else writer).writerow(row)
+            _write_rows(file, chain((first_row,) if first_row else (), (columns,), rows))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+
+
+def encode_csv_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    """Return a CSV file as ``write_csv_rows`` writes it."""
+    stream = io.StringIO(newline="")
+    _write_rows(stream, chain((columns,), rows))
+    return stream.getvalue().encode()
+
+
+def _write_rows(file: TextIO, rows: Iterable[Sequence[str]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    quoting_writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    for row in rows:
+        # Python does not quote a lone carriage return when writing, but ends a row at it when reading.
+        (quoting_writer if any("\r" in cell for cell in row) else writer).writerow(row)
 
 
 def read_csv_rows(path: Location, columns: Sequence[str], data: bytes | None = None) -> Iterator[CsvRow]:

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rmod_pipeline import __version__
@@ -32,7 +31,7 @@ from rmod_pipeline.curation.drum_kit.results import DrumKit, PadSound
 from rmod_pipeline.curation.harvest.output import encode_wav24
 from rmod_pipeline.errors import LibraryError, UsageError
 from rmod_pipeline.library.asset import Asset
-from rmod_pipeline.library.manifest import write_csv_rows, write_manifest
+from rmod_pipeline.library.manifest import encode_csv_rows, encode_manifest
 from rmod_pipeline.storage.publish import file_digest, publish_bytes
 from rmod_pipeline.storage.writing import check_writable_folder, unwritable_error
 
@@ -148,9 +147,9 @@ def _encode_tables(kit: DrumKit, sounds: Mapping[str, bytes]) -> dict[str, bytes
     rows = [[_format_cell(value) for value in _describe_sound(sound).values()] for sound in kit.sounds]
     assets = [_make_asset(kit, sound, sounds[sound.file]) for sound in kit.sounds]
     return {
-        CSV: _file_bytes(lambda path: write_csv_rows(path, CSV_COLUMNS, rows)),
-        MANIFEST: _file_bytes(lambda path: write_manifest(path, assets)),
-        REPORT: _file_bytes(lambda path: write_csv_rows(path, _COLUMNS_OF_REPORT, kit.counts.unused)),
+        CSV: encode_csv_rows(CSV_COLUMNS, rows),
+        MANIFEST: encode_manifest(assets),
+        REPORT: encode_csv_rows(_COLUMNS_OF_REPORT, kit.counts.unused),
     }
 
 
@@ -173,14 +172,6 @@ def _make_asset(kit: DrumKit, sound: PadSound, content: bytes) -> Asset:
         peak_dbfs=gain_to_db(peak(sound.audio)),
         rms_dbfs=gain_to_db(rms(sound.audio)),
     )
-
-
-def _file_bytes(write: Callable[[Path], None]) -> bytes:
-    """Return the bytes of the file that a function writes: checksums are needed before anything is in its place."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "file"
-        write(path)
-        return path.read_bytes()
 
 
 def _check_names(out: Path, names: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.curation.harvest.output import WrittenSound
-from rmod_pipeline.curation.harvest.own_files import MANIFEST
+from rmod_pipeline.curation.harvest.own_files import MANIFEST, write_own_file
 from rmod_pipeline.curation.harvest.results import UNKNOWN
 from rmod_pipeline.library.groups import group_by_shared_names
 from rmod_pipeline.library.kinds.describe import PathDescription
-from rmod_pipeline.library.manifest import write_manifest
+from rmod_pipeline.library.manifest import encode_manifest
 from rmod_pipeline.library.process_pool import map_batches
 from rmod_pipeline.library.scanning.cache import ScanCache
 from rmod_pipeline.library.scanning.measure import MeasuredFile, MeasureTask, measure_batch
@@ -53,7 +53,8 @@ def write_harvest_manifest(
         for file, group in zip(kept, groups, strict=True)
     ]
     assignment = assign_splits(items, shares)
-    write_manifest(out / MANIFEST, make_assets(kept, assignment, PreviousManifest.empty(), listened=by_ear))
+    assets = make_assets(kept, assignment, PreviousManifest.empty(), listened=by_ear)
+    write_own_file(out, MANIFEST, encode_manifest(assets))
     unknown = len(written) - len(kept)
     warnings = [f"{unknown} sounds of unknown kind are not in the manifest"] if unknown else []
     if len(set(groups)) == 1:

@@ -15,7 +15,6 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -30,19 +29,16 @@ from rmod_pipeline.curation.harvest.own_files import (
     MOVE_AWAY,
     SONGS,
     SOUNDS,
-    TABLES,
     OwnFiles,
     begin_harvest,
     end_harvest,
-    note_file,
+    write_own_file,
 )
 from rmod_pipeline.curation.harvest.results import Harvest, HarvestConfig, KeptSound, SongOutcome, SongSurvey
 from rmod_pipeline.curation.harvest.song import read_ranges
-from rmod_pipeline.curation.harvest.store import WORK_FOLDER
 from rmod_pipeline.errors import UsageError
 from rmod_pipeline.extraction.listening.song import song_from_file
-from rmod_pipeline.library.manifest import write_csv_rows
-from rmod_pipeline.storage.publish import publish_bytes
+from rmod_pipeline.library.manifest import encode_csv_rows
 from rmod_pipeline.storage.writing import report_unwritable
 
 SOUND_COLUMNS = (
@@ -99,13 +95,11 @@ def write_sounds(
 
 
 def write_tables(harvest: Harvest, written: Sequence[WrittenSound], out: Path) -> None:
-    """Write the tables of sounds and of songs. From here on, a harvest that is stopped writes all tables again."""
-    for name in TABLES:
-        note_file(out, name)
+    """Write the tables of sounds and of songs."""
     order = {sound.file: number for number, sound in enumerate(harvest.sounds)}
     rows = [_sound_row(each) for each in sorted(written, key=lambda each: order[each.sound.file])]
-    write_csv_rows(out / SOUNDS, SOUND_COLUMNS, rows)
-    write_csv_rows(out / SONGS, SONG_COLUMNS, map(_song_row, harvest.songs))
+    write_own_file(out, SOUNDS, encode_csv_rows(SOUND_COLUMNS, rows))
+    write_own_file(out, SONGS, encode_csv_rows(SONG_COLUMNS, map(_song_row, harvest.songs)))
 
 
 def finish_harvest(
@@ -153,13 +147,9 @@ def _write_sound(sound: KeptSound, part: Audio, out: Path, peak_db: float | None
     gain = sound_gain(cut_sound(part, cut), peak_db)
     audio = cut_sound(part, cut, gain)
     data = encode_wav24(audio, sound.sample_rate)
-    digest = sha256(data).hexdigest()
-    note_file(out, sound.file, digest)
-    with report_unwritable(out / sound.file):
-        publish_bytes(data, out / sound.file, out / WORK_FOLDER)
     return WrittenSound(
         sound=sound,
-        sha256=digest,
+        sha256=write_own_file(out, sound.file, data),
         peak_dbfs=gain_to_db(peak(audio)),
         gain_db=gain_to_db(gain),
     )

@@ -1,16 +1,18 @@
 """Know which files in a harvest's folder the harvest wrote, also after it was stopped.
 
 DIR/harvest.json             settings, and every file of a finished harvest with its checksum
-DIR/.harvest/written.txt     while a harvest writes: checksum and name of each file, noted before it is written
+DIR/.harvest/written.txt     of an unfinished one: checksum and name of each file, noted before it is written
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,6 @@ MOVE_AWAY = "choose another --out, or move this file away"
 
 _FORMAT = "rmod_harvest"
 _NOTES = "written.txt"
-_ANYTHING = "anything"
-"""Stands for the checksum of a table that is being written."""
 _OUR_SOUNDS = re.compile(r"[a-z][a-z0-9_]*/[^/]+\.wav")
 
 
@@ -36,13 +36,14 @@ class OwnFiles:
 
     sounds: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, str] = field(default_factory=dict)
+    is_finished: bool = False
 
 
 def check_harvest_folder(out: Path) -> OwnFiles:
     """Return the files of an earlier harvest in a folder; none for a new or empty folder.
 
-    Raises UsageError if the path is no folder or not writable, holds files but no harvest, or if a sound or a table of
-    the earlier harvest was changed since.
+    Raises UsageError if the path is no folder or not writable, holds files but no harvest, has a table that no harvest
+    wrote, or if a sound or a table of the earlier harvest was changed since.
     """
     if out.exists() and not out.is_dir():
         raise UsageError(out, "is a file, but a folder is needed", "choose another --out")
@@ -56,11 +57,13 @@ def check_harvest_folder(out: Path) -> OwnFiles:
         if foreign:
             raise UsageError(out, f"holds {foreign[0]}, and no harvest", "choose a new or an empty folder")
         return OwnFiles()
-    noted = _read_notes(out)
-    for name, digest in {**earlier.sounds, **earlier.tables}.items():
-        path, known = out / name, {digest} | noted[name]
-        if path.is_file() and _ANYTHING not in known and file_digest(path) not in known:
-            raise UsageError(path, "was changed since the harvest wrote it", MOVE_AWAY)
+    noted = defaultdict[str, set[str]](set) if earlier.is_finished else _read_notes(out)
+    for name in (*earlier.sounds, *TABLES):
+        path, listed = out / name, earlier.sounds.get(name) or earlier.tables.get(name)
+        known = noted[name] | ({listed} if listed else set())
+        if path.is_file() and file_digest(path) not in known:
+            found = "was changed since the harvest wrote it" if known else "is not known to be written by a harvest"
+            raise UsageError(path, found, MOVE_AWAY)
     return earlier
 
 
@@ -68,13 +71,25 @@ def begin_harvest(out: Path, earlier: OwnFiles) -> None:
     """Make the folder and mark it as that of a harvest, which is unfinished."""
     with report_unwritable(out):
         (out / WORK_FOLDER).mkdir(parents=True, exist_ok=True)
+        if earlier.is_finished:
+            (out / WORK_FOLDER / _NOTES).unlink(missing_ok=True)  # of a process that was killed when it had finished
         _write_marker(out, {"unfinished": True}, earlier)
 
 
-def note_file(out: Path, name: str, digest: str = _ANYTHING) -> None:
-    """Note a file that is written next, so that it is known as the harvest's own if the harvest stops there."""
-    with report_unwritable(out), (out / WORK_FOLDER / _NOTES).open("a", encoding="utf-8") as file:
-        file.write(f"{digest} {name}\n")
+def write_own_file(out: Path, name: str, data: bytes) -> str:
+    """Write a file of a harvest and return its checksum, which is noted first: the harvest may be stopped anywhere.
+
+    Raises UsageError if it cannot be written.
+    """
+    digest = sha256(data).hexdigest()
+    with report_unwritable(out / name):
+        with (out / WORK_FOLDER / _NOTES).open("a", encoding="utf-8") as file:
+            # The line before may be half a line of a process that was killed.
+            file.write(f"\n{digest} {name}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        publish_bytes(data, out / name, out / WORK_FOLDER)
+    return digest
 
 
 def end_harvest(out: Path, content: Mapping[str, Any], sounds: Mapping[str, str]) -> None:
@@ -98,11 +113,12 @@ def _read_marker(out: Path) -> OwnFiles | None:
     return OwnFiles(
         {name: digest for name, digest in sounds.items() if _OUR_SOUNDS.fullmatch(name) and ".." not in name},
         {name: digest for name, digest in tables.items() if name in TABLES},
+        is_finished="unfinished" not in content,
     )
 
 
 def _read_notes(out: Path) -> defaultdict[str, set[str]]:
-    """Return the noted checksums of each file; a harvest that was killed may have left half a line."""
+    """Return the noted checksums of each file. Half a line is no note: its file was not written yet."""
     noted: defaultdict[str, set[str]] = defaultdict(set)
     try:
         lines = (out / WORK_FOLDER / _NOTES).read_text(encoding="utf-8", errors="replace").splitlines()

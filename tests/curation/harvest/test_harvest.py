@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ import pytest
 import soundfile
 
 from rmod_pipeline.curation.harvest import harvest as story
-from rmod_pipeline.curation.harvest import output
+from rmod_pipeline.curation.harvest import output, own_files
 from rmod_pipeline.curation.harvest.analyse import analyse_song
 from rmod_pipeline.curation.harvest.harvest import harvest_songs, require_sounds
 from rmod_pipeline.curation.harvest.output import write_sounds
-from rmod_pipeline.curation.harvest.own_files import MANIFEST, MARKER, SONGS, SOUNDS, TABLES, note_file
+from rmod_pipeline.curation.harvest.own_files import MANIFEST, MARKER, SONGS, SOUNDS, TABLES, write_own_file
 from rmod_pipeline.curation.harvest.results import Harvest, HarvestConfig
 from rmod_pipeline.curation.harvest.songs import SongSources
-from rmod_pipeline.curation.harvest.store import AnalysisStore, analysis_from_dict, analysis_to_dict
+from rmod_pipeline.curation.harvest.store import WORK_FOLDER, AnalysisStore, analysis_from_dict, analysis_to_dict
 from rmod_pipeline.errors import LibraryError, UsageError
 from rmod_pipeline.library.manifest import load_library
 from rmod_pipeline.library.read import read_sound
@@ -225,8 +226,9 @@ def test_a_table_that_somebody_changed_is_not_overwritten(table: str, songs: Pat
     assert (out / table).read_text() == "mine"
 
 
-def test_a_harvest_stopped_among_its_tables_resumes(
-    songs: Path, done: tuple[Path, Harvest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("changed", ["", *TABLES])
+def test_a_harvest_stopped_among_its_tables_resumes_unless_somebody_changed_one(
+    changed: str, songs: Path, done: tuple[Path, Harvest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "hits"
     run(songs, out, per_cluster=1)
@@ -238,8 +240,41 @@ def test_a_harvest_stopped_among_its_tables_resumes(
         patch.setattr(story, "write_harvest_manifest", stop)
         with pytest.raises(KeyboardInterrupt):
             run(songs, out)
+    if changed:
+        (out / changed).write_text("mine")
+        with pytest.raises(UsageError, match="was changed since"):
+            run(songs, out)
+        assert (out / changed).read_text() == "mine"
+        return
+    with (out / WORK_FOLDER / "written.txt").open("a") as notes:
+        notes.write("0123 half of a li")
+    with monkeypatch.context() as patch:
+        patch.setattr(story, "write_harvest_manifest", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(songs, out)
     run(songs, out)
     assert contents(out) == contents(done[0])
+
+
+def test_a_manifest_that_no_harvest_wrote_is_neither_removed_nor_overwritten(songs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "hits"
+    harvest_songs([songs], out, HarvestConfig())
+    assert not (out / MANIFEST).exists(), "no kind is known"
+    (out / MANIFEST).write_text("mine")
+    for classifier in (None, FakeChoice()):
+        with pytest.raises(UsageError, match="not known to be written by a harvest"):
+            harvest_songs([songs], out, HarvestConfig(), classifier=classifier)
+    assert (out / MANIFEST).read_text() == "mine"
+
+
+def test_notes_of_a_finished_harvest_count_for_nothing(songs: Path, tmp_path: Path) -> None:
+    """A process was killed after it had written the marker and before it removed its notes."""
+    out = tmp_path / "hits"
+    run(songs, out)
+    (out / SOUNDS).write_bytes(b"mine")
+    (out / WORK_FOLDER / "written.txt").write_text(f"{sha256(b'mine').hexdigest()} {SOUNDS}\n")
+    with pytest.raises(UsageError, match="was changed since"):
+        run(songs, out)
 
 
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
@@ -263,15 +298,15 @@ def test_a_sound_that_was_changed_after_a_stop_is_not_overwritten(
             raise KeyboardInterrupt
         publish_bytes(data, final, drafts)
 
-    def stop_at_note(out: Path, name: str, *digest: str) -> None:
+    def stop_at_note(out: Path, name: str, data: bytes) -> str:
         if name == first.sounds[0].file and moment == "before":
             raise KeyboardInterrupt
-        note_file(out, name, *digest)
+        return write_own_file(out, name, data)
 
     with monkeypatch.context() as patch:
         patch.setattr(story, "write_sounds", stop_there)
-        patch.setattr(output, "publish_bytes", stop_at_sound)
-        patch.setattr(output, "note_file", stop_at_note)
+        patch.setattr(own_files, "publish_bytes", stop_at_sound)
+        patch.setattr(output, "write_own_file", stop_at_note)
         with pytest.raises(KeyboardInterrupt):
             run(songs, out, peak_db=-6.0)
     assert (sound.read_bytes() == as_first) == (moment != "after")
