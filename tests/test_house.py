@@ -164,17 +164,20 @@ def named_extras(module: Path) -> Iterator[str]:
     """Yield the extras that a module passes to a function which tells how to install them."""
     for node in ast.walk(parse(module)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in TAKE_EXTRA:
-            extra = node.args[-1]
+            extra = [*node.args, *(keyword.value for keyword in node.keywords)][-1]
             if isinstance(extra, ast.Constant):
                 yield str(extra.value)
+            else:  # a parameter of a function that passes it on
+                assert isinstance(extra, ast.Name) and extra.id == "extra", f"{name_of(module)}: {ast.unparse(node)}"
 
 
 def test_every_extra_that_is_named_can_be_installed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = defaultdict(set)
     for path in (*MODULES, ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
-        for extra in re.findall(r"rmod-pipeline\[(\w+)\]", path.read_text(encoding="utf-8")):
-            named[extra].add(name_of(path))
+        for extras in re.findall(r"rmod-pipeline\[([\w, -]+)\]", path.read_text(encoding="utf-8")):
+            for extra in extras.split(","):
+                named[extra.strip()].add(name_of(path))
     for path in MODULES:
         for extra in named_extras(path):
             named[extra].add(name_of(path))

@@ -49,7 +49,9 @@ _ABANDONED_SECONDS = 3600.0
 _TOUCH_NANOSECONDS = 600 * 10**9
 """A file that was used within this time is not marked as used again."""
 _SETTLED_NANOSECONDS = 2 * 10**9
-"""A file that is younger may be written to again and keep its time, where clocks of file systems are coarse."""
+"""Where the clock of a file system is coarse, a younger file may change without a change of its time."""
+_MOST_CHECKED = 20_000
+"""Files whose identities are kept: 6 MB."""
 
 _HEADER = struct.Struct("<8sIIQ40x")
 """Magic word, CRC-32 of the samples, channels, frames. 64 bytes, so that samples begin at a cache line."""
@@ -84,6 +86,10 @@ class PreparedCache:
     """Whether files are mapped into memory, or read. A file on a network may not vanish while it is mapped."""
     _checked: dict[str, _Identity] = field(default_factory=dict, compare=False, repr=False)
     """The files whose checksums this process has compared, by name: comparing them again would take most of a load."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle a cache for another process, which has compared nothing yet."""
+        return PreparedCache, (self.folder, self.limit, self.maps)
 
     def get(self, source: str, make: Callable[[], Audio], check: Callable[[], object] = lambda: None) -> Audio:
         """Return a sound [channels, frames], from the folder or made; ``source`` says how it is made.
@@ -144,6 +150,8 @@ class PreparedCache:
                 os.utime(path, ns=(now, now))  # its age decides when a clean-up removes it
                 identity = (status.st_ino, status.st_size, now)
         if now - status.st_mtime_ns > _SETTLED_NANOSECONDS:
+            if len(self._checked) >= _MOST_CHECKED:
+                self._checked.clear()
             self._checked[path.name] = identity
         return audio
 

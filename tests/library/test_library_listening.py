@@ -118,7 +118,7 @@ def test_a_scan_records_where_each_kind_is_from(folder: Path, tmp_path: Path) ->
     reasons = {PurePosixPath(file.path).name: file.reason for file in scan.dropped}
     assert "perhaps clap (0.60)" in reasons["Sample 2.wav"]
     assert reasons["Sample 3.wav"].startswith("no drum by ear: not_a_drum (0.99)")
-    assert reasons["Sample 6.wav"] == "not readable as audio"
+    assert reasons["Sample 6.wav"] == "kind unknown: not readable as audio; use --labels"
     with (tmp_path / "m.report.csv").open(encoding="utf-8", newline="") as file:
         found = [row for row in csv.DictReader(file) if row["finding"] == "suspect"]
     assert [row["path"].split("/")[-1] for row in found] == ["snare 4.wav"]

@@ -112,7 +112,8 @@ def test_a_checksum_is_compared_again_if_somebody_wrote_to_the_file(
 ) -> None:
     """And only then, because comparing it takes most of a load."""
     _, file = make_filled_cache(tmp_path)
-    os.utime(file, (1e9, 1e9))
+    minute_ago = time.time() - 60
+    os.utime(file, (minute_ago, minute_ago))
     compared: list[Any] = []
 
     def compare(data: Any) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -61,23 +61,21 @@ def list_songs(paths: Sequence[Path], out: Path, sources: SongSources) -> SongLi
     outcomes += [SongOutcome(name=name, finding=problem) for name in names.values() if (problem := _name_problem(name))]
     named = {path: PurePosixPath(name) for path, name in names.items() if not _name_problem(name)}
     guesses = describe_paths(named.values())
-    stems = Counter(name.stem for name in named.values())
     songs = []
     for path, name in named.items():
         guess = guesses[name]
         described = sources.labels.override(path, guess) if sources.labels else guess
         try:
-            songs.append(_describe_song(path, name, described, sources, is_only=stems[name.stem] == 1))
+            songs.append(_describe_song(path, name, described, sources))
         except OSError as error:
             outcomes.append(SongOutcome(name=str(name), finding=f"cannot be read: {error.strerror or error}"))
     if sources.labels:
         sources.labels.check_used(root)
-    unique, copies = _leave_out_copies(songs)
-    missing = [song for song in unique if sources.onsets is not None and song.onsets_file is None]
+    kept, copies = _leave_out_copies(songs)
     outcomes += copies
-    outcomes += [_no_onsets(song, stems) for song in missing]
-    left_out = {song.name for song in missing}
-    kept = [song for song in unique if song.name not in left_out]
+    if sources.onsets is not None:
+        kept, missing = _find_onsets(kept, sources.onsets)
+        outcomes += missing
     return SongList(
         songs=tuple(_give_keys(sorted(kept, key=lambda song: song.name))),
         unusable=tuple(sorted(outcomes, key=lambda outcome: outcome.name)),
@@ -126,11 +124,7 @@ def _name_problem(name: str) -> str:
     return f"the name {problem}: rename it" if problem else ""
 
 
-def _describe_song(
-    path: Path, name: PurePosixPath, described: PathDescription, sources: SongSources, *, is_only: bool
-) -> HarvestSong:
-    """Describe a song. is_only: whether no other song has its name in another folder."""
-    onsets = find_onsets_file(sources.onsets, name, by_name=is_only) if sources.onsets else None
+def _describe_song(path: Path, name: PurePosixPath, described: PathDescription, sources: SongSources) -> HarvestSong:
     return HarvestSong(
         path=path,
         name=str(name),
@@ -139,8 +133,6 @@ def _describe_song(
         kit=described.kit,
         licence=described.licence or sources.licence,
         source=described.source,
-        onsets_file=onsets,
-        onsets_sha256=file_digest(onsets) if onsets else "",
     )
 
 
@@ -155,13 +147,30 @@ def _leave_out_copies(songs: Iterable[HarvestSong]) -> tuple[list[HarvestSong], 
     return list(first.values()), copies
 
 
-def _no_onsets(song: HarvestSong, stems: Mapping[str, int]) -> SongOutcome:
-    name = PurePosixPath(song.name)
-    finding = f"no {name.stem}.csv in the folder of --onsets"
-    if stems[name.stem] > 1:
-        needed = name.with_suffix(".csv")
-        finding = f"no {needed} in the folder of --onsets, and {stems[name.stem]} songs are called {name.stem}"
-    return SongOutcome(name=song.name, sha256=song.sha256, finding=finding)
+def _find_onsets(songs: Sequence[HarvestSong], folder: Path) -> tuple[list[HarvestSong], list[SongOutcome]]:
+    """Return the songs with their onsets, and the outcomes of those that have none.
+
+    A song of a name that others have in other folders needs a file at its own path.
+    """
+    places = {PurePosixPath(song.name).with_suffix("") for song in songs}
+    namesakes = Counter(place.name for place in places)
+    found, missing = [], []
+    for song in songs:
+        name = PurePosixPath(song.name)
+        count = namesakes[name.stem]
+        finding = f"no {name.stem}.csv in the folder of --onsets"
+        if count > 1:
+            needed = name.with_suffix(".csv")
+            finding = f"no {needed} in the folder of --onsets, and songs in {count} folders are called {name.stem}"
+        file = find_onsets_file(folder, name, by_name=count == 1)
+        if file is not None:
+            try:
+                found.append(replace(song, onsets_file=file, onsets_sha256=file_digest(file)))
+                continue
+            except OSError as error:
+                finding = f"{file.name} cannot be read: {error.strerror or error}"
+        missing.append(SongOutcome(name=song.name, sha256=song.sha256, finding=finding))
+    return found, missing
 
 
 def _give_keys(songs: Sequence[HarvestSong]) -> Iterator[HarvestSong]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +65,11 @@ def index_library(
     assets, embeddings, refused = list[Asset](), list[Embeddings](), list[RefusedSound]()
     results = classify_files(files, choice, cache=cache, workers=workers, progress=progress)
     for asset, path, result in zip(library.assets, paths, results, strict=True):
-        # The cache remembers what a sound was like whose file is gone; nobody could play it. A store is not asked.
-        if isinstance(path, Path) and not path.is_file():
-            refused.append(RefusedSound(asset=asset, reason="no such file"))
-        elif result.classification is None:
+        if result.classification is None:
             refused.append(RefusedSound(asset=asset, reason=result.reason))
+        elif isinstance(path, Path) and not os.path.isfile(path):  # noqa: PTH113 (Path.is_file may raise OSError)
+            # The cache remembers what it sounded like; nobody could play it. A store is not asked.
+            refused.append(RefusedSound(asset=asset, reason="no such file"))
         else:
             assets.append(asset)
             embeddings.append(result.classification.embedding)

@@ -94,7 +94,7 @@ def hear_kinds(
     for path, answer in zip(to_hear, listener.hear(to_hear, progress), strict=True):
         if isinstance(answer, str):
             if not descriptions[path].kind:
-                decided[path] = replace(descriptions[path], ear_reason=answer)
+                decided[path] = replace(descriptions[path], ear_reason=f"kind unknown: {answer}; use --labels")
             continue
         decided[path], suspect = _decide(path, descriptions[path], answer)
         if suspect:

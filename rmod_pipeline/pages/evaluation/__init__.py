@@ -64,8 +64,8 @@ def write_evaluation(
         JSON: json.dumps(results.to_dict(), indent=1, ensure_ascii=False) + "\n",
     }
     pages = []
-    listened = works if results.recipe.listen else ()
-    for number, work in enumerate(listened, start=1):
+    with_pages = works if results.recipe.listen else ()
+    for number, work in enumerate(with_pages, start=1):
         name = work.test_set.choice.name
         pages.append((f"Listen: {name}", listening_name(work)))
         files[listening_name(work)] = listening_html(results, work)
@@ -74,7 +74,7 @@ def write_evaluation(
             pages.append((f"Blind test: {name}", f"{_blind_name(work)}.html"))
             files[f"{_blind_name(work)}.html"] = blind_html(trials, work)
             files[f"{_blind_name(work)}-key.json"] = encode_key(trials)
-        on_step("pages to listen to", number, len(listened))
+        on_step("pages to listen to", number, len(with_pages))
     files[PAGE] = evaluation_html(results, tables, pages)
     rows = list(results.items())
     # Songs have other columns than pairs, and pyarrow takes the columns from the first row.

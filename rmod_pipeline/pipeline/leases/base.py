@@ -17,7 +17,7 @@ from rmod_pipeline.errors import RmodError
 
 logger = logging.getLogger(__name__)
 
-RENEWAL_SECONDS = 30.0
+RELEASE_WAIT_SECONDS = 30.0
 """How long a release waits for a renewal that is on its way."""
 STALL_SECONDS = 1200.0
 """How long a lease is renewed without progress, for instance while a large tar is uploaded. After that it expires."""
@@ -61,7 +61,7 @@ class Lease(ABC):
         self._released.set()
         # A renewal that is still running would write the lease again after its release.
         if self._thread:
-            self._thread.join(RENEWAL_SECONDS)
+            self._thread.join(RELEASE_WAIT_SECONDS)
         try:
             self._release()
         except (OSError, RmodError) as release_error:

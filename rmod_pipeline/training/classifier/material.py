@@ -25,7 +25,7 @@ from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.errors import AssetError, ModelError
 from rmod_pipeline.features import LogMel
-from rmod_pipeline.library.process_pool import ScanProgress, map_in_order
+from rmod_pipeline.library.process_pool import ScanProgress, map_batches, map_in_order
 from rmod_pipeline.library.read import decode_verified, resample
 from rmod_pipeline.library.taxonomy import NOT_A_DRUM
 from rmod_pipeline.storage import Location
@@ -73,7 +73,7 @@ def prepare_sound_material(
     stem = folder / _make_digest(sounds, recipe, features)
     listing, array = stem.with_suffix(".json"), stem.with_suffix(".npy")
     stored = _load(array, listing, len(sounds))
-    if stored is not None and _has_mended_sounds(stored, sounds, features.sample_rate):
+    if stored is not None and _has_mended_sounds(stored, sounds, features.sample_rate, workers):
         stored = None
     if stored is None:
         _write(_compute_all(sounds, recipe, features, workers, progress), array, listing, features)
@@ -101,10 +101,13 @@ def _load(array: Path, listing: Path, count: int) -> SoundMaterial | None:
     return SoundMaterial(frames=frames, parts=parts)
 
 
-def _has_mended_sounds(stored: SoundMaterial, sounds: Sequence[LabelledSound], rate: int) -> bool:
+def _has_mended_sounds(stored: SoundMaterial, sounds: Sequence[LabelledSound], rate: int, workers: int) -> bool:
     """Return whether a sound that could not be read when the levels were computed can be read now."""
-    left_out = (sound for sound, copies in zip(sounds, stored.parts, strict=True) if not copies)
-    return any(sound.path is not None and _is_readable(sound.path, sound.sha256, rate) for sound in left_out)
+    left_out = [sound for sound, copies in zip(sounds, stored.parts, strict=True) if not copies]
+    # In processes of their own: one of them may have crashed its decoder, and would again.
+    check = partial(_are_readable, rate)
+    answers = map_batches(check, left_out, max(workers, 2), len(left_out), batch_size=1, fewest_for_pool=1)
+    return any(is_readable for _, is_readable in list(answers))
 
 
 def _make_digest(sounds: Sequence[LabelledSound], recipe: ClassifierRecipe, features: LogMel) -> str:
@@ -133,6 +136,7 @@ def _write(computed: Iterator[Sequence[Levels]], array: Path, listing: Path, fea
             content = np.memmap(raw, np.uint8, "r", shape=(total, *shape)) if total else np.zeros((0, *shape), np.uint8)
             with final.open("wb") as file:
                 np.save(file, content)
+            listing.unlink(missing_ok=True)  # that of other content would not fit
             publish(final, array)
         # The listing is written last: an array without a listing counts as missing.
         publish_bytes(json.dumps(rows).encode(), listing, listing.parent)
@@ -188,9 +192,17 @@ def _synthesize(sound: LabelledSound, seed: int, rate: int) -> Mono:
     return mono
 
 
-def _is_readable(path: Location, sha256: str, rate: int) -> bool:
+def _are_readable(rate: int, sounds: Sequence[LabelledSound]) -> list[bool]:
+    """Return whether each sound can be read, and its partner."""
+    return [_is_readable(sound, rate) for sound in sounds]
+
+
+def _is_readable(sound: LabelledSound, rate: int) -> bool:
     try:
-        _read(path, sha256, rate)
+        if sound.path is not None:
+            _read(sound.path, sound.sha256, rate)
+        if sound.partner:
+            _read(*sound.partner, rate)
     except AssetError:
         return False
     return True

@@ -131,14 +131,31 @@ def test_a_song_without_its_annotation_is_left_out(tmp_path: Path) -> None:
     assert reasons == {"a.wav": "", "b.wav": "no b.csv in the folder of --onsets"}
 
 
+def test_formats_and_copies_of_one_song_share_its_annotation(tmp_path: Path) -> None:
+    folder, onsets = annotated(tmp_path, f"time\n{ATTACKS[0] / RATE}\n")
+    hits = [(attack, make_hit("snare"), 0.5) for attack in ATTACKS]
+    write_song(folder / "a.flac", place(hits, 2 * RATE), subtype="PCM_16")
+    (folder / "more").mkdir()
+    (folder / "more" / "a.wav").write_bytes((folder / "a.wav").read_bytes())
+    reasons = findings(run(folder, tmp_path / "hits", onsets=onsets))
+    assert reasons == {"a.wav": "", "a.flac": "", "more/a.wav": "a copy of a.wav"}
+
+
 def test_songs_of_one_name_do_not_share_an_annotation(tmp_path: Path) -> None:
     folder, onsets = annotated(tmp_path, f"time\n{ATTACKS[0] / RATE}\n")
     write_song(folder / "more" / "a.wav", make_loop(2))
     with pytest.raises(LibraryError) as caught:
         require_sounds(run(folder, tmp_path / "hits", onsets=tmp_path / "nowhere"), tmp_path / "hits")
-    assert "no a.csv in the folder of --onsets, and 2 songs are called a" in str(caught.value)
+    assert "no a.csv in the folder of --onsets, and songs in 2 folders are called a" in str(caught.value)
     reasons = findings(run(folder, tmp_path / "hits", onsets=onsets))
-    assert reasons == {"a.wav": "", "more/a.wav": "no more/a.csv in the folder of --onsets, and 2 songs are called a"}
+    assert reasons == {
+        "a.wav": "",
+        "more/a.wav": "no more/a.csv in the folder of --onsets, and songs in 2 folders are called a",
+    }
+    (tmp_path / "songs" / "copy").mkdir()
+    (tmp_path / "songs" / "copy" / "b.wav").write_bytes((folder / "a.wav").read_bytes())
+    assert findings(run(folder, tmp_path / "hits", onsets=onsets))["copy/b.wav"] == "a copy of a.wav"
+    (tmp_path / "songs" / "copy" / "b.wav").unlink()
     (onsets / "more").mkdir()
     (onsets / "more" / "a.csv").write_text("time\n0.1\n")
     assert findings(run(folder, tmp_path / "hits", onsets=onsets)) == {"a.wav": "", "more/a.wav": ""}

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import llvmlite.binding as llvm
 import pytest
 from filelock import FileLock, Timeout
 from hypothesis import given
@@ -26,6 +27,13 @@ from rmod_pipeline.effects.engines.fused.loading import load_kernels
 from rmod_pipeline.effects.engines.fused.machine_code import Kernel
 from rmod_pipeline.effects.engines.fused.table import KERNELS
 from rmod_pipeline.errors import UsageError
+
+OLDER_PROCESSORS = [
+    name
+    for name, feature in {"x86-64-v2": "sse4.2", "x86-64-v3": "avx2"}.items()
+    if llvm.get_host_cpu_features().get(feature)
+]
+"""Those whose instructions this one has."""
 
 CALL = """
 import hashlib, logging, sys
@@ -305,7 +313,7 @@ def test_shares_hold_every_kernel_once_and_those_of_a_module_together(kernels: l
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("processor", ["x86-64-v2", "x86-64-v3"])
+@pytest.mark.parametrize("processor", OLDER_PROCESSORS)
 def test_kernels_for_an_older_processor_give_the_same_bits(processor: str, tmp_path: Path) -> None:
     """numba compiles for the processor that it runs on, which may have AVX-512, unless a variable names another."""
     older = call_with_cache(tmp_path, NUMBA_CPU_NAME=processor, NUMBA_CPU_FEATURES="")

@@ -35,7 +35,7 @@ class ListingGroup(DefaultGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help of the group with arguments and options of its default command."""
-        # It shows, and parses nothing.
+        # This group is only printed; it parses nothing.
         shown = DefaultGroup(
             name=self.name,
             commands=dict(self.commands),

@@ -116,7 +116,6 @@ def harvest(
 
 
 def _print_harvest(result: HarvestResult) -> None:
-
     from rich.console import Console
     from rich.table import Table
 

@@ -184,11 +184,13 @@ class _Run:
         return self._level
 
     @property
-    def needs_level(self) -> bool:
-        """Whether the level after the effect that is next is needed: for it, or for what follows it."""
+    def needs_levels(self) -> bool:
+        """Whether the levels after the effect that is next are needed: for it, or for what follows it."""
         if self._measures or (self._left[0][0].match_rms and self._matches):
             return True
-        following = islice((step for _, step in self._left if not isinstance(step, Scaling | Placing)), 1, None)
+        following = islice(
+            (step for _, step in self._left if not isinstance(step, Passing | Scaling | Placing)), 1, None
+        )
         return isinstance(next(following, None), LevelScaling | Compression | Limiting)
 
     def advance(self) -> bool:
@@ -304,7 +306,7 @@ def _filter(runs: Sequence[_Run], pool: RowPool) -> None:
 
 def _need_levels(runs: Sequence[_Run]) -> bool:
     """Return whether the level is needed after the effect that is next."""
-    return any(run.needs_level for run in runs)
+    return any(run.needs_levels for run in runs)
 
 
 def _has_two_gains(channels: Channels) -> bool:

@@ -22,8 +22,8 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     store_float,
 )
 
-_STRIDE_FRAMES = 16 * SUM_FRAMES
-"""Frames of a row that are read before the next row: a processor reads ahead within a row."""
+_TRACK_FRAMES = 16 * SUM_FRAMES
+"""Frames of a track's channel that are summed before the next channel: a processor reads ahead in its few rows."""
 
 
 @inlined
@@ -153,8 +153,8 @@ def add_tracks(tracks: Any, count: Any, to_left: Any, to_right: Any, frames: Any
     not count. levels: two records of LEVELS_BYTES, of the rows, zeros. scratch: a block.
     """
     zero, whole = fill(np.float32(0)), (frames - frames % 8) * 4
-    for first in range(0, frames, _STRIDE_FRAMES):
-        last = min(first + _STRIDE_FRAMES, frames)
+    for first in range(0, frames, _TRACK_FRAMES):
+        last = min(first + _TRACK_FRAMES, frames)
         for start in range(first, last, SUM_FRAMES):
             for here in range(start * 4, start * 4 + SUM_BYTES, 32):
                 store(to_left + here, zero)
