@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
-    from rmod_pipeline.library.process_pool import ScanProgress
+    from rmod_pipeline.library.process_pool import CountProgress, ScanProgress
     from rmod_pipeline.pipeline.results import ShardFailure
     from rmod_pipeline.pipeline.scheduler import BuildProgress
     from rmod_pipeline.training.loop.module import HeldOutLosses
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 30.0
 """Interval between two lines of progress in a log."""
-
-CountProgress = Callable[[int, int], None]
-"""Called with how many items are done, and how many there are."""
 
 
 def stderr_console() -> Console:

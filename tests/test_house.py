@@ -65,6 +65,13 @@ def public_definitions(body: list[ast.stmt]) -> Iterator[Definition]:
             yield node
 
 
+def names_of_functions(module: ast.Module) -> Iterator[str]:
+    """Yield the names that a module gives to types of functions, as in ``OnStep = Callable[[str], None]``."""
+    for node in module.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Callable["):
+            yield from (ast.unparse(target) for target in node.targets)
+
+
 def is_overload(node: Definition) -> bool:
     return any(isinstance(decorator, ast.Name) and decorator.id == "overload" for decorator in node.decorator_list)
 
@@ -84,6 +91,8 @@ def test_a_public_name_is_defined_in_one_module() -> None:
         for node in public_definitions(parse(path).body):
             if not (is_command(path, node) or (is_effect and node.name in EFFECT_FUNCTIONS)):
                 modules[node.name].add(name_of(path))
+        for name in names_of_functions(parse(path)):
+            modules[name].add(name_of(path))
     assert not {name: sorted(paths) for name, paths in modules.items() if len(paths) > 1}
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from rmod_pipeline.inspection.findings import Finding, VerifyReport, read_expected_content
@@ -12,14 +11,11 @@ from rmod_pipeline.inspection.reproduction import ReproductionCheck
 from rmod_pipeline.inspection.verify import verify_shards
 from rmod_pipeline.inspection.verify_features import FeatureCheck
 from rmod_pipeline.inspection.verify_tokens import TokenCheck
+from rmod_pipeline.library.process_pool import CountProgress, OpenProgress
 from rmod_pipeline.reading.pairs import pick_evenly
 from rmod_pipeline.shards.fingerprint import read_fingerprint
 from rmod_pipeline.shards.layout import Layout, parse_key
 from rmod_pipeline.storage import Location
-
-CountProgress = Callable[[int, int], None]
-OpenProgress = Callable[[str], AbstractContextManager[CountProgress]]
-"""Opens the progress of one step, given its description."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -26,6 +27,9 @@ ScanProgress = Callable[[str, int, int], None]
 
 CountProgress = Callable[[int, int], None]
 """Called with the number of finished items, and the number of all items."""
+
+OpenProgress = Callable[[str], AbstractContextManager[CountProgress]]
+"""Opens the progress of one step, given its description."""
 
 _BATCH_SIZE = 16
 _BATCHES_PER_WORKER = 3

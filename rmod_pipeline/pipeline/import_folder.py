@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from rmod_pipeline.library.pairs.folder import (
 )
 from rmod_pipeline.library.pairs.names import MIX
 from rmod_pipeline.library.pairs.table import PairNotes, read_pair_table
+from rmod_pipeline.library.process_pool import CountProgress
 from rmod_pipeline.library.read import read_bytes
 from rmod_pipeline.pipeline.jobs.imported_pair import MIXTURE
 from rmod_pipeline.pipeline.jobs.imports import ImportJob
@@ -39,8 +40,6 @@ PAIR_LIST = "pairs.csv"
 _LIST_COLUMNS = ("key", "original_key", "status", "reason", "notices")
 _IMPORTED, _LEFT_OUT = "imported", "left out"
 _LONGEST_SECONDS = 10.0
-
-OnFile = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ class PairCounts:
 
 
 def configure_import(
-    root: Path, out: Location, options: ImportOptions, on_file: OnFile = lambda _done, _total: None
+    root: Path, out: Location, options: ImportOptions, on_file: CountProgress = lambda _done, _total: None
 ) -> ImportJob:
     """Return a checked import. Reads every file once, for its checksum.
 
@@ -159,7 +158,7 @@ def _make_recipe(kinds: Iterable[str], options: ImportOptions) -> Recipe:
 
 
 def _list_assets(
-    root: Path, pairs: Mapping[str, Iterable[PairFiles]], notes: Mapping[str, PairNotes], on_file: OnFile
+    root: Path, pairs: Mapping[str, Iterable[PairFiles]], notes: Mapping[str, PairNotes], on_file: CountProgress
 ) -> list[Asset]:
     """Return the files of all pairs, sorted by path. The checksum of a file that cannot be read is empty."""
     entries = [(split, pair) for split, several in pairs.items() for pair in several]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from rmod_pipeline.inspection.full_check import Verification, verify_data_set
 from rmod_pipeline.inspection.report.thresholds import load_thresholds
 from rmod_pipeline.inspection.status import read_status
 from rmod_pipeline.library.licences import LicenceClass
+from rmod_pipeline.library.process_pool import OpenProgress
 from rmod_pipeline.releases.card import render_card, write_card
 from rmod_pipeline.releases.catalogue import open_format
 from rmod_pipeline.releases.croissant import write_croissant
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from rmod_pipeline.inspection.report import Report
     from rmod_pipeline.releases.facts import ReleaseFacts
 
-OpenProgress = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
-"""Opens the progress of one step, given its description."""
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENAMETOOLONG)
 """What a disk or a file system refuses."""

@@ -35,7 +35,7 @@ MAX_SECONDS = 600.0
 """A longer file is a song, or a recording to be cut."""
 CHANGED_SINCE_SCAN = "changed since the scan that wrote the manifest: scan again"
 
-Listen = Callable[[Sequence[SoundFile]], Iterable[ClassifiedFile]]
+ListenToFiles = Callable[[Sequence[SoundFile]], Iterable[ClassifiedFile]]
 """Returns what a classifier says of files, in their order."""
 
 
@@ -44,7 +44,7 @@ class FactOptions:
     """How facts are found out."""
 
     workers: int = 1
-    listen: Listen | None = None
+    listen: ListenToFiles | None = None
     """The classifier; None to use names alone."""
     listens_to_all: bool = False
     """Whether sounds that have a kind by name are classified too."""

@@ -26,6 +26,7 @@ from rmod_pipeline.library.audio_fingerprint import (
     find_candidate_pairs,
     make_excerpt,
 )
+from rmod_pipeline.library.process_pool import CountProgress
 from rmod_pipeline.library.read import decode_verified
 from rmod_pipeline.recipe.schema import GROOVE
 from rmod_pipeline.shards.layout import Layout, parse_key, shard_name
@@ -39,8 +40,6 @@ MOST_COMPARED = 20_000
 
 _EXCERPTS = 256
 """Excerpts in memory at a time, at most 180 kB each."""
-
-CountProgress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -41,6 +41,7 @@ from rmod_pipeline.inspection.report.thresholds import Thresholds, load_threshol
 from rmod_pipeline.inspection.report.use import count_equal_files, measure_codebooks, summarize_use
 from rmod_pipeline.inspection.sounds import limit_to_build
 from rmod_pipeline.library.asset import Library
+from rmod_pipeline.library.process_pool import CountProgress, OpenProgress
 from rmod_pipeline.reading.pairs import StoredPair
 from rmod_pipeline.recipe import Recipe
 from rmod_pipeline.shards.fingerprint import is_imported, read_fingerprint
@@ -51,10 +52,6 @@ from rmod_pipeline.storage import Location
 
 DEFAULT_SAMPLE = 500
 """Pairs whose sound is read."""
-
-CountProgress = Callable[[int, int], None]
-OpenProgress = Callable[[str], AbstractContextManager[CountProgress]]
-"""Opens the progress of one step, given its description."""
 
 
 def make_report(

@@ -11,7 +11,8 @@ from typing import Any
 from rmod_pipeline.errors import RmodError, ShardError
 from rmod_pipeline.inspection.findings import Finding
 from rmod_pipeline.library.licences import LicenceClass
-from rmod_pipeline.releases.folder.checksums import CHECKSUMS, OnFile, find_changes, list_files
+from rmod_pipeline.library.process_pool import CountProgress
+from rmod_pipeline.releases.folder.checksums import CHECKSUMS, find_changes, list_files
 from rmod_pipeline.releases.folder.data import release_digest
 from rmod_pipeline.releases.folder.papers import (
     ATTRIBUTION,
@@ -60,7 +61,7 @@ class ReleaseCheck:
             yield "get the release again; if it is your own, release the data set again into another folder"
 
 
-def check_release(folder: Path, key: Path | None, on_file: OnFile) -> ReleaseCheck:
+def check_release(folder: Path, key: Path | None, on_file: CountProgress) -> ReleaseCheck:
     """Check a released folder anywhere, without the data set that it was made from and without network.
 
     key: the public key of the publisher. Raises ShardError if the folder is no release, UsageError for an unusable key.

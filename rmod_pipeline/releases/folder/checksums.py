@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from rmod_pipeline.inspection.findings import Finding
+from rmod_pipeline.library.process_pool import CountProgress
 from rmod_pipeline.releases.folder.signature import SIGNATURE
 from rmod_pipeline.storage.publish import file_digest
 
@@ -22,11 +23,8 @@ SITE_FOLDERS = (".cache/huggingface/", ".git/")
 
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64}) [ *](?P<path>.+)")
 
-OnFile = Callable[[int, int], None]
-"""Called with the number of files that are done, and of all."""
 
-
-def write_checksums(folder: Path, on_file: OnFile) -> bytes:
+def write_checksums(folder: Path, on_file: CountProgress) -> bytes:
     """Write SHA256SUMS over every file of a folder but SITE_FILES, sorted by path, and return its content."""
     paths = sorted(list_files(folder) - {CHECKSUMS, SIGNATURE} - SITE_FILES)
     lines = []
@@ -48,7 +46,7 @@ def list_files(folder: Path) -> set[str]:
     return found
 
 
-def find_changes(folder: Path, content: bytes, on_file: OnFile) -> Iterator[Finding]:
+def find_changes(folder: Path, content: bytes, on_file: CountProgress) -> Iterator[Finding]:
     """Yield what differs between a folder and the content of its SHA256SUMS: missing, changed and additional files.
 
     What a site is known to add is no finding.
