@@ -61,7 +61,7 @@ def _flat(draw: Draw, name: str, low: float, high: float) -> float:
 
 
 def _is(draw: Draw, name: str, chance: float = 0.5) -> bool:
-    return draw.at(name).uniform() < chance
+    return draw.at(name).chance(chance)
 
 
 def _swept(draw: Draw, pitch: tuple[float, float], seconds: tuple[float, float], sweep: float) -> Signal:

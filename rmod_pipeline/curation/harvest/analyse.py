@@ -52,13 +52,11 @@ def analyse_song(
     config: HarvestConfig,
     classify: Classify | None = None,
     strikes: Sequence[KnownStrike] | None = None,
-    network: StrikesNet | None = None,
 ) -> SongAnalysis:
     """Return the isolated hits of a song, and why there are none if there are none.
 
     classify: tells the class of a hit; None leaves it unknown. strikes: the known onsets; None has them detected.
-    network: tells one drum from several; by default the one that comes with rmod. Raises AssetError for a file that
-    cannot be decoded to its end.
+    Raises AssetError for a file that cannot be decoded to its end.
     """
     survey = survey_song(song)
     analysis = SongAnalysis(sample_rate=song.sample_rate, survey=survey, onsets=0, hits=())
@@ -70,7 +68,7 @@ def analyse_song(
     if not onsets:
         return replace(analysis, finding="no onset was found" if strikes is None else "no known onset lies in it")
     candidates = _find_isolated(onsets, levels, survey, config)
-    hearing = _Hearing(classify, network or open_strikes_net(), song.sample_rate)
+    hearing = _Hearing(classify, open_strikes_net(), song.sample_rate)
     parts = read_ranges(song, survey, [(cut.start, cut.stop) for _, cut, _ in candidates])
     described = [
         hearing.describe(part, onset, cut, isolation)

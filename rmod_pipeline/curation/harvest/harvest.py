@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.curation.classify_files import OpensClassifier, open_once
+from rmod_pipeline.curation.classify_files import CRASHED, OpensClassifier, open_once
 from rmod_pipeline.curation.harvest.analyse import analyse_song
 from rmod_pipeline.curation.harvest.annotations import read_strikes
 from rmod_pipeline.curation.harvest.clusters import SongHit, choose_best, is_isolated
@@ -39,7 +39,6 @@ from rmod_pipeline.library.splits import Shares, parse_shares
 from rmod_pipeline.storage.writing import report_unwritable
 
 FINDING, WRITING = "finding hits", "writing sounds"
-CRASHED = "the decoder crashed on it"
 
 OnHarvestStep = Callable[[str, float, float], None]
 """Called with the current step, what is done, and the total: seconds of songs, then sounds."""

@@ -10,7 +10,7 @@ from rmod_pipeline.evaluation.classifiers.scores import METRICS
 from rmod_pipeline.evaluation.classifiers.sounds import ComparedSounds
 from rmod_pipeline.evaluation.classifiers.systems import NETWORK
 from rmod_pipeline.evaluation.figures.statistics import Interval
-from rmod_pipeline.pages.evaluation.tables import NO_FIGURE, ResultTable
+from rmod_pipeline.pages.evaluation.tables import NO_FIGURE, ResultTable, table_markdown
 
 HEADINGS = {
     "accuracy": "accuracy, %",
@@ -111,13 +111,5 @@ def comparison_markdown(title: str, results: ComparisonResults, tables: Sequence
     """Return all tables as Markdown."""
     about = results.about
     facts = f"{about['sounds']:,} sounds of {about['kits']} kits, {len(about['folds'])} folds, grouped by kit."
-    parts = [f"# {title}\n\n{facts}\n", *(f"\n{note}\n" for note in results.notes)]
-    for table in tables:
-        lines = ["| " + " | ".join(map(_escape_cell, row)) + " |" for row in (table.headings, *table.rows)]
-        lines.insert(1, "|" + "---|" * len(table.headings))
-        parts.append(f"\n## {table.title}\n\n{table.note}\n\n" + "\n".join(lines) + "\n")
-    return "".join(parts)
-
-
-def _escape_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    notes = (f"\n{note}\n" for note in results.notes)
+    return "".join([f"# {title}\n\n{facts}\n", *notes, *map(table_markdown, tables)])

@@ -294,15 +294,17 @@ def _make_set_table(results: EvaluationResults) -> ResultTable:
     )
 
 
-def _escape_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
 def render_markdown(results: EvaluationResults, tables: Sequence[ResultTable]) -> str:
     """Return all tables as Markdown."""
-    parts = [f"# {results.recipe.name}\n"]
-    for table in tables:
-        lines = ["| " + " | ".join(map(_escape_cell, row)) + " |" for row in (table.headings, *table.rows)]
-        lines.insert(1, "|" + "---|" * len(table.headings))
-        parts.append(f"\n## {table.title}\n\n{table.note}\n\n" + "\n".join(lines) + "\n")
-    return "".join(parts)
+    return "".join([f"# {results.recipe.name}\n", *map(table_markdown, tables)])
+
+
+def table_markdown(table: ResultTable) -> str:
+    """Return a table as Markdown, with its title and its note."""
+    lines = ["| " + " | ".join(map(_escape_cell, row)) + " |" for row in (table.headings, *table.rows)]
+    lines.insert(1, "|" + "---|" * len(table.headings))
+    return f"\n## {table.title}\n\n{table.note}\n\n" + "\n".join(lines) + "\n"
+
+
+def _escape_cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
