@@ -1,7 +1,7 @@
 """Guess the kind, kit, licence and source of a sound from folder and file names.
 
 The kinds and kits of all files of a scan are guessed together, because the names beside a file tell what a folder's
-name is worth: a folder 808 with BD, SD and CP is a drum machine, and one with nothing but numbers holds kicks.
+name is worth. A folder 808 with BD, SD and CP is a drum machine; one with nothing but numbers holds kicks.
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ MOST_FINDINGS = 20
 
 HARVEST_HELP = """Cut the hits that are alone out of drum performances and loops, and keep the best of each sound.
 
-Finds the onsets of every song, measures how alone each hit is, cuts it from just before its attack to the next hit or
-to the end of its decay, tells its kind by ear, puts similar hits into clusters, and keeps the best few of each:
-DIR/kick/SONG-0012.345.wav, 24 bit at the song's rate. Songs may have any length; memory does not depend on it.
+Finds the onsets of every song and measures how alone each hit is. A hit is cut from just before its attack to the next
+hit, or to the end of its decay, and its kind is told by ear. Similar hits form clusters, of which the best few sounds
+are kept: DIR/kick/SONG-0012.345.wav, 24 bit at the song's rate. Songs may have any length; memory hardly grows with it.
 harvest.csv says where each sound is from, with the licence if it is known. manifest.csv is a library for `rmod build`,
 in which all sounds of a song are in one split. listen.html plays the clusters.
 
-A harvest that was stopped resumes when its command is given again, and with other choices of what is kept nothing is
-listened to anew. A folder of anything else, and a file that somebody changed, is never overwritten.
+A harvest that was stopped resumes when its command is given again. With other choices of what is kept, nothing is
+listened to again. A sound or table that somebody changed is never overwritten, nor is a folder of anything else.
 
 Exits with 1 if nothing was cut from some songs; songs.csv names the reasons.
 
