@@ -22,6 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from rmod_pipeline.audio import Audio
+from rmod_pipeline.curation.classify_files import ClassifierChoice, open_once
+from rmod_pipeline.curation.one_shot_files import prepare_beginning
 from rmod_pipeline.errors import AssetError
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.audio_fingerprint import (
@@ -34,7 +37,7 @@ from rmod_pipeline.library.audio_fingerprint import (
     find_candidate_pairs,
     make_excerpt,
 )
-from rmod_pipeline.library.read import decode_sound, read_sound
+from rmod_pipeline.library.read import decode_sound, read_sound, resample
 from rmod_pipeline.library.scanning.cache import ScanCache
 from rmod_pipeline.library.scanning.labels import Labels
 from rmod_pipeline.library.scanning.measure import MeasuredFile
@@ -45,9 +48,12 @@ from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.library.alterations import ALTERATIONS, HARD_ALTERATIONS, Alteration
+from tests.library.library_sounds import encode
 
 PLANTED = 200
 """Number of files that are copied."""
+JOINED = (1e-3, 1e-5)
+"""Shares of pairs of different sounds that a threshold may join."""
 DIFFERENT = 0.75
 """Similarity below which two sounds clearly differ; few pairs lie between it and ``MIN_SIMILARITY``."""
 
@@ -67,6 +73,7 @@ def main() -> None:
         cache.close()
     chosen = choose(first.scan.assets)
     print_planted(options.real, chosen)
+    print_by_ear(options.real, first.scan, chosen)
     print_joined(first.scan, near)
     print_speed(first, again, len(near))
 
@@ -142,6 +149,54 @@ def print_planted(folder: Path, chosen: Sequence[Asset]) -> None:
     for difference, values in similarities.items():
         share = 100 * found_copies[difference] / len(chosen)
         print(f"| {difference} | {share:.3g} % | {min(values):.3f} | {np.percentile(values, 1):.3f} |")
+
+
+def print_by_ear(folder: Path, scan: Scan, chosen: Sequence[Asset]) -> None:
+    """Print how many copies the classifier's embedding would find, and how the fingerprint does with other speeds.
+
+    A threshold is the similarity that a share of all pairs of drum hits exceeds which are no copies of each other.
+    """
+    hits = [asset for asset in scan.assets if asset.kind in ONE_SHOT_KINDS]
+    group_of = {path: number for number, paths in enumerate(scan.copies) for path in paths}
+    groups = np.array([group_of.get(asset.path, -1 - number) for number, asset in enumerate(hits)])
+    vectors = embed([read_sound(folder / asset.path) for asset in hits])
+    first, second = np.triu_indices(len(hits), 1)
+    others = (vectors @ vectors.T)[first, second][groups[first] != groups[second]]
+    thresholds = [float(np.quantile(others, 1 - share)) for share in JOINED]
+    print(f"\n{len(hits)} drum hits, {others.size:,} pairs that are no copies.\n")
+    joined = ", ".join(f"found, 1 of {1 / share:,.0f} others joined" for share in JOINED)
+    print(f"| copy | by the fingerprint | {joined.replace(', found', ' | found')} |\n|---|---|---|---|")
+    sounds = [read_sound(folder / asset.path) for asset in chosen if asset.kind in ONE_SHOT_KINDS]
+    own = embed(sounds)
+    for difference, alteration in (ALTERATIONS | HARD_ALTERATIONS | SPEEDS).items():
+        pairs = [(altered_excerpt(alteration, *sound), make_excerpt(*sound)) for sound in sounds]
+        known = [compute_similarity(one, other) >= MIN_SIMILARITY and are_near(one, other) for one, other in pairs]
+        copies = [decode_sound(alteration(*sound), "copy") for sound in sounds]
+        similar = (embed([(copy.audio, copy.sample_rate) for copy in copies]) * own).sum(axis=1)
+        shares = [100 * np.mean(known), *(100 * np.mean(similar > threshold) for threshold in thresholds)]
+        print(f"| {difference} | {' | '.join(f'{share:.3g} %' for share in shares)} |")
+    print(f"\nThe thresholds are {' and '.join(f'{threshold:.4f}' for threshold in thresholds)}.\n")
+
+
+def embed(sounds: Sequence[tuple[Audio, int]]) -> np.ndarray:
+    """Return the embedding of each sound [sounds, dimensions], of length 1."""
+    classify = open_once(ClassifierChoice()).classify
+    beginnings = (prepare_beginning(audio, rate) for audio, rate in sounds)
+    answers = (classify([beginning]) for beginning in beginnings)
+    return np.stack([answer.embedding for (answer,) in answers])
+
+
+def at_speed(semitones: float) -> Alteration:
+    """Return an alteration that plays a sound faster and higher, as a sampler does."""
+    return lambda audio, rate: encode(np.clip(resample(audio, rate * 2 ** (semitones / 12), rate), -1, 1), rate)
+
+
+SPEEDS: dict[str, Alteration] = {
+    "half a semitone higher and faster": at_speed(0.5),
+    "two semitones higher and faster": at_speed(2),
+    "two semitones lower and slower": at_speed(-2),
+}
+"""Alterations that the fingerprint does not look for."""
 
 
 def altered_excerpt(alteration: Alteration, audio: np.ndarray, rate: int) -> Excerpt:
