@@ -49,6 +49,10 @@ demo: $(RUNS) ## build a small data set from the sounds that ship, verify it, lo
 	$(BIN)/rmod train tiny --data $(DEMO) --out $(DEMO)-model --device cpu --workers 0
 	tar -xf $(DEMO)/audio/test-000000.tar -C $(DEMO)-model test-00000000.mix.wav
 	$(BIN)/rmod extract $(DEMO)-model/test-00000000.mix.wav --checkpoint $(DEMO)-model --out $(DEMO)-extracted --device cpu --windows 1 --tries 2
+	@echo
+	@echo "The demo is done. Open $(DEMO)-preview.html to listen to the pairs, and $(DEMO)-extracted/listen.html to what was extracted:"
+	@echo "a model that learned for a minute knows little, so most answers are picked from the built-in sounds."
+	@echo "Next: source .venv/bin/activate; rmod --help; rmod library scan YOUR_SOUNDS --out mine.csv"
 
 # Small enough to look through. The notebook of the release for Kaggle is run by the tests.
 release-sample: $(RUNS) ## build 200 pairs of the sounds that ship, and release them in all formats into release-sample/

@@ -218,9 +218,10 @@ def _find_evaluation(
     device: str,
 ) -> EvaluationRecipe:
     """Return the recipe to evaluate. Raises UsageError where a recipe and ``data`` contradict each other."""
-    from rmod_pipeline.errors import UsageError
+    from rmod_pipeline.errors import UsageError, quote
     from rmod_pipeline.evaluation.defaults import make_default_recipe
     from rmod_pipeline.evaluation.recipe import EvaluationRecipe, is_recipe, load_evaluation_recipe
+    from rmod_pipeline.shards.layout import Layout
 
     if isinstance(source, EvaluationRecipe) or (source is not None and is_recipe(str(source))):
         if data is not None:
@@ -235,6 +236,8 @@ def _find_evaluation(
         recipe = source if isinstance(source, EvaluationRecipe) else load_evaluation_recipe(str(source))
         return recipe if pairs is None else recipe.model_copy(update={"pairs": pairs})
     if data is None:
+        if isinstance(source, str | Path) and Layout(location_of(source)).build.exists():
+            raise UsageError(source, "is a data set, and no model", f"rmod evaluate --data {quote(source)}")
         raise UsageError("--data", "is missing", "give the data set to evaluate on, or a recipe that names some")
     return make_default_recipe(
         location_of(data),

@@ -62,9 +62,9 @@ Make training data for models that extract drum one-shots from music.
 
 **To start**, with the sounds that come with it:
 
-    rmod build quick --library builtin --out demo --pairs train=12
+    rmod build quick --library builtin --out first --pairs train=12
 
-    rmod preview demo
+    rmod preview first
 
 **With your own sounds:**
 
@@ -79,7 +79,7 @@ with findings or failures, 2 a mistake in the input, 130 stopped.
 """,
 )
 
-app.add_typer(library.app, name="library", help="Folders of sounds as a library: scan, check, near, map.")
+app.add_typer(library.app, name="library", help="Folders of sounds: scan, check, organise, harvest, near, map.")
 app.add_typer(classify.app, name="classify", help=classify.HELP)
 app.add_typer(patterns.app, name="patterns", help="Scan folders of MIDI performances into grooves: scan, check.")
 app.add_typer(recipe.app, name="recipe", help="What a data set holds: show, check, schema.")

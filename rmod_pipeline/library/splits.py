@@ -157,7 +157,7 @@ def check_splits(
     if lacking:
         remedies.append(
             f"add {_join_words(kind for kind, _ in lacking)} sounds from other kits and scan again, "
-            f"give {_join_words(split for _, split in lacking)} a larger share, "
+            f"give {_join_words(split for _, split in lacking)} a larger share (--splits of the scan), "
             "or edit the split column, a whole group at a time"
         )
     if lacks:

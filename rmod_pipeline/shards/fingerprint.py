@@ -62,13 +62,15 @@ def fingerprint_digest(fingerprint: Fingerprint) -> str:
 def check_folder(fingerprint: Fingerprint, path: Location) -> bool:
     """Return whether the folder has a build.json; writes nothing.
 
-    Raises BuildError if the file differs or is damaged, and if only shards exist.
+    Raises BuildError if the file differs or is damaged, if only shards exist, and for a folder of something else.
     """
     if not path.exists():
         left = [name for name in ("audio", "index", "receipts", "tokens", "features") if (path.parent / name).exists()]
         if left:
             found = f"has {', '.join(left)} but no {path.name}, so it is unknown what they were made from"
             raise BuildError(path.parent, found, f"choose another --out, or put {path.name} back")
+        if isinstance(path, Path) and (foreign := _find_foreign(path.parent)):
+            raise BuildError(path.parent, f"holds {foreign}, and no data set", "choose a new or an empty folder")
         return False
     try:
         existing = read_fingerprint(path)
@@ -77,6 +79,18 @@ def check_folder(fingerprint: Fingerprint, path: Location) -> bool:
     hint = "choose another --out, or give the options that it was built with"
     refuse_differences(existing, fingerprint, path.parent, "another data set", hint)
     return True
+
+
+_LOG = "log"
+"""A build that has just begun may have written this folder alone."""
+
+
+def _find_foreign(folder: Path) -> str:
+    """Return the first entry of a folder that has no data set, without what a build that has just begun leaves."""
+    try:
+        return min((each.name for each in folder.iterdir() if each.name != _LOG and each.name[0] != "."), default="")
+    except OSError:
+        return ""  # it does not exist yet, or cannot be listed, which writing will show
 
 
 def claim_folder(fingerprint: Fingerprint, path: Location, drafts: Path) -> None:

@@ -231,8 +231,8 @@ def test_lacking_kinds_are_refused_with_the_remedy() -> None:
         assert text in caught.value.found
     assert caught.value.hint == (
         "add snar sounds or take them out of the recipe; this library has kick and snare; "
-        "add kick and snare sounds from other kits and scan again, give test and valid a larger share, "
-        "or edit the split column, a whole group at a time"
+        "add kick and snare sounds from other kits and scan again, give test and valid a larger share "
+        "(--splits of the scan), or edit the split column, a whole group at a time"
     )
     with pytest.raises(LibraryError, match="only 1 kick, 2 needed"):
         check_splits(small, ["kick"], ["valid"], at_least=2)

@@ -24,7 +24,7 @@ from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.reading.pairs import count_licences, list_keys, read_pair
 from rmod_pipeline.recipe import parse_recipe
-from rmod_pipeline.shards.fingerprint import claim_folder, read_fingerprint
+from rmod_pipeline.shards.fingerprint import check_folder, claim_folder, read_fingerprint
 from rmod_pipeline.shards.index import SCHEMA
 from rmod_pipeline.shards.layout import Layout, parse_key, plan_shards
 from rmod_pipeline.shards.members import _find_asset
@@ -261,6 +261,17 @@ def test_a_member_that_is_no_whole_file_is_refused(tmp_path: Path) -> None:
         tar.addfile(header)
     with pytest.raises(ShardError, match="is not a plain file"):
         list(read_tar(tmp_path / "a.tar"))
+
+
+def test_a_folder_of_something_else_is_no_place_for_a_data_set(tmp_path: Path) -> None:
+    build = tmp_path / "out" / "build.json"
+    assert not check_folder({"recipe": "a"}, build), "there is no folder yet"
+    (tmp_path / "out" / "log").mkdir(parents=True)
+    (tmp_path / "out" / ".DS_Store").touch()
+    assert not check_folder({"recipe": "a"}, build), "another run has just begun"
+    (tmp_path / "out" / "kick").mkdir()
+    with pytest.raises(BuildError, match="holds kick, and no data set"):
+        check_folder({"recipe": "a"}, build)
 
 
 def test_two_runs_that_claim_one_folder_must_agree(tiny_built: Path, tmp_path: Path) -> None:

@@ -144,6 +144,7 @@ def play(
     if result.unplayed:
         counted = ", ".join(f"{key} ({count} hits)" for key, count in result.unplayed.items())
         typer.echo(f"not played, because the kit has no pad for them: keys {counted}")
+        typer.echo("Another --map may know these keys: roland_td is for Roland's V-Drums, and a file may name any.")
 
 
 def _print_kit(console: Console, result: KitResult) -> None:

@@ -100,7 +100,9 @@ def require_sounds(harvest: Harvest, out: Path) -> None:
         return
     reasons = [f"{song.name}: {song.finding}" for song in harvest.findings]
     found = f"nothing was cut from {len(harvest.songs)} songs ({reasons[0]})" if reasons else "there is no song"
-    hint = "lower --min-isolation, or give songs with gaps between their hits"
+    hint = "give songs that can be decoded"
+    if any(song.seconds for song in harvest.songs):
+        hint = "lower --min-isolation, or give songs with gaps between their hits"
     raise LibraryError(out, found, f"{hint}; {out / SONGS} names the reason for each song")
 
 

@@ -151,8 +151,8 @@ def are_alike(first: str, second: str) -> bool:
 def _name_unknown(description: PathDescription, answer: KindByEar) -> PathDescription:
     """Return the description of a file whose name says nothing."""
     guess = f"{answer.kind} ({answer.confidence:.2f})"
-    if answer.class_name == NOT_A_DRUM:
-        return replace(description, ear_reason=f"no drum by ear: {guess}; list it in --labels if it is one")
     if not answer.is_certain:
         return replace(description, ear_reason=f"kind unknown: by ear perhaps {guess}; use --labels")
+    if answer.class_name == NOT_A_DRUM:
+        return replace(description, ear_reason=f"no drum by ear: {guess}; list it in --labels if it is one")
     return replace(description, kind=answer.kind, kind_from=EAR, confidence=answer.confidence)

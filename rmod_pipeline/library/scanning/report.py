@@ -25,6 +25,8 @@ from rmod_pipeline.storage.writing import check_writable_folder
 
 _MAX_SUFFIXES = 8
 """Suffixes per line of the summary; the report lists all."""
+_DRUMS, _DRUMS_NEEDED = ("kick", "snare", "hihat"), 2
+"""The drums of the paper's recipe, and how many sounds of each a split needs: up to two are layered."""
 REPORT_COLUMNS = ("finding", "group", "path", "detail")
 
 
@@ -65,7 +67,10 @@ def write_scan(scan: Scan, manifest: Path, shares: Shares) -> None:
     if not scan.assets:
         reasons = Counter(file.reason.split(":")[0] for file in scan.dropped).most_common(3)
         found = ", ".join(f"{count} x {reason}" for reason, count in reasons)
-        raise LibraryError(manifest, f"no file can be used ({found})", f"{report_path(manifest)} names each file")
+        hint = f"{report_path(manifest)} names each file"
+        if any("use --labels" in file.reason and "by ear" not in file.reason for file in scan.dropped):
+            hint = f"tell kinds by ear with --listen, or give them with --labels; {hint}"
+        raise LibraryError(manifest, f"no file can be used ({found})", hint)
     write_manifest(manifest, scan.assets, scan.root)
 
 
@@ -117,13 +122,16 @@ def _to_printable(path: str) -> str:
 
 
 def _find_missing_kinds(scan: Scan, manifest: Path, shares: Shares) -> Iterator[str]:
-    """Yield a warning if a split lacks a kind."""
+    """Yield warnings if a split lacks a kind, or has fewer sounds of a drum than most recipes need."""
     digest = compute_library_digest(scan.assets)
     library = Library(assets=tuple(scan.assets), root=manifest.parent, manifest=manifest, digest=digest)
-    try:
-        check_splits(library, library.kinds(), [split for split in SPLITS if shares[split] > 0])
-    except LibraryError as error:
-        yield f"{error.found} -> {error.hint}"
+    splits, kinds = [split for split in SPLITS if shares[split] > 0], library.kinds()
+    drums = [kind for kind in kinds if kind in _DRUMS]
+    for some, at_least in ((drums, _DRUMS_NEEDED), ([kind for kind in kinds if kind not in _DRUMS], 1)):
+        try:
+            check_splits(library, some, splits, at_least)
+        except LibraryError as error:
+            yield f"{error.found} -> {error.hint}"
 
 
 def _count_moved_sounds(scan: Scan, manifest: Path) -> Iterator[str]:

@@ -288,7 +288,7 @@ def _make_set_table(results: EvaluationResults) -> ResultTable:
         rows.append((name, str(content.get("data") or content["songs"]), size, digest, "; ".join(excluded) or "none"))
     return ResultTable(
         title="Test sets",
-        note="Keys, checksums of answers, and seeds are in items.parquet and evaluation.json beside this file.",
+        note="Keys, checksums of answers, and seeds are in items.parquet and evaluation.json, which --out writes.",
         headings=("set", "from", "size", "sha256", "excluded files"),
         rows=tuple(rows),
     )
