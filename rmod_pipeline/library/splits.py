@@ -105,6 +105,18 @@ def find_uneven_splits(sounds: Sequence[SplitItem], assignment: SplitAssignment,
             yield f"{kind} is split {actual_percents} percent instead of {percents}: {reason}"
 
 
+def find_divided_kits(sounds: Sequence[SplitItem], assignment: SplitAssignment) -> Iterator[str]:
+    """Yield a warning for kinds that are split by sound, and of which a kit is therefore in several splits."""
+    places: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for sound in sounds:
+        if sound.kit and assignment.split_by[sound.kind] == "sound":
+            places[sound.kind, sound.kit].add(assignment.split[sound.id])
+    kinds = sorted({kind for (kind, _), splits in places.items() if len(splits) > 1})
+    if kinds:
+        reason = "too few kits to be divided by kit, so one kit is in several splits"
+        yield f"{', '.join(kinds)}: {reason} -> name kits with --labels, or add other kits"
+
+
 def _explain_uneven_split(sounds: Sequence[SplitItem], assignment: SplitAssignment) -> str:
     """Return the reason and the remedy for the sounds of one kind."""
     if any(sound.pinned for sound in sounds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from rmod_pipeline.library.splits import (
     SplitItem,
     assign_splits,
     check_splits,
+    find_divided_kits,
     find_uneven_splits,
     parse_shares,
 )
@@ -145,6 +147,25 @@ def kits(*sizes: int) -> list[SplitItem]:
 def uneven_warnings(sounds: list[SplitItem], text: str = "90/5/5") -> list[str]:
     shares = parse_shares(text)
     return list(find_uneven_splits(sounds, assign_splits(sounds, shares), shares))
+
+
+@given(libraries())
+def test_a_warning_names_the_kinds_of_which_a_kit_is_in_several_splits(sounds: list[SplitItem]) -> None:
+    assignment = assign_splits(sounds, SHARES)
+    places: dict[tuple[str, str], set[str]] = {}
+    for sound in sounds:
+        if sound.kit and assignment.split_by[sound.kind] == "sound":
+            places.setdefault((sound.kind, sound.kit), set()).add(assignment.split[sound.id])
+    divided = sorted({kind for (kind, _), splits in places.items() if len(splits) > 1})
+    warnings = list(find_divided_kits(sounds, assignment))
+    assert len(warnings) == bool(divided)
+    assert all(warning.startswith(f"{', '.join(divided)}: too few kits") for warning in warnings)
+
+
+def test_one_kit_in_three_splits_is_said() -> None:
+    sounds = [*kits(12), *(replace(sound, id=f"s{sound.id}", kind="snare") for sound in kits(9, 9, 9, 9, 9, 9, 9))]
+    (warning,) = find_divided_kits(sounds, assign_splits(sounds, SHARES))
+    assert warning.startswith("kick: too few kits to be divided by kit, so one kit is in several splits")
 
 
 def test_few_unequal_kits_give_a_warning_with_the_actual_shares() -> None:

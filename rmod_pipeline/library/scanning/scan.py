@@ -25,7 +25,14 @@ from rmod_pipeline.library.scanning.near_duplicates import FingerprintedFile, gr
 from rmod_pipeline.library.scanning.previous import PreviousManifest
 from rmod_pipeline.library.scanning.rows import KeptFile, make_assets
 from rmod_pipeline.library.scanning.walk import ScanPaths, find_audio_files
-from rmod_pipeline.library.splits import Shares, SplitAssignment, SplitItem, assign_splits, find_uneven_splits
+from rmod_pipeline.library.splits import (
+    Shares,
+    SplitAssignment,
+    SplitItem,
+    assign_splits,
+    find_divided_kits,
+    find_uneven_splits,
+)
 from rmod_pipeline.library.taxonomy import ONE_SHOT_KINDS
 
 SILENT_DBFS = -60.0
@@ -136,6 +143,7 @@ def scan_folder(
     warnings = [
         *_list_warnings(assignment, labels, paths.folder),
         *find_uneven_splits(items, assignment, config.shares),
+        *find_divided_kits(items, assignment),
     ]
     return Scan(
         assets=make_assets(kept, assignment, previous, listened=listener is not None),
