@@ -90,7 +90,7 @@ def test_a_sound_that_asks_for_credit_needs_somebody_to_credit() -> None:
     )
     with pytest.raises(UsageError) as caught:
         check_licences(OUT, sounds, ("GPL-2.0-only",), LicenceClass.ANY)
-    assert caught.value.found.splitlines()[1:] == ["    nobody (CC-BY-4.0)", "    nobody-shared (GPL-2.0-only)"]
+    assert caught.value.found.splitlines()[1:] == ["  nobody (CC-BY-4.0)", "  nobody-shared (GPL-2.0-only)"]
     assert "fill the column source" in caught.value.hint
 
 

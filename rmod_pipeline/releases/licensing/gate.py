@@ -16,8 +16,6 @@ from rmod_pipeline.releases.licensing.sounds import AttributedSound, SelectedPai
 from rmod_pipeline.storage import Location
 
 UNKNOWN_NAME = "unknown"
-MOST_NAMED = 10
-"""Sounds that an error names, of each licence."""
 """What a user writes for the licence of sounds that have none."""
 
 NO_ADVICE = "rmod gives no legal advice"
@@ -81,17 +79,10 @@ def _check_terms(out: Location, selected: SelectedPairs, names: frozenset[str], 
     lines = [f"{count} sounds are under licences that a release has to allow by name:"]
     for licence, files in sorted(refused.items()):
         words = f" ({terms_of(licence).in_words()})" if licence else ""
-        lines += [f"  {_name(licence)}{words}:", *_list_some(files)]
+        lines += [f"  {_name(licence)}{words}:", *(f"    {file}" for file in sorted(files))]
     names_of_all = ", ".join(map(_name, sorted(refused)))
     hint = f"{_cut_hint(selected)}read their terms ({NO_ADVICE}) and name each with --allow-licence: {names_of_all}"
     raise UsageError(out, "\n".join(lines), hint)
-
-
-def _list_some(files: Iterable[str]) -> list[str]:
-    """Return lines that name the first files, and how many more there are."""
-    names = sorted(files)
-    more = [f"    and {len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
-    return [*(f"    {name}" for name in names[:MOST_NAMED]), *more]
 
 
 def _check_credit(out: Location, sounds: Iterable[AttributedSound]) -> None:
@@ -100,7 +91,7 @@ def _check_credit(out: Location, sounds: Iterable[AttributedSound]) -> None:
     ]
     if uncredited:
         lines = [f"{len(uncredited)} sounds are under licences that ask for credit, and have no source to credit:"]
-        lines += _list_some(f"{sound.file} ({sound.licence})" for sound in uncredited)
+        lines += [f"  {sound.file} ({sound.licence})" for sound in uncredited]
         hint = (
             "fill the column source of the library for them and build again with another --out, or release only pairs "
             "without them: --licence-class permissive"
