@@ -415,17 +415,17 @@ def measure(options: argparse.Namespace) -> str:
         return "\n\n".join(parts) + "\n"
 
 
-def write_section(section: str, begin: str, end: str) -> None:
-    """Replace what stands between two marks in the page."""
-    before, after = read_around(begin, end)
-    PAGE.write_text(f"{before}{begin}\n{section}\n{end}{after}", encoding="utf-8")
+def report(measure: Callable[[argparse.Namespace], str], options: argparse.Namespace, begin: str, end: str) -> None:
+    """Measure and print a section; with --write, also put it between two marks of the page.
 
-
-def read_around(begin: str, end: str) -> tuple[str, str]:
-    """Return what stands before and after two marks in the page. Raises ValueError if they are not there once."""
+    Raises ValueError before anything is measured if the page does not have each mark once.
+    """
     before, rest = PAGE.read_text(encoding="utf-8").split(begin)
     _, after = rest.split(end)
-    return before, after
+    section = measure(options)
+    print(section)
+    if options.write:
+        PAGE.write_text(f"{before}{begin}\n{section}\n{end}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -436,12 +436,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", action="store_true", help=f"write the section into {PAGE.name}")
     options = parser.parse_args()
-    if options.write:
-        read_around(BEGIN, END)
-    section = measure(options)
-    print(section)
-    if options.write:
-        write_section(section, BEGIN, END)
+    report(measure, options, BEGIN, END)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from performance import PAGE, describe_machine, read_around, write_section
+from performance import PAGE, describe_machine, report
 from render import spread
 
 BEGIN, END = "<!-- written by benchmarks/versions.py -->\n", "<!-- end of versions -->\n"
@@ -83,12 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.library != "builtin":
         options.library = str(Path(options.library).absolute())
-    if options.write:
-        read_around(BEGIN, END)
-    section = measure(options)
-    print(section)
-    if options.write:
-        write_section(section, BEGIN, END)
+    report(measure, options, BEGIN, END)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ MOST_FINDINGS = 20
 HARVEST_HELP = """Cut the hits that are alone out of drum performances and loops, and keep the best of each sound.
 
 Finds the onsets of every song and measures how alone each hit is. A hit is cut from just before its attack to the next
-hit, or to the end of its decay, and its kind is told by ear. Similar hits form clusters, of which the best few sounds
+hit, or to the end of its decay; a classifier tells its kind. Similar hits form clusters, of which the best few sounds
 are kept: DIR/kick/SONG-0012.345.wav, 24 bit at the song's rate. Songs may have any length; memory hardly grows with it.
 harvest.csv says where each sound is from, with the licence if it is known. manifest.csv is a library for `rmod build`,
 in which all sounds of a song are in one split. listen.html plays the clusters.
