@@ -50,6 +50,7 @@ from rmod_pipeline.ear.loss import LOSS_PARTS, EarBatch, compute_ear_losses
 from rmod_pipeline.ear.model import Description, Ear, HeardMixture, describe_levels
 from rmod_pipeline.ear.pooling import PooledHits
 from rmod_pipeline.ear.recipe import EarRecipe
+from rmod_pipeline.ear.spectrum import count_sound_frames
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.loader import load_tokens
@@ -131,7 +132,7 @@ class PairSet:
         make = ExampleMaker(
             instruments=recipe.instruments,
             most_hits=recipe.most_hits,
-            description_frames=recipe.model.description_frames,
+            sound_frames=count_sound_frames(recipe.model),
         )
         sounds = [MIX, *recipe.instruments]
         pairs = load_features(self.out, self.split, features=self.family.name, sounds=sounds, rank=0, world_size=1)
@@ -341,7 +342,7 @@ def train_ear(make: type[Ear], recipe: EarRecipe, train: KeyedBatch, about: str)
     """Train an ear on pairs that are drawn anew at every step, no pair twice in one; print the losses now and then."""
     torch.manual_seed(recipe.seed)
     draw = np.random.default_rng(recipe.seed)
-    ear, schedule = make(recipe.model, len(recipe.instruments)).train(), recipe.schedule
+    ear, schedule = make(recipe.model, recipe.instruments).train(), recipe.schedule
     optimizer = make_optimizer(ear, schedule, ear)
     start, sums = time.perf_counter(), torch.zeros(len(LOSS_PARTS))
     every = min(100, schedule.steps)

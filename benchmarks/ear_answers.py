@@ -8,8 +8,8 @@ many pairs the answer to the pair's own mixture is nearer than the answer to ano
 train split of the library, so none of them is in a test kit. OUT is a data set with audio and a train split, from which
 the most usual one-shot is taken. "Most similar" is the sound that is most like what the ear heard, without regard to
 others. The tries of a DOSE checkpoint are ranked in three ways: by what they have in common, weighted by their likeness
-to what the ear heard (as `rmod extract --answer generated` does), without these weights, and by what the known sounds
-have in common (as `--answer both` does). Intervals: 95 %, by drawing
+to what the ear heard (as `rmod extract --answer generated` does), without these weights, and by the ear alone (as
+`--answer both` does). Intervals: 95 %, by drawing
 kits again. Takes two seconds per pair, and more for each checkpoint.
 """
 
@@ -31,7 +31,7 @@ from rmod_pipeline.codec.torch_support import use_threads
 from rmod_pipeline.codec.window import Mono, fit_window, target_frames
 from rmod_pipeline.extraction.answers.generate import generate_candidates
 from rmod_pipeline.extraction.answers.pick import SoundBank, score_candidates_by_ear
-from rmod_pipeline.extraction.answers.ranking import rank_by_expectation, rank_generated
+from rmod_pipeline.extraction.answers.ranking import rank_by_ear, rank_generated
 from rmod_pipeline.extraction.listening.ear import open_ear
 from rmod_pipeline.extraction.open import open_answerers
 from rmod_pipeline.extraction.results import ExtractionConfig, Window
@@ -42,7 +42,8 @@ from rmod_pipeline.reading.data_set import DataPair
 
 PICKED, SIMILAR, TYPICAL, CODED = "picked", "most similar", "most usual", "codec of the truth"
 BEST = "the known sound that is nearest to the truth"
-GENERATED, AGREED, EXPECTED = "ranked by its tries and the ear", "ranked by its tries", "ranked by the known sounds"
+PERFECT = "picked, if the ear expected the true spectrum"
+GENERATED, AGREED, HEARD = "ranked by its tries and the ear", "ranked by its tries", "ranked by the ear"
 RESAMPLES = 2000
 USUAL_OF = 64
 """Train one-shots of which the most usual is the one nearest to all."""
@@ -68,7 +69,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="only the first ones")
     parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=DIR", help="DOSE models; repeatable")
     parser.add_argument("--tries", type=int, default=16, help="tries of a checkpoint beside the greedy one")
-    parser.add_argument("--best", action="store_true", help="also the best that any pick without a variation could be")
+    parser.add_argument("--best", action="store_true", help="also the best that picks could be")
     arguments = parser.parse_args()
     use_threads(1)
     ear, library = open_ear(arguments.ear), keep_train(load_library(str(arguments.library)))
@@ -83,7 +84,8 @@ def main() -> None:
             for system, answers in answer(bank, pairs, usual).items():
                 print_row(f"{kind}, {system}", answers, kits)
             if arguments.best:
-                print_row(f"{kind}, {BEST}", answer_best(bank, pairs), kits)
+                for system, answers in answer_best(bank, pairs).items():
+                    print_row(f"{kind}, {system}", answers, kits)
             for name, folder in (model.split("=", 1) for model in arguments.checkpoint):
                 for system, answers in answer_with(Path(folder), bank, pairs, arguments.tries).items():
                     print_row(f"{kind}, {system.format(name)}", answers, kits)
@@ -106,7 +108,7 @@ def answer(bank: SoundBank, pairs: Sequence[DataPair], usual: Sequence[DataPair]
     picked, similar = [], []
     for pair in pairs:
         heard = ear.describe_windows(kind, [pair.mix.mean(0)])
-        picked.append(fit(bank.select(heard, 1).picks[0].audio, kind))
+        picked.append(fit(bank.pick(heard, 1)[0].audio, kind))
         similar.append(fit(bank.nearest(heard, 1)[0].audio, kind))
     known = torch.from_numpy(np.stack([one_shot(pair, kind) for pair in usual]))
     typical = known[distance_from_mean(known).argmin()].expand_as(true)
@@ -115,14 +117,22 @@ def answer(bank: SoundBank, pairs: Sequence[DataPair], usual: Sequence[DataPair]
     return {**compared, TYPICAL: compare(typical, true)}
 
 
-def answer_best(bank: SoundBank, pairs: Sequence[DataPair]) -> Answers:
-    """Return the answers of one who knows the truth, and may only pick a known sound as it is."""
+def answer_best(bank: SoundBank, pairs: Sequence[DataPair]) -> dict[str, Answers]:
+    """Return the answers of one who knows the truth, and of the pick of an ear that expects its spectrum.
+
+    The first may only pick a known sound as it is; the second layers and varies, as `rmod extract` does.
+    """
     true = torch.from_numpy(np.stack([one_shot(pair, bank.instrument) for pair in pairs]))
     known = [fit(bank.store.read(asset.id).mean(0), bank.instrument) for asset in bank.assets]
     known = [sound / max(float(np.abs(sound).max()), 1e-9) for sound in known]
     distances = [spectral_distance(torch.from_numpy(sound).expand_as(true), true).numpy() for sound in known]
     best = np.stack(distances).argmin(0)
-    return compare(torch.from_numpy(np.stack([known[index] for index in best])), true)
+    described = (bank.ear.describe_sounds(bank.instrument, [pair.one_shots[bank.instrument].mean(0)]) for pair in pairs)
+    perfect = np.stack([fit(bank.pick(each, 1)[0].audio, bank.instrument) for each in described])
+    return {
+        BEST: compare(torch.from_numpy(np.stack([known[index] for index in best])), true),
+        PERFECT: compare(torch.from_numpy(perfect), true),
+    }
 
 
 def answer_with(checkpoint: Path, bank: SoundBank, pairs: Sequence[DataPair], tries: int) -> dict[str, Answers]:
@@ -133,7 +143,7 @@ def answer_with(checkpoint: Path, bank: SoundBank, pairs: Sequence[DataPair], tr
     assert codec is not None
     config = ExtractionConfig(answer="generated", tries=tries, batch=tries + 1, windows=1)
     true = torch.from_numpy(np.stack([one_shot(pair, kind) for pair in pairs]))
-    ranked: dict[str, list[Mono]] = {GENERATED: [], AGREED: [], EXPECTED: []}
+    ranked: dict[str, list[Mono]] = {GENERATED: [], AGREED: [], HEARD: []}
     rate = codec.identity.sample_rate
     for pair in pairs:
         samples = extractor.window_samples(codec.identity)
@@ -144,8 +154,7 @@ def answer_with(checkpoint: Path, bank: SoundBank, pairs: Sequence[DataPair], tr
         scored = score_candidates_by_ear(ear, kind, heard, made)
         ranked[GENERATED].append(fit(rank_generated(scored, kind, [window], rate)[0].audio, kind))
         ranked[AGREED].append(fit(rank_generated(made, kind, [window], rate)[0].audio, kind))
-        expected = bank.select(heard, 1).expected
-        ranked[EXPECTED].append(fit(rank_by_expectation(made, expected)[0].audio, kind))
+        ranked[HEARD].append(fit(rank_by_ear(scored)[0].audio, kind))
     coded = codec.decode(codec.encode(true.numpy()))
     answers = {f"{{}}, {name}": np.stack(sounds) for name, sounds in ranked.items()}
     answers[CODED] = coded[:, : true.shape[1]]

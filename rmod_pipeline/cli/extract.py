@@ -90,6 +90,9 @@ def extract(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the candidates.", rich_help_panel=TRIES)] = 0,
     batch: Annotated[int, typer.Option(metavar="N", help="Candidates generated at once.", rich_help_panel=TRIES)] = 8,
     picks: Annotated[int, typer.Option(metavar="N", help="Known sounds per drum.", rich_help_panel=PICKS)] = 3,
+    layers: Annotated[
+        int, typer.Option(metavar="N", help="Known sounds that may be mixed in one pick.", rich_help_panel=PICKS)
+    ] = 2,
     trim: Annotated[bool, typer.Option("--trim/--no-trim", help="Cut the silence at a sound's end.")] = True,
     normalize: Annotated[
         bool, typer.Option("--normalize/--no-normalize", help="Normalise a sound's peak to -1 dBFS.")
@@ -99,8 +102,9 @@ def extract(
     """Extract the dry drum sounds of a song: kick.wav, snare.wav, hihat.wav.
 
     The ear, a small network, hears where each drum is hit and what its dry sound is like. Without --checkpoint the
-    command picks the likeliest sounds of a library, varied in speed, decay and tone where that helps. With --checkpoint
-    a DOSE model generates candidates from 4 s of audio too. The best of all becomes kick.wav; the others go to
+    command picks the likeliest sounds of a library, mixes them where two are nearer than one, and varies them in speed,
+    decay and tone where that helps. With --checkpoint a DOSE model generates candidates from 4 s of audio too. The best
+    of all becomes kick.wav; the others go to
     DIR/candidates. extraction.json says where each comes from, with the licence of a picked sound, and listen.html
     plays them all beside their windows. The same command gives the same bytes. An earlier extraction in DIR is
     replaced; a file of anything else is never overwritten.
@@ -128,6 +132,7 @@ def extract(
         seed=seed,
         batch=batch,
         picks=picks,
+        layers=layers,
         trim=trim,
         normalize=normalize,
     )

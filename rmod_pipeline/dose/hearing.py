@@ -76,7 +76,7 @@ class HitListener(nn.Module):
         super().__init__()
         assert hearing.ear_size is not None
         self.classes = hearing.classes
-        self.ear = Ear(hearing.ear_size, len(hearing.ear_instruments)).eval().requires_grad_(False)
+        self.ear = Ear(hearing.ear_size, hearing.ear_instruments).eval().requires_grad_(False)
         levels = hearing.ear_size.windows * hearing.ear_size.bands
         channels = 2 * levels + hearing.ear_size.width + 1
         self.layers = nn.ModuleList(

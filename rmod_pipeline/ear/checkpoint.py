@@ -101,7 +101,7 @@ def read_ear_checkpoint(path: Path) -> EarCheckpoint:
 def load_ear_model(checkpoint: EarCheckpoint) -> Ear:
     """Return the network of an ear in float32, in eval mode. Raises ModelError for weights that do not fit it."""
     recipe = checkpoint.recipe
-    return load_network(lambda: Ear(recipe.model, len(recipe.instruments)), checkpoint.state, checkpoint.about)
+    return load_network(lambda: Ear(recipe.model, recipe.instruments), checkpoint.state, checkpoint.about)
 
 
 def check_features(features: LogMel, size: EarSize, about: object, hint: str) -> None:

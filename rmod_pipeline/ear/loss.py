@@ -13,7 +13,9 @@ from rmod_pipeline.ear.hits import find_hit_frames
 from rmod_pipeline.ear.model import Description, Ear, HeardMixture, describe_levels
 from rmod_pipeline.ear.recipe import EarLossSettings
 
-LOSS_PARTS = ("hits", "description", "contrast")
+SMALL_DISTANCE = 1e-3
+"""Added to squared distances of points: their logarithm is finite, and what no one hears counts little."""
+LOSS_PARTS = ("hits", "description", "spectrum", "contrast")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class EarBatch:
     hits: Tensor
     """[n, instruments, most] int64: ascending frames of hits, padded with -1."""
     targets: Tensor
-    """[n, instruments, windows, bands, description frames] uint8: the dry one-shots."""
+    """[n, instruments, windows, bands, target frames] uint8: the dry one-shots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,8 @@ class EarLosses:
     """The losses of a batch, each [instruments]."""
 
     parts: Mapping[str, Tensor]
-    """By name: ``hits`` in nats per frame, ``description`` in units of 40 dB, ``contrast`` in nats."""
+    """By name: ``hits`` in nats per frame, ``description`` in units of 40 dB, ``spectrum`` and
+    ``contrast`` in nats."""
     total: Tensor
     """The weighted sum, averaged over instruments: a scalar."""
 
@@ -56,12 +59,12 @@ def compute_ear_losses(model: Ear, batch: EarBatch, settings: EarLossSettings) -
     parts = {
         "hits": _hit_loss(heard.hit_logits, batch.hits),
         "description": per_item.mean(0),
+        "spectrum": _spectrum_loss(description, model.place(batch.targets.flatten(0, 1), classes), instruments),
         "contrast": _contrast_loss(
             description.embedding.unflatten(0, (count, instruments)), embedded, settings.temperature
         ),
     }
-    weights = {"hits": settings.hits, "description": settings.description, "contrast": settings.contrast}
-    total = torch.stack([weights[name] * part.mean() for name, part in parts.items()]).sum()
+    total = torch.stack([getattr(settings, name) * part.mean() for name, part in parts.items()]).sum()
     return EarLosses(parts=parts, total=total)
 
 
@@ -96,6 +99,17 @@ def description_loss(description: Description, truth: Tensor) -> Tensor:
     """Return the mean absolute and squared difference of levels: [n]."""
     difference = description.levels - truth
     return difference.square().mean((1, 2)) + 0.2 * difference.abs().mean((1, 2))
+
+
+def _spectrum_loss(description: Description, placed: Tensor, instruments: int) -> Tensor:
+    """Return how far points are from where the one-shots are: [instruments]; 0 for an ear without points.
+
+    The logarithm of the root of the mean squared distance, because kicks differ by far less than hi-hats: a drop by a
+    tenth counts alike for both.
+    """
+    distances = (description.spectrum - placed).square().sum((1, 2)).unflatten(0, (-1, instruments)).mean(0)
+    nats: Tensor = 0.5 * (distances + SMALL_DISTANCE).log()
+    return nats if placed.shape[2] else distances
 
 
 def _contrast_loss(heard: Tensor, known: Tensor, temperature: float) -> Tensor:

@@ -7,6 +7,7 @@ described = ear.describe(heard, hits, classes)  # coarse spectrogram of the dry 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +17,12 @@ from torch.nn import functional
 
 from rmod_pipeline.ear.pooling import PooledHits, pool_hits
 from rmod_pipeline.ear.recipe import EarSize
+from rmod_pipeline.ear.spectrum import STEPS, place_sounds, weigh_steps
+
+PARTS = 6
+"""Parts of a one-shot's hidden frames that its point is made of, beside the highest values."""
+DROPOUT = 0.3
+"""Share of the summary of a one-shot that is dropped in training before its point is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class Description:
     """[n, bands, frames]: log-mel levels relative to the loudest, in units of 40 dB."""
     embedding: Tensor
     """[n, embedding], of length 1: similar one-shots of a class have similar embeddings."""
+    spectrum: Tensor
+    """[n, bands, STEPS]: the point where ``ear.spectrum`` places the one-shot; [n, bands, 0] if the ear does not."""
 
 
 class Ear(nn.Module):
@@ -46,13 +55,13 @@ class Ear(nn.Module):
     The names of parameters are part of the checkpoint format.
     """
 
-    def __init__(self, size: EarSize, instruments: int) -> None:
+    def __init__(self, size: EarSize, instruments: Sequence[str]) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.instruments = size, tuple(instruments)
         self.encoder = Encoder(size)
-        self.hits = nn.Conv1d(size.width, instruments, 1)
-        self.describer = Describer(size, instruments)
-        self.sounds = SoundEncoder(size, instruments)
+        self.hits = nn.Conv1d(size.width, len(instruments), 1)
+        self.describer = Describer(size, self.instruments)
+        self.sounds = SoundEncoder(size, len(instruments))
         assert self.hits.bias is not None
         nn.init.constant_(self.hits.bias, -4.0)  # about one frame in fifty holds a hit
 
@@ -68,6 +77,15 @@ class Ear(nn.Module):
         raw, encoded = pool_hits(heard.levels, hits, frames), pool_hits(heard.encoded, hits, frames)
         description: Description = self.describer(raw, encoded, classes)
         return description
+
+    def place(self, levels: Tensor, classes: Tensor) -> Tensor:
+        """Return where known one-shots of ``classes`` [n] are: [n, bands, STEPS], or [n, bands, 0].
+
+        levels: uint8 [n, windows, bands, at least FRAMES].
+        """
+        weights = weigh_steps(self.instruments, self.size.bands).to(levels.device)
+        placed = place_sounds(levels, weights[classes])
+        return placed if self.size.spectrum else placed[..., :0]
 
     def embed(self, description: Tensor, classes: Tensor) -> Tensor:
         """Return the embeddings [n, embedding] of known one-shots, given their levels [n, bands, frames]."""
@@ -117,16 +135,43 @@ class TimeBlock(nn.Module):
 class Describer(nn.Module):
     """From what sounds after the hits to the dry one-shot's levels and embedding."""
 
-    def __init__(self, size: EarSize, instruments: int) -> None:
+    def __init__(self, size: EarSize, instruments: tuple[str, ...]) -> None:
         super().__init__()
-        self.trunk = Trunk(2 * size.windows * size.bands + 2 * size.width + 1, size, instruments, size.describer_layers)
+        channels = 2 * size.windows * size.bands + 2 * size.width + 1
+        self.trunk = Trunk(channels, size, len(instruments), size.describer_layers)
         self.levels = nn.Conv1d(size.describer_width, size.bands, 1)
+        self.spectrum = SpectrumLayer(size, instruments) if size.spectrum else None
 
     def forward(self, raw: PooledHits, encoded: PooledHits, classes: Tensor) -> Description:
         """Return the description; see ``Ear.describe``."""
         pooled = torch.cat([raw.mean, raw.minimum, encoded.mean, encoded.minimum, raw.share], dim=1)
         hidden = self.trunk(pooled, classes)
-        return Description(self.levels(hidden), self.trunk.embed(hidden))
+        levels = self.levels(hidden)
+        spectrum = levels[..., :0] if self.spectrum is None else self.spectrum(hidden, classes)
+        return Description(levels, self.trunk.embed(hidden), spectrum)
+
+
+class SpectrumLayer(nn.Module):
+    """From the hidden frames of a one-shot to its point: a sum of a few patterns, which each class has of its own.
+
+    Few patterns and dropout keep it from learning the training sounds by heart.
+    """
+
+    def __init__(self, size: EarSize, instruments: tuple[str, ...]) -> None:
+        super().__init__()
+        self.instruments, self.bands = instruments, size.bands
+        self.amounts = nn.Linear((PARTS + 1) * size.describer_width, size.spectrum)
+        self.patterns = nn.Parameter(torch.randn(len(instruments), size.spectrum, size.bands, STEPS) * 0.002)
+        self.means = nn.Parameter(torch.zeros(len(instruments), size.bands, STEPS))
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def forward(self, hidden: Tensor, classes: Tensor) -> Tensor:
+        """Return points [n, bands, STEPS] for hidden frames [n, describer width, frames] and classes [n]."""
+        parts = torch.cat([functional.adaptive_avg_pool1d(hidden, PARTS).flatten(1), hidden.amax(2)], dim=1)
+        amounts = self.amounts(self.dropout(parts))
+        points: Tensor = torch.einsum("nk,nkbs->nbs", amounts, self.patterns[classes]) + self.means[classes]
+        inside = weigh_steps(self.instruments, self.bands).to(points.device) > 0
+        return points * inside[classes]
 
 
 class SoundEncoder(nn.Module):

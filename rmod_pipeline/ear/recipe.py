@@ -28,6 +28,13 @@ class EarSize(Strict):
     describer_layers: int = Field(default=4, ge=1, le=12, description="Layers of the description.")
     description_frames: int = Field(default=24, ge=1, le=345, description="Frames of a one-shot that are described.")
     embedding: int = Field(default=64, ge=2, le=1024, description="Length of an embedding.")
+    spectrum: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="Patterns per class whose sum is the spectrum that a one-shot is expected to have, by which sounds "
+        "are picked. 0: none, as in ears of earlier versions.",
+    )
 
     @model_validator(mode="after")
     def _check_channels(self) -> EarSize:
@@ -43,6 +50,7 @@ class EarLossSettings(Strict):
 
     hits: float = Field(default=10.0, ge=0, le=1000, description="Weight of the hits.")
     description: float = Field(default=10.0, ge=0, le=1000, description="Weight of the description.")
+    spectrum: float = Field(default=4.0, ge=0, le=1000, description="Weight of the spectrum.")
     contrast: float = Field(default=0.3, ge=0, le=1000, description="Weight of the contrast within a class.")
     temperature: float = Field(default=0.1, gt=0, le=10, description="Temperature of the contrast.")
     heard: float = Field(

@@ -24,7 +24,7 @@ from rmod_pipeline.ear.model import Description
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.answers.generate import generate_candidates
 from rmod_pipeline.extraction.answers.pick import pick_candidates, score_candidates_by_ear
-from rmod_pipeline.extraction.answers.ranking import Expectation, rank_by_expectation, rank_generated
+from rmod_pipeline.extraction.answers.ranking import rank_by_ear, rank_generated
 from rmod_pipeline.extraction.listening.ear import SongListener
 from rmod_pipeline.extraction.listening.onsets import DetectedOnsets, Hits, detect_onsets, find_hits
 from rmod_pipeline.extraction.listening.song import Song, read_mono_blocks, song_from_array
@@ -194,18 +194,17 @@ def _extract_instrument(
     generated: list[GeneratedCandidate] = []
     picked: list[PickedCandidate] = []
     heard: Description | None = None
-    expected: Expectation | None = None
     if extractor is not None and codec is not None:
         generated = generate_candidates(extractor, windows, codec, config, counter.add)
     if ear is not None and answerers.hears(instrument):
         heard = ear.describe_windows(instrument, [window.audio for window in windows])
         generated = score_candidates_by_ear(ear, instrument, heard, generated)
         if answerers.known is not None:
-            picked, expected = pick_candidates(answerers.known.bank(instrument, counter.add), heard, config)
+            picked = pick_candidates(answerers.known.bank(instrument, counter.add), heard, config)
             counter.add(config.picks)
     candidates: Sequence[Candidate]
-    if expected is not None:
-        candidates = rank_by_expectation([*picked, *generated], expected)
+    if picked:
+        candidates = rank_by_ear([*picked, *generated])
     else:
         candidates = rank_generated(generated, instrument, windows, answerers.sample_rate)
     return InstrumentExtraction(

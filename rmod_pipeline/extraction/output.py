@@ -31,6 +31,7 @@ from rmod_pipeline.extraction.results import (
     InstrumentExtraction,
     PickedCandidate,
 )
+from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.shards.members import encode_audio
 from rmod_pipeline.storage.publish import publish_bytes
 from rmod_pipeline.storage.writing import check_writable_folder, report_unwritable, unwritable_error
@@ -119,7 +120,7 @@ def _describe_config(extraction: Extraction) -> dict[str, Any]:
     elif not config.tries:
         unused |= SAMPLING_OPTIONS
     if extraction.library is None:
-        unused.add("picks")
+        unused |= {"picks", "layers"}
     return {name: value for name, value in options.items() if name not in unused}
 
 
@@ -146,17 +147,10 @@ def _describe_sounds(extraction: InstrumentExtraction, codec: CodecIdentity | No
 def _describe_answer(candidate: Candidate) -> dict[str, Any]:
     """Return what kind of answer a candidate is, and how it was made."""
     if isinstance(candidate, PickedCandidate):
-        asset = candidate.asset
         return {
             "answer": PICKED,
-            "sound": {
-                "id": asset.id,
-                "file": Path(asset.path).name,
-                "kit": asset.kit,
-                "licence": asset.licence or None,
-                "source": asset.source,
-                "sha256": asset.sha256,
-            },
+            "sound": _describe_asset(candidate.asset),
+            "layers": [{**_describe_asset(layer.asset), "share": _round(layer.share)} for layer in candidate.layers],
             "variation": asdict(candidate.variation),
         }
     assert isinstance(candidate, GeneratedCandidate)
@@ -168,6 +162,18 @@ def _describe_answer(candidate: Candidate) -> dict[str, Any]:
         "top_p": candidate.top_p,
         "log_probability": _round(candidate.log_probability),
         "misfit_db": _round_or_none(candidate.misfit_db),
+    }
+
+
+def _describe_asset(asset: Asset) -> dict[str, Any]:
+    """Return where a known sound comes from, and its licence."""
+    return {
+        "id": asset.id,
+        "file": Path(asset.path).name,
+        "kit": asset.kit,
+        "licence": asset.licence or None,
+        "source": asset.source,
+        "sha256": asset.sha256,
     }
 
 

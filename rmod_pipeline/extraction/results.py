@@ -15,7 +15,7 @@ from rmod_pipeline.errors import UsageError, check_seed, nearest
 from rmod_pipeline.extraction.answers.variation import Variation
 from rmod_pipeline.library.asset import Asset
 
-MOST_WINDOWS, MOST_TRIES, MOST_BATCH, MOST_PICKS = 64, 256, 1024, 64
+MOST_WINDOWS, MOST_TRIES, MOST_BATCH, MOST_PICKS, MOST_LAYERS = 64, 256, 1024, 64, 3
 
 AUTO, GENERATED, PICKED, BOTH = "auto", "generated", "picked", "both"
 ANSWERS = (GENERATED, PICKED, BOTH)
@@ -41,6 +41,8 @@ class ExtractionConfig:
     """Candidates that are generated at once. It affects results only where two tokens are almost equally likely."""
     picks: int = 3
     """Known sounds that are picked per instrument."""
+    layers: int = 2
+    """Known sounds that may be mixed in one pick; with 1, each pick is a single sound."""
     trim: bool = True
     """Cut off the silence at the end of a sound."""
     normalize: bool = True
@@ -52,6 +54,7 @@ class ExtractionConfig:
             ("--tries", self.tries, 0, MOST_TRIES),
             ("--batch", self.batch, 1, MOST_BATCH),
             ("--picks", self.picks, 1, MOST_PICKS),
+            ("--layers", self.layers, 1, MOST_LAYERS),
         ):
             if not least <= count <= most:
                 raise UsageError(option, f"{count} is out of range", f"give {least} to {most}")
@@ -115,10 +118,11 @@ class Candidate:
     audio: Mono
     """[samples] at the extraction's sample rate, polished."""
     unlikeness: float | None = None
-    """How unlike what the ear heard it is, over all windows; less is better. None where no ear heard the instrument."""
+    """How unlike what the ear heard it is, over all windows: about the spectral distance from what the ear expects.
+    Less is better. None where no ear heard the instrument."""
     apart: float | None = None
-    """Spectral distance from the mean of what the drum may sound like: the known sounds or, where none is picked, the
-    generated candidates. Less is better. None for silent candidates, and where there are too few for a mean."""
+    """Spectral distance from the mean of the generated candidates, by which they are ranked where no sound is picked.
+    Less is better. None for silent candidates, and where there are too few for a mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +143,28 @@ class GeneratedCandidate(Candidate):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A known sound that is mixed into another one."""
+
+    asset: Asset
+    share: float
+    """Its share of the sum, above 0 and below 1; both sounds have a peak of 1 before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PickedCandidate(Candidate):
-    """A known one-shot that is like what was heard, and how it was varied."""
+    """A known one-shot that is like what was heard, what is mixed into it, and how the sum is varied."""
 
     asset: Asset
     """The sound: file, kit, licence, source, checksum."""
+    layers: tuple[Layer, ...]
+    """The sounds that are mixed into it."""
     variation: Variation
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """All sounds that it is made of, whose licences it has."""
+        return (self.asset, *(layer.asset for layer in self.layers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,14 @@ class LogMel:
         levels: NDArray[np.uint8] = np.clip(np.rint((decibels - self.floor_db) / self.step_db), 0, 255).astype(np.uint8)
         return levels
 
+    def band_widths(self) -> NDArray[np.float64]:
+        """Return the widths of the bands in Hz, each between the centres of its two neighbours: [bands]."""
+        import librosa
+
+        centres = librosa.mel_frequencies(self.bands + 2, fmin=self.lowest_hz, fmax=self.highest_hz)
+        widths: NDArray[np.float64] = centres[2:] - centres[:-2]
+        return widths
+
     def to_decibels(self, levels: MelLevels) -> NDArray[np.float32]:
         """Return levels in dB relative to a full-scale sine, float32 of the same shape."""
         decibels: NDArray[np.float32] = levels * np.float32(self.step_db) + np.float32(self.floor_db)

@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from rmod_pipeline.ear.checkpoint import SHIPPED_EAR
+from rmod_pipeline.ear.checkpoint import SHIPPED_EAR, EarCheckpoint, encode_ear_checkpoint
+from rmod_pipeline.ear.recipe import EarRecipe
 from rmod_pipeline.pipeline.configure import add_features
 from rmod_pipeline.pipeline.executors.local import local_executor
 from rmod_pipeline.pipeline.run import run_build
 from rmod_pipeline.pipeline.scheduler import BuildProgress
 from rmod_pipeline.shards.windows.feature_family import feature_names
+from rmod_pipeline.training.recipes import load_training_recipe
 from tests.cli.bad_input_world import Arguments, Case, World, text_file
 from tests.cli.mending import Fault, Mend, again, option, proposed
 from tests.cli.model_commands import cut, write_song
 from tests.tiny_build import RATE, make_job, on_disk
+from tests.tiny_ear import SIZE, make_ear
 from tests.training.ear.ear_examples import write_recipe
 
 Act = Callable[[World], Arguments]
@@ -69,6 +72,16 @@ def picking(*options: object) -> Act:
         return pick(world, *options)
 
     return act
+
+
+def earlier_ear(path: Path) -> None:
+    """Write an ear as earlier versions trained them."""
+    ear = make_ear(size=SIZE.model_copy(update={"spectrum": 0}))
+    recipe = load_training_recipe("ear")
+    assert isinstance(recipe, EarRecipe)
+    recipe = recipe.model_copy(update={"model": ear.model.size})
+    checkpoint = EarCheckpoint(recipe=recipe, features=ear.features, state=ear.model.state_dict())
+    path.write_bytes(encode_ear_checkpoint(checkpoint))
 
 
 def with_ear(make: Callable[[Path], object]) -> Act:
@@ -132,6 +145,11 @@ EAR_CASES = [
         says=("my.pth: not a checkpoint, or a broken one", "or leave --ear out"),
     ),
     Case(
+        name="an ear that expects no spectra",
+        act=with_ear(earlier_ear),
+        says=("my.pth: expects no spectrum", "train it again: rmod train ear", "or leave it out"),
+    ),
+    Case(
         name="pick a drum that the ear does not hear",
         act=picking("--instrument", "tom"),
         says=("hears kick, snare, hihat, not tom", "-> choose other instruments"),
@@ -155,6 +173,7 @@ EAR_CASES = [
         says=("--codec: is of no use without --checkpoint", "-> leave it out"),
     ),
     Case(name="`--picks 0`", act=picking("--picks", 0), says=("--picks: 0 is out of range", "-> give 1 to")),
+    Case(name="`--layers 9`", act=picking("--layers", 9), says=("--layers: 9 is out of range", "-> give 1 to 3")),
 ]
 
 
@@ -193,10 +212,12 @@ EAR_MENDS: dict[str, Sequence[Mend]] = {
     "train an ear with `--ear`": [option("--ear")],
     "a text after `--ear`": _OWN_EAR,
     "an ear that was cut": _OWN_EAR,
+    "an ear that expects no spectra": _OWN_EAR,
     "pick a drum that the ear does not hear": [proposed("--instrument", r"hears (\w+)")],
     "pick a drum that the library lacks": [option("--instrument", "snare")],
     "pick from a silent song": [again(lambda world: write_song(world.folder))],
     "generate without a model": [option("--answer", "picked")],
     "a codec without a model": [option("--codec")],
     "`--picks 0`": [proposed("--picks", r"give (\d+) to")],
+    "`--layers 9`": [proposed("--layers", r"to (\d+)")],
 }

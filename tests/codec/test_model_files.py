@@ -46,7 +46,7 @@ def encode_dose() -> bytes:
 def encode_ear() -> bytes:
     recipe = make_recipe()
     torch.manual_seed(0)
-    state = Ear(recipe.model, len(recipe.instruments)).state_dict()
+    state = Ear(recipe.model, recipe.instruments).state_dict()
     return encode_ear_checkpoint(EarCheckpoint(recipe=recipe, features=LogMel(), state=state))
 
 

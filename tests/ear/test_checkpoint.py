@@ -24,7 +24,7 @@ from tests.training.ear.ear_examples import make_recipe
 def make_checkpoint() -> EarCheckpoint:
     recipe: EarRecipe = make_recipe()
     torch.manual_seed(0)
-    state = Ear(recipe.model, len(recipe.instruments)).state_dict()
+    state = Ear(recipe.model, recipe.instruments).state_dict()
     return EarCheckpoint(recipe=recipe, features=LogMel(), progress={"step": 7}, state=state)
 
 
@@ -50,7 +50,7 @@ def test_an_ear_is_read_as_it_was_written(path: Path) -> None:
     model = load_ear_model(read)
     assert not model.training
     levels = torch.randint(0, 256, (2, 2, 64, 44), dtype=torch.uint8)
-    written_model = Ear(written.recipe.model, 2).eval()
+    written_model = Ear(written.recipe.model, written.recipe.instruments).eval()
     written_model.load_state_dict(dict(written.state))
     assert torch.equal(model.listen(levels).hit_logits, written_model.listen(levels).hit_logits)
     assert encode_ear_checkpoint(read) == path.read_bytes()

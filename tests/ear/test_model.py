@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rmod_pipeline.ear.loss import EarBatch, compute_ear_losses
 from rmod_pipeline.ear.model import Ear, describe_levels
 from rmod_pipeline.ear.recipe import EarLossSettings, EarSize
+from rmod_pipeline.ear.spectrum import FRAMES
 
 SIZE = EarSize(
     bands=16,
@@ -26,7 +27,7 @@ SIZE = EarSize(
 @pytest.fixture(scope="module")
 def ear() -> Ear:
     torch.manual_seed(0)
-    return Ear(SIZE, instruments=3).eval()
+    return Ear(SIZE, ("kick", "snare", "hihat")).eval()
 
 
 def random_levels(seed: int, *shape: int) -> torch.Tensor:
@@ -69,11 +70,11 @@ def test_only_what_sounds_after_the_hits_is_described(ear: Ear) -> None:
 
 def test_learning_lowers_every_loss() -> None:
     torch.manual_seed(0)
-    model, settings = Ear(SIZE, instruments=2), EarLossSettings(heard=0.0)
+    model, settings = Ear(SIZE.model_copy(update={"spectrum": 6}), ("kick", "hihat")), EarLossSettings(heard=0.0)
     batch = EarBatch(
         levels=random_levels(4, 6, 2, 16, 40),
         hits=torch.tensor([[[2, 20], [10, -1]]] * 6),
-        targets=random_levels(5, 6, 2, 2, 16, 5),
+        targets=random_levels(5, 6, 2, 2, 16, FRAMES),
     )
     optimizer = torch.optim.Adam(model.parameters(), 0.01)
     before = compute_ear_losses(model, batch, settings)

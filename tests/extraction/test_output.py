@@ -65,7 +65,7 @@ def test_the_json_describes_the_origin_of_each_sound(by_heart: World, extraction
         ({"config": ExtractionConfig()}, {"at"}),
         ({"config": ExtractionConfig(tries=0)}, {"at", "temperature", "top_p", "seed"}),
         ({"codec": None}, {"windows", "tries", "batch", "temperature", "top_p", "seed"}),
-        ({"library": None}, {"windows", "picks"}),
+        ({"library": None}, {"windows", "picks", "layers"}),
     ],
 )
 def test_the_json_lists_the_options_that_had_an_effect(

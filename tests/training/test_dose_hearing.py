@@ -57,7 +57,7 @@ def write_ear(path: Path, instruments: tuple[str, ...] = ("snare", "kick"), mel:
     content = {"name": "small", "instruments": list(instruments), "model": size, "schedule": {"steps": 1}}
     recipe = EarRecipe.model_validate(content)
     torch.manual_seed(1)
-    state = Ear(recipe.model, len(instruments)).state_dict()
+    state = Ear(recipe.model, instruments).state_dict()
     path.write_bytes(encode_ear_checkpoint(EarCheckpoint(recipe=recipe, features=mel, state=state)))
     return path
 

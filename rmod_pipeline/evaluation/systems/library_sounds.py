@@ -51,7 +51,7 @@ class EarPickSystem(System):
         if kind not in self.ear.instruments or not _knows(self.known, kind):
             return None
         description = self.ear.describe_windows(kind, [mixture.audio])
-        return self.known.bank(kind).select(description, 1).picks[0].audio
+        return self.known.bank(kind).pick(description, 1)[0].audio
 
 
 def _knows(known: KnownSounds, kind: str) -> bool:

@@ -14,7 +14,7 @@ import logging
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from rmod_pipeline.ear.model import Description
+from rmod_pipeline.ear.spectrum import STEPS
 from rmod_pipeline.extraction.answers.pick import FADE_SECONDS, LONGEST_SECONDS, SoundBank
 from rmod_pipeline.extraction.listening.ear import OpenedEar
 from rmod_pipeline.library.asset import Asset, Library
@@ -108,6 +109,7 @@ class KnownSounds:
             audible=np.array([index_of[asset.id] for asset in bank.assets], np.int64),
             levels=bank.described.levels.numpy(),
             embedding=bank.described.embedding.numpy(),
+            spectrum=bank.described.spectrum.numpy(),
         )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,8 +130,8 @@ def _load(path: Path, sounds: int, ear: OpenedEar) -> tuple[list[int], Descripti
     try:
         # A file cannot run code, because object arrays are refused. The archive has checksums.
         with np.load(io.BytesIO(data), allow_pickle=False) as content:
-            audible, levels, embedding = (content[name] for name in ("audible", "levels", "embedding"))
-        _check_arrays(audible, levels, embedding, sounds, ear)
+            audible, *described = (content[name] for name in ("audible", "levels", "embedding", "spectrum"))
+        _check_arrays(audible, described, sounds, ear)
     except (OSError, ValueError, TypeError, LookupError, EOFError, RuntimeError, *_BROKEN_ARCHIVE) as error:
         logger.warning("cache of known sounds: %s is damaged and is computed again: %r", path, error)
         with suppress(OSError):
@@ -137,16 +139,17 @@ def _load(path: Path, sounds: int, ear: OpenedEar) -> tuple[list[int], Descripti
         return None
     with suppress(OSError):
         os.utime(path)  # its age decides when it is removed
-    return audible.tolist(), Description(torch.from_numpy(levels), torch.from_numpy(embedding))
+    return audible.tolist(), Description(*map(torch.from_numpy, described))
 
 
-def _check_arrays(audible: Any, levels: Any, embedding: Any, sounds: int, ear: OpenedEar) -> None:
+def _check_arrays(audible: Any, described: Sequence[Any], sounds: int, ear: OpenedEar) -> None:
     """Raise ValueError unless these are the descriptions of at most ``sounds`` sounds by this ear."""
     count, size = len(audible), ear.model.size
-    shapes = [(count,), (count, size.bands, size.description_frames), (count, size.embedding)]
-    if [array.shape for array in (audible, levels, embedding)] != shapes:
+    levels, point = (size.bands, size.description_frames), (size.bands, STEPS if size.spectrum else 0)
+    shapes = [(count,), (count, *levels), (count, size.embedding), (count, *point)]
+    if [array.shape for array in (audible, *described)] != shapes:
         raise ValueError(f"not descriptions of shapes {shapes}")
-    if [array.dtype for array in (audible, levels, embedding)] != [np.int64, np.float32, np.float32]:
+    if [array.dtype for array in (audible, *described)] != [np.int64, np.float32, np.float32, np.float32]:
         raise ValueError("not descriptions of the usual types")
     if not count or not np.array_equal(audible, np.unique(audible)) or audible[0] < 0 or audible[-1] >= sounds:
         raise ValueError(f"not a choice of {sounds} sounds")

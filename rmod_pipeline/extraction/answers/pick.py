@@ -1,14 +1,12 @@
-"""Pick known sounds by what the ear heard, and vary them towards it.
+"""Pick known sounds by what the ear heard, and layer and vary them towards it.
 
 bank = SoundBank.of(ear, store, "kick")
-selection = bank.select(description, count=3)
-selection.picks                                    # the best first
-selection.expected                                 # what the drum may sound like, to rank other answers with
+picks = bank.pick(description, count=3)            # the best first
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,57 +14,48 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rmod_pipeline.codec.window import Mono, target_frames
+from rmod_pipeline.codec.window import Mono
 from rmod_pipeline.ear.model import Description
+from rmod_pipeline.ear.spectrum import measure_distances
 from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.extraction.answers.polish import polish
-from rmod_pipeline.extraction.answers.ranking import Expectation
 from rmod_pipeline.extraction.answers.variation import Variation, find_variation
 from rmod_pipeline.extraction.listening.ear import OpenedEar
-from rmod_pipeline.extraction.results import ExtractionConfig, GeneratedCandidate, PickedCandidate
+from rmod_pipeline.extraction.results import ExtractionConfig, GeneratedCandidate, Layer, PickedCandidate
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.render.tracks import fade_out, scale_to_peak
 
 LONGEST_SECONDS, FADE_SECONDS = 2.0, 0.01
 """A known sound is cut after this time, with a fade, as in the mixtures that the ear is trained on."""
-POSSIBLE_SOUNDS = 64
-"""The sounds most like what was heard, which the drum may be; others hardly count."""
-UNLIKENESS_SCALES: Mapping[str, float] = {"kick": 0.008}
-"""The unlikeness that makes a known sound e times less likely. Chosen on valid pairs, as the next."""
-USUAL_UNLIKENESS_SCALE = 0.016
-LIKENESS_WEIGHT = 0.06
-"""Weight of the embeddings beside the levels."""
+UNVARIED = Variation()
+LAYER_SHARES = (0.25, 0.5, 0.75)
+LAYERED_SOUNDS = 8
+"""The next most similar sounds, each of which may be a layer of a pick."""
+LEAST_GAIN = 0.1
+"""Share by which a variation must lower the unlikeness, or else the sound stays as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
-    """A known sound with its variation."""
+    """A known sound with its layers and its variation."""
 
     asset: Asset
-    variation: Variation
+    layers: tuple[Layer, ...] = ()
+    variation: Variation = UNVARIED
     audio: Mono
-    """[samples] at the ear's sample rate."""
+    """[samples] at the ear's sample rate, with a peak of 1."""
     score: float
     """How unlike what was heard it is; see ``score_descriptions``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The sounds that were picked for one drum, and what it may sound like."""
-
-    picks: tuple[Pick, ...]
-    """Those that are nearest to what is expected, before their variation; the nearest first."""
-    expected: Expectation
 
 
 def score_descriptions(heard: Description, known: Description) -> Tensor:
     """Return how unlike each known sound is what was heard: [heard, known]; 0 is equal.
 
-    The mean squared difference of levels in units of 40 dB, and the distance of the embeddings.
+    It is about the spectral distance from the one-shot that the ear expects. So the sound with the least is also the
+    one with the least expected distance from the true one-shot.
     """
-    levels = torch.cdist(heard.levels.flatten(1), known.levels.flatten(1)).square() / heard.levels[0].numel()
-    return levels + LIKENESS_WEIGHT * (1 - heard.embedding @ known.embedding.T)
+    return measure_distances(heard.spectrum, known.spectrum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +88,24 @@ class SoundBank:
             hint = f"give another --library, or scan one that has {instrument} sounds"
             raise LibraryError(store.library.manifest, f"no {instrument} to pick that can be heard", hint)
         described = Description(
-            torch.cat([part.levels for part in parts]), torch.cat([part.embedding for part in parts])
+            torch.cat([part.levels for part in parts]),
+            torch.cat([part.embedding for part in parts]),
+            torch.cat([part.spectrum for part in parts]),
         )
         return cls(ear, store, instrument, tuple(assets), described)
 
-    def select(self, heard: Description, count: int) -> Selection:
-        """Return picks for one description [1, ...], each of another sound, and what the drum may sound like.
+    def pick(self, heard: Description, count: int, layers: int = 2) -> list[Pick]:
+        """Return picks for one description [1, ...], each of another sound, the most similar first.
 
-        The most similar sounds are possible, each as likely as it is like what was heard. Picked are those that are
-        nearest to all of them on average. The most similar one may be an odd one.
+        The most similar sounds are picked. Each may be mixed with less similar ones, up to ``layers`` sounds together,
+        and is then varied, if that makes it more similar.
         """
-        possible = self.nearest(heard, max(count, POSSIBLE_SOUNDS))
-        scale = UNLIKENESS_SCALES.get(self.instrument, USUAL_UNLIKENESS_SCALE)
-        weights = torch.softmax(-torch.tensor([pick.score for pick in possible]) / scale, 0)
-        samples = target_frames(self.instrument) * self.ear.features.hop
-        sounds = [pick.audio for pick in possible]
-        expected = Expectation.of(sounds, weights, samples)
-        best = np.argsort(expected.distances(sounds), kind="stable")[:count]
-        return Selection(tuple(self._vary(possible[index], heard, scale) for index in best), expected)
+        nearest = self.nearest(heard, count + LAYERED_SOUNDS)
+        picks = []
+        for rank, pick in enumerate(nearest[:count]):
+            layered = self._layer(pick, nearest[rank + 1 : rank + 1 + LAYERED_SOUNDS], heard, layers)
+            picks.append(self._vary(layered, heard))
+        return sorted(picks, key=lambda pick: pick.score)
 
     def nearest(self, heard: Description, count: int) -> list[Pick]:
         """Return the sounds that are most like one description [1, ...] without a variation, the most alike first."""
@@ -125,7 +114,6 @@ class SoundBank:
         return [
             Pick(
                 asset=self.assets[index],
-                variation=Variation(),
                 audio=self.read(index),
                 score=float(score),
             )
@@ -136,21 +124,52 @@ class SoundBank:
         """Return a known sound by its position in ``assets``: mono with a peak of 1, [samples]."""
         return _read(self.store, self.assets[index])
 
-    def _vary(self, pick: Pick, heard: Description, scale: float) -> Pick:
-        """Return a sound with the variation that is most like what was heard, if that makes it e times as likely."""
-        sound, rate = pick.audio, self.ear.features.sample_rate
+    def _layer(self, pick: Pick, others: Sequence[Pick], heard: Description, most: int) -> Pick:
+        """Return a pick mixed with other sounds, one after the other, as long as that makes it more similar."""
+        for _ in range(most - 1):
+            options = [
+                (_mix(pick.audio, other.audio, share), other.asset, share) for other in others for share in LAYER_SHARES
+            ]
+            if not options:
+                break
+            scores = self._score([audio for audio, _, _ in options], heard)
+            position = int(np.argmin(scores))
+            if scores[position] >= pick.score:
+                break
+            audio, asset, share = options[position]
+            kept = (replace(layer, share=layer.share * (1 - share)) for layer in pick.layers)
+            layers = (*kept, Layer(asset=asset, share=share))
+            pick = replace(pick, layers=layers, audio=audio, score=scores[position])
+            others = [other for other in others if other.asset != asset]
+        return pick
 
-        def score(variations: Sequence[Variation]) -> list[float]:
-            sounds = [variation.apply(sound, rate) for variation in variations]
-            described = self.ear.describe_sounds(self.instrument, sounds)
-            scores: list[float] = score_descriptions(heard, described)[0].tolist()
-            return scores
-
-        variation, least = find_variation(score)
-        if pick.score - least < scale:
+    def _vary(self, pick: Pick, heard: Description) -> Pick:
+        """Return a pick with the variation that makes it most similar, if it does by ``LEAST_GAIN``."""
+        rate = self.ear.features.sample_rate
+        variation, least = find_variation(
+            lambda variations: self._score([each.apply(pick.audio, rate) for each in variations], heard)
+        )
+        if least > pick.score * (1 - LEAST_GAIN):
             return pick
-        varied = scale_to_peak(variation.apply(sound, rate)[None], 1.0)[0]
-        return replace(pick, variation=variation, audio=varied, score=least)
+        return replace(pick, variation=variation, audio=_scale(variation.apply(pick.audio, rate)), score=least)
+
+    def _score(self, sounds: Sequence[Mono], heard: Description) -> list[float]:
+        """Return how unlike what was heard sounds are, each [samples]."""
+        scores: list[float] = score_descriptions(heard, self.ear.describe_sounds(self.instrument, sounds))[0].tolist()
+        return scores
+
+
+def _mix(sound: Mono, other: Mono, share: float) -> Mono:
+    """Return a sound mixed with another, whose share of the sum is given, with a peak of 1: [the longer's samples]."""
+    mixed = np.zeros(max(sound.size, other.size), np.float32)
+    mixed[: sound.size] += np.float32(1 - share) * sound
+    mixed[: other.size] += np.float32(share) * other
+    return _scale(mixed)
+
+
+def _scale(sound: Mono) -> Mono:
+    scaled: Mono = scale_to_peak(sound[None], 1.0)[0]
+    return scaled
 
 
 def _read(store: AudioStore, asset: Asset) -> Mono:
@@ -160,20 +179,16 @@ def _read(store: AudioStore, asset: Asset) -> Mono:
     cut = audio[:, :samples].copy()
     if audio.shape[1] > samples:
         fade_out(cut, round(FADE_SECONDS * store.sample_rate))
-    scaled: Mono = scale_to_peak(cut, 1.0)[0]
-    return scaled
+    return _scale(cut[0])
 
 
-def pick_candidates(
-    bank: SoundBank, heard: Description, config: ExtractionConfig
-) -> tuple[list[PickedCandidate], Expectation]:
-    """Return known sounds that may be what was heard in the windows of a song, and what the drum may sound like.
+def pick_candidates(bank: SoundBank, heard: Description, config: ExtractionConfig) -> list[PickedCandidate]:
+    """Return known sounds that may be what was heard in the windows of a song, the most similar first.
 
     Each candidate belongs to the window that it is most like.
     """
-    selection = bank.select(average_description(heard), config.picks)
     candidates = []
-    for pick in selection.picks:
+    for pick in bank.pick(average_description(heard), config.picks, config.layers):
         described = bank.ear.describe_sounds(bank.instrument, [pick.audio])
         polished = polish(pick.audio, bank.ear.features.sample_rate, trim=config.trim, normalize=config.normalize)
         candidates.append(
@@ -184,10 +199,11 @@ def pick_candidates(
                 audio=polished.audio,
                 unlikeness=pick.score,
                 asset=pick.asset,
+                layers=pick.layers,
                 variation=pick.variation,
             )
         )
-    return candidates, selection.expected
+    return candidates
 
 
 def score_candidates_by_ear(
@@ -206,4 +222,4 @@ def score_candidates_by_ear(
 def average_description(heard: Description) -> Description:
     """Return what the windows [n, ...] of one song have in common: one description [1, ...]."""
     embedding = functional.normalize(heard.embedding.mean(0, keepdim=True), dim=1)
-    return Description(heard.levels.mean(0, keepdim=True), embedding)
+    return Description(heard.levels.mean(0, keepdim=True), embedding, heard.spectrum.mean(0, keepdim=True))

@@ -1,23 +1,21 @@
-"""Rank the candidates for one instrument: prefer what the sounds that may be right have in common.
+"""Rank the candidates for one instrument: prefer the one that is nearest on average to what the drum may sound like.
 
-The best answer is the one that is nearest on average to what the drum may sound like (minimum Bayes risk). What it may
-sound like are the known sounds, each as likely as it is like what the ear heard. Where none is known, it is what the
-model generated: the likeliest sequence of codes may be a dull sound or a loop, but what all tries have in common stands
-for most of the model's probability. The tries, too, count more if they are like what the ear heard, or found in the
-music.
+Where sounds are picked, that is the ear's expectation. Where a model alone answers, it is what its tries have in common
+(minimum Bayes risk): the likeliest sequence of codes may be a dull sound or a loop, but what all tries have in common
+stands for most of the model's probability. They count more if they are like what the ear heard, or found in the music.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rmod_pipeline.codec.spectral_distance import WINDOWS, MeanSpectrum, distance_from_mean
+from rmod_pipeline.codec.spectral_distance import WINDOWS, distance_from_mean
 from rmod_pipeline.codec.window import Mono, fit_window
 from rmod_pipeline.extraction.answers.misfit import measure_misfits
 from rmod_pipeline.extraction.results import Candidate, GeneratedCandidate, Window
@@ -39,25 +37,6 @@ class RankingScores(NamedTuple):
     """[n]: spectral distance from the weighted mean of all candidates; the least is the best."""
     misfits_db: Tensor | None
     """[n]: how badly each explains its window; None for instruments that are not compared with the music."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What the drum may sound like, by the known sounds and what the ear heard."""
-
-    mean: MeanSpectrum
-    samples: int
-    """Length of the window in which sounds are compared."""
-
-    @classmethod
-    def of(cls, sounds: Sequence[Mono], weights: Tensor, samples: int) -> Expectation:
-        """Average sounds, each [any number of samples], with weights [n] that add up to 1."""
-        return cls(MeanSpectrum(_stack(sounds, samples), weights), samples)
-
-    def distances(self, sounds: Sequence[Mono]) -> list[float]:
-        """Return how far each sound is from what is expected; the least is the best."""
-        distances: list[float] = self.mean.distances(_stack(sounds, self.samples)).tolist()
-        return distances
 
 
 def score_candidates(
@@ -97,13 +76,9 @@ def rank_generated(
     return sorted([*audible, *(candidate for candidate in candidates if candidate.silent)], key=_sort_key)
 
 
-def rank_by_expectation(candidates: Sequence[Candidate], expected: Expectation) -> list[Candidate]:
-    """Return generated and picked candidates, the nearest to what is expected first; silent ones last."""
-    audible = [candidate for candidate in candidates if not candidate.silent]
-    distances = expected.distances([candidate.audio for candidate in audible])
-    scored = [replace(each, apart=distance) for each, distance in zip(audible, distances, strict=True)]
-    ranked = sorted(scored, key=lambda candidate: candidate.apart or 0.0)
-    return [*ranked, *(candidate for candidate in candidates if candidate.silent)]
+def rank_by_ear(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return generated and picked candidates, the most like what the ear heard first; silent ones last."""
+    return sorted(candidates, key=lambda candidate: (candidate.silent, candidate.unlikeness or 0.0))
 
 
 def _add_scores(

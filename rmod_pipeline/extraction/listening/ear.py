@@ -20,6 +20,8 @@ from rmod_pipeline.codec.window import Mono, count_frames, fit_window
 from rmod_pipeline.ear.checkpoint import FILE_NAME, SHIPPED_EAR, load_ear_model, read_ear_checkpoint
 from rmod_pipeline.ear.hits import MOST_HITS, find_hit_frames, find_peaks
 from rmod_pipeline.ear.model import Description, Ear, describe_levels
+from rmod_pipeline.ear.spectrum import count_sound_frames
+from rmod_pipeline.errors import ModelError
 from rmod_pipeline.extraction.listening.onsets import Hits
 from rmod_pipeline.features import LogMel
 
@@ -53,12 +55,13 @@ class OpenedEar:
 
     def describe_sounds(self, instrument: str, sounds: Sequence[Mono]) -> Description:
         """Describe known one-shots [samples]: the levels that a description should have, and their embeddings."""
-        frames = self.model.size.description_frames
-        levels = self._compute_levels(sounds, frames + 1)  # one more, because a long window reaches into it
-        described = describe_levels(levels, frames)
+        size = self.model.size
+        # One more frame, because a long window reaches into it.
+        levels = self._compute_levels(sounds, count_sound_frames(size) + 1)
+        described = describe_levels(levels, size.description_frames)
         classes = torch.full((len(sounds),), self.instruments.index(instrument))
         with torch.no_grad():
-            return Description(described, self.model.embed(described, classes))
+            return Description(described, self.model.embed(described, classes), self.model.place(levels, classes))
 
     def _compute_levels(self, sounds: Sequence[Mono], frames: int) -> Tensor:
         """Return the levels of sounds that are cut or padded to ``frames``: [n, windows, bands, frames]."""
@@ -117,10 +120,13 @@ class SongListener:
 def open_ear(path: Path | None = None) -> OpenedEar:
     """Open an ear, given by its file or by the folder of its training; by default the one that rmod ships.
 
-    Raises ModelError for any other file.
+    Raises ModelError for any other file, and for an ear without spectra.
     """
     file = SHIPPED_EAR if path is None else path / FILE_NAME if path.is_dir() else path
     checkpoint = read_ear_checkpoint(file)
+    if not checkpoint.recipe.model.spectrum:
+        found = "expects no spectrum of a one-shot, by which sounds are picked: it is of an earlier version of rmod"
+        raise ModelError(file, found, "train it again: rmod train ear; or leave it out, for the ear that rmod ships")
     return OpenedEar(
         model=load_ear_model(checkpoint),
         instruments=checkpoint.recipe.instruments,

@@ -181,7 +181,7 @@ def _make_sound(rank: int, candidate: Candidate, kind: str, sample_rate: int) ->
 
 def _caption_parts(candidate: Candidate) -> Iterator[str]:
     if isinstance(candidate, PickedCandidate):
-        yield candidate.asset.licence or "unknown licence"
+        yield " and ".join(dict.fromkeys(asset.licence or "unknown licence" for asset in candidate.assets))
         yield candidate.asset.id
     else:
         yield describe_answer(candidate)
@@ -205,6 +205,8 @@ def _generated_parts(candidate: GeneratedCandidate) -> Iterator[str]:
 
 
 def _picked_parts(candidate: PickedCandidate) -> Iterator[str]:
+    for layer in candidate.layers:
+        yield f"{layer.share:.0%} of {layer.asset.id}"
     varied = candidate.variation.in_words()
     if varied:
         yield varied

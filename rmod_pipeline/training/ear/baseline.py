@@ -60,7 +60,8 @@ def _sum_losses(module: EarModule, means: Tensor) -> Tensor:
     sums = torch.zeros(len(module.instruments), 1, 2, dtype=torch.float64)
     for descriptions in _read_descriptions(module, VALID):
         for instrument, (mean, truth) in enumerate(zip(means, descriptions, strict=True)):
-            guess = Description(levels=mean.expand_as(truth), embedding=torch.zeros(len(truth), 0))
+            nothing = torch.zeros(len(truth), 0)
+            guess = Description(levels=mean.expand_as(truth), embedding=nothing, spectrum=nothing)
             sums[instrument, 0, 0] += description_loss(guess, truth).double().sum()
             sums[instrument, 0, 1] += len(truth)
     return sums

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rmod_pipeline.codec.window import target_frames
 from rmod_pipeline.ear.checkpoint import check_features
 from rmod_pipeline.ear.recipe import EarRecipe
+from rmod_pipeline.ear.spectrum import FRAMES
 from rmod_pipeline.errors import ModelError, nearest
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.reading.data_set import DataSet
@@ -63,6 +65,10 @@ def _check_instrument(data: FeatureData, recipe: EarRecipe, instrument: str, abo
     if frames < described:
         found = f"{instrument} in windows of {frames} frames, the recipe describes {described}"
         raise ModelError(about, found, f"set model.description_frames: {frames} in the recipe")
+    least = min(target_frames(instrument), FRAMES) if recipe.model.spectrum else 0
+    if frames < least:
+        found = f"{instrument} in windows of {frames} frames; a spectrum is that of {least}"
+        raise ModelError(about, found, "set model.spectrum: 0 in the recipe, or build with the usual windows")
     # A hit that is left out would count as a mistake where the ear hears it.
     most = count_most_hits(data.out, instrument)
     if most > recipe.most_hits:

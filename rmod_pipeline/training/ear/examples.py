@@ -27,7 +27,7 @@ class EarExample(NamedTuple):
     hits: NDArray[np.int64]
     """[instruments, most], padded with -1."""
     targets: NDArray[np.uint8]
-    """[instruments, windows, bands, description frames]"""
+    """[instruments, windows, bands, sound frames]"""
 
 
 class KeyedBatch(NamedTuple):
@@ -49,15 +49,20 @@ class ExampleMaker:
 
     instruments: tuple[str, ...]
     most_hits: int
-    description_frames: int
+    sound_frames: int
+    """Frames of a one-shot: those of ``ear.spectrum.count_sound_frames``. A shorter window is padded with silence."""
 
     def __call__(self, index: int, pair: FeaturePair) -> tuple[EarExample]:  # noqa: ARG002
         """Return the example of a pair."""
         levels = pair["levels"]
         frames = levels[MIX].shape[2]
         hits = [self._pad(frames_of_hits(pair["hits"][name], pair["definition"], frames)) for name in self.instruments]
-        targets = [levels[name][:, :, : self.description_frames] for name in self.instruments]
+        targets = [self._cut(levels[name]) for name in self.instruments]
         return (EarExample(pair["key"], levels[MIX], np.stack(hits), np.stack(targets)),)
+
+    def _cut(self, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        cut = levels[:, :, : self.sound_frames]
+        return np.pad(cut, ((0, 0), (0, 0), (0, self.sound_frames - cut.shape[2])))
 
     def _pad(self, frames: NDArray[np.int64]) -> NDArray[np.int64]:
         padded = np.full(self.most_hits, NO_HIT, np.int64)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rmod_pipeline.ear.recipe import EarRecipe
+from rmod_pipeline.ear.spectrum import count_sound_frames
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.stream import PairStream
 from rmod_pipeline.shards.members import MIX
@@ -67,6 +68,6 @@ def _examples(pairs: PairStream, recipe: EarRecipe) -> ExampleStream:
     maker = ExampleMaker(
         instruments=recipe.instruments,
         most_hits=recipe.most_hits,
-        description_frames=recipe.model.description_frames,
+        sound_frames=count_sound_frames(recipe.model),
     )
     return ExampleStream(pairs, maker)

@@ -32,7 +32,7 @@ class EarModule(TrainingModule):
     def __init__(self, recipe: EarRecipe, data: FeatureData, workers: int = 0) -> None:
         super().__init__(recipe, recipe.instruments, workers)
         self.data = data
-        self.model = Ear(recipe.model, len(recipe.instruments))
+        self.model = Ear(recipe.model, recipe.instruments)
 
     @property
     def name(self) -> str:

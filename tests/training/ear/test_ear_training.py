@@ -26,7 +26,7 @@ from tests.training.training_examples import Rmod, read_state
 def _measure(model: Ear, data: Path) -> Mapping[str, Tensor]:
     """Return the losses of a model on the train split: each [instruments]."""
     recipe = make_recipe()
-    maker = ExampleMaker(instruments=recipe.instruments, most_hits=recipe.most_hits, description_frames=8)
+    maker = ExampleMaker(instruments=recipe.instruments, most_hits=recipe.most_hits, sound_frames=8)
     batch = collate([maker(0, pair)[0] for pair in load_features(data, "train")])
     assert isinstance(batch, KeyedBatch)
     with torch.no_grad():
@@ -38,7 +38,7 @@ def test_the_losses_of_every_instrument_fall(tiny_features: Path, tmp_path: Path
     train(tiny_features, tmp_path, changes={"schedule": schedule})
     recipe = make_recipe()
     torch.manual_seed(recipe.seed)
-    model = Ear(recipe.model, len(recipe.instruments))
+    model = Ear(recipe.model, recipe.instruments)
     before = _measure(model, tiny_features)
     states = read_state(tmp_path, "ear")["state_dict"]
     model.load_state_dict({name.removeprefix("model."): value for name, value in states.items()})
