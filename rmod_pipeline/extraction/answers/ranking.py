@@ -1,8 +1,9 @@
 """Rank the candidates for one instrument: prefer the one that is nearest on average to what the drum may sound like.
 
-Where sounds are picked, that is the ear's expectation. Where a model alone answers, it is what its tries have in common
-(minimum Bayes risk): the likeliest sequence of codes may be a dull sound or a loop, but what all tries have in common
-stands for most of the model's probability. They count more if they are like what the ear heard, or found in the music.
+Where sounds are picked, that is the ear's expectation. Where a model alone answers, it is also what its tries have in
+common (minimum Bayes risk): the likeliest sequence of codes may be a dull sound or a loop, but what all tries have in
+common stands for most of the model's probability. Both are about spectral distances, so the least sum is the best.
+Tries of kicks count more for what is common if they are found in the music.
 """
 
 from __future__ import annotations
@@ -26,9 +27,6 @@ Candidates of equal misfit weigh the same, as without the comparison. It helps f
 lasts as long in their bands. Noise is found everywhere: for snares nothing was gained, and for hi-hats short candidates
 won, which have little to explain (docs/explanation/decisions/0016)."""
 
-UNLIKENESS_SCALE = 0.032
-"""The unlikeness to what the ear heard that lowers the weight of a try by a factor of e. Chosen on valid pairs."""
-
 
 class RankingScores(NamedTuple):
     """The scores of n candidates."""
@@ -40,26 +38,17 @@ class RankingScores(NamedTuple):
 
 
 def score_candidates(
-    instrument: str,
-    sounds: Tensor,
-    windows: Tensor,
-    window_indices: Sequence[int],
-    sample_rate: int,
-    *,
-    unlikeness: Tensor | None = None,
+    instrument: str, sounds: Tensor, windows: Tensor, window_indices: Sequence[int], sample_rate: int
 ) -> RankingScores:
-    """Score candidates [n, samples] for windows [w, samples]; ``window_indices`` [n] tells the window of each.
-
-    unlikeness [n] to what the ear heard, if there is one.
-    """
-    doubts = torch.zeros(len(sounds)) if unlikeness is None else unlikeness / UNLIKENESS_SCALE
+    """Score candidates [n, samples] for windows [w, samples]; ``window_indices`` [n] tells the window of each."""
+    doubts = torch.zeros(len(sounds))
     misfits: Tensor | None = None
     if instrument in MISFIT_SCALE_DB:
         indices = torch.tensor(window_indices)
         misfits = torch.zeros(len(sounds))
         for index in sorted(set(window_indices)):
             misfits[indices == index] = measure_misfits(windows[index], sounds[indices == index], sample_rate)
-        doubts = doubts + misfits / MISFIT_SCALE_DB[instrument]
+        doubts = misfits / MISFIT_SCALE_DB[instrument]
     return RankingScores(distance_from_mean(sounds, torch.softmax(-doubts, 0)), misfits)
 
 
@@ -68,10 +57,10 @@ def rank_generated(
 ) -> list[GeneratedCandidate]:
     """Return generated candidates with their scores, the best first and silent ones last.
 
-    Two whose likeness is unknown have no nearest to the others; then the more likely comes first.
+    Two have no nearest to the others. Where no ear heard the instrument either, the more likely comes first.
     """
     audible = [candidate for candidate in candidates if not candidate.silent]
-    if len(audible) > 2 or (len(audible) == 2 and _read_unlikeness(audible) is not None):
+    if len(audible) > 2:
         audible = _add_scores(audible, instrument, windows, sample_rate)
     return sorted([*audible, *(candidate for candidate in candidates if candidate.silent)], key=_sort_key)
 
@@ -87,19 +76,12 @@ def _add_scores(
     sounds = _stack([each.audio for each in candidates], max(candidate.audio.size for candidate in candidates))
     music = torch.from_numpy(np.stack([window.audio for window in windows]))
     indices = [candidate.window for candidate in candidates]
-    unlikeness = _read_unlikeness(candidates)
-    scores = score_candidates(instrument, sounds, music, indices, sample_rate, unlikeness=unlikeness)
+    scores = score_candidates(instrument, sounds, music, indices, sample_rate)
     misfits = [None] * len(candidates) if scores.misfits_db is None else scores.misfits_db.tolist()
     return [
         replace(candidate, apart=distance, misfit_db=misfit)
         for candidate, distance, misfit in zip(candidates, scores.distances.tolist(), misfits, strict=True)
     ]
-
-
-def _read_unlikeness(candidates: Sequence[Candidate]) -> Tensor | None:
-    """Return the unlikeness of candidates [n]; None if no ear heard the instrument."""
-    known = [candidate.unlikeness for candidate in candidates if candidate.unlikeness is not None]
-    return torch.tensor(known) if len(known) == len(candidates) else None
 
 
 def _stack(sounds: Sequence[Mono], samples: int) -> Tensor:
@@ -111,7 +93,7 @@ def _sort_key(candidate: GeneratedCandidate) -> tuple[Any, ...]:
     """Return the sort key of a candidate. Silent ones come last, although the model may be sure of them."""
     return (
         candidate.silent,
-        candidate.apart or 0.0,
+        (candidate.unlikeness or 0.0) + (candidate.apart or 0.0),
         -candidate.log_probability,
         candidate.window,
         candidate.try_index,
