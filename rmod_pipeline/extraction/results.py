@@ -143,7 +143,7 @@ class GeneratedCandidate(Candidate):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class PickLayer:
     """A known sound that is mixed into another one."""
 
     asset: Asset
@@ -157,7 +157,7 @@ class PickedCandidate(Candidate):
 
     asset: Asset
     """The sound: file, kit, licence, source, checksum."""
-    layers: tuple[Layer, ...]
+    layers: tuple[PickLayer, ...]
     """The sounds that are mixed into it."""
     variation: Variation
 

@@ -53,3 +53,16 @@ def test_the_ear_hears_hits_of_a_kit_that_it_never_met(ear: OpenedEar, kit: str,
     matched = (np.abs(found[:, None] - true) <= 0.03).any(0).sum() if found.size else 0
     assert matched / true.size >= 0.75, (found, true)
     assert matched / max(found.size, 1) >= 0.6, (found, true)
+
+
+@pytest.mark.parametrize("kit", TEST_KITS)
+def test_a_song_that_is_cut_has_no_hit_at_its_end(ear: OpenedEar, kit: str) -> None:
+    """A chord sounds on where the song ends: what is missing after it is no kick."""
+    pattern = make_pattern(kit)[: round(3.97 * RATE)]
+    seconds = np.arange(pattern.size) / RATE
+    chord = sum(np.sin(2 * np.pi * hz * seconds) for hz in (220.0, 277.2, 329.6))
+    listener = SongListener(ear)
+    list(listener.listen([pattern + 0.1 * np.asarray(chord, np.float32)]))
+    found = listener.find_hits("kick").seconds
+    assert found.size >= 3
+    assert found.max() < 3.9

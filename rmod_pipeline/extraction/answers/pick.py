@@ -21,7 +21,7 @@ from rmod_pipeline.errors import LibraryError
 from rmod_pipeline.extraction.answers.polish import polish
 from rmod_pipeline.extraction.answers.variation import Variation, find_variation
 from rmod_pipeline.extraction.listening.ear import OpenedEar
-from rmod_pipeline.extraction.results import ExtractionConfig, GeneratedCandidate, Layer, PickedCandidate
+from rmod_pipeline.extraction.results import ExtractionConfig, GeneratedCandidate, PickedCandidate, PickLayer
 from rmod_pipeline.library.asset import Asset
 from rmod_pipeline.library.read import AudioStore
 from rmod_pipeline.render.tracks import fade_out, scale_to_peak
@@ -41,7 +41,7 @@ class Pick:
     """A known sound with its layers and its variation."""
 
     asset: Asset
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[PickLayer, ...] = ()
     variation: Variation = UNVARIED
     audio: Mono
     """[samples] at the ear's sample rate, with a peak of 1."""
@@ -138,7 +138,7 @@ class SoundBank:
                 break
             audio, asset, share = options[position]
             kept = (replace(layer, share=layer.share * (1 - share)) for layer in pick.layers)
-            layers = (*kept, Layer(asset=asset, share=share))
+            layers = (*kept, PickLayer(asset=asset, share=share))
             pick = replace(pick, layers=layers, audio=audio, score=scores[position])
             others = [other for other in others if other.asset != asset]
         return pick

@@ -93,7 +93,7 @@ class SongListener:
                 pending = pending[step:]
         frames = -(-samples // hop)
         while sum(part.shape[1] for part in self._logits) < frames:
-            self._hear(np.pad(pending[:chunk], (0, max(chunk - pending.size, 0))))
+            self._hear(_mirror(pending[:chunk], chunk))
             pending = pending[step:]
         self._cut(frames)
 
@@ -115,6 +115,16 @@ class SongListener:
     def _cut(self, frames: int) -> None:
         """Drop what was heard after the end of the song."""
         self._logits = [torch.cat([*self._logits, torch.zeros(len(self._ear.instruments), 0)], dim=1)[:, :frames]]
+
+
+def _mirror(audio: Mono, samples: int) -> Mono:
+    """Return audio with its mirror image after its end, up to a length.
+
+    If silence came after it, an abrupt end would sound like a hit.
+    """
+    missing = samples - audio.size
+    mirrored: Mono = np.pad(audio, (0, missing), mode="reflect" if audio.size > 1 else "constant")
+    return mirrored
 
 
 def open_ear(path: Path | None = None) -> OpenedEar:

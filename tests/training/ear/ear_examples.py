@@ -23,6 +23,7 @@ MODEL = {
     "describer_width": 8,
     "describer_layers": 1,
     "description_frames": 8,
+    "spectrum": 6,
     "embedding": 4,
 }
 SCHEDULE = {"batch": 4, "learning_rate": 0.01, "steps": 6, "check_every_steps": 2}

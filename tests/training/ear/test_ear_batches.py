@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmod_pipeline.ear.spectrum import count_sound_frames
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.reading.features import load_features
@@ -28,7 +29,10 @@ def test_a_batch_holds_the_levels_of_its_pairs(tiny_features: Path) -> None:
     for row, pair in enumerate(pairs):
         np.testing.assert_array_equal(batch.levels[row].numpy(), pair["levels"]["mix"])
         for index, name in enumerate(recipe.instruments):
-            np.testing.assert_array_equal(batch.targets[row, index].numpy(), pair["levels"][name][:, :, :8])
+            target, levels = batch.targets[row, index].numpy(), pair["levels"][name]
+            assert target.shape[2] == count_sound_frames(recipe.model)
+            np.testing.assert_array_equal(target[..., : levels.shape[2]], levels[..., : target.shape[2]])
+            assert not target[..., levels.shape[2] :].any()
 
 
 def test_hits_are_the_frames_of_the_onsets_in_samples(tiny_features: Path) -> None:

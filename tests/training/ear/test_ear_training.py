@@ -14,6 +14,7 @@ from torch import Tensor
 from rmod_pipeline.ear.checkpoint import load_ear_model, read_ear_checkpoint
 from rmod_pipeline.ear.loss import LOSS_PARTS, compute_ear_losses
 from rmod_pipeline.ear.model import Ear, describe_levels
+from rmod_pipeline.ear.spectrum import count_sound_frames
 from rmod_pipeline.errors import ModelError
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.shards.windows.feature_family import choose_features
@@ -26,7 +27,9 @@ from tests.training.training_examples import Rmod, read_state
 def _measure(model: Ear, data: Path) -> Mapping[str, Tensor]:
     """Return the losses of a model on the train split: each [instruments]."""
     recipe = make_recipe()
-    maker = ExampleMaker(instruments=recipe.instruments, most_hits=recipe.most_hits, sound_frames=8)
+    maker = ExampleMaker(
+        instruments=recipe.instruments, most_hits=recipe.most_hits, sound_frames=count_sound_frames(recipe.model)
+    )
     batch = collate([maker(0, pair)[0] for pair in load_features(data, "train")])
     assert isinstance(batch, KeyedBatch)
     with torch.no_grad():
@@ -88,7 +91,7 @@ def test_the_best_model_has_the_lowest_total(trained_ear: Path, tiny_features: P
     report = train(tiny_features, tmp_path, listener)
     assert report.best["step"] == min(totals, key=lambda step: totals[step])
     assert report.best["held_out"]["all"]["total"] == min(totals.values())
-    weights = {"hits": 10.0, "description": 10.0, "contrast": 0.3}
+    weights = {"hits": 10.0, "description": 10.0, "spectrum": 4.0, "contrast": 0.3}
     for losses in report.best["held_out"].values():
         assert losses["total"] == pytest.approx(sum(weight * losses[name] for name, weight in weights.items()))
     both = [report.best["held_out"][name]["total"] for name in ("kick", "snare")]
