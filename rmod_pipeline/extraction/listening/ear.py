@@ -118,13 +118,15 @@ class SongListener:
 
 
 def _mirror(audio: Mono, samples: int) -> Mono:
-    """Return audio with its mirror image after its end, up to a length.
+    """Return audio mirrored at its last sample, up to a length, and then silence.
 
-    If silence came after it, an abrupt end would sound like a hit.
+    If silence came at once, an abrupt end would sound like a hit. A point reflection has no bend in the waveform either.
     """
     missing = samples - audio.size
-    mirrored: Mono = np.pad(audio, (0, missing), mode="reflect" if audio.size > 1 else "constant")
-    return mirrored
+    image = min(missing, max(audio.size - 1, 0))
+    mirrored = np.pad(audio, (0, image), mode="reflect", reflect_type="odd") if image else audio
+    padded: Mono = np.pad(mirrored, (0, missing - image))
+    return padded
 
 
 def open_ear(path: Path | None = None) -> OpenedEar:
