@@ -29,6 +29,8 @@ CHUNK_FRAMES = 345
 """Frames that the ear hears at once: those of the mixtures it is trained on, 4 s."""
 STEP_FRAMES = 256
 """Frames of a chunk whose hits count; the others, half on each side, overlap its neighbours."""
+END_FRAMES = 2
+"""Frames at the end of a song in which no hit counts: nothing sounds after it, and a cut is like one."""
 ODDS_DB = 10 / np.log(10)
 """Decibels per nat of log odds."""
 
@@ -100,7 +102,7 @@ class SongListener:
     def find_hits(self, instrument: str) -> Hits:
         """Return the hits of an instrument, and their odds in dB as clarity; call it after the whole song was heard."""
         logits = torch.cat(self._logits, dim=1)[self._ear.instruments.index(instrument)]
-        frames = find_peaks(logits).nonzero()[:, 0]
+        frames = find_peaks(logits)[: max(len(logits) - END_FRAMES, 0)].nonzero()[:, 0]
         seconds = (frames.numpy().astype(np.float64) + 0.5) * self._ear.features.hop / self._ear.features.sample_rate
         return Hits(seconds=seconds, clarity_db=logits[frames].double().numpy() * ODDS_DB)
 
@@ -120,11 +122,11 @@ class SongListener:
 def _mirror(audio: Mono, samples: int) -> Mono:
     """Return audio mirrored at its last sample, up to a length, and then silence.
 
-    If silence came at once, an abrupt end would sound like a hit. A point reflection has no bend in the waveform either.
+    If silence came at once, an abrupt end would sound like a hit, and the ear would hear all before it less well.
     """
     missing = samples - audio.size
     image = min(missing, max(audio.size - 1, 0))
-    mirrored = np.pad(audio, (0, image), mode="reflect", reflect_type="odd") if image else audio
+    mirrored = np.pad(audio, (0, image), mode="reflect") if image else audio
     padded: Mono = np.pad(mirrored, (0, missing - image))
     return padded
 
