@@ -92,7 +92,7 @@ def extract(
     picks: Annotated[int, typer.Option(metavar="N", help="Known sounds per drum.", rich_help_panel=PICKS)] = 3,
     layers: Annotated[
         int, typer.Option(metavar="N", help="Known sounds that may be mixed in one pick.", rich_help_panel=PICKS)
-    ] = 2,
+    ] = 3,
     trim: Annotated[bool, typer.Option("--trim/--no-trim", help="Cut the silence at a sound's end.")] = True,
     normalize: Annotated[
         bool, typer.Option("--normalize/--no-normalize", help="Normalise a sound's peak to -1 dBFS.")
@@ -102,7 +102,7 @@ def extract(
     """Extract the dry drum sounds of a song: kick.wav, snare.wav, hihat.wav.
 
     The ear, a small network, hears where each drum is hit and what its dry sound is like. Without --checkpoint the
-    command picks the likeliest sounds of a library, mixes them where two are nearer than one, and varies them in speed,
+    command picks the likeliest sounds of a library, mixes them where that brings them nearer, and varies them in speed,
     decay and tone where that helps. With --checkpoint a DOSE model generates candidates from 4 s of audio too. The best
     of all becomes kick.wav; the others go to
     DIR/candidates. extraction.json says where each comes from, with the licence of a picked sound, and listen.html

@@ -41,7 +41,7 @@ class ExtractionConfig:
     """Candidates that are generated at once. It affects results only where two tokens are almost equally likely."""
     picks: int = 3
     """Known sounds that are picked per instrument."""
-    layers: int = 2
+    layers: int = 3
     """Known sounds that may be mixed in one pick; with 1, each pick is a single sound."""
     trim: bool = True
     """Cut off the silence at the end of a sound."""

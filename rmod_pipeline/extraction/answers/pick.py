@@ -94,7 +94,7 @@ class SoundBank:
         )
         return cls(ear, store, instrument, tuple(assets), described)
 
-    def pick(self, heard: Description, count: int, layers: int = 2) -> list[Pick]:
+    def pick(self, heard: Description, count: int, layers: int = 3) -> list[Pick]:
         """Return picks for one description [1, ...], each of another sound, the most similar first.
 
         The most similar sounds are picked. Each may be mixed with less similar ones, up to ``layers`` sounds together,
