@@ -22,35 +22,21 @@ def spectral_distance(estimate: Tensor, reference: Tensor) -> Tensor:
     return squared_difference(log_spectra(normalize_sounds(estimate)), log_spectra(normalize_sounds(reference)))
 
 
-class MeanSpectrum:
-    """The weighted mean log spectrum of several sounds, to measure how far other sounds are from it.
-
-    Because the distance is squared, the sound with the smallest distance from the mean is also the one that is nearest
-    to the several sounds on average. To save memory, the spectra of one sound are computed at a time.
-    """
-
-    def __init__(self, sounds: Tensor, weights: Tensor | None = None) -> None:
-        """Average sounds [n, samples]. ``weights`` [n] must add up to 1; by default all have equal weight."""
-        if weights is None:
-            weights = torch.full((len(sounds),), 1 / len(sounds), device=sounds.device)
-        spectra = (log_spectra(sound[None]) for sound in normalize_sounds(sounds))
-        self._mean = [weights[0] * spectrum for spectrum in next(spectra)]
-        for weight, other in zip(weights[1:], spectra, strict=True):
-            self._mean = [total + weight * spectrum for total, spectrum in zip(self._mean, other, strict=True)]
-
-    def distances(self, sounds: Tensor) -> Tensor:
-        """Return the spectral distance of each of sounds [n, samples] from the mean: [n]."""
-        return torch.cat(
-            [squared_difference(log_spectra(sound[None]), self._mean) for sound in normalize_sounds(sounds)]
-        )
-
-
 def distance_from_mean(sounds: Tensor, weights: Tensor | None = None) -> Tensor:
     """Return the distance of each sound from the mean log spectrum of all: sounds [n, samples], returns [n].
 
-    ``weights`` [n] must add up to 1; by default all sounds have equal weight.
+    ``weights`` [n] must add up to 1; by default all sounds have equal weight. Because the distance is squared, the
+    sound with the smallest one is also the one that is nearest to all sounds on average. To save memory, the spectra of
+    one sound are computed at a time.
     """
-    return MeanSpectrum(sounds, weights).distances(sounds)
+    if weights is None:
+        weights = torch.full((len(sounds),), 1 / len(sounds), device=sounds.device)
+    normalized = normalize_sounds(sounds)
+    spectra = (log_spectra(sound[None]) for sound in normalized)
+    mean = [weights[0] * spectrum for spectrum in next(spectra)]
+    for weight, other in zip(weights[1:], spectra, strict=True):
+        mean = [total + weight * spectrum for total, spectrum in zip(mean, other, strict=True)]
+    return torch.cat([squared_difference(log_spectra(sound[None]), mean) for sound in normalized])
 
 
 def log_spectra(sounds: Tensor) -> list[Tensor]:
