@@ -7,10 +7,10 @@ The tables of docs/lab/ear.md, as Markdown: the mean spectral distance to the tr
 many pairs the answer to the pair's own mixture is nearer than the answer to another's. Sounds are picked from the
 train split of the library, so none of them is in a test kit. OUT is a data set with audio and a train split, from which
 the most usual one-shot is taken. "Most similar" is the sound that is most like what the ear heard, without regard to
-others. The tries of a DOSE checkpoint are ranked in three ways: by what they have in common, weighted by their likeness
-to what the ear heard (as `rmod extract --answer generated` does), without these weights, and by the ear alone (as
-`--answer both` does). Intervals: 95 %, by drawing
-kits again. Takes two seconds per pair, and more for each checkpoint.
+others. The tries of a DOSE checkpoint are ranked in three ways: by the sum of their unlikeness to what the ear expects
+and of their distance from the mean of all tries (as `rmod extract --answer generated` does), by that distance alone,
+and by the ear alone (as `--answer both` does). Intervals: 95 %, by drawing kits again. Takes two seconds per pair, and
+more for each checkpoint.
 """
 
 from __future__ import annotations
@@ -152,8 +152,9 @@ def answer_with(checkpoint: Path, bank: SoundBank, pairs: Sequence[DataPair], tr
         made = generate_candidates(extractor, [window], codec, config, lambda _count: None)
         heard = ear.describe_windows(kind, [pair.mix.mean(0)])
         scored = score_candidates_by_ear(ear, kind, heard, made)
-        ranked[GENERATED].append(fit(rank_generated(scored, kind, [window], rate)[0].audio, kind))
-        ranked[AGREED].append(fit(rank_generated(made, kind, [window], rate)[0].audio, kind))
+        compared = target_frames(kind) * codec.identity.hop
+        ranked[GENERATED].append(fit(rank_generated(scored, kind, [window], rate, compared)[0].audio, kind))
+        ranked[AGREED].append(fit(rank_generated(made, kind, [window], rate, compared)[0].audio, kind))
         ranked[HEARD].append(fit(rank_by_ear(scored)[0].audio, kind))
     coded = codec.decode(codec.encode(true.numpy()))
     answers = {f"{{}}, {name}": np.stack(sounds) for name, sounds in ranked.items()}

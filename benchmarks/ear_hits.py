@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--performances", type=Path, help="a folder of .flac files, each with a .csv of onsets")
     arguments = parser.parse_args()
     use_threads(1)
-    ear = open_ear(arguments.ear)
+    ear = open_ear(arguments.ear, spectra=False)
     for data in arguments.data:
         print_table(f"{data}, {arguments.split}", ear, read_pairs(data, arguments.split))
     if arguments.performances:

@@ -91,7 +91,12 @@ def extract(
     batch: Annotated[int, typer.Option(metavar="N", help="Candidates generated at once.", rich_help_panel=TRIES)] = 8,
     picks: Annotated[int, typer.Option(metavar="N", help="Known sounds per drum.", rich_help_panel=PICKS)] = 3,
     layers: Annotated[
-        int, typer.Option(metavar="N", help="Known sounds that may be mixed in one pick.", rich_help_panel=PICKS)
+        int,
+        typer.Option(
+            metavar="N",
+            help="Known sounds that may be mixed in one pick, 1 to 3; 1 keeps single sounds.",
+            rich_help_panel=PICKS,
+        ),
     ] = 3,
     trim: Annotated[bool, typer.Option("--trim/--no-trim", help="Cut the silence at a sound's end.")] = True,
     normalize: Annotated[
@@ -104,10 +109,9 @@ def extract(
     The ear, a small network, hears where each drum is hit and what its dry sound is like. Without --checkpoint the
     command picks the likeliest sounds of a library, mixes them where that brings them nearer, and varies them in speed,
     decay and tone where that helps. With --checkpoint a DOSE model generates candidates from 4 s of audio too. The best
-    of all becomes kick.wav; the others go to
-    DIR/candidates. extraction.json says where each comes from, with the licence of a picked sound, and listen.html
-    plays them all beside their windows. The same command gives the same bytes. An earlier extraction in DIR is
-    replaced; a file of anything else is never overwritten.
+    of all becomes kick.wav; the others go to DIR/candidates. extraction.json says where each comes from, with the
+    licences of picked sounds, and listen.html plays them all beside their windows. The same command gives the same
+    bytes. An earlier extraction in DIR is replaced; a file of anything else is never overwritten.
 
     Examples:
 

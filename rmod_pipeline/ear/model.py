@@ -2,7 +2,7 @@
 
 heard = ear.listen(levels)                      # encoded frames and hit logits
 hits = find_hit_frames(heard.hit_logits[:, kick], most=40)
-described = ear.describe(heard, hits, classes)  # coarse spectrogram of the dry one-shot, and an embedding
+described = ear.describe(heard, hits, classes)  # coarse spectrogram of the dry one-shot, embedding, spectrum
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class Ear(nn.Module):
 
         levels: uint8 [n, windows, bands, at least FRAMES].
         """
-        weights = weigh_steps(self.instruments, self.size.bands).to(levels.device)
-        placed = place_sounds(levels, weights[classes])
-        return placed if self.size.spectrum else placed[..., :0]
+        if not self.size.spectrum:
+            return levels.new_zeros((len(levels), self.size.bands, 0), dtype=torch.float32)
+        return place_sounds(levels, weigh_steps(self.instruments, self.size.bands).to(levels.device)[classes])
 
     def embed(self, description: Tensor, classes: Tensor) -> Tensor:
         """Return the embeddings [n, embedding] of known one-shots, given their levels [n, bands, frames]."""
@@ -133,7 +133,7 @@ class TimeBlock(nn.Module):
 
 
 class Describer(nn.Module):
-    """From what sounds after the hits to the dry one-shot's levels and embedding."""
+    """From what sounds after the hits to the dry one-shot's levels, embedding and spectrum."""
 
     def __init__(self, size: EarSize, instruments: tuple[str, ...]) -> None:
         super().__init__()

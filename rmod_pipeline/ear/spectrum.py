@@ -48,17 +48,21 @@ def weigh_steps(instruments: tuple[str, ...], bands: int) -> Tensor:
 
 
 def place_sounds(levels: Tensor, weights: Tensor) -> Tensor:
-    """Return the points [n, bands, STEPS] of one-shots; their level has no influence.
+    """Return the points [n, bands, STEPS] of one-shots; above the floor of the features, their level has no influence.
 
     levels: uint8 [n, windows, bands, at least FRAMES], of which the shortest window counts, the last one.
     weights: [n, bands, STEPS], the rows of ``weigh_steps`` for their instruments.
     """
     decibels = levels[:, -1, :, :FRAMES].float() / 2
-    loudest = 10 * torch.log10((10 ** (decibels / 10)).sum(1)).amax(1)
+    widths = torch.tensor([end - start for start, end in pairwise(EDGES)], device=levels.device)
+    inside = (weights[:, 0] > 0).repeat_interleave(widths, dim=1)
+    loudest = 10 * torch.log10((10 ** (decibels / 10)).sum(1)).where(inside, 0).amax(1)
     relative = (decibels - loudest[:, None, None]).clamp_min(LOWEST_DB) / UNIT_DB
     return torch.stack([relative[..., start:end].mean(2) for start, end in pairwise(EDGES)], dim=2) * weights
 
 
 def measure_distances(one: Tensor, other: Tensor) -> Tensor:
     """Return the squared distances [n, m] of points [n, bands, STEPS] and [m, bands, STEPS]."""
-    return torch.cdist(one.flatten(1), other.flatten(1)).square()
+    # Not by a product of matrices, which torch takes for many points: its rounding would depend on their number.
+    mode = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(one.flatten(1), other.flatten(1), compute_mode=mode).square()

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import gain_to_db
+from rmod_pipeline.codec.window import target_frames
 from rmod_pipeline.ear.model import Description
 from rmod_pipeline.errors import DoseError
 from rmod_pipeline.extraction.answers.generate import generate_candidates
@@ -206,7 +207,8 @@ def _extract_instrument(
     if picked:
         candidates = rank_by_ear([*picked, *generated])
     else:
-        candidates = rank_generated(generated, instrument, windows, answerers.sample_rate)
+        samples = None if codec is None else target_frames(instrument) * codec.identity.hop
+        candidates = rank_generated(generated, instrument, windows, answerers.sample_rate, samples)
     return InstrumentExtraction(
         instrument=instrument,
         windows=tuple(windows),

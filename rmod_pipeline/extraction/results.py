@@ -148,7 +148,7 @@ class PickLayer:
 
     asset: Asset
     share: float
-    """Its share of the sum, above 0 and below 1; both sounds have a peak of 1 before."""
+    """Its share of the sum of all sounds of the pick, each with a peak of 1: above 0 and below 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rmod_pipeline.codec.spectral_distance import spectral_distance
 from rmod_pipeline.codec.window import fit_window, target_frames
-from rmod_pipeline.ear.recipe import EarSize
+from rmod_pipeline.ear.loss import EarBatch, compute_ear_losses
+from rmod_pipeline.ear.recipe import EarLossSettings, EarSize
 from rmod_pipeline.ear.spectrum import (
     EDGES,
     FRAMES,
@@ -22,6 +23,7 @@ from rmod_pipeline.ear.spectrum import (
 )
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.synthesis.catalogue import list_sounds, make_sound
+from tests.tiny_ear import SIZE, make_ear
 
 KINDS = ("kick", "snare", "hihat")
 MEL = LogMel()
@@ -71,6 +73,33 @@ def test_distances_of_points_follow_the_spectral_distance(kind: str, least: floa
     ]
     assert np.mean(agreed) > least
     assert points.shape == (len(points), 64, STEPS)
+
+
+def test_what_follows_the_window_of_a_drum_changes_no_point() -> None:
+    levels = torch.randint(0, 200, (1, 2, 64, FRAMES), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    later = levels.clone()
+    later[..., target_frames("hihat") :] = 254
+    weights = weigh_steps(("hihat",), 64)
+    assert place_sounds(levels, weights).equal(place_sounds(later, weights))
+    assert not place_sounds(later, weights)[..., np.array(EDGES[:-1]) >= target_frames("hihat")].any()
+
+
+def test_an_ear_expects_nothing_after_the_window_of_a_drum() -> None:
+    ear = make_ear()
+    described = ear.describe_windows("hihat", [np.random.default_rng(0).standard_normal(44_100).astype(np.float32)])
+    assert described.spectrum.shape == (1, 64, STEPS)
+    assert described.spectrum.any()
+    assert not described.spectrum[..., np.array(EDGES[:-1]) >= target_frames("hihat")].any()
+
+
+def test_an_ear_without_points_has_no_loss_of_them() -> None:
+    model = make_ear(size=SIZE.model_copy(update={"spectrum": 0})).model
+    generator = torch.Generator().manual_seed(3)
+    levels = torch.randint(0, 220, (2, 2, 64, 40), dtype=torch.uint8, generator=generator)
+    targets = torch.randint(0, 220, (2, 3, 2, 64, 24), dtype=torch.uint8, generator=generator)
+    batch = EarBatch(levels=levels, hits=torch.full((2, 3, 2), 5), targets=targets)
+    assert compute_ear_losses(model, batch, EarLossSettings()).parts["spectrum"].tolist() == [0, 0, 0]
+    assert model.place(targets[:, 0], torch.tensor([0, 0])).shape == (2, 64, 0)
 
 
 def test_an_ear_without_points_needs_fewer_frames() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmod_pipeline.extraction.listening.ear import CHUNK_FRAMES, OpenedEar, SongListener
+from rmod_pipeline.extraction.listening.ear import CHUNK_FRAMES, END_FRAMES, OpenedEar, SongListener, _mirror
 from tests.tiny_ear import INSTRUMENTS, make_ear
 
 RATE, HOP = 44_100, 512
@@ -58,3 +58,23 @@ def test_a_hit_lies_where_it_is_heard(ear: OpenedEar) -> None:
     kept = first[(first > 4) & (first < 7)]
     assert kept.size > 3
     assert np.abs(second[:, None] - (kept + delay / RATE)).min(axis=0).max() < 1e-6
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 300, 1000])
+def test_the_image_of_an_end_continues_it(size: int) -> None:
+    audio = np.random.default_rng(0).standard_normal(size).astype(np.float32)
+    mirrored = _mirror(audio, 1000)
+    assert mirrored.size == 1000
+    assert mirrored.dtype == np.float32
+    np.testing.assert_array_equal(mirrored[:size], audio)
+    image = mirrored[size : max(2 * size - 1, size)]
+    np.testing.assert_array_equal(image, audio[::-1][1 : image.size + 1])
+    assert not mirrored[max(2 * size - 1, size) :].any()
+
+
+@pytest.mark.parametrize("samples", [1, HOP, 5 * HOP, 100_000])
+def test_nothing_at_the_end_of_a_song_is_a_hit(ear: OpenedEar, samples: int) -> None:
+    listener, _ = hear(ear, [make_noise(samples, seed=3)])
+    frames = -(-samples // HOP)
+    for kind in INSTRUMENTS:
+        assert (listener.find_hits(kind).seconds < max(frames - END_FRAMES, 0) * HOP / RATE).all()

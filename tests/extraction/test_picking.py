@@ -101,6 +101,47 @@ def test_a_sum_of_two_sounds_is_found(picking: Answerers) -> None:
     assert layered.score == pytest.approx(0, abs=1e-4)
 
 
+def test_shares_tell_how_a_pick_is_mixed(picking: Answerers) -> None:
+    """The sounds of a pick, each with its share of the sum, make its audio again."""
+    bank = bank_of(picking, "snare")
+    audio = {asset.id: bank.read(index) for index, asset in enumerate(bank.assets)}
+    mixed = 0
+    for pick in bank.pick(average_description(bank.described), 4, layers=3):
+        if pick.layers and pick.variation == Variation():
+            shares = {layer.asset.id: layer.share for layer in pick.layers}
+            shares = {pick.asset.id: 1 - sum(shares.values()), **shares}
+            made = np.zeros(pick.audio.size)
+            for name, share in shares.items():
+                made[: audio[name].size] += share * audio[name]
+            np.testing.assert_allclose(made / np.abs(made).max(), pick.audio, atol=1e-4)
+            mixed += 1
+    assert mixed
+
+
+@pytest.mark.parametrize("other", [-1.0, 1.0])
+def test_a_copy_of_a_sound_is_no_layer_of_it(picking: Answerers, other: float) -> None:
+    """A copy adds nothing but another licence; one of opposite polarity would leave silence."""
+    bank = bank_of(picking, "kick")
+    audio = np.float32(other) * bank.read(0)
+    (own,) = bank.nearest(description_at(bank, 0), 1)
+    copy = replace(own, asset=replace(own.asset, id="copy"), audio=audio)
+    heard = average_description(bank.described)
+    score = bank._score([own.audio], heard)[0]
+    layered = bank._layer(replace(own, score=score), [copy], heard, 3)
+    assert layered.layers == ()
+    assert bank._score([np.zeros(500, np.float32)], heard) == [np.inf]
+
+
+def test_a_library_of_one_sound_is_picked_from(picking: Answerers) -> None:
+    assert picking.known is not None and picking.ear is not None
+    library = picking.known.library
+    kicks = [asset for asset in library.assets if asset.kind == "kick"]
+    one = replace(library, assets=tuple(kicks[:1]))
+    bank = SoundBank.of(picking.ear, AudioStore(one, RATE), "kick")
+    (pick,) = bank.pick(average_description(bank.described), 5, layers=3)
+    assert (pick.asset, pick.layers) == (kicks[0], ())
+
+
 def description_at(bank: SoundBank, index: int) -> Description:
     """Return the description of a known sound."""
     described, chosen = bank.described, slice(index, index + 1)
@@ -147,7 +188,9 @@ def test_files_name_the_sound_and_its_licence(picked: Extraction, picking: Answe
             assert (layer["licence"], layer["sha256"]) == (asset.licence or None, asset.sha256)
         assert "checkpoint" not in sound
     page = extraction_html(picked)
-    assert all(candidate.asset.id in page for each in picked.instruments for candidate in each.picked)
+    for asset in (asset for each in picked.instruments for candidate in each.picked for asset in candidate.assets):
+        assert asset.id in page
+        assert (asset.licence or "unknown licence") in page
 
 
 def test_a_model_and_the_ear_answer_together(opened: Answerers, picking: Answerers) -> None:

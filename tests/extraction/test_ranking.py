@@ -14,7 +14,7 @@ from scipy.signal import resample
 
 from rmod_pipeline.codec.spectral_distance import distance_from_mean
 from rmod_pipeline.extraction.answers.misfit import measure_misfits
-from rmod_pipeline.extraction.answers.ranking import rank_generated, score_candidates
+from rmod_pipeline.extraction.answers.ranking import rank_by_ear, rank_generated, score_candidates
 from rmod_pipeline.extraction.results import GeneratedCandidate, Window
 from tests.tiny_dose import SOUNDS
 
@@ -154,6 +154,33 @@ def test_what_is_like_what_the_ear_heard_outweighs_what_is_not() -> None:
     assert rank_generated(alike, "snare", window, RATE)[0].try_index != 2
     # With an ear, two are enough to tell which is better.
     assert rank_generated(candidates[1:], "snare", window, RATE)[0].try_index == 2
+
+
+def test_silence_after_candidates_changes_no_order() -> None:
+    """They are compared in the window of the drum, whatever their lengths."""
+    sounds = [SOUNDS[name]().astype(np.float32)[:9000] for name in ("kick", "hihat", "snare", "kick")]
+    candidates = [
+        replace(make_candidate(sound, number), unlikeness=0.1 * number) for number, sound in enumerate(sounds)
+    ]
+    padded = [replace(candidate, audio=np.pad(candidate.audio, (0, 20_000))) for candidate in candidates]
+    window = [make_window(np.zeros(4 * RATE))]
+    one, other = (rank_generated(each, "snare", window, RATE, 30_000) for each in (candidates, padded))
+    assert [each.try_index for each in one] == [each.try_index for each in other]
+    assert [each.apart for each in one] == pytest.approx([each.apart for each in other])
+    sums = [each.unlikeness + each.apart for each in one if each.unlikeness is not None and each.apart is not None]
+    assert sums == sorted(sums)
+    assert len(sums) == 4
+
+
+def test_silent_candidates_come_last_by_ear() -> None:
+    sound = SOUNDS["kick"]().astype(np.float32)
+    silent = make_candidate(np.zeros(99, np.float32), 0, silent=True)
+    heard = [replace(make_candidate(sound, number), unlikeness=1.0 / number) for number in (1, 2)]
+    assert [each.try_index for each in rank_by_ear([silent, *heard]) if isinstance(each, GeneratedCandidate)] == [
+        2,
+        1,
+        0,
+    ]
 
 
 def test_a_kick_in_the_music_outweighs_several_that_are_not() -> None:

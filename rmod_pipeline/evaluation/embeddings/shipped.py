@@ -105,7 +105,7 @@ class CodecEmbedding:
 
 def open_ear_embedding(weights: Path | None = None) -> EarEmbedding:
     """Open an ear as an embedding, by default the one that rmod ships. Raises ModelError."""
-    return EarEmbedding(ear=open_ear(weights))
+    return EarEmbedding(ear=open_ear(weights, spectra=False))
 
 
 def open_classifier_embedding(weights: Path | None = None) -> ClassifierEmbedding:

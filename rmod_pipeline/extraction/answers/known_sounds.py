@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from rmod_pipeline.ear.model import Description
-from rmod_pipeline.ear.spectrum import STEPS
+from rmod_pipeline.ear.spectrum import EDGES, LOWEST_DB, STEPS, UNIT_DB
 from rmod_pipeline.extraction.answers.pick import FADE_SECONDS, LONGEST_SECONDS, SoundBank
 from rmod_pipeline.extraction.listening.ear import OpenedEar
 from rmod_pipeline.library.asset import Asset, Library
@@ -38,7 +38,7 @@ from rmod_pipeline.storage.writing import temporary_file
 logger = logging.getLogger(__name__)
 
 LIMIT_BYTES = 2**30
-"""Disk space in the cache for descriptions: those of 150,000 sounds at least."""
+"""Disk space in the cache for descriptions: those of 85,000 sounds at least."""
 
 _BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error)
 
@@ -97,7 +97,9 @@ class KnownSounds:
     def _path(self, folder: Path, instrument: str) -> Path:
         """Return the file for the sounds of an instrument, by the ear, the content of the sounds, and their order."""
         sounds = [asset.sha256 for asset in self._assets(instrument)]
-        parts = [self._ear.source["sha256"], instrument, LONGEST_SECONDS, FADE_SECONDS, sounds, computation_identity()]
+        points = [EDGES, LOWEST_DB, UNIT_DB]
+        read = [LONGEST_SECONDS, FADE_SECONDS]
+        parts = [self._ear.source["sha256"], instrument, *read, points, sounds, computation_identity()]
         return folder / f"{sha256(json.dumps(parts).encode()).hexdigest()}.npz"
 
     def _keep(self, bank: SoundBank, path: Path) -> None:

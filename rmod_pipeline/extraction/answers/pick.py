@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +33,10 @@ UNVARIED = Variation()
 LAYER_SHARES = (0.25, 0.5, 0.75)
 LAYERED_SOUNDS = 8
 """The next most similar sounds, each of which may be a layer of a pick."""
+LEAST_PEAK = 1e-3
+"""Two sounds whose sum has a lower peak cancel, as a sound and its copy of opposite polarity do."""
+LEAST_LAYER_GAIN = 0.02
+"""Share by which a layer must lower the unlikeness. A copy of the same sound lowers it by rounding alone."""
 LEAST_GAIN = 0.1
 """Share by which a variation must lower the unlikeness, or else the sound stays as it is."""
 
@@ -126,22 +131,25 @@ class SoundBank:
 
     def _layer(self, pick: Pick, others: Sequence[Pick], heard: Description, most: int) -> Pick:
         """Return a pick mixed with other sounds, one after the other, as long as that makes it more similar."""
+        amounts = {pick.asset: 1.0}
         for _ in range(most - 1):
             options = [
-                (_mix(pick.audio, other.audio, share), other.asset, share) for other in others for share in LAYER_SHARES
+                (mixed, other.asset, share)
+                for other in others
+                for share in LAYER_SHARES
+                if other.asset not in amounts and (mixed := _mix(pick.audio, other.audio, share)) is not None
             ]
-            if not options:
-                break
-            scores = self._score([audio for audio, _, _ in options], heard)
+            scores = self._score([mixed.audio for mixed, _, _ in options], heard) if options else [np.inf]
             position = int(np.argmin(scores))
-            if scores[position] >= pick.score:
+            if scores[position] > pick.score * (1 - LEAST_LAYER_GAIN):
                 break
-            audio, asset, share = options[position]
-            kept = (replace(layer, share=layer.share * (1 - share)) for layer in pick.layers)
-            layers = (*kept, PickLayer(asset=asset, share=share))
-            pick = replace(pick, layers=layers, audio=audio, score=scores[position])
-            others = [other for other in others if other.asset != asset]
-        return pick
+            mixed, asset, share = options[position]
+            amounts = {known: amount * (1 - share) / mixed.loudest for known, amount in amounts.items()}
+            amounts[asset] = share / mixed.loudest
+            pick = replace(pick, audio=mixed.audio, score=scores[position])
+        total = sum(amounts.values())
+        layers = tuple(PickLayer(asset=asset, share=amount / total) for asset, amount in amounts.items())
+        return replace(pick, layers=layers[1:])
 
     def _vary(self, pick: Pick, heard: Description) -> Pick:
         """Return a pick with the variation that makes it most similar, if it does by ``LEAST_GAIN``."""
@@ -154,17 +162,25 @@ class SoundBank:
         return replace(pick, variation=variation, audio=_scale(variation.apply(pick.audio, rate)), score=least)
 
     def _score(self, sounds: Sequence[Mono], heard: Description) -> list[float]:
-        """Return how unlike what was heard sounds are, each [samples]."""
+        """Return how unlike what was heard sounds are, each [samples]; silence is infinitely unlike."""
         scores: list[float] = score_descriptions(heard, self.ear.describe_sounds(self.instrument, sounds))[0].tolist()
-        return scores
+        return [score if sound.any() else np.inf for score, sound in zip(scores, sounds, strict=True)]
 
 
-def _mix(sound: Mono, other: Mono, share: float) -> Mono:
-    """Return a sound mixed with another, whose share of the sum is given, with a peak of 1: [the longer's samples]."""
+class _Mixed(NamedTuple):
+    audio: Mono
+    """[samples], with a peak of 1."""
+    loudest: float
+    """The peak before it was scaled."""
+
+
+def _mix(sound: Mono, other: Mono, share: float) -> _Mixed | None:
+    """Return a sound mixed with another, whose share of the sum is given; None if they cancel."""
     mixed = np.zeros(max(sound.size, other.size), np.float32)
     mixed[: sound.size] += np.float32(1 - share) * sound
     mixed[: other.size] += np.float32(share) * other
-    return _scale(mixed)
+    loudest = float(np.abs(mixed).max())
+    return _Mixed(_scale(mixed), loudest) if loudest > LEAST_PEAK else None
 
 
 def _scale(sound: Mono) -> Mono:
@@ -213,7 +229,7 @@ def score_candidates_by_ear(
     together = average_description(heard)
 
     def score(candidate: GeneratedCandidate) -> GeneratedCandidate:
-        described = ear.describe_sounds(instrument, [candidate.audio])
+        described = ear.describe_sounds(instrument, [_scale(candidate.audio)])
         return replace(candidate, unlikeness=float(score_descriptions(together, described)))
 
     return [candidate if candidate.silent else score(candidate) for candidate in candidates]

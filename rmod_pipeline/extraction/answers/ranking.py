@@ -53,15 +53,22 @@ def score_candidates(
 
 
 def rank_generated(
-    candidates: Sequence[GeneratedCandidate], instrument: str, windows: Sequence[Window], sample_rate: int
+    candidates: Sequence[GeneratedCandidate],
+    instrument: str,
+    windows: Sequence[Window],
+    sample_rate: int,
+    samples: int | None = None,
 ) -> list[GeneratedCandidate]:
     """Return generated candidates with their scores, the best first and silent ones last.
+
+    They are compared in ``samples`` samples, the window of the instrument; by default in those of the longest one.
 
     Two have no nearest to the others. Where no ear heard the instrument either, the more likely comes first.
     """
     audible = [candidate for candidate in candidates if not candidate.silent]
     if len(audible) > 2:
-        audible = _add_scores(audible, instrument, windows, sample_rate)
+        longest = max(candidate.audio.size for candidate in audible)
+        audible = _add_scores(audible, instrument, windows, sample_rate, samples or longest)
     return sorted([*audible, *(candidate for candidate in candidates if candidate.silent)], key=_sort_key)
 
 
@@ -71,9 +78,13 @@ def rank_by_ear(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _add_scores(
-    candidates: Sequence[GeneratedCandidate], instrument: str, windows: Sequence[Window], sample_rate: int
+    candidates: Sequence[GeneratedCandidate],
+    instrument: str,
+    windows: Sequence[Window],
+    sample_rate: int,
+    samples: int,
 ) -> list[GeneratedCandidate]:
-    sounds = _stack([each.audio for each in candidates], max(candidate.audio.size for candidate in candidates))
+    sounds = _stack([each.audio for each in candidates], samples)
     music = torch.from_numpy(np.stack([window.audio for window in windows]))
     indices = [candidate.window for candidate in candidates]
     scores = score_candidates(instrument, sounds, music, indices, sample_rate)

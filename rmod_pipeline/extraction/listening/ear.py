@@ -46,7 +46,7 @@ class OpenedEar:
     """Origin of the ear: file, sha256, recipe, step."""
 
     def describe_windows(self, instrument: str, windows: Sequence[Mono]) -> Description:
-        """Describe the one-shot of an instrument in each window [samples]: its levels and its embedding."""
+        """Describe the one-shot of an instrument in each window [samples]: levels, embedding and expected spectrum."""
         hop = self.features.hop
         levels = self._compute_levels(windows, max(count_frames(window.size, hop) for window in windows))
         index = self.instruments.index(instrument)
@@ -56,7 +56,7 @@ class OpenedEar:
             return self.model.describe(heard, hits, torch.full((len(windows),), index))
 
     def describe_sounds(self, instrument: str, sounds: Sequence[Mono]) -> Description:
-        """Describe known one-shots [samples]: the levels that a description should have, and their embeddings."""
+        """Describe known one-shots [samples]: what the description of each should be."""
         size = self.model.size
         # One more frame, because a long window reaches into it.
         levels = self._compute_levels(sounds, count_sound_frames(size) + 1)
@@ -131,14 +131,14 @@ def _mirror(audio: Mono, samples: int) -> Mono:
     return padded
 
 
-def open_ear(path: Path | None = None) -> OpenedEar:
+def open_ear(path: Path | None = None, *, spectra: bool = True) -> OpenedEar:
     """Open an ear, given by its file or by the folder of its training; by default the one that rmod ships.
 
-    Raises ModelError for any other file, and for an ear without spectra.
+    Raises ModelError for any other file and, with ``spectra``, for an ear that expects none.
     """
     file = SHIPPED_EAR if path is None else path / FILE_NAME if path.is_dir() else path
     checkpoint = read_ear_checkpoint(file)
-    if not checkpoint.recipe.model.spectrum:
+    if spectra and not checkpoint.recipe.model.spectrum:
         found = "expects no spectrum of a one-shot, by which sounds are picked: it is of an earlier version of rmod"
         raise ModelError(file, found, "train it again: rmod train ear; or leave it out, for the ear that rmod ships")
     return OpenedEar(

@@ -195,7 +195,7 @@ def _caption_parts(candidate: Candidate) -> Iterator[str]:
     if candidate.unlikeness is not None:
         yield f"unlike what was heard by {format_number(candidate.unlikeness)}"
     if candidate.apart is not None:
-        yield f"{format_number(candidate.apart)} apart from what is expected"
+        yield f"{format_number(candidate.apart)} from the mean of the tries"
 
 
 def _generated_parts(candidate: GeneratedCandidate) -> Iterator[str]:
@@ -206,7 +206,7 @@ def _generated_parts(candidate: GeneratedCandidate) -> Iterator[str]:
 
 def _picked_parts(candidate: PickedCandidate) -> Iterator[str]:
     for layer in candidate.layers:
-        yield f"{layer.share:.0%} of {layer.asset.id}"
+        yield f"with {layer.asset.id} ({layer.share:.0%})"
     varied = candidate.variation.in_words()
     if varied:
         yield varied
@@ -215,7 +215,7 @@ def _picked_parts(candidate: PickedCandidate) -> Iterator[str]:
 def describe_answer(candidate: Candidate) -> str:
     """Return in a few words what a candidate is: a try of a model, or the known sound that was picked."""
     if isinstance(candidate, PickedCandidate):
-        return f"picked: {candidate.asset.id}"
+        return f"picked: {' + '.join(asset.id for asset in candidate.assets)}"
     assert isinstance(candidate, GeneratedCandidate)
     return "the greedy try" if candidate.try_index == 0 else f"try {candidate.try_index}"
 
