@@ -147,7 +147,11 @@ EAR_CASES = [
     Case(
         name="an ear that expects no spectra",
         act=with_ear(earlier_ear),
-        says=("my.pth: expects no spectrum", "train it again: rmod train ear", "or leave it out"),
+        says=(
+            "my.pth: expects no spectrum",
+            "train it again: 'rmod train ear --data OUT --out models'",
+            "or leave it out",
+        ),
     ),
     Case(
         name="pick a drum that the ear does not hear",

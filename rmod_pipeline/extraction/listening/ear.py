@@ -140,7 +140,8 @@ def open_ear(path: Path | None = None, *, spectra: bool = True) -> OpenedEar:
     checkpoint = read_ear_checkpoint(file)
     if spectra and not checkpoint.recipe.model.spectrum:
         found = "expects no spectrum of a one-shot, by which sounds are picked: it is of an earlier version of rmod"
-        raise ModelError(file, found, "train it again: rmod train ear; or leave it out, for the ear that rmod ships")
+        hint = "train it again: 'rmod train ear --data OUT --out models'; or leave it out, for the ear that rmod ships"
+        raise ModelError(file, found, hint)
     return OpenedEar(
         model=load_ear_model(checkpoint),
         instruments=checkpoint.recipe.instruments,
