@@ -50,7 +50,6 @@ from rmod_pipeline.ear.loss import LOSS_PARTS, EarBatch, compute_ear_losses
 from rmod_pipeline.ear.model import Description, Ear, HeardMixture, describe_levels
 from rmod_pipeline.ear.pooling import PooledHits
 from rmod_pipeline.ear.recipe import EarRecipe
-from rmod_pipeline.ear.spectrum import count_sound_frames
 from rmod_pipeline.reading.data_set import DataSet
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.loader import load_tokens
@@ -129,11 +128,7 @@ class PairSet:
     def examples(self) -> KeyedBatch:
         """All pairs as one batch: log-mel levels of the mixtures, hits, and levels of the one-shots."""
         recipe = self.recipe
-        make = ExampleMaker(
-            instruments=recipe.instruments,
-            most_hits=recipe.most_hits,
-            sound_frames=count_sound_frames(recipe.model),
-        )
+        make = ExampleMaker.of(recipe)
         sounds = [MIX, *recipe.instruments]
         pairs = load_features(self.out, self.split, features=self.family.name, sounds=sounds, rank=0, world_size=1)
         batch = collate([example for pair in islice(pairs, self.most) for example in make(0, pair)])

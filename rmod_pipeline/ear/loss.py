@@ -14,7 +14,7 @@ from rmod_pipeline.ear.model import Description, Ear, HeardMixture, describe_lev
 from rmod_pipeline.ear.recipe import EarLossSettings
 
 SMALL_DISTANCE = 1e-3
-"""Added to squared distances of points: their logarithm is finite, and what no one hears counts little."""
+"""Added to squared distances of points, so that their logarithm is finite and small differences count little."""
 LOSS_PARTS = ("hits", "description", "spectrum", "contrast")
 
 
@@ -27,7 +27,7 @@ class EarBatch:
     hits: Tensor
     """[n, instruments, most] int64: ascending frames of hits, padded with -1."""
     targets: Tensor
-    """[n, instruments, windows, bands, target frames] uint8: the dry one-shots."""
+    """[n, instruments, windows, bands, sound frames] uint8: the dry one-shots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,11 @@ def count_sound_frames(size: EarSize) -> int:
     return max(size.description_frames, FRAMES) if size.spectrum else size.description_frames
 
 
+def count_point_frames(instrument: str) -> int:
+    """Return the number of frames of a one-shot that its point stands for: those of its window, ``FRAMES`` at most."""
+    return min(target_frames(instrument), FRAMES)
+
+
 @cache
 def weigh_steps(instruments: tuple[str, ...], bands: int) -> Tensor:
     """Return the weights of levels: [instruments, bands, STEPS].
@@ -41,7 +46,7 @@ def weigh_steps(instruments: tuple[str, ...], bands: int) -> Tensor:
     """
     # Computed by numpy: a network may be made on a device that holds no values, before its weights are read.
     widths = LogMel(bands=bands).band_widths()
-    frames = np.array([min(target_frames(instrument), FRAMES) for instrument in instruments])[:, None]
+    frames = np.array([count_point_frames(instrument) for instrument in instruments])[:, None]
     steps = (np.minimum(EDGES[1:], frames) - EDGES[:-1]).clip(min=0) / frames
     shares = (widths / widths.sum())[None, :, None] * steps[:, None]
     return torch.from_numpy(np.sqrt(shares).astype(np.float32))

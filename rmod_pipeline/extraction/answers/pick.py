@@ -139,7 +139,9 @@ class SoundBank:
                 for share in LAYER_SHARES
                 if other.asset not in amounts and (mixed := _mix(pick.audio, other.audio, share)) is not None
             ]
-            scores = self._score([mixed.audio for mixed, _, _ in options], heard) if options else [np.inf]
+            if not options:
+                break
+            scores = self._score([mixed.audio for mixed, _, _ in options], heard)
             position = int(np.argmin(scores))
             if scores[position] > pick.score * (1 - LEAST_LAYER_GAIN):
                 break

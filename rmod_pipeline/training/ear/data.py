@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rmod_pipeline.codec.window import target_frames
 from rmod_pipeline.ear.checkpoint import check_features
 from rmod_pipeline.ear.recipe import EarRecipe
-from rmod_pipeline.ear.spectrum import FRAMES
+from rmod_pipeline.ear.spectrum import count_point_frames
 from rmod_pipeline.errors import ModelError, nearest
 from rmod_pipeline.features import LogMel
 from rmod_pipeline.reading.data_set import DataSet
@@ -65,7 +64,7 @@ def _check_instrument(data: FeatureData, recipe: EarRecipe, instrument: str, abo
     if frames < described:
         found = f"{instrument} in windows of {frames} frames, the recipe describes {described}"
         raise ModelError(about, found, f"set model.description_frames: {frames} in the recipe")
-    least = min(target_frames(instrument), FRAMES) if recipe.model.spectrum else 0
+    least = count_point_frames(instrument) if recipe.model.spectrum else 0
     if frames < least:
         found = f"{instrument} in windows of {frames} frames; a spectrum is that of {least}"
         raise ModelError(about, found, "set model.spectrum: 0 in the recipe, or build with the usual windows")

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from rmod_pipeline.ear.loss import EarBatch
 from rmod_pipeline.ear.pooling import NO_HIT
+from rmod_pipeline.ear.recipe import EarRecipe
+from rmod_pipeline.ear.spectrum import count_sound_frames
 from rmod_pipeline.reading.features import FeaturePair
 from rmod_pipeline.shards.members import MIX
 from rmod_pipeline.training.loop.examples import LoaderError, find_loader_error, frames_of_hits
@@ -51,6 +53,12 @@ class ExampleMaker:
     most_hits: int
     sound_frames: int
     """Frames of a one-shot: those of ``ear.spectrum.count_sound_frames``. A shorter window is padded with silence."""
+
+    @classmethod
+    def of(cls, recipe: EarRecipe) -> ExampleMaker:
+        """Return the maker of examples for the training of a recipe."""
+        frames = count_sound_frames(recipe.model)
+        return cls(instruments=recipe.instruments, most_hits=recipe.most_hits, sound_frames=frames)
 
     def __call__(self, index: int, pair: FeaturePair) -> tuple[EarExample]:  # noqa: ARG002
         """Return the example of a pair."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from rmod_pipeline.ear.recipe import EarRecipe
-from rmod_pipeline.ear.spectrum import count_sound_frames
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.reading.stream import PairStream
 from rmod_pipeline.shards.members import MIX
@@ -65,9 +64,4 @@ def _load(data: FeatureData, split: str, recipe: EarRecipe, settings: LoaderSett
 
 
 def _examples(pairs: PairStream, recipe: EarRecipe) -> ExampleStream:
-    maker = ExampleMaker(
-        instruments=recipe.instruments,
-        most_hits=recipe.most_hits,
-        sound_frames=count_sound_frames(recipe.model),
-    )
-    return ExampleStream(pairs, maker)
+    return ExampleStream(pairs, ExampleMaker.of(recipe))

@@ -14,7 +14,6 @@ from torch import Tensor
 from rmod_pipeline.ear.checkpoint import load_ear_model, read_ear_checkpoint
 from rmod_pipeline.ear.loss import LOSS_PARTS, compute_ear_losses
 from rmod_pipeline.ear.model import Ear, describe_levels
-from rmod_pipeline.ear.spectrum import count_sound_frames
 from rmod_pipeline.errors import ModelError
 from rmod_pipeline.reading.features import load_features
 from rmod_pipeline.shards.windows.feature_family import choose_features
@@ -27,9 +26,7 @@ from tests.training.training_examples import Rmod, read_state
 def _measure(model: Ear, data: Path) -> Mapping[str, Tensor]:
     """Return the losses of a model on the train split: each [instruments]."""
     recipe = make_recipe()
-    maker = ExampleMaker(
-        instruments=recipe.instruments, most_hits=recipe.most_hits, sound_frames=count_sound_frames(recipe.model)
-    )
+    maker = ExampleMaker.of(recipe)
     batch = collate([maker(0, pair)[0] for pair in load_features(data, "train")])
     assert isinstance(batch, KeyedBatch)
     with torch.no_grad():
