@@ -19,6 +19,7 @@ from rmod_pipeline.library.manifest import load_library, write_manifest
 from rmod_pipeline.pipeline.jobs.build import BuildJob
 from rmod_pipeline.recipe.load import parse_recipe
 from rmod_pipeline.storage import Location
+from rmod_pipeline.storage.process_identity import has_ended, machine_id
 
 RATE = 22_050
 
@@ -197,8 +198,8 @@ def child_processes(process: int) -> list[int]:
 
 
 def have_ended(processes: Sequence[int]) -> bool:
-    """Return whether none of the processes exists any more."""
-    return not any(map(command_line, processes))
+    """Return whether all the processes have ended, by the rule by which a build takes over what they left."""
+    return all(has_ended(machine_id(), process) for process in processes)
 
 
 def command_line(process: int) -> str:

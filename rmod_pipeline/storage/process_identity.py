@@ -41,8 +41,18 @@ def _is_alive(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    return not _is_zombie(process)
+
+
+def _is_zombie(process: int) -> bool:
+    # The parent of a killed process may collect it late, or never, as the first process of many containers. Until then
+    # the process answers to signals as if it lived.
+    with suppress(OSError):
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        # The name of the program stands in parentheses, and may itself contain some.
+        return status.rpartition(")")[2].split()[0] in {"Z", "X"}
+    return False
 
 
 def available_cores() -> int:

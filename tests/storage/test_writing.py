@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +27,7 @@ from rmod_pipeline.storage.writing import (
     temporary_file,
     write_text,
 )
+from tests.tiny_build import wait_until
 
 ERRNOS = ("EROFS", "EACCES", "ENOSPC", "EDQUOT", "EIO", "ENOTDIR", "ENAMETOOLONG")
 CALLS = ("open", "write", "fsync", "replace")
@@ -245,3 +249,15 @@ def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("os.kill", refuse)
     assert not has_ended(machine_id(), 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the state of a process is read from /proc")
+def test_a_killed_process_has_ended_before_its_parent_collects_it(tmp_path: Path) -> None:
+    # A program's name may contain what follows the name in the line of its state.
+    program = tmp_path / "a) R (b"
+    program.symlink_to(shutil.which("sleep") or "")
+    process = subprocess.Popen([program, "600"])
+    assert not has_ended(machine_id(), process.pid)
+    process.kill()
+    assert wait_until(lambda: has_ended(machine_id(), process.pid)), "it waits for its parent"
+    assert process.wait() == -signal.SIGKILL
