@@ -16,8 +16,8 @@ from numba import njit
 from rmod_pipeline.audio import Audio, Pcm, make_silence, padded_frames, peak, rms, to_channels, to_pcm
 from rmod_pipeline.effects.engines.fused import levels
 from rmod_pipeline.effects.engines.fused.calls import compress_all, echo_row, filter_all, limit_all
-from rmod_pipeline.effects.engines.fused.kernels import dynamics, vectors
-from rmod_pipeline.effects.engines.fused.kernels.layout import LANES
+from rmod_pipeline.effects.engines.fused.kernels import dynamics, memory, vectors
+from rmod_pipeline.effects.engines.fused.kernels.layout import LANES, VECTOR_FLOATS
 from rmod_pipeline.effects.engines.fused.rows import (
     Channel,
     Row,
@@ -37,30 +37,30 @@ FLOATS = st.floats(2.0**-100, 2.0**100, width=32)
 
 @njit
 def run_logarithm(source: Any, to: Any) -> None:
-    vectors.store(to, dynamics.log2(vectors.load(source)))
+    memory.store(to, dynamics.log2(memory.load_lanes(source)))
 
 
 @njit
 def run_power(source: Any, to: Any) -> None:
-    vectors.store(to, dynamics.exp2(vectors.load(source)))
+    memory.store(to, dynamics.exp2(memory.load_lanes(source)))
 
 
 @njit
 def run_transpose(source: Any, to: Any) -> None:
     columns = vectors.transpose(
         (
-            vectors.load(source),
-            vectors.load(source + 32),
-            vectors.load(source + 64),
-            vectors.load(source + 96),
-            vectors.load(source + 128),
-            vectors.load(source + 160),
-            vectors.load(source + 192),
-            vectors.load(source + 224),
+            memory.load(source),
+            memory.load(source + 32),
+            memory.load(source + 64),
+            memory.load(source + 96),
+            memory.load(source + 128),
+            memory.load(source + 160),
+            memory.load(source + 192),
+            memory.load(source + 224),
         )
     )
     for index in range(8):
-        vectors.store(to + 32 * index, columns[index])
+        memory.store(to + 32 * index, columns[index])
 
 
 def call(kernel: Any, values: Audio) -> Audio:
@@ -145,7 +145,7 @@ def test_a_conversion_says_whether_all_frames_are_finite() -> None:
 def test_the_k_weighting_is_that_of_pyloudnorm(rate: int) -> None:
     stages = pyloudnorm.Meter(rate)._filters.values()
     expected = np.array([[*stage.b, *stage.a[1:]] for stage in stages])
-    for lane in range(LANES):
+    for lane in range(VECTOR_FLOATS):
         np.testing.assert_allclose(levels._k_weighting(rate)[..., lane], expected, rtol=1e-13)
 
 
@@ -193,7 +193,7 @@ def test_audio_in_any_order_of_memory_is_converted_alike() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 4000), st.integers(1, 17), st.integers(0, 2**31))
+@given(st.integers(1, 4000), st.integers(1, 2 * LANES + 1), st.integers(0, 2**31))
 def test_levels_that_kernels_measure_on_the_way_are_those_of_the_finished_rows(
     frames: int, count: int, seed: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""Call the kernels on any number of rows: tables of addresses and parameters for eight lanes at a time."""
+"""Call the kernels on any number of rows: tables of addresses and parameters for all lanes at a time."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from rmod_pipeline.effects.engines.fused.steps import (
 
 _IDENTITY = Section(1.0, 0.0, 0.0, 0.0, 0.0)
 _BLOCK = BLOCK_FRAMES * LANES
-"""Floats of a block of eight rows."""
+"""Floats of a block of rows, one per lane."""
 _ADDRESSES = LANES * 2
-"""Floats that take the space of eight addresses."""
+"""Floats that take the space of an address per lane."""
 _ROOM = _BLOCK + _ADDRESSES
-"""Floats of a block of eight rows, and of their addresses."""
+"""Floats of a block of rows, and of their addresses."""
 
 
 def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: RowPool, *, measures: bool) -> list[Row]:
@@ -54,7 +54,7 @@ def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: Ro
         numbers, gains = _list_sections(channels, steps, group, 1)
         scratch = np.zeros(2 * _BLOCK, np.float32)
         places = [each.ctypes.data for each in (gains, numbers, scratch)]
-        _run(table.filter_rows_once, channels, outputs, group, pool, measures, _count_halves(group), *places)
+        _run(table.filter_rows_once, channels, outputs, group, pool, measures, *places)
     for group in _groups(several, LANES):
         most = max(len(steps[index].sections) for index in group)
         count = -(-most // AT_ONCE) * AT_ONCE
@@ -68,7 +68,7 @@ def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: Ro
 def _list_sections(
     channels: Sequence[Channel], steps: Sequence[Filtering], group: Sequence[int], count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the sections of a group [halves * count, 5, 8], and its gains [halves, 8]; the others change nothing."""
+    """Return a group's sections [halves * count, 5, LANES] and gains [halves, LANES]; the others change nothing."""
     halves = 2 if count == 1 else 1
     gains, numbers = np.ones((halves, LANES), np.float32), np.zeros((halves * count, 5, LANES), np.float32)
     numbers[:, 0] = _IDENTITY.b0
@@ -94,7 +94,7 @@ def compress_all(
         scratch = np.zeros(2 * LANES + 2 * _BLOCK + _ROOM, np.float32)
         _point_at_rows(scratch, 2 * LANES + 3 * _BLOCK, 2 * LANES + 2 * _BLOCK)
         places = [each.ctypes.data for each in (numbers, scratch)]
-        _run(table.compress_rows, channels, outputs, group, pool, measures, _count_halves(group), *places)
+        _run(table.compress_rows, channels, outputs, group, pool, measures, *places)
     return outputs
 
 
@@ -135,7 +135,7 @@ def reverberate_all(
     rings = np.zeros((RINGS, RING_WORDS), np.int64)
     starts = np.cumsum([0, *delays[:-1]]) * LANES * FLOAT_BYTES
     rings[:, 0], rings[:, 1] = memory.ctypes.data + starts, np.array(delays) * LANES * FLOAT_BYTES
-    scratch = np.empty((2 * LAST_BYTES + 3 * REVERB_BLOCK_BYTES) // FLOAT_BYTES, np.float32)
+    scratch = np.zeros((2 * LAST_BYTES + 3 * REVERB_BLOCK_BYTES) // FLOAT_BYTES, np.float32)
     for group in _groups(range(len(sounds)), LANES):
         memory[:] = 0
         scratch[: 2 * LAST_BYTES // FLOAT_BYTES] = 0
@@ -151,6 +151,7 @@ def reverberate_all(
         ]
         table.reverberate_rows(
             *(table.ctypes.data for table in tables),
+            len(group),
             padded_frames(pool.frames),
             numbers.ctypes.data,
             rings.ctypes.data,
@@ -176,11 +177,6 @@ def _groups(indices: Sequence[int], size: int) -> Iterator[Sequence[int]]:
         yield indices[start : start + size]
 
 
-def _count_halves(group: Sequence[int]) -> int:
-    """Return how many vectors the lanes of a group fill."""
-    return -(-len(group) // LANES)
-
-
 def _run(
     kernel: Kernel,
     channels: Sequence[Channel],
@@ -199,21 +195,22 @@ def _run(
     results = _list_addresses([outputs[index] for index in group], pool.waste)
     levels = np.zeros((2 * LANES, LEVELS_BYTES // 8))
     place = levels.ctypes.data if measures else 0
-    kernel(sources.ctypes.data, results.ctypes.data, padded_frames(pool.frames), pool.frames, place, *rest)
+    places = sources.ctypes.data, results.ctypes.data
+    kernel(*places, len(group), padded_frames(pool.frames), pool.frames, place, *rest)
     if measures:
         for index, record in zip(group, levels.tolist(), strict=False):
             outputs[index].levels = record[0], record[1]
 
 
 def _list_addresses(rows: Sequence[Row], spare: Row) -> NDArray[np.int64]:
-    """Return sixteen addresses: those of rows, then of a spare row. Keep the array while a kernel reads it."""
+    """Return the addresses of rows, then those of a spare row in the other lanes. A kernel reads the array."""
     addresses = np.full(2 * LANES, spare.address, np.int64)
     addresses[: len(rows)] = [row.address for row in rows]
     return addresses
 
 
 def _idle(compressions: int) -> NDArray[np.float32]:
-    """Return parameters [compressions, PARAMETERS, 8] with which lanes do nothing."""
+    """Return parameters [compressions, PARAMETERS, LANES] with which lanes do nothing."""
     numbers = np.zeros((compressions, COMPRESSION_PARAMETERS, LANES), np.float32)
     numbers[:, 3] = np.inf  # thresholds
     return numbers
@@ -225,7 +222,7 @@ def _describe(gain: float, step: Compression) -> tuple[float, ...]:
 
 
 def _point_at_rows(scratch: NDArray[np.float32], at: int, block: int) -> None:
-    """Write the addresses of the eight rows of a block into scratch; both places are in floats."""
+    """Write the addresses of the rows of a block into scratch; both places are in floats."""
     start = scratch.ctypes.data + 4 * block
     addresses = np.array([start + 4 * BLOCK_FRAMES * row for row in range(LANES)], np.int64)
     scratch[at : at + _ADDRESSES] = addresses.view(np.float32)

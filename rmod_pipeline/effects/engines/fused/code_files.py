@@ -19,9 +19,9 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
-import llvmlite.binding as llvm
 from filelock import FileLock
 
+from rmod_pipeline.effects.engines.fused.processor import name_processor
 from rmod_pipeline.storage.folders import cache_folder
 from rmod_pipeline.storage.writing import temporary_file
 
@@ -45,8 +45,7 @@ class NotKeptError(Exception):
 @cache
 def kernels_folder() -> Path:
     """Return the folder of the compiled kernels of these sources, whether it exists or not."""
-    processor = [llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    digest = hashlib.sha256(" ".join(processor).encode())
+    digest = hashlib.sha256(name_processor().encode())
     for setting in _read_numba_settings():
         digest.update(setting)
     for package in ("numba", "llvmlite"):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import SILENCE_DB, Audio, Pcm
-from rmod_pipeline.effects.engines.fused.kernels.layout import BLOCK_FRAMES, FULL_SCALE, LANES
+from rmod_pipeline.effects.engines.fused.kernels.layout import BLOCK_FRAMES, FULL_SCALE, VECTOR_FLOATS
 from rmod_pipeline.effects.engines.fused.rows import Channels
 from rmod_pipeline.effects.engines.fused.table import measure_shorts, sum_weighted, to_shorts
 
@@ -27,7 +27,7 @@ def convert_to_pcm(audio: Audio) -> Pcm:
     """Return 16-bit samples [channels, frames] as ``to_pcm`` does."""
     audio = np.ascontiguousarray(audio, np.float32)
     frames = audio.shape[1]
-    whole, pcm = frames - frames % LANES, np.empty(audio.shape, np.int16)
+    whole, pcm = frames - frames % VECTOR_FLOATS, np.empty(audio.shape, np.int16)
     broken = np.zeros(1, np.int64)
     for channel, result in zip(audio, pcm, strict=True):
         to_shorts(channel.ctypes.data, 1.0, result.ctypes.data, whole, broken.ctypes.data)
@@ -39,7 +39,7 @@ def convert_to_pcm(audio: Audio) -> Pcm:
 def convert_channels(channels: Channels) -> tuple[Pcm, bool]:
     """Return two channels in 16 bit [2, frames], and whether all their frames are finite."""
     frames = channels[0].row.pool.frames
-    pcm = np.empty((2, -(-frames // LANES) * LANES), np.int16)
+    pcm = np.empty((2, -(-frames // VECTOR_FLOATS) * VECTOR_FLOATS), np.int16)
     broken = np.zeros(1, np.int64)
     for channel, result in zip(channels, pcm, strict=True):
         to_shorts(channel.row.address, channel.gain, result.ctypes.data, result.size, broken.ctypes.data)
@@ -50,8 +50,8 @@ def measure_samples(pcm: Pcm) -> tuple[float, float, float, float, int, float]:
     """Return peak, RMS, RMS of middle and of side, number of clipped samples, and swing of 16-bit audio [2, frames]."""
     frames, pcm = pcm.shape[1], _in_rows(pcm)
     padded = pcm
-    if frames % LANES:
-        padded = np.empty((2, frames + -frames % LANES), np.int16)
+    if frames % VECTOR_FLOATS:
+        padded = np.empty((2, frames + -frames % VECTOR_FLOATS), np.int16)
         padded[:, :frames], padded[:, frames:] = pcm, pcm[:, -1:]
     out = np.zeros(8)
     measure_shorts(padded[0].ctypes.data, padded[1].ctypes.data, padded.shape[1], out.ctypes.data)
@@ -77,8 +77,8 @@ def integrate_loudness(pcms: Sequence[Pcm], sample_rate: int) -> list[float]:
     As pyloudnorm does; ``SILENCE_DB`` for silence. Four of them take as long as one.
     """
     found: list[float] = []
-    for start in range(0, len(pcms), LANES // 2):
-        found += _measure_together(pcms[start : start + LANES // 2], sample_rate)
+    for start in range(0, len(pcms), VECTOR_FLOATS // 2):
+        found += _measure_together(pcms[start : start + VECTOR_FLOATS // 2], sample_rate)
     return found
 
 
@@ -87,15 +87,16 @@ def _measure_together(pcms: Sequence[Pcm], sample_rate: int) -> list[float]:
     frames = pcms[0].shape[1]
     starts, ends = _list_blocks(frames, sample_rate)
     bounds = np.unique(np.concatenate([starts, ends]))
-    padded = [_in_rows(pcm) if frames % LANES == 0 else np.pad(pcm, ((0, 0), (0, -frames % LANES))) for pcm in pcms]
+    spare = -frames % VECTOR_FLOATS
+    padded = [np.pad(pcm, ((0, 0), (0, spare))) if spare else _in_rows(pcm) for pcm in pcms]
     addresses = [channel.ctypes.data for pcm in padded for channel in pcm]
-    rows = np.array(addresses + addresses[:1] * (LANES - len(addresses)), np.int64)
-    sums = np.zeros((bounds.size - 1, LANES))
-    scratch = np.zeros(BLOCK_FRAMES * LANES * 4 + 5 * LANES * 8, np.uint8)
+    rows = np.array(addresses + addresses[:1] * (VECTOR_FLOATS - len(addresses)), np.int64)
+    sums = np.zeros((bounds.size - 1, VECTOR_FLOATS))
+    scratch = np.zeros(BLOCK_FRAMES * VECTOR_FLOATS * 4 + 5 * VECTOR_FLOATS * 8, np.uint8)
     coefficients = _k_weighting(sample_rate)
     places = [each.ctypes.data for each in (bounds, sums, coefficients, scratch)]
     sum_weighted(rows.ctypes.data, frames, places[0], len(sums), *places[1:])
-    totals = np.concatenate([np.zeros((1, LANES)), np.cumsum(sums, axis=0)])
+    totals = np.concatenate([np.zeros((1, VECTOR_FLOATS)), np.cumsum(sums, axis=0)])
     first, last = np.searchsorted(bounds, starts), np.searchsorted(bounds, ends)
     powers = (totals[last] - totals[first]) / (BLOCK_SECONDS * sample_rate)
     return [_gate(powers[:, 2 * number] + powers[:, 2 * number + 1]) for number in range(len(pcms))]
@@ -142,4 +143,4 @@ def _k_weighting(sample_rate: int) -> NDArray[np.float64]:
     cosine, alpha = math.cos(angle), math.sin(angle)
     high_pass = [(1 + cosine) / 2, -(1 + cosine), (1 + cosine) / 2, -2 * cosine, 1 - alpha]
     sections = np.array([shelf, high_pass]) / np.array([[first], [1 + alpha]])
-    return np.ascontiguousarray(np.repeat(sections[..., None], LANES, axis=2))
+    return np.ascontiguousarray(np.repeat(sections[..., None], VECTOR_FLOATS, axis=2))

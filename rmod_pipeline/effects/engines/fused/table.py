@@ -8,10 +8,10 @@ from __future__ import annotations
 from rmod_pipeline.effects.engines.fused.machine_code import Kernel
 
 filter_rows_once = Kernel("sections", "filter_rows_once", "iiiiiiiii")
-filter_rows = Kernel("sections", "filter_rows", "iiiiiiiii")
-reverberate_rows = Kernel("reverb", "reverberate_rows", "iiiiiiii")
+filter_rows = Kernel("sections", "filter_rows", "iiiiiiiiii")
+reverberate_rows = Kernel("reverb", "reverberate_rows", "iiiiiiiii")
 compress_rows = Kernel("dynamics", "compress_rows", "iiiiiiii")
-limit_rows = Kernel("dynamics", "limit_rows", "iiiiiii")
+limit_rows = Kernel("dynamics", "limit_rows", "iiiiiiii")
 sum_weighted = Kernel("loudness", "sum_weighted", "iiiiiii")
 combine = Kernel("mixing", "combine", "iiiii")
 echo = Kernel("mixing", "echo", "iiiif")

@@ -1,6 +1,6 @@
-"""Move rows of audio into lanes and back: eight rows of frames become frames of eight lanes.
+"""Move rows of audio into lanes and back: rows of frames become frames of lanes.
 
-A recurrence works on one row, frame by frame. Eight rows side by side fill a vector, which costs as much as one row.
+A recurrence works on one row, frame by frame. A vector with a float of each of several rows costs as much as one float.
 """
 
 from __future__ import annotations
@@ -10,72 +10,94 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
-from rmod_pipeline.effects.engines.fused.kernels.layout import VECTOR_BYTES
-from rmod_pipeline.effects.engines.fused.kernels.vectors import load, load_address, store, transpose
+from rmod_pipeline.effects.engines.fused.kernels.layout import ADDRESS_BYTES, FLOAT_BYTES, LANES_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.memory import load, load_address, store
+from rmod_pipeline.effects.engines.fused.kernels.vectors import transpose
 
 ZERO, ONE = np.int64(0), np.int64(1)
 """For a plain number as an argument, numba compiles another version of the function that gets it."""
 
 
 @inlined
-def store_columns(to: Any, columns: Any) -> None:
-    """Write eight vectors one after the other."""
+def _find_rows(table: Any) -> Any:
+    """Return the eight addresses at an address."""
+    return (
+        load_address(table),
+        load_address(table + 8),
+        load_address(table + 16),
+        load_address(table + 24),
+        load_address(table + 32),
+        load_address(table + 40),
+        load_address(table + 48),
+        load_address(table + 56),
+    )
+
+
+@inlined
+def store_columns(to: Any, columns: Any, step: Any) -> None:
+    """Write eight vectors, ``step`` bytes apart."""
     store(to, columns[0])
-    store(to + 32, columns[1])
-    store(to + 64, columns[2])
-    store(to + 96, columns[3])
-    store(to + 128, columns[4])
-    store(to + 160, columns[5])
-    store(to + 192, columns[6])
-    store(to + 224, columns[7])
+    store(to + step, columns[1])
+    store(to + 2 * step, columns[2])
+    store(to + 3 * step, columns[3])
+    store(to + 4 * step, columns[4])
+    store(to + 5 * step, columns[5])
+    store(to + 6 * step, columns[6])
+    store(to + 7 * step, columns[7])
 
 
 @helper
-def to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
-    """Write frames [start, start + frames) of eight rows to ``lanes`` [frames, 8]; both divide by 8.
+def to_lanes(rows: Any, count: Any, start: Any, frames: Any, lanes: Any) -> None:
+    """Write frames [start, start + frames) of rows to ``lanes`` [frames, LANES]; both divide by 8.
 
-    rows: the address of eight addresses.
+    rows: the address of addresses. count: of rows, LANES at most; it is rounded up to 8, and other lanes are left as
+    they are.
     """
-    for frame in range(0, frames, 8):
-        at = (start + frame) * 4
-        columns = transpose(
-            (
-                load(load_address(rows) + at),
-                load(load_address(rows + 8) + at),
-                load(load_address(rows + 16) + at),
-                load(load_address(rows + 24) + at),
-                load(load_address(rows + 32) + at),
-                load(load_address(rows + 40) + at),
-                load(load_address(rows + 48) + at),
-                load(load_address(rows + 56) + at),
+    for first in range(0, count, 8):
+        a, b, c, d, e, f, g, h = _find_rows(rows + first * ADDRESS_BYTES)
+        to = lanes + first * FLOAT_BYTES
+        for at in range(start * FLOAT_BYTES, (start + frames) * FLOAT_BYTES, 32):
+            columns = transpose(
+                (
+                    load(a + at),
+                    load(b + at),
+                    load(c + at),
+                    load(d + at),
+                    load(e + at),
+                    load(f + at),
+                    load(g + at),
+                    load(h + at),
+                )
             )
-        )
-        store_columns(lanes + frame * VECTOR_BYTES, columns)
+            store_columns(to, columns, LANES_BYTES)
+            to += 8 * LANES_BYTES
 
 
 @helper
-def from_lanes(lanes: Any, rows: Any, start: Any, frames: Any) -> None:
-    """Write ``lanes`` [frames, 8] to frames [start, start + frames) of eight rows; the inverse of ``to_lanes``."""
-    for frame in range(0, frames, 8):
-        source = lanes + frame * VECTOR_BYTES
-        columns = transpose(
-            (
-                load(source),
-                load(source + 32),
-                load(source + 64),
-                load(source + 96),
-                load(source + 128),
-                load(source + 160),
-                load(source + 192),
-                load(source + 224),
+def from_lanes(lanes: Any, rows: Any, count: Any, start: Any, frames: Any) -> None:
+    """Write ``lanes`` [frames, LANES] to frames [start, start + frames) of rows; the inverse of ``to_lanes``."""
+    for first in range(0, count, 8):
+        a, b, c, d, e, f, g, h = _find_rows(rows + first * ADDRESS_BYTES)
+        source = lanes + first * FLOAT_BYTES
+        for at in range(start * FLOAT_BYTES, (start + frames) * FLOAT_BYTES, 32):
+            columns = transpose(
+                (
+                    load(source),
+                    load(source + LANES_BYTES),
+                    load(source + 2 * LANES_BYTES),
+                    load(source + 3 * LANES_BYTES),
+                    load(source + 4 * LANES_BYTES),
+                    load(source + 5 * LANES_BYTES),
+                    load(source + 6 * LANES_BYTES),
+                    load(source + 7 * LANES_BYTES),
+                )
             )
-        )
-        at = (start + frame) * 4
-        store(load_address(rows) + at, columns[0])
-        store(load_address(rows + 8) + at, columns[1])
-        store(load_address(rows + 16) + at, columns[2])
-        store(load_address(rows + 24) + at, columns[3])
-        store(load_address(rows + 32) + at, columns[4])
-        store(load_address(rows + 40) + at, columns[5])
-        store(load_address(rows + 48) + at, columns[6])
-        store(load_address(rows + 56) + at, columns[7])
+            store(a + at, columns[0])
+            store(b + at, columns[1])
+            store(c + at, columns[2])
+            store(d + at, columns[3])
+            store(e + at, columns[4])
+            store(f + at, columns[5])
+            store(g + at, columns[6])
+            store(h + at, columns[7])
+            source += 8 * LANES_BYTES

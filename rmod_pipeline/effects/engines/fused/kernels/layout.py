@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-LANES = 8
-"""Floats in a vector."""
+from rmod_pipeline.effects.engines.fused.processor import has_wide_vectors
+
 FLOAT_BYTES = 4
-VECTOR_BYTES = FLOAT_BYTES * LANES
-TABLE_BYTES = 8 * LANES
-"""Eight addresses."""
-BLOCK_FRAMES = 256
+ADDRESS_BYTES = 8
+VECTOR_FLOATS = 8
+"""Floats of one row in a vector, on every processor: sums over a row are rounded in this order."""
+VECTOR_BYTES = FLOAT_BYTES * VECTOR_FLOATS
+
+LANES = 16 if has_wide_vectors() else 8
+"""Rows side by side, of which a vector has a float each. More lanes are faster, and change no bit of a row."""
+LANES_BYTES = FLOAT_BYTES * LANES
+TABLE_BYTES = ADDRESS_BYTES * LANES
+"""An address per lane."""
+BLOCK_FRAMES = 2048 // LANES
 """Frames in lanes at a time: 8 KiB, so that they stay in the fastest cache."""
 
 AT_ONCE = 4
@@ -34,13 +41,13 @@ REVERB_RATE = 44_100
 REVERB_GAIN = 0.015
 """Gain of the input of a reverb."""
 REVERB_BLOCK_FRAMES = 4096
-REVERB_BLOCK_BYTES = VECTOR_BYTES * REVERB_BLOCK_FRAMES
+REVERB_BLOCK_BYTES = LANES_BYTES * REVERB_BLOCK_FRAMES
 RING_WORDS = 3
 """64-bit words of a ring's record: its address, its size and its position in bytes."""
 RINGS = 2 * (len(COMB_FRAMES) + len(ALL_PASS_FRAMES))
 REVERB_PARAMETERS = 7
 """Vectors: gains of both inputs, feedback, damping, one minus damping, gain of the own channel and of the other."""
-LAST_BYTES = len(COMB_FRAMES) * VECTOR_BYTES
+LAST_BYTES = len(COMB_FRAMES) * LANES_BYTES
 """The last frames of the low-passes of a channel."""
 
 FULL_SCALE = 32767.0

@@ -9,16 +9,14 @@ import numpy as np
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
 from rmod_pipeline.effects.engines.fused.kernels.lanes import store_columns
 from rmod_pipeline.effects.engines.fused.kernels.layout import BLOCK_FRAMES, FULL_SCALE, VECTOR_BYTES
-from rmod_pipeline.effects.engines.fused.kernels.vectors import (
-    fill,
+from rmod_pipeline.effects.engines.fused.kernels.memory import (
     load,
     load_address,
     load_doubles,
     load_shorts,
     store_doubles,
-    transpose,
-    widen,
 )
+from rmod_pipeline.effects.engines.fused.kernels.vectors import fill, transpose, widen
 
 DOUBLES_BYTES = 64
 """Bytes of a vector of doubles."""
@@ -42,7 +40,7 @@ def _shorts_to_lanes(rows: Any, start: Any, frames: Any, lanes: Any) -> None:
                 load_shorts(load_address(rows + 56) + at) / scale,
             )
         )
-        store_columns(lanes + frame * VECTOR_BYTES, columns)
+        store_columns(lanes + frame * VECTOR_BYTES, columns, VECTOR_BYTES)
 
 
 @inlined

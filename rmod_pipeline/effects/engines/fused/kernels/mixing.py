@@ -8,19 +8,16 @@ import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
 from rmod_pipeline.effects.engines.fused.kernels.layout import LEVELS_BYTES, SUM_BYTES, SUM_FRAMES, TRACK_BYTES
-from rmod_pipeline.effects.engines.fused.kernels.peaks import end_record, measure_part
-from rmod_pipeline.effects.engines.fused.kernels.vectors import (
-    absolute,
+from rmod_pipeline.effects.engines.fused.kernels.memory import (
     add_double,
-    fill,
-    lane,
-    larger,
     load,
     load_address,
     load_float,
     store,
     store_float,
 )
+from rmod_pipeline.effects.engines.fused.kernels.peaks import end_record, measure_part
+from rmod_pipeline.effects.engines.fused.kernels.vectors import absolute, fill, lane, larger
 
 _TRACK_FRAMES = 16 * SUM_FRAMES
 """Frames of a track's channel that are summed before the next channel: a processor reads ahead in its few rows."""

@@ -1,4 +1,4 @@
-"""Levels of rows: the sum of squares and the largest absolute frame, of one row or of eight as they are written."""
+"""Levels of rows: the sum of squares and the largest absolute frame, of one row or of several as they are written."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper
-from rmod_pipeline.effects.engines.fused.kernels.layout import LEVELS_BYTES, SUM_FRAMES, VECTOR_BYTES
-from rmod_pipeline.effects.engines.fused.kernels.vectors import (
-    absolute,
+from rmod_pipeline.effects.engines.fused.kernels.layout import (
+    ADDRESS_BYTES,
+    LEVELS_BYTES,
+    SUM_FRAMES,
+    VECTOR_BYTES,
+)
+from rmod_pipeline.effects.engines.fused.kernels.memory import (
     add_double,
-    fill,
-    lane,
-    larger,
     load,
     load_address,
     load_double,
@@ -21,20 +22,7 @@ from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     store,
     store_double,
 )
-
-
-@helper
-def end_levels(row: Any, frames: Any, squares: Any, highest: Any, out: Any) -> None:
-    """Write two doubles to ``out``: what was found in whole vectors of a row, with the frames after them."""
-    peak = np.float32(0)
-    for index in range(8):
-        peak = max(peak, lane(highest, index))
-    for frame in range(frames - frames % 8, frames):
-        x = load_float(row + frame * 4)
-        squares += np.float64(x) * np.float64(x)
-        peak = max(peak, abs(x))
-    store_double(out, squares)
-    store_double(out + 8, np.float64(peak))
+from rmod_pipeline.effects.engines.fused.kernels.vectors import absolute, fill, lane, larger
 
 
 @helper
@@ -52,8 +40,16 @@ def measure_part(row: Any, start: Any, stop: Any, record: Any) -> None:
 
 @helper
 def end_record(row: Any, frames: Any, record: Any) -> None:
-    """Complete the record of a row."""
-    end_levels(row, frames, load_double(record), load(record + VECTOR_BYTES), record)
+    """Complete the record of a row of whole vectors with the frames after them: two doubles."""
+    squares, highest, peak = load_double(record), load(record + VECTOR_BYTES), np.float32(0)
+    for index in range(8):
+        peak = max(peak, lane(highest, index))
+    for frame in range(frames - frames % 8, frames):
+        x = load_float(row + frame * 4)
+        squares += np.float64(x) * np.float64(x)
+        peak = max(peak, abs(x))
+    store_double(record, squares)
+    store_double(record + 8, np.float64(peak))
 
 
 @helper
@@ -89,21 +85,21 @@ def _measure_four(rows: Any, start: Any, stop: Any, levels: Any) -> None:
 
 
 @helper
-def measure_block(rows: Any, halves: Any, start: Any, frames: Any, levels: Any) -> None:
+def measure_block(rows: Any, count: Any, start: Any, frames: Any, levels: Any) -> None:
     """Add the block of rows that begins at frame ``start`` to their records, while it is in the cache.
 
-    halves: of eight rows. frames: of audio in a row; those after it do not count. levels: the address of a record per
-    row, zeros at first, or 0.
+    rows: the address of addresses. count: of rows; it is rounded up to 4. frames: of audio in a row; those after it do
+    not count. levels: the address of a record per row, zeros at first, or 0.
     """
     stop = min(start + SUM_FRAMES, frames - frames % 8)
     if levels and start < stop:
-        for number in range(2 * halves):
-            _measure_four(rows + 32 * number, start * 4, stop * 4, levels + 4 * LEVELS_BYTES * number)
+        for first in range(0, count, 4):
+            _measure_four(rows + first * ADDRESS_BYTES, start * 4, stop * 4, levels + first * LEVELS_BYTES)
 
 
 @helper
-def end_rows(rows: Any, halves: Any, frames: Any, levels: Any) -> None:
+def end_rows(rows: Any, count: Any, frames: Any, levels: Any) -> None:
     """Complete the records of rows, for the same arguments."""
     if levels:
-        for row in range(8 * halves):
-            end_record(load_address(rows + 8 * row), frames, levels + row * LEVELS_BYTES)
+        for row in range(count):
+            end_record(load_address(rows + row * ADDRESS_BYTES), frames, levels + row * LEVELS_BYTES)

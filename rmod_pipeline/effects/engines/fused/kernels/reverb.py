@@ -1,7 +1,7 @@
-"""Kernel of the reverb: Freeverb, on eight stereo sounds at once, frame by frame.
+"""Kernel of the reverb: Freeverb, on as many stereo sounds at once as there are lanes, frame by frame.
 
 Each comb damps its feedback by a one-pole low-pass, and feeds back what it made a delay ago. A lane of a vector is a
-sound: the delays of all sounds are equal, so a comb of all eight is one ring of vectors, which is read and written at
+sound: the delays of all sounds are equal, so a comb of all is one ring of vectors, which is read and written at
 the same place. The rings of one channel are run over a long block, because those of two do not fit into the
 second-fastest cache together.
 """
@@ -17,19 +17,14 @@ from rmod_pipeline.effects.engines.fused.kernels.lanes import from_lanes, to_lan
 from rmod_pipeline.effects.engines.fused.kernels.layout import (
     ALL_PASS_FRAMES,
     COMB_FRAMES,
+    LANES_BYTES,
     LAST_BYTES,
     REVERB_BLOCK_BYTES,
     REVERB_BLOCK_FRAMES,
     RING_WORDS,
-    VECTOR_BYTES,
 )
-from rmod_pipeline.effects.engines.fused.kernels.vectors import (
-    fill,
-    load,
-    load_address,
-    store,
-    store_address,
-)
+from rmod_pipeline.effects.engines.fused.kernels.memory import load_address, load_lanes, store, store_address
+from rmod_pipeline.effects.engines.fused.kernels.vectors import fill_lanes
 
 RING_BYTES = 8 * RING_WORDS
 _COMBS, _ALL_PASSES = np.int64(len(COMB_FRAMES)), np.int64(len(ALL_PASS_FRAMES))
@@ -37,13 +32,15 @@ _COMBS, _ALL_PASSES = np.int64(len(COMB_FRAMES)), np.int64(len(ALL_PASS_FRAMES))
 
 
 @helper
-def _mix_inputs(lefts: Any, rights: Any, start: Any, count: Any, parameters: Any, lanes: Any, room: Any) -> None:
-    """Write the sum of both channels of eight sounds times their gains to ``lanes`` [count, 8]. room: as large."""
-    gain_left, gain_right = load(parameters), load(parameters + 32)
-    to_lanes(lefts, start, count, lanes)
-    to_lanes(rights, start, count, room)
-    for at in range(0, count * VECTOR_BYTES, VECTOR_BYTES):
-        store(lanes + at, load(lanes + at) * gain_left + load(room + at) * gain_right)
+def _mix_inputs(
+    lefts: Any, rights: Any, sounds: Any, start: Any, count: Any, parameters: Any, lanes: Any, room: Any
+) -> None:
+    """Write the sum of both channels of sounds, times their gains, to ``lanes`` [count, LANES]. room: as large."""
+    gain_left, gain_right = load_lanes(parameters), load_lanes(parameters + LANES_BYTES)
+    to_lanes(lefts, sounds, start, count, lanes)
+    to_lanes(rights, sounds, start, count, room)
+    for at in range(0, count * LANES_BYTES, LANES_BYTES):
+        store(lanes + at, load_lanes(lanes + at) * gain_left + load_lanes(room + at) * gain_right)
 
 
 @helper
@@ -66,68 +63,71 @@ def _run_combs(
 
     last: the addresses of the last frames of their low-passes. p: that of the parameters.
     """
-    back, kept, direct = load(p + 64), load(p + 96), load(p + 128)
-    last_a, last_b, last_c, last_d = load(last), load(last + 32), load(last + 64), load(last + 96)
-    last_e, last_f, last_g, last_h = load(last + 128), load(last + 160), load(last + 192), load(last + 224)
-    for at in range(0, size, VECTOR_BYTES):
-        x = load(source + at)
-        y = load(a + at)
+    back, kept = load_lanes(p + 2 * LANES_BYTES), load_lanes(p + 3 * LANES_BYTES)
+    direct = load_lanes(p + 4 * LANES_BYTES)
+    last_a, last_b = load_lanes(last), load_lanes(last + LANES_BYTES)
+    last_c, last_d = load_lanes(last + 2 * LANES_BYTES), load_lanes(last + 3 * LANES_BYTES)
+    last_e, last_f = load_lanes(last + 4 * LANES_BYTES), load_lanes(last + 5 * LANES_BYTES)
+    last_g, last_h = load_lanes(last + 6 * LANES_BYTES), load_lanes(last + 7 * LANES_BYTES)
+    for at in range(0, size, LANES_BYTES):
+        x = load_lanes(source + at)
+        y = load_lanes(a + at)
         last_a = y * direct + last_a * kept
         store(a + at, x + last_a * back)
-        z = load(b + at)
+        z = load_lanes(b + at)
         last_b = z * direct + last_b * kept
         store(b + at, x + last_b * back)
         y = y + z
-        z = load(c + at)
+        z = load_lanes(c + at)
         last_c = z * direct + last_c * kept
         store(c + at, x + last_c * back)
         y = y + z
-        z = load(d + at)
+        z = load_lanes(d + at)
         last_d = z * direct + last_d * kept
         store(d + at, x + last_d * back)
         y = y + z
-        z = load(e + at)
+        z = load_lanes(e + at)
         last_e = z * direct + last_e * kept
         store(e + at, x + last_e * back)
         y = y + z
-        z = load(f + at)
+        z = load_lanes(f + at)
         last_f = z * direct + last_f * kept
         store(f + at, x + last_f * back)
         y = y + z
-        z = load(g + at)
+        z = load_lanes(g + at)
         last_g = z * direct + last_g * kept
         store(g + at, x + last_g * back)
         y = y + z
-        z = load(h + at)
+        z = load_lanes(h + at)
         last_h = z * direct + last_h * kept
         store(h + at, x + last_h * back)
         store(total + at, y + z)
     store(last, last_a)
-    store(last + 32, last_b)
-    store(last + 64, last_c)
-    store(last + 96, last_d)
-    store(last + 128, last_e)
-    store(last + 160, last_f)
-    store(last + 192, last_g)
-    store(last + 224, last_h)
+    store(last + LANES_BYTES, last_b)
+    store(last + 2 * LANES_BYTES, last_c)
+    store(last + 3 * LANES_BYTES, last_d)
+    store(last + 4 * LANES_BYTES, last_e)
+    store(last + 5 * LANES_BYTES, last_f)
+    store(last + 6 * LANES_BYTES, last_g)
+    store(last + 7 * LANES_BYTES, last_h)
 
 
 @helper
 def _run_all_passes(block: Any, size: Any, a: Any, b: Any, c: Any, d: Any) -> None:
     """Replace ``size`` bytes of a block by the output of four all-passes in series; a to d: places in their rings."""
-    half = fill(np.float32(0.5))
-    for at in range(0, size, VECTOR_BYTES):
-        x = load(block + at)
-        y = load(a + at)
+    half = fill_lanes(np.float32(0.5))
+    for at in range(0, size, LANES_BYTES):
+        x = load_lanes(block + at)
+        y = load_lanes(a + at)
         store(a + at, x + y * half)
         x = y - x
-        y = load(b + at)
+        y = load_lanes(b + at)
         store(b + at, x + y * half)
         x = y - x
-        y = load(c + at)
+        y = load_lanes(c + at)
         store(c + at, x + y * half)
         x = y - x
-        y = load(d + at)
+        y = load_lanes(d + at)
         store(d + at, x + y * half)
         store(block + at, y - x)
 
@@ -196,32 +196,40 @@ def _run_channel(source: Any, block: Any, size: Any, rings: Any, last: Any, para
 
 
 @helper
-def _mix_outputs(own: Any, other: Any, rows: Any, start: Any, count: Any, parameters: Any, room: Any) -> None:
-    """Write a channel of the reverb of eight sounds to their rows, from frame ``start`` on.
-
-    room: as large as ``own``.
-    """
-    direct, crossed = load(parameters + 160), load(parameters + 192)
-    for at in range(0, count * VECTOR_BYTES, VECTOR_BYTES):
-        store(room + at, load(own + at) * direct + load(other + at) * crossed)
-    from_lanes(room, rows, start, count)
+def _mix_outputs(
+    own: Any, other: Any, rows: Any, sounds: Any, start: Any, count: Any, parameters: Any, room: Any
+) -> None:
+    """Write a channel of the reverb of sounds to their rows, from frame ``start`` on. room: as large as ``own``."""
+    direct, crossed = load_lanes(parameters + 5 * LANES_BYTES), load_lanes(parameters + 6 * LANES_BYTES)
+    for at in range(0, count * LANES_BYTES, LANES_BYTES):
+        store(room + at, load_lanes(own + at) * direct + load_lanes(other + at) * crossed)
+    from_lanes(room, rows, sounds, start, count)
 
 
 def reverberate_rows(
-    lefts: Any, rights: Any, to_lefts: Any, to_rights: Any, frames: Any, parameters: Any, rings: Any, scratch: Any
+    lefts: Any,
+    rights: Any,
+    to_lefts: Any,
+    to_rights: Any,
+    sounds: Any,
+    frames: Any,
+    parameters: Any,
+    rings: Any,
+    scratch: Any,
 ) -> None:
-    """Write the reverb of eight stereo sounds of ``frames`` frames, a multiple of 8; all others are addresses.
+    """Write the reverb of up to LANES stereo sounds of ``frames`` frames, a multiple of 8; all others are addresses.
 
-    lefts, rights, to_lefts, to_rights: of eight addresses of rows. parameters: [PARAMETERS, 8] floats. rings: [RINGS]
-    records of rings that hold zeros. scratch: the last frames of both channels, zeros, then three blocks.
+    lefts, rights, to_lefts, to_rights: of LANES addresses of rows. sounds: how many of these count. parameters:
+    [PARAMETERS, LANES] floats. rings: [RINGS] records of rings that hold zeros. scratch: the last frames of both
+    channels, then three blocks, all zeros.
     """
     source = scratch + 2 * LAST_BYTES
     left, right = source + REVERB_BLOCK_BYTES, source + 2 * REVERB_BLOCK_BYTES
     for start in range(0, frames, REVERB_BLOCK_FRAMES):
         count = min(REVERB_BLOCK_FRAMES, frames - start)
-        _mix_inputs(lefts, rights, start, count, parameters, source, left)
-        _run_channel(source, left, count * VECTOR_BYTES, rings, scratch, parameters)
+        _mix_inputs(lefts, rights, sounds, start, count, parameters, source, left)
+        _run_channel(source, left, count * LANES_BYTES, rings, scratch, parameters)
         right_rings = rings + (_COMBS + _ALL_PASSES) * RING_BYTES
-        _run_channel(source, right, count * VECTOR_BYTES, right_rings, scratch + LAST_BYTES, parameters)
-        _mix_outputs(left, right, to_lefts, start, count, parameters, source)
-        _mix_outputs(right, left, to_rights, start, count, parameters, source)
+        _run_channel(source, right, count * LANES_BYTES, right_rings, scratch + LAST_BYTES, parameters)
+        _mix_outputs(left, right, to_lefts, sounds, start, count, parameters, source)
+        _mix_outputs(right, left, to_rights, sounds, start, count, parameters, source)

@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.layout import FULL_SCALE, SUM_FRAMES
+from rmod_pipeline.effects.engines.fused.kernels.memory import (
+    add_double,
+    load,
+    load_shorts,
+    store_address,
+    store_shorts,
+)
 from rmod_pipeline.effects.engines.fused.kernels.vectors import (
     absolute,
-    add_double,
     any_not_equal,
     fill,
     lane,
     larger,
-    load,
-    load_shorts,
     rounded,
     smaller,
-    store_address,
-    store_shorts,
     where_larger,
 )
 

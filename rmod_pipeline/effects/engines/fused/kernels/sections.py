@@ -1,4 +1,4 @@
-"""Kernel of second-order sections in series, on eight rows at once."""
+"""Kernels of second-order sections, on as many rows at once as there are lanes."""
 
 from __future__ import annotations
 
@@ -7,61 +7,70 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
-from rmod_pipeline.effects.engines.fused.kernels.lanes import ONE, from_lanes, to_lanes
+from rmod_pipeline.effects.engines.fused.kernels.lanes import from_lanes, to_lanes
 from rmod_pipeline.effects.engines.fused.kernels.layout import (
     AT_ONCE,
     BLOCK_FRAMES,
+    LANES,
+    LANES_BYTES,
     SUM_FRAMES,
     TABLE_BYTES,
-    VECTOR_BYTES,
 )
+from rmod_pipeline.effects.engines.fused.kernels.memory import load_lanes, store
 from rmod_pipeline.effects.engines.fused.kernels.peaks import end_rows, measure_block
-from rmod_pipeline.effects.engines.fused.kernels.vectors import absolute, fill, load, store, where_larger
+from rmod_pipeline.effects.engines.fused.kernels.vectors import absolute, fill_lanes, where_larger
 
 SNAP_FRAMES = 8192
 """Frames after which tiny states become zero, as in the reference."""
 TINY = np.float32(1e-8)
-SECTION_BYTES = 5 * VECTOR_BYTES
-STATE_BYTES = 2 * VECTOR_BYTES
+SECTION_BYTES = 5 * LANES_BYTES
+STATE_BYTES = 2 * LANES_BYTES
 
 
 @inlined
 def _section(x: Any, s1: Any, s2: Any, c: Any) -> Any:
     """Return the output of one section and its next two states; ``c`` is the address of its coefficients."""
-    y = x * load(c) + s1
-    return y, (x * load(c + 32) - y * load(c + 96)) + s2, x * load(c + 64) - y * load(c + 128)
+    y = x * load_lanes(c) + s1
+    return (
+        y,
+        (x * load_lanes(c + LANES_BYTES) - y * load_lanes(c + 3 * LANES_BYTES)) + s2,
+        x * load_lanes(c + 2 * LANES_BYTES) - y * load_lanes(c + 4 * LANES_BYTES),
+    )
 
 
 @inlined
 def _snapped(state: Any) -> Any:
     """Return a state with zeros in place of tiny numbers."""
-    return where_larger(absolute(state), fill(TINY), state, fill(np.float32(0)))
+    return where_larger(absolute(state), fill_lanes(TINY), state, fill_lanes(np.float32(0)))
 
 
 @helper
 def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
-    p1, p2, q1, q2 = load(states), load(states + 32), load(states + 64), load(states + 96)
-    r1, r2, t1, t2 = load(states + 128), load(states + 160), load(states + 192), load(states + 224)
-    for frame in range(frames):
-        at = lanes + frame * VECTOR_BYTES
-        x, p1, p2 = _section(load(at), p1, p2, c)
-        x, q1, q2 = _section(x, q1, q2, c + 160)
-        x, r1, r2 = _section(x, r1, r2, c + 320)
-        x, t1, t2 = _section(x, t1, t2, c + 480)
+    q, r, t = states + STATE_BYTES, states + 2 * STATE_BYTES, states + 3 * STATE_BYTES
+    p1, p2 = load_lanes(states), load_lanes(states + LANES_BYTES)
+    q1, q2 = load_lanes(q), load_lanes(q + LANES_BYTES)
+    r1, r2 = load_lanes(r), load_lanes(r + LANES_BYTES)
+    t1, t2 = load_lanes(t), load_lanes(t + LANES_BYTES)
+    for at in range(lanes, lanes + frames * LANES_BYTES, LANES_BYTES):
+        x, p1, p2 = _section(load_lanes(at), p1, p2, c)
+        x, q1, q2 = _section(x, q1, q2, c + SECTION_BYTES)
+        x, r1, r2 = _section(x, r1, r2, c + 2 * SECTION_BYTES)
+        x, t1, t2 = _section(x, t1, t2, c + 3 * SECTION_BYTES)
         store(at, x)
     store(states, p1)
-    store(states + 32, p2)
-    store(states + 64, q1)
-    store(states + 96, q2)
-    store(states + 128, r1)
-    store(states + 160, r2)
-    store(states + 192, t1)
-    store(states + 224, t2)
+    store(states + LANES_BYTES, p2)
+    store(q, q1)
+    store(q + LANES_BYTES, q2)
+    store(r, r1)
+    store(r + LANES_BYTES, r2)
+    store(t, t1)
+    store(t + LANES_BYTES, t2)
 
 
 def filter_rows(
     inputs: Any,
     outputs: Any,
+    rows: Any,
     frames: Any,
     audio: Any,
     levels: Any,
@@ -70,68 +79,67 @@ def filter_rows(
     sections: Any,
     scratch: Any,
 ) -> None:
-    """Filter eight rows, times gains, by a multiple of 4 sections in series, and measure them.
+    """Filter rows, times gains, by a multiple of 4 sections in series, and measure them.
 
-    All arguments but the three counts are addresses. inputs, outputs: of eight addresses of rows, which may be the
-    same. frames: a multiple of 1024, of which ``audio`` count. levels: eight records, as in ``measure_block``. gains:
-    [8] floats. coefficients: [sections, 5, 8] floats. scratch: [sections, 2, 8] floats, zeros, and [BLOCK_FRAMES, 8]
-    floats.
+    All arguments but the four counts are addresses. inputs, outputs: of LANES addresses of rows, which may be the same.
+    rows: how many of these count. frames: a multiple of 1024, of which ``audio`` count. levels: a record per row, as in
+    ``measure_block``. gains: [LANES] floats. coefficients: [sections, 5, LANES] floats. scratch: [sections, 2, LANES]
+    floats and [BLOCK_FRAMES, LANES] floats, zeros.
     """
     states = scratch
     lanes = scratch + sections * STATE_BYTES
-    gain = load(gains)
+    gain = load_lanes(gains)
     for start in range(0, frames, BLOCK_FRAMES):
         count = min(BLOCK_FRAMES, frames - start)
         if start % SNAP_FRAMES == 0:
-            for state in range(states, lanes, VECTOR_BYTES):
-                store(state, _snapped(load(state)))
-        to_lanes(inputs, start, count, lanes)
-        for at in range(lanes, lanes + count * VECTOR_BYTES, VECTOR_BYTES):
-            store(at, load(at) * gain)
+            for state in range(states, lanes, LANES_BYTES):
+                store(state, _snapped(load_lanes(state)))
+        to_lanes(inputs, rows, start, count, lanes)
+        for at in range(lanes, lanes + count * LANES_BYTES, LANES_BYTES):
+            store(at, load_lanes(at) * gain)
         for first in range(0, sections, AT_ONCE):
             _run_four(lanes, count, coefficients + first * SECTION_BYTES, states + first * STATE_BYTES)
-        from_lanes(lanes, outputs, start, count)
+        from_lanes(lanes, outputs, rows, start, count)
         if (start + count) % SUM_FRAMES == 0:
-            measure_block(outputs, ONE, start + count - SUM_FRAMES, audio, levels)
-    end_rows(outputs, ONE, audio, levels)
+            measure_block(outputs, rows, start + count - SUM_FRAMES, audio, levels)
+    end_rows(outputs, rows, audio, levels)
 
 
 def filter_rows_once(
     inputs: Any,
     outputs: Any,
+    rows: Any,
     frames: Any,
     audio: Any,
     levels: Any,
-    halves: Any,
     gains: Any,
     coefficients: Any,
     scratch: Any,
 ) -> None:
-    """Filter eight rows or sixteen, 1 or 2 ``halves``, times gains, by one section, and measure them.
+    """Filter up to two times LANES rows, times gains, by one section, and measure them.
 
     While one half waits for its last result, the other computes. All arguments but the counts are addresses. inputs,
-    outputs: of sixteen addresses of rows with ``frames`` frames, a multiple of 1024, of which ``audio`` count; they may
-    be the same. levels: sixteen records, as in ``measure_block``. gains: [2, 8] floats. coefficients: [2, 5, 8] floats.
-    scratch: two times [BLOCK_FRAMES, 8] floats, zeros.
+    outputs: of two times LANES addresses of rows, which may be the same. rows: how many of these count. frames: a
+    multiple of 1024, of which ``audio`` count. levels: a record per row, as in ``measure_block``. gains: [2, LANES]
+    floats. coefficients: [2, 5, LANES] floats. scratch: two times [BLOCK_FRAMES, LANES] floats, zeros.
     """
-    other, c = scratch + BLOCK_FRAMES * VECTOR_BYTES, coefficients + SECTION_BYTES
-    gain, other_gain = load(gains), load(gains + VECTOR_BYTES)
-    p1 = p2 = q1 = q2 = fill(np.float32(0))
+    other, c = scratch + BLOCK_FRAMES * LANES_BYTES, coefficients + SECTION_BYTES
+    gain, other_gain = load_lanes(gains), load_lanes(gains + LANES_BYTES)
+    p1 = p2 = q1 = q2 = fill_lanes(np.float32(0))
+    some, others = min(rows, LANES), rows - LANES
     for start in range(0, frames, BLOCK_FRAMES):
         count = min(BLOCK_FRAMES, frames - start)
         if start % SNAP_FRAMES == 0:
             p1, p2, q1, q2 = _snapped(p1), _snapped(p2), _snapped(q1), _snapped(q2)
-        to_lanes(inputs, start, count, scratch)
-        if halves > 1:
-            to_lanes(inputs + TABLE_BYTES, start, count, other)
-        for at in range(0, count * VECTOR_BYTES, VECTOR_BYTES):
-            x, p1, p2 = _section(load(scratch + at) * gain, p1, p2, coefficients)
-            y, q1, q2 = _section(load(other + at) * other_gain, q1, q2, c)
+        to_lanes(inputs, some, start, count, scratch)
+        to_lanes(inputs + TABLE_BYTES, others, start, count, other)
+        for at in range(0, count * LANES_BYTES, LANES_BYTES):
+            x, p1, p2 = _section(load_lanes(scratch + at) * gain, p1, p2, coefficients)
+            y, q1, q2 = _section(load_lanes(other + at) * other_gain, q1, q2, c)
             store(scratch + at, x)
             store(other + at, y)
-        from_lanes(scratch, outputs, start, count)
-        if halves > 1:
-            from_lanes(other, outputs + TABLE_BYTES, start, count)
+        from_lanes(scratch, outputs, some, start, count)
+        from_lanes(other, outputs + TABLE_BYTES, others, start, count)
         if (start + count) % SUM_FRAMES == 0:
-            measure_block(outputs, halves, start + count - SUM_FRAMES, audio, levels)
-    end_rows(outputs, halves, audio, levels)
+            measure_block(outputs, rows, start + count - SUM_FRAMES, audio, levels)
+    end_rows(outputs, rows, audio, levels)
