@@ -26,7 +26,7 @@ from rmod_pipeline.effects.engines.fused.kernels.layout import (
     list_delays,
 )
 from rmod_pipeline.effects.engines.fused.machine_code import Kernel
-from rmod_pipeline.effects.engines.fused.rows import Channel, Channels, Row, RowPool
+from rmod_pipeline.effects.engines.fused.rows import LINE_FLOATS, Channel, Channels, Row, RowPool, align, make_zeros
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
     Echoing,
@@ -52,14 +52,14 @@ def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: Ro
     several = [index for index, step in enumerate(steps) if len(step.sections) != 1]
     for group in _groups(single, 2 * LANES):
         numbers, gains = _list_sections(channels, steps, group, 1)
-        scratch = np.zeros(2 * _BLOCK, np.float32)
+        scratch = make_zeros(2 * _BLOCK)
         places = [each.ctypes.data for each in (gains, numbers, scratch)]
         _run(table.filter_rows_once, channels, outputs, group, pool, measures, *places)
     for group in _groups(several, LANES):
         most = max(len(steps[index].sections) for index in group)
         count = -(-most // AT_ONCE) * AT_ONCE
         numbers, gains = _list_sections(channels, steps, group, count)
-        scratch = np.zeros(count * 2 * LANES + _BLOCK, np.float32)
+        scratch = make_zeros(count * 2 * LANES + _BLOCK)
         places = [each.ctypes.data for each in (gains, numbers)]
         _run(table.filter_rows, channels, outputs, group, pool, measures, *places, count, scratch.ctypes.data)
     return outputs
@@ -91,7 +91,7 @@ def compress_all(
         for position, index in enumerate(group):
             half, place = divmod(position, LANES)
             numbers[half, :, place] = _describe(channels[index].gain, steps[index])
-        scratch = np.zeros(2 * LANES + 2 * _BLOCK + _ROOM, np.float32)
+        scratch = make_zeros(2 * LANES + 2 * _BLOCK + _ROOM)
         _point_at_rows(scratch, 2 * LANES + 3 * _BLOCK, 2 * LANES + 2 * _BLOCK)
         places = [each.ctypes.data for each in (numbers, scratch)]
         _run(table.compress_rows, channels, outputs, group, pool, measures, *places)
@@ -110,7 +110,7 @@ def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowP
             gains[place] = step.gain
         parameters = np.concatenate([numbers.reshape(-1), gains])
         between = 2 * LANES + 2 * _BLOCK + _ROOM
-        scratch = np.zeros(between + _ROOM, np.float32)
+        scratch = make_zeros(between + _ROOM)
         _point_at_rows(scratch, between - _ADDRESSES, between - _ROOM)
         _point_at_rows(scratch, between + _BLOCK, between)
         _run(table.limit_rows, channels, outputs, group, pool, measures, parameters.ctypes.data, scratch.ctypes.data)
@@ -135,7 +135,7 @@ def reverberate_all(
     rings = np.zeros((RINGS, RING_WORDS), np.int64)
     starts = np.cumsum([0, *delays[:-1]]) * LANES * FLOAT_BYTES
     rings[:, 0], rings[:, 1] = memory.ctypes.data + starts, np.array(delays) * LANES * FLOAT_BYTES
-    scratch = np.zeros((2 * LAST_BYTES + 3 * REVERB_BLOCK_BYTES) // FLOAT_BYTES, np.float32)
+    scratch = make_zeros((2 * LAST_BYTES + 3 * REVERB_BLOCK_BYTES) // FLOAT_BYTES + 2 * _BLOCK)
     for group in _groups(range(len(sounds)), LANES):
         memory[:] = 0
         scratch[: 2 * LAST_BYTES // FLOAT_BYTES] = 0
@@ -167,7 +167,7 @@ def _borrow_memory(floats: int) -> NDArray[np.float32]:
     """Return memory for rings that this thread uses again and again; it holds anything."""
     last: NDArray[np.float32] | None = getattr(_memory, "last", None)
     if last is None or last.size != floats:
-        last = _memory.last = np.empty(floats, np.float32)
+        last = _memory.last = align(np.empty(floats + LINE_FLOATS, np.float32), floats)
     return last
 
 

@@ -17,15 +17,27 @@ from rmod_pipeline.effects.engines.fused.kernels.layout import FLOAT_BYTES, LEVE
 from rmod_pipeline.effects.engines.fused.table import add_tracks, combine, measure, sum_windows
 
 _ALIGNMENT_BYTES = 64
+LINE_FLOATS = _ALIGNMENT_BYTES // FLOAT_BYTES
 LARGEST = float(np.finfo(np.float32).max)
 
 
 def make_row(frames: int) -> NDArray[np.float32]:
     """Return a row of float32 [padded frames] that begins at a cache line. It holds anything."""
-    spare = _ALIGNMENT_BYTES // FLOAT_BYTES + SPARE_FRAMES
-    memory = np.empty(padded_frames(frames) + spare, np.float32)
-    offset = -memory.ctypes.data % _ALIGNMENT_BYTES // 4
-    return memory[offset : offset + padded_frames(frames)]
+    return align(np.empty(padded_frames(frames) + SPARE_FRAMES + LINE_FLOATS, np.float32), padded_frames(frames))
+
+
+def align(memory: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Return ``size`` floats of memory from its first cache line on: a vector that crosses two lines takes longer.
+
+    memory: at least ``LINE_FLOATS`` more.
+    """
+    offset = -memory.ctypes.data % _ALIGNMENT_BYTES // FLOAT_BYTES
+    return memory[offset : offset + size]
+
+
+def make_zeros(floats: int) -> NDArray[np.float32]:
+    """Return zeros that begin at a cache line."""
+    return align(np.zeros(floats + LINE_FLOATS, np.float32), floats)
 
 
 def _find_padded(channel: NDArray[np.float32]) -> NDArray[np.float32] | None:

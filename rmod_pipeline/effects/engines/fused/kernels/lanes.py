@@ -11,11 +11,14 @@ import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
 from rmod_pipeline.effects.engines.fused.kernels.layout import ADDRESS_BYTES, FLOAT_BYTES, LANES_BYTES
-from rmod_pipeline.effects.engines.fused.kernels.memory import load, load_address, store
+from rmod_pipeline.effects.engines.fused.kernels.memory import load, load_address, prefetch, prefetch_to_write, store
 from rmod_pipeline.effects.engines.fused.kernels.vectors import transpose
 
 ZERO, ONE = np.int64(0), np.int64(1)
 """For a plain number as an argument, numba compiles another version of the function that gets it."""
+
+
+AHEAD = 1024
 
 
 @inlined
@@ -69,6 +72,15 @@ def to_lanes(rows: Any, count: Any, start: Any, frames: Any, lanes: Any) -> None
                     load(h + at),
                 )
             )
+            if at % 64 == 0:
+                prefetch(a + at + AHEAD)
+                prefetch(b + at + AHEAD)
+                prefetch(c + at + AHEAD)
+                prefetch(d + at + AHEAD)
+                prefetch(e + at + AHEAD)
+                prefetch(f + at + AHEAD)
+                prefetch(g + at + AHEAD)
+                prefetch(h + at + AHEAD)
             store_columns(to, columns, LANES_BYTES)
             to += 8 * LANES_BYTES
 
@@ -100,4 +112,13 @@ def from_lanes(lanes: Any, rows: Any, count: Any, start: Any, frames: Any) -> No
             store(f + at, columns[5])
             store(g + at, columns[6])
             store(h + at, columns[7])
+            if at % 64 == 0:
+                prefetch_to_write(a + at + AHEAD)
+                prefetch_to_write(b + at + AHEAD)
+                prefetch_to_write(c + at + AHEAD)
+                prefetch_to_write(d + at + AHEAD)
+                prefetch_to_write(e + at + AHEAD)
+                prefetch_to_write(f + at + AHEAD)
+                prefetch_to_write(g + at + AHEAD)
+                prefetch_to_write(h + at + AHEAD)
             source += 8 * LANES_BYTES

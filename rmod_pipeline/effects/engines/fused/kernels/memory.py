@@ -31,6 +31,33 @@ def _pointer(builder: Any, address: Any, to: Any) -> Any:
     return builder.inttoptr(address, ir.PointerType(to))
 
 
+def _prefetching(writes: bool) -> Any:
+    """Return an intrinsic that fetches a cache line."""
+
+    @intrinsic
+    def fetch(typing: Any, address: Any) -> Any:  # noqa: ARG001
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+            bytes_type = ir.PointerType(ir.IntType(8))
+            kind = ir.FunctionType(ir.VoidType(), [bytes_type, INT32, INT32, INT32])
+            function = builder.module.declare_intrinsic("llvm.prefetch", [bytes_type], kind)
+            options = [ir.Constant(INT32, option) for option in (int(writes), _KEEP, _DATA)]
+            builder.call(function, [_pointer(builder, arguments[0], ir.IntType(8)), *options])
+            return context.get_dummy_value()
+
+        return types.void(types.int64), generate
+
+    return fetch
+
+
+_KEEP, _DATA = 3, 1
+"""For ``llvm.prefetch``: into the fastest cache, data instead of code."""
+
+prefetch = _prefetching(writes=False)
+"""Begin to fetch the cache line of an address that will be read. Any address will do, also one that is not there."""
+prefetch_to_write = _prefetching(writes=True)
+"""Begin to fetch the cache line of an address that will be written."""
+
+
 @intrinsic
 def load(typing: Any, address: Any) -> Any:  # noqa: ARG001
     """Return the eight floats at an address, which needs no alignment."""

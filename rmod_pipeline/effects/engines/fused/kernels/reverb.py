@@ -16,6 +16,7 @@ from rmod_pipeline.effects.engines.fused.kernels.functions import helper
 from rmod_pipeline.effects.engines.fused.kernels.lanes import from_lanes, to_lanes
 from rmod_pipeline.effects.engines.fused.kernels.layout import (
     ALL_PASS_FRAMES,
+    BLOCK_FRAMES,
     COMB_FRAMES,
     LANES_BYTES,
     LAST_BYTES,
@@ -26,6 +27,7 @@ from rmod_pipeline.effects.engines.fused.kernels.layout import (
 from rmod_pipeline.effects.engines.fused.kernels.memory import load_address, load_lanes, store, store_address
 from rmod_pipeline.effects.engines.fused.kernels.vectors import fill_lanes
 
+BLOCK_BYTES = BLOCK_FRAMES * LANES_BYTES
 RING_BYTES = 8 * RING_WORDS
 _COMBS, _ALL_PASSES = np.int64(len(COMB_FRAMES)), np.int64(len(ALL_PASS_FRAMES))
 # For a plain number as an argument, numba compiles another version of the function that gets it.
@@ -35,12 +37,19 @@ _COMBS, _ALL_PASSES = np.int64(len(COMB_FRAMES)), np.int64(len(ALL_PASS_FRAMES))
 def _mix_inputs(
     lefts: Any, rights: Any, sounds: Any, start: Any, count: Any, parameters: Any, lanes: Any, room: Any
 ) -> None:
-    """Write the sum of both channels of sounds, times their gains, to ``lanes`` [count, LANES]. room: as large."""
+    """Write the sum of both channels of sounds, times their gains, to ``lanes`` [count, LANES].
+
+    room: two blocks [BLOCK_FRAMES, LANES], zeros, which stay in the fastest cache.
+    """
     gain_left, gain_right = load_lanes(parameters), load_lanes(parameters + LANES_BYTES)
-    to_lanes(lefts, sounds, start, count, lanes)
-    to_lanes(rights, sounds, start, count, room)
-    for at in range(0, count * LANES_BYTES, LANES_BYTES):
-        store(lanes + at, load_lanes(lanes + at) * gain_left + load_lanes(room + at) * gain_right)
+    other = room + BLOCK_BYTES
+    for first in range(0, count, BLOCK_FRAMES):
+        frames = min(BLOCK_FRAMES, count - first)
+        to_lanes(lefts, sounds, start + first, frames, room)
+        to_lanes(rights, sounds, start + first, frames, other)
+        to = lanes + first * LANES_BYTES
+        for at in range(0, frames * LANES_BYTES, LANES_BYTES):
+            store(to + at, load_lanes(room + at) * gain_left + load_lanes(other + at) * gain_right)
 
 
 @helper
@@ -199,11 +208,13 @@ def _run_channel(source: Any, block: Any, size: Any, rings: Any, last: Any, para
 def _mix_outputs(
     own: Any, other: Any, rows: Any, sounds: Any, start: Any, count: Any, parameters: Any, room: Any
 ) -> None:
-    """Write a channel of the reverb of sounds to their rows, from frame ``start`` on. room: as large as ``own``."""
+    """Write a channel of the reverb of sounds to their rows, from frame ``start`` on. room: as for ``_mix_inputs``."""
     direct, crossed = load_lanes(parameters + 5 * LANES_BYTES), load_lanes(parameters + 6 * LANES_BYTES)
-    for at in range(0, count * LANES_BYTES, LANES_BYTES):
-        store(room + at, load_lanes(own + at) * direct + load_lanes(other + at) * crossed)
-    from_lanes(room, rows, sounds, start, count)
+    for first in range(0, count, BLOCK_FRAMES):
+        frames, here = min(BLOCK_FRAMES, count - first), first * LANES_BYTES
+        for at in range(0, frames * LANES_BYTES, LANES_BYTES):
+            store(room + at, load_lanes(own + here + at) * direct + load_lanes(other + here + at) * crossed)
+        from_lanes(room, rows, sounds, start + first, frames)
 
 
 def reverberate_rows(
@@ -221,15 +232,16 @@ def reverberate_rows(
 
     lefts, rights, to_lefts, to_rights: of LANES addresses of rows. sounds: how many of these count. parameters:
     [PARAMETERS, LANES] floats. rings: [RINGS] records of rings that hold zeros. scratch: the last frames of both
-    channels, then three blocks, all zeros.
+    channels, two blocks [BLOCK_FRAMES, LANES] and three [REVERB_BLOCK_FRAMES, LANES], all zeros.
     """
-    source = scratch + 2 * LAST_BYTES
+    room = scratch + 2 * LAST_BYTES
+    source = room + 2 * BLOCK_BYTES
     left, right = source + REVERB_BLOCK_BYTES, source + 2 * REVERB_BLOCK_BYTES
     for start in range(0, frames, REVERB_BLOCK_FRAMES):
         count = min(REVERB_BLOCK_FRAMES, frames - start)
-        _mix_inputs(lefts, rights, sounds, start, count, parameters, source, left)
+        _mix_inputs(lefts, rights, sounds, start, count, parameters, source, room)
         _run_channel(source, left, count * LANES_BYTES, rings, scratch, parameters)
         right_rings = rings + (_COMBS + _ALL_PASSES) * RING_BYTES
         _run_channel(source, right, count * LANES_BYTES, right_rings, scratch + LAST_BYTES, parameters)
-        _mix_outputs(left, right, to_lefts, sounds, start, count, parameters, source)
-        _mix_outputs(right, left, to_rights, sounds, start, count, parameters, source)
+        _mix_outputs(left, right, to_lefts, sounds, start, count, parameters, room)
+        _mix_outputs(right, left, to_rights, sounds, start, count, parameters, room)
