@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -65,10 +66,11 @@ def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings)
     loop = make_silence(len(one_shot), settings.frames)
     for note, last_tick in zip(notes, note_ends(notes, settings.grid), strict=True):
         onset, end = settings.onset(note.tick), settings.onset(last_tick)
-        hit = one_shot[:, : end - onset] * np.float32(settings.amplitude(note.velocity))
+        heard = one_shot[:, : end - onset]
+        hit = loop[:, onset : onset + heard.shape[1]]
+        np.multiply(heard, np.float32(settings.amplitude(note.velocity)), out=hit)
         if hit.shape[1] < one_shot.shape[1] and end < settings.frames:
             fade_out(hit, settings.truncation_fade_frames)
-        loop[:, onset : onset + hit.shape[1]] = hit
     return loop
 
 
@@ -76,14 +78,19 @@ def fade_out(audio: Audio, frames: int) -> None:
     """Fade out the last ``frames`` frames linearly, in place; fewer if the audio is shorter."""
     frames = min(frames, audio.shape[1])
     if frames:
-        audio[:, -frames:] *= np.linspace(1.0, 0.0, frames, endpoint=True, dtype=np.float32)
+        audio[:, -frames:] *= _make_ramp(1.0, 0.0, frames)
 
 
 def fade_in(audio: Audio, frames: int) -> None:
     """Fade in the first ``frames`` frames linearly, in place; fewer if the audio is shorter."""
     frames = min(frames, audio.shape[1])
-    if frames:
-        audio[:, :frames] *= np.linspace(0.0, 1.0, frames, endpoint=True, dtype=np.float32)
+    audio[:, :frames] *= _make_ramp(0.0, 1.0, frames)
+
+
+@lru_cache(maxsize=64)
+def _make_ramp(first: float, last: float, frames: int) -> Audio:
+    """Return the gains [frames] of a linear fade. The array is shared: do not write into it."""
+    return np.linspace(first, last, frames, endpoint=True, dtype=np.float32)
 
 
 def render_backing_loop(shifted: Audio, period_frames: int, settings: Settings) -> Audio:
@@ -91,12 +98,20 @@ def render_backing_loop(shifted: Audio, period_frames: int, settings: Settings) 
 
     shifted [channels, samples]; returns [channels, frames].
     """
-    repeats = -(-settings.frames // period_frames)
-    loop = make_silence(len(shifted), repeats * period_frames)
-    period, sound = loop[:, :period_frames], shifted[:, :period_frames]
-    period[:, : sound.shape[1]] = sound
-    fade_in(period, settings.loop_fade_frames)
-    fade_out(period, settings.loop_fade_frames)
-    for start in range(period_frames, loop.shape[1], period_frames):
-        loop[:, start : start + period_frames] = period
-    return loop[:, : settings.frames]
+    frames = settings.frames
+    loop = make_silence(len(shifted), frames)
+    period = loop[:, :period_frames]
+    heard = min(shifted.shape[1], period.shape[1])
+    period[:, :heard] = shifted[:, :heard]
+    fade = min(settings.loop_fade_frames, period_frames)
+    _scale_part(period, 0, _make_ramp(0.0, 1.0, fade))
+    _scale_part(period, period_frames - fade, _make_ramp(1.0, 0.0, fade))
+    for start in range(period_frames, frames, period_frames):
+        loop[:, start : start + period_frames] = period[:, : frames - start]
+    return loop
+
+
+def _scale_part(audio: Audio, start: int, gains: Audio) -> None:
+    """Multiply frames from ``start`` on by gains, in place, as far as the audio goes."""
+    part = audio[:, start : start + len(gains)]
+    part *= gains[: part.shape[1]]

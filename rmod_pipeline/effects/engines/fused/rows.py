@@ -13,11 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmod_pipeline.audio import SPARE_FRAMES, Audio, padded_frames
-from rmod_pipeline.effects.engines.fused.kernels.layout import FLOAT_BYTES, LEVELS_BYTES, SUM_BYTES, TRACK_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.layout import (
+    FLOAT_BYTES,
+    LEVELS_BYTES,
+    LINE_BYTES,
+    SUM_BYTES,
+    TRACK_BYTES,
+)
 from rmod_pipeline.effects.engines.fused.table import add_tracks, combine, measure, sum_windows
 
-_ALIGNMENT_BYTES = 64
-LINE_FLOATS = _ALIGNMENT_BYTES // FLOAT_BYTES
+LINE_FLOATS = LINE_BYTES // FLOAT_BYTES
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -31,7 +36,7 @@ def align(memory: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 
     memory: at least ``LINE_FLOATS`` more.
     """
-    offset = -memory.ctypes.data % _ALIGNMENT_BYTES // FLOAT_BYTES
+    offset = -memory.ctypes.data % LINE_BYTES // FLOAT_BYTES
     return memory[offset : offset + size]
 
 
@@ -45,7 +50,7 @@ def _find_padded(channel: NDArray[np.float32]) -> NDArray[np.float32] | None:
     memory, address, padded = channel.base, channel.ctypes.data, padded_frames(channel.size)
     if not isinstance(memory, np.ndarray) or memory.ndim != 1 or memory.dtype != np.float32:
         return None
-    if address % _ALIGNMENT_BYTES or not channel.strides == memory.strides == (FLOAT_BYTES,):
+    if address % LINE_BYTES or not channel.strides == memory.strides == (FLOAT_BYTES,):
         return None
     start = (address - memory.ctypes.data) // FLOAT_BYTES
     row: NDArray[np.float32] = memory[start : start + padded]

@@ -6,6 +6,8 @@ from rmod_pipeline.effects.engines.fused.processor import has_wide_vectors
 
 FLOAT_BYTES = 4
 ADDRESS_BYTES = 8
+LINE_BYTES = 64
+"""Of a cache."""
 VECTOR_FLOATS = 8
 """Floats of one row in a vector, on every processor: sums over a row are rounded in this order."""
 VECTOR_BYTES = FLOAT_BYTES * VECTOR_FLOATS

@@ -7,12 +7,20 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
-from rmod_pipeline.effects.engines.fused.kernels.layout import LEVELS_BYTES, SUM_BYTES, SUM_FRAMES, TRACK_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.layout import (
+    LEVELS_BYTES,
+    LINE_BYTES,
+    SUM_BYTES,
+    SUM_FRAMES,
+    TRACK_BYTES,
+    VECTOR_BYTES,
+)
 from rmod_pipeline.effects.engines.fused.kernels.memory import (
     add_double,
     load,
     load_address,
     load_float,
+    prefetch,
     store,
     store_float,
 )
@@ -32,11 +40,20 @@ def _combine_at(rows: Any, gains: Any, count: Any, at: Any) -> Any:
     return total
 
 
+@inlined
+def _begin_next(row: Any, at: Any) -> None:
+    """Begin to fetch the next block of a row: the processor does not foresee it, because other rows come first."""
+    if at % LINE_BYTES == 0:
+        prefetch(row + at + SUM_BYTES)
+
+
 @helper
 def _sum_two(one: Any, other: Any, gain: Any, other_gain: Any, to: Any, size: Any) -> None:
     """Write the sum of ``size`` bytes of two rows times their gains."""
     amount, other_amount = fill(gain), fill(other_gain)
-    for at in range(0, size, 32):
+    for at in range(0, size, VECTOR_BYTES):
+        _begin_next(one, at)
+        _begin_next(other, at)
         store(to + at, load(one + at) * amount + load(other + at) * other_amount)
 
 
@@ -44,7 +61,9 @@ def _sum_two(one: Any, other: Any, gain: Any, other_gain: Any, to: Any, size: An
 def _add_two(one: Any, other: Any, gain: Any, other_gain: Any, to: Any, size: Any) -> None:
     """Add ``size`` bytes of two rows, first the one, then the other, times their gains."""
     amount, other_amount = fill(gain), fill(other_gain)
-    for at in range(0, size, 32):
+    for at in range(0, size, VECTOR_BYTES):
+        _begin_next(one, at)
+        _begin_next(other, at)
         store(to + at, load(to + at) + load(one + at) * amount + load(other + at) * other_amount)
 
 
@@ -52,7 +71,8 @@ def _add_two(one: Any, other: Any, gain: Any, other_gain: Any, to: Any, size: An
 def _add_one(one: Any, gain: Any, to: Any, size: Any) -> None:
     """Add ``size`` bytes of a row times its gain."""
     amount = fill(gain)
-    for at in range(0, size, 32):
+    for at in range(0, size, VECTOR_BYTES):
+        _begin_next(one, at)
         store(to + at, load(to + at) + load(one + at) * amount)
 
 
@@ -60,7 +80,8 @@ def _add_one(one: Any, gain: Any, to: Any, size: Any) -> None:
 def _write_one(one: Any, gain: Any, to: Any, size: Any) -> None:
     """Write ``size`` bytes of a row times its gain."""
     amount = fill(gain)
-    for at in range(0, size, 32):
+    for at in range(0, size, VECTOR_BYTES):
+        _begin_next(one, at)
         store(to + at, load(one + at) * amount)
 
 

@@ -28,14 +28,22 @@ STATE_BYTES = 2 * LANES_BYTES
 
 
 @inlined
-def _section(x: Any, s1: Any, s2: Any, c: Any) -> Any:
-    """Return the output of one section and its next two states; ``c`` is the address of its coefficients."""
-    y = x * load_lanes(c) + s1
+def _load_section(c: Any) -> Any:
+    """Return the five coefficients at an address."""
     return (
-        y,
-        (x * load_lanes(c + LANES_BYTES) - y * load_lanes(c + 3 * LANES_BYTES)) + s2,
-        x * load_lanes(c + 2 * LANES_BYTES) - y * load_lanes(c + 4 * LANES_BYTES),
+        load_lanes(c),
+        load_lanes(c + LANES_BYTES),
+        load_lanes(c + 2 * LANES_BYTES),
+        load_lanes(c + 3 * LANES_BYTES),
+        load_lanes(c + 4 * LANES_BYTES),
     )
+
+
+@inlined
+def _section(x: Any, s1: Any, s2: Any, c: Any) -> Any:
+    """Return the output of one section with the coefficients ``c``, and its next two states."""
+    y = x * c[0] + s1
+    return y, (x * c[1] - y * c[3]) + s2, x * c[2] - y * c[4]
 
 
 @inlined
@@ -51,11 +59,14 @@ def _run_four(lanes: Any, frames: Any, c: Any, states: Any) -> None:
     q1, q2 = load_lanes(q), load_lanes(q + LANES_BYTES)
     r1, r2 = load_lanes(r), load_lanes(r + LANES_BYTES)
     t1, t2 = load_lanes(t), load_lanes(t + LANES_BYTES)
+    # Loaded once: the compiler cannot know that what is written in the loop does not change them.
+    first, second = _load_section(c), _load_section(c + SECTION_BYTES)
+    third, fourth = _load_section(c + 2 * SECTION_BYTES), _load_section(c + 3 * SECTION_BYTES)
     for at in range(lanes, lanes + frames * LANES_BYTES, LANES_BYTES):
-        x, p1, p2 = _section(load_lanes(at), p1, p2, c)
-        x, q1, q2 = _section(x, q1, q2, c + SECTION_BYTES)
-        x, r1, r2 = _section(x, r1, r2, c + 2 * SECTION_BYTES)
-        x, t1, t2 = _section(x, t1, t2, c + 3 * SECTION_BYTES)
+        x, p1, p2 = _section(load_lanes(at), p1, p2, first)
+        x, q1, q2 = _section(x, q1, q2, second)
+        x, r1, r2 = _section(x, r1, r2, third)
+        x, t1, t2 = _section(x, t1, t2, fourth)
         store(at, x)
     store(states, p1)
     store(states + LANES_BYTES, p2)
@@ -123,7 +134,8 @@ def filter_rows_once(
     multiple of 1024, of which ``audio`` count. levels: a record per row, as in ``measure_block``. gains: [2, LANES]
     floats. coefficients: [2, 5, LANES] floats. scratch: two times [BLOCK_FRAMES, LANES] floats, zeros.
     """
-    other, c = scratch + BLOCK_FRAMES * LANES_BYTES, coefficients + SECTION_BYTES
+    other = scratch + BLOCK_FRAMES * LANES_BYTES
+    section, other_section = _load_section(coefficients), _load_section(coefficients + SECTION_BYTES)
     gain, other_gain = load_lanes(gains), load_lanes(gains + LANES_BYTES)
     p1 = p2 = q1 = q2 = fill_lanes(np.float32(0))
     some, others = min(rows, LANES), rows - LANES
@@ -134,8 +146,8 @@ def filter_rows_once(
         to_lanes(inputs, some, start, count, scratch)
         to_lanes(inputs + TABLE_BYTES, others, start, count, other)
         for at in range(0, count * LANES_BYTES, LANES_BYTES):
-            x, p1, p2 = _section(load_lanes(scratch + at) * gain, p1, p2, coefficients)
-            y, q1, q2 = _section(load_lanes(other + at) * other_gain, q1, q2, c)
+            x, p1, p2 = _section(load_lanes(scratch + at) * gain, p1, p2, section)
+            y, q1, q2 = _section(load_lanes(other + at) * other_gain, q1, q2, other_section)
             store(scratch + at, x)
             store(other + at, y)
         from_lanes(scratch, outputs, some, start, count)
