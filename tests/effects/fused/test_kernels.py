@@ -20,7 +20,6 @@ from rmod_pipeline.effects.engines.fused.kernels import dynamics, memory, vector
 from rmod_pipeline.effects.engines.fused.kernels.layout import LANES, VECTOR_FLOATS
 from rmod_pipeline.effects.engines.fused.rows import (
     Channel,
-    Row,
     RowPool,
     TrackSum,
     find_rms,
@@ -194,21 +193,24 @@ def test_audio_in_any_order_of_memory_is_converted_alike() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 4000), st.integers(1, 2 * LANES + 1), st.integers(0, 2**31))
-def test_levels_that_kernels_measure_on_the_way_are_those_of_the_finished_rows(
+def test_levels_that_kernels_measure_on_the_way_are_those_of_the_finished_rows_also_in_place(
     frames: int, count: int, seed: int
 ) -> None:
     pool, draw = RowPool(frames), np.random.default_rng(seed)
     channels = make_channels(draw.standard_normal((count, frames)).astype(np.float32), pool)
     section, compression = Section(0.9, -0.3, 0.1, -0.5, 0.2), Compression(0.1, -0.5, 0.9, 0.99)
-    rows: list[Row] = []
-    for number in (1, 3, 4):
-        rows += filter_all(channels, [Filtering((section,) * number)] * count, pool, measures=True)
-    rows += compress_all(channels, [compression] * count, pool, measures=True)
-    rows += limit_all(channels, [Limiting(compression, compression, 2)] * count, pool, measures=True)
-    for row in rows:
-        found, row.levels = row.levels, None
-        assert found == (row.squares, row.peak)
-    assert filter_all(channels, [Filtering((section,))] * count, pool, measures=False)[0].levels is None
+    calls: list[tuple[Any, Any]] = [(filter_all, Filtering((section,) * number)) for number in (1, 3, 4)]
+    calls += [(compress_all, compression), (limit_all, Limiting(compression, compression, 2))]
+    for call_all, step in calls:
+        apart = call_all(channels, [step] * count, [pool.take() for _ in channels], pool, measures=True)
+        copies = make_channels(np.stack([channel.row.samples[:frames] for channel in channels]), pool)
+        in_place = call_all(copies, [step] * count, [copy.row for copy in copies], pool, measures=True)
+        for row, same in zip(apart, in_place, strict=True):
+            assert np.array_equal(row.samples[:frames], same.samples[:frames])
+            found, row.levels = row.levels, None
+            assert found == same.levels == (row.squares, row.peak)
+        call_all(copies, [step] * count, [copy.row for copy in copies], pool, measures=False)
+        assert in_place[0].levels is None, "these are the levels of what was there before"
 
 
 @given(st.integers(1, 2), st.integers(1, 3000))

@@ -45,9 +45,10 @@ _ROOM = _BLOCK + _ADDRESSES
 """Floats of a block of rows, and of their addresses."""
 
 
-def filter_all(channels: Sequence[Channel], steps: Sequence[Filtering], pool: RowPool, *, measures: bool) -> list[Row]:
-    """Return each channel, with its gain, after its sections."""
-    outputs = [pool.take() for _ in channels]
+def filter_all(
+    channels: Sequence[Channel], steps: Sequence[Filtering], outputs: Sequence[Row], pool: RowPool, *, measures: bool
+) -> Sequence[Row]:
+    """Write each channel, with its gain, after its sections to its output, which may be its own row."""
     single = [index for index, step in enumerate(steps) if len(step.sections) == 1]
     several = [index for index, step in enumerate(steps) if len(step.sections) != 1]
     for group in _groups(single, 2 * LANES):
@@ -82,10 +83,9 @@ def _list_sections(
 
 
 def compress_all(
-    channels: Sequence[Channel], steps: Sequence[Compression], pool: RowPool, *, measures: bool
-) -> list[Row]:
-    """Return each channel, with its gain, after its compression."""
-    outputs = [pool.take() for _ in channels]
+    channels: Sequence[Channel], steps: Sequence[Compression], outputs: Sequence[Row], pool: RowPool, *, measures: bool
+) -> Sequence[Row]:
+    """Write each channel, with its gain, after its compression to its output, which may be its own row."""
     for group in _groups(range(len(channels)), 2 * LANES):
         numbers = _idle(2)
         for position, index in enumerate(group):
@@ -98,9 +98,10 @@ def compress_all(
     return outputs
 
 
-def limit_all(channels: Sequence[Channel], steps: Sequence[Limiting], pool: RowPool, *, measures: bool) -> list[Row]:
-    """Return each channel, with its gain, after its limiter."""
-    outputs = [pool.take() for _ in channels]
+def limit_all(
+    channels: Sequence[Channel], steps: Sequence[Limiting], outputs: Sequence[Row], pool: RowPool, *, measures: bool
+) -> Sequence[Row]:
+    """Write each channel, with its gain, after its limiter to its output, which may be its own row."""
     for group in _groups(range(len(channels)), LANES):
         gains, numbers = np.zeros(LANES, np.float32), _idle(2)
         for place, index in enumerate(group):
@@ -197,9 +198,8 @@ def _run(
     place = levels.ctypes.data if measures else 0
     places = sources.ctypes.data, results.ctypes.data
     kernel(*places, len(group), padded_frames(pool.frames), pool.frames, place, *rest)
-    if measures:
-        for index, record in zip(group, levels.tolist(), strict=False):
-            outputs[index].levels = record[0], record[1]
+    for index, record in zip(group, levels.tolist(), strict=False):
+        outputs[index].levels = (record[0], record[1]) if measures else None
 
 
 def _list_addresses(rows: Sequence[Row], spare: Row) -> NDArray[np.int64]:
