@@ -34,7 +34,6 @@ from render import (
     Bench,
     Clock,
     check_alike,
-    measure_match,
     script_pair,
     spread,
 )
@@ -391,7 +390,6 @@ def measure(options: argparse.Namespace) -> str:
         turns = ways.turns(specs, options.repeats)
         fused_ms = statistics.median(turn[f"{FUSED}, wav"] for turn in turns)
         sounds = ways.sounds[f"{FUSED}, wav"]
-        fused, itself = measure_match(specs, sounds)
         parts = [
             f"Recipe `{options.recipe}`, {len(bench.library.assets):,} sounds, {options.pairs} pairs, "
             f"{options.repeats} turns: median (range) of the turns. Processor time of one process, from an "
@@ -399,9 +397,6 @@ def measure(options: argparse.Namespace) -> str:
             describe_machine(),
             "### Ways to make a pair",
             "\n".join(report_ways(turns)),
-            "Mixtures of the fused engine differ from pedalboard's by "
-            f"{statistics.median(fused):.1f} dB (RMS, median; worst {max(fused):.1f}), and pedalboard's from its own "
-            f"with an input 1e-7 louder by {statistics.median(itself):.1f} dB (worst {max(itself):.1f}).",
             "### Stages",
             "\n".join(report_stages(bench, sounds, specs, options.repeats)),
             "### Processes and memory",

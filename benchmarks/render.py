@@ -25,7 +25,7 @@ import soundfile
 
 from rmod_pipeline.audio import from_pcm
 from rmod_pipeline.compose import SplitAssets, compose_pair, make_settings
-from rmod_pipeline.effects import FUSED, PEDALBOARD
+from rmod_pipeline.effects import PEDALBOARD
 from rmod_pipeline.library.asset import Library
 from rmod_pipeline.library.read import AudioStore, trim_leading_silence
 from rmod_pipeline.pipeline.jobs.context import STORE_BYTES
@@ -233,22 +233,6 @@ def check_alike(pair: Pair, mix: np.ndarray) -> None:
 def difference_db(one: np.ndarray, other: np.ndarray) -> float:
     """Return the RMS of the difference in dB relative to the RMS of the first."""
     return 20 * math.log10(max(script_rms(one - other), 1e-9) / max(script_rms(one), 1e-9))
-
-
-def measure_match(specs: Sequence[PairSpec], sounds: Sounds) -> tuple[list[float], list[float]]:
-    """Return how far the fused engine is from pedalboard, and pedalboard from itself if its input changes by 1e-7."""
-    mix_pairs = mixing.mix_pairs
-
-    def mix_louder(dry: Sequence[mixing.DryPair], **_options: bool) -> list[mixing.MixedPair]:
-        return mix_pairs([(spec, [audio * np.float32(1.0000001) for audio in tracks]) for spec, tracks in dry])
-
-    fused, itself = [], []
-    for spec in specs:
-        expected = from_pcm(render_pairs([spec], sounds)[0].mix)
-        fused.append(difference_db(expected, from_pcm(render_pairs([spec.with_engine(FUSED)], sounds)[0].mix)))
-        with patch.object(rendering, "mix_pairs", mix_louder):
-            itself.append(difference_db(expected, from_pcm(render_pairs([spec], sounds)[0].mix)))
-    return fused, itself
 
 
 def spread(values: Sequence[float], form: str) -> str:

@@ -143,9 +143,23 @@ def make_silence(channels: int, frames: int) -> Audio:
     After the frames of a channel, silence follows up to the end of its row.
     """
     padded = padded_frames(frames)
-    memory = np.zeros(channels * padded + _LINE_FRAMES + SPARE_FRAMES, np.float32)
+    return _lay_rows(np.zeros(channels * padded + _LINE_FRAMES + SPARE_FRAMES, np.float32), channels, padded)[
+        :, :frames
+    ]
+
+
+def make_room(channels: int, frames: int) -> Audio:
+    """Return audio [channels, frames] in rows like those of ``make_silence``, whose frames hold anything."""
+    padded = padded_frames(frames)
+    rows = _lay_rows(np.empty(channels * padded + _LINE_FRAMES + SPARE_FRAMES, np.float32), channels, padded)
+    rows[:, frames:] = 0
+    return rows[:, :frames]
+
+
+def _lay_rows(memory: NDArray[np.float32], channels: int, padded: int) -> Audio:
+    """Return rows [channels, padded frames] that begin at a cache line of memory."""
     start = -memory.ctypes.data // memory.itemsize % _LINE_FRAMES
-    return memory[start : start + channels * padded].reshape(channels, padded)[:, :frames]
+    return memory[start : start + channels * padded].reshape(channels, padded)
 
 
 def to_channels(audio: Audio, channels: int) -> Audio:

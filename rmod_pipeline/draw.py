@@ -44,7 +44,8 @@ class Draw:
     def at(self, *names: object) -> Draw:
         """Return the stream below this one under the given names. A number and its text are one name: 1 equals "1"."""
         state = self._state.copy()
-        state.update(b"".join([_encode(name) for name in names]))
+        for name in names:
+            state.update(_encode(name))
         return Draw(state)
 
     def bits(self, count: int) -> list[int]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rmod_pipeline.audio import Audio, db_to_gain, make_silence, peak
+from rmod_pipeline.audio import Audio, db_to_gain, make_room, make_silence, peak
 from rmod_pipeline.library.read import resample
 from rmod_pipeline.spec import Note, Settings, note_ends
 
@@ -66,9 +66,9 @@ def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings)
     loop = make_silence(len(one_shot), settings.frames)
     for note, last_tick in zip(notes, note_ends(notes, settings.grid), strict=True):
         onset, end = settings.onset(note.tick), settings.onset(last_tick)
-        heard = one_shot[:, : end - onset]
-        hit = loop[:, onset : onset + heard.shape[1]]
-        np.multiply(heard, np.float32(settings.amplitude(note.velocity)), out=hit)
+        sounding = one_shot[:, : end - onset]
+        hit = loop[:, onset : onset + sounding.shape[1]]
+        np.multiply(sounding, np.float32(settings.amplitude(note.velocity)), out=hit)
         if hit.shape[1] < one_shot.shape[1] and end < settings.frames:
             fade_out(hit, settings.truncation_fade_frames)
     return loop
@@ -99,10 +99,10 @@ def render_backing_loop(shifted: Audio, period_frames: int, settings: Settings) 
     shifted [channels, samples]; returns [channels, frames].
     """
     frames = settings.frames
-    loop = make_silence(len(shifted), frames)
+    loop = make_room(len(shifted), frames)
     period = loop[:, :period_frames]
-    heard = min(shifted.shape[1], period.shape[1])
-    period[:, :heard] = shifted[:, :heard]
+    filled = min(shifted.shape[1], period.shape[1])
+    period[:, :filled], period[:, filled:] = shifted[:, :filled], 0
     fade = min(settings.loop_fade_frames, period_frames)
     _scale_part(period, 0, _make_ramp(0.0, 1.0, fade))
     _scale_part(period, period_frames - fade, _make_ramp(1.0, 0.0, fade))

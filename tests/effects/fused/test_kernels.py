@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from rmod_pipeline.audio import Audio, Pcm, make_silence, padded_frames, peak, rms, to_channels, to_pcm
+from rmod_pipeline.audio import Audio, Pcm, make_room, make_silence, padded_frames, peak, rms, to_channels, to_pcm
 from rmod_pipeline.effects.engines.fused import levels
 from rmod_pipeline.effects.engines.fused.calls import compress_all, echo_row, filter_all, limit_all
 from rmod_pipeline.effects.engines.fused.kernels import dynamics, memory, vectors
@@ -213,9 +214,11 @@ def test_levels_that_kernels_measure_on_the_way_are_those_of_the_finished_rows_a
         assert in_place[0].levels is None, "these are the levels of what was there before"
 
 
-@given(st.integers(1, 2), st.integers(1, 3000))
-def test_audio_that_was_made_in_rows_is_held_without_a_copy_and_stays_as_it_is(count: int, frames: int) -> None:
-    pool, audio = RowPool(frames), make_silence(count, frames)
+@given(st.sampled_from([make_silence, make_room]), st.integers(1, 2), st.integers(1, 3000))
+def test_audio_that_was_made_in_rows_is_held_without_a_copy_and_stays_as_it_is(
+    make: Callable[[int, int], Audio], count: int, frames: int
+) -> None:
+    pool, audio = RowPool(frames), make(count, frames)
     audio[:] = np.arange(frames)
     assert audio.shape == (count, frames)
     channels = make_channels(audio, pool)
