@@ -2,7 +2,7 @@
 
     mixed = mix_chains([PairChains([Chains(dry, inserts, sends), ...], master)], sample_rate)
 
-Steps of one kind are applied to all tracks that need one next, eight rows at a time. Gains, pans and RMS matches cost
+Steps of one kind are applied to all tracks that need one next, many rows at a time. Gains, pans and RMS matches cost
 nothing: a channel is a row and a gain, and two channels may share a row. A compressor or limiter whose threshold is not
 reached is a gain, too.
 """

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from rmod_pipeline.effects.engines.fused.kernels.functions import helper, inlined
-from rmod_pipeline.effects.engines.fused.kernels.layout import ADDRESS_BYTES, FLOAT_BYTES, LANES_BYTES
+from rmod_pipeline.effects.engines.fused.kernels.layout import (
+    ADDRESS_BYTES,
+    FLOAT_BYTES,
+    LANES_BYTES,
+    LINE_BYTES,
+    VECTOR_BYTES,
+)
 from rmod_pipeline.effects.engines.fused.kernels.memory import load, load_address, prefetch, prefetch_to_write, store
 from rmod_pipeline.effects.engines.fused.kernels.vectors import transpose
 
@@ -18,7 +24,8 @@ ZERO, ONE = np.int64(0), np.int64(1)
 """For a plain number as an argument, numba compiles another version of the function that gets it."""
 
 
-AHEAD = 1024
+AHEAD_BYTES = 1024
+"""How far ahead of the frames that are moved a row is fetched: a processor does not foresee so many rows."""
 
 
 @inlined
@@ -59,7 +66,7 @@ def to_lanes(rows: Any, count: Any, start: Any, frames: Any, lanes: Any) -> None
     for first in range(0, count, 8):
         a, b, c, d, e, f, g, h = _find_rows(rows + first * ADDRESS_BYTES)
         to = lanes + first * FLOAT_BYTES
-        for at in range(start * FLOAT_BYTES, (start + frames) * FLOAT_BYTES, 32):
+        for at in range(start * FLOAT_BYTES, (start + frames) * FLOAT_BYTES, VECTOR_BYTES):
             columns = transpose(
                 (
                     load(a + at),
@@ -72,15 +79,16 @@ def to_lanes(rows: Any, count: Any, start: Any, frames: Any, lanes: Any) -> None
                     load(h + at),
                 )
             )
-            if at % 64 == 0:
-                prefetch(a + at + AHEAD)
-                prefetch(b + at + AHEAD)
-                prefetch(c + at + AHEAD)
-                prefetch(d + at + AHEAD)
-                prefetch(e + at + AHEAD)
-                prefetch(f + at + AHEAD)
-                prefetch(g + at + AHEAD)
-                prefetch(h + at + AHEAD)
+            if at % LINE_BYTES == 0:
+                ahead = at + AHEAD_BYTES
+                prefetch(a + ahead)
+                prefetch(b + ahead)
+                prefetch(c + ahead)
+                prefetch(d + ahead)
+                prefetch(e + ahead)
+                prefetch(f + ahead)
+                prefetch(g + ahead)
+                prefetch(h + ahead)
             store_columns(to, columns, LANES_BYTES)
             to += 8 * LANES_BYTES
 
@@ -91,7 +99,7 @@ def from_lanes(lanes: Any, rows: Any, count: Any, start: Any, frames: Any) -> No
     for first in range(0, count, 8):
         a, b, c, d, e, f, g, h = _find_rows(rows + first * ADDRESS_BYTES)
         source = lanes + first * FLOAT_BYTES
-        for at in range(start * FLOAT_BYTES, (start + frames) * FLOAT_BYTES, 32):
+        for at in range(start * FLOAT_BYTES, (start + frames) * FLOAT_BYTES, VECTOR_BYTES):
             columns = transpose(
                 (
                     load(source),
@@ -112,13 +120,14 @@ def from_lanes(lanes: Any, rows: Any, count: Any, start: Any, frames: Any) -> No
             store(f + at, columns[5])
             store(g + at, columns[6])
             store(h + at, columns[7])
-            if at % 64 == 0:
-                prefetch_to_write(a + at + AHEAD)
-                prefetch_to_write(b + at + AHEAD)
-                prefetch_to_write(c + at + AHEAD)
-                prefetch_to_write(d + at + AHEAD)
-                prefetch_to_write(e + at + AHEAD)
-                prefetch_to_write(f + at + AHEAD)
-                prefetch_to_write(g + at + AHEAD)
-                prefetch_to_write(h + at + AHEAD)
+            if at % LINE_BYTES == 0:
+                ahead = at + AHEAD_BYTES
+                prefetch_to_write(a + ahead)
+                prefetch_to_write(b + ahead)
+                prefetch_to_write(c + ahead)
+                prefetch_to_write(d + ahead)
+                prefetch_to_write(e + ahead)
+                prefetch_to_write(f + ahead)
+                prefetch_to_write(g + ahead)
+                prefetch_to_write(h + ahead)
             source += 8 * LANES_BYTES
