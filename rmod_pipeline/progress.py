@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -184,15 +184,16 @@ def advance_progress(description: str, shown: bool = True) -> Iterator[Callable[
 
 @contextmanager
 def kit_progress(shown: bool = True) -> Iterator[CountProgress]:
-    """Give the progress of making the built-in kit, and say once that it is made."""
-    console, announced = stderr_console(), False
-    with count_progress("built-in kit", shown) as show:
+    """Give the progress of making the built-in kit, and say once that it is made. Nothing is shown before that."""
+    show: CountProgress | None = None
+    with ExitStack() as stack:
 
         def on_sound(done: int, total: int) -> None:
-            nonlocal announced
-            if shown and not announced:
-                console.print(f"Making the built-in kit, {total} sounds, once.")
-            announced = True
+            nonlocal show
+            if show is None:
+                if shown:
+                    stderr_console().print(f"Making the built-in kit, {total} sounds, once.")
+                show = stack.enter_context(count_progress("built-in kit", shown))
             show(done, total)
 
         yield on_sound

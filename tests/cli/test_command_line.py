@@ -230,8 +230,11 @@ def test_the_first_use_of_the_built_in_kit_says_what_takes_so_long(
         "rmod_pipeline.library.builtin_kit.ensure_builtin",
         lambda on_sound, workers: on_sound and workers and tiny_manifest,
     )
-    api.open_library("builtin")
-    assert capfd.readouterr().err == ""
+    for on_terminal in (False, True):
+        if on_terminal:
+            monkeypatch.setenv("FORCE_COLOR", "1")
+        api.open_library("builtin")
+        assert capfd.readouterr().err == "", "nothing is made, so there is no bar either"
 
 
 def test_a_log_gets_a_line_of_a_long_count(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
