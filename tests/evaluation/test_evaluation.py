@@ -112,6 +112,7 @@ def test_the_command_prints_tables_and_writes_every_file(
     assert result.code == 0, result
     rows = {line.split("│")[1].strip() for line in result.out.splitlines() if line.startswith("│")}
     assert set(MODEL_SYSTEMS) <= rows
+    assert "– stands for too few pairs: FAD-ear: " in " ".join(result.out.split())
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         *("evaluation.html", "evaluation.md", "evaluation.json", "items.parquet", "work"),

@@ -80,6 +80,9 @@ def _make_main_table(results: EvaluationResults, test_set: str) -> ResultTable:
     choice = next(each for each in results.recipe.sets if each.name == test_set)
     papers = list(_list_paper_rows(choice, kinds, distributions)) if rows and isinstance(choice, PairsChoice) else []
     note = f"{' / '.join(format_kind(kind) for kind in kinds)}; lower is better."
+    missing = list(_list_missing(results, test_set))
+    if missing:
+        note += f" {NO_FIGURE} stands for too few pairs: {'; '.join(missing)}."
     if papers:
         note += (
             " Rows of the paper are its Table 1, from other kits and with an MSS whose scale it does not state: compare"
@@ -127,6 +130,15 @@ def _join_distributions(cells: Sequence[Cell | None], name: str) -> str:
 def _list_distributions(results: EvaluationResults, test_set: str) -> list[str]:
     cells = (cell for cell in results.cells if cell.test_set == test_set)
     return list(dict.fromkeys(name for cell in cells for name in cell.distributions))
+
+
+def _list_missing(results: EvaluationResults, test_set: str) -> Iterator[str]:
+    """Yield, once per distance, why a system has no figure."""
+    for name in _list_distributions(results, test_set):
+        cells = (cell.distributions.get(name) for cell in results.cells if cell.test_set == test_set)
+        why = next((figure.why for figure in cells if figure is not None and figure.interval is None), None)
+        if why is not None:
+            yield f"{name}: {why}"
 
 
 def _make_distance_table(results: EvaluationResults, test_set: str) -> ResultTable:
