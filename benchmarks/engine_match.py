@@ -45,7 +45,7 @@ class Match:
     itself_db: float
     """The same for pedalboard with a louder input."""
     levels: float
-    """Largest difference between measured levels of the engines, in dB."""
+    """Largest difference between measured numbers of the engines; most are levels in dB."""
     has_equal_targets: bool
 
 

@@ -31,7 +31,7 @@ ROW_STEP = 1024
 SPARE_FRAMES = 8
 """Frames after a row that the fused engine may read, but does not use."""
 
-_LINE_FRAMES = 16
+LINE_FRAMES = 16
 """Frames of a cache line, at which rows begin."""
 
 _BLOCK = 1024
@@ -143,23 +143,26 @@ def make_silence(channels: int, frames: int) -> Audio:
     After the frames of a channel, silence follows up to the end of its row.
     """
     padded = padded_frames(frames)
-    return _lay_rows(np.zeros(channels * padded + _LINE_FRAMES + SPARE_FRAMES, np.float32), channels, padded)[
-        :, :frames
-    ]
+    memory = np.zeros(channels * padded + LINE_FRAMES + SPARE_FRAMES, np.float32)
+    return align(memory, channels * padded).reshape(channels, padded)[:, :frames]
 
 
 def make_room(channels: int, frames: int) -> Audio:
     """Return audio [channels, frames] in rows like those of ``make_silence``, whose frames hold anything."""
     padded = padded_frames(frames)
-    rows = _lay_rows(np.empty(channels * padded + _LINE_FRAMES + SPARE_FRAMES, np.float32), channels, padded)
+    memory = np.empty(channels * padded + LINE_FRAMES + SPARE_FRAMES, np.float32)
+    rows = align(memory, channels * padded).reshape(channels, padded)
     rows[:, frames:] = 0
     return rows[:, :frames]
 
 
-def _lay_rows(memory: NDArray[np.float32], channels: int, padded: int) -> Audio:
-    """Return rows [channels, padded frames] that begin at a cache line of memory."""
-    start = -memory.ctypes.data // memory.itemsize % _LINE_FRAMES
-    return memory[start : start + channels * padded].reshape(channels, padded)
+def align(memory: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Return ``size`` floats of memory from its first cache line on: a vector that crosses two lines takes longer.
+
+    memory: at least ``LINE_FRAMES`` more.
+    """
+    start = -memory.ctypes.data // memory.itemsize % LINE_FRAMES
+    return memory[start : start + size]
 
 
 def to_channels(audio: Audio, channels: int) -> Audio:

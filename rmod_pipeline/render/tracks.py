@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rmod_pipeline.audio import Audio, db_to_gain, make_room, make_silence, peak
 from rmod_pipeline.library.read import resample
@@ -77,20 +78,26 @@ def render_drum_loop(one_shot: Audio, notes: Sequence[Note], settings: Settings)
 def fade_out(audio: Audio, frames: int) -> None:
     """Fade out the last ``frames`` frames linearly, in place; fewer if the audio is shorter."""
     frames = min(frames, audio.shape[1])
-    if frames:
-        audio[:, -frames:] *= _make_ramp(1.0, 0.0, frames)
+    _scale_part(audio, audio.shape[1] - frames, _make_ramp(1.0, 0.0, frames))
 
 
 def fade_in(audio: Audio, frames: int) -> None:
     """Fade in the first ``frames`` frames linearly, in place; fewer if the audio is shorter."""
-    frames = min(frames, audio.shape[1])
-    audio[:, :frames] *= _make_ramp(0.0, 1.0, frames)
+    _scale_part(audio, 0, _make_ramp(0.0, 1.0, min(frames, audio.shape[1])))
+
+
+def _scale_part(audio: Audio, start: int, gains: NDArray[np.float32]) -> None:
+    """Multiply frames from ``start`` on by gains, in place, as far as the audio goes."""
+    part = audio[:, start : start + len(gains)]
+    part *= gains[: part.shape[1]]
 
 
 @lru_cache(maxsize=64)
-def _make_ramp(first: float, last: float, frames: int) -> Audio:
-    """Return the gains [frames] of a linear fade. The array is shared: do not write into it."""
-    return np.linspace(first, last, frames, endpoint=True, dtype=np.float32)
+def _make_ramp(first: float, last: float, frames: int) -> NDArray[np.float32]:
+    """Return the gains [frames] of a linear fade. The array is read-only, because its users share it."""
+    ramp = np.linspace(first, last, frames, endpoint=True, dtype=np.float32)
+    ramp.flags.writeable = False
+    return ramp
 
 
 def render_backing_loop(shifted: Audio, period_frames: int, settings: Settings) -> Audio:
@@ -109,9 +116,3 @@ def render_backing_loop(shifted: Audio, period_frames: int, settings: Settings) 
     for start in range(period_frames, frames, period_frames):
         loop[:, start : start + period_frames] = period[:, : frames - start]
     return loop
-
-
-def _scale_part(audio: Audio, start: int, gains: Audio) -> None:
-    """Multiply frames from ``start`` on by gains, in place, as far as the audio goes."""
-    part = audio[:, start : start + len(gains)]
-    part *= gains[: part.shape[1]]

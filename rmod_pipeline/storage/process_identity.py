@@ -12,6 +12,8 @@ from pathlib import Path
 
 from rmod_pipeline import OUTPUT_VERSION
 
+_STATE, _THREADS = 0, 17
+"""Where the state of a process and the number of its threads stand in /proc/PID/stat, after its name."""
 _COMPUTING_PACKAGES = ("librosa", "numpy", "scipy", "soundfile", "soxr", "torch")
 
 
@@ -51,7 +53,9 @@ def _is_zombie(process: int) -> bool:
     with suppress(OSError):
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
         # The name of the program stands in parentheses, and may itself contain some.
-        return status.rpartition(")")[2].split()[0] in {"Z", "X"}
+        fields = status.rpartition(")")[2].split()
+        # As long as one of its threads works, a process may still write.
+        return fields[_STATE] in {"Z", "X"} and int(fields[_THREADS]) <= 1
     return False
 
 

@@ -77,11 +77,13 @@ ECHO = Send(name="delay", level_db=-9.0, effects=(Delay(seconds=0.25, feedback=0
 TONE = Equalizer(bands=BANDS)
 OWN = (SOFT, Drive(drive_db=6.0), Transient(attack_db=6.0, sustain_db=-3.0))
 CUT = Equalizer(bands=(replace(BANDS[0], gain_db=-3.0),), match_rms=True)
+LOUD = Equalizer(bands=(replace(BANDS[0], gain_db=12.0),))
 CHAINS: dict[str, dict[str, Any]] = {
     "effects of their own amid fused ones": {"inserts": OWN},
     "stereo before mono effects": {"inserts": (Pan(position=0.2, law="linear"), SOFT, TONE, Width(width=0.4))},
     "several sends, one of them twice": {"inserts": (), "sends": (ROOM, ECHO, replace(ROOM, name="second"))},
     "matches": {"inserts": tuple(replace(effect, match_rms=True) for effect in (TONE, SOFT, Width(width=2.0)))},
+    "matches in a send": {"inserts": (), "sends": (Send(name="loud", level_db=0.0, effects=(LOUD, CUT)),)},
     # Only one compressor: each of them magnifies what differs, in pedalboard alone as well.
     "fifty effects": {"inserts": (SOFT, Width(width=0.5), *((Equalizer(bands=BANDS[:1]), CUT) * 24))},
 }

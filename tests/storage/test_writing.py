@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
-import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -255,8 +255,8 @@ def test_a_process_of_another_user_is_alive(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_killed_process_has_ended_before_its_parent_collects_it(tmp_path: Path) -> None:
     # A program's name may contain what follows the name in the line of its state.
     program = tmp_path / "a) R (b"
-    program.symlink_to(shutil.which("sleep") or "")
-    process = subprocess.Popen([program, "600"])
+    program.symlink_to(sys.executable)
+    process = subprocess.Popen([program, "-S", "-c", "import time; time.sleep(600)"])
     assert not has_ended(machine_id(), process.pid)
     process.kill()
     assert wait_until(lambda: has_ended(machine_id(), process.pid)), "it waits for its parent"

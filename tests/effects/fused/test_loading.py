@@ -44,18 +44,21 @@ from rmod_pipeline.effects.equalizer import Band, Equalizer
 from rmod_pipeline.effects.filter import Filter
 from rmod_pipeline.effects.limiter import Limiter
 from rmod_pipeline.effects.reverb import Reverb
-from rmod_pipeline.effects.engines.fused.engine import apply_one
+from rmod_pipeline.effects.engines.fused.engine import Chains, PairChains, mix_chains
 from rmod_pipeline.effects.engines.fused.code_files import kernels_folder
 audio = np.linspace(-1, 1, 20_000, dtype=np.float32).reshape(2, -1)
-for effect in (
+effects = [
     Equalizer(bands=(Band(shape="low_shelf", hz=90.0, gain_db=-4.0, q=0.7),)),
     Filter(passes="low", hz=4000.0),
     Compressor(threshold_db=-20.0, ratio=4.0, attack_ms=5.0, release_ms=80.0),
     Reverb(room=0.5, damping=0.5, width=0.7),
     Limiter(threshold_db=-6.0, release_ms=100.0),
-):
-    audio = apply_one(audio, effect, 44100)
-print(hashlib.sha256(audio.tobytes()).hexdigest(), kernels_folder(), "numba" in sys.modules)
+]
+# More channels than two vectors have lanes, each another sound.
+tracks = [Chains((audio * np.float32(1 - number / 40)), effects, [(0.5, effects[2:4])]) for number in range(20)]
+(mixed,) = mix_chains([PairChains(tracks, effects)], 44100, keep_tracks=True)
+digest = hashlib.sha256(mixed.mix.tobytes() + b"".join(track.audio.tobytes() for track in mixed.tracks))
+print(digest.hexdigest(), kernels_folder(), "numba" in sys.modules)
 """
 
 

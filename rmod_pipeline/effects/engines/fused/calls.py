@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.audio import padded_frames
+from rmod_pipeline.audio import LINE_FRAMES, align, padded_frames
 from rmod_pipeline.effects.engines.fused import table
 from rmod_pipeline.effects.engines.fused.kernels.layout import (
     AT_ONCE,
@@ -26,7 +26,7 @@ from rmod_pipeline.effects.engines.fused.kernels.layout import (
     list_delays,
 )
 from rmod_pipeline.effects.engines.fused.machine_code import Kernel
-from rmod_pipeline.effects.engines.fused.rows import LINE_FLOATS, Channel, Channels, Row, RowPool, align, make_zeros
+from rmod_pipeline.effects.engines.fused.rows import Channel, Channels, Row, RowPool, make_zeros
 from rmod_pipeline.effects.engines.fused.steps import (
     Compression,
     Echoing,
@@ -168,7 +168,7 @@ def _borrow_memory(floats: int) -> NDArray[np.float32]:
     """Return memory for rings that this thread uses again and again; it holds anything."""
     last: NDArray[np.float32] | None = getattr(_memory, "last", None)
     if last is None or last.size != floats:
-        last = _memory.last = align(np.empty(floats + LINE_FLOATS, np.float32), floats)
+        last = _memory.last = align(np.empty(floats + LINE_FRAMES, np.float32), floats)
     return last
 
 

@@ -16,7 +16,12 @@ def name_processor() -> str:
 
 
 def has_wide_vectors() -> bool:
-    """Return whether numba compiles for a processor with vectors of sixteen floats (AVX-512)."""
-    named = os.environ.get("NUMBA_CPU_FEATURES")
-    features = llvm.get_host_cpu_features().flatten() if named is None else named
-    return frozenset(features.split(",")) >= WIDE
+    """Return whether numba compiles for a processor with vectors of sixteen floats (AVX-512).
+
+    The variables of numba count, as they do in ``code_files.py``. Its file of settings does not: there the wrong number
+    of lanes is slower, and gives the same bits.
+    """
+    features = llvm.get_host_cpu_features().flatten()
+    if os.environ.get("NUMBA_CPU_NAME") == "generic" or os.environ.get("NUMBA_ENABLE_AVX") == "0":
+        features = ""
+    return frozenset(os.environ.get("NUMBA_CPU_FEATURES", features).split(",")) >= WIDE

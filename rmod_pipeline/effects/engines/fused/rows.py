@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rmod_pipeline.audio import SPARE_FRAMES, Audio, padded_frames
+from rmod_pipeline.audio import LINE_FRAMES, SPARE_FRAMES, Audio, align, padded_frames
 from rmod_pipeline.effects.engines.fused.kernels.layout import (
     FLOAT_BYTES,
     LEVELS_BYTES,
@@ -22,27 +22,17 @@ from rmod_pipeline.effects.engines.fused.kernels.layout import (
 )
 from rmod_pipeline.effects.engines.fused.table import add_tracks, combine, measure, sum_windows
 
-LINE_FLOATS = LINE_BYTES // FLOAT_BYTES
 LARGEST = float(np.finfo(np.float32).max)
 
 
 def make_row(frames: int) -> NDArray[np.float32]:
     """Return a row of float32 [padded frames] that begins at a cache line. It holds anything."""
-    return align(np.empty(padded_frames(frames) + SPARE_FRAMES + LINE_FLOATS, np.float32), padded_frames(frames))
-
-
-def align(memory: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Return ``size`` floats of memory from its first cache line on: a vector that crosses two lines takes longer.
-
-    memory: at least ``LINE_FLOATS`` more.
-    """
-    offset = -memory.ctypes.data % LINE_BYTES // FLOAT_BYTES
-    return memory[offset : offset + size]
+    return align(np.empty(padded_frames(frames) + SPARE_FRAMES + LINE_FRAMES, np.float32), padded_frames(frames))
 
 
 def make_zeros(floats: int) -> NDArray[np.float32]:
     """Return zeros that begin at a cache line."""
-    return align(np.zeros(floats + LINE_FLOATS, np.float32), floats)
+    return align(np.zeros(floats + LINE_FRAMES, np.float32), floats)
 
 
 def _find_padded(channel: NDArray[np.float32]) -> NDArray[np.float32] | None:

@@ -193,7 +193,7 @@ def limit_rows(
 
     The second compression works on the block before that of the first, so that neither waits for its last level.
     rows, frames, audio, levels: as for ``compress_rows``. parameters: two times [5, LANES] floats, then [LANES] gains.
-    scratch: as for ``compress_rows``, then a block of LANES rows, the addresses of its rows, and zeros.
+    scratch: as for ``compress_rows``, then a block of LANES rows and the addresses of its rows.
     """
     first_lanes = scratch + 2 * LANES_BYTES
     second_lanes, second = first_lanes + BLOCK_BYTES, parameters + COMPRESSION_BYTES

@@ -20,7 +20,7 @@ from rmod_pipeline.effects.engines.fused.kernels.layout import (
 from rmod_pipeline.effects.engines.fused.kernels.memory import load, load_address, prefetch, prefetch_to_write, store
 from rmod_pipeline.effects.engines.fused.kernels.vectors import transpose
 
-ZERO, ONE = np.int64(0), np.int64(1)
+ZERO = np.int64(0)
 """For a plain number as an argument, numba compiles another version of the function that gets it."""
 
 
@@ -80,15 +80,15 @@ def to_lanes(rows: Any, count: Any, start: Any, frames: Any, lanes: Any) -> None
                 )
             )
             if at % LINE_BYTES == 0:
-                ahead = at + AHEAD_BYTES
-                prefetch(a + ahead)
-                prefetch(b + ahead)
-                prefetch(c + ahead)
-                prefetch(d + ahead)
-                prefetch(e + ahead)
-                prefetch(f + ahead)
-                prefetch(g + ahead)
-                prefetch(h + ahead)
+                place = at + AHEAD_BYTES
+                prefetch(a + place)
+                prefetch(b + place)
+                prefetch(c + place)
+                prefetch(d + place)
+                prefetch(e + place)
+                prefetch(f + place)
+                prefetch(g + place)
+                prefetch(h + place)
             store_columns(to, columns, LANES_BYTES)
             to += 8 * LANES_BYTES
 
@@ -121,13 +121,13 @@ def from_lanes(lanes: Any, rows: Any, count: Any, start: Any, frames: Any) -> No
             store(g + at, columns[6])
             store(h + at, columns[7])
             if at % LINE_BYTES == 0:
-                ahead = at + AHEAD_BYTES
-                prefetch_to_write(a + ahead)
-                prefetch_to_write(b + ahead)
-                prefetch_to_write(c + ahead)
-                prefetch_to_write(d + ahead)
-                prefetch_to_write(e + ahead)
-                prefetch_to_write(f + ahead)
-                prefetch_to_write(g + ahead)
-                prefetch_to_write(h + ahead)
+                place = at + AHEAD_BYTES
+                prefetch_to_write(a + place)
+                prefetch_to_write(b + place)
+                prefetch_to_write(c + place)
+                prefetch_to_write(d + place)
+                prefetch_to_write(e + place)
+                prefetch_to_write(f + place)
+                prefetch_to_write(g + place)
+                prefetch_to_write(h + place)
             source += 8 * LANES_BYTES

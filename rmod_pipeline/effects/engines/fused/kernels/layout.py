@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from rmod_pipeline.audio import LINE_FRAMES
 from rmod_pipeline.effects.engines.fused.processor import has_wide_vectors
 
 FLOAT_BYTES = 4
 ADDRESS_BYTES = 8
-LINE_BYTES = 64
+LINE_BYTES = FLOAT_BYTES * LINE_FRAMES
 """Of a cache."""
 VECTOR_FLOATS = 8
 """Floats of one row in a vector, on every processor: sums over a row are rounded in this order."""

@@ -39,7 +39,8 @@ def _mix_inputs(
 ) -> None:
     """Write the sum of both channels of sounds, times their gains, to ``lanes`` [count, LANES].
 
-    room: two blocks [BLOCK_FRAMES, LANES], zeros, which stay in the fastest cache.
+    room: two blocks [BLOCK_FRAMES, LANES], which stay in the fastest cache. What they hold in lanes without a sound is
+    multiplied by a gain of 0, so it must be finite.
     """
     gain_left, gain_right = load_lanes(parameters), load_lanes(parameters + LANES_BYTES)
     other = room + BLOCK_BYTES
@@ -232,7 +233,7 @@ def reverberate_rows(
 
     lefts, rights, to_lefts, to_rights: of LANES addresses of rows. sounds: how many of these count. parameters:
     [PARAMETERS, LANES] floats. rings: [RINGS] records of rings that hold zeros. scratch: the last frames of both
-    channels, two blocks [BLOCK_FRAMES, LANES] and three [REVERB_BLOCK_FRAMES, LANES], all zeros.
+    channels, zeros, then two blocks [BLOCK_FRAMES, LANES] and three [REVERB_BLOCK_FRAMES, LANES], finite.
     """
     room = scratch + 2 * LAST_BYTES
     source = room + 2 * BLOCK_BYTES
