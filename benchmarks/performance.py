@@ -60,7 +60,7 @@ from rmod_pipeline.spec import PairSpec
 
 PAGE = Path(__file__).parents[1] / "docs" / "lab" / "performance.md"
 BEGIN, END = "<!-- written by benchmarks/performance.py -->\n", "<!-- end -->\n"
-ROUNDS, START_SECONDS = 5, 30.0
+ROUNDS, START_SECONDS = 20, 30.0
 """How often a worker process renders the pairs, and how long it may take to get ready."""
 SCRIPT, MENTIONS = "a straightforward script", "audiomentations"
 
@@ -209,18 +209,23 @@ def memory_bytes() -> int:
 
 
 def report_processes(options: argparse.Namespace, folder: Path) -> Iterator[str]:
-    """Yield the pairs per second of one process and of two, and their memory."""
-    yield "| processes | pairs/s, together | private memory per process, MB |"
-    yield "|---|---|---|"
-    for processes in (1, 2):
-        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-            start = time.time() + START_SECONDS
-            arguments = (options.library, options.recipe, str(folder / "prepared"), options.pairs, start)
-            waiting = [pool.submit(render_some, *arguments) for _ in range(processes)]
-            results = [each.result() for each in waiting]
-        seconds = max(end for end, _ in results) - start
-        memory = max(size for _, size in results) / 1e6
-        yield f"| {processes} | {processes * ROUNDS * options.pairs / seconds:.1f} | {memory:.0f} |"
+    """Yield the pairs per second of one process and of two, in turns, and their memory."""
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    memory: dict[int, float] = {}
+    for _ in range(options.repeats):
+        for processes, found in rates.items():
+            with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+                start = time.time() + START_SECONDS
+                arguments = (options.library, options.recipe, str(folder / "prepared"), options.pairs, start)
+                waiting = [pool.submit(render_some, *arguments) for _ in range(processes)]
+                results = [each.result() for each in waiting]
+            found.append(processes * ROUNDS * options.pairs / (max(end for end, _ in results) - start))
+            memory[processes] = max(size for _, size in results) / 1e6
+    yield "| processes | pairs/s, together | times as many | private memory per process, MB |"
+    yield "|---|---|---|---|"
+    for processes, found in rates.items():
+        ratios = [many / one for many, one in zip(found, rates[1], strict=True)]
+        yield f"| {processes} | {spread(found, '.1f')} | {spread(ratios, '.2f')} | {memory[processes]:.0f} |"
 
 
 def report_start(options: argparse.Namespace, folder: Path) -> Iterator[str]:
