@@ -161,7 +161,8 @@ class SpectrumLayer(nn.Module):
         super().__init__()
         self.instruments, self.bands = instruments, size.bands
         self.amounts = nn.Linear((PARTS + 1) * size.describer_width, size.spectrum)
-        self.patterns = nn.Parameter(torch.randn(len(instruments), size.spectrum, size.bands, STEPS) * 0.002)
+        self.patterns = nn.Parameter(torch.empty(len(instruments), size.spectrum, size.bands, STEPS))
+        nn.init.normal_(self.patterns, std=0.002)
         self.means = nn.Parameter(torch.zeros(len(instruments), size.bands, STEPS))
         self.dropout = nn.Dropout(DROPOUT)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy  # loads scipy.signal, which takes half a second, when a sound is made
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve, sosfilt
 
 from rmod_pipeline.draw import Draw
 
@@ -142,7 +142,7 @@ def _filter_parameters(hz: float, q: float) -> tuple[float, float]:
 
 def _biquad(signal: Signal, numerator: tuple[float, float, float], omega: float, alpha: float) -> Signal:
     section = np.array([[*numerator, 1.0 + alpha, -2.0 * math.cos(omega), 1.0 - alpha]])
-    filtered: Signal = sosfilt(section / section[0, 3], signal)
+    filtered: Signal = scipy.signal.sosfilt(section / section[0, 3], signal)
     return filtered
 
 
@@ -180,7 +180,7 @@ def room_impulse_response(draw: Draw, seconds: float, tone_hz: float) -> Signal:
 
 def add_room(signal: Signal, draw: Draw, seconds: float, tone_hz: float, level: float) -> Signal:
     """Add room reverberation, which lengthens the signal; ``level`` is relative to the dry sound."""
-    wet: Signal = oaconvolve(signal, room_impulse_response(draw, seconds, tone_hz))
+    wet: Signal = scipy.signal.oaconvolve(signal, room_impulse_response(draw, seconds, tone_hz))
     wet *= level
     wet[: len(signal)] += signal
     return wet

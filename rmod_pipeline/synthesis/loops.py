@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import oaconvolve
+import scipy
 
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.synthesis import phrases
@@ -365,7 +365,7 @@ def _delay_randomly(frame: int, draw: Draw) -> int:
 def _add_stereo_room(signal: Signal, draw: Draw, seconds: float, tone_hz: float, level: float) -> Signal:
     """Add a room to a signal of one or two channels, with a separate response per side; return [2, frames]."""
     responses = np.stack([room_impulse_response(draw.at(side), seconds, tone_hz) for side in ("left", "right")])
-    wet: Signal = oaconvolve(signal, responses, axes=-1)
+    wet: Signal = scipy.signal.oaconvolve(signal, responses, axes=-1)
     wet *= level
     wet[:, : signal.shape[1]] += signal
     return wet

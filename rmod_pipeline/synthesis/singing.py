@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter, sosfilt
+import scipy
 
 from rmod_pipeline.draw import Draw
 from rmod_pipeline.synthesis.dsp import (
@@ -202,7 +202,7 @@ def _make_formant_tracks(frames: int, syllables: Sequence[Syllable], tract: floa
         target[onset : syllable.start // _BLOCK] = SONORANTS[syllable.consonant][0] if is_sonorant else vowel
         target[syllable.start // _BLOCK :] = vowel
     keep = math.exp(-_BLOCK / SAMPLE_RATE / 0.02)
-    gliding = lfilter([1.0 - keep], [1.0, -keep], target - target[0], axis=0) + target[0]
+    gliding = scipy.signal.lfilter([1.0 - keep], [1.0, -keep], target - target[0], axis=0) + target[0]
     # Rounded to steps of a third of a percent, which are inaudible, so that a held vowel needs only one filter.
     stepped = np.exp2(np.rint(np.log2(gliding) * 200.0) / 200.0)
     return tract * np.hstack([stepped, np.tile(_UPPER_FORMANTS_HZ, (blocks, 1))])
@@ -221,7 +221,7 @@ def _filter_by_tract(source: Signal, formants: Signal) -> Signal:
     result = np.empty_like(source)
     for first, last in _find_constant_runs(formants):
         run = slice(first * _BLOCK, last * _BLOCK)
-        result[run], state = sosfilt(sections[first], source[run], zi=state)
+        result[run], state = scipy.signal.sosfilt(sections[first], source[run], zi=state)
     return result
 
 
@@ -235,5 +235,5 @@ def _find_constant_runs(formants: Signal) -> list[tuple[int, int]]:
 def _smooth(track: Signal, seconds: float) -> Signal:
     """Apply a one-pole low-pass with a time constant, starting from the first value."""
     keep = math.exp(-1.0 / (seconds * SAMPLE_RATE))
-    smooth: Signal = lfilter([1.0 - keep], [1.0, -keep], track - track[0]) + track[0]
+    smooth: Signal = scipy.signal.lfilter([1.0 - keep], [1.0, -keep], track - track[0]) + track[0]
     return smooth

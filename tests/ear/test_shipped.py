@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,18 @@ def make_pattern(kit: str) -> np.ndarray:
             start = round(second * RATE)
             song[start : start + audio.size] += audio
     return song[: 4 * RATE]
+
+
+def test_opening_it_imports_no_compiler_and_draws_no_random_number() -> None:
+    code = """if True:
+        import sys, torch
+        from rmod_pipeline.extraction.listening.ear import open_ear
+        state = torch.get_rng_state()
+        open_ear()
+        print("torch._dynamo" in sys.modules, torch.equal(state, torch.get_rng_state()))
+    """
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "True"]
 
 
 def test_the_recipe_that_ships_made_the_ear_that_ships() -> None:

@@ -6,6 +6,8 @@ import csv
 import hashlib
 import logging
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -56,6 +58,17 @@ def test_the_manifest_describes_every_file_correctly(builtin: Path) -> None:
             int(row["channels"]),
             int(row["frames"]),
         )
+
+
+def test_a_kit_that_is_there_is_found_without_what_would_make_it(builtin: Path) -> None:
+    code = """if True:
+        import pathlib, sys
+        from rmod_pipeline.library.builtin_kit import ensure_builtin
+        print(ensure_builtin(pathlib.Path(sys.argv[1])), "scipy.signal" in sys.modules)
+    """
+    command = [sys.executable, "-c", code, builtin.parents[1]]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [str(builtin), "False"], "it takes half a second to import"
 
 
 def test_columns_are_those_of_a_manifest_and_rows_are_sorted() -> None:
