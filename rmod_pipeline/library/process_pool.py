@@ -59,7 +59,9 @@ def map_batches(
     batches = _make_batches(tasks, batch_size)
     if workers <= 1 or count < fewest_for_pool:
         for batch in batches:
-            yield from zip(batch, function(batch), strict=True)
+            with _one_thread():
+                results = function(batch)
+            yield from zip(batch, results, strict=True)
         return
     while True:
         lost_tasks = yield from _run_until_crash(function, batches, workers)
@@ -132,6 +134,14 @@ def _run_one_by_one(
                     break
             else:
                 return
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Let libraries compute with one thread, as in workers: how they add up may depend on the number of threads."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1)
+    return limits
 
 
 def _initialize_worker() -> None:

@@ -8,6 +8,7 @@ package.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,8 @@ from rmod_pipeline.errors import UsageError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """The signals that stop a build."""
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 _lock = threading.RLock()
 
@@ -75,8 +78,18 @@ def ignore_interrupts() -> None:
 
 
 def start_process_pool(workers: int, initializer: Callable[[], None] = ignore_interrupts) -> ProcessPoolExecutor:
-    """Return a pool whose workers call ``initializer`` first. Raises UsageError if it cannot be made."""
+    """Return a pool whose workers call ``initializer`` first. Raises UsageError if it cannot be made.
+
+    Their libraries compute with one thread each: with more, the workers of all cores wait for each other.
+    """
     # Spawn, not fork: a forked child can inherit a lock that the progress bar's thread holds, and wait for it forever.
     context = multiprocessing.get_context("spawn")
     with report_failed_start():
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=initializer)
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(initializer,))
+
+
+def _begin_worker(initializer: Callable[[], None]) -> None:
+    # Libraries read these when they are imported, which is later: this module imports none of them.
+    for name in _THREAD_VARIABLES:
+        os.environ.setdefault(name, "1")
+    initializer()

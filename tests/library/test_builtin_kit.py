@@ -66,7 +66,7 @@ def test_a_kit_that_is_there_is_found_without_what_would_make_it(builtin: Path) 
         from rmod_pipeline.library.builtin_kit import ensure_builtin
         print(ensure_builtin(pathlib.Path(sys.argv[1])), "scipy.signal" in sys.modules)
     """
-    command = [sys.executable, "-c", code, builtin.parents[1]]
+    command = [sys.executable, "-c", code, str(builtin.parents[1])]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout.split() == [str(builtin), "False"], "it takes half a second to import"
 

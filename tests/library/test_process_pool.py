@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 
+import numpy as np  # noqa: F401 (its library of linear algebra is what has threads)
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from rmod_pipeline.library.process_pool import map_in_order
+from rmod_pipeline.library.process_pool import map_batches, map_in_order
 
 
 def double(tasks: list[int]) -> list[int | None]:
@@ -27,9 +29,26 @@ def double_or_crash(tasks: list[int]) -> list[int | None]:
     return double(tasks)
 
 
+def count_threads(tasks: list[int]) -> list[int | None]:
+    """Return, for each task, the most threads that a library of linear algebra may use here."""
+    most = max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+    return [most for _ in tasks]
+
+
 @given(st.lists(st.integers(), max_size=60))
 def test_results_have_the_order_of_the_tasks(tasks: list[int]) -> None:
     assert list(map_in_order(double, tasks, 1, len(tasks))) == [(task, 2 * task) for task in tasks]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_libraries_compute_with_one_thread_in_workers_and_without_them(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with threadpool_limits(limits=4):
+        results = map_batches(count_threads, range(70), workers, 70)
+        assert {threads for _, threads in results} == {1}
 
 
 @pytest.mark.slow
