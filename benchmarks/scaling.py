@@ -114,10 +114,10 @@ def report(form: str, costs: Costs) -> Iterator[str]:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--render-ms", type=float, default=10.8, help="per pair, on one core")
+    parser.add_argument("--render-ms", type=float, default=8.8, help="per pair, on one core")
     parser.add_argument("--wav-mb", type=float, default=0.96)
     parser.add_argument("--flac-mb", type=float, default=0.72)
-    parser.add_argument("--flac-ms", type=float, default=6.0, help="more than WAV, per pair")
+    parser.add_argument("--flac-ms", type=float, default=6.5, help="more than WAV, per pair")
     parser.add_argument("--token-kb", type=float, default=22.0)
     parser.add_argument("--shard-size", type=int, default=100)
     parser.add_argument("--shard-ms", type=float, default=5.0, help="of the driver, per shard")
@@ -127,7 +127,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--put-ms", type=float, default=50.0, help="latency of an object store")
     parser.add_argument("--put-mb-s", type=float, default=90.0, help="of one upload")
-    parser.add_argument("--mini-ms", type=float, default=45.5, help="tokens of a pair by `mini` on one core")
+    parser.add_argument("--mini-ms", type=float, default=45.4, help="tokens of a pair by `mini` on one core")
     parser.add_argument("--gpu-pairs-s", type=float, default=735.0)
     parser.add_argument("--batch-mb", type=float, default=1.2)
     parser.add_argument("--network-mb-s", type=float, default=1250.0)
