@@ -54,6 +54,13 @@ def test_links_of_the_site_stay_in_the_site(page: Path) -> None:
         assert all(DOCS in (page.parent / link).resolve().parents for link in relative if link)
 
 
+def test_the_page_of_benchmarks_lists_every_script() -> None:
+    listed = re.findall(
+        r"^\| `(\w+\.py)` \|", (ROOT / "benchmarks/README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "benchmarks").glob("*.py"))
+
+
 @each_page
 def test_files_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
