@@ -173,7 +173,8 @@ class _Run:
         """RMS of the channels; None if it is not known."""
         self._waits = False
         """Whether the effect that is next has to be computed."""
-        self._is_alone = False
+        self.is_alone = False
+        """Whether nothing else refers to the rows of the channels."""
         self.step: Step | None = None
         """The step that is next; None for an effect with a function of its own."""
 
@@ -201,13 +202,8 @@ class _Run:
             light = self._apply_light(self.step) if self.step is not None else None
             self._waits = light is None
             if light is not None:
-                self.finish(light, is_alone=self._is_alone)
+                self.finish(light, is_alone=self.is_alone)
         return self._waits
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether nothing else refers to the rows of the channels."""
-        return self._is_alone
 
     def keep_level(self) -> None:
         """Measure the level before the effect that is next, if it is compared with that after it."""
@@ -225,7 +221,7 @@ class _Run:
         is_alone: whether nothing else refers to their rows.
         """
         (effect, _), self._waits = self._left.popleft(), False
-        self._is_alone = is_alone
+        self.is_alone = is_alone
         match = effect.match_rms and self._matches
         if not (match or self._measures):
             self.channels, self._level = channels, None

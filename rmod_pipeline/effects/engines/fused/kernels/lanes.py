@@ -17,15 +17,19 @@ from rmod_pipeline.effects.engines.fused.kernels.layout import (
     LINE_BYTES,
     VECTOR_BYTES,
 )
-from rmod_pipeline.effects.engines.fused.kernels.memory import load, load_address, prefetch, prefetch_to_write, store
+from rmod_pipeline.effects.engines.fused.kernels.memory import (
+    load,
+    load_address,
+    prefetch_rows,
+    prefetch_rows_to_write,
+    store,
+)
 from rmod_pipeline.effects.engines.fused.kernels.vectors import transpose
 
 ZERO = np.int64(0)
 """For a plain number as an argument, numba compiles another version of the function that gets it."""
-
-
 AHEAD_BYTES = 1024
-"""How far ahead of the frames that are moved a row is fetched: a processor does not foresee so many rows."""
+"""How far ahead of the frames that are moved a row is fetched: a processor reads ahead in a few rows only."""
 
 
 @inlined
@@ -64,7 +68,8 @@ def to_lanes(rows: Any, count: Any, start: Any, frames: Any, lanes: Any) -> None
     they are.
     """
     for first in range(0, count, 8):
-        a, b, c, d, e, f, g, h = _find_rows(rows + first * ADDRESS_BYTES)
+        eight = _find_rows(rows + first * ADDRESS_BYTES)
+        a, b, c, d, e, f, g, h = eight
         to = lanes + first * FLOAT_BYTES
         for at in range(start * FLOAT_BYTES, (start + frames) * FLOAT_BYTES, VECTOR_BYTES):
             columns = transpose(
@@ -80,15 +85,7 @@ def to_lanes(rows: Any, count: Any, start: Any, frames: Any, lanes: Any) -> None
                 )
             )
             if at % LINE_BYTES == 0:
-                place = at + AHEAD_BYTES
-                prefetch(a + place)
-                prefetch(b + place)
-                prefetch(c + place)
-                prefetch(d + place)
-                prefetch(e + place)
-                prefetch(f + place)
-                prefetch(g + place)
-                prefetch(h + place)
+                prefetch_rows(eight, at + AHEAD_BYTES)
             store_columns(to, columns, LANES_BYTES)
             to += 8 * LANES_BYTES
 
@@ -97,7 +94,8 @@ def to_lanes(rows: Any, count: Any, start: Any, frames: Any, lanes: Any) -> None
 def from_lanes(lanes: Any, rows: Any, count: Any, start: Any, frames: Any) -> None:
     """Write ``lanes`` [frames, LANES] to frames [start, start + frames) of rows; the inverse of ``to_lanes``."""
     for first in range(0, count, 8):
-        a, b, c, d, e, f, g, h = _find_rows(rows + first * ADDRESS_BYTES)
+        eight = _find_rows(rows + first * ADDRESS_BYTES)
+        a, b, c, d, e, f, g, h = eight
         source = lanes + first * FLOAT_BYTES
         for at in range(start * FLOAT_BYTES, (start + frames) * FLOAT_BYTES, VECTOR_BYTES):
             columns = transpose(
@@ -121,13 +119,5 @@ def from_lanes(lanes: Any, rows: Any, count: Any, start: Any, frames: Any) -> No
             store(g + at, columns[6])
             store(h + at, columns[7])
             if at % LINE_BYTES == 0:
-                place = at + AHEAD_BYTES
-                prefetch_to_write(a + place)
-                prefetch_to_write(b + place)
-                prefetch_to_write(c + place)
-                prefetch_to_write(d + place)
-                prefetch_to_write(e + place)
-                prefetch_to_write(f + place)
-                prefetch_to_write(g + place)
-                prefetch_to_write(h + place)
+                prefetch_rows_to_write(eight, at + AHEAD_BYTES)
             source += 8 * LANES_BYTES

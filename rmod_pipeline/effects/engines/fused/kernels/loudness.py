@@ -14,7 +14,7 @@ from rmod_pipeline.effects.engines.fused.kernels.memory import (
     load_address,
     load_doubles,
     load_shorts,
-    store_doubles,
+    store,
 )
 from rmod_pipeline.effects.engines.fused.kernels.vectors import fill, transpose, widen
 
@@ -80,12 +80,12 @@ def sum_weighted(rows: Any, frames: Any, bounds: Any, parts: Any, sums: Any, coe
                 total = total + z * z
                 frame += 1
             if frame == end and part < parts:
-                store_doubles(sums + part * DOUBLES_BYTES, total)
+                store(sums + part * DOUBLES_BYTES, total)
                 total = zero
                 part += 1
                 end = load_address(bounds + 8 * (part + 1)) if part < parts else frames + 1
-        store_doubles(states, p1)
-        store_doubles(states + DOUBLES_BYTES, p2)
-        store_doubles(states + 2 * DOUBLES_BYTES, q1)
-        store_doubles(states + 3 * DOUBLES_BYTES, q2)
-        store_doubles(states + 4 * DOUBLES_BYTES, total)
+        store(states, p1)
+        store(states + DOUBLES_BYTES, p2)
+        store(states + 2 * DOUBLES_BYTES, q1)
+        store(states + 3 * DOUBLES_BYTES, q2)
+        store(states + 4 * DOUBLES_BYTES, total)
